@@ -143,12 +143,13 @@ unpack_libraries() {
         package=${queue[0]}; queue=("${queue[@]:1}")
         [[ $seen == *" $package "* ]] && continue
         seen+="$package "
+        case $package in python3* | perl*) continue ;; esac  # only a tool of the library's package wants them
         [[ $package == "$1" ]] || ! installed "$package" || continue
         (cd "$work" && rm -f -- *.deb && quietly apt download "$package/$suite") || { rm -rf "$work"; return 1; }
         mkdir -p "$work/root" && dpkg-deb -x "$work"/*.deb "$work/root"
         mapfile -t -O ${#queue[@]} queue < <(dpkg-deb -f "$work"/*.deb Depends | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/:any//; s/ //g; /^$/d')
     done
-    find "$work/root" -path '*/lib/*' -name '*.so*' ! -type d -exec cp -d -t "$folder" {} +
+    find "$work/root" -path '*/lib/*' -name 'lib*.so*' ! -type d -exec cp -d -t "$folder" {} +
     find "$work/root" -name 'lvp_icd.*.json' -exec cp -t "$folder" {} +
     rm -rf "$work"
 }
