@@ -1,0 +1,56 @@
+//! The CPU twins: every operation in f64, as plain as its formula, forward and backward side by side in one file.
+//!
+//! They are what the shaders are compared with, so they stay simple rather than fast, and are themselves compared with
+//! PyTorch (`tests/reference.rs`) and with finite differences. Layouts are PyTorch's: activations NCHW, weights OIHW.
+//! Arguments are validated by `crate::ops`; here an impossible shape is a bug and panics.
+
+mod adam;
+mod adamw;
+mod add;
+mod add_relu;
+mod avg_pool2d;
+mod batch_norm;
+mod compare;
+mod conv2d;
+mod cross_entropy;
+#[cfg(test)]
+mod finite_difference;
+mod global_avg_pool;
+mod linear;
+mod max_pool2d;
+mod preprocess;
+mod relu;
+mod sgd;
+mod tensor;
+mod window;
+
+pub use crate::ops::attributes::{
+    AdamAttributes, BatchNormAttributes, Conv2dAttributes, CrossEntropyAttributes, PoolAttributes, SgdAttributes,
+};
+pub use adam::{AdamState, adam};
+pub use adamw::adamw;
+pub use add::{add, add_backward};
+pub use add_relu::{add_relu, add_relu_backward};
+pub use avg_pool2d::{avg_pool2d, avg_pool2d_backward};
+pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_backward};
+pub use compare::{Comparison, compare, compare_f64};
+pub use conv2d::{conv2d, conv2d_backward};
+pub use cross_entropy::{CrossEntropyOutput, cross_entropy};
+pub use global_avg_pool::{global_avg_pool, global_avg_pool_backward};
+pub use linear::{linear, linear_backward};
+pub use max_pool2d::{max_pool2d, max_pool2d_backward, max_pool2d_indices};
+pub use preprocess::preprocess;
+pub use relu::{relu, relu_backward};
+pub use sgd::{SgdState, sgd};
+pub use tensor::Tensor;
+
+/// The gradients of an operation that has an input, a weight and a bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// With respect to the input, in its shape.
+    pub grad_input: Tensor,
+    /// With respect to the weight, in its shape.
+    pub grad_weight: Tensor,
+    /// With respect to the bias, one per output channel.
+    pub grad_bias: Tensor,
+}
