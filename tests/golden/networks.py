@@ -1,0 +1,84 @@
+"""ResNets in torch, built from gpu-resnet's architecture description, under torchvision's names; and every stage's output."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Block(nn.Module):
+    """A basic block (two 3x3) or a bottleneck (1x1, 3x3, 1x1), with an identity, zero-padded or projected shortcut."""
+
+    def __init__(self, a, inputs, width, stride, first):
+        super().__init__()
+        bottleneck = a["block"] == "bottleneck"
+        self.stride, self.outputs = stride, width * a["expansion"]
+        norm = lambda channels: nn.BatchNorm2d(channels, eps=a["bn_eps"])
+        if bottleneck:
+            middle = int(width * a["width_per_group"] / 64) * a["groups"]
+            s1, s2 = (stride, 1) if a["stride_in"] == "1x1" else (1, stride)
+            shapes = [(inputs, middle, 1, s1, 1), (middle, middle, 3, s2, a["groups"]), (middle, self.outputs, 1, 1, 1)]
+        else:
+            shapes = [(inputs, width, 3, stride, 1), (width, self.outputs, 3, 1, 1)]
+        self.depth = len(shapes)
+        for i, (before, after, kernel, s, groups) in enumerate(shapes, 1):
+            setattr(self, f"conv{i}", nn.Conv2d(before, after, kernel, s, kernel // 2, groups=groups, bias=False))
+            setattr(self, f"bn{i}", norm(after))
+        changes = stride != 1 or inputs != self.outputs
+        projected = {"projection": changes, "projection-all": True, "zero-pad": False}[a["shortcut"]]
+        self.downsample = nn.Sequential(nn.Conv2d(inputs, self.outputs, 1, stride, bias=False), norm(self.outputs)) if projected else None
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.depth + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            if i < self.depth:
+                y = F.relu(y)
+        if self.downsample is not None:
+            x = self.downsample(x)
+        elif y.shape != x.shape:  # option A: every stride-th pixel, and zeros for the channels that are added at the end
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.outputs - x.shape[1]))
+        return F.relu(y + x)
+
+
+class ResNet(nn.Module):
+    def __init__(self, a):
+        super().__init__()
+        stem = a["stem"]
+        self.pool = None
+        if stem["kind"] == "imagenet":
+            self.conv1 = nn.Conv2d(3, stem["width"], 7, 2, 3, bias=False)
+            self.pool = nn.MaxPool2d(**stem["pool"])
+        else:
+            self.conv1 = nn.Conv2d(3, stem["width"], 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem["width"], eps=a["bn_eps"])
+        self.stages, channels = len(a["depths"]), stem["width"]
+        for i, (depth, width) in enumerate(zip(a["depths"], a["widths"])):
+            blocks = []
+            for j in range(depth):
+                blocks.append(Block(a, channels, width, 2 if i > 0 and j == 0 else 1, j == 0))
+                channels = blocks[-1].outputs
+            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(channels, a["classes"])
+
+    def forward(self, x):
+        return stage_outputs(self, x)["logits"]
+
+
+def stage_outputs(net, x):
+    """{stem, layer1, …, features, logits} of one of ours or of torchvision's. `stem` is what layer1 reads (after the pool, if there is one)."""
+    y = {}
+    x = F.relu(net.bn1(net.conv1(x)))
+    pool = getattr(net, "pool", None) or getattr(net, "maxpool", None)
+    y["stem"] = x = pool(x) if pool is not None else x
+    for i in range(1, 5):
+        if hasattr(net, f"layer{i}"):
+            y[f"layer{i}"] = x = getattr(net, f"layer{i}")(x)
+    y["features"] = x = x.mean((2, 3))
+    y["logits"] = net.fc(x)
+    return y
+
+
+def architecture(block="bottleneck", depths=(3, 4, 6, 3), **changes):
+    """A complete description: ResNet-50's, or its like, with `changes` applied."""
+    return {"block": block, "depths": list(depths), "widths": [64, 128, 256, 512], "expansion": 4 if block == "bottleneck" else 1,
+            "stem": {"kind": "imagenet", "width": 64, "pool": {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": False}},
+            "stride_in": "3x3", "shortcut": "projection", "groups": 1, "width_per_group": 64, "bn_eps": 1e-5, "classes": 1000} | changes
