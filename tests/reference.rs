@@ -77,7 +77,7 @@ impl Case {
     fn integers(&self, input: &str) -> Vec<i64> {
         let kind = self.inputs[input]["kind"].as_str().expect("an input with a kind");
         let limit = kind.strip_prefix("below ").and_then(|limit| limit.parse().ok()).expect("below LIMIT");
-        integers(&format!("{}.{input}", self.name), self.shape(input).iter().product(), limit)
+        hash_targets(&format!("{}.{input}", self.name), self.shape(input).iter().product(), limit)
     }
 
     /// The upstream gradient of an output of `shape`.
@@ -118,10 +118,6 @@ impl Case {
 
 fn uniform(name: &str, count: usize) -> Vec<f64> {
     hash_input(name, count).into_iter().map(f64::from).collect()
-}
-
-fn integers(name: &str, count: usize, limit: usize) -> Vec<i64> {
-    hash_targets(name, count, limit)
 }
 
 /// The stored outputs by "CASE.TENSOR", and the cases.
