@@ -1,0 +1,90 @@
+//! Expands every shader under `shaders/`, validates it with naga, reflects its entry points and bindings, and writes
+//! the table that `src/gpu/shaders.rs` includes. A shader error is a build error that names the file and line.
+
+#[allow(dead_code)]
+#[path = "src/gpu/preprocess.rs"]
+mod preprocess;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+fn main() {
+    let root = Path::new("shaders");
+    println!("cargo::rerun-if-changed=shaders");
+    println!("cargo::rerun-if-changed=src/gpu/preprocess.rs");
+    let mut table = String::from("&[\n");
+    for path in shader_files(root) {
+        let source = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        for variant in preprocess::variants(&stem, &source) {
+            let text = preprocess::expand(&source, &variant.flags, &mut |name| {
+                std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
+            })
+            .unwrap_or_else(|e| fail(&path, &e));
+            table.push_str(&reflect(&path, &variant.name, &text));
+        }
+    }
+    table.push(']');
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("shaders.rs");
+    std::fs::write(&out, table).unwrap_or_else(|e| fail(&out, &e.to_string()));
+}
+
+fn shader_files(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root).unwrap_or_else(|e| fail(root, &e.to_string()));
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The Rust text of one `Shader` value.
+fn reflect(path: &Path, name: &str, text: &str) -> String {
+    let shown = format!("{} (variant {name}, after imports)", path.display());
+    let module = naga::front::wgsl::parse_str(text)
+        .unwrap_or_else(|e| fail(path, &format!("\n{}", e.emit_to_string_with_path(text, &shown))));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .unwrap_or_else(|e| fail(path, &format!("\n{}", e.emit_to_string_with_path(text, &shown))));
+    let mut entries = String::new();
+    for (index, entry) in module.entry_points.iter().enumerate() {
+        let used = info.get_entry_point(index);
+        let mut bindings: Vec<(u32, &str)> = module
+            .global_variables
+            .iter()
+            .filter(|(handle, _)| !used[*handle].is_empty())
+            .filter_map(|(_, global)| {
+                let binding = global.binding.as_ref()?;
+                let kind = match global.space {
+                    naga::AddressSpace::Uniform => "Uniform",
+                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => "ReadWrite",
+                    naga::AddressSpace::Storage { .. } => "Read",
+                    _ => fail(path, "only uniform and storage buffers are bound"),
+                };
+                Some((binding.binding, kind))
+            })
+            .collect();
+        bindings.sort();
+        let list: Vec<String> = bindings.iter().map(|(slot, kind)| format!("({slot}, BindingKind::{kind})")).collect();
+        writeln!(
+            entries,
+            "        EntryPoint {{ name: {:?}, workgroup_size: {:?}, bindings: &[{}] }},",
+            entry.name,
+            entry.workgroup_size,
+            list.join(", ")
+        )
+        .expect("writing to a string");
+    }
+    let subgroups = text.contains("subgroup_invocation_id") || text.contains("subgroupBroadcast");
+    format!(
+        "    Shader {{ name: {name:?}, subgroups: {subgroups}, entry_points: &[\n{entries}    ], source: {text:?} }},\n"
+    )
+}
+
+fn fail(path: &Path, problem: &str) -> ! {
+    eprintln!("{}: {problem}", path.display());
+    std::process::exit(1)
+}

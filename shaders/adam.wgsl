@@ -1,0 +1,53 @@
+//#variant adam
+//#variant adamw DECOUPLED
+//
+// adam, adamw (Kingma & Ba 2015; Loshchilov & Hutter 2019), as torch.optim computes them at step t:
+//
+//   adam:  g += weight_decay * p            adamw:  p -= lr * weight_decay * p
+//   m += (1 - beta1) * (g - m)
+//   v = beta2 * v + (1 - beta2) * g^2
+//   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+//
+// What depends on t (learning rate and bias corrections) is computed by the host in f64, a row for each step, and found
+// by the step counter on the device, so that many steps fit in one submit. One vec4 an invocation, 64 to a workgroup.
+//#import shared/fold.wgsl
+struct Adam {
+    size4: u32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    eps: f32,
+    weight_decay: f32,
+}
+@group(0) @binding(0) var<uniform> adam: Adam;
+@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(2) var<storage, read> schedule: array<vec4f>; // lr/(1-beta1^t), sqrt(1-beta2^t), lr*weight_decay, 0
+@group(0) @binding(3) var<storage, read> cursor: array<u32>;     // x: the step, from 0
+@group(0) @binding(4) var<storage, read_write> param: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> exp_avg: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> exp_avg_sq: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= adam.size4 {
+        return;
+    }
+    let now = schedule[cursor[0]];
+    var p = param[i];
+    var g = grad[i];
+//#if DECOUPLED
+    p -= now.z * p;
+//#else
+    g += adam.weight_decay * p;
+//#endif
+    let m = exp_avg[i] + adam.one_minus_beta1 * (g - exp_avg[i]);
+    let v = adam.beta2 * exp_avg_sq[i] + adam.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    param[i] = p - now.x * (m / (sqrt(v) / now.y + adam.eps));
+}

@@ -1,0 +1,144 @@
+// batch_norm: output[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c],   m over N, H, W
+//
+// Evaluation: mean and variance are the running ones; `prepare_eval`, then `apply`.
+// Training: they are the batch's own, found in two passes (the variance around the mean, so that a large mean loses no
+// digits), each in two deterministic stages: `partial_sums` adds chunks of 128 pixels, and `finish_*` adds the chunks.
+//   partial_sums -> finish_mean -> partial_squares -> finish_variance -> apply
+// The running statistics move by momentum, the variance unbiased, as in PyTorch.
+// One vec4 of channels an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+//#import shared/fold.wgsl
+struct BatchNorm {
+    pixels: u32,
+    channels4: u32,
+    chunks: u32,
+    eps: f32,
+    momentum: f32,
+    unbias: f32, // pixels / (pixels - 1)
+}
+const CHUNK: u32 = 128u;
+
+@group(0) @binding(0) var<uniform> norm: BatchNorm;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> running: array<vec4f>;  // means, then variances
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>; // [chunk][channel4]
+@group(0) @binding(6) var<storage, read_write> batch: array<vec4f>;    // means, scales, shifts
+@group(0) @binding(7) var<storage, read_write> output: array<vec4f>;
+
+fn index(workgroup: vec3u, count: vec3u, invocation: u32) -> u32 {
+    return unfold(workgroup, count) * 64u + invocation;
+}
+
+// batch[scale], batch[shift] from a mean and a variance, so that applying is one multiply-add.
+fn prepare(channel4: u32, mean: vec4f, variance: vec4f) {
+    let scale = weight[channel4] / sqrt(variance + norm.eps);
+    batch[channel4] = mean;
+    batch[norm.channels4 + channel4] = scale;
+    batch[2u * norm.channels4 + channel4] = bias[channel4];
+}
+
+@compute @workgroup_size(64)
+fn prepare_eval(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let c = index(workgroup, count, invocation);
+    if c < norm.channels4 {
+        prepare(c, running[c], running[norm.channels4 + c]);
+    }
+}
+
+@compute @workgroup_size(64)
+fn partial_sums(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = index(workgroup, count, invocation);
+    let chunk = i / norm.channels4;
+    if chunk >= norm.chunks {
+        return;
+    }
+    let c = i % norm.channels4;
+    var sum = vec4f();
+    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
+        sum += input[pixel * norm.channels4 + c];
+    }
+    partials[i] = sum;
+}
+
+@compute @workgroup_size(64)
+fn partial_squares(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = index(workgroup, count, invocation);
+    let chunk = i / norm.channels4;
+    if chunk >= norm.chunks {
+        return;
+    }
+    let c = i % norm.channels4;
+    let mean = batch[c];
+    var sum = vec4f();
+    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
+        let distance = input[pixel * norm.channels4 + c] - mean;
+        sum += distance * distance;
+    }
+    partials[i] = sum;
+}
+
+fn sum_of_chunks(channel4: u32) -> vec4f {
+    var sum = vec4f();
+    for (var chunk = 0u; chunk < norm.chunks; chunk++) {
+        sum += partials[chunk * norm.channels4 + channel4];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn finish_mean(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let c = index(workgroup, count, invocation);
+    if c >= norm.channels4 {
+        return;
+    }
+    let mean = sum_of_chunks(c) / f32(norm.pixels);
+    batch[c] = mean;
+    running[c] += norm.momentum * (mean - running[c]);
+}
+
+@compute @workgroup_size(64)
+fn finish_variance(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let c = index(workgroup, count, invocation);
+    if c >= norm.channels4 {
+        return;
+    }
+    let variance = sum_of_chunks(c) / f32(norm.pixels);
+    prepare(c, batch[c], variance);
+    let at = norm.channels4 + c;
+    running[at] += norm.momentum * (variance * norm.unbias - running[at]);
+}
+
+@compute @workgroup_size(64)
+fn apply(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = index(workgroup, count, invocation);
+    if i >= norm.pixels * norm.channels4 {
+        return;
+    }
+    let c = i % norm.channels4;
+    output[i] = (input[i] - batch[c]) * batch[norm.channels4 + c] + batch[2u * norm.channels4 + c];
+}

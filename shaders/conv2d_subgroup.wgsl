@@ -1,0 +1,171 @@
+// conv2d, register-blocked with weights broadcast through the subgroup; no workgroup memory, no barriers.
+//
+//   output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
+//                          + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//
+// For drivers that run one subgroup per vector register (lavapipe: eight lanes), where a load is dear and a broadcast is
+// two shuffles. A workgroup is one subgroup of eight lanes. It makes 32 pixels x 32 channels: each lane owns four pixels
+// (lane, lane+8, lane+16, lane+24) and all 32 channels in registers; per input channel it loads four activations and one
+// vec4 of the weights, which the eight lanes hand to each other. Geometry comes from the uniform block, so that one
+// pipeline (half a second of compile time on lavapipe) serves every layer.
+//
+// weight: [group][tile of 32 output channels][r][s][c][32], zero where the tile passes the last channel.
+// dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
+//#import shared/fold.wgsl
+//#import shared/conv2d.wgsl
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let tile = unfold(workgroup, count);
+    let pixel_tile = tile % conv.pixel_tiles;
+    let channel_tile = (tile / conv.pixel_tiles) % conv.channel_tiles;
+    let group = tile / (conv.pixel_tiles * conv.channel_tiles);
+    if group >= conv.groups {
+        return;
+    }
+    let first = pixel_tile * 32u + lane;
+    let taps = conv.kernel.x * conv.kernel.y;
+    let pixel0 = pixel_at(first);
+    let pixel1 = pixel_at(first + 8u);
+    let pixel2 = pixel_at(first + 16u);
+    let pixel3 = pixel_at(first + 24u);
+    // In floats, as the input is read one channel at a time.
+    let pixel_stride = conv.in_channels4 * 4u;
+    let group_offset = group * (pixel_stride / conv.groups);
+    var w_at = (group * conv.channel_tiles + channel_tile) * taps * conv.group_in_channels * 8u + lane;
+
+    var sum0_0 = vec4f();
+    var sum0_1 = vec4f();
+    var sum0_2 = vec4f();
+    var sum0_3 = vec4f();
+    var sum0_4 = vec4f();
+    var sum0_5 = vec4f();
+    var sum0_6 = vec4f();
+    var sum0_7 = vec4f();
+    var sum1_0 = vec4f();
+    var sum1_1 = vec4f();
+    var sum1_2 = vec4f();
+    var sum1_3 = vec4f();
+    var sum1_4 = vec4f();
+    var sum1_5 = vec4f();
+    var sum1_6 = vec4f();
+    var sum1_7 = vec4f();
+    var sum2_0 = vec4f();
+    var sum2_1 = vec4f();
+    var sum2_2 = vec4f();
+    var sum2_3 = vec4f();
+    var sum2_4 = vec4f();
+    var sum2_5 = vec4f();
+    var sum2_6 = vec4f();
+    var sum2_7 = vec4f();
+    var sum3_0 = vec4f();
+    var sum3_1 = vec4f();
+    var sum3_2 = vec4f();
+    var sum3_3 = vec4f();
+    var sum3_4 = vec4f();
+    var sum3_5 = vec4f();
+    var sum3_6 = vec4f();
+    var sum3_7 = vec4f();
+    for (var tap = 0u; tap < taps; tap++) {
+        let r = tap / conv.kernel.y;
+        let s = tap % conv.kernel.y;
+        let inside0 = inside(pixel0, r, s);
+        let inside1 = inside(pixel1, r, s);
+        let inside2 = inside(pixel2, r, s);
+        let inside3 = inside(pixel3, r, s);
+        var at0 = select(0u, input_pixel(pixel0, r, s) * pixel_stride + group_offset, inside0);
+        var at1 = select(0u, input_pixel(pixel1, r, s) * pixel_stride + group_offset, inside1);
+        var at2 = select(0u, input_pixel(pixel2, r, s) * pixel_stride + group_offset, inside2);
+        var at3 = select(0u, input_pixel(pixel3, r, s) * pixel_stride + group_offset, inside3);
+        for (var c = 0u; c < conv.group_in_channels; c++) {
+            let held = weight[w_at];
+            w_at += 8u;
+            let x0 = select(0.0, input[at0], inside0);
+            let x1 = select(0.0, input[at1], inside1);
+            let x2 = select(0.0, input[at2], inside2);
+            let x3 = select(0.0, input[at3], inside3);
+            at0++;
+            at1++;
+            at2++;
+            at3++;
+            let w0 = subgroupBroadcast(held, 0u);
+            sum0_0 += w0 * x0;
+            sum1_0 += w0 * x1;
+            sum2_0 += w0 * x2;
+            sum3_0 += w0 * x3;
+            let w1 = subgroupBroadcast(held, 1u);
+            sum0_1 += w1 * x0;
+            sum1_1 += w1 * x1;
+            sum2_1 += w1 * x2;
+            sum3_1 += w1 * x3;
+            let w2 = subgroupBroadcast(held, 2u);
+            sum0_2 += w2 * x0;
+            sum1_2 += w2 * x1;
+            sum2_2 += w2 * x2;
+            sum3_2 += w2 * x3;
+            let w3 = subgroupBroadcast(held, 3u);
+            sum0_3 += w3 * x0;
+            sum1_3 += w3 * x1;
+            sum2_3 += w3 * x2;
+            sum3_3 += w3 * x3;
+            let w4 = subgroupBroadcast(held, 4u);
+            sum0_4 += w4 * x0;
+            sum1_4 += w4 * x1;
+            sum2_4 += w4 * x2;
+            sum3_4 += w4 * x3;
+            let w5 = subgroupBroadcast(held, 5u);
+            sum0_5 += w5 * x0;
+            sum1_5 += w5 * x1;
+            sum2_5 += w5 * x2;
+            sum3_5 += w5 * x3;
+            let w6 = subgroupBroadcast(held, 6u);
+            sum0_6 += w6 * x0;
+            sum1_6 += w6 * x1;
+            sum2_6 += w6 * x2;
+            sum3_6 += w6 * x3;
+            let w7 = subgroupBroadcast(held, 7u);
+            sum0_7 += w7 * x0;
+            sum1_7 += w7 * x1;
+            sum2_7 += w7 * x2;
+            sum3_7 += w7 * x3;
+        }
+    }
+    let channel4 = channel_tile * 8u;
+    store(first, group, channel4, sum0_0);
+    store(first, group, channel4 + 1u, sum0_1);
+    store(first, group, channel4 + 2u, sum0_2);
+    store(first, group, channel4 + 3u, sum0_3);
+    store(first, group, channel4 + 4u, sum0_4);
+    store(first, group, channel4 + 5u, sum0_5);
+    store(first, group, channel4 + 6u, sum0_6);
+    store(first, group, channel4 + 7u, sum0_7);
+    store(first + 8u, group, channel4, sum1_0);
+    store(first + 8u, group, channel4 + 1u, sum1_1);
+    store(first + 8u, group, channel4 + 2u, sum1_2);
+    store(first + 8u, group, channel4 + 3u, sum1_3);
+    store(first + 8u, group, channel4 + 4u, sum1_4);
+    store(first + 8u, group, channel4 + 5u, sum1_5);
+    store(first + 8u, group, channel4 + 6u, sum1_6);
+    store(first + 8u, group, channel4 + 7u, sum1_7);
+    store(first + 16u, group, channel4, sum2_0);
+    store(first + 16u, group, channel4 + 1u, sum2_1);
+    store(first + 16u, group, channel4 + 2u, sum2_2);
+    store(first + 16u, group, channel4 + 3u, sum2_3);
+    store(first + 16u, group, channel4 + 4u, sum2_4);
+    store(first + 16u, group, channel4 + 5u, sum2_5);
+    store(first + 16u, group, channel4 + 6u, sum2_6);
+    store(first + 16u, group, channel4 + 7u, sum2_7);
+    store(first + 24u, group, channel4, sum3_0);
+    store(first + 24u, group, channel4 + 1u, sum3_1);
+    store(first + 24u, group, channel4 + 2u, sum3_2);
+    store(first + 24u, group, channel4 + 3u, sum3_3);
+    store(first + 24u, group, channel4 + 4u, sum3_4);
+    store(first + 24u, group, channel4 + 5u, sum3_5);
+    store(first + 24u, group, channel4 + 6u, sum3_6);
+    store(first + 24u, group, channel4 + 7u, sum3_7);
+}

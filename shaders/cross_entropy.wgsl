@@ -1,0 +1,92 @@
+// cross_entropy over rows of logits x[n,k] with target t[n] and label smoothing e, mean over the rows:
+//
+//   q[n,k]    = (1 - e) * [k = t[n]] + e / K
+//   loss[n]   = log(sum over k of exp(x[n,k])) - (1 - e) * x[n,t] - e / K * sum over k of x[n,k]
+//   grad[n,k] = (softmax(x[n])[k] - q[n,k]) / rows
+//
+// The exponent is taken relative to the row's maximum. A target of IGNORE takes its row out of the mean and gets a zero
+// gradient (PyTorch's ignore_index); a short last batch is filled up with them. One row an invocation in `rows`, which
+// also counts correct answers (the first maximum); `total` adds the rows in order, so that the bits never change.
+//#import shared/fold.wgsl
+struct CrossEntropy {
+    rows: u32,
+    classes: u32,
+    classes4: u32, // vec4s from one row to the next
+    smoothing: f32,
+}
+const IGNORE: u32 = 0xffffffffu;
+
+@group(0) @binding(0) var<uniform> size: CrossEntropy;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> grad: array<f32>;
+@group(0) @binding(4) var<storage, read_write> row_results: array<vec4f>; // loss, correct, counted, 0
+@group(0) @binding(5) var<storage, read_write> summary: array<vec4f>;     // mean loss, correct, rows counted, 0
+
+fn counted_rows() -> f32 {
+    var counted = 0u;
+    for (var row = 0u; row < size.rows; row++) {
+        counted += select(0u, 1u, targets[row] != IGNORE);
+    }
+    return f32(counted);
+}
+
+@compute @workgroup_size(64)
+fn rows(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let row = unfold(workgroup, count) * 64u + invocation;
+    if row >= size.rows {
+        return;
+    }
+    let stride = size.classes4 * 4u;
+    let first = row * stride;
+    let t = targets[row];
+    if t == IGNORE {
+        for (var k = 0u; k < stride; k++) {
+            grad[first + k] = 0.0;
+        }
+        row_results[row] = vec4f();
+        return;
+    }
+    var best = logits[first];
+    var best_class = 0u;
+    for (var k = 1u; k < size.classes; k++) {
+        let x = logits[first + k];
+        if x > best {
+            best = x;
+            best_class = k;
+        }
+    }
+    var sum_exp = 0.0;
+    var sum = 0.0;
+    for (var k = 0u; k < size.classes; k++) {
+        let x = logits[first + k] - best;
+        sum_exp += exp(x);
+        sum += x;
+    }
+    let share = size.smoothing / f32(size.classes);
+    let keep = 1.0 - size.smoothing;
+    let loss = log(sum_exp) - keep * (logits[first + t] - best) - share * sum;
+    let scale = 1.0 / counted_rows();
+    for (var k = 0u; k < stride; k++) {
+        var g = 0.0;
+        if k < size.classes {
+            let q = share + select(0.0, keep, k == t);
+            g = (exp(logits[first + k] - best) / sum_exp - q) * scale;
+        }
+        grad[first + k] = g;
+    }
+    row_results[row] = vec4f(loss, select(0.0, 1.0, best_class == t), 1.0, 0.0);
+}
+
+@compute @workgroup_size(1)
+fn total() {
+    var sum = vec4f();
+    for (var row = 0u; row < size.rows; row++) {
+        sum += row_results[row];
+    }
+    summary[0] = vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
+}

@@ -1,0 +1,32 @@
+// global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
+//
+// One vec4 of channels of one image an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+//#import shared/fold.wgsl
+@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= size.z {
+        return;
+    }
+    let pixels = size.x;
+    let channels4 = size.y;
+    let first = (i / channels4) * pixels * channels4 + i % channels4;
+    var sum = vec4f();
+    // Rows of partial sums keep the rounding error of large maps small.
+    for (var start = 0u; start < pixels; start += 64u) {
+        var part = vec4f();
+        for (var pixel = start; pixel < min(start + 64u, pixels); pixel++) {
+            part += input[first + pixel * channels4];
+        }
+        sum += part;
+    }
+    output[i] = sum / f32(pixels);
+}

@@ -1,0 +1,48 @@
+// sgd with momentum, as torch.optim.SGD computes it:
+//
+//   g += weight_decay * p
+//   b = g at the first step, momentum * b + (1 - dampening) * g later
+//   p -= lr * (g + momentum * b if nesterov, b otherwise)
+//
+// Without momentum b is g itself. The learning rate comes from a row for each step, found by the step counter on the
+// device. One vec4 an invocation, 64 to a workgroup.
+//#import shared/fold.wgsl
+struct Sgd {
+    size4: u32,
+    momentum: f32,
+    one_minus_dampening: f32,
+    weight_decay: f32,
+    nesterov: u32,
+}
+@group(0) @binding(0) var<uniform> sgd: Sgd;
+@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(2) var<storage, read> schedule: array<vec4f>; // lr, 1 at the very first step, 0, 0
+@group(0) @binding(3) var<storage, read> cursor: array<u32>;     // x: the step, from 0
+@group(0) @binding(4) var<storage, read_write> param: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> momentum_buffer: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= sgd.size4 {
+        return;
+    }
+    let now = schedule[cursor[0]];
+    let p = param[i];
+    var g = grad[i] + sgd.weight_decay * p;
+    var b = g;
+    if now.y == 0.0 {
+        b = sgd.momentum * momentum_buffer[i] + sgd.one_minus_dampening * g;
+    }
+    momentum_buffer[i] = b;
+    if sgd.nesterov != 0u {
+        g += sgd.momentum * b;
+    } else if sgd.momentum != 0.0 {
+        g = b;
+    }
+    param[i] = p - now.x * g;
+}

@@ -1,0 +1,42 @@
+// Bindings and window arithmetic that the pooling kernels share. NHWC, channels padded to a multiple of 4.
+struct Pool {
+    in_height: u32,
+    in_width: u32,
+    channels4: u32,
+    out_height: u32,
+    out_width: u32,
+    outputs: u32, // vec4s: N * P * Q * channels4
+    kernel: vec2u,
+    stride: vec2u,
+    padding: vec2u,
+}
+@group(0) @binding(0) var<uniform> pool: Pool;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+
+// The output element that an invocation makes: image, channels, and where its window starts (may be above the image).
+struct Window {
+    image: u32,
+    channel4: u32,
+    row: i32,
+    column: i32,
+}
+
+fn window_of(index: u32) -> Window {
+    let channel4 = index % pool.channels4;
+    let pixel = index / pool.channels4;
+    let column = pixel % pool.out_width;
+    let rest = pixel / pool.out_width;
+    let row = rest % pool.out_height;
+    return Window(
+        rest / pool.out_height,
+        channel4,
+        i32(row * pool.stride.x) - i32(pool.padding.x),
+        i32(column * pool.stride.y) - i32(pool.padding.y),
+    );
+}
+
+fn input_at(window: Window, row: i32, column: i32) -> vec4f {
+    let pixel = (window.image * pool.in_height + u32(row)) * pool.in_width + u32(column);
+    return input[pixel * pool.channels4 + window.channel4];
+}

@@ -1,0 +1,43 @@
+// shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c], and 0 for channels that the input lacks
+//
+// The parameter-free shortcut of He et al. 2015, option A: where a stage halves the map and widens it, the identity is
+// sampled and the new channels are zero.
+// One vec4 of channels an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+struct Shortcut {
+    in_height: u32,
+    in_width: u32,
+    in_channels4: u32,
+    out_height: u32,
+    out_width: u32,
+    out_channels4: u32,
+    outputs: u32, // vec4s
+    stride: u32,
+}
+@group(0) @binding(0) var<uniform> shortcut: Shortcut;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= shortcut.outputs {
+        return;
+    }
+    let channel4 = i % shortcut.out_channels4;
+    let pixel = i / shortcut.out_channels4;
+    let column = pixel % shortcut.out_width;
+    let rest = pixel / shortcut.out_width;
+    let row = rest % shortcut.out_height;
+    let image = rest / shortcut.out_height;
+    var value = vec4f();
+    if channel4 < shortcut.in_channels4 {
+        let source = (image * shortcut.in_height + row * shortcut.stride) * shortcut.in_width + column * shortcut.stride;
+        value = input[source * shortcut.in_channels4 + channel4];
+    }
+    output[i] = value;
+}

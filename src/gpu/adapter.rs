@@ -1,0 +1,193 @@
+//! Which adapters the machine has, what each can do, and which one the user asked for.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// The graphics interfaces that the crate runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendName {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+}
+
+impl BackendName {
+    fn of(backend: wgpu::Backend) -> Option<Self> {
+        match backend {
+            wgpu::Backend::Vulkan => Some(Self::Vulkan),
+            wgpu::Backend::Metal => Some(Self::Metal),
+            wgpu::Backend::Dx12 => Some(Self::Dx12),
+            wgpu::Backend::Gl => Some(Self::Gl),
+            _ => None,
+        }
+    }
+
+    fn bits(self) -> wgpu::Backends {
+        match self {
+            Self::Vulkan => wgpu::Backends::VULKAN,
+            Self::Metal => wgpu::Backends::METAL,
+            Self::Dx12 => wgpu::Backends::DX12,
+            Self::Gl => wgpu::Backends::GL,
+        }
+    }
+}
+
+/// Which adapter to use: by index in [`list_adapters`], by a part of its name, or the best one.
+#[derive(Debug, Clone, Default)]
+pub struct AdapterChoice {
+    /// An index or a case-insensitive part of the adapter's or driver's name.
+    pub adapter: Option<String>,
+    pub backend: Option<BackendName>,
+}
+
+/// What an adapter is and can do; what `devices` prints and reports carry.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterReport {
+    /// Position in the list of all adapters of the machine; what `--adapter N` takes.
+    pub index: usize,
+    pub name: String,
+    pub backend: BackendName,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: &'static str,
+    pub driver: String,
+    pub driver_info: String,
+    pub vendor: u32,
+    pub device: u32,
+    /// Smallest and largest number of invocations in a subgroup.
+    pub subgroup_size: [u32; 2],
+    pub max_buffer_bytes: u64,
+    pub max_binding_bytes: u64,
+    pub max_workgroups_per_dimension: u32,
+    pub max_workgroup_memory_bytes: u32,
+    pub max_invocations_per_workgroup: u32,
+    pub features: super::Features,
+    /// Why the adapter can't run the crate's kernels, if it can't.
+    pub unusable: Option<String>,
+}
+
+/// Storage buffers that the widest kernel binds.
+const STORAGE_BUFFERS: u32 = 8;
+
+pub(super) struct Found {
+    pub adapter: wgpu::Adapter,
+    pub report: AdapterReport,
+}
+
+/// Every adapter of the machine: first those with hardware behind them, in the driver's order.
+pub(super) fn find(backend: Option<BackendName>) -> Vec<Found> {
+    let backends = backend.map_or(wgpu::Backends::PRIMARY | wgpu::Backends::GL, BackendName::bits);
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        // A driver's native interface comes before GL on top of it.
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    adapters
+        .into_iter()
+        .filter_map(|adapter| BackendName::of(adapter.get_info().backend).map(|backend| (adapter, backend)))
+        .enumerate()
+        .map(|(index, (adapter, backend))| Found { report: report(index, backend, &adapter), adapter })
+        .collect()
+}
+
+fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let unusable = if !adapter
+        .get_downlevel_capabilities()
+        .flags
+        .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    {
+        Some("the driver has no compute shaders".to_owned())
+    } else if limits.max_storage_buffers_per_shader_stage < STORAGE_BUFFERS {
+        Some(format!(
+            "kernels bind up to {STORAGE_BUFFERS} storage buffers and the driver allows {}",
+            limits.max_storage_buffers_per_shader_stage
+        ))
+    } else if limits.max_compute_invocations_per_workgroup < 256 {
+        Some(format!(
+            "workgroups of 256 invocations are needed and the driver allows {}",
+            limits.max_compute_invocations_per_workgroup
+        ))
+    } else {
+        None
+    };
+    AdapterReport {
+        index,
+        name: info.name,
+        backend,
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "cpu",
+            wgpu::DeviceType::Other => "other",
+        },
+        driver: info.driver,
+        driver_info: info.driver_info,
+        vendor: info.vendor,
+        device: info.device,
+        subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
+        max_buffer_bytes: limits.max_buffer_size,
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+        max_workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
+        max_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+        features: super::Features::of(adapter.features()),
+        unusable,
+    }
+}
+
+/// Reports on every adapter of the machine.
+pub fn list_adapters(backend: Option<BackendName>) -> Vec<AdapterReport> {
+    find(backend).into_iter().map(|found| found.report).collect()
+}
+
+/// The adapter that `choice` names, or the first usable one.
+pub(super) fn select(choice: &AdapterChoice) -> Result<Found> {
+    let mut found = find(choice.backend);
+    if found.is_empty() {
+        let what = choice.backend.map_or("GPU".to_owned(), |b| format!("{b:?}"));
+        return Err(Error::NoAdapter(format!(
+            "no {what} adapter was found: install a Vulkan driver (on Debian `apt-get install mesa-vulkan-drivers` \
+             gives a software one), or try another --backend"
+        )));
+    }
+    let position = match &choice.adapter {
+        None => found.iter().position(|f| f.report.unusable.is_none()),
+        Some(wanted) => Some(position(&found, wanted)?),
+    };
+    let chosen = found.swap_remove(position.unwrap_or(0));
+    match &chosen.report.unusable {
+        None => Ok(chosen),
+        Some(why) => Err(Error::NoAdapter(format!("the adapter {} can't be used: {why}", chosen.report.name))),
+    }
+}
+
+fn position(found: &[Found], wanted: &str) -> Result<usize> {
+    let by_index = wanted.parse::<usize>().ok().filter(|&index| index < found.len());
+    let lower = wanted.to_lowercase();
+    let by_name = || {
+        found.iter().position(|f| {
+            let r = &f.report;
+            [&r.name, &r.driver, &r.driver_info].iter().any(|text| text.to_lowercase().contains(&lower))
+        })
+    };
+    by_index.or_else(by_name).ok_or_else(|| {
+        let names: Vec<String> = found.iter().map(|f| format!("{} {}", f.report.index, f.report.name)).collect();
+        Error::NoAdapter(format!("no adapter matches {wanted:?}; there are: {}", names.join(", ")))
+    })
+}

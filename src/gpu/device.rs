@@ -1,0 +1,241 @@
+//! An opened device: buffers, uploads, read-backs, and the errors that drivers report late.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use super::adapter::{self, AdapterChoice, AdapterReport};
+use super::kernel::{Kernel, KernelSpec};
+use super::recording::pad16;
+use crate::error::{Error, Result};
+
+/// Optional abilities that make faster kernel variants; the default f32 path needs none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Features {
+    pub f16: bool,
+    pub subgroups: bool,
+    pub timestamps: bool,
+    pub pipeline_cache: bool,
+}
+
+impl Features {
+    pub(super) fn of(features: wgpu::Features) -> Self {
+        Self {
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
+        }
+    }
+}
+
+/// What the driver reported outside of a call: the first error, and whether the device is gone.
+#[derive(Default)]
+struct Trouble {
+    error: Mutex<Option<Error>>,
+    lost: Mutex<Option<String>>,
+}
+
+/// An opened adapter. All work of the crate goes through one of these.
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    report: AdapterReport,
+    trouble: Arc<Trouble>,
+    kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
+    /// Measured throughput in cost units per second; bounds the work of one submit.
+    pub(super) rate: Mutex<f64>,
+}
+
+/// A GPU buffer of 4-byte elements, padded to 16 bytes.
+#[derive(Debug)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    bytes: u64,
+}
+
+impl Buffer {
+    /// Size in bytes, padding included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Gpu {
+    /// Opens the adapter that `choice` names with all of its own limits.
+    pub fn open(choice: &AdapterChoice) -> Result<Arc<Self>> {
+        let found = adapter::select(choice)?;
+        let wanted = wgpu::Features::SHADER_F16
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
+        let (device, queue) = pollster::block_on(found.adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gpu-resnet"),
+            required_features: found.adapter.features() & wanted,
+            required_limits: found.adapter.limits(),
+            ..Default::default()
+        }))
+        .map_err(|e| Error::NoAdapter(format!("the adapter {} could not be opened: {e}", found.report.name)))?;
+        let trouble = Arc::new(Trouble::default());
+        let noted = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let error = match error {
+                wgpu::Error::OutOfMemory { .. } => {
+                    Error::OutOfMemory("the driver could not allocate a buffer; use a smaller --batch-size".into())
+                }
+                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                    Error::Gpu(description)
+                }
+            };
+            if let Ok(mut first) = noted.error.lock() {
+                first.get_or_insert(error);
+            }
+        }));
+        let noted = trouble.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed
+                && let Ok(mut lost) = noted.lost.lock()
+            {
+                lost.get_or_insert(format!("{message} (driver reset or removal; try again, or a smaller --batch-size)"));
+            }
+        });
+        // Starting guesses, replaced by what is measured: a software driver against hardware.
+        let rate = if found.report.kind == "cpu" { 4e9 } else { 2e11 };
+        Ok(Arc::new(Self {
+            device,
+            queue,
+            report: found.report,
+            trouble,
+            kernels: Mutex::default(),
+            rate: Mutex::new(rate),
+        }))
+    }
+
+    /// What the adapter is and can do.
+    pub fn report(&self) -> &AdapterReport {
+        &self.report
+    }
+
+    /// The optional abilities of this device.
+    pub fn features(&self) -> Features {
+        self.report.features
+    }
+
+    /// The first error that the driver reported since the last call, if any.
+    pub fn check(&self) -> Result<()> {
+        if let Ok(lost) = self.trouble.lost.lock()
+            && let Some(message) = lost.as_ref()
+        {
+            return Err(Error::DeviceLost(message.clone()));
+        }
+        match self.trouble.error.lock().ok().and_then(|mut first| first.take()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// A buffer of at least `bytes` bytes, zero-filled.
+    pub fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
+        self.buffer_for(label, bytes, wgpu::BufferUsages::STORAGE)
+    }
+
+    pub(super) fn buffer_for(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        let bytes = pad16(bytes.max(16));
+        let most = self.report.max_buffer_bytes.min(match usage {
+            wgpu::BufferUsages::STORAGE => self.report.max_binding_bytes,
+            _ => u64::MAX,
+        });
+        if bytes > most {
+            return Err(Error::OutOfMemory(format!(
+                "{label} needs {bytes} bytes and the adapter binds at most {most}; use a smaller --batch-size"
+            )));
+        }
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        self.check()?;
+        Ok(Buffer { raw, bytes })
+    }
+
+    /// A buffer that holds `data`, zero-padded to 16 bytes.
+    pub fn upload<T: bytemuck::Pod>(&self, label: &str, data: &[T]) -> Result<Buffer> {
+        let buffer = self.buffer(label, size_of_val(data) as u64)?;
+        self.write(&buffer, data)?;
+        Ok(buffer)
+    }
+
+    /// Copies `data` to the start of `buffer`; its size in bytes is rounded up to 4 with zeros.
+    pub fn write<T: bytemuck::Pod>(&self, buffer: &Buffer, data: &[T]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        if bytes.len() as u64 > buffer.bytes {
+            return Err(Error::Gpu(format!("a write of {} bytes into a buffer of {}", bytes.len(), buffer.bytes)));
+        }
+        if bytes.len() % 4 == 0 {
+            self.queue.write_buffer(&buffer.raw, 0, bytes);
+        } else {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(4), 0);
+            self.queue.write_buffer(&buffer.raw, 0, &padded);
+        }
+        self.check()
+    }
+
+    /// The first `count` elements of `buffer`, after all submitted work is done.
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &Buffer, count: usize) -> Result<Vec<T>> {
+        let wanted = (count * size_of::<T>()) as u64;
+        if wanted > buffer.bytes {
+            return Err(Error::Gpu(format!("a read of {wanted} bytes from a buffer of {}", buffer.bytes)));
+        }
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let size = pad16(wanted).min(buffer.bytes);
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+        self.wait()?;
+        match receiver.recv() {
+            Ok(Ok(())) => {}
+            _ => return Err(self.check().err().unwrap_or(Error::Gpu("a read-back could not be mapped".into()))),
+        }
+        let view = staging
+            .get_mapped_range(..)
+            .map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))?;
+        let mut out = vec![T::zeroed(); count];
+        bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(&view[..wanted as usize]);
+        Ok(out)
+    }
+
+    /// Waits for all submitted work.
+    pub fn wait(&self) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+    }
+
+    /// The compiled kernel of `spec`; compiled at its first use and kept.
+    pub fn kernel(&self, spec: &KernelSpec) -> Result<Arc<Kernel>> {
+        if let Ok(kernels) = self.kernels.lock()
+            && let Some(kernel) = kernels.get(spec)
+        {
+            return Ok(kernel.clone());
+        }
+        let kernel = Arc::new(Kernel::compile(self, spec)?);
+        if let Ok(mut kernels) = self.kernels.lock() {
+            kernels.insert(spec.clone(), kernel.clone());
+        }
+        Ok(kernel)
+    }
+}

@@ -1,0 +1,121 @@
+//! A compiled compute pipeline and its reflected bindings.
+
+use super::device::Gpu;
+use super::shaders::{self, BindingKind, EntryPoint};
+use crate::error::{Error, Result};
+
+/// Which shader, entry point and pipeline-overridable constants make a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KernelSpec {
+    pub shader: &'static str,
+    pub entry: &'static str,
+    /// Values of `override` constants; all are integers or booleans (0 or 1).
+    pub constants: Vec<(&'static str, u32)>,
+}
+
+impl KernelSpec {
+    /// The entry point `main` of `shader` without constants.
+    pub fn new(shader: &'static str) -> Self {
+        Self { shader, entry: "main", constants: Vec::new() }
+    }
+
+    /// The same with another entry point.
+    pub fn entry(mut self, entry: &'static str) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// The same with one more constant.
+    pub fn constant(mut self, name: &'static str, value: u32) -> Self {
+        self.constants.push((name, value));
+        self
+    }
+
+    /// The reflected entry point; an error if the crate has no such shader.
+    pub fn reflect(&self) -> Result<&'static EntryPoint> {
+        shaders::find(self.shader)
+            .and_then(|shader| shader.entry_point(self.entry))
+            .ok_or_else(|| Error::Gpu(format!("there is no kernel {} in {}.wgsl", self.entry, self.shader)))
+    }
+}
+
+/// A pipeline that can be dispatched.
+pub struct Kernel {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+    pub(super) bindings: &'static [(u32, BindingKind)],
+}
+
+/// Whether naga adds bounds checks to buffer accesses: on unless the kernel is one whose accesses are proved with guard
+/// words by its tests, or `GPU_RESNET_BOUNDS_CHECKS=1` asks for them everywhere.
+fn bounds_checks(shader: &str) -> bool {
+    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0");
+    asked || !shader.starts_with("conv2d")
+}
+
+impl Kernel {
+    #[allow(unsafe_code)]
+    pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
+        let entry = spec.reflect()?;
+        let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
+        if shader.subgroups && !gpu.features().subgroups {
+            return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
+        }
+        let mut checks = wgpu::ShaderRuntimeChecks::checked();
+        // Every loop of our shaders has a bound that does not depend on buffer contents.
+        checks.force_loop_bounding = false;
+        checks.bounds_checks = bounds_checks(spec.shader);
+        // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
+        // are those whose tests surround every output with guard words and cover partial tiles.
+        let module = unsafe {
+            gpu.device.create_shader_module_trusted(
+                wgpu::ShaderModuleDescriptor {
+                    label: Some(spec.shader),
+                    source: wgpu::ShaderSource::Wgsl(shader.source.into()),
+                },
+                checks,
+            )
+        };
+        let layout_entries: Vec<_> = entry
+            .bindings
+            .iter()
+            .map(|&(binding, kind)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match kind {
+                        BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
+                        BindingKind::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        BindingKind::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(spec.shader),
+            entries: &layout_entries,
+        });
+        let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(spec.shader),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let constants: Vec<(&str, f64)> = spec.constants.iter().map(|&(name, value)| (name, value.into())).collect();
+        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(spec.shader),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(spec.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        gpu.check()?;
+        Ok(Self { pipeline, layout, bindings: entry.bindings })
+    }
+}

@@ -1,0 +1,16 @@
+//! The only part of the crate that knows wgpu: adapters, the device, compiled kernels, and recorded plans.
+
+mod adapter;
+mod device;
+mod kernel;
+mod plan;
+#[cfg(test)]
+mod preprocess;
+mod recording;
+pub mod shaders;
+
+pub use adapter::{AdapterChoice, AdapterReport, BackendName, list_adapters};
+pub use device::{Buffer, Features, Gpu};
+pub use kernel::{Kernel, KernelSpec};
+pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};
+pub use recording::{Cost, Dispatch, Recording, TensorId, fold_workgroups, pad16};

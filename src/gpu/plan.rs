@@ -1,0 +1,326 @@
+//! A recording made ready to run: memory assigned by liveness, pipelines compiled, bind groups made once, and the
+//! dispatches cut into submits of bounded duration.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::device::{Buffer, Gpu};
+use super::kernel::Kernel;
+use super::recording::{Cost, Recording, Storage, TensorId};
+use super::shaders::BindingKind;
+use crate::error::{Error, Result};
+
+/// Longest time that one submit should take; drivers reset devices after about two seconds.
+const SUBMIT_SECONDS: f64 = 0.4;
+
+struct Step {
+    label: String,
+    kernel: Arc<Kernel>,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+    cost: Cost,
+}
+
+/// A static sequence of dispatches with all of its memory.
+pub struct Plan {
+    gpu: Arc<Gpu>,
+    steps: Vec<Step>,
+    buffers: Vec<Arc<Buffer>>,
+    summary: PlanSummary,
+    /// The first run compiles shaders in some drivers, so its time says nothing about throughput.
+    warm: bool,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanSummary {
+    pub dispatches: usize,
+    pub flops: f64,
+    /// Memory of temporary and kept tensors, after sharing.
+    pub bytes: u64,
+    /// The same without sharing.
+    pub bytes_unshared: u64,
+}
+
+/// Where the times of [`Plan::profile`] come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSource {
+    /// Timestamps written by the device.
+    Timestamps,
+    /// Wall time of one submit per dispatch.
+    Wall,
+}
+
+/// One dispatch's time.
+#[derive(Debug, Clone)]
+pub struct DispatchTime {
+    pub label: String,
+    pub seconds: f64,
+    pub cost: Cost,
+}
+
+impl Plan {
+    /// Compiles `recording` for `gpu`.
+    pub fn new(gpu: &Arc<Gpu>, recording: &Recording) -> Result<Self> {
+        let buffers = assign(gpu, recording)?;
+        let params = upload_params(gpu, recording)?;
+        let mut steps = Vec::with_capacity(recording.dispatches.len());
+        for (index, dispatch) in recording.dispatches.iter().enumerate() {
+            let kernel = gpu.kernel(&dispatch.kernel)?;
+            let mut tensors = dispatch.tensors.iter();
+            let mut entries = Vec::new();
+            for &(binding, kind) in kernel.bindings {
+                let resource = if kind == BindingKind::Uniform {
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: &params.buffer.raw,
+                        offset: params.offsets[index],
+                        size: wgpu::BufferSize::new(super::recording::pad16(dispatch.params.len() as u64)),
+                    })
+                } else {
+                    let tensor = tensors
+                        .next()
+                        .ok_or_else(|| Error::Gpu(format!("{}: too few tensors are bound", dispatch.label)))?;
+                    buffers[tensor.0].raw.as_entire_binding()
+                };
+                entries.push(wgpu::BindGroupEntry { binding, resource });
+            }
+            if tensors.next().is_some() {
+                return Err(Error::Gpu(format!("{}: too many tensors are bound", dispatch.label)));
+            }
+            let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&dispatch.label),
+                layout: &kernel.layout,
+                entries: &entries,
+            });
+            steps.push(Step {
+                label: dispatch.label.clone(),
+                kernel,
+                bind_group,
+                workgroups: dispatch.workgroups,
+                cost: dispatch.cost,
+            });
+        }
+        gpu.check()?;
+        let summary = summarise(recording, &buffers);
+        Ok(Self { gpu: gpu.clone(), steps, buffers, summary, warm: false })
+    }
+
+    /// Dispatches, operations and memory of the plan.
+    pub fn summary(&self) -> PlanSummary {
+        self.summary
+    }
+
+    /// Copies `data` into a kept tensor.
+    pub fn write<T: bytemuck::Pod>(&self, tensor: TensorId, data: &[T]) -> Result<()> {
+        self.gpu.write(&self.buffers[tensor.0], data)
+    }
+
+    /// The first `count` elements of a kept tensor; waits for the run.
+    pub fn read<T: bytemuck::Pod>(&self, tensor: TensorId, count: usize) -> Result<Vec<T>> {
+        self.gpu.read(&self.buffers[tensor.0], count)
+    }
+
+    /// Runs every dispatch once and waits.
+    pub fn run(&mut self) -> Result<()> {
+        self.run_repeated(1)
+    }
+
+    /// Runs the whole sequence `times` times in as few submits as the bound on their duration allows, and waits.
+    pub fn run_repeated(&mut self, times: usize) -> Result<()> {
+        let rate = self.gpu.rate.lock().map_or(4e9, |rate| *rate);
+        let budget = rate * SUBMIT_SECONDS;
+        let started = Instant::now();
+        let mut encoder = None;
+        let mut in_flight = 0;
+        let mut units = 0.0;
+        for step in std::iter::repeat_n(&self.steps, times).flatten() {
+            let cost = step.cost.units() + 1e4;
+            if units > 0.0 && units + cost > budget {
+                self.submit(&mut encoder);
+                units = 0.0;
+                in_flight += 1;
+                // Two submits in flight keep the device busy; more would only queue up memory and time.
+                if in_flight == 2 {
+                    self.gpu.wait()?;
+                    in_flight = 0;
+                }
+            }
+            units += cost;
+            let encoder = encoder.get_or_insert_with(|| self.gpu.device.create_command_encoder(&Default::default()));
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            record_step(&mut pass, step);
+        }
+        self.submit(&mut encoder);
+        self.gpu.wait()?;
+        let total: f64 = self.steps.iter().map(|step| step.cost.units() + 1e4).sum::<f64>() * times as f64;
+        let seconds = started.elapsed().as_secs_f64();
+        // Too short a run measures the submit, not the device.
+        if self.warm
+            && seconds > 0.02
+            && let Ok(mut rate) = self.gpu.rate.lock()
+        {
+            *rate = 0.5 * *rate + 0.5 * total / seconds;
+        }
+        self.warm = true;
+        Ok(())
+    }
+
+    fn submit(&self, encoder: &mut Option<wgpu::CommandEncoder>) {
+        if let Some(encoder) = encoder.take() {
+            self.gpu.queue.submit([encoder.finish()]);
+        }
+    }
+
+    /// Runs every dispatch once and times each, by timestamps where the device has them.
+    pub fn profile(&mut self) -> Result<(TimeSource, Vec<DispatchTime>)> {
+        let timestamps = self.gpu.features().timestamps;
+        let mut times = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let seconds = if timestamps { self.time_by_timestamps(step)? } else { self.time_by_wall(step)? };
+            times.push(DispatchTime { label: step.label.clone(), seconds, cost: step.cost });
+        }
+        Ok((if timestamps { TimeSource::Timestamps } else { TimeSource::Wall }, times))
+    }
+
+    fn time_by_wall(&self, step: &Step) -> Result<f64> {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        record_step(&mut encoder.begin_compute_pass(&Default::default()), step);
+        let started = Instant::now();
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait()?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    fn time_by_timestamps(&self, step: &Step) -> Result<f64> {
+        let queries = self.gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("timestamps"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let resolved = self.gpu.buffer_for("timestamps", 16, wgpu::BufferUsages::QUERY_RESOLVE)?;
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(0),
+                    end_of_pass_write_index: Some(1),
+                }),
+            });
+            record_step(&mut pass, step);
+        }
+        encoder.resolve_query_set(&queries, 0..2, &resolved.raw, 0);
+        self.gpu.queue.submit([encoder.finish()]);
+        let ticks: Vec<u64> = self.gpu.read(&resolved, 2)?;
+        let period = f64::from(self.gpu.queue.get_timestamp_period());
+        Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period * 1e-9)
+    }
+}
+
+fn record_step(pass: &mut wgpu::ComputePass<'_>, step: &Step) {
+    let [x, y, z] = step.workgroups;
+    pass.set_pipeline(&step.kernel.pipeline);
+    pass.set_bind_group(0, &step.bind_group, &[]);
+    pass.dispatch_workgroups(x, y, z);
+}
+
+struct Params {
+    buffer: Buffer,
+    offsets: Vec<u64>,
+}
+
+/// All uniform blocks of a recording in one buffer, each at the alignment that every adapter accepts.
+fn upload_params(gpu: &Gpu, recording: &Recording) -> Result<Params> {
+    const ALIGN: usize = 256;
+    let mut bytes = Vec::new();
+    let mut offsets = Vec::new();
+    for dispatch in &recording.dispatches {
+        offsets.push(bytes.len() as u64);
+        bytes.extend_from_slice(&dispatch.params);
+        bytes.resize(bytes.len().next_multiple_of(ALIGN).max(ALIGN), 0);
+    }
+    let buffer = gpu.buffer_for("params", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
+    gpu.write(&buffer, &bytes)?;
+    Ok(Params { buffer, offsets })
+}
+
+/// One physical buffer of the pool, and the last dispatch that uses it.
+struct Slot {
+    bytes: u64,
+    free_after: usize,
+    tensors: Vec<usize>,
+}
+
+/// Gives every tensor a buffer. Temporaries share: each takes the free buffer that fits it best, or enlarges the largest
+/// free one, and returns it after its last use.
+fn assign(gpu: &Gpu, recording: &Recording) -> Result<Vec<Arc<Buffer>>> {
+    let (first, last) = lives(recording);
+    let mut slots: Vec<Slot> = Vec::new();
+    let mut order: Vec<usize> = (0..recording.tensors.len())
+        .filter(|&t| matches!(recording.tensors[t].storage, Storage::Temporary) && first[t] != usize::MAX)
+        .collect();
+    order.sort_by_key(|&t| first[t]);
+    for tensor in order {
+        let bytes = recording.tensors[tensor].bytes;
+        let free = slots.iter_mut().filter(|slot| slot.free_after < first[tensor]);
+        let best = free.min_by_key(|slot| if slot.bytes >= bytes { (0, slot.bytes) } else { (1, bytes - slot.bytes) });
+        match best {
+            Some(slot) => {
+                slot.bytes = slot.bytes.max(bytes);
+                slot.free_after = last[tensor];
+                slot.tensors.push(tensor);
+            }
+            None => slots.push(Slot { bytes, free_after: last[tensor], tensors: vec![tensor] }),
+        }
+    }
+    let mut buffers: Vec<Option<Arc<Buffer>>> = vec![None; recording.tensors.len()];
+    for slot in slots {
+        let buffer = Arc::new(gpu.buffer("activations", slot.bytes)?);
+        for tensor in slot.tensors {
+            buffers[tensor] = Some(buffer.clone());
+        }
+    }
+    let mut out = Vec::with_capacity(buffers.len());
+    for (tensor, buffer) in recording.tensors.iter().zip(buffers) {
+        out.push(match (&tensor.storage, buffer) {
+            (Storage::External(buffer), _) => buffer.clone(),
+            (_, Some(buffer)) => buffer,
+            (_, None) => Arc::new(gpu.buffer(&tensor.label, tensor.bytes)?),
+        });
+    }
+    Ok(out)
+}
+
+/// First and last dispatch that touches each tensor (`usize::MAX` and 0 if none does).
+fn lives(recording: &Recording) -> (Vec<usize>, Vec<usize>) {
+    let mut first = vec![usize::MAX; recording.tensors.len()];
+    let mut last = vec![0; recording.tensors.len()];
+    for (index, dispatch) in recording.dispatches.iter().enumerate() {
+        for tensor in &dispatch.tensors {
+            first[tensor.0] = first[tensor.0].min(index);
+            last[tensor.0] = index;
+        }
+    }
+    (first, last)
+}
+
+fn summarise(recording: &Recording, buffers: &[Arc<Buffer>]) -> PlanSummary {
+    let mut seen = std::collections::HashSet::new();
+    let (mut bytes, mut bytes_unshared) = (0, 0);
+    for (tensor, buffer) in recording.tensors.iter().zip(buffers) {
+        if matches!(tensor.storage, Storage::External(_)) {
+            continue;
+        }
+        bytes_unshared += tensor.bytes;
+        if seen.insert(Arc::as_ptr(buffer)) {
+            bytes += buffer.bytes();
+        }
+    }
+    PlanSummary {
+        dispatches: recording.dispatches.len(),
+        flops: recording.dispatches.iter().map(|d| d.cost.flops).sum(),
+        bytes,
+        bytes_unshared,
+    }
+}

@@ -1,0 +1,48 @@
+//! Every shader of the crate, expanded, validated and reflected when the crate was built (see `build.rs`).
+
+/// How an entry point uses a buffer binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BindingKind {
+    Uniform,
+    Read,
+    ReadWrite,
+}
+
+/// One compute entry point of a shader.
+#[derive(Debug)]
+pub struct EntryPoint {
+    pub name: &'static str,
+    /// Invocations per workgroup, as the WGSL says.
+    pub workgroup_size: [u32; 3],
+    /// Bindings of group 0 that the entry point uses, in order of their slot.
+    pub bindings: &'static [(u32, BindingKind)],
+}
+
+/// One WGSL module, with imports and conditionals expanded.
+#[derive(Debug)]
+pub struct Shader {
+    pub name: &'static str,
+    /// Whether it uses subgroup operations, and so needs the adapter feature.
+    pub subgroups: bool,
+    pub entry_points: &'static [EntryPoint],
+    pub source: &'static str,
+}
+
+static SHADERS: &[Shader] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// All shaders, sorted by file.
+pub fn all() -> &'static [Shader] {
+    SHADERS
+}
+
+/// The shader `name`, if there is one.
+pub fn find(name: &str) -> Option<&'static Shader> {
+    SHADERS.iter().find(|shader| shader.name == name)
+}
+
+impl Shader {
+    /// The entry point `name`, if there is one.
+    pub fn entry_point(&self, name: &str) -> Option<&EntryPoint> {
+        self.entry_points.iter().find(|entry| entry.name == name)
+    }
+}

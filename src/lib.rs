@@ -1,0 +1,3 @@
+pub mod error;
+pub mod gpu;
+pub use error::{Error, Result};
