@@ -1,0 +1,41 @@
+//! Operations on each element by itself: ReLU, addition, addition with ReLU.
+
+use super::dispatch_items;
+use super::feature_map::{FeatureMap, u32_of};
+use crate::error::{Error, Result};
+use crate::gpu::{Cost, KernelSpec, Recording};
+
+/// `max(input, 0)`; NaN stays NaN.
+pub fn relu(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
+    record(recording, label, "relu", &[input])
+}
+
+/// `input + other`.
+pub fn add(recording: &mut Recording, label: &str, input: FeatureMap, other: FeatureMap) -> Result<FeatureMap> {
+    record(recording, label, "add", &[input, other])
+}
+
+/// `max(input + other, 0)`, the end of a residual block.
+pub fn add_relu(recording: &mut Recording, label: &str, input: FeatureMap, other: FeatureMap) -> Result<FeatureMap> {
+    record(recording, label, "add_relu", &[input, other])
+}
+
+fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[FeatureMap]) -> Result<FeatureMap> {
+    let first = inputs[0];
+    if let Some(other) = inputs.iter().find(|map| FeatureMap { tensor: first.tensor, ..**map } != first) {
+        return Err(Error::shape(
+            op,
+            format!(
+                "{label}: shapes differ: {}x{}x{}x{} and {}x{}x{}x{}",
+                first.n, first.c, first.h, first.w, other.n, other.c, other.h, other.w
+            ),
+        ));
+    }
+    let output = FeatureMap { tensor: recording.temporary(label, first.bytes()), ..first };
+    let mut tensors: Vec<_> = inputs.iter().map(|map| map.tensor).collect();
+    tensors.push(output.tensor);
+    let size = [u32_of(op, "a tensor", first.len4())?, 0, 0, 0];
+    let cost = Cost { flops: (first.len4() * 4) as f64, bytes: (first.bytes() * (inputs.len() as u64 + 1)) as f64 };
+    dispatch_items(recording, label, KernelSpec::new(op), &tensors, bytemuck::bytes_of(&size), first.len4(), cost)?;
+    Ok(output)
+}

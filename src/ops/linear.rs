@@ -1,0 +1,96 @@
+//! The fully connected layer and its gradients. Matrices are rows padded to vec4s; the weight has a multiple of 4 rows.
+
+use super::dispatch_items;
+use super::feature_map::u32_of;
+use crate::error::Result;
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+
+/// Shape of a fully connected layer over a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Linear {
+    pub rows: usize,
+    pub in_features: usize,
+    pub out_features: usize,
+}
+
+impl Linear {
+    fn in4(&self) -> usize {
+        self.in_features.div_ceil(4)
+    }
+
+    fn out4(&self) -> usize {
+        self.out_features.div_ceil(4)
+    }
+
+    fn params(&self) -> Result<[u32; 4]> {
+        const OP: &str = "linear";
+        u32_of(OP, "a matrix", self.out4() * self.in4() * 4)?;
+        u32_of(OP, "a matrix", self.rows * self.in4().max(self.out4()))?;
+        Ok([
+            u32_of(OP, "a batch", self.rows)?,
+            u32_of(OP, "features", self.in4())?,
+            u32_of(OP, "features", self.out4())?,
+            0,
+        ])
+    }
+
+    fn cost(&self) -> Cost {
+        let (rows, inputs, outputs) = (self.rows as f64, self.in_features as f64, self.out_features as f64);
+        Cost {
+            flops: 2.0 * rows * inputs * outputs,
+            bytes: 4.0 * (rows * inputs + inputs * outputs + rows * outputs),
+        }
+    }
+
+    /// Bytes of a batch of outputs.
+    pub fn output_bytes(&self) -> u64 {
+        (self.rows * self.out4() * 16) as u64
+    }
+
+    /// Bytes of the packed weight.
+    pub fn weight_bytes(&self) -> u64 {
+        (self.out4() * 4 * self.in4() * 16) as u64
+    }
+
+    /// `output[n,k] = bias[k] + sum over c of input[n,c] weight[k,c]`.
+    pub fn forward(&self, r: &mut Recording, label: &str, input: TensorId, [weight, bias]: [TensorId; 2]) -> Result<TensorId> {
+        let output = r.temporary(label, self.output_bytes());
+        let items = self.out4() * self.rows.div_ceil(4);
+        self.step(r, label, "linear", "main", &[input, weight, bias, output], items)?;
+        Ok(output)
+    }
+
+    /// `grad_input[n,c] = sum over k of grad[n,k] weight[k,c]`.
+    pub fn grad_input(&self, r: &mut Recording, label: &str, weight: TensorId, grad: TensorId) -> Result<TensorId> {
+        let output = r.temporary(label, (self.rows * self.in4() * 16) as u64);
+        self.step(r, label, "linear_backward", "grad_input", &[weight, grad, output], self.rows * self.in4())?;
+        Ok(output)
+    }
+
+    /// `grad_weight[k,c] = sum over n of grad[n,k] input[n,c]`.
+    pub fn grad_weight(&self, r: &mut Recording, label: &str, input: TensorId, grad: TensorId) -> Result<TensorId> {
+        let output = r.temporary(label, self.weight_bytes());
+        self.step(r, label, "linear_backward", "grad_weight", &[input, grad, output], self.out4() * self.in4())?;
+        Ok(output)
+    }
+
+    /// `grad_bias[k] = sum over n of grad[n,k]`.
+    pub fn grad_bias(&self, r: &mut Recording, label: &str, grad: TensorId) -> Result<TensorId> {
+        let output = r.temporary(label, (self.out4() * 16) as u64);
+        self.step(r, label, "linear_backward", "grad_bias", &[grad, output], self.out4())?;
+        Ok(output)
+    }
+
+    fn step(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        shader: &'static str,
+        entry: &'static str,
+        tensors: &[TensorId],
+        items: usize,
+    ) -> Result<()> {
+        let kernel = KernelSpec::new(shader).entry(entry);
+        dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&self.params()?), items, self.cost())
+    }
+}

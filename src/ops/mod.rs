@@ -1,0 +1,48 @@
+//! The operations: typed specs that check shapes and append dispatches to a recording. Only this module knows which
+//! shader computes what, and how its buffers and uniform blocks are laid out.
+//!
+//! One operation is one name in four places: `shaders/NAME.wgsl`, `src/ops/NAME.rs`, its f64 twin
+//! `src/reference/NAME.rs`, and `tests/ops/NAME.rs`.
+
+pub mod adam;
+pub mod attributes;
+pub mod batch_norm;
+pub mod conv2d;
+pub mod cross_entropy;
+pub mod elementwise;
+mod feature_map;
+pub mod head_step;
+pub mod linear;
+pub mod pool;
+pub mod preprocess;
+pub mod sgd;
+pub mod shortcut_pad;
+
+pub use conv2d::{Conv2d, Conv2dVariant};
+pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
+
+use crate::error::Result;
+use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};
+
+/// Appends a dispatch of a kernel whose invocations are one long row, each making one item.
+fn dispatch_items(
+    recording: &mut Recording,
+    label: &str,
+    kernel: KernelSpec,
+    tensors: &[TensorId],
+    params: &[u8],
+    items: usize,
+    cost: Cost,
+) -> Result<()> {
+    let [x, y, z] = kernel.reflect()?.workgroup_size;
+    let per_workgroup = u64::from(x * y * z);
+    recording.dispatch(Dispatch {
+        label: label.to_owned(),
+        kernel,
+        tensors: tensors.to_vec(),
+        params: params.to_vec(),
+        workgroups: fold_workgroups((items as u64).div_ceil(per_workgroup)),
+        cost,
+    });
+    Ok(())
+}

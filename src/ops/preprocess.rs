@@ -1,0 +1,42 @@
+//! Packed RGB bytes to normalised activations: torchvision's `ToTensor` and `Normalize`, on the GPU.
+
+use super::dispatch_items;
+use super::feature_map::{FeatureMap, u32_of};
+use crate::error::Result;
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    mean: [f32; 4],
+    deviation: [f32; 4],
+    pixels: u32,
+    padding: [u32; 3],
+}
+
+/// `bytes` holds `n` images of `h` x `w` pixels as HWC RGB; mean and std are fractions of 255.
+pub fn preprocess(
+    recording: &mut Recording,
+    label: &str,
+    bytes: TensorId,
+    [n, h, w]: [usize; 3],
+    mean: [f32; 3],
+    std: [f32; 3],
+) -> Result<FeatureMap> {
+    const OP: &str = "preprocess";
+    let mut output = FeatureMap::new(bytes, [n, 3, h, w]);
+    output.tensor = recording.temporary(label, output.bytes());
+    // The shader counts single bytes.
+    u32_of(OP, "a batch", output.pixels() * 3)?;
+    let wide = |[r, g, b]: [f32; 3], last| [r, g, b, last];
+    let params = Params {
+        mean: wide(mean, 0.0),
+        deviation: wide(std, 1.0),
+        pixels: u32_of(OP, "a batch", output.pixels())?,
+        padding: [0; 3],
+    };
+    let cost = Cost { flops: (output.pixels() * 9) as f64, bytes: (output.pixels() * 3) as f64 + output.bytes() as f64 };
+    let tensors = [bytes, output.tensor];
+    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&params), output.pixels(), cost)?;
+    Ok(output)
+}
