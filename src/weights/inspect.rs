@@ -1,0 +1,129 @@
+//! What `weights inspect` prints.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::file::printable;
+use super::{Weights, compare, infer_architecture};
+use crate::model::Architecture;
+
+/// Everything that can be said about a weights file without running it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// Path or name.
+    pub file: String,
+    /// Bytes.
+    pub size: usize,
+    pub sha256: String,
+    /// Number of tensors of each type.
+    pub dtypes: BTreeMap<String, usize>,
+    /// The architecture's name (`resnet50`) or description; null when there is none.
+    pub name: Option<String>,
+    pub architecture: Option<Architecture>,
+    /// Trained parameters in the file, running statistics not counted.
+    pub parameters: u64,
+    pub labels: Option<Vec<String>>,
+    /// The preprocessing's JSON, as the file has it; a string where it is not JSON.
+    pub preprocess: Option<serde_json::Value>,
+    /// In the state dict's order, then the ones that don't belong.
+    pub tensors: Vec<InspectedTensor>,
+    /// One sentence each; empty for a file that can be used.
+    pub problems: Vec<String>,
+}
+
+/// One tensor of the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct InspectedTensor {
+    /// torchvision's name.
+    pub name: String,
+    /// The name in the file, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
+    pub dtype: String,
+    pub shape: Vec<usize>,
+}
+
+/// Reads the whole file and says what it is. Never fails: what is wrong is in `problems`.
+pub fn inspect(weights: &Weights) -> Inspection {
+    let mut problems = Vec::new();
+    let architecture = infer_architecture(weights).map_err(|error| problems.push(error.to_string())).ok();
+    if let Some(architecture) = &architecture {
+        problems.extend(compare(weights, architecture).iter().map(|problem| problem.to_string()));
+    }
+    let order: Vec<String> = architecture.iter().flat_map(|a| a.parameters()).map(|spec| spec.name).collect();
+    let place: BTreeMap<&str, usize> = order.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    let mut names: Vec<_> = weights.names().collect();
+    names.sort_by_key(|name| place.get(name).copied().unwrap_or(usize::MAX));
+
+    let mut dtypes = BTreeMap::new();
+    let mut parameters = 0;
+    let mut tensors = Vec::with_capacity(names.len());
+    for name in names {
+        let dtype = weights.dtype(name).map(|dtype| dtype.to_string()).unwrap_or_default();
+        let shape = weights.shape(name).unwrap_or_default().to_vec();
+        *dtypes.entry(dtype.clone()).or_insert(0) += 1;
+        if !name.ends_with(".running_mean") && !name.ends_with(".running_var") {
+            // The header's check has seen that the product does not overflow.
+            parameters += shape.iter().product::<usize>() as u64;
+        }
+        if let Err(error) = weights.tensor_f32(name) {
+            problems.push(error.to_string());
+        }
+        let original = weights.original_name(name).filter(|original| *original != name).map(str::to_owned);
+        tensors.push(InspectedTensor { name: name.to_owned(), original, dtype, shape });
+    }
+    let labels = weights.labels().map_err(|error| problems.push(error.to_string())).ok().flatten();
+    let preprocess = weights.preprocess().map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()));
+    Inspection {
+        file: weights.label().display().to_string(),
+        size: weights.size(),
+        sha256: weights.sha256(),
+        dtypes,
+        name: architecture.as_ref().map(|architecture| architecture.to_string()),
+        architecture,
+        parameters,
+        labels,
+        preprocess,
+        tensors,
+        problems,
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |key: &str, value: &dyn fmt::Display| writeln!(f, "{key:<14}{value}");
+        line("file", &self.file)?;
+        line("size", &format_args!("{} bytes", self.size))?;
+        line("sha256", &self.sha256)?;
+        let dtypes = self.dtypes.iter().map(|(dtype, count)| format!("{count} {dtype}")).collect::<Vec<_>>();
+        line("tensors", &dtypes.join(", "))?;
+        line("parameters", &self.parameters)?;
+        line("network", &self.name.as_deref().unwrap_or("unknown"))?;
+        if let Some(architecture) = &self.architecture {
+            line("architecture", &serde_json::to_string(architecture).map_err(|_| fmt::Error)?)?;
+        }
+        if let Some(labels) = &self.labels {
+            let shown = labels.iter().take(10).map(|label| printable(label)).collect::<Vec<_>>().join(", ");
+            let more = if labels.len() > 10 { ", …" } else { "" };
+            line("labels", &format_args!("{}: {shown}{more}", labels.len()))?;
+        }
+        if let Some(preprocess) = &self.preprocess {
+            line("preprocess", preprocess)?;
+        }
+        let width = self.tensors.iter().map(|tensor| printable(&tensor.name).chars().count()).max().unwrap_or(0);
+        writeln!(f)?;
+        for tensor in &self.tensors {
+            write!(f, "{:<width$}  {:<5}{:?}", printable(&tensor.name), tensor.dtype, tensor.shape)?;
+            match &tensor.original {
+                Some(original) => writeln!(f, "  from {}", printable(original))?,
+                None => writeln!(f)?,
+            }
+        }
+        if !self.problems.is_empty() {
+            writeln!(f, "\n{} problems", self.problems.len())?;
+        }
+        self.problems.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+    }
+}

@@ -1,0 +1,39 @@
+//! Weights files: safetensors read, checked against an architecture, described, and written.
+//!
+//! The names are torchvision's whatever the file has. A file is hostile until it has been read: sizes are bounded,
+//! offsets checked, numbers finite, and every error names the file.
+
+mod check;
+mod embedded;
+mod file;
+mod fold;
+mod hash;
+mod infer;
+mod inspect;
+mod naming;
+mod save;
+mod source;
+
+pub use check::{Problem, check, compare};
+pub use embedded::{EMBEDDED, EMBEDDED_NAME};
+pub use file::Weights;
+pub use fold::fold_bn;
+pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
+pub use infer::infer_architecture;
+pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
+pub use source::{Source, open, resolve};
+
+/// The type of a tensor's elements in a file.
+pub use safetensors::Dtype;
+
+/// The metadata key with the architecture's JSON.
+pub const ARCHITECTURE_KEY: &str = "gpu_resnet.architecture";
+/// The metadata key with a JSON list of class names.
+pub const LABELS_KEY: &str = "gpu_resnet.labels";
+/// The metadata key with the preprocessing's JSON.
+pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";
+
+// safetensors is little-endian, and slices of it are read as they lie.
+#[cfg(target_endian = "big")]
+compile_error!("gpu-resnet reads and writes safetensors in place and needs a little-endian machine");
