@@ -1,5 +1,14 @@
+//! ResNet inference and fine-tuning on any GPU: hand-written WGSL compute shaders, scheduled by wgpu.
+//!
+//! The tree is the architecture, and imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders;
+//! [`model`] knows ops; [`weights`], [`data`] and `train` know models; the command line knows everything.
+
+pub mod data;
 pub mod error;
 pub mod gpu;
+pub mod model;
 pub mod ops;
 pub mod reference;
+pub mod weights;
+
 pub use error::{Error, Result};

@@ -99,6 +99,12 @@ impl Recording {
         self.tensors[tensor.0].bytes
     }
 
+    /// Bytes of the largest tensor that the plan itself holds, weights left out.
+    pub fn largest_activation(&self) -> u64 {
+        let own = self.tensors.iter().filter(|tensor| !matches!(tensor.storage, Storage::External(_)));
+        own.map(|tensor| tensor.bytes).max().unwrap_or(0)
+    }
+
     /// Appends one kernel launch.
     pub fn dispatch(&mut self, dispatch: Dispatch) {
         self.dispatches.push(dispatch);

@@ -1,0 +1,147 @@
+//! A forward pass that is ready to run: one plan for a batch size, an image size and a kind of input.
+
+use super::network::{ForwardTensors, Network};
+use crate::error::{Error, Result};
+use crate::gpu::{Plan, PlanSummary, Recording, TensorId};
+use crate::ops::preprocess::preprocess;
+use crate::ops::{FeatureMap, pack_nhwc, unpack_nhwc, unpack_rows};
+
+/// What goes in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InputKind {
+    /// HWC RGB bytes, normalised on the GPU with these fractions of 255.
+    Pixels { mean: [f32; 3], std: [f32; 3] },
+    /// f32 in NCHW, used as it is.
+    Tensor,
+}
+
+/// What comes out, row-major.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Output {
+    /// `[N, classes]`.
+    pub logits: Vec<f32>,
+    /// `[N, C]`, the input of the head.
+    pub features: Vec<f32>,
+}
+
+/// A feature map read back, in NCHW.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageOutput {
+    /// `stem`, `layer1`, …
+    pub name: String,
+    pub shape: [usize; 4],
+    pub data: Vec<f32>,
+}
+
+/// A plan over one batch.
+pub struct Forward {
+    plan: Plan,
+    kind: InputKind,
+    input: TensorId,
+    shape: [usize; 4],
+    classes: usize,
+    tensors: ForwardTensors,
+}
+
+impl Forward {
+    /// Plans `network` for `batch` images of `height` x `width`; `stages` keeps every stage's output readable.
+    pub fn new(network: &Network, kind: InputKind, batch: usize, [h, w]: [usize; 2], stages: bool) -> Result<Self> {
+        let (mut recording, input, tensors) = record(network, kind, [batch, 3, h, w])?;
+        recording.keep(tensors.features.tensor);
+        recording.keep(tensors.logits);
+        if stages {
+            tensors.stages.iter().for_each(|(_, map)| recording.keep(map.tensor));
+        }
+        let plan = Plan::new(network.gpu(), &recording)?;
+        let classes = network.architecture().classes;
+        Ok(Self { plan, kind, input, shape: [batch, 3, h, w], classes, tensors })
+    }
+
+    /// The largest batch whose tensors the adapter can bind, at least 1.
+    pub fn max_batch(network: &Network, kind: InputKind, [h, w]: [usize; 2]) -> Result<usize> {
+        let (recording, ..) = record(network, kind, [1, 3, h, w])?;
+        let report = network.gpu().report();
+        let most = report.max_binding_bytes.min(report.max_buffer_bytes);
+        // Shaders index single floats with 32 bits.
+        let most = most.min(u64::from(u32::MAX) * 4);
+        Ok((most / recording.largest_activation().max(1)).max(1) as usize)
+    }
+
+    /// Images of one run.
+    pub fn batch(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Dispatches, operations and memory.
+    pub fn summary(&self) -> PlanSummary {
+        self.plan.summary()
+    }
+
+    /// The plan itself, for profiling.
+    pub fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
+    /// Runs on a whole batch of HWC RGB bytes.
+    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
+        self.check(pixels.len(), matches!(self.kind, InputKind::Pixels { .. }))?;
+        self.plan.write(self.input, pixels)?;
+        self.finish()
+    }
+
+    /// Runs on a whole batch of NCHW floats.
+    pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
+        self.check(input.len(), self.kind == InputKind::Tensor)?;
+        self.plan.write(self.input, &pack_nhwc(input, self.shape, 1))?;
+        self.finish()
+    }
+
+    fn check(&self, found: usize, right_kind: bool) -> Result<()> {
+        let expected: usize = self.shape.iter().product();
+        if right_kind && found == expected {
+            return Ok(());
+        }
+        Err(Error::shape("forward", format!("the plan takes {:?} and was given {found} values", self.shape)))
+    }
+
+    fn finish(&mut self) -> Result<Output> {
+        self.plan.run()?;
+        let n = self.shape[0];
+        let rows = |tensor, columns: usize| -> Result<Vec<f32>> {
+            let data = self.plan.read::<f32>(tensor, n * columns.next_multiple_of(4))?;
+            Ok(unpack_rows(&data, [n, columns]))
+        };
+        let features = self.tensors.features;
+        Ok(Output { logits: rows(self.tensors.logits, self.classes)?, features: rows(features.tensor, features.c)? })
+    }
+
+    /// The stages' outputs of the last run; needs `stages` at planning.
+    pub fn stages(&self) -> Result<Vec<StageOutput>> {
+        let read = |(name, map): &(String, FeatureMap)| {
+            let shape = [map.n, map.c, map.h, map.w];
+            let data = self.plan.read::<f32>(map.tensor, map.len4() * 4)?;
+            Ok(StageOutput { name: name.clone(), shape, data: unpack_nhwc(&data, shape, 1) })
+        };
+        self.tensors.stages.iter().map(read).collect()
+    }
+}
+
+fn record(network: &Network, kind: InputKind, shape: [usize; 4]) -> Result<(Recording, TensorId, ForwardTensors)> {
+    let [n, c, h, w] = shape;
+    if n == 0 || h == 0 || w == 0 {
+        return Err(Error::shape("forward", format!("a batch of {n} images of {h} x {w} is empty")));
+    }
+    let mut recording = Recording::new();
+    let (input, map) = match kind {
+        InputKind::Pixels { mean, std } => {
+            let bytes = recording.kept("pixels", (n * c * h * w) as u64);
+            (bytes, preprocess(&mut recording, "preprocess", bytes, [n, h, w], mean, std)?)
+        }
+        InputKind::Tensor => {
+            let map = FeatureMap::new(recording.kept("input", (n * h * w * 16) as u64), shape);
+            (map.tensor, map)
+        }
+    };
+    let tensors = network.record(&mut recording, map)?;
+    Ok((recording, input, tensors))
+}

@@ -1,0 +1,17 @@
+//! Networks: what they are made of ([`Architecture`], [`Layers`]), and running them on a GPU ([`Network`], [`Forward`],
+//! [`Predictor`]). Nothing here knows a file format.
+
+pub mod architecture;
+mod forward;
+pub mod layers;
+mod names;
+mod network;
+mod predictor;
+
+pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
+pub use forward::{Forward, InputKind, Output, StageOutput};
+pub use layers::{
+    BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, ParameterKind, ParameterSpec, Stage, StemLayers,
+};
+pub use network::{ForwardTensors, Network, TensorSource};
+pub use predictor::Predictor;

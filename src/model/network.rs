@@ -1,0 +1,269 @@
+//! A network on the GPU: weights packed and uploaded once, and the recording of its forward pass, which reads like the
+//! paper: stem, stages, blocks, head. Batch normalisation is folded into the convolution before it (in f64); bias,
+//! residual and ReLU are fused into the convolution's epilogue.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Architecture;
+use super::layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers};
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu, Recording, TensorId};
+use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
+use crate::ops::batch_norm::{BatchNormTensors, batch_norm};
+use crate::ops::linear::Linear;
+use crate::ops::pool::{global_avg_pool, max_pool2d};
+use crate::ops::shortcut_pad::shortcut_pad;
+use crate::ops::{Conv2d, Conv2dVariant, FeatureMap, elementwise, pack_rows};
+use crate::weights::fold_bn;
+
+/// Where a network's tensors come from, by torchvision's names.
+pub trait TensorSource {
+    /// The values of tensor `name` in row-major order.
+    fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>>;
+}
+
+struct PackedConv {
+    weight: Arc<Buffer>,
+    bias: Arc<Buffer>,
+}
+
+struct PackedNorm {
+    weight: Arc<Buffer>,
+    bias: Arc<Buffer>,
+    running: Arc<Buffer>,
+}
+
+/// Weights of a network on the GPU, ready for inference at any batch and image size.
+pub struct Network {
+    gpu: Arc<Gpu>,
+    architecture: Architecture,
+    layers: Layers,
+    variant: Conv2dVariant,
+    convs: HashMap<String, PackedConv>,
+    norms: HashMap<String, PackedNorm>,
+    head: PackedConv,
+}
+
+/// What a recorded forward pass leaves behind.
+pub struct ForwardTensors {
+    /// Output of the stem (after its pool) and of each stage, by name.
+    pub stages: Vec<(String, FeatureMap)>,
+    /// `[N, C]` after the global average pool, rows padded to vec4s.
+    pub features: FeatureMap,
+    /// `[N, classes]`, rows padded to vec4s.
+    pub logits: TensorId,
+}
+
+impl Network {
+    /// Folds, packs and uploads the weights, one layer at a time.
+    pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
+        architecture.validate()?;
+        let variant = Conv2dVariant::choose(gpu.report());
+        let layers = architecture.layers();
+        let upload = |label: &str, data: &[f32]| Ok::<_, Error>(Arc::new(gpu.upload(label, data)?));
+        let mut convs = HashMap::new();
+        let mut norms = HashMap::new();
+        for (conv, folded) in folded_norms(&layers) {
+            let weight = source.tensor(&format!("{}.weight", conv.conv))?;
+            let (weight, bias) = match folded {
+                None => (weight, None),
+                Some(bn) => {
+                    let [gamma, beta, mean, var] = bn_tensors(source, bn)?;
+                    let (weight, bias) = fold_bn(&weight, &gamma, &beta, &mean, &var, architecture.bn_eps)?;
+                    (Cow::Owned(weight), Some(bias))
+                }
+            };
+            let op = conv_op(conv, false);
+            let packed = PackedConv {
+                weight: upload(&conv.conv, &op.pack_weight(variant, &weight))?,
+                bias: upload(&conv.conv, &op.pack_bias(bias.as_deref()))?,
+            };
+            convs.insert(conv.conv.clone(), packed);
+        }
+        for BatchNorm { name, .. } in standing_norms(&layers) {
+            let [gamma, beta, mean, var] = bn_tensors(source, &name)?;
+            let pad = |values: &[f32]| pack_rows(values, [1, values.len()], 1);
+            let packed = PackedNorm {
+                weight: upload(&name, &pad(&gamma))?,
+                bias: upload(&name, &pad(&beta))?,
+                running: upload(&name, &[pad(&mean), pad(&var)].concat())?,
+            };
+            norms.insert(name, packed);
+        }
+        let head = &layers.head;
+        let weight = source.tensor(&format!("{}.weight", head.name))?;
+        let bias = source.tensor(&format!("{}.bias", head.name))?;
+        let packed_head = PackedConv {
+            weight: upload(&head.name, &pack_rows(&weight, [head.out_features, head.in_features], 4))?,
+            bias: upload(&head.name, &pack_rows(&bias, [1, head.out_features], 1))?,
+        };
+        gpu.wait()?;
+        Ok(Self {
+            gpu: gpu.clone(),
+            architecture: architecture.clone(),
+            layers,
+            variant,
+            convs,
+            norms,
+            head: packed_head,
+        })
+    }
+
+    pub fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Appends the whole forward pass over `input` (NHWC, three channels padded to four).
+    pub fn record(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
+        let mut record = Recorder { network: self, recording };
+        let mut x = record.conv(&self.layers.stem.conv, input, self.layers.stem.conv.bn.is_some(), None)?;
+        if let Some(pool) = self.layers.stem.pool {
+            let attributes = PoolAttributes {
+                kernel_size: [pool.kernel_size; 2],
+                stride: [pool.stride; 2],
+                padding: [pool.padding; 2],
+                ceil_mode: pool.ceil_mode,
+            };
+            x = max_pool2d(record.recording, "maxpool", x, &attributes)?;
+        }
+        let mut stages = vec![("stem".to_owned(), x)];
+        for stage in &self.layers.stages {
+            for block in &stage.blocks {
+                x = if block.preact { record.preact_block(block, x)? } else { record.block(block, x)? };
+            }
+            stages.push((stage.name.clone(), x));
+        }
+        if let Some(bn) = &self.layers.final_bn {
+            x = record.norm_relu(&bn.name, x)?;
+        }
+        let features = global_avg_pool(record.recording, "avgpool", x)?;
+        let head = &self.layers.head;
+        let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
+        let weight = recording.external("fc.weight", self.head.weight.clone());
+        let bias = recording.external("fc.bias", self.head.bias.clone());
+        let logits = linear.forward(recording, &head.name, features.tensor, [weight, bias])?;
+        Ok(ForwardTensors { stages, features, logits })
+    }
+}
+
+struct Recorder<'a> {
+    network: &'a Network,
+    recording: &'a mut Recording,
+}
+
+impl Recorder<'_> {
+    /// `relu(conv(x) + residual)`, the normalisation folded in.
+    fn conv(&mut self, conv: &ConvBn, x: FeatureMap, relu: bool, residual: Option<FeatureMap>) -> Result<FeatureMap> {
+        let missing = || Error::shape(&conv.conv, "is not among the loaded convolutions");
+        let packed = self.network.convs.get(&conv.conv).ok_or_else(missing)?;
+        let weight = self.recording.external(format!("{}.weight", conv.conv), packed.weight.clone());
+        let bias = self.recording.external(format!("{}.bias", conv.conv), packed.bias.clone());
+        let variant = self.network.variant;
+        conv_op(conv, relu).record(self.recording, &conv.conv, variant, x, [weight, bias], residual)
+    }
+
+    /// `relu(bn(x))` where there is no convolution before it to fold into.
+    fn norm_relu(&mut self, name: &str, x: FeatureMap) -> Result<FeatureMap> {
+        let missing = || Error::shape(name, "is not among the loaded normalisations");
+        let packed = self.network.norms.get(name).ok_or_else(missing)?;
+        let tensors = BatchNormTensors {
+            weight: self.recording.external(name, packed.weight.clone()),
+            bias: self.recording.external(name, packed.bias.clone()),
+            running: self.recording.external(name, packed.running.clone()),
+        };
+        let attributes = BatchNormAttributes { eps: self.network.architecture.bn_eps, ..Default::default() };
+        let normed = batch_norm(self.recording, name, x, tensors, &attributes)?;
+        elementwise::relu(self.recording, name, normed)
+    }
+
+    /// `a[l+2] = g(z[l+2] + shortcut(a[l]))`: the addition and its ReLU happen in the last convolution's epilogue.
+    fn block(&mut self, block: &Block, x: FeatureMap) -> Result<FeatureMap> {
+        let shortcut = self.shortcut(block, x, x)?;
+        let (last, inner) = split_last(block)?;
+        let mut out = x;
+        for conv in inner {
+            out = self.conv(conv, out, true, None)?;
+        }
+        self.conv(last, out, true, shortcut)
+    }
+
+    /// He et al. 2016: normalise, ReLU, convolve; the addition is the last thing, so that the shortcut stays an identity.
+    fn preact_block(&mut self, block: &Block, x: FeatureMap) -> Result<FeatureMap> {
+        let (last, inner) = split_last(block)?;
+        let first_norm = block.convs.first().and_then(|conv| conv.bn.as_deref()).unwrap_or_default();
+        let activated = self.norm_relu(first_norm, x)?;
+        let shortcut = self.shortcut(block, x, activated)?;
+        let mut out = activated;
+        for conv in inner {
+            // The next convolution's normalisation and ReLU are folded into this one.
+            out = self.conv(conv, out, true, None)?;
+        }
+        self.conv(last, out, false, shortcut)
+    }
+
+    /// What is added to the residual branch: nothing, the identity of `x`, or a projection of `activated`.
+    fn shortcut(&mut self, block: &Block, x: FeatureMap, activated: FeatureMap) -> Result<Option<FeatureMap>> {
+        Ok(match &block.shortcut {
+            BlockShortcut::None => None,
+            BlockShortcut::Identity => Some(x),
+            BlockShortcut::ZeroPad { stride } => {
+                Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?)
+            }
+            BlockShortcut::Projection(conv) => Some(self.conv(conv, activated, false, None)?),
+        })
+    }
+}
+
+fn split_last(block: &Block) -> Result<(&ConvBn, &[ConvBn])> {
+    block.convs.split_last().ok_or_else(|| Error::shape(&block.name, "a block needs at least one convolution"))
+}
+
+/// Every convolution with the normalisation that is folded into it: its own, or, before activation, the next one's.
+fn folded_norms(layers: &Layers) -> Vec<(&ConvBn, Option<&str>)> {
+    let mut out = vec![(&layers.stem.conv, layers.stem.conv.bn.as_deref())];
+    for block in layers.blocks() {
+        for (index, conv) in block.convs.iter().enumerate() {
+            let norm = if block.preact { block.convs.get(index + 1) } else { Some(conv) };
+            out.push((conv, norm.and_then(|conv| conv.bn.as_deref())));
+        }
+        if let Some(projection) = block.projection() {
+            out.push((projection, projection.bn.as_deref()));
+        }
+    }
+    out
+}
+
+/// Normalisations that have no convolution before them: each pre-activation block's first, and the final one.
+fn standing_norms(layers: &Layers) -> Vec<BatchNorm> {
+    let firsts = layers.blocks().filter(|block| block.preact).filter_map(|block| {
+        let conv = block.convs.first()?;
+        Some(BatchNorm { name: conv.bn.clone()?, channels: conv.in_channels })
+    });
+    firsts.chain(layers.final_bn.clone()).collect()
+}
+
+fn bn_tensors<'a>(source: &'a dyn TensorSource, name: &str) -> Result<[Cow<'a, [f32]>; 4]> {
+    let tensor = |suffix| source.tensor(&format!("{name}.{suffix}"));
+    Ok([tensor("weight")?, tensor("bias")?, tensor("running_mean")?, tensor("running_var")?])
+}
+
+fn conv_op(conv: &ConvBn, relu: bool) -> Conv2d {
+    Conv2d {
+        attributes: Conv2dAttributes {
+            stride: [conv.stride; 2],
+            padding: [conv.padding; 2],
+            dilation: [1, 1],
+            groups: conv.groups,
+        },
+        in_channels: conv.in_channels,
+        out_channels: conv.out_channels,
+        kernel: [conv.kernel; 2],
+        relu,
+    }
+}

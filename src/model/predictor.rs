@@ -1,0 +1,92 @@
+//! A network applied to any number of images: picks the batch, keeps its plans, and halves the batch when memory runs out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::forward::{Forward, InputKind, Output};
+use super::network::Network;
+use crate::error::{Error, Result};
+
+/// Runs a network on images of one size.
+pub struct Predictor {
+    network: Arc<Network>,
+    kind: InputKind,
+    size: [usize; 2],
+    batch: usize,
+    plans: HashMap<usize, Forward>,
+    warning: Option<String>,
+}
+
+impl Predictor {
+    /// `size` is the images' height and width; `batch` the most that one run takes, less if the adapter can't bind it.
+    pub fn new(network: Arc<Network>, kind: InputKind, size: [usize; 2], batch: usize) -> Result<Self> {
+        let most = Forward::max_batch(&network, kind, size)?;
+        let warning = (batch > most).then(|| {
+            format!("a batch of {batch} does not fit the adapter's largest binding; {most} images are run at a time")
+        });
+        Ok(Self { network, kind, size, batch: batch.clamp(1, most), plans: HashMap::new(), warning })
+    }
+
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The most images of one run.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// What the user should know and has not been told yet: that the batch became smaller.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
+    }
+
+    /// Any number of images as HWC RGB bytes.
+    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
+        self.run(pixels, Forward::run_pixels)
+    }
+
+    /// Any number of images as NCHW floats.
+    pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
+        self.run(input, Forward::run_tensor)
+    }
+
+    fn run<T>(&mut self, input: &[T], step: impl Fn(&mut Forward, &[T]) -> Result<Output>) -> Result<Output> {
+        let image = self.size[0] * self.size[1] * 3;
+        if input.len() % image != 0 {
+            let problem = format!("{} values are not a whole number of images of {image}", input.len());
+            return Err(Error::shape("predict", problem));
+        }
+        let mut out = Output::default();
+        let mut rest = input;
+        while !rest.is_empty() {
+            let count = self.batch.min(rest.len() / image);
+            let result = self.plan(count).and_then(|plan| step(plan, &rest[..count * image]));
+            match result {
+                Ok(part) => {
+                    out.logits.extend(part.logits);
+                    out.features.extend(part.features);
+                    rest = &rest[count * image..];
+                }
+                Err(Error::OutOfMemory(why)) if count > 1 => {
+                    self.plans.clear();
+                    self.batch = count / 2;
+                    self.warning = Some(format!("{why}: the batch was halved to {}", self.batch));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(out)
+    }
+
+    fn plan(&mut self, count: usize) -> Result<&mut Forward> {
+        // Two plans at most: the whole batch and the remainder at the end.
+        if !self.plans.contains_key(&count) {
+            let batch = self.batch;
+            self.plans.retain(|&size, _| size == batch);
+            let forward = Forward::new(&self.network, self.kind, count, self.size, false)?;
+            self.plans.insert(count, forward);
+        }
+        self.plans.get_mut(&count).ok_or_else(|| Error::Gpu("the plan is gone".into()))
+    }
+}
