@@ -1,0 +1,129 @@
+//! Recognises what kind of data set a path holds, and which part of it is for training.
+
+use std::path::{Path, PathBuf};
+
+use super::bytes::describe;
+use super::split::{Concat, align_classes};
+use super::{Dataset, cifar, csv, folder, mnist, tensors};
+use crate::error::{Error, Result};
+
+/// A data set's training part and, where it has one, its held-out part. Both have the same classes.
+pub struct Splits {
+    /// The images to train on.
+    pub train: Box<dyn Dataset>,
+    /// The held-out images: `val`, `valid` or `validation` if there, else `test`.
+    pub val: Option<Box<dyn Dataset>>,
+}
+
+/// Opens the data set at `path`, all of it: if it comes in two parts, the training part and then the held-out part.
+///
+/// A folder may be: class folders of images, alone or under `train` and `val` or `test`; CIFAR-10 or CIFAR-100 binary
+/// files; MNIST's IDX files; `train` and `val` or `test` as CSV or safetensors files. A file may be: a CSV of
+/// `path,label`; safetensors with `images` and `labels`; one CIFAR `.bin`; one IDX file of images.
+///
+/// # Errors
+/// A path that is missing or none of these, and whatever is wrong with the files.
+pub fn open_dataset(path: &Path) -> Result<Box<dyn Dataset>> {
+    let Splits { train, val } = open_splits(path)?;
+    match val {
+        None => Ok(train),
+        Some(val) => Ok(Box::new(Concat::new(train, val)?)),
+    }
+}
+
+/// Opens the data set at `path` in its own two parts; `val` is `None` if it has only one. See [`open_dataset`].
+pub fn open_splits(path: &Path) -> Result<Splits> {
+    let about = std::fs::metadata(path).map_err(|e| Error::file(path, describe(&e)))?;
+    if !about.is_dir() {
+        return Ok(Splits { train: open_file(path)?, val: None });
+    }
+    // The archives unpack into one of these; torchvision's `root` is the folder around them.
+    for inner in ["cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "raw"] {
+        let inner = path.join(inner);
+        if cifar::files(&inner).is_some() || mnist::files(&inner) != (Vec::new(), Vec::new()) {
+            return open_splits(&inner);
+        }
+    }
+    if let Some(files) = cifar::files(path) {
+        let part = |p: &[PathBuf]| (!p.is_empty()).then(|| cifar::open(files.kind, p)).transpose();
+        return pair(part(&files.train)?, part(&files.test)?, path);
+    }
+    let (train, test) = mnist::files(path);
+    if train.len() > 1 || test.len() > 1 {
+        return Err(Error::file(path, "holds several IDX data sets; name one of its images-idx3-ubyte files"));
+    }
+    if !train.is_empty() || !test.is_empty() {
+        let part = |p: Option<&PathBuf>| p.map(|p| mnist::open(p)).transpose();
+        return pair(part(train.first())?, part(test.first())?, path);
+    }
+    refuse_pickles(path)?;
+    if let Some((train, val)) = named_parts(path)? {
+        let open = |p: PathBuf| if p.is_dir() { folder::open(&p) } else { open_file(&p) };
+        return pair(Some(open(train)?), val.map(open).transpose()?, path);
+    }
+    Ok(Splits { train: folder::open(path)?, val: None })
+}
+
+/// Puts the parts together; a held-out part alone is a data set by itself.
+fn pair(train: Option<Box<dyn Dataset>>, val: Option<Box<dyn Dataset>>, path: &Path) -> Result<Splits> {
+    match (train, val) {
+        (Some(train), Some(val)) => {
+            let val = align_classes(val, train.classes())
+                .map_err(|e| Error::file(path, format!("has a held-out part that does not fit: {e}")))?;
+            Ok(Splits { train, val: Some(val) })
+        }
+        (Some(only), None) | (None, Some(only)) => Ok(Splits { train: only, val: None }),
+        (None, None) => Err(Error::file(path, "holds no data set; check the path")),
+    }
+}
+
+fn open_file(path: &Path) -> Result<Box<dyn Dataset>> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match &*extension {
+        "csv" => csv::open(path),
+        "safetensors" => tensors::open(path),
+        "bin" => cifar::open(cifar::kind_of(path)?, &[path.to_path_buf()]),
+        _ if mnist::is_images(path) => mnist::open(path),
+        _ => Err(Error::file(
+            path,
+            "is no data set: give a folder, a .csv of path,label, a .safetensors with images and labels, CIFAR's .bin, or \
+             MNIST's images-idx3-ubyte",
+        )),
+    }
+}
+
+/// CIFAR's Python version is pickles, which may run code when they are read.
+fn refuse_pickles(folder: &Path) -> Result<()> {
+    let inner = folder.join("cifar-10-batches-py");
+    let python = folder.join("data_batch_1").is_file() || inner.join("data_batch_1").is_file();
+    if python {
+        return Err(Error::file(
+            folder,
+            "is CIFAR's Python version, whose pickles are not read; use its binary version",
+        ));
+    }
+    Ok(())
+}
+
+const TRAIN: [&str; 2] = ["train", "training"];
+const HELD_OUT: [&str; 4] = ["val", "valid", "validation", "test"];
+
+/// The training and held-out part of a folder that has them by name: as subfolders, else as CSV or safetensors files. A
+/// folder called `train` among other class folders is a class (of vehicles), not a part.
+fn named_parts(folder: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
+    let subfolders = folder::subfolders(folder)?;
+    let find = |name: &&str| subfolders.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, p)| p.clone());
+    let is_part = |name: &str| TRAIN.iter().chain(&HELD_OUT).any(|p| p.eq_ignore_ascii_case(name));
+    if subfolders.iter().all(|(name, _)| is_part(name))
+        && let Some(train) = TRAIN.iter().find_map(find)
+    {
+        return Ok(Some((train, HELD_OUT.iter().find_map(find))));
+    }
+    for extension in ["csv", "safetensors"] {
+        let find = |name: &&str| Some(folder.join(format!("{name}.{extension}"))).filter(|p| p.is_file());
+        if let Some(train) = TRAIN.iter().find_map(find) {
+            return Ok(Some((train, HELD_OUT.iter().find_map(find))));
+        }
+    }
+    Ok(None)
+}

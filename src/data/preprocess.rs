@@ -1,0 +1,140 @@
+//! torchvision's evaluation transform: `Resize(resize)`, `CenterCrop(crop)`, and the numbers for `Normalize`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Rgb8;
+use super::resize::{Region, resize_region};
+use crate::error::{Error, Result};
+
+/// The largest `crop` (and half the largest `resize`) that is accepted.
+pub const MAX_CROP: u32 = 4096;
+
+/// How a resized pixel is interpolated; antialiased when shrinking, as Pillow does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    /// Triangle filter, torchvision's default.
+    #[default]
+    Bilinear,
+    /// Cubic with a = -0.5 (Pillow's).
+    Bicubic,
+}
+
+/// What happens to an image before the network, as weights files carry it under `gpu_resnet.preprocess`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preprocess {
+    /// The shorter side becomes this many pixels.
+    pub resize: u32,
+    /// Then the middle `crop` x `crop` pixels are taken, with black around an image that is smaller.
+    pub crop: u32,
+    /// The resizing filter.
+    pub interpolation: Interpolation,
+    /// Subtracted from each channel, as a fraction of 255.
+    pub mean: [f32; 3],
+    /// Each channel is divided by it after that, as a fraction of 255.
+    pub std: [f32; 3],
+}
+
+impl Default for Preprocess {
+    /// torchvision's ImageNet evaluation preset.
+    fn default() -> Self {
+        Preprocess {
+            resize: 256,
+            crop: 224,
+            interpolation: Interpolation::Bilinear,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        }
+    }
+}
+
+impl Preprocess {
+    /// Reads the JSON of `gpu_resnet.preprocess`; keys that are left out take [`Preprocess::default`]'s values.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let read: Preprocess = serde_json::from_str(json)
+            .map_err(|e| Error::shape("preprocess", format!("the JSON is not valid: {e}")))?;
+        read.validate()?;
+        Ok(read)
+    }
+
+    /// Checks the ranges: `crop` in 1..=[`MAX_CROP`], `resize` in 1..=2 * [`MAX_CROP`], mean and std finite, std above 0.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |problem: String| Err(Error::shape("preprocess", problem));
+        if self.crop == 0 || self.crop > MAX_CROP {
+            return fail(format!("crop must be 1 to {MAX_CROP} pixels, but is {}", self.crop));
+        }
+        if self.resize == 0 || self.resize > 2 * MAX_CROP {
+            return fail(format!("resize must be 1 to {} pixels, but is {}", 2 * MAX_CROP, self.resize));
+        }
+        if self.mean.iter().any(|m| !m.is_finite()) {
+            return fail(format!("mean must be three finite numbers, but is {:?}", self.mean));
+        }
+        if self.std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+            return fail(format!("std must be three finite numbers above 0, but is {:?}", self.std));
+        }
+        Ok(())
+    }
+
+    /// The same transform for images of `size` x `size`: `resize` and `crop` shrink or grow by the same ratio.
+    pub fn with_image_size(&self, size: u32) -> Result<Self> {
+        self.validate()?;
+        let resize = (f64::from(self.resize) * f64::from(size) / f64::from(self.crop)).round();
+        let scaled = Preprocess { resize: (resize as u32).max(1), crop: size, ..self.clone() };
+        scaled.validate()?;
+        Ok(scaled)
+    }
+
+    /// Bytes of one preprocessed image: `crop * crop * 3`.
+    pub fn bytes(&self) -> usize {
+        self.crop as usize * self.crop as usize * 3
+    }
+
+    /// Resizes and crops; the result is `crop` x `crop`. Mean and standard deviation are left to the GPU.
+    pub fn apply(&self, image: &Rgb8) -> Result<Rgb8> {
+        self.validate()?;
+        image.check("preprocess")?;
+        // torchvision's `_compute_resized_image_output_size`: int(size * long / short).
+        let (short, long) = (image.width.min(image.height), image.width.max(image.height));
+        let new_short = u64::from(self.resize);
+        let new_long = new_short * u64::from(long) / u64::from(short);
+        let size = if image.width <= image.height { (new_short, new_long) } else { (new_long, new_short) };
+
+        let (left, pad_left, width) = centre(size.0, self.crop);
+        let (top, pad_top, height) = centre(size.1, self.crop);
+        let part = resize_region(image, size, Region { left, top, width, height }, self.interpolation)?;
+        if (width, height) == (self.crop, self.crop) {
+            return Ok(part);
+        }
+        let mut padded = Rgb8::black(self.crop, self.crop);
+        for (y, row) in part.pixels.chunks_exact(width as usize * 3).enumerate() {
+            let at = ((pad_top as usize + y) * self.crop as usize + pad_left as usize) * 3;
+            padded.pixels[at..at + row.len()].copy_from_slice(row);
+        }
+        Ok(padded)
+    }
+}
+
+/// torchvision's `center_crop` along one axis: where the crop starts, the black pixels before it, its length.
+fn centre(length: u64, crop: u32) -> (u64, u32, u32) {
+    if length < u64::from(crop) {
+        return (0, (crop - length as u32) / 2, length as u32);
+    }
+    // Python's round(x / 2.0): a half goes to the even neighbour.
+    let excess = length - u64::from(crop);
+    let half = excess / 2;
+    (half + (excess & half & 1), 0, crop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_round_to_even_like_python() {
+        // round(0.5) = 0, round(1.5) = 2, round(2.5) = 2, round(3.5) = 4
+        let starts: Vec<u64> = (0..8).map(|excess| centre(10 + excess, 10).0).collect();
+        assert_eq!(starts, [0, 0, 1, 2, 2, 2, 3, 4]);
+        assert_eq!(centre(7, 10), (0, 1, 7));
+    }
+}

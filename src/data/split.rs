@@ -1,0 +1,226 @@
+//! Parts and unions of data sets, and the deterministic orders in which they are visited.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::{Dataset, Rgb8};
+use crate::error::{Error, Result};
+
+/// Some images of a data set, in an order of their own.
+pub struct Subset {
+    data: Arc<dyn Dataset>,
+    indices: Vec<usize>,
+}
+
+impl Subset {
+    /// The images of `data` at `indices`, or an error if an index is past its end.
+    pub fn new(data: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Self> {
+        check_indices(&indices, data.len())?;
+        Ok(Subset { data, indices })
+    }
+
+    /// Where each image is in the whole data set.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+}
+
+pub(crate) fn check_indices(indices: &[usize], len: usize) -> Result<()> {
+    match indices.iter().find(|&&i| i >= len) {
+        Some(i) => Err(Error::Usage(format!("image {i} was asked for, but the data set has only {len}"))),
+        None => Ok(()),
+    }
+}
+
+impl Dataset for Subset {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.data.classes()
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.data.name(self.indices[i])
+    }
+
+    fn label(&self, i: usize) -> usize {
+        self.data.label(self.indices[i])
+    }
+
+    fn image(&self, i: usize) -> Result<Rgb8> {
+        self.data.image(self.indices[i])
+    }
+
+    fn content_key(&self, i: usize) -> Result<[u8; 32]> {
+        self.data.content_key(self.indices[i])
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.data.remarks()
+    }
+}
+
+/// Two data sets of the same classes, one after the other.
+pub struct Concat {
+    first: Box<dyn Dataset>,
+    second: Box<dyn Dataset>,
+}
+
+impl Concat {
+    /// `first` and then `second`, whose classes must be the same (see [`align_classes`]).
+    pub fn new(first: Box<dyn Dataset>, second: Box<dyn Dataset>) -> Result<Self> {
+        if first.classes() != second.classes() {
+            return Err(Error::Usage("two data sets with different classes cannot be joined".into()));
+        }
+        Ok(Concat { first, second })
+    }
+
+    fn find(&self, i: usize) -> (&dyn Dataset, usize) {
+        match i.checked_sub(self.first.len()) {
+            None => (&*self.first, i),
+            Some(i) => (&*self.second, i),
+        }
+    }
+}
+
+impl Dataset for Concat {
+    fn len(&self) -> usize {
+        self.first.len() + self.second.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.first.classes()
+    }
+
+    fn name(&self, i: usize) -> String {
+        let (data, i) = self.find(i);
+        data.name(i)
+    }
+
+    fn label(&self, i: usize) -> usize {
+        let (data, i) = self.find(i);
+        data.label(i)
+    }
+
+    fn image(&self, i: usize) -> Result<Rgb8> {
+        let (data, i) = self.find(i);
+        data.image(i)
+    }
+
+    fn content_key(&self, i: usize) -> Result<[u8; 32]> {
+        let (data, i) = self.find(i);
+        data.content_key(i)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        [self.first.remarks(), self.second.remarks()].concat()
+    }
+}
+
+/// A data set whose labels are numbered by another list of classes.
+struct Relabelled {
+    data: Box<dyn Dataset>,
+    /// The new label of each old one.
+    place: Vec<usize>,
+    classes: Vec<String>,
+}
+
+impl Dataset for Relabelled {
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.data.name(i)
+    }
+
+    fn label(&self, i: usize) -> usize {
+        self.place[self.data.label(i)]
+    }
+
+    fn image(&self, i: usize) -> Result<Rgb8> {
+        self.data.image(i)
+    }
+
+    fn content_key(&self, i: usize) -> Result<[u8; 32]> {
+        self.data.content_key(i)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.data.remarks()
+    }
+}
+
+/// `data` with its labels numbered by `classes`, matched by name: a validation folder that lacks a class, or a model
+/// with classes in another order, would otherwise shift every label.
+///
+/// # Errors
+/// A class of `data` that `classes` lacks.
+pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
+    if data.classes() == classes {
+        return Ok(data);
+    }
+    let known: HashMap<&String, usize> = classes.iter().zip(0..).collect();
+    let unknown: Vec<_> = data.classes().iter().filter(|c| !known.contains_key(c)).take(5).collect();
+    if !unknown.is_empty() {
+        let list = unknown.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
+        return Err(Error::Usage(format!(
+            "the class {list} is not one of the {} known classes; name the classes alike",
+            classes.len()
+        )));
+    }
+    let place = data.classes().iter().map(|c| known[c]).collect();
+    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec() }))
+}
+
+/// Splits images into a training and a validation part, class by class: `fraction` of each class, rounded, goes to
+/// validation, but at least one image of a class that has two, and never a class's last one. Both parts come in
+/// ascending order; the same `seed` gives the same split on every platform. A `fraction` outside 0..=1 is clamped.
+pub fn stratified_split(labels: &[usize], fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+    let mut by_class = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (i, &label) in labels.iter().enumerate() {
+        by_class.entry(label).or_default().push(i);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut train, mut val) = (Vec::new(), Vec::new());
+    for mut members in by_class.into_values() {
+        shuffle(&mut members, &mut rng);
+        let wanted = (members.len() as f64 * fraction).round() as usize;
+        let least = usize::from(fraction > 0.0 && members.len() > 1);
+        let held = wanted.max(least).min(members.len() - 1);
+        val.extend_from_slice(&members[..held]);
+        train.extend_from_slice(&members[held..]);
+    }
+    train.sort_unstable();
+    val.sort_unstable();
+    (train, val)
+}
+
+/// The numbers 0..n in an order drawn by `seed` for this `epoch`; the same on every platform.
+pub fn shuffled_indices(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // One stream of the generator for each epoch; stream 0 is left to the split.
+    rng.set_stream(epoch.wrapping_add(1));
+    let mut order: Vec<usize> = (0..n).collect();
+    shuffle(&mut order, &mut rng);
+    order
+}
+
+/// Fisher and Yates's shuffle. Written out because rand's own depends on its version and on the width of `usize`.
+fn shuffle(items: &mut [usize], rng: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        let below = last as u128 + 1;
+        let pick = ((u128::from(rng.next_u64()) * below) >> 64) as usize;
+        items.swap(last, pick);
+    }
+}

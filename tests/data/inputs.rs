@@ -1,0 +1,89 @@
+//! What a user may type as inputs, and the contact sheet.
+
+use std::path::Path;
+
+use gpu_resnet::data::{Rgb8, decode_file, expand_inputs, grid, write_png};
+
+use crate::{assert_error, put, source};
+
+fn expand(dir: &Path, inputs: &[&str], list: Option<&str>) -> gpu_resnet::Result<Vec<String>> {
+    let inputs: Vec<String> =
+        inputs.iter().map(|i| if *i == "-" { "-".into() } else { format!("{}/{i}", dir.display()) }).collect();
+    let list = list.map(|l| l.replace("DIR", &dir.display().to_string()));
+    let mut reader = list.as_ref().map(|l| l.as_bytes());
+    let found = expand_inputs(&inputs, reader.as_mut().map(|r| r as &mut dyn std::io::BufRead))?;
+    Ok(found.iter().map(|p| p.strip_prefix(dir).unwrap_or(p).display().to_string()).collect())
+}
+
+#[test]
+fn files_folders_globs_and_lists() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let dir = tmp.path();
+    for name in ["b.jpg", "a.png", "x/c.gif", "x/y/d.webp", "x/notes.txt", ".hid.png", "odd[1].png", "x/.h/e.png"] {
+        put(dir.join(name), "");
+    }
+    assert_eq!(expand(dir, &["x/notes.txt", "b.jpg"], None).expect("files"), ["x/notes.txt", "b.jpg"]);
+    assert_eq!(
+        expand(dir, &["."], None).expect("a folder").iter().map(|p| p.trim_start_matches("./")).collect::<Vec<_>>(),
+        ["a.png", "b.jpg", "odd[1].png", "x/c.gif", "x/y/d.webp"]
+    );
+    assert_eq!(expand(dir, &["*.png"], None).expect("a glob"), ["a.png", "odd[1].png"]);
+    assert_eq!(expand(dir, &["**/*.webp"], None).expect("a deep glob"), ["x/y/d.webp"]);
+    assert_eq!(expand(dir, &["x*"], None).expect("a glob of a folder"), ["x/c.gif", "x/y/d.webp"]);
+    assert_eq!(expand(dir, &["odd[1].png"], None).expect("a file like a glob"), ["odd[1].png"]);
+    let list = "DIR/b.jpg\r\n\nDIR/x/y\nDIR/gone.png\n";
+    assert_eq!(expand(dir, &["a.png", "-"], Some(list)).expect("a list"), ["a.png", "b.jpg", "x/y/d.webp", "gone.png"]);
+
+    assert_error(expand(dir, &["a.png", "c.png"], None), &["c.png", "does not exist"]);
+    assert_error(expand(dir, &["*.bmp"], None), &["*.bmp", "matches no file"]);
+    assert_error(expand(dir, &["[.png"], None), &["[.png", "no valid glob"]);
+    put(dir.join("empty/x.txt"), "");
+    assert_error(expand(dir, &["empty"], None), &["empty", "no image files"]);
+    assert_error(expand(dir, &["-"], Some("\n")), &["list of files", "empty"]);
+    assert_error(expand(dir, &["-", "-"], Some("DIR/b.jpg")), &["only once"]);
+    assert_error(expand_inputs(&[], None), &["no input"]);
+}
+
+#[test]
+fn a_grid_enlarges_pixels_and_keeps_aspect_ratios() {
+    let checks = Rgb8 { width: 2, height: 1, pixels: vec![255, 0, 0, 0, 0, 255] };
+    let large = source("smooth", 64, 32);
+    let sheet = grid(&[checks, large, source("noise", 1, 1)], 2, 8, 2);
+    assert_eq!((sheet.width, sheet.height), (22, 22));
+    let at = |x: u32, y: u32| {
+        let i = ((y * sheet.width + x) * 3) as usize;
+        &sheet.pixels[i..i + 3]
+    };
+    // The first cell starts at (2, 2); 8 x 4 pixels stand in its middle.
+    assert_eq!(
+        (at(2, 4), at(5, 7), at(6, 4), at(9, 7)),
+        (&[255, 0, 0][..], &[255, 0, 0][..], &[0, 0, 255][..], &[0, 0, 255][..])
+    );
+    assert_eq!((at(2, 3), at(2, 8), at(1, 4), at(10, 4)), (&[0; 3][..], &[0; 3][..], &[0; 3][..], &[0; 3][..]));
+    assert_ne!(at(13, 5), [0; 3]);
+    assert_eq!(at(2, 12), &source("noise", 1, 1).pixels[..]);
+    assert_eq!(at(15, 15), [0; 3], "the fourth cell is empty");
+    // Nonsense is bounded.
+    let empty = grid(&[], 0, 0, 0);
+    assert_eq!((empty.width, empty.height), (1, 1));
+    let many = grid(&vec![source("noise", 1, 1); 300], 10, u32::MAX, u32::MAX);
+    assert!(u64::from(many.width) * u64::from(many.height) <= gpu_resnet::data::MAX_PIXELS);
+}
+
+#[test]
+fn a_png_is_written_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let picture = source("noise", 13, 9);
+    let path = dir.path().join("sheet.png");
+    write_png(&picture, &path).expect("written");
+    write_png(&picture, &path).expect("overwritten");
+    assert_eq!(decode_file(&path).expect("it reads back"), picture);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1, "a temporary file is left");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |p: &Path| std::fs::metadata(p).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), mode(&put(dir.path().join("plain"), "")), "readable like any other file");
+    }
+    assert_error(write_png(&picture, &dir.path().join("no/such/folder.png")), &["folder.png", "could not be written"]);
+}

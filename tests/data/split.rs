@@ -1,0 +1,71 @@
+//! Splits and orders: the same everywhere, and fair to each class.
+
+use std::sync::Arc;
+
+use gpu_resnet::data::{Dataset, FileList, Subset, shuffled_indices, stratified_split};
+
+use crate::assert_error;
+
+// Written down once; another generator, seeding or shuffle would change them.
+const ORDER_0_0: [usize; 10] = [5, 1, 9, 0, 3, 2, 8, 4, 6, 7];
+const ORDER_0_1: [usize; 10] = [7, 6, 2, 1, 9, 4, 0, 5, 8, 3];
+const SPLIT_42: [usize; 3] = [2, 7, 9];
+
+#[test]
+fn a_split_is_a_partition_with_each_classs_share() {
+    let labels: Vec<usize> = (0..230).map(|i| if i < 200 { i % 2 } else { 2 }).collect();
+    let (train, val) = stratified_split(&labels, 0.1, 7);
+    let mut all = [train.clone(), val.clone()].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..230).collect::<Vec<_>>());
+    let held = |class| val.iter().filter(|&&i| labels[i] == class).count();
+    assert_eq!([held(0), held(1), held(2)], [10, 10, 3]);
+    assert!(train.is_sorted() && val.is_sorted());
+    assert_eq!(stratified_split(&labels, 0.1, 7), (train, val.clone()));
+    assert_ne!(stratified_split(&labels, 0.1, 8).1, val);
+}
+
+#[test]
+fn small_classes_keep_an_image_on_each_side() {
+    let (train, val) = stratified_split(&[0, 1, 1, 5, 5, 5], 0.1, 1);
+    assert_eq!(val.len(), 2, "{val:?}");
+    assert!(train.contains(&0), "the only image of a class is for training");
+    let (train, _) = stratified_split(&[0, 0, 1, 1], 1.0, 1);
+    assert_eq!(train.len(), 2);
+    assert_eq!(stratified_split(&[0, 0, 1, 1], 0.0, 1).1, [] as [usize; 0]);
+    assert_eq!(stratified_split(&[], 0.5, 1), (vec![], vec![]));
+    assert_eq!(stratified_split(&[0, 0], f64::NAN, 1).0, [0, 1]);
+}
+
+#[test]
+fn the_orders_are_the_same_bits_on_every_platform() {
+    assert_eq!(shuffled_indices(10, 0, 0), ORDER_0_0);
+    assert_eq!(shuffled_indices(10, 0, 1), ORDER_0_1);
+    assert_eq!(stratified_split(&[0; 10], 0.3, 42).1, SPLIT_42);
+    for n in [0, 1, 2, 1000] {
+        let mut order = shuffled_indices(n, 3, 4);
+        order.sort_unstable();
+        assert_eq!(order, (0..n).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn every_place_is_as_likely() {
+    let n = 5;
+    let mut counts = [[0u32; 5]; 5];
+    for epoch in 0..5000 {
+        for (place, i) in shuffled_indices(n, 9, epoch).into_iter().enumerate() {
+            counts[place][i] += 1;
+        }
+    }
+    // 1000 expected, with a standard deviation of 28.
+    assert!(counts.as_flattened().iter().all(|&c| (850..1150).contains(&c)), "{counts:?}");
+}
+
+#[test]
+fn a_subset_keeps_its_order() {
+    let list: Arc<dyn Dataset> = Arc::new(FileList::new(vec!["a".into(), "b".into(), "c".into()]));
+    let subset = Subset::new(list.clone(), vec![2, 0, 2]).expect("valid");
+    assert_eq!((0..subset.len()).map(|i| subset.name(i)).collect::<Vec<_>>(), ["c", "a", "c"]);
+    assert_error(Subset::new(list, vec![3]), &["image 3", "only 3"]);
+}
