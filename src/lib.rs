@@ -3,8 +3,10 @@
 //! The tree is the architecture, and imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders;
 //! [`model`] knows ops; [`weights`], [`data`] and `train` know models; the command line knows everything.
 
+pub mod cli;
 pub mod data;
 pub mod error;
+mod files;
 pub mod gpu;
 pub mod model;
 pub mod ops;

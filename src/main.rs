@@ -1,1 +1,15 @@
-fn main() {}
+//! The command line. Everything it does is in the library; this only turns an error into one line and an exit status.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A panic is a bug in the program; a user gets one line, not a backtrace.
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        eprintln!("error: internal error{place}: {}", info.payload_as_str().unwrap_or("unknown cause"));
+    }));
+    match std::panic::catch_unwind(gpu_resnet::cli::run) {
+        Ok(status) => ExitCode::from(status),
+        Err(_) => ExitCode::FAILURE,
+    }
+}

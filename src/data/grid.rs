@@ -1,6 +1,5 @@
 //! A contact sheet of images, like torchvision's `make_grid`, and PNG files.
 
-use std::io::Write;
 use std::path::Path;
 
 use image::ImageEncoder;
@@ -62,19 +61,5 @@ pub fn write_png(image: &Rgb8, path: &Path) -> Result<()> {
     image::codecs::png::PngEncoder::new(&mut encoded)
         .write_image(&image.pixels, image.width, image.height, image::ExtendedColorType::Rgb8)
         .map_err(|e| Error::file(path, format!("could not be encoded as PNG: {e}")))?;
-    let failed =
-        |e: std::io::Error| Error::file(path, format!("could not be written: {e}; check the folder and its space"));
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".part");
-    // The temporary file would otherwise stay readable by its owner alone; the umask still applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(&encoded).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    crate::files::write(path, &encoded)
 }

@@ -174,7 +174,7 @@ pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<d
     if !unknown.is_empty() {
         let list = unknown.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
         return Err(Error::Usage(format!(
-            "the class {list} is not one of the {} known classes; name the classes alike",
+            "the data has classes that are not among the {} known ones: {list}; name the classes alike",
             classes.len()
         )));
     }

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use safetensors::Dtype;
 
 use super::{ARCHITECTURE_KEY, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
+use crate::files::NewFile;
 use crate::model::Architecture;
 
 /// An f32 tensor with its name and PyTorch's shape.
@@ -33,6 +33,17 @@ pub struct RawTensor<'a> {
     pub dtype: Dtype,
     pub shape: Cow<'a, [usize]>,
     pub bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> From<&'a NamedTensor<'a>> for RawTensor<'a> {
+    fn from(tensor: &'a NamedTensor<'a>) -> Self {
+        RawTensor {
+            name: Cow::Borrowed(&tensor.name),
+            dtype: Dtype::F32,
+            shape: Cow::Borrowed(&tensor.shape),
+            bytes: Cow::Borrowed(bytemuck::cast_slice(&tensor.data)),
+        }
+    }
 }
 
 /// The metadata of a network's file: its architecture, the names of its classes, the JSON of its preprocessing. The key
@@ -69,27 +80,12 @@ pub fn write_safetensors(
 ) -> Result<()> {
     let path = path.as_ref();
     let (header, order) = layout(path, tensors, metadata)?;
-    let failed = |error: std::io::Error| Error::file(path, format!("could not be written: {error}"));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".gpu-resnet-").suffix(".part");
-    #[cfg(unix)]
-    {
-        // What any new file gets, less the umask; temporary files are private otherwise.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, file.as_file_mut());
-    writer.write_all(&header).map_err(failed)?;
+    let mut file = NewFile::create(path)?;
+    file.write(&header)?;
     for tensor in order {
-        writer.write_all(&tensor.bytes).map_err(failed)?;
+        file.write(&tensor.bytes)?;
     }
-    writer.flush().map_err(failed)?;
-    drop(writer);
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    file.commit()
 }
 
 /// A safetensors file in memory; `label` stands for its path in errors.
@@ -107,12 +103,7 @@ pub(super) fn safetensors_bytes(
 pub(super) fn with_counters<'a>(tensors: &'a [NamedTensor<'a>]) -> Vec<RawTensor<'a>> {
     let mut raw = Vec::with_capacity(tensors.len());
     for tensor in tensors {
-        raw.push(RawTensor {
-            name: Cow::Borrowed(&tensor.name),
-            dtype: Dtype::F32,
-            shape: Cow::Borrowed(&tensor.shape),
-            bytes: Cow::Borrowed(bytemuck::cast_slice(&tensor.data)),
-        });
+        raw.push(RawTensor::from(tensor));
         if let Some(bn) = tensor.name.strip_suffix(".running_var") {
             raw.push(RawTensor {
                 name: Cow::Owned(format!("{bn}.num_batches_tracked")),

@@ -1,0 +1,59 @@
+//! A confusion matrix as an SVG picture.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::error::{Error, Result};
+
+/// Side of a cell, and room for class names.
+const CELL: i32 = 44;
+const MARGIN: i32 = 150;
+/// Cells of more classes than this are drawn without numbers.
+const NUMBERED: usize = 40;
+
+/// Draws `counts[true][predicted]`; each row is shaded by its shares.
+pub fn draw(counts: &[Vec<usize>], labels: &[String]) -> Result<String> {
+    let mut svg = String::new();
+    paint(&mut svg, counts, labels).map_err(|e| Error::Usage(format!("the picture could not be drawn: {e}")))?;
+    Ok(svg)
+}
+
+fn paint(svg: &mut String, counts: &[Vec<usize>], labels: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let cell = if labels.len() <= NUMBERED { CELL } else { (CELL * NUMBERED as i32 / labels.len() as i32).max(2) };
+    let side = (MARGIN + cell * labels.len() as i32 + 30) as u32;
+    let root = SVGBackend::with_string(svg, (side, side)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let font = |size: i32| ("sans-serif", size).into_font();
+    let centred = |size: i32, colour: &RGBColor| font(size).color(colour).pos(Pos::new(HPos::Center, VPos::Center));
+    root.draw(&Text::new("predicted", (MARGIN, 18), font(15).color(&BLACK)))?;
+    root.draw(&Text::new("true", (12, MARGIN - 24), font(15).color(&BLACK)))?;
+    for (row, values) in counts.iter().enumerate() {
+        let seen = values.iter().sum::<usize>().max(1);
+        let y = MARGIN + cell * row as i32;
+        for (column, &count) in values.iter().enumerate() {
+            let x = MARGIN + cell * column as i32;
+            let share = count as f64 / seen as f64;
+            // White to a deep blue for what is right, to a red for what is not.
+            let full = if row == column { (23, 87, 160) } else { (190, 40, 40) };
+            let mix = |to: i32| (255.0 + (f64::from(to) - 255.0) * share.sqrt()) as u8;
+            let colour = RGBColor(mix(full.0), mix(full.1), mix(full.2));
+            root.draw(&Rectangle::new([(x, y), (x + cell - 1, y + cell - 1)], colour.filled()))?;
+            if labels.len() <= NUMBERED && count > 0 {
+                let ink = if share > 0.35 { &WHITE } else { &BLACK };
+                root.draw(&Text::new(count.to_string(), (x + cell / 2, y + cell / 2), centred(14, ink)))?;
+            }
+        }
+    }
+    if labels.len() <= NUMBERED {
+        for (index, label) in labels.iter().enumerate() {
+            let at = MARGIN + cell * index as i32 + cell / 2;
+            let name: String = label.chars().take(18).collect();
+            let right = font(13).color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+            root.draw(&Text::new(name.clone(), (MARGIN - 8, at), right))?;
+            let upwards = font(13).transform(FontTransform::Rotate270).color(&BLACK);
+            root.draw(&Text::new(name, (at, MARGIN - 8), upwards.pos(Pos::new(HPos::Left, VPos::Center))))?;
+        }
+    }
+    root.present()?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Where a command's words go: results to stdout, everything else to stderr, progress only to a terminal.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Result};
+
+/// The problem of a write to a pipe that nobody reads any more.
+pub(super) const CLOSED: &str = "stdout was closed";
+
+/// How much is said.
+pub struct Console {
+    verbose: bool,
+    quiet: bool,
+}
+
+impl Console {
+    pub fn new(verbose: bool, quiet: bool) -> Self {
+        Self { verbose, quiet }
+    }
+
+    /// Something the user should know, on stderr.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Something that only `--verbose` shows, on stderr.
+    pub fn verbose(&self, text: impl Display) {
+        if self.verbose {
+            eprintln!("{text}");
+        }
+    }
+
+    /// One bad input among many, on stderr even with `--quiet`.
+    pub fn complain(&self, text: impl Display) {
+        eprintln!("error: {text}");
+    }
+
+    /// A progress bar over `total` items; invisible without a terminal.
+    pub fn progress(&self, total: u64, what: &str) -> ProgressBar {
+        let visible = !self.quiet && std::io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(what.to_owned());
+        bar
+    }
+}
+
+/// Writes results to stdout.
+pub fn print(text: impl Display) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(|e| match e.kind() {
+        std::io::ErrorKind::BrokenPipe => Error::file("-", CLOSED),
+        _ => Error::file("stdout", e),
+    })
+}
+
+/// Writes one value as pretty JSON to stdout.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::file("stdout", e))?;
+    print(text + "\n")
+}
+
+/// The flag that Ctrl-C sets. The second Ctrl-C ends the process at once.
+pub fn interrupt() -> Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    FLAG.get_or_init(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = flag.clone();
+        // Without a handler Ctrl-C still ends the process; only the orderly end is lost.
+        let _ = ctrlc::set_handler(move || {
+            if set.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+        flag
+    })
+    .clone()
+}

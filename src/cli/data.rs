@@ -1,0 +1,111 @@
+//! `gpu-resnet data`: looking at data sets.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Context;
+use super::console::{print, print_json};
+use crate::data::{self, Dataset, Rgb8};
+use crate::error::{Error, Result};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum DataCommand {
+    /// Draw a grid of images of a data set, a row for each class
+    #[command(after_help = "Example:\n  gpu-resnet data grid photos/ -o grid.png")]
+    Grid {
+        /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+        data: PathBuf,
+        /// The PNG to write
+        #[arg(short, long, default_value = "grid.png")]
+        output: PathBuf,
+        /// Images of each class
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+        columns: u32,
+        /// Pixels of a cell's side
+        #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(8..=1024))]
+        cell: u32,
+    },
+    /// Count a data set's images and classes
+    #[command(after_help = "Example:\n  gpu-resnet data inspect photos/ --json")]
+    Inspect {
+        /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+        data: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Classes that a grid shows at the most: a picture with more rows can't be looked at.
+const MOST_ROWS: usize = 32;
+
+pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
+    match command {
+        DataCommand::Grid { data, output, columns, cell } => {
+            let set = data::open_dataset(data)?;
+            set.remarks().iter().for_each(|remark| context.console.note(remark));
+            let images = sample(&*set, *columns as usize, context)?;
+            data::write_png(&data::grid(&images, *columns as usize, *cell, 2), output)?;
+            context.console.note(format!("wrote {} images to {}", images.len(), output.display()));
+            Ok(())
+        }
+        DataCommand::Inspect { data, json } => inspect(data, *json),
+    }
+}
+
+/// `columns` images of each class, drawn by the seed; a class with fewer leaves its row's rest black.
+fn sample(set: &dyn Dataset, columns: usize, context: &Context) -> Result<Vec<Rgb8>> {
+    let classes = set.classes().len();
+    if classes > MOST_ROWS {
+        context.console.note(format!("only the first {MOST_ROWS} of {classes} classes are shown"));
+    }
+    let mut rows = vec![Vec::new(); classes.min(MOST_ROWS)];
+    for i in data::shuffled_indices(set.len(), context.global.seed, 0) {
+        if let Some(row) = rows.get_mut(set.label(i))
+            && row.len() < columns
+        {
+            match set.image(i) {
+                Ok(image) => row.push(image),
+                Err(error) => context.console.complain(error),
+            }
+        }
+    }
+    if rows.iter().all(Vec::is_empty) {
+        return Err(Error::Usage("the data set has no image that can be read; nothing was drawn".into()));
+    }
+    let blank = Rgb8::black(1, 1);
+    Ok(rows
+        .into_iter()
+        .flat_map(|mut row| {
+            row.resize(columns, blank.clone());
+            row
+        })
+        .collect())
+}
+
+#[derive(Serialize)]
+struct Summary {
+    images: usize,
+    classes: usize,
+    /// Images of each class, by name.
+    per_class: Vec<(String, usize)>,
+    remarks: Vec<String>,
+}
+
+fn inspect(path: &std::path::Path, json: bool) -> Result<()> {
+    let set = data::open_dataset(path)?;
+    let mut counts = vec![0usize; set.classes().len()];
+    (0..set.len()).for_each(|i| counts[set.label(i)] += 1);
+    let per_class = set.classes().iter().cloned().zip(counts).collect();
+    let summary = Summary { images: set.len(), classes: set.classes().len(), per_class, remarks: set.remarks() };
+    if json {
+        return print_json(&summary);
+    }
+    let mut text = format!("{} images of {} classes\n", summary.images, summary.classes);
+    for (class, count) in &summary.per_class {
+        text += &format!("{count:8}  {class}\n");
+    }
+    summary.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
+    print(text)
+}

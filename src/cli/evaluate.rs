@@ -1,0 +1,212 @@
+//! `gpu-resnet evaluate`: accuracy of a network on labelled images.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::Context;
+use super::console::{interrupt, print, print_json};
+use super::model::{Loaded, ModelArgs, softmax, top_k, warn};
+use crate::data::{Dataset, Loader, align_classes, open_splits};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Measure a network's accuracy on labelled images.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet evaluate photos/val --weights runs/mine --json")]
+pub struct EvaluateArgs {
+    /// Labelled images; of a data set with a held-out part, that part
+    data: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Write the confusion matrix as CSV: a row for each true class, a column for each predicted one
+    #[arg(long, value_name = "FILE.csv")]
+    confusion: Option<PathBuf>,
+    /// Draw the confusion matrix
+    #[arg(long, value_name = "FILE.svg")]
+    confusion_picture: Option<PathBuf>,
+}
+
+/// What `--json` prints; accuracies are fractions.
+#[derive(Debug, Serialize)]
+struct Report {
+    count: usize,
+    loss: f64,
+    top1: f64,
+    top5: f64,
+    per_class: std::collections::BTreeMap<String, f64>,
+}
+
+pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
+    let model = args.model.load()?;
+    let classes = model.architecture.classes;
+    let labels = model.labels.clone().unwrap_or_else(|| (0..classes).map(|i| i.to_string()).collect());
+    let data = open(context, &args.data, &model, &labels)?;
+    let mut tally = Tally::new(classes);
+    let failed = tally_all(context, args, &model, data, &mut tally)?;
+    if tally.count == 0 {
+        return Err(Error::file(&args.data, "none of its images could be read; nothing was measured"));
+    }
+    let report = tally.report(&labels);
+    if args.json { print_json(&report)? } else { print(table(&report))? }
+    if let Some(path) = &args.confusion {
+        files::write(path, confusion_csv(&tally, &labels).as_bytes())?;
+    }
+    if let Some(path) = &args.confusion_picture {
+        files::write(path, super::confusion::draw(&tally.confusion, &labels)?.as_bytes())?;
+    }
+    if failed > 0 {
+        return Err(Error::Partial(format!("{failed} images could not be read and were left out")));
+    }
+    Ok(())
+}
+
+/// The held-out part of the data if it has one, its labels numbered as the network's.
+fn open(context: &Context, path: &Path, model: &Loaded, labels: &[String]) -> Result<Arc<dyn Dataset>> {
+    let splits = open_splits(path)?;
+    let data = match splits.val {
+        Some(val) => {
+            context.console.note(format!("evaluating the held-out part: {} images", val.len()));
+            val
+        }
+        None => splits.train,
+    };
+    if model.labels.is_some() {
+        return Ok(align_classes(data, labels)?.into());
+    }
+    // Weights without names: classes by number, if there are as many.
+    if data.classes().len() != labels.len() {
+        let problem = format!(
+            "has {} classes and the network {} without names, so they can't be matched; use weights that carry labels",
+            data.classes().len(),
+            labels.len()
+        );
+        return Err(Error::file(path, problem));
+    }
+    Ok(data.into())
+}
+
+fn tally_all(
+    context: &Context,
+    args: &EvaluateArgs,
+    model: &Loaded,
+    data: Arc<dyn Dataset>,
+    tally: &mut Tally,
+) -> Result<usize> {
+    let total = data.len();
+    let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX)).max(1);
+    let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
+    let mut predictor = model.predictor(context, batch)?;
+    let bar = context.console.progress(total as u64, "evaluating");
+    let stop = interrupt();
+    let mut failed = 0;
+    for batch in loader {
+        for (_, error) in &batch.failures {
+            bar.suspend(|| context.console.complain(error));
+        }
+        failed += batch.failures.len();
+        let output = predictor.run_pixels(&batch.pixels)?;
+        warn(context, &mut predictor);
+        for (&i, logits) in batch.indices.iter().zip(output.logits.chunks(tally.classes)) {
+            tally.add(logits, data.label(i));
+        }
+        bar.inc((batch.indices.len() + batch.failures.len()) as u64);
+        if stop.load(Ordering::SeqCst) {
+            return Err(Error::Interrupted);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(failed)
+}
+
+/// Counts over all images so far.
+struct Tally {
+    classes: usize,
+    count: usize,
+    loss: f64,
+    top5: usize,
+    /// `[true class][predicted class]`.
+    confusion: Vec<Vec<usize>>,
+}
+
+impl Tally {
+    fn new(classes: usize) -> Self {
+        Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
+    }
+
+    fn add(&mut self, logits: &[f32], target: usize) {
+        let probabilities = softmax(logits);
+        let best = top_k(&probabilities, 5);
+        self.count += 1;
+        self.loss -= probabilities[target].max(f64::MIN_POSITIVE).ln();
+        self.top5 += usize::from(best.contains(&target));
+        self.confusion[target][best[0]] += 1;
+    }
+
+    fn report(&self, labels: &[String]) -> Report {
+        let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
+        let share = |part: usize, whole: usize| part as f64 / whole as f64;
+        let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
+            let seen: usize = row.iter().sum();
+            // A class without images has no accuracy.
+            (seen > 0).then(|| (label.clone(), share(row[k], seen)))
+        });
+        Report {
+            count: self.count,
+            loss: self.loss / self.count as f64,
+            top1: share(correct, self.count),
+            top5: share(self.top5, self.count),
+            per_class: per_class.collect(),
+        }
+    }
+}
+
+fn table(report: &Report) -> String {
+    let Report { count, loss, top1, top5, per_class } = report;
+    let mut text = format!(
+        "{count} images: top-1 {:.2} %, top-5 {:.2} %, mean cross-entropy {loss:.4}\n",
+        top1 * 100.0,
+        top5 * 100.0
+    );
+    for (label, accuracy) in per_class {
+        text += &format!("{:7.2} %  {label}\n", accuracy * 100.0);
+    }
+    text
+}
+
+fn confusion_csv(tally: &Tally, labels: &[String]) -> String {
+    let names: Vec<String> = labels.iter().map(|label| super::infer::csv_field(label)).collect();
+    let mut text = format!("true\\predicted,{}\n", names.join(","));
+    for (name, row) in names.iter().zip(&tally.confusion) {
+        let counts: Vec<String> = row.iter().map(usize::to_string).collect();
+        text += &format!("{name},{}\n", counts.join(","));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_shares() {
+        let labels: Vec<String> = ["a", "b", "c"].map(String::from).into();
+        let mut tally = Tally::new(3);
+        tally.add(&[5.0, 0.0, 0.0], 0);
+        tally.add(&[5.0, 0.0, 0.0], 1);
+        tally.add(&[0.0, 5.0, 0.0], 1);
+        let report = tally.report(&labels);
+        assert_eq!((report.count, report.top1, report.top5), (3, 2.0 / 3.0, 1.0));
+        assert_eq!(report.per_class.get("b"), Some(&0.5));
+        assert!(!report.per_class.contains_key("c"));
+        let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
+        let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
+        assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);
+        assert_eq!(confusion_csv(&tally, &labels), "true\\predicted,a,b,c\na,1,0,0\nb,1,1,0\nc,0,0,0\n");
+    }
+}

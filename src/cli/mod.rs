@@ -1,0 +1,129 @@
+//! The command line: global options, one thin file per command, and what they share.
+
+mod confusion;
+mod console;
+mod data;
+mod devices;
+mod evaluate;
+mod infer;
+mod model;
+mod weights;
+
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, BackendName, Gpu};
+pub use console::Console;
+
+/// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
+#[derive(Debug, Parser)]
+#[command(name = "gpu-resnet", version, about, propagate_version = true)]
+#[command(after_help = "Example:\n  gpu-resnet infer photo.jpg\n  gpu-resnet finetune photos/ --output runs/mine")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name
+    #[arg(long, global = true, env = "GPU_RESNET_ADAPTER", value_name = "N|NAME")]
+    adapter: Option<String>,
+    /// Graphics interface to use
+    #[arg(long, global = true, env = "GPU_RESNET_BACKEND", value_enum)]
+    backend: Option<BackendName>,
+    /// Arithmetic of the kernels
+    #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Seed of everything random: initial weights, splits, orders
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// Say more on stderr
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// What the kernels compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Precision {
+    F32,
+    F16,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Classify images
+    Infer(infer::InferArgs),
+    /// Measure a network's accuracy on labelled images
+    Evaluate(evaluate::EvaluateArgs),
+    /// List adapters, drivers, limits and what each can run
+    Devices(devices::DevicesArgs),
+    /// Look into weights files
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
+    /// Look at data sets
+    #[command(subcommand)]
+    Data(data::DataCommand),
+}
+
+/// Parses the process arguments, runs the command, reports the error; the exit status.
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = if error.use_stderr() { 2 } else { 0 };
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            return status;
+        }
+    };
+    match dispatch(&cli) {
+        Ok(()) => 0,
+        // A reader that has seen enough (`| head`) is not a failure.
+        Err(Error::File { problem, .. }) if problem == console::CLOSED => 0,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_status()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<()> {
+    let console = Console::new(cli.global.verbose, cli.global.quiet);
+    let context = Context { global: &cli.global, console: &console };
+    match &cli.command {
+        Command::Infer(args) => infer::run(&context, args),
+        Command::Evaluate(args) => evaluate::run(&context, args),
+        Command::Devices(args) => devices::run(&context, args),
+        Command::Weights(command) => weights::run(&context, command),
+        Command::Data(command) => data::run(&context, command),
+    }
+}
+
+/// What every command is given.
+pub struct Context<'a> {
+    pub global: &'a Global,
+    pub console: &'a Console,
+}
+
+impl Context<'_> {
+    /// Opens the adapter that the options name.
+    pub fn gpu(&self) -> Result<Arc<Gpu>> {
+        if self.global.precision == Precision::F16 {
+            return Err(Error::Usage("--precision f16 has no kernels yet; leave it out or use f32".into()));
+        }
+        let choice = AdapterChoice { adapter: self.global.adapter.clone(), backend: self.global.backend };
+        let gpu = Gpu::open(&choice)?;
+        let report = gpu.report();
+        self.console.verbose(format!("adapter {}: {} ({})", report.index, report.name, report.driver_info));
+        Ok(gpu)
+    }
+}

@@ -1,0 +1,136 @@
+//! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing, and
+//! probabilities from its logits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Context;
+use crate::data::Preprocess;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, InputKind, Network, Predictor};
+use crate::weights::{self, Weights};
+
+/// Options that choose a network and how it is run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ModelArgs {
+    /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
+    #[arg(long, value_name = "W")]
+    pub weights: Option<String>,
+    /// Images that are run at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch_size: u32,
+    /// Scale and crop images to N x N pixels instead of the size that the weights were made for
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    pub image_size: Option<u32>,
+}
+
+/// A checked weights file.
+pub struct Loaded {
+    pub weights: Weights,
+    pub architecture: Architecture,
+    pub preprocess: Preprocess,
+    pub labels: Option<Vec<String>>,
+}
+
+impl ModelArgs {
+    /// Reads and checks the weights; touches no GPU.
+    pub fn load(&self) -> Result<Loaded> {
+        let weights = weights::open(self.weights.as_deref())?;
+        let architecture = weights::infer_architecture(&weights)?;
+        weights::check(&weights, &architecture)?;
+        let preprocess = match weights.preprocess() {
+            Some(json) => Preprocess::from_json(json).map_err(|e| Error::file(weights.label(), e))?,
+            None => default_preprocess(&architecture),
+        };
+        let preprocess = match self.image_size {
+            Some(size) => preprocess.with_image_size(size)?,
+            None => preprocess,
+        };
+        let labels = weights.labels()?;
+        Ok(Loaded { weights, architecture, preprocess, labels })
+    }
+}
+
+/// torchvision's evaluation transform, or for a CIFAR stem its own size.
+fn default_preprocess(architecture: &Architecture) -> Preprocess {
+    let imagenet = Preprocess::default();
+    match architecture.stem.kind {
+        crate::model::StemKind::Imagenet => imagenet,
+        crate::model::StemKind::Cifar => Preprocess { resize: 32, crop: 32, ..imagenet },
+    }
+}
+
+impl Loaded {
+    /// The network on the GPU, ready for images.
+    pub fn predictor(&self, context: &Context, batch: u32) -> Result<Predictor> {
+        let Preprocess { mean, std, crop, .. } = self.preprocess;
+        self.predictor_for(context, InputKind::Pixels { mean, std }, [crop as usize; 2], batch)
+    }
+
+    /// The network on the GPU, ready for another kind or size of input.
+    pub fn predictor_for(&self, context: &Context, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
+        let gpu = context.gpu()?;
+        let network = Arc::new(Network::new(&gpu, &self.architecture, &self.weights)?);
+        let mut predictor = Predictor::new(network, kind, size, batch as usize)?;
+        warn(context, &mut predictor);
+        Ok(predictor)
+    }
+}
+
+/// Passes on what the predictor has to say.
+pub fn warn(context: &Context, predictor: &mut Predictor) {
+    if let Some(warning) = predictor.take_warning() {
+        context.console.note(warning);
+    }
+}
+
+/// Class names from a file: a JSON list, or one name a line.
+pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let labels: Vec<String> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")))?
+    } else {
+        text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect()
+    };
+    if labels.len() != classes {
+        return Err(Error::file(path, format!("has {} names and the network {classes} classes", labels.len())));
+    }
+    Ok(labels)
+}
+
+/// Softmax of one row of logits, in f64.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f32::MIN, f32::max);
+    let exps: Vec<f64> = logits.iter().map(|&x| f64::from(x - most).exp()).collect();
+    let sum: f64 = exps.iter().sum();
+    exps.into_iter().map(|e| e / sum).collect()
+}
+
+/// Indices of the `k` largest values, largest first; the first of equals first.
+pub fn top_k(values: &[f64], k: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+    order.truncate(k);
+    order
+}
+
+/// Refuses to overwrite an input by an output.
+pub fn distinct(input: &Path, output: &Path) -> Result<()> {
+    let same = |a: &Path| a.canonicalize().unwrap_or_else(|_| PathBuf::from(a));
+    if same(input) == same(output) {
+        return Err(Error::Usage(format!("{} is both input and output; name another output", input.display())));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_and_order() {
+        let p = softmax(&[1000.0, 1001.0, f32::MIN]);
+        assert!((p[1] - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-12 && p[2] == 0.0);
+        assert_eq!(top_k(&[0.1, 0.5, 0.5, 0.2], 3), [1, 2, 3]);
+    }
+}
