@@ -6,12 +6,13 @@ mod forward;
 pub mod layers;
 mod names;
 mod network;
+mod parameters;
 mod predictor;
+pub mod validate;
 
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 pub use forward::{Forward, InputKind, Output, StageOutput};
-pub use layers::{
-    BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, ParameterKind, ParameterSpec, Stage, StemLayers,
-};
+pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource};
+pub use parameters::{ParameterKind, ParameterSpec};
 pub use predictor::Predictor;
