@@ -1,12 +1,17 @@
-// conv2d, register-blocked; no workgroup memory, no barriers, no subgroup operations.
+//#variant conv2d_register
+//#variant conv2d_backward_input_register TRANSPOSED
 //
-//   output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                          + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+// conv2d and its gradient by input, register-blocked; no workgroup memory, no barriers, no subgroup operations.
+//
+//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
+//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
+//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
 //
 // For software drivers without subgroups, and small GPUs with little workgroup memory. Each invocation makes 8 pixels x
-// 8 channels in registers; per four input channels it loads one vec4 of each pixel and 8 vec4s of weights.
+// 8 channels in registers; per four source channels it loads one vec4 of each pixel and 8 vec4s of weights.
 //
-// weight: [group][tile of 8 output channels][r][s][c padded to 4][8], zero in the padding.
+// weight: [group][tile of 8 destination channels][r][s][source channel padded to 4][8], zero in the padding.
 // dispatch: one invocation per tile, pixel tiles fastest, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
@@ -25,19 +30,21 @@ fn main(
     if group >= conv.groups {
         return;
     }
-    let first = pixel_tile * 8u;
-    let taps = conv.kernel.x * conv.kernel.y;
-    let pixel0 = pixel_at(first);
-    let pixel1 = pixel_at(first + 1u);
-    let pixel2 = pixel_at(first + 2u);
-    let pixel3 = pixel_at(first + 3u);
-    let pixel4 = pixel_at(first + 4u);
-    let pixel5 = pixel_at(first + 5u);
-    let pixel6 = pixel_at(first + 6u);
-    let pixel7 = pixel_at(first + 7u);
-    let group_in4 = conv.in_channels4 / conv.groups;
+    let phase = phase_of(pixel_tile / phase_tiles());
+    let first = (pixel_tile % phase_tiles()) * 8u;
+    let taps = tap_count(phase);
+    let pixel0 = pixel_at(phase, first);
+    let pixel1 = pixel_at(phase, first + 1u);
+    let pixel2 = pixel_at(phase, first + 2u);
+    let pixel3 = pixel_at(phase, first + 3u);
+    let pixel4 = pixel_at(phase, first + 4u);
+    let pixel5 = pixel_at(phase, first + 5u);
+    let pixel6 = pixel_at(phase, first + 6u);
+    let pixel7 = pixel_at(phase, first + 7u);
+    let group_in4 = conv.source_channels4 / conv.groups;
     let group_offset = group * group_in4;
-    var w_at = (group * conv.channel_tiles + channel_tile) * taps * group_in4 * 8u;
+    let tap_weights = group_in4 * 8u;
+    let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights;
 
     var sum0_0 = vec4f();
     var sum0_1 = vec4f();
@@ -55,25 +62,25 @@ fn main(
     var sum6_1 = vec4f();
     var sum7_0 = vec4f();
     var sum7_1 = vec4f();
-    for (var tap = 0u; tap < taps; tap++) {
-        let r = tap / conv.kernel.y;
-        let s = tap % conv.kernel.y;
-        let inside0 = inside(pixel0, r, s);
-        let inside1 = inside(pixel1, r, s);
-        let inside2 = inside(pixel2, r, s);
-        let inside3 = inside(pixel3, r, s);
-        let inside4 = inside(pixel4, r, s);
-        let inside5 = inside(pixel5, r, s);
-        let inside6 = inside(pixel6, r, s);
-        let inside7 = inside(pixel7, r, s);
-        var at0 = select(0u, input_pixel(pixel0, r, s) * conv.in_channels4 + group_offset, inside0);
-        var at1 = select(0u, input_pixel(pixel1, r, s) * conv.in_channels4 + group_offset, inside1);
-        var at2 = select(0u, input_pixel(pixel2, r, s) * conv.in_channels4 + group_offset, inside2);
-        var at3 = select(0u, input_pixel(pixel3, r, s) * conv.in_channels4 + group_offset, inside3);
-        var at4 = select(0u, input_pixel(pixel4, r, s) * conv.in_channels4 + group_offset, inside4);
-        var at5 = select(0u, input_pixel(pixel5, r, s) * conv.in_channels4 + group_offset, inside5);
-        var at6 = select(0u, input_pixel(pixel6, r, s) * conv.in_channels4 + group_offset, inside6);
-        var at7 = select(0u, input_pixel(pixel7, r, s) * conv.in_channels4 + group_offset, inside7);
+    for (var i = 0u; i < taps; i++) {
+        let tap = tap_at(phase, i);
+        var w_at = tile_weights + tap.index * tap_weights;
+        let inside0 = inside(pixel0, tap);
+        let inside1 = inside(pixel1, tap);
+        let inside2 = inside(pixel2, tap);
+        let inside3 = inside(pixel3, tap);
+        let inside4 = inside(pixel4, tap);
+        let inside5 = inside(pixel5, tap);
+        let inside6 = inside(pixel6, tap);
+        let inside7 = inside(pixel7, tap);
+        var at0 = select(0u, source_pixel(pixel0, tap) * conv.source_channels4 + group_offset, inside0);
+        var at1 = select(0u, source_pixel(pixel1, tap) * conv.source_channels4 + group_offset, inside1);
+        var at2 = select(0u, source_pixel(pixel2, tap) * conv.source_channels4 + group_offset, inside2);
+        var at3 = select(0u, source_pixel(pixel3, tap) * conv.source_channels4 + group_offset, inside3);
+        var at4 = select(0u, source_pixel(pixel4, tap) * conv.source_channels4 + group_offset, inside4);
+        var at5 = select(0u, source_pixel(pixel5, tap) * conv.source_channels4 + group_offset, inside5);
+        var at6 = select(0u, source_pixel(pixel6, tap) * conv.source_channels4 + group_offset, inside6);
+        var at7 = select(0u, source_pixel(pixel7, tap) * conv.source_channels4 + group_offset, inside7);
         for (var c4 = 0u; c4 < group_in4; c4++) {
             let x0 = select(vec4f(), input[at0], inside0);
             let x1 = select(vec4f(), input[at1], inside1);
@@ -167,20 +174,20 @@ fn main(
         }
     }
     let channel4 = channel_tile * 2u;
-    store(first, group, channel4, sum0_0);
-    store(first, group, channel4 + 1u, sum0_1);
-    store(first + 1u, group, channel4, sum1_0);
-    store(first + 1u, group, channel4 + 1u, sum1_1);
-    store(first + 2u, group, channel4, sum2_0);
-    store(first + 2u, group, channel4 + 1u, sum2_1);
-    store(first + 3u, group, channel4, sum3_0);
-    store(first + 3u, group, channel4 + 1u, sum3_1);
-    store(first + 4u, group, channel4, sum4_0);
-    store(first + 4u, group, channel4 + 1u, sum4_1);
-    store(first + 5u, group, channel4, sum5_0);
-    store(first + 5u, group, channel4 + 1u, sum5_1);
-    store(first + 6u, group, channel4, sum6_0);
-    store(first + 6u, group, channel4 + 1u, sum6_1);
-    store(first + 7u, group, channel4, sum7_0);
-    store(first + 7u, group, channel4 + 1u, sum7_1);
+    store(pixel0, group, channel4, sum0_0);
+    store(pixel0, group, channel4 + 1u, sum0_1);
+    store(pixel1, group, channel4, sum1_0);
+    store(pixel1, group, channel4 + 1u, sum1_1);
+    store(pixel2, group, channel4, sum2_0);
+    store(pixel2, group, channel4 + 1u, sum2_1);
+    store(pixel3, group, channel4, sum3_0);
+    store(pixel3, group, channel4 + 1u, sum3_1);
+    store(pixel4, group, channel4, sum4_0);
+    store(pixel4, group, channel4 + 1u, sum4_1);
+    store(pixel5, group, channel4, sum5_0);
+    store(pixel5, group, channel4 + 1u, sum5_1);
+    store(pixel6, group, channel4, sum6_0);
+    store(pixel6, group, channel4 + 1u, sum6_1);
+    store(pixel7, group, channel4, sum7_0);
+    store(pixel7, group, channel4 + 1u, sum7_1);
 }

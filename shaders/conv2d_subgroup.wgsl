@@ -1,15 +1,21 @@
-// conv2d, register-blocked with weights broadcast through the subgroup; no workgroup memory, no barriers.
+//#variant conv2d_subgroup
+//#variant conv2d_backward_input_subgroup TRANSPOSED
 //
-//   output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                          + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+// conv2d and its gradient by input, register-blocked with weights broadcast through the subgroup; no workgroup memory, no
+// barriers.
+//
+//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
+//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
+//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
 //
 // For drivers that run one subgroup per vector register (lavapipe: eight lanes), where a load is dear and a broadcast is
 // two shuffles. A workgroup is one subgroup of eight lanes. It makes 32 pixels x 32 channels: each lane owns four pixels
-// (lane, lane+8, lane+16, lane+24) and all 32 channels in registers; per input channel it loads four activations and one
+// (lane, lane+8, lane+16, lane+24) and all 32 channels in registers; per source channel it loads four activations and one
 // vec4 of the weights, which the eight lanes hand to each other. Geometry comes from the uniform block, so that one
 // pipeline (half a second of compile time on lavapipe) serves every layer.
 //
-// weight: [group][tile of 32 output channels][r][s][c][32], zero where the tile passes the last channel.
+// weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
@@ -28,16 +34,18 @@ fn main(
     if group >= conv.groups {
         return;
     }
-    let first = pixel_tile * 32u + lane;
-    let taps = conv.kernel.x * conv.kernel.y;
-    let pixel0 = pixel_at(first);
-    let pixel1 = pixel_at(first + 8u);
-    let pixel2 = pixel_at(first + 16u);
-    let pixel3 = pixel_at(first + 24u);
-    // In floats, as the input is read one channel at a time.
-    let pixel_stride = conv.in_channels4 * 4u;
+    let phase = phase_of(pixel_tile / phase_tiles());
+    let first = (pixel_tile % phase_tiles()) * 32u + lane;
+    let taps = tap_count(phase);
+    let pixel0 = pixel_at(phase, first);
+    let pixel1 = pixel_at(phase, first + 8u);
+    let pixel2 = pixel_at(phase, first + 16u);
+    let pixel3 = pixel_at(phase, first + 24u);
+    // In floats, as the source is read one channel at a time.
+    let pixel_stride = conv.source_channels4 * 4u;
     let group_offset = group * (pixel_stride / conv.groups);
-    var w_at = (group * conv.channel_tiles + channel_tile) * taps * conv.group_in_channels * 8u + lane;
+    let tap_weights = conv.group_source_channels * 8u;
+    let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
     var sum0_0 = vec4f();
     var sum0_1 = vec4f();
@@ -71,18 +79,18 @@ fn main(
     var sum3_5 = vec4f();
     var sum3_6 = vec4f();
     var sum3_7 = vec4f();
-    for (var tap = 0u; tap < taps; tap++) {
-        let r = tap / conv.kernel.y;
-        let s = tap % conv.kernel.y;
-        let inside0 = inside(pixel0, r, s);
-        let inside1 = inside(pixel1, r, s);
-        let inside2 = inside(pixel2, r, s);
-        let inside3 = inside(pixel3, r, s);
-        var at0 = select(0u, input_pixel(pixel0, r, s) * pixel_stride + group_offset, inside0);
-        var at1 = select(0u, input_pixel(pixel1, r, s) * pixel_stride + group_offset, inside1);
-        var at2 = select(0u, input_pixel(pixel2, r, s) * pixel_stride + group_offset, inside2);
-        var at3 = select(0u, input_pixel(pixel3, r, s) * pixel_stride + group_offset, inside3);
-        for (var c = 0u; c < conv.group_in_channels; c++) {
+    for (var i = 0u; i < taps; i++) {
+        let tap = tap_at(phase, i);
+        var w_at = tile_weights + tap.index * tap_weights;
+        let inside0 = inside(pixel0, tap);
+        let inside1 = inside(pixel1, tap);
+        let inside2 = inside(pixel2, tap);
+        let inside3 = inside(pixel3, tap);
+        var at0 = select(0u, source_pixel(pixel0, tap) * pixel_stride + group_offset, inside0);
+        var at1 = select(0u, source_pixel(pixel1, tap) * pixel_stride + group_offset, inside1);
+        var at2 = select(0u, source_pixel(pixel2, tap) * pixel_stride + group_offset, inside2);
+        var at3 = select(0u, source_pixel(pixel3, tap) * pixel_stride + group_offset, inside3);
+        for (var c = 0u; c < conv.group_source_channels; c++) {
             let held = weight[w_at];
             w_at += 8u;
             let x0 = select(0.0, input[at0], inside0);
@@ -136,36 +144,36 @@ fn main(
         }
     }
     let channel4 = channel_tile * 8u;
-    store(first, group, channel4, sum0_0);
-    store(first, group, channel4 + 1u, sum0_1);
-    store(first, group, channel4 + 2u, sum0_2);
-    store(first, group, channel4 + 3u, sum0_3);
-    store(first, group, channel4 + 4u, sum0_4);
-    store(first, group, channel4 + 5u, sum0_5);
-    store(first, group, channel4 + 6u, sum0_6);
-    store(first, group, channel4 + 7u, sum0_7);
-    store(first + 8u, group, channel4, sum1_0);
-    store(first + 8u, group, channel4 + 1u, sum1_1);
-    store(first + 8u, group, channel4 + 2u, sum1_2);
-    store(first + 8u, group, channel4 + 3u, sum1_3);
-    store(first + 8u, group, channel4 + 4u, sum1_4);
-    store(first + 8u, group, channel4 + 5u, sum1_5);
-    store(first + 8u, group, channel4 + 6u, sum1_6);
-    store(first + 8u, group, channel4 + 7u, sum1_7);
-    store(first + 16u, group, channel4, sum2_0);
-    store(first + 16u, group, channel4 + 1u, sum2_1);
-    store(first + 16u, group, channel4 + 2u, sum2_2);
-    store(first + 16u, group, channel4 + 3u, sum2_3);
-    store(first + 16u, group, channel4 + 4u, sum2_4);
-    store(first + 16u, group, channel4 + 5u, sum2_5);
-    store(first + 16u, group, channel4 + 6u, sum2_6);
-    store(first + 16u, group, channel4 + 7u, sum2_7);
-    store(first + 24u, group, channel4, sum3_0);
-    store(first + 24u, group, channel4 + 1u, sum3_1);
-    store(first + 24u, group, channel4 + 2u, sum3_2);
-    store(first + 24u, group, channel4 + 3u, sum3_3);
-    store(first + 24u, group, channel4 + 4u, sum3_4);
-    store(first + 24u, group, channel4 + 5u, sum3_5);
-    store(first + 24u, group, channel4 + 6u, sum3_6);
-    store(first + 24u, group, channel4 + 7u, sum3_7);
+    store(pixel0, group, channel4, sum0_0);
+    store(pixel0, group, channel4 + 1u, sum0_1);
+    store(pixel0, group, channel4 + 2u, sum0_2);
+    store(pixel0, group, channel4 + 3u, sum0_3);
+    store(pixel0, group, channel4 + 4u, sum0_4);
+    store(pixel0, group, channel4 + 5u, sum0_5);
+    store(pixel0, group, channel4 + 6u, sum0_6);
+    store(pixel0, group, channel4 + 7u, sum0_7);
+    store(pixel1, group, channel4, sum1_0);
+    store(pixel1, group, channel4 + 1u, sum1_1);
+    store(pixel1, group, channel4 + 2u, sum1_2);
+    store(pixel1, group, channel4 + 3u, sum1_3);
+    store(pixel1, group, channel4 + 4u, sum1_4);
+    store(pixel1, group, channel4 + 5u, sum1_5);
+    store(pixel1, group, channel4 + 6u, sum1_6);
+    store(pixel1, group, channel4 + 7u, sum1_7);
+    store(pixel2, group, channel4, sum2_0);
+    store(pixel2, group, channel4 + 1u, sum2_1);
+    store(pixel2, group, channel4 + 2u, sum2_2);
+    store(pixel2, group, channel4 + 3u, sum2_3);
+    store(pixel2, group, channel4 + 4u, sum2_4);
+    store(pixel2, group, channel4 + 5u, sum2_5);
+    store(pixel2, group, channel4 + 6u, sum2_6);
+    store(pixel2, group, channel4 + 7u, sum2_7);
+    store(pixel3, group, channel4, sum3_0);
+    store(pixel3, group, channel4 + 1u, sum3_1);
+    store(pixel3, group, channel4 + 2u, sum3_2);
+    store(pixel3, group, channel4 + 3u, sum3_3);
+    store(pixel3, group, channel4 + 4u, sum3_4);
+    store(pixel3, group, channel4 + 5u, sum3_5);
+    store(pixel3, group, channel4 + 6u, sum3_6);
+    store(pixel3, group, channel4 + 7u, sum3_7);
 }

@@ -1,22 +1,30 @@
-// Bindings, geometry and epilogue that the forward convolution kernels share.
-// Activations are NHWC with each group's channels padded to a multiple of 4; sizes named *4 count vec4s.
+// Bindings, geometry and epilogue that the convolution kernels share.
+//
+// Activations are NHWC with each group's channels padded to a multiple of 4; sizes named *4 count vec4s. The kernels are
+// written as: for each pixel of a destination map, for each tap, find the pixel of a source map. Forward, the source is the
+// input and the destination the output. With the flag TRANSPOSED (d loss / d input) the source is grad_output and the
+// destination grad_input: input row h meets output row p where h = p*stride + r*dilation - padding. With a stride only
+// some taps meet a given h, always those with r in the same class: so destination pixels are taken in stride x stride
+// phases, (h mod stride, w mod stride), in each of which the taps that count are the same for all pixels, and no others
+// are visited.
 struct Conv2d {
-    in_height: u32,
-    in_width: u32,
-    in_channels4: u32,        // vec4s from one input pixel to the next
-    group_in_channels: u32,   // channels of one group, without padding
-    out_height: u32,
-    out_width: u32,
-    out_channels4: u32,       // vec4s from one output pixel to the next
-    group_out_channels4: u32, // vec4s of one group
-    pixels: u32,              // N * P * Q
-    pixel_tiles: u32,
-    channel_tiles: u32,       // of one group
+    source_height: u32,
+    source_width: u32,
+    source_channels4: u32,      // vec4s from one source pixel to the next
+    group_source_channels: u32, // channels of one group, without padding
+    height: u32,                // of the destination
+    width: u32,
+    channels4: u32,             // vec4s from one destination pixel to the next
+    group_channels4: u32,       // vec4s of one group
+    images: u32,
+    pixel_tiles: u32,           // of all phases; forward there is one phase
+    channel_tiles: u32,         // of one group
     groups: u32,
-    kernel: vec2u,            // height, width
+    kernel: vec2u,              // height, width
     stride: vec2u,
     padding: vec2u,
     dilation: vec2u,
+    biased: u32,
     relu: u32,
     residual: u32,
 }
@@ -27,42 +35,142 @@ struct Conv2d {
 @group(0) @binding(4) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
 
-// Where an output pixel stands: image, and the input row and column under its kernel's first tap (two's complement).
+const NOWHERE: u32 = 0xffffffffu;
+
+// A destination pixel: its image, the source row and column under a tap of offset 0 (two's complement), and where it is
+// stored (NOWHERE for the surplus of a partial tile, which is computed and dropped).
 struct Pixel {
     image: u32,
     row: u32,
     column: u32,
+    at: u32,
 }
 
-fn pixel_at(index: u32) -> Pixel {
-    // A partial tile's surplus pixels are computed from pixel 0 and never stored.
-    let i = select(0u, index, index < conv.pixels);
-    let column = i % conv.out_width;
-    let rest = i / conv.out_width;
-    let row = rest % conv.out_height;
-    return Pixel(rest / conv.out_height, row * conv.stride.x - conv.padding.x, column * conv.stride.y - conv.padding.y);
+// A tap: its index in the kernel, r * width + s, and its offset in source rows and columns.
+struct Tap {
+    index: u32,
+    offset: vec2u,
 }
 
-// Whether tap (r, s) of the kernel lies inside the image for this pixel. Rows above the image wrap to large numbers, so
-// that one unsigned comparison covers both edges.
-fn inside(p: Pixel, r: u32, s: u32) -> bool {
-    return p.row + r * conv.dilation.x < conv.in_height && p.column + s * conv.dilation.y < conv.in_width;
+//#if TRANSPOSED
+// The taps of a phase: r = first.x + i * step.x for i < count.x, likewise s.
+struct Phase {
+    origin: vec2u, // h mod stride, w mod stride
+    first: vec2u,
+    step: vec2u,
+    count: vec2u,
+    size: vec2u,   // rows and columns of the destination that belong to it
 }
 
-// Index of the input pixel under tap (r, s); only meaningful where `inside` holds.
-fn input_pixel(p: Pixel, r: u32, s: u32) -> u32 {
-    let row = p.row + r * conv.dilation.x;
-    return (p.image * conv.in_height + row) * conv.in_width + p.column + s * conv.dilation.y;
+// First tap r with (origin + padding - r * dilation) divisible by the stride, the distance to the next, and their number.
+fn taps_of(origin: u32, kernel: u32, stride: u32, padding: u32, dilation: u32) -> vec3u {
+    var first = kernel;
+    var second = kernel;
+    for (var r = 0u; r < min(kernel, 2u * stride); r++) {
+        // A multiple of the stride keeps the difference positive.
+        let distance = origin + padding + r * dilation * (stride - 1u);
+        if distance % stride == 0u {
+            if first == kernel {
+                first = r;
+            } else if second == kernel {
+                second = r;
+            }
+        }
+    }
+    let step = max(second - first, 1u);
+    return vec3u(first, step, select(0u, (kernel - first + step - 1u) / step, first < kernel));
+}
+
+fn phase_of(index: u32) -> Phase {
+    let origin = vec2u(index / conv.stride.y, index % conv.stride.y);
+    let rows = taps_of(origin.x, conv.kernel.x, conv.stride.x, conv.padding.x, conv.dilation.x);
+    let columns = taps_of(origin.y, conv.kernel.y, conv.stride.y, conv.padding.y, conv.dilation.y);
+    let size = (vec2u(conv.height, conv.width) + conv.stride - 1u - origin) / conv.stride;
+    return Phase(origin, vec2u(rows.x, columns.x), vec2u(rows.y, columns.y), vec2u(rows.z, columns.z), size);
+}
+
+fn tap_count(phase: Phase) -> u32 {
+    return phase.count.x * phase.count.y;
+}
+
+fn tap_at(phase: Phase, i: u32) -> Tap {
+    let rs = phase.first + vec2u(i / phase.count.y, i % phase.count.y) * phase.step;
+    // Exact, and negative where the tap reaches up: a signed division.
+    let offset = vec2i(phase.origin + conv.padding) - vec2i(rs * conv.dilation);
+    return Tap(rs.x * conv.kernel.y + rs.y, bitcast<vec2u>(offset / vec2i(conv.stride)));
+}
+
+fn pixel_at(phase: Phase, index: u32) -> Pixel {
+    let there = index < conv.images * phase.size.x * phase.size.y;
+    let i = select(0u, index, there);
+    let column = i % phase.size.y;
+    let rest = i / phase.size.y;
+    let row = rest % phase.size.x;
+    let image = rest / phase.size.x;
+    let h = row * conv.stride.x + phase.origin.x;
+    let w = column * conv.stride.y + phase.origin.y;
+    return Pixel(image, row, column, select(NOWHERE, (image * conv.height + h) * conv.width + w, there));
+}
+//#else
+// Forward there is nothing to tell phases apart by.
+struct Phase {
+    taps: u32,
+}
+
+fn phase_of(index: u32) -> Phase {
+    return Phase(conv.kernel.x * conv.kernel.y);
+}
+
+fn tap_count(phase: Phase) -> u32 {
+    return phase.taps;
+}
+
+fn tap_at(phase: Phase, i: u32) -> Tap {
+    return Tap(i, vec2u(i / conv.kernel.y, i % conv.kernel.y) * conv.dilation);
+}
+
+fn pixel_at(phase: Phase, index: u32) -> Pixel {
+    let there = index < conv.images * conv.height * conv.width;
+    let i = select(0u, index, there);
+    let column = i % conv.width;
+    let rest = i / conv.width;
+    let row = rest % conv.height;
+    let start = vec2u(row, column) * conv.stride - conv.padding;
+    return Pixel(rest / conv.height, start.x, start.y, select(NOWHERE, i, there));
+}
+//#endif
+
+// Tiles of destination pixels in one phase.
+fn phase_tiles() -> u32 {
+//#if TRANSPOSED
+    return conv.pixel_tiles / (conv.stride.x * conv.stride.y);
+//#else
+    return conv.pixel_tiles;
+//#endif
+}
+
+// Whether the tap lies inside the source for this pixel. Rows above it wrap to large numbers, so that one unsigned
+// comparison covers both edges.
+fn inside(p: Pixel, tap: Tap) -> bool {
+    return p.row + tap.offset.x < conv.source_height && p.column + tap.offset.y < conv.source_width;
+}
+
+// Index of the source pixel under the tap; only meaningful where `inside` holds.
+fn source_pixel(p: Pixel, tap: Tap) -> u32 {
+    return (p.image * conv.source_height + p.row + tap.offset.x) * conv.source_width + p.column + tap.offset.y;
 }
 
 // output = relu(sum + bias + residual), for four channels of one pixel; NaN stays NaN through the ReLU.
-fn store(pixel: u32, group: u32, channel4: u32, sum: vec4f) {
-    if pixel >= conv.pixels || channel4 >= conv.group_out_channels4 {
+fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
     }
-    let channel = group * conv.group_out_channels4 + channel4;
-    let at = pixel * conv.out_channels4 + channel;
-    var value = sum + bias[channel];
+    let channel = group * conv.group_channels4 + channel4;
+    let at = p.at * conv.channels4 + channel;
+    var value = sum;
+    if conv.biased != 0u {
+        value += bias[channel];
+    }
     if conv.residual != 0u {
         value += residual[at];
     }

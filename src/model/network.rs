@@ -15,7 +15,7 @@ use crate::ops::batch_norm::{BatchNormTensors, batch_norm};
 use crate::ops::linear::Linear;
 use crate::ops::pool::{global_avg_pool, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
-use crate::ops::{Conv2d, Conv2dVariant, FeatureMap, elementwise, pack_rows};
+use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, elementwise, pack_rows};
 use crate::weights::fold_bn;
 
 /// Where a network's tensors come from, by torchvision's names.
@@ -75,7 +75,7 @@ impl Network {
                     (Cow::Owned(weight), Some(bias))
                 }
             };
-            let op = conv_op(conv, false);
+            let op = conv_op(conv);
             let packed = PackedConv {
                 weight: upload(&conv.conv, &op.pack_weight(variant, &weight))?,
                 bias: upload(&conv.conv, &op.pack_bias(bias.as_deref()))?,
@@ -165,7 +165,8 @@ impl Recorder<'_> {
         let weight = self.recording.external(format!("{}.weight", conv.conv), packed.weight.clone());
         let bias = self.recording.external(format!("{}.bias", conv.conv), packed.bias.clone());
         let variant = self.network.variant;
-        conv_op(conv, relu).record(self.recording, &conv.conv, variant, x, [weight, bias], residual)
+        let epilogue = Epilogue { bias: Some(bias), residual, relu };
+        conv_op(conv).record(self.recording, &conv.conv, variant, x, weight, epilogue)
     }
 
     /// `relu(bn(x))` where there is no convolution before it to fold into.
@@ -253,7 +254,7 @@ fn bn_tensors<'a>(source: &'a dyn TensorSource, name: &str) -> Result<[Cow<'a, [
     Ok([tensor("weight")?, tensor("bias")?, tensor("running_mean")?, tensor("running_var")?])
 }
 
-fn conv_op(conv: &ConvBn, relu: bool) -> Conv2d {
+fn conv_op(conv: &ConvBn) -> Conv2d {
     Conv2d {
         attributes: Conv2dAttributes {
             stride: [conv.stride; 2],
@@ -264,6 +265,5 @@ fn conv_op(conv: &ConvBn, relu: bool) -> Conv2d {
         in_channels: conv.in_channels,
         out_channels: conv.out_channels,
         kernel: [conv.kernel; 2],
-        relu,
     }
 }

@@ -54,11 +54,14 @@ impl Conv2dVariant {
         }
     }
 
-    fn shader(self) -> &'static str {
-        match self {
-            Self::Gemm => "conv2d_gemm",
-            Self::Register => "conv2d_register",
-            Self::Subgroup => "conv2d_subgroup",
+    fn shader(self, direction: Direction) -> &'static str {
+        match (self, direction) {
+            (Self::Gemm, Direction::Forward) => "conv2d_gemm",
+            (Self::Register, Direction::Forward) => "conv2d_register",
+            (Self::Subgroup, Direction::Forward) => "conv2d_subgroup",
+            (Self::Gemm, Direction::Transposed) => "conv2d_backward_input_gemm",
+            (Self::Register, Direction::Transposed) => "conv2d_backward_input_register",
+            (Self::Subgroup, Direction::Transposed) => "conv2d_backward_input_subgroup",
         }
     }
 
@@ -72,7 +75,7 @@ impl Conv2dVariant {
     }
 }
 
-/// One convolution: shapes, attributes and what its epilogue does.
+/// One convolution: its channels, kernel and attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv2d {
     pub attributes: Conv2dAttributes,
@@ -80,23 +83,21 @@ pub struct Conv2d {
     pub out_channels: usize,
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Whether the epilogue ends in a ReLU.
-    pub relu: bool,
 }
 
 /// The uniform block of `shaders/shared/conv2d.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    in_height: u32,
-    in_width: u32,
-    in_channels4: u32,
-    group_in_channels: u32,
-    out_height: u32,
-    out_width: u32,
-    out_channels4: u32,
-    group_out_channels4: u32,
-    pixels: u32,
+    source_height: u32,
+    source_width: u32,
+    source_channels4: u32,
+    group_source_channels: u32,
+    height: u32,
+    width: u32,
+    channels4: u32,
+    group_channels4: u32,
+    images: u32,
     pixel_tiles: u32,
     channel_tiles: u32,
     groups: u32,
@@ -104,8 +105,40 @@ struct Params {
     stride: [u32; 2],
     padding: [u32; 2],
     dilation: [u32; 2],
+    biased: u32,
     relu: u32,
     residual: u32,
+    end: u32,
+}
+
+/// Which way a kernel runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    /// From grad_output to grad_input.
+    Transposed,
+}
+
+/// The order of a packed weight: `[group][tile][tap][row][column within the tile]`, where rows are the channels that are
+/// summed over and columns those that are made.
+#[derive(Debug, Clone, Copy)]
+struct Packing {
+    groups: usize,
+    tiles: usize,
+    taps: usize,
+    rows: usize,
+    side: usize,
+}
+
+impl Packing {
+    fn elements(&self) -> usize {
+        self.groups * self.tiles * self.taps * self.rows * self.side
+    }
+
+    fn index(&self, group: usize, tap: usize, row: usize, column: usize) -> usize {
+        let tile = group * self.tiles + column / self.side;
+        ((tile * self.taps + tap) * self.rows + row) * self.side + column % self.side
+    }
 }
 
 impl Conv2d {
@@ -116,31 +149,49 @@ impl Conv2d {
 
     /// Packs a weight from OIHW to the order that `variant` reads, with zeros where tiles pass the last channel.
     pub fn pack_weight(&self, variant: Conv2dVariant, weight: &[f32]) -> Vec<f32> {
-        let groups = self.attributes.groups;
+        self.pack(variant, weight, Direction::Forward)
+    }
+
+    /// The same for [`Self::record_backward_input`], where input and output channels change places.
+    pub fn pack_weight_transposed(&self, variant: Conv2dVariant, weight: &[f32]) -> Vec<f32> {
+        self.pack(variant, weight, Direction::Transposed)
+    }
+
+    fn pack(&self, variant: Conv2dVariant, weight: &[f32], direction: Direction) -> Vec<f32> {
+        let layout = self.packing(variant, direction);
         let [out_channels, group_in, height, width] = self.weight_shape();
-        let (group_out, taps) = (out_channels / groups, height * width);
-        let (_, tile) = variant.tile();
-        let padded_out = group_out.next_multiple_of(tile);
-        let padded_in = if variant == Conv2dVariant::Subgroup { group_in } else { group_in.next_multiple_of(4) };
-        let mut out = vec![0.0; groups * padded_out * taps * padded_in];
+        let (group_out, taps) = (out_channels / self.attributes.groups, height * width);
+        let mut out = vec![0.0; layout.elements()];
         for channel in 0..out_channels {
             let (group, k) = (channel / group_out, channel % group_out);
             for c in 0..group_in {
                 for tap in 0..taps {
-                    let to = match variant {
-                        // [group][tap][c][k]
-                        Conv2dVariant::Gemm => ((group * taps + tap) * padded_in + c) * padded_out + k,
-                        // [group][tile][tap][c][k within the tile]
-                        Conv2dVariant::Register | Conv2dVariant::Subgroup => {
-                            let block = group * (padded_out / tile) + k / tile;
-                            ((block * taps + tap) * padded_in + c) * tile + k % tile
-                        }
-                    };
+                    let (row, column) = if direction == Direction::Forward { (c, k) } else { (k, c) };
+                    let to = layout.index(group, tap, row, column);
                     out[to] = weight[(channel * group_in + c) * taps + tap];
                 }
             }
         }
         out
+    }
+
+    fn packing(&self, variant: Conv2dVariant, direction: Direction) -> Packing {
+        let groups = self.attributes.groups;
+        let [out_channels, group_in, height, width] = self.weight_shape();
+        let (rows, columns) = match direction {
+            Direction::Forward => (group_in, out_channels / groups),
+            Direction::Transposed => (out_channels / groups, group_in),
+        };
+        let (_, side) = variant.tile();
+        let padded = columns.next_multiple_of(side);
+        Packing {
+            groups,
+            taps: height * width,
+            rows: if variant == Conv2dVariant::Subgroup { rows } else { rows.next_multiple_of(4) },
+            // The gemm kernel steps through whole rows of all tiles.
+            tiles: if variant == Conv2dVariant::Gemm { 1 } else { padded / side },
+            side: if variant == Conv2dVariant::Gemm { padded } else { side },
+        }
     }
 
     /// Packs a bias (zeros if there is none) as the epilogue reads it.
@@ -155,83 +206,148 @@ impl Conv2d {
     }
 
     /// Appends the convolution of `input`; `weight` and `bias` are packed for `variant`. The result is
-    /// `relu(conv(input) + bias + residual)`, residual and ReLU where asked for.
+    /// `relu(conv(input) + bias + residual)`, bias, residual and ReLU where asked for.
     pub fn record(
         &self,
         recording: &mut Recording,
         label: &str,
         variant: Conv2dVariant,
         input: FeatureMap,
-        [weight, bias]: [TensorId; 2],
+        weight: TensorId,
+        epilogue: Epilogue,
+    ) -> Result<FeatureMap> {
+        let [n, c, h, w] = self.output_shape([input.n, input.c, input.h, input.w])?;
+        let c4 = channels4(c, self.attributes.groups);
+        let output = FeatureMap { tensor: input.tensor, n, h, w, c, c4 };
+        self.launch(recording, label, variant, Direction::Forward, input, output, weight, epilogue)
+    }
+
+    /// Appends the gradient by the input, of shape `input` (NCHW), from `grad_output`; `weight` is packed transposed for
+    /// `variant`. A residual is added to it: the gradient that reaches the same input by another way.
+    pub fn record_backward_input(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        grad_output: FeatureMap,
+        input: [usize; 4],
+        weight: TensorId,
         residual: Option<FeatureMap>,
     ) -> Result<FeatureMap> {
-        const OP: &str = "conv2d";
-        let groups = self.attributes.groups;
-        let [n, k, p, q] = self.output_shape([input.n, input.c, input.h, input.w])?;
-        if input.c4 != channels4(input.c, groups) {
-            return Err(Error::shape(
-                OP,
-                format!("{label}: {} channels in {groups} groups are not a multiple of 4 each", input.c),
-            ));
+        let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
+        if self.output_shape(input)? != found {
+            let problem = format!("{label}: grad_output of shape {found:?} does not belong to an input of {input:?}");
+            return Err(Error::shape("conv2d_backward", problem));
         }
-        let c4 = channels4(k, groups);
-        let output = FeatureMap { tensor: recording.temporary(label, (n * p * q * c4 * 16) as u64), n, h: p, w: q, c: k, c4 };
-        if let Some(other) = residual
-            && (other.n, other.h, other.w, other.c, other.c4) != (n, p, q, k, c4)
+        let [n, c, h, w] = input;
+        let c4 = channels4(c, self.attributes.groups);
+        let output = FeatureMap { tensor: grad_output.tensor, n, h, w, c, c4 };
+        let epilogue = Epilogue { bias: None, residual, relu: false };
+        self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, epilogue)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn launch(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        direction: Direction,
+        source: FeatureMap,
+        mut output: FeatureMap,
+        weight: TensorId,
+        epilogue: Epilogue,
+    ) -> Result<FeatureMap> {
+        const OP: &str = "conv2d";
+        let Conv2dAttributes { stride, padding, dilation, groups } = self.attributes;
+        if source.c4 != channels4(source.c, groups) {
+            let problem = format!("{label}: {} channels in {groups} groups are not a multiple of 4 each", source.c);
+            return Err(Error::shape(OP, problem));
+        }
+        output.tensor = recording.temporary(label, output.bytes());
+        if let Some(other) = epilogue.residual
+            && (FeatureMap { tensor: output.tensor, ..other }) != output
         {
-            return Err(Error::shape(
-                OP,
-                format!("{label}: the residual is {}x{}x{} and the output {k}x{p}x{q}", other.c, other.h, other.w),
-            ));
+            let (f, e) = (other, output);
+            let problem = format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
+            return Err(Error::shape(OP, problem));
         }
         let (tile_pixels, tile_channels) = variant.tile();
-        let pixel_tiles = output.pixels().div_ceil(tile_pixels);
-        let channel_tiles = (k / groups).div_ceil(tile_channels);
+        // Transposed, the pixels of each of stride x stride phases are tiled by themselves.
+        let (phases, phase_pixels) = match direction {
+            Direction::Forward => (1, output.pixels()),
+            Direction::Transposed => {
+                (stride[0] * stride[1], output.n * output.h.div_ceil(stride[0]) * output.w.div_ceil(stride[1]))
+            }
+        };
+        let pixel_tiles = phases * phase_pixels.div_ceil(tile_pixels);
+        let channel_tiles = (output.c / groups).div_ceil(tile_channels);
         let size = |what, value| u32_of(OP, what, value);
-        // Indices of single floats must fit in 32 bits.
-        size("an input", input.len4() * 4)?;
+        // Indices of single floats, and the products that find a phase's taps, must fit in 32 bits.
+        size("an input", source.len4() * 4)?;
         size("an output", output.len4() * 4)?;
+        for axis in 0..2 {
+            let reach = (2 * stride[axis]).min(self.kernel[axis]).saturating_mul(dilation[axis]);
+            size("stride and dilation", reach.saturating_mul(stride[axis]).saturating_add(padding[axis]))?;
+        }
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };
-        let kernel = pair(self.kernel)?;
         let params = Params {
-            in_height: size("height", input.h)?,
-            in_width: size("width", input.w)?,
-            in_channels4: size("channels", input.c4)?,
-            group_in_channels: size("channels", input.c / groups)?,
-            out_height: size("height", p)?,
-            out_width: size("width", q)?,
-            out_channels4: size("channels", c4)?,
-            group_out_channels4: size("channels", c4 / groups)?,
-            pixels: size("a batch", output.pixels())?,
+            source_height: size("height", source.h)?,
+            source_width: size("width", source.w)?,
+            source_channels4: size("channels", source.c4)?,
+            group_source_channels: size("channels", source.c / groups)?,
+            height: size("height", output.h)?,
+            width: size("width", output.w)?,
+            channels4: size("channels", output.c4)?,
+            group_channels4: size("channels", output.c4 / groups)?,
+            images: size("a batch", output.n)?,
             pixel_tiles: size("a batch", pixel_tiles)?,
             channel_tiles: size("channels", channel_tiles)?,
             groups: size("groups", groups)?,
-            kernel,
-            stride: pair(self.attributes.stride)?,
-            padding: pair(self.attributes.padding)?,
-            dilation: pair(self.attributes.dilation)?,
-            relu: self.relu.into(),
-            residual: residual.is_some().into(),
+            kernel: pair(self.kernel)?,
+            stride: pair(stride)?,
+            padding: pair(padding)?,
+            dilation: pair(dilation)?,
+            biased: epilogue.bias.is_some().into(),
+            relu: epilogue.relu.into(),
+            residual: epilogue.residual.is_some().into(),
+            end: 0,
         };
-        let mut spec = KernelSpec::new(variant.shader());
+        let mut spec = KernelSpec::new(variant.shader(direction));
         if variant == Conv2dVariant::Gemm {
-            spec = spec.constant("KERNEL_HEIGHT", kernel[0]).constant("KERNEL_WIDTH", kernel[1]);
+            spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }
         let tiles = (pixel_tiles * channel_tiles * groups) as u64;
         let workgroups = if variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles };
-        let [_, group_in, r, s] = self.weight_shape();
-        let multiply_adds = output.pixels() as f64 * (k * group_in * r * s) as f64;
-        let bytes = input.bytes() + output.bytes() * (1 + u64::from(residual.is_some())) + recording.bytes(weight);
-        // The residual's binding is always there; without one it repeats the bias and is never read.
-        let residual = residual.map_or(bias, |map| map.tensor);
+        let multiply_adds = match direction {
+            Direction::Forward => output.pixels(),
+            Direction::Transposed => source.pixels(),
+        } as f64
+            * self.weight_shape().iter().product::<usize>() as f64;
+        let touched = 1 + u64::from(epilogue.residual.is_some());
+        let bytes = source.bytes() + output.bytes() * touched + recording.bytes(weight);
+        // Bias and residual are always bound; where there is none, the weight stands in and is never read as such.
+        let bias = epilogue.bias.unwrap_or(weight);
+        let residual = epilogue.residual.map_or(weight, |map| map.tensor);
         recording.dispatch(Dispatch {
             label: label.to_owned(),
             kernel: spec,
-            tensors: vec![input.tensor, weight, bias, residual, output.tensor],
+            tensors: vec![source.tensor, weight, bias, residual, output.tensor],
             params: bytemuck::bytes_of(&params).to_vec(),
             workgroups: fold_workgroups(workgroups),
             cost: Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 },
         });
         Ok(output)
     }
+}
+
+/// What happens to a convolution's sums before they are stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Epilogue {
+    /// Added to each channel; packed by [`Conv2d::pack_bias`].
+    pub bias: Option<TensorId>,
+    /// Added to each element; of the output's shape.
+    pub residual: Option<FeatureMap>,
+    /// `max(x, 0)` at the end.
+    pub relu: bool,
 }

@@ -18,7 +18,7 @@ pub mod preprocess;
 pub mod sgd;
 pub mod shortcut_pad;
 
-pub use conv2d::{Conv2d, Conv2dVariant};
+pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
 pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
 
 use crate::error::Result;
