@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod model;
 pub mod ops;
 pub mod reference;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};

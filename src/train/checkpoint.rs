@@ -1,0 +1,224 @@
+//! checkpoint.safetensors: everything that `--resume` needs to go on to the same bits.
+//!
+//! Tensors are the head and the optimiser's state (`weight`, `bias`, `exp_avg.weight`, …), the best head so far
+//! (`best.weight`, `best.bias`) and the features' scaling (`scaler.mean`, `scaler.scale`); numbers are in the metadata.
+//! Random numbers come from the seed and the epoch's number alone, so these two are the generator's state.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+
+use super::batches::Examples;
+use super::files::read_limited;
+use super::head::{Head, HeadShape};
+use super::options::HeadOptions;
+use super::scaler::Scaler;
+use super::state::{HeadState, Moment};
+use crate::error::{Error, Result};
+use crate::weights::{NamedTensor, RawTensor, write_safetensors};
+
+/// The best epoch so far and its head, on the features as they are trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// From 1.
+    pub epoch: u64,
+    pub val_loss: f64,
+    pub val_accuracy: f64,
+    pub head: Head,
+}
+
+/// The last epoch that lowered the validation loss by enough for early stopping to wait on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Milestone {
+    /// From 1.
+    pub epoch: u64,
+    pub val_loss: f64,
+}
+
+/// A run between two epochs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Epochs that are done.
+    pub epoch: u64,
+    pub state: HeadState,
+    pub best: Option<Best>,
+    pub milestone: Option<Milestone>,
+    /// Set if the head is trained on standardised features.
+    pub scaler: Option<Scaler>,
+}
+
+/// Changes with the meaning of what is written.
+const VERSION: &str = "1";
+
+/// What a checkpoint must agree on with the run that resumes it: a sentence part for the user, and the value.
+fn identity(options: &HeadOptions, train: Examples) -> Vec<(&'static str, String)> {
+    let mut labels = Sha256::new();
+    labels.update(bytemuck::cast_slice(train.labels));
+    vec![
+        ("version", VERSION.to_owned()),
+        ("optimizer", format!("{:?}", options.optimizer)),
+        ("lr", options.lr.to_string()),
+        ("batch_size", options.batch_size.to_string()),
+        ("label_smoothing", options.label_smoothing.to_string()),
+        ("seed", options.seed.to_string()),
+        ("examples", train.len().to_string()),
+        ("labels", format!("{:x}", labels.finalize())),
+    ]
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint of a run with `options` on `train`.
+    pub fn write(&self, path: &Path, options: &HeadOptions, train: Examples) -> Result<()> {
+        let HeadShape { features, classes } = self.state.head.shape;
+        let (weight, bias, columns) = ([classes, features], [classes], [features]);
+        let mut metadata: BTreeMap<String, String> =
+            identity(options, train).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        metadata.insert("epoch".into(), self.epoch.to_string());
+        metadata.insert("step".into(), self.state.step.to_string());
+        let mut tensors = vec![
+            NamedTensor::new("weight", &weight, &self.state.head.weight),
+            NamedTensor::new("bias", &bias, &self.state.head.bias),
+        ];
+        for (moment, name) in self.state.moments.iter().zip(options.optimizer.moments()) {
+            tensors.push(NamedTensor::new(format!("{name}.weight"), &weight, &moment.weight));
+            tensors.push(NamedTensor::new(format!("{name}.bias"), &bias, &moment.bias));
+        }
+        if let Some(best) = &self.best {
+            // Rust prints the shortest decimal that parses to the same f64, so these are exact.
+            metadata.insert("best.epoch".into(), best.epoch.to_string());
+            metadata.insert("best.val_loss".into(), best.val_loss.to_string());
+            metadata.insert("best.val_accuracy".into(), best.val_accuracy.to_string());
+            tensors.push(NamedTensor::new("best.weight", &weight, &best.head.weight));
+            tensors.push(NamedTensor::new("best.bias", &bias, &best.head.bias));
+        }
+        if let Some(milestone) = &self.milestone {
+            metadata.insert("milestone.epoch".into(), milestone.epoch.to_string());
+            metadata.insert("milestone.val_loss".into(), milestone.val_loss.to_string());
+        }
+        if let Some(scaler) = &self.scaler {
+            tensors.push(NamedTensor::new("scaler.mean", &columns, &scaler.mean));
+            tensors.push(NamedTensor::new("scaler.scale", &columns, &scaler.scale));
+        }
+        let raw: Vec<RawTensor> = tensors.iter().map(raw).collect();
+        write_safetensors(path, &raw, &metadata)
+    }
+
+    /// Reads the checkpoint at `path` for a run with `options` on `train`; none if there is no such file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is damaged, or belongs to a run with other options, classes, features or images.
+    pub fn read(path: &Path, shape: HeadShape, options: &HeadOptions, train: Examples) -> Result<Option<Self>> {
+        // Four heads and the scaling at most, and a header.
+        let limit = 4 * 4 * (shape.weights() + shape.classes) as u64 + 8 * shape.features as u64 + (1 << 20);
+        let Some(bytes) = read_limited(path, limit)? else {
+            return Ok(None);
+        };
+        let file = File::parse(path, &bytes)?;
+        file.check_identity(&identity(options, train))?;
+        let (weight, bias) = ([shape.classes, shape.features], [shape.classes]);
+        let head = |prefix: &str| -> Result<(Vec<f32>, Vec<f32>)> {
+            Ok((file.tensor(&format!("{prefix}weight"), &weight)?, file.tensor(&format!("{prefix}bias"), &bias)?))
+        };
+        let whole = |(weight, bias)| Head::new(shape, weight, bias).map_err(|error| Error::file(path, error));
+        let moments = options.optimizer.moments().iter().map(|name| {
+            let (weight, bias) = head(&format!("{name}."))?;
+            Ok(Moment { weight, bias })
+        });
+        let state =
+            HeadState { head: whole(head("")?)?, moments: moments.collect::<Result<_>>()?, step: file.number("step")? };
+        let best = if file.metadata.contains_key("best.epoch") {
+            Some(Best {
+                epoch: file.number("best.epoch")?,
+                val_loss: file.number("best.val_loss")?,
+                val_accuracy: file.number("best.val_accuracy")?,
+                head: whole(head("best.")?)?,
+            })
+        } else {
+            None
+        };
+        let milestone = if file.metadata.contains_key("milestone.epoch") {
+            Some(Milestone { epoch: file.number("milestone.epoch")?, val_loss: file.number("milestone.val_loss")? })
+        } else {
+            None
+        };
+        let scaler = if file.tensors.tensor("scaler.mean").is_ok() {
+            let columns = [shape.features];
+            let scaler =
+                Scaler { mean: file.tensor("scaler.mean", &columns)?, scale: file.tensor("scaler.scale", &columns)? };
+            if scaler.scale.iter().any(|&scale| scale <= 0.0) {
+                return Err(file.damaged("a feature's scale is not above zero"));
+            }
+            Some(scaler)
+        } else {
+            None
+        };
+        Ok(Some(Self { epoch: file.number("epoch")?, state, best, milestone, scaler }))
+    }
+}
+
+fn raw<'a>(tensor: &'a NamedTensor<'a>) -> RawTensor<'a> {
+    RawTensor {
+        name: Cow::Borrowed(&tensor.name),
+        dtype: Dtype::F32,
+        shape: Cow::Borrowed(&tensor.shape),
+        bytes: Cow::Borrowed(bytemuck::cast_slice(&tensor.data)),
+    }
+}
+
+/// A parsed file, for its error messages.
+struct File<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    metadata: std::collections::HashMap<String, String>,
+}
+
+impl<'a> File<'a> {
+    fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let damaged = |error| Error::file(path, format!("is no checkpoint ({error}); start the run again without it"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self { path, tensors: SafeTensors::deserialize(bytes).map_err(damaged)?, metadata })
+    }
+
+    fn damaged(&self, problem: impl std::fmt::Display) -> Error {
+        Error::file(self.path, format!("is no checkpoint that fits: {problem}; start the run again without it"))
+    }
+
+    fn check_identity(&self, expected: &[(&'static str, String)]) -> Result<()> {
+        for (key, value) in expected {
+            match self.metadata.get(*key) {
+                Some(found) if found == value => {}
+                _ if *key == "labels" => return Err(self.damaged("it was made with other training images")),
+                Some(found) => {
+                    let found: String = found.chars().filter(|c| !c.is_control()).take(80).collect();
+                    return Err(self.damaged(format!("its {key} is {found}, and that of this run {value}")));
+                }
+                None => return Err(self.damaged(format!("it does not say its {key}"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
+        let number = self.metadata.get(key).and_then(|text| text.parse().ok());
+        number.ok_or_else(|| self.damaged(format!("its {key} is no number")))
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let tensor = self.tensors.tensor(name).map_err(|_| self.damaged(format!("it has no tensor {name}")))?;
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+            let (dtype, found) = (tensor.dtype(), tensor.shape());
+            return Err(self.damaged(format!("{name} is {dtype} {found:?}, where F32 {shape:?} is needed")));
+        }
+        // A cast would need aligned bytes, which only the writer promises.
+        let (numbers, _) = tensor.data().as_chunks::<4>();
+        let values: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(self.damaged(format!("{name} has a value that is not finite")));
+        }
+        Ok(values)
+    }
+}

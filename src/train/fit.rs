@@ -1,0 +1,244 @@
+//! A whole run: the recipe's choice, the epochs, and what is kept of them on disk.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Interrupt;
+use super::batches::Examples;
+use super::checkpoint::{Best, Checkpoint, Milestone};
+use super::head::{Head, HeadShape};
+use super::head_trainer::{EpochProgress, HeadTrainer};
+use super::metrics::EpochResult;
+use super::recipe::{Choice, Plan, Trial};
+use super::run_dir::{RunConfig, RunDir};
+use super::scaler::Scaler;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// What is trained on what.
+pub struct Fit<'a> {
+    pub gpu: &'a Arc<Gpu>,
+    pub shape: HeadShape,
+    pub train: Examples<'a>,
+    /// What early stopping and the sweep go by.
+    pub val: Option<Examples<'a>>,
+    /// Goes on from the folder's checkpoint, if it has one that follows the recipe's choice.
+    pub resume: bool,
+    pub interrupt: &'a Interrupt,
+}
+
+/// What [`fit`] tells while it works.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// The sweep has tried a learning rate, the `number`-th (from 1) of `of`.
+    Tried { trial: &'e Trial, number: usize, of: usize },
+    /// The recipe has decided.
+    Chosen(&'e Choice),
+    /// Training goes on after `epoch` epochs that are done.
+    Resumed { epoch: u64 },
+    /// A chunk of steps is done. `sweep`: of a learning rate that is tried; `epochs`: how many there will be at most.
+    Progress { progress: &'e EpochProgress, sweep: bool, epochs: u64 },
+    /// An epoch of the run is done, and on disk.
+    Epoch(&'e EpochResult),
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The head to use, for features as they were given.
+    pub head: Head,
+    /// The epoch that it is from.
+    pub epoch: u64,
+    pub choice: Choice,
+    /// The epochs in order.
+    pub epochs: Vec<EpochResult>,
+    /// Whether early stopping ended it.
+    pub stopped_early: bool,
+}
+
+/// A fall of the validation loss that early stopping takes for progress, as a fraction. Without it, runs crawl on for the
+/// fourth digit.
+const WORTHWHILE: f64 = 0.01;
+/// Pictures are redrawn at most this often.
+const CURVES: Duration = Duration::from_secs(2);
+
+/// Trains a head as `config` says and keeps `run` up to date: after each epoch first its line of metrics.jsonl, then the
+/// checkpoint, so that a run that is killed loses at most the current epoch. `config.chosen` is filled in.
+///
+/// # Errors
+/// [`Error::Interrupted`] once `fit.interrupt` is raised; the checkpoint of the last whole epoch is then on disk.
+pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnMut(Event)) -> Result<Outcome> {
+    let settings = config.training.clone();
+    settings.check()?;
+    if let Some(val) = &fit.val {
+        val.check(fit.shape)?;
+    }
+    fit.train.check(fit.shape)?;
+    let mut checkpoint = None;
+    if fit.resume
+        && let Some(chosen) = &mut config.chosen
+    {
+        if let Some(epochs) = settings.epochs {
+            (chosen.epochs, chosen.patience) = (epochs, None);
+        }
+        checkpoint = run.read_checkpoint(fit.shape, &settings.options(chosen.lr), fit.train)?;
+    }
+    let resumed = checkpoint.is_some();
+    let steps = fit.train.len().div_ceil(settings.batch_size) as u64;
+    let plan = match (&config.chosen, resumed) {
+        (Some(chosen), true) => Plan::Decided(chosen.clone()),
+        _ => settings.plan(fit.val.is_some(), steps),
+    };
+    let (standardize, lr) = match &plan {
+        Plan::Decided(choice) => (choice.standardize, choice.lr),
+        Plan::Sweep { choice, .. } => (choice.standardize, choice.lr),
+    };
+    let scaler = match &checkpoint {
+        Some(checkpoint) => checkpoint.scaler.clone(),
+        None => standardize.then(|| Scaler::fit(fit.train.features, fit.shape.features)),
+    };
+    let mut options = settings.options(lr);
+    let mut trainer = HeadTrainer::new(fit.gpu, fit.shape, fit.train, fit.val, options, scaler.clone())?;
+    let mut now = match checkpoint {
+        Some(checkpoint) => checkpoint,
+        None => {
+            let start = Checkpoint { epoch: 0, state: trainer.state()?, best: None, milestone: None, scaler };
+            // Something to go on from is there even if the sweep is interrupted.
+            start.write(&run.checkpoint_path(), &options, fit.train)?;
+            start
+        }
+    };
+    let choice = match plan {
+        Plan::Decided(choice) => choice,
+        Plan::Sweep { rates, epochs, choice } => {
+            sweep(fit, &mut trainer, &now.state.head, &rates, epochs, choice, events)?
+        }
+    };
+    options.lr = choice.lr;
+    if !resumed {
+        trainer.start(&now.state.head, choice.lr)?;
+        now.write(&run.checkpoint_path(), &options, fit.train)?;
+    } else {
+        trainer.restore(&now.state)?;
+    }
+    config.chosen = Some(choice.clone());
+    run.write_config(config)?;
+    let mut epochs = run.keep_metrics(now.epoch)?;
+    events(if resumed { Event::Resumed { epoch: now.epoch } } else { Event::Chosen(&choice) });
+    let (mut drawn, mut stopped_early) = (Instant::now(), false);
+    loop {
+        let waited = now.epoch.saturating_sub(now.milestone.map_or(0, |milestone| milestone.epoch));
+        if choice.patience.is_some_and(|patience| waited >= patience) {
+            stopped_early = now.epoch < choice.epochs;
+            break;
+        }
+        if now.epoch >= choice.epochs {
+            break;
+        }
+        fit.interrupt.check()?;
+        let result = trainer.epoch(now.epoch + 1, |progress| {
+            events(Event::Progress { progress, sweep: false, epochs: choice.epochs });
+            fit.interrupt.check()
+        })?;
+        if !result.train_loss.is_finite() {
+            let (epoch, lr) = (result.epoch, choice.lr);
+            let problem = format!("the loss is no longer finite in epoch {epoch}; use a smaller --lr than {lr}");
+            return Err(Error::shape("head training", problem));
+        }
+        now.epoch = result.epoch;
+        now.state = trainer.state()?;
+        if let (Some(val_loss), Some(val_accuracy)) = (result.val_loss, result.val_accuracy)
+            && improves(now.best.as_ref().map(|b| (b.val_loss, b.val_accuracy)), (val_loss, val_accuracy))
+        {
+            now.best = Some(Best { epoch: now.epoch, val_loss, val_accuracy, head: now.state.head.clone() });
+        }
+        if let Some(val_loss) = result.val_loss
+            && now.milestone.is_none_or(|milestone| val_loss < milestone.val_loss * (1.0 - WORTHWHILE))
+        {
+            now.milestone = Some(Milestone { epoch: now.epoch, val_loss });
+        }
+        run.append_metrics(&result)?;
+        now.write(&run.checkpoint_path(), &options, fit.train)?;
+        epochs.push(result);
+        if drawn.elapsed() > CURVES {
+            run.write_curves(&epochs, now.best.as_ref().map(|best| best.epoch))?;
+            drawn = Instant::now();
+        }
+        if let Some(result) = epochs.last() {
+            events(Event::Epoch(result));
+        }
+    }
+    run.write_curves(&epochs, now.best.as_ref().map(|best| best.epoch))?;
+    let (head, epoch) = match &now.best {
+        Some(best) if choice.keep_best => (&best.head, best.epoch),
+        _ => (&now.state.head, now.epoch),
+    };
+    Ok(Outcome { head: trainer.unscaled(head), epoch, choice, epochs, stopped_early })
+}
+
+/// Tries each learning rate from the same head and completes `choice` with the best.
+fn sweep(
+    fit: &Fit,
+    trainer: &mut HeadTrainer,
+    head: &Head,
+    rates: &[f64],
+    epochs: u64,
+    mut choice: Choice,
+    events: &mut dyn FnMut(Event),
+) -> Result<Choice> {
+    for (i, &lr) in rates.iter().enumerate() {
+        trainer.start(head, lr)?;
+        let mut trial = Trial { lr, epochs: 0, best_epoch: 0, val_loss: None, val_accuracy: 0.0 };
+        for epoch in 1..=epochs {
+            fit.interrupt.check()?;
+            let result = trainer.epoch(epoch, |progress| {
+                events(Event::Progress { progress, sweep: true, epochs });
+                fit.interrupt.check()
+            })?;
+            trial.epochs = epoch;
+            let before = trial.val_loss.map(|loss| (loss, trial.val_accuracy));
+            if let (Some(loss), Some(accuracy)) = (result.val_loss, result.val_accuracy)
+                && improves(before, (loss, accuracy))
+            {
+                (trial.best_epoch, trial.val_loss, trial.val_accuracy) = (epoch, Some(loss), accuracy);
+            }
+            if !result.train_loss.is_finite() {
+                break;
+            }
+        }
+        events(Event::Tried { trial: &trial, number: i + 1, of: rates.len() });
+        choice.sweep.push(trial);
+    }
+    let mut best: Option<(f64, f64)> = None;
+    for trial in &choice.sweep {
+        if let Some(loss) = trial.val_loss
+            && improves(best, (loss, trial.val_accuracy))
+        {
+            best = Some((loss, trial.val_accuracy));
+            choice.lr = trial.lr;
+        }
+    }
+    if best.is_none() {
+        let problem = "no learning rate of the sweep gave a finite loss; check the features, or give a smaller --lr";
+        return Err(Error::shape("head training", problem));
+    }
+    choice.reason = format!("lowest validation loss of {} learning rates after {epochs} epochs", rates.len());
+    Ok(choice)
+}
+
+/// Whether validation `(loss, accuracy)` beats the best so far: by the loss, then by the accuracy.
+fn improves(best: Option<(f64, f64)>, (loss, accuracy): (f64, f64)) -> bool {
+    loss.is_finite() && best.is_none_or(|(l, a)| loss < l || (loss == l && accuracy > a))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::improves;
+
+    #[test]
+    fn the_best_is_by_loss_then_accuracy() {
+        assert!(improves(None, (1.0, 0.0)) && !improves(None, (f64::NAN, 1.0)));
+        assert!(improves(Some((1.0, 0.9)), (0.9, 0.1)) && improves(Some((1.0, 0.9)), (1.0, 0.95)));
+        assert!(!improves(Some((1.0, 0.9)), (1.0, 0.9)) && !improves(Some((1.0, 0.9)), (f64::NAN, 1.0)));
+    }
+}

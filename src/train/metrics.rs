@@ -1,0 +1,69 @@
+//! What is measured in an epoch, and its line in metrics.jsonl.
+
+use serde::{Deserialize, Serialize};
+
+/// One epoch; its JSON is a line of metrics.jsonl, with these keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochResult {
+    /// From 1.
+    pub epoch: u64,
+    /// Optimiser steps since the start.
+    pub step: u64,
+    /// Mean over the epoch's examples, each with the weights that its step started from.
+    pub train_loss: f64,
+    /// Fraction, measured likewise.
+    pub train_accuracy: f64,
+    /// Mean over the validation examples after the epoch; null without any.
+    pub val_loss: Option<f64>,
+    /// Fraction, measured likewise.
+    pub val_accuracy: Option<f64>,
+    /// Learning rate.
+    pub lr: f64,
+    /// Training examples a second, without validation.
+    pub images_per_second: f64,
+}
+
+/// The loss and the accuracy over a set of examples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Fraction of examples whose largest logit is their class's.
+    pub accuracy: f64,
+}
+
+/// A running mean over steps, each weighted by its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    loss: f64,
+    correct: f64,
+    rows: f64,
+}
+
+impl Totals {
+    /// Adds a step's summary: mean loss, correct rows, counted rows, 0.
+    pub fn add(&mut self, [loss, correct, rows, _]: [f32; 4]) {
+        self.loss += f64::from(loss) * f64::from(rows);
+        self.correct += f64::from(correct);
+        self.rows += f64::from(rows);
+    }
+
+    /// The mean so far; NaN before the first step.
+    pub fn mean(&self) -> Evaluation {
+        Evaluation { loss: self.loss / self.rows, accuracy: self.correct / self.rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_batch_weighs_less() {
+        let mut totals = Totals::default();
+        totals.add([1.0, 8.0, 32.0, 0.0]);
+        totals.add([3.0, 0.0, 8.0, 0.0]);
+        assert_eq!(totals.mean(), Evaluation { loss: 1.4, accuracy: 0.2 });
+        assert!(Totals::default().mean().loss.is_nan());
+    }
+}

@@ -1,0 +1,67 @@
+//! Training of a new head on features that were computed once: the optimiser's steps on the GPU, the recipes that choose
+//! how, and the RUN folder that keeps what came of it.
+//!
+//! Nothing here knows a network or an image. [`HeadTrainer`] runs epochs over `[N, C]` features; [`fit`] drives it by a
+//! [`Recipe`], writes checkpoints and metrics into a [`RunDir`], and stops at once when an [`Interrupt`] is raised;
+//! [`FeatureCache`] keeps features on disk by the content of their images.
+
+mod batches;
+mod checkpoint;
+mod curves;
+mod feature_cache;
+mod files;
+mod fit;
+mod head;
+mod head_trainer;
+mod metrics;
+mod options;
+mod parameters;
+mod recipe;
+mod run_dir;
+mod scaler;
+mod state;
+
+pub use batches::Examples;
+pub use checkpoint::{Best, Checkpoint, Milestone};
+pub use curves::draw_curves;
+pub use feature_cache::{FeatureCache, cache_dir};
+pub use fit::{Event, Fit, Outcome, fit};
+pub use head::{Head, HeadShape};
+pub use head_trainer::{EpochProgress, HeadTrainer};
+pub use metrics::{EpochResult, Evaluation};
+pub use options::{HeadOptions, Optimizer};
+pub use recipe::{Choice, Recipe, Settings, Trial};
+pub use run_dir::{RunConfig, RunDir};
+pub use scaler::Scaler;
+pub use state::{HeadState, Moment};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+
+/// A flag that a signal handler raises to stop training between two chunks of steps.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for a stop; safe to call from any thread.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// True once [`Interrupt::raise`] was called.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] if a stop was asked for.
+    pub fn check(&self) -> Result<()> {
+        if self.is_raised() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}

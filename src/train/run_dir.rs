@@ -1,0 +1,212 @@
+//! The RUN folder: what a run was asked to do, what it measured, and where it can go on.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::batches::Examples;
+use super::checkpoint::Checkpoint;
+use super::curves::draw_curves;
+use super::files::{create_folder, read_limited};
+use super::head::HeadShape;
+use super::metrics::EpochResult;
+use super::options::HeadOptions;
+use super::recipe::{Choice, Settings};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// config.toml: everything that determines a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// What the command was told about data, network and device; its own business.
+    #[serde(default)]
+    pub command: toml::Table,
+    pub training: Settings,
+    /// What the recipe chose; none until it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Choice>,
+}
+
+/// A RUN folder. Its files are replaced by renaming; metrics.jsonl grows by whole lines.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+const MAX_CONFIG: u64 = 1 << 20;
+const MAX_METRICS: u64 = 64 << 20;
+
+impl RunDir {
+    /// True if `path` holds a run that [`Self::create`] would replace.
+    pub fn holds_run(path: &Path) -> bool {
+        ["config.toml", "checkpoint.safetensors", "model.safetensors"].iter().any(|name| path.join(name).exists())
+    }
+
+    /// A folder for a new run, made if it is not there. The files of an earlier run in it are removed, others stay.
+    pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
+        let run = Self { path: path.into() };
+        create_folder(&run.path)?;
+        let stale = [run.checkpoint_path(), run.metrics_path(), run.model_path(), run.curves_path()];
+        for file in stale {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file(file, format!("is of an earlier run and could not be removed: {error}")));
+                }
+                _ => {}
+            }
+        }
+        run.write_config(config)?;
+        Ok(run)
+    }
+
+    /// A run that is there, with its settings.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there is no config.toml, or it can't be read.
+    pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig)> {
+        let run = Self { path: path.into() };
+        let file = run.path.join("config.toml");
+        let bytes = read_limited(&file, MAX_CONFIG)?
+            .ok_or_else(|| Error::file(&file, "does not exist; name the folder of a run"))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::file(&file, "is not text"))?;
+        let config: RunConfig = toml::from_str(&text).map_err(|error| {
+            Error::file(&file, format!("is not the settings of a run: {}", error.to_string().trim().replace('\n', " ")))
+        })?;
+        config.training.check().map_err(|error| Error::file(&file, error))?;
+        Ok((run, config))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the whole network goes, with its new head.
+    pub fn model_path(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    pub(super) fn checkpoint_path(&self) -> PathBuf {
+        self.path.join("checkpoint.safetensors")
+    }
+
+    fn metrics_path(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    fn curves_path(&self) -> PathBuf {
+        self.path.join("curves.svg")
+    }
+
+    /// Writes config.toml.
+    pub fn write_config(&self, config: &RunConfig) -> Result<()> {
+        let file = self.path.join("config.toml");
+        let text = toml::to_string(config).map_err(|error| Error::file(&file, error))?;
+        files::write(&file, text.as_bytes())
+    }
+
+    /// Reads the checkpoint; see [`Checkpoint::read`].
+    pub fn read_checkpoint(
+        &self,
+        shape: HeadShape,
+        options: &HeadOptions,
+        train: Examples,
+    ) -> Result<Option<Checkpoint>> {
+        Checkpoint::read(&self.checkpoint_path(), shape, options, train)
+    }
+
+    /// Appends one epoch to metrics.jsonl.
+    pub fn append_metrics(&self, result: &EpochResult) -> Result<()> {
+        let path = self.metrics_path();
+        let mut line = serde_json::to_string(result).map_err(|error| Error::file(&path, error))?;
+        line.push('\n');
+        let append = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(line.as_bytes())?;
+            file.flush()
+        };
+        append().map_err(|error: std::io::Error| Error::file(&path, format!("could not be written: {error}")))
+    }
+
+    /// Cuts metrics.jsonl back to the first `epochs` epochs and returns them: a killed run may have noted an epoch that
+    /// its checkpoint lacks, or half a line.
+    pub fn keep_metrics(&self, epochs: u64) -> Result<Vec<EpochResult>> {
+        let path = self.metrics_path();
+        let bytes = read_limited(&path, MAX_METRICS)?.unwrap_or_default();
+        let mut kept: Vec<EpochResult> = Vec::new();
+        let mut text = Vec::new();
+        for line in bytes.split(|&byte| byte == b'\n') {
+            match serde_json::from_slice::<EpochResult>(line) {
+                Ok(result) if result.epoch <= epochs && result.epoch > kept.last().map_or(0, |last| last.epoch) => {
+                    kept.push(result);
+                    text.extend_from_slice(line);
+                    text.push(b'\n');
+                }
+                _ => {}
+            }
+        }
+        files::write(&path, &text)?;
+        Ok(kept)
+    }
+
+    /// Draws curves.svg.
+    pub fn write_curves(&self, epochs: &[EpochResult], best_epoch: Option<u64>) -> Result<()> {
+        let path = self.curves_path();
+        let svg = draw_curves(epochs, best_epoch).map_err(|problem| Error::file(&path, problem))?;
+        files::write(&path, svg.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(epoch: u64) -> EpochResult {
+        EpochResult {
+            epoch,
+            step: epoch * 3,
+            train_loss: 1.0 / epoch as f64,
+            train_accuracy: 0.5,
+            val_loss: None,
+            val_accuracy: None,
+            lr: 1e-4,
+            images_per_second: 1e4,
+        }
+    }
+
+    #[test]
+    fn metrics_are_cut_back_to_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), &RunConfig::default()).unwrap();
+        for epoch in 1..=4 {
+            run.append_metrics(&result(epoch)).unwrap();
+        }
+        let path = run.metrics_path();
+        let text = std::fs::read_to_string(&path).unwrap() + "{\"epoch\":5,\"st";
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(run.keep_metrics(3).unwrap(), [result(1), result(2), result(3)]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+        run.append_metrics(&result(4)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+        assert!(
+            text.starts_with("{\"epoch\":1,\"step\":3,\"train_loss\":1.0,\"train_accuracy\":0.5,\"val_loss\":null,")
+        );
+    }
+
+    #[test]
+    fn settings_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = RunConfig::default();
+        config.command.insert("data".into(), "a folder with \"quotes\"".into());
+        let run = RunDir::create(folder.path().join("a/b"), &config).unwrap();
+        assert_eq!(RunDir::open(run.path()).unwrap().1, config);
+        assert!(RunDir::holds_run(run.path()) && !RunDir::holds_run(folder.path()));
+        assert!(RunDir::open(folder.path()).is_err());
+        for bad in ["", "x", "training = 3", "[training]\nrecipe = \"auto\"\nbatch_size = 0"] {
+            std::fs::write(run.path().join("config.toml"), bad).unwrap();
+            assert!(RunDir::open(run.path()).is_err(), "{bad}");
+        }
+    }
+}

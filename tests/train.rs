@@ -1,0 +1,8 @@
+//! Head training on every usable adapter of the machine: against PyTorch, and against itself after a stop.
+
+mod train {
+    mod golden;
+    mod resume;
+    mod runs;
+    pub mod support;
+}
