@@ -113,7 +113,7 @@ struct Params {
 
 /// Which way a kernel runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
     Forward,
     /// From grad_output to grad_input.
     Transposed,
@@ -122,16 +122,16 @@ enum Direction {
 /// The order of a packed weight: `[group][tile][tap][row][column within the tile]`, where rows are the channels that are
 /// summed over and columns those that are made.
 #[derive(Debug, Clone, Copy)]
-struct Packing {
-    groups: usize,
-    tiles: usize,
-    taps: usize,
-    rows: usize,
-    side: usize,
+pub(super) struct Packing {
+    pub groups: usize,
+    pub tiles: usize,
+    pub taps: usize,
+    pub rows: usize,
+    pub side: usize,
 }
 
 impl Packing {
-    fn elements(&self) -> usize {
+    pub fn elements(&self) -> usize {
         self.groups * self.tiles * self.taps * self.rows * self.side
     }
 
@@ -175,7 +175,7 @@ impl Conv2d {
         out
     }
 
-    fn packing(&self, variant: Conv2dVariant, direction: Direction) -> Packing {
+    pub(super) fn packing(&self, variant: Conv2dVariant, direction: Direction) -> Packing {
         let groups = self.attributes.groups;
         let [out_channels, group_in, height, width] = self.weight_shape();
         let (rows, columns) = match direction {

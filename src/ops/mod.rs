@@ -8,6 +8,7 @@ pub mod adam;
 pub mod attributes;
 pub mod batch_norm;
 pub mod conv2d;
+pub mod conv2d_backward;
 pub mod cross_entropy;
 pub mod elementwise;
 mod feature_map;

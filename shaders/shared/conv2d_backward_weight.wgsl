@@ -1,0 +1,77 @@
+// Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
+// group padded to a multiple of 4.
+struct BackwardWeight {
+    in_height: u32,
+    in_width: u32,
+    in_channels4: u32,        // vec4s from one input pixel to the next
+    group_in4: u32,           // vec4s of one group
+    out_height: u32,
+    out_width: u32,
+    out_channels4: u32,
+    group_out_channels: u32,  // channels of one group, without padding
+    pixels: u32,              // N * P * Q
+    slice: u32,               // pixels of one partial result
+    slices: u32,
+    columns: u32,             // taps * group_in4
+    column_tiles: u32,
+    row_tiles: u32,           // of output channels, in one group
+    groups: u32,
+    kernel_width: u32,
+    stride: vec2u,
+    padding: vec2u,
+    dilation: vec2u,
+}
+
+@group(0) @binding(0) var<uniform> conv: BackwardWeight;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
+// [slice][group][output channel][column]
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
+
+// What a workgroup or invocation makes, from its place in the dispatch: column tiles fastest, since they share the rows of
+// grad_output.
+struct Tile {
+    column: u32,
+    row: u32,
+    group: u32,
+    slice: u32,
+}
+
+fn tile_at(index: u32) -> Tile {
+    let column = index % conv.column_tiles;
+    let a = index / conv.column_tiles;
+    let row = a % conv.row_tiles;
+    let b = a / conv.row_tiles;
+    return Tile(column, row, b % conv.groups, b / conv.groups);
+}
+
+// A column's part of the input: where its tap starts relative to an output pixel's own place, and its channels.
+struct Column {
+    offset: vec2u, // two's complement
+    channel4: u32,
+}
+
+fn column_at(tile: Tile, index: u32) -> Column {
+    // A partial tile's surplus columns repeat the last one and are never stored.
+    let i = min(index, conv.columns - 1u);
+    let tap = i / conv.group_in4;
+    let rs = vec2u(tap / conv.kernel_width, tap % conv.kernel_width);
+    return Column(rs * conv.dilation - conv.padding, tile.group * conv.group_in4 + i % conv.group_in4);
+}
+
+// Four input channels under a column's tap at an output pixel of image n, row p, column q.
+fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
+    let row = p * conv.stride.x + column.offset.x;
+    let at = q * conv.stride.y + column.offset.y;
+    if row >= conv.in_height || at >= conv.in_width {
+        return vec4f();
+    }
+    return input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_channels4 + column.channel4];
+}
+
+fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {
+    if channel < conv.group_out_channels && column < conv.columns {
+        let row = (tile.slice * conv.groups + tile.group) * conv.group_out_channels + channel;
+        partials[row * conv.columns + column] = sum;
+    }
+}

@@ -1,0 +1,27 @@
+// sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
+//
+// The gradient of a bias, or any sum over N, H and W, in slices that sum_partials.wgsl adds up. NHWC.
+// One vec4 of channels of one slice an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+//#import shared/fold.wgsl
+@group(0) @binding(0) var<uniform> size: vec4u; // pixels, vec4s of channels, pixels of a slice, slices
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let slice = i / size.y;
+    if slice >= size.w {
+        return;
+    }
+    let c = i % size.y;
+    var sum = vec4f();
+    for (var pixel = slice * size.z; pixel < min((slice + 1u) * size.z, size.x); pixel++) {
+        sum += input[pixel * size.y + c];
+    }
+    partials[i] = sum;
+}

@@ -1,0 +1,218 @@
+//! The gradients of a convolution by its weight and bias (that by its input is [`Conv2d::record_backward_input`]), and
+//! the order in which weights are trained: KRSC, input channels padded to vec4s.
+
+use super::attributes::Conv2dAttributes;
+use super::conv2d::{Conv2d, Conv2dVariant, Direction};
+use super::dispatch_items;
+use super::feature_map::{FeatureMap, u32_of};
+use crate::error::{Error, Result};
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+
+const OP: &str = "conv2d_backward";
+
+/// Pixels of one partial result: short enough for precision and parallel work, long enough to pay for its stores.
+const SLICE: usize = 256;
+/// The most that partial results may take; larger weights get longer slices.
+const PARTIALS_BYTES: u64 = 64 << 20;
+
+/// The uniform block of `shaders/shared/conv2d_backward_weight.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    in_height: u32,
+    in_width: u32,
+    in_channels4: u32,
+    group_in4: u32,
+    out_height: u32,
+    out_width: u32,
+    out_channels4: u32,
+    group_out_channels: u32,
+    pixels: u32,
+    slice: u32,
+    slices: u32,
+    columns: u32,
+    column_tiles: u32,
+    row_tiles: u32,
+    groups: u32,
+    kernel_width: u32,
+    stride: [u32; 2],
+    padding: [u32; 2],
+    dilation: [u32; 2],
+}
+
+impl Conv2d {
+    /// vec4s of the weight in KRSC: `K * R * S * ceil(C / groups / 4)`.
+    pub fn weight_len4(&self) -> usize {
+        let [k, c, r, s] = self.weight_shape();
+        k * r * s * c.div_ceil(4)
+    }
+
+    /// OIHW to KRSC with padded input channels.
+    pub fn pack_krsc(&self, weight: &[f32]) -> Vec<f32> {
+        self.map_krsc(weight, self.weight_len4() * 4, |oihw, krsc| (krsc, oihw))
+    }
+
+    /// KRSC with padded input channels to OIHW.
+    pub fn unpack_krsc(&self, weight: &[f32]) -> Vec<f32> {
+        self.map_krsc(weight, self.weight_shape().iter().product(), |oihw, krsc| (oihw, krsc))
+    }
+
+    /// Copies each element; `places(oihw, krsc)` gives its place in the result and in `weight`.
+    fn map_krsc(&self, weight: &[f32], len: usize, places: impl Fn(usize, usize) -> (usize, usize)) -> Vec<f32> {
+        let [k, c, r, s] = self.weight_shape();
+        let stride = c.next_multiple_of(4);
+        let mut out = vec![0.0; len];
+        for channel in 0..k {
+            for input in 0..c {
+                for tap in 0..r * s {
+                    let (to, at) = places((channel * c + input) * r * s + tap, (channel * r * s + tap) * stride + input);
+                    out[to] = weight[at];
+                }
+            }
+        }
+        out
+    }
+
+    /// Appends the packing of a KRSC weight for the forward kernels of `variant`.
+    pub fn record_pack(&self, r: &mut Recording, label: &str, variant: Conv2dVariant, weight: TensorId) -> Result<TensorId> {
+        self.packed_on_gpu(r, label, variant, weight, Direction::Forward)
+    }
+
+    /// The same for [`Conv2d::record_backward_input`].
+    pub fn record_pack_transposed(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        weight: TensorId,
+    ) -> Result<TensorId> {
+        self.packed_on_gpu(r, label, variant, weight, Direction::Transposed)
+    }
+
+    fn packed_on_gpu(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        weight: TensorId,
+        direction: Direction,
+    ) -> Result<TensorId> {
+        let layout = self.packing(variant, direction);
+        let elements = layout.elements();
+        let packed = recording.temporary(label, (elements * 4) as u64);
+        let size = |value| u32_of(OP, "a weight", value);
+        size(elements)?;
+        let [k, c, ..] = self.weight_shape();
+        let params = [
+            size(layout.groups)?,
+            size(layout.tiles)?,
+            size(layout.taps)?,
+            size(layout.rows)?,
+            size(layout.side / 4)?,
+            size(k / self.attributes.groups)?,
+            size(c)?,
+            u32::from(direction == Direction::Transposed),
+        ];
+        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
+        let kernel = KernelSpec::new("pack_weight");
+        dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)?;
+        Ok(packed)
+    }
+
+    /// Appends the gradient by the weight, in KRSC with padded input channels.
+    pub fn record_backward_weight(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        input: FeatureMap,
+        grad_output: FeatureMap,
+    ) -> Result<TensorId> {
+        let Conv2dAttributes { stride, padding, dilation, groups } = self.attributes;
+        let expected = self.output_shape([input.n, input.c, input.h, input.w])?;
+        let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
+        if expected != found {
+            let problem = format!("{label}: grad_output has shape {found:?} and the output {expected:?}");
+            return Err(Error::shape(OP, problem));
+        }
+        let (shader, rows, columns, per_workgroup) = match variant {
+            Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
+            Conv2dVariant::Register | Conv2dVariant::Gemm => ("conv2d_backward_weight_register", 8, 4, 1),
+        };
+        let [k, c, r, s] = self.weight_shape();
+        let group_columns = r * s * c.div_ceil(4);
+        let weight_bytes = self.weight_len4() as u64 * 16;
+        let pixels = grad_output.pixels();
+        let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
+        let slice = pixels.div_ceil(most_slices).max(SLICE);
+        let slices = pixels.div_ceil(slice);
+        let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
+        let size = |value| u32_of(OP, "a tensor or attribute", value);
+        size(input.len4() * 4)?;
+        size(grad_output.len4() * 4)?;
+        size(slices * self.weight_len4() * 4)?;
+        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        let params = Params {
+            in_height: size(input.h)?,
+            in_width: size(input.w)?,
+            in_channels4: size(input.c4)?,
+            group_in4: size(input.c4 / groups)?,
+            out_height: size(grad_output.h)?,
+            out_width: size(grad_output.w)?,
+            out_channels4: size(grad_output.c4)?,
+            group_out_channels: size(k / groups)?,
+            pixels: size(pixels)?,
+            slice: size(slice)?,
+            slices: size(slices)?,
+            columns: size(group_columns)?,
+            column_tiles: size(column_tiles)?,
+            row_tiles: size(row_tiles)?,
+            groups: size(groups)?,
+            kernel_width: size(s)?,
+            stride: pair(stride)?,
+            padding: pair(padding)?,
+            dilation: pair(dilation)?,
+        };
+        let partials = recording.temporary(label, slices as u64 * weight_bytes);
+        let multiply_adds = pixels as f64 * (k * c * r * s) as f64;
+        let bytes = input.bytes() + grad_output.bytes() + slices as u64 * weight_bytes;
+        let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
+        let items = column_tiles * row_tiles * groups * slices * per_workgroup;
+        let tensors = [input.tensor, grad_output.tensor, partials];
+        dispatch_items(recording, label, KernelSpec::new(shader), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+        sum_partials(recording, label, partials, self.weight_len4(), slices)
+    }
+}
+
+/// Appends the sum over N, H and W of each channel: the gradient of a bias.
+pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<TensorId> {
+    let slices = input.pixels().div_ceil(SLICE);
+    let size = |value| u32_of("sum_pixels", "a tensor", value);
+    size(input.len4() * 4)?;
+    let params = [size(input.pixels())?, size(input.c4)?, size(SLICE)?, size(slices)?];
+    let partials = recording.temporary(label, (slices * input.c4 * 16) as u64);
+    let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
+    let tensors = [input.tensor, partials];
+    let items = slices * input.c4;
+    dispatch_items(recording, label, KernelSpec::new("sum_pixels"), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+    sum_partials(recording, label, partials, input.c4, slices)
+}
+
+/// The sum of `count` partial results of `len4` vec4s each.
+fn sum_partials(
+    recording: &mut Recording,
+    label: &str,
+    partials: TensorId,
+    len4: usize,
+    count: usize,
+) -> Result<TensorId> {
+    if count == 1 {
+        return Ok(partials);
+    }
+    let output = recording.temporary(label, (len4 * 16) as u64);
+    let params = [u32_of(OP, "a weight", len4)?, u32_of(OP, "a batch", count)?, 0, 0];
+    let cost = Cost { flops: (len4 * 4 * count) as f64, bytes: (len4 * 16 * (count + 1)) as f64 };
+    let kernel = KernelSpec::new("sum_partials");
+    dispatch_items(recording, label, kernel, &[partials, output], bytemuck::bytes_of(&params), len4, cost)?;
+    Ok(output)
+}
