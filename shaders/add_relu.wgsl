@@ -1,8 +1,9 @@
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //
-// The end of a residual block: a[l+2] = g(z[l+2] + a[l]). A select, not max(), so that NaN stays NaN.
+// The end of a residual block: a[l+2] = g(z[l+2] + a[l]). NaN stays NaN.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/relu.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> other: array<vec4f>;
@@ -18,6 +19,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    let x = input[i] + other[i];
-    output[i] = select(x, vec4f(), x < vec4f());
+    output[i] = rectify(input[i] + other[i]);
 }

@@ -18,7 +18,8 @@ fn main(
     let window = window_of(i);
     let padded_bottom = min(window.row + i32(pool.kernel.x), i32(pool.in_height + pool.padding.x));
     let padded_right = min(window.column + i32(pool.kernel.y), i32(pool.in_width + pool.padding.y));
-    let size = (padded_bottom - window.row) * (padded_right - window.column);
+    // In floats: the product of two large extents overflows an integer.
+    let size = f32(padded_bottom - window.row) * f32(padded_right - window.column);
     let bottom = min(padded_bottom, i32(pool.in_height));
     let right = min(padded_right, i32(pool.in_width));
     var sum = vec4f();
@@ -27,5 +28,5 @@ fn main(
             sum += input_at(window, row, column);
         }
     }
-    output[i] = sum / f32(size);
+    output[i] = sum / size;
 }

@@ -7,7 +7,10 @@
 // The exponent is taken relative to the row's maximum. A target of IGNORE takes its row out of the mean and gets a zero
 // gradient (PyTorch's ignore_index); a short last batch is filled up with them. One row an invocation in `rows`, which
 // also counts correct answers (the first maximum); `total` adds the rows in order, so that the bits never change.
+// A NaN among a row's logits makes its loss and gradient NaN; told by the sum, since a driver's exp() may lose NaN
+// (SwiftShader's clamps its argument).
 //#import shared/fold.wgsl
+//#import shared/nan.wgsl
 struct CrossEntropy {
     rows: u32,
     classes: u32,
@@ -69,13 +72,21 @@ fn rows(
     }
     let share = size.smoothing / f32(size.classes);
     let keep = 1.0 - size.smoothing;
-    let loss = log(sum_exp) - keep * (logits[first + t] - best) - share * sum;
+    var loss = log(sum_exp) - keep * (logits[first + t] - best);
+    // Without smoothing the other classes take no part, not even as 0 times an infinity (a masked class's logit).
+    if share > 0.0 {
+        loss -= share * sum;
+    }
+    let poisoned = is_nan_scalar(sum);
+    if poisoned {
+        loss = sum;
+    }
     let scale = 1.0 / counted_rows();
     for (var k = 0u; k < stride; k++) {
         var g = 0.0;
         if k < size.classes {
             let q = share + select(0.0, keep, k == t);
-            g = (exp(logits[first + k] - best) / sum_exp - q) * scale;
+            g = select((exp(logits[first + k] - best) / sum_exp - q) * scale, sum, poisoned);
         }
         grad[first + k] = g;
     }

@@ -20,13 +20,19 @@ fn main(
     let channels4 = size.y;
     let first = (i / channels4) * pixels * channels4 + i % channels4;
     var sum = vec4f();
-    // Rows of partial sums keep the rounding error of large maps small.
-    for (var start = 0u; start < pixels; start += 64u) {
+    // Partial sums of 64 pixels keep the rounding error of large maps small. Four pixels an iteration, also because Mesa 22's
+    // lavapipe silently leaves loops after 65,535 iterations, nested ones counted together.
+    let whole = pixels / 4u * 4u;
+    for (var start = 0u; start < whole; start += 64u) {
         var part = vec4f();
-        for (var pixel = start; pixel < min(start + 64u, pixels); pixel++) {
-            part += input[first + pixel * channels4];
+        for (var pixel = start; pixel < min(start + 64u, whole); pixel += 4u) {
+            let at = first + pixel * channels4;
+            part += input[at] + input[at + channels4] + (input[at + 2u * channels4] + input[at + 3u * channels4]);
         }
         sum += part;
+    }
+    for (var pixel = whole; pixel < pixels; pixel++) {
+        sum += input[first + pixel * channels4];
     }
     output[i] = sum / f32(pixels);
 }

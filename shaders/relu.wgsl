@@ -1,8 +1,9 @@
 // relu: output[i] = max(input[i], 0)
 //
-// A select, not max(), so that NaN stays NaN as in PyTorch.
+// NaN stays NaN, as in PyTorch.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/relu.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
@@ -17,6 +18,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    let x = input[i];
-    output[i] = select(x, vec4f(), x < vec4f());
+    output[i] = rectify(input[i]);
 }

@@ -7,6 +7,7 @@
 // some taps meet a given h, always those with r in the same class: so destination pixels are taken in stride x stride
 // phases, (h mod stride, w mod stride), in each of which the taps that count are the same for all pixels, and no others
 // are visited.
+//#import shared/relu.wgsl
 struct Conv2d {
     source_height: u32,
     source_width: u32,
@@ -175,7 +176,7 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
         value += residual[at];
     }
     if conv.relu != 0u {
-        value = select(value, vec4f(), value < vec4f());
+        value = rectify(value);
     }
     output[at] = value;
 }
