@@ -94,6 +94,21 @@ impl Recording {
         }
     }
 
+    /// The tensors between dispatches so far.
+    pub fn temporaries(&self) -> Vec<TensorId> {
+        let temporary = |&t: &usize| matches!(self.tensors[t].storage, Storage::Temporary);
+        (0..self.tensors.len()).filter(temporary).map(TensorId).collect()
+    }
+
+    /// Gives `tensor` memory of its own with `bytes` more after its end, which no kernel may touch: what is written there
+    /// before a run must stand there after it. Gives the offset of those guard bytes.
+    pub fn guard(&mut self, tensor: TensorId, bytes: u64) -> u64 {
+        self.keep(tensor);
+        let end = self.bytes(tensor);
+        self.tensors[tensor.0].bytes = pad16(end + bytes);
+        end
+    }
+
     /// Size in bytes of `tensor`, padding included.
     pub fn bytes(&self, tensor: TensorId) -> u64 {
         self.tensors[tensor.0].bytes

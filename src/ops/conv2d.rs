@@ -194,6 +194,12 @@ impl Conv2d {
         }
     }
 
+    /// Extents whose product is the length of [`Self::pack_weight`], so that it can be checked before it is allocated.
+    pub fn packed_weight_shape(&self, variant: Conv2dVariant) -> [usize; 5] {
+        let Packing { groups, tiles, taps, rows, side } = self.packing(variant, Direction::Forward);
+        [groups, tiles, taps, rows, side]
+    }
+
     /// Packs a bias (zeros if there is none) as the epilogue reads it.
     pub fn pack_bias(&self, bias: Option<&[f32]>) -> Vec<f32> {
         let zeros = vec![0.0; self.out_channels];

@@ -13,6 +13,7 @@ pub mod cross_entropy;
 pub mod elementwise;
 mod feature_map;
 pub mod head_step;
+pub mod host;
 pub mod linear;
 pub mod pool;
 pub mod preprocess;

@@ -14,7 +14,7 @@ pub fn shortcut_pad(
     stride: usize,
 ) -> Result<FeatureMap> {
     const OP: &str = "shortcut_pad";
-    if stride == 0 || out_channels < input.c || input.c % 4 != 0 || out_channels % 4 != 0 {
+    if stride == 0 || out_channels < input.c || !input.c.is_multiple_of(4) || !out_channels.is_multiple_of(4) {
         return Err(Error::shape(
             OP,
             format!(

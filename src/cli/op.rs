@@ -1,0 +1,58 @@
+//! `op`: runs one operation on tensors from a file, under PyTorch's names, and writes what it gives.
+
+mod settings;
+mod table;
+mod tensors;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+use settings::Settings;
+use table::{Call, OPERATIONS, Operation};
+use tensors::TensorFile;
+
+/// Run one operation on tensors from a safetensors file.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  gpu-resnet op conv2d --input in.safetensors --output out.safetensors --set stride=2 padding=1\n\n\
+    The tensors' keys, shapes and attributes are PyTorch's: for conv2d input, weight and maybe bias give output.\n\
+    An operation called without the tensors that it needs says which they are."
+)]
+pub struct OpArgs {
+    /// Operation: conv2d, batch_norm, relu, add, add_relu, max_pool2d, avg_pool2d, global_avg_pool, linear,
+    /// linear_backward, cross_entropy, adam, adamw or sgd
+    pub name: String,
+    /// File with the input tensors (F32, F16, BF16 or F64; class numbers I64 or I32)
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// File to write the results to
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Attributes, with PyTorch's names and defaults: stride=2, padding=1,0, training=true
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    pub set: Vec<String>,
+}
+
+/// Runs the operation that `args` names on `gpu`.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown operation or attribute, [`Error::File`] for a missing, superfluous or unreadable
+/// tensor, [`Error::Shape`] for tensors that don't fit together, and what the GPU reports.
+pub fn run(gpu: &Arc<Gpu>, args: &OpArgs) -> Result<()> {
+    let operation = find(&args.name)?;
+    let settings = Settings::parse(operation, &args.set)?;
+    let file = TensorFile::open(&args.input)?;
+    file.check_keys(operation)?;
+    let results = (operation.run)(&Call { gpu, file: &file, settings: &settings })?;
+    tensors::write(&args.output, &results)
+}
+
+fn find(name: &str) -> Result<&'static Operation> {
+    OPERATIONS.iter().find(|operation| operation.name == name).ok_or_else(|| {
+        let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        Error::Usage(format!("there is no operation {name:?}; choose one of {}", names.join(", ")))
+    })
+}

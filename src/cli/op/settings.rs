@@ -1,0 +1,88 @@
+//! The attributes of `--set key=value`, read as PyTorch would write them.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use super::table::Operation;
+use crate::error::{Error, Result};
+
+/// Values by attribute, each checked to be one that the operation has.
+pub(super) struct Settings {
+    op: &'static str,
+    values: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    /// Reads `KEY=VALUE`s for `operation`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for text without `=`, an attribute that the operation hasn't, or one that comes twice.
+    pub fn parse(operation: &'static Operation, texts: &[String]) -> Result<Self> {
+        let mut settings = Self { op: operation.name, values: BTreeMap::new() };
+        for text in texts {
+            let (key, value) = text
+                .split_once('=')
+                .ok_or_else(|| Error::Usage(format!("--set {text:?}: write KEY=VALUE, for example stride=2")))?;
+            let known = operation.attributes.iter().find(|attribute| **attribute == key.trim());
+            let key = known.ok_or_else(|| Error::Usage(settings.unknown(operation, key.trim())))?;
+            if settings.values.insert(key, value.trim().to_owned()).is_some() {
+                return Err(Error::Usage(format!("--set {key} is given twice; give it once")));
+            }
+        }
+        Ok(settings)
+    }
+
+    fn unknown(&self, operation: &Operation, key: &str) -> String {
+        match operation.attributes {
+            [] => format!("{} has no attributes; leave --set {key} away", self.op),
+            attributes => format!("{} has no attribute {key:?}; it has {}", self.op, attributes.join(", ")),
+        }
+    }
+
+    /// A whole number or a decimal one.
+    pub fn number<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
+        let Some(text) = self.values.get(key) else { return Ok(default) };
+        text.parse().map_err(|_| self.refuse(key, text, "a number in its range"))
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        let Some(text) = self.values.get(key) else { return Ok(default) };
+        match text.to_lowercase().as_str() {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(self.refuse(key, text, "true or false")),
+        }
+    }
+
+    /// Two numbers, `2,1`, or one for both.
+    pub fn pair<T: FromStr + Copy>(&self, key: &str, default: [T; 2]) -> Result<[T; 2]> {
+        Ok(self.optional_pair(key)?.unwrap_or(default))
+    }
+
+    /// [`Self::pair`], or nothing where it isn't given.
+    pub fn optional_pair<T: FromStr + Copy>(&self, key: &str) -> Result<Option<[T; 2]>> {
+        let Some(text) = self.values.get(key) else { return Ok(None) };
+        let bare = text.trim_matches(['(', ')', '[', ']']);
+        let numbers: Vec<T> = bare
+            .split(',')
+            .map(|part| part.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.refuse(key, text, "one number, or two as in 2,1"))?;
+        match numbers[..] {
+            [both] => Ok(Some([both, both])),
+            [height, width] => Ok(Some([height, width])),
+            _ => Err(self.refuse(key, text, "one number, or two as in 2,1")),
+        }
+    }
+
+    /// [`Self::optional_pair`] for an attribute without a default.
+    pub fn required_pair<T: FromStr + Copy>(&self, key: &str) -> Result<[T; 2]> {
+        let missing = || Error::Usage(format!("{} needs its {key}; give --set {key}=3, for example", self.op));
+        self.optional_pair(key)?.ok_or_else(missing)
+    }
+
+    fn refuse(&self, key: &str, found: &str, wanted: &str) -> Error {
+        Error::Usage(format!("--set {key}={found} of {}: it must be {wanted}", self.op))
+    }
+}

@@ -1,0 +1,256 @@
+//! The operations that can be called by name: which tensors and attributes each takes, and how it runs. A new one is one
+//! more entry.
+
+use std::sync::Arc;
+
+use super::settings::Settings;
+use super::tensors::{Named, TensorFile};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::ops::adam::AdamKind;
+use crate::ops::attributes::{
+    AdamAttributes, BatchNormAttributes, Conv2dAttributes, CrossEntropyAttributes, PoolAttributes, SgdAttributes,
+};
+use crate::ops::host::{self, AdamState, Array};
+
+/// One operation.
+pub(super) struct Operation {
+    pub name: &'static str,
+    /// Keys of the tensors that the input file must have, and of those that it may have.
+    pub required: &'static [&'static str],
+    pub optional: &'static [&'static str],
+    /// What `--set` knows.
+    pub attributes: &'static [&'static str],
+    pub run: fn(&Call) -> Result<Vec<Named>>,
+}
+
+/// What an operation is called with.
+pub(super) struct Call<'a> {
+    pub gpu: &'a Arc<Gpu>,
+    pub file: &'a TensorFile,
+    pub settings: &'a Settings,
+}
+
+const ADAM_STATE: &[&str] = &["exp_avg", "exp_avg_sq", "step"];
+const ADAM: &[&str] = &["lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"];
+
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "conv2d",
+        required: &["input", "weight"],
+        optional: &["bias"],
+        attributes: &["stride", "padding", "dilation", "groups"],
+        run: |call| {
+            let bias = call.file.optional("bias")?;
+            let (input, weight) = (call.input()?, call.file.array("weight")?);
+            one(host::conv2d(call.gpu, None, &input, &weight, bias.as_ref(), &call.conv2d()?)?)
+        },
+    },
+    Operation {
+        name: "batch_norm",
+        required: &["input", "weight", "bias", "running_mean", "running_var"],
+        optional: &[],
+        attributes: &["eps", "momentum", "training"],
+        run: batch_norm,
+    },
+    Operation {
+        name: "relu",
+        required: &["input"],
+        optional: &[],
+        attributes: &[],
+        run: |call| one(host::relu(call.gpu, &call.input()?)?),
+    },
+    Operation {
+        name: "add",
+        required: &["input", "other"],
+        optional: &[],
+        attributes: &[],
+        run: |call| one(host::add(call.gpu, &call.input()?, &call.file.array("other")?)?),
+    },
+    Operation {
+        name: "add_relu",
+        required: &["input", "other"],
+        optional: &[],
+        attributes: &[],
+        run: |call| one(host::add_relu(call.gpu, &call.input()?, &call.file.array("other")?)?),
+    },
+    Operation {
+        name: "max_pool2d",
+        required: &["input"],
+        optional: &[],
+        attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
+        run: |call| one(host::max_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
+    },
+    Operation {
+        name: "avg_pool2d",
+        required: &["input"],
+        optional: &[],
+        attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
+        run: |call| one(host::avg_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
+    },
+    Operation {
+        name: "global_avg_pool",
+        required: &["input"],
+        optional: &[],
+        attributes: &[],
+        run: |call| one(host::global_avg_pool(call.gpu, &call.input()?)?),
+    },
+    Operation {
+        name: "linear",
+        required: &["input", "weight"],
+        optional: &["bias"],
+        attributes: &[],
+        run: |call| {
+            let bias = call.file.optional("bias")?;
+            one(host::linear(call.gpu, &call.input()?, &call.file.array("weight")?, bias.as_ref())?)
+        },
+    },
+    Operation {
+        name: "linear_backward",
+        required: &["input", "weight", "grad_output"],
+        optional: &["bias"],
+        attributes: &[],
+        run: |call| {
+            let (weight, grad) = (call.file.array("weight")?, call.file.array("grad_output")?);
+            let found = host::linear_backward(call.gpu, &call.input()?, &weight, &grad)?;
+            let (grad_input, grad_weight) = (found.grad_input, found.grad_weight);
+            Ok(vec![("grad_input", grad_input), ("grad_weight", grad_weight), ("grad_bias", found.grad_bias)])
+        },
+    },
+    Operation {
+        name: "cross_entropy",
+        required: &["input", "target"],
+        optional: &[],
+        attributes: &["label_smoothing", "ignore_index"],
+        run: |call| {
+            let default = CrossEntropyAttributes::default();
+            let attributes = CrossEntropyAttributes {
+                label_smoothing: call.settings.number("label_smoothing", default.label_smoothing)?,
+                ignore_index: call.settings.number("ignore_index", default.ignore_index)?,
+            };
+            let target = call.file.integers("target")?;
+            let (loss, grad_input) = host::cross_entropy(call.gpu, &call.input()?, &target, &attributes)?;
+            Ok(vec![("loss", Array { shape: Vec::new(), data: vec![loss] }), ("grad_input", grad_input)])
+        },
+    },
+    Operation {
+        name: "adam",
+        required: &["param", "grad"],
+        optional: ADAM_STATE,
+        attributes: ADAM,
+        run: |call| adam(call, AdamKind::Adam, AdamAttributes::default()),
+    },
+    Operation {
+        name: "adamw",
+        required: &["param", "grad"],
+        optional: ADAM_STATE,
+        attributes: ADAM,
+        run: |call| adam(call, AdamKind::AdamW, AdamAttributes::adamw()),
+    },
+    Operation {
+        name: "sgd",
+        required: &["param", "grad"],
+        optional: &["momentum_buffer"],
+        attributes: &["lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"],
+        run: sgd,
+    },
+];
+
+fn one(output: Array) -> Result<Vec<Named>> {
+    Ok(vec![("output", output)])
+}
+
+impl Call<'_> {
+    fn input(&self) -> Result<Array> {
+        self.file.array("input")
+    }
+
+    fn conv2d(&self) -> Result<Conv2dAttributes> {
+        let default = Conv2dAttributes::default();
+        Ok(Conv2dAttributes {
+            stride: self.settings.pair("stride", default.stride)?,
+            padding: self.settings.pair("padding", default.padding)?,
+            dilation: self.settings.pair("dilation", default.dilation)?,
+            groups: self.settings.number("groups", default.groups)?,
+        })
+    }
+
+    fn pool(&self) -> Result<PoolAttributes> {
+        let default = PoolAttributes::new(self.settings.required_pair("kernel_size")?);
+        Ok(PoolAttributes {
+            kernel_size: default.kernel_size,
+            stride: self.settings.pair("stride", default.stride)?,
+            padding: self.settings.pair("padding", default.padding)?,
+            ceil_mode: self.settings.flag("ceil_mode", default.ceil_mode)?,
+        })
+    }
+}
+
+fn batch_norm(call: &Call) -> Result<Vec<Named>> {
+    let default = BatchNormAttributes::default();
+    let attributes = BatchNormAttributes {
+        eps: call.settings.number("eps", default.eps)?,
+        momentum: call.settings.number("momentum", default.momentum)?,
+        training: call.settings.flag("training", default.training)?,
+    };
+    let array = |key| call.file.array(key);
+    let (weight, bias, mean, variance) =
+        (array("weight")?, array("bias")?, array("running_mean")?, array("running_var")?);
+    let found = host::batch_norm(call.gpu, &call.input()?, [&weight, &bias, &mean, &variance], &attributes)?;
+    let mut results = vec![("output", found.output)];
+    if let Some([mean, variance]) = found.running {
+        results.extend([("running_mean", mean), ("running_var", variance)]);
+    }
+    Ok(results)
+}
+
+fn adam(call: &Call, kind: AdamKind, default: AdamAttributes) -> Result<Vec<Named>> {
+    let attributes = AdamAttributes {
+        lr: call.settings.number("lr", default.lr)?,
+        betas: call.settings.optional_pair("betas")?.unwrap_or(default.betas),
+        eps: call.settings.number("eps", default.eps)?,
+        weight_decay: call.settings.number("weight_decay", default.weight_decay)?,
+        amsgrad: call.settings.flag("amsgrad", default.amsgrad)?,
+        maximize: call.settings.flag("maximize", default.maximize)?,
+    };
+    let (param, grad) = (call.file.array("param")?, call.file.array("grad")?);
+    let fresh = AdamState::new(&param);
+    let (step, step_shape) = call.file.step("step")?.unwrap_or_default();
+    let moments = [call.file.optional("exp_avg")?, call.file.optional("exp_avg_sq")?];
+    let given = moments.iter().filter(|moment| moment.is_some()).count();
+    if given == 1 || (given == 0 && step > 0) {
+        return Err(Error::Usage(
+            "an optimiser's state is exp_avg, exp_avg_sq and step together; give all of them, or none at the first step".into(),
+        ));
+    }
+    let [exp_avg, exp_avg_sq] = moments;
+    let state = AdamState {
+        step,
+        exp_avg: exp_avg.unwrap_or(fresh.exp_avg),
+        exp_avg_sq: exp_avg_sq.unwrap_or(fresh.exp_avg_sq),
+    };
+    let (param, state) = host::adam(call.gpu, kind, &param, &grad, &state, &attributes)?;
+    let step = Array { shape: step_shape, data: vec![state.step as f32] };
+    Ok(vec![("param", param), ("exp_avg", state.exp_avg), ("exp_avg_sq", state.exp_avg_sq), ("step", step)])
+}
+
+fn sgd(call: &Call) -> Result<Vec<Named>> {
+    let default = SgdAttributes::default();
+    let attributes = SgdAttributes {
+        lr: call.settings.number("lr", default.lr)?,
+        momentum: call.settings.number("momentum", default.momentum)?,
+        dampening: call.settings.number("dampening", default.dampening)?,
+        weight_decay: call.settings.number("weight_decay", default.weight_decay)?,
+        nesterov: call.settings.flag("nesterov", default.nesterov)?,
+        maximize: call.settings.flag("maximize", default.maximize)?,
+    };
+    let buffer = call.file.optional("momentum_buffer")?;
+    if buffer.is_some() && attributes.momentum == 0.0 {
+        return Err(Error::Usage(
+            "sgd without momentum has no momentum_buffer; set momentum, or leave the tensor away".into(),
+        ));
+    }
+    let (param, grad) = (call.file.array("param")?, call.file.array("grad")?);
+    let (param, buffer) = host::sgd(call.gpu, &param, &grad, buffer.as_ref(), &attributes)?;
+    Ok([("param", param)].into_iter().chain(buffer.map(|buffer| ("momentum_buffer", buffer))).collect())
+}

@@ -1,0 +1,218 @@
+//! Operations on feature maps, and elementwise ones.
+
+use std::sync::Arc;
+
+use super::Array;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Recording};
+use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
+use crate::ops::batch_norm::BatchNormTensors;
+use crate::ops::feature_map::{channels4, pack_nhwc};
+use crate::ops::{self, Conv2d, Conv2dVariant, Epilogue, FeatureMap};
+
+const NCHW: &str = "[N, C, H, W]";
+
+/// `conv2d`: `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]`, `bias` `[K]`, giving `[N, K, P, Q]`; by the kernel
+/// `variant`, or the one for the adapter.
+///
+/// # Errors
+/// [`Error::Shape`] where shapes and attributes don't fit together, and a variant that the adapter can't run.
+pub fn conv2d(
+    gpu: &Arc<Gpu>,
+    variant: Option<Conv2dVariant>,
+    input: &Array,
+    weight: &Array,
+    bias: Option<&Array>,
+    attributes: &Conv2dAttributes,
+) -> Result<Array> {
+    conv2d_fused(gpu, variant, [input, weight], bias, None, false, attributes)
+}
+
+/// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part where asked for.
+pub fn conv2d_fused(
+    gpu: &Arc<Gpu>,
+    variant: Option<Conv2dVariant>,
+    [input, weight]: [&Array; 2],
+    bias: Option<&Array>,
+    residual: Option<&Array>,
+    relu: bool,
+    attributes: &Conv2dAttributes,
+) -> Result<Array> {
+    const OP: &str = "conv2d";
+    let variant = variant.unwrap_or_else(|| Conv2dVariant::choose(gpu.report()));
+    variant.supported(gpu.report()).map_err(|why| Error::shape(OP, format!("kernel {}: {why}", variant.name())))?;
+    let input_shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
+    let weight_shape: [usize; 4] = weight.dims(OP, "weight", "[K, C / groups, R, S]")?;
+    let shape = attributes.output_shape(input_shape, weight_shape)?;
+    let [out_channels, _, r, s] = weight_shape;
+    if let Some(bias) = bias {
+        bias.expect(OP, "bias", &[out_channels], "one for each output channel")?;
+    }
+    if let Some(residual) = residual {
+        residual.expect(OP, "residual", &shape, "the output's shape")?;
+    }
+    let groups = attributes.groups;
+    let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    let mut session = Session::new(gpu, OP);
+    session.room("output", &[shape[0], channels4(out_channels, groups), 4, shape[2], shape[3]])?;
+    session.room("weight", &conv.packed_weight_shape(variant))?;
+    let map = session.map("input", &input.data, input_shape, groups)?;
+    let weight = session.input("weight", &conv.pack_weight(variant, &weight.data));
+    let epilogue = Epilogue {
+        bias: bias.map(|bias| session.input("bias", &conv.pack_bias(Some(&bias.data)))),
+        residual: residual.map(|residual| session.map("residual", &residual.data, shape, groups)).transpose()?,
+        relu,
+    };
+    let output = conv.record(&mut session.recording, OP, variant, map, weight, epilogue)?;
+    let data = session.run(&[])?.map(output, groups)?;
+    Ok(Array { shape: shape.to_vec(), data })
+}
+
+/// What [`batch_norm`] gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNormOutput {
+    /// In the input's shape.
+    pub output: Array,
+    /// Running mean and variance `[C]`, moved by the batch; only in training.
+    pub running: Option<[Array; 2]>,
+}
+
+/// `batch_norm`: `input` `[N, C, …]`; weight, bias, running mean and running variance `[C]`.
+pub fn batch_norm(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    [weight, bias, mean, variance]: [&Array; 4],
+    attributes: &BatchNormAttributes,
+) -> Result<BatchNormOutput> {
+    const OP: &str = "batch_norm";
+    input.check(OP, "input")?;
+    let &[n, c, ..] = &input.shape[..] else {
+        return Err(Error::shape(OP, format!("input has the shape {:?}; it must be [N, C, …]", input.shape)));
+    };
+    let named = [("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", variance)];
+    for (name, array) in named {
+        array.expect(OP, name, &[c], "one for each channel")?;
+    }
+    let area = input.shape[2..].iter().product();
+    attributes.check(n * area)?;
+    let mut session = Session::new(gpu, OP);
+    let map = session.map("input", &input.data, [n, c, area, 1], 1)?;
+    let vector = |array: &Array| pack_nhwc(&array.data, [1, c, 1, 1], 1);
+    let tensors = BatchNormTensors {
+        weight: session.input("weight", &vector(weight)),
+        bias: session.input("bias", &vector(bias)),
+        running: session.state("running statistics", &[vector(mean), vector(variance)].concat()),
+    };
+    let output = ops::batch_norm::batch_norm(&mut session.recording, OP, map, tensors, attributes)?;
+    let done = session.run(&[tensors.running])?;
+    let output = Array { shape: input.shape.clone(), data: done.map(output, 1)? };
+    let running = if attributes.training {
+        let stride = c.next_multiple_of(4);
+        let running = done.read(tensors.running, 2 * stride)?;
+        let part = |at: usize| Array { shape: vec![c], data: running[at..at + c].to_vec() };
+        Some([part(0), part(stride)])
+    } else {
+        None
+    };
+    Ok(BatchNormOutput { output, running })
+}
+
+/// `relu`: `max(input, 0)` of any shape; NaN stays NaN.
+pub fn relu(gpu: &Arc<Gpu>, input: &Array) -> Result<Array> {
+    elementwise(gpu, "relu", &[("input", input)], |r, maps| ops::elementwise::relu(r, "relu", maps[0]))
+}
+
+/// `add`: `input + other` of equal shapes.
+pub fn add(gpu: &Arc<Gpu>, input: &Array, other: &Array) -> Result<Array> {
+    let inputs = [("input", input), ("other", other)];
+    elementwise(gpu, "add", &inputs, |r, maps| ops::elementwise::add(r, "add", maps[0], maps[1]))
+}
+
+/// `add_relu`: `max(input + other, 0)` of equal shapes.
+pub fn add_relu(gpu: &Arc<Gpu>, input: &Array, other: &Array) -> Result<Array> {
+    let inputs = [("input", input), ("other", other)];
+    elementwise(gpu, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1]))
+}
+
+/// These kernels are layout-free, so the values go up as they lie: as the channels of a single pixel.
+fn elementwise(
+    gpu: &Arc<Gpu>,
+    op: &'static str,
+    inputs: &[(&str, &Array)],
+    record: impl Fn(&mut Recording, &[FeatureMap]) -> Result<FeatureMap>,
+) -> Result<Array> {
+    let (_, first) = inputs[0];
+    let mut session = Session::new(gpu, op);
+    let mut maps = Vec::new();
+    for (name, array) in inputs {
+        array.check(op, name)?;
+        array.expect(op, name, &first.shape, "the shape of input")?;
+        maps.push(session.map(name, &array.data, [1, array.data.len(), 1, 1], 1)?);
+    }
+    let output = record(&mut session.recording, &maps)?;
+    Ok(Array { shape: first.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `max_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; NaN wins, padding never does.
+pub fn max_pool2d(gpu: &Arc<Gpu>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(gpu, "max_pool2d", input, attributes, ops::pool::max_pool2d)
+}
+
+/// `avg_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; the zeros of the padding count.
+pub fn avg_pool2d(gpu: &Arc<Gpu>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(gpu, "avg_pool2d", input, attributes, ops::pool::avg_pool2d)
+}
+
+type Pool = fn(&mut Recording, &str, FeatureMap, &PoolAttributes) -> Result<FeatureMap>;
+
+fn pool(gpu: &Arc<Gpu>, op: &'static str, input: &Array, attributes: &PoolAttributes, record: Pool) -> Result<Array> {
+    let shape: [usize; 4] = input.dims(op, "input", NCHW)?;
+    let [n, c, h, w] = shape;
+    let (p, q) = attributes.output_size(h, w)?;
+    let mut session = Session::new(gpu, op);
+    session.room("output", &[n, c.div_ceil(4), 4, p, q])?;
+    let map = session.map("input", &input.data, shape, 1)?;
+    let output = record(&mut session.recording, op, map, attributes)?;
+    Ok(Array { shape: vec![n, c, p, q], data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `global_avg_pool`: `[N, C, H, W]` to `[N, C]`.
+pub fn global_avg_pool(gpu: &Arc<Gpu>, input: &Array) -> Result<Array> {
+    const OP: &str = "global_avg_pool";
+    let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
+    let mut session = Session::new(gpu, OP);
+    let map = session.map("input", &input.data, shape, 1)?;
+    let output = ops::pool::global_avg_pool(&mut session.recording, OP, map)?;
+    Ok(Array { shape: shape[..2].to_vec(), data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero.
+pub fn shortcut_pad(gpu: &Arc<Gpu>, input: &Array, out_channels: usize, stride: usize) -> Result<Array> {
+    const OP: &str = "shortcut_pad";
+    let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
+    let [n, _, h, w] = shape;
+    let mut session = Session::new(gpu, OP);
+    session.room("output", &[n, out_channels, h.div_ceil(stride.max(1)), w.div_ceil(stride.max(1))])?;
+    let map = session.map("input", &input.data, shape, 1)?;
+    let output = ops::shortcut_pad::shortcut_pad(&mut session.recording, OP, map, out_channels, stride)?;
+    let shape = vec![n, output.c, output.h, output.w];
+    Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `preprocess`: 8-bit RGB images `[N, H, W, 3]` to `[N, 3, H, W]`, `(value / 255 - mean) / std`.
+pub fn preprocess(gpu: &Arc<Gpu>, pixels: &[u8], nhw: [usize; 3], mean: [f32; 3], std: [f32; 3]) -> Result<Array> {
+    const OP: &str = "preprocess";
+    let [n, h, w] = nhw;
+    let mut session = Session::new(gpu, OP);
+    session.room("output", &[n, 4, h, w])?;
+    if pixels.is_empty() || pixels.len() != n * h * w * 3 {
+        let found = pixels.len();
+        return Err(Error::shape(OP, format!("{found} bytes are no images of [{n}, {h}, {w}, 3]; give one per value")));
+    }
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    let words: Vec<u32> = pixels.chunks(4).map(word).collect();
+    let tensor = session.words("pixels", &words);
+    let output = ops::preprocess::preprocess(&mut session.recording, OP, tensor, nhw, mean, std)?;
+    Ok(Array { shape: vec![n, 3, h, w], data: session.run(&[])?.map(output, 1)? })
+}

@@ -1,0 +1,142 @@
+//! A recording with the host's side of it: what is uploaded before the run, and the check of what was written.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Plan, Recording, TensorId};
+use crate::ops::FeatureMap;
+use crate::ops::feature_map::{channels4, pack_nhwc, unpack_nhwc};
+
+/// Words after every tensor, inputs included: a kernel that reads them computes with NaN.
+const GUARD_WORDS: usize = 256;
+/// A NaN whose bits no arithmetic makes.
+const GUARD: u32 = 0x7fc5_a5a5;
+/// Largest number of floats in one tensor: shaders index with 32-bit integers.
+const MOST_FLOATS: u64 = u32::MAX as u64;
+
+/// One operation being recorded.
+pub(super) struct Session<'a> {
+    gpu: &'a Arc<Gpu>,
+    op: &'static str,
+    pub recording: Recording,
+    uploads: Vec<(TensorId, Vec<u32>)>,
+}
+
+/// A run that is over.
+pub(super) struct Done {
+    op: &'static str,
+    plan: Plan,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(gpu: &'a Arc<Gpu>, op: &'static str) -> Self {
+        Self { gpu, op, recording: Recording::new(), uploads: Vec::new() }
+    }
+
+    /// Checks that `extents` multiplied are no more floats than a shader can index and a binding can hold; before
+    /// anything of that size is allocated.
+    pub fn room(&self, what: &str, extents: &[usize]) -> Result<()> {
+        let floats = extents.iter().try_fold(1u64, |product, &extent| product.checked_mul(extent as u64));
+        let limits = self.gpu.report();
+        let most =
+            (limits.max_binding_bytes.min(limits.max_buffer_bytes) / 4).min(MOST_FLOATS) - 2 * GUARD_WORDS as u64;
+        if floats.is_none_or(|floats| floats > most) {
+            return Err(Error::shape(
+                self.op,
+                format!(
+                    "{what} of {extents:?}, padding included, is more than the {most} values that fit on the adapter"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A read-only tensor.
+    pub fn input(&mut self, label: &str, data: &[f32]) -> TensorId {
+        self.words(label, bytemuck::cast_slice(data))
+    }
+
+    /// A read-only tensor of integers.
+    pub fn words(&mut self, label: &str, data: &[u32]) -> TensorId {
+        let bytes = size_of_val(data) + 4 * GUARD_WORDS;
+        let tensor = self.recording.kept(label, bytes as u64);
+        let mut words = data.to_vec();
+        words.resize((self.recording.bytes(tensor) / 4) as usize, GUARD);
+        self.uploads.push((tensor, words));
+        tensor
+    }
+
+    /// A tensor that the operation changes in place; with guard words like an output.
+    pub fn state(&mut self, label: &str, data: &[f32]) -> TensorId {
+        let tensor = self.recording.kept(label, size_of_val(data) as u64);
+        let mut words: Vec<u32> = bytemuck::cast_slice(data).to_vec();
+        words.resize((self.recording.bytes(tensor) / 4) as usize, 0);
+        self.uploads.push((tensor, words));
+        tensor
+    }
+
+    /// A batch of feature maps from NCHW, the channels of each of `groups` padded.
+    pub fn map(&mut self, label: &str, data: &[f32], shape: [usize; 4], groups: usize) -> Result<FeatureMap> {
+        let [n, c, h, w] = shape;
+        let c4 = channels4(c, groups);
+        self.room(label, &[n, c4, 4, h, w])?;
+        let tensor = self.input(label, &pack_nhwc(data, shape, groups));
+        Ok(FeatureMap { tensor, n, h, w, c, c4 })
+    }
+
+    /// Compiles and runs the recording once; `states` are the tensors that it changes in place.
+    pub fn run(mut self, states: &[TensorId]) -> Result<Done> {
+        let mut guarded = Vec::new();
+        for tensor in self.recording.temporaries() {
+            guarded.push((tensor, self.recording.guard(tensor, 4 * GUARD_WORDS as u64), Vec::new()));
+        }
+        for &tensor in states {
+            let end = self.recording.guard(tensor, 4 * GUARD_WORDS as u64);
+            let at = self.uploads.iter().position(|(uploaded, _)| *uploaded == tensor);
+            guarded.push((tensor, end, at.map(|at| self.uploads.swap_remove(at).1).unwrap_or_default()));
+        }
+        let mut plan = Plan::new(self.gpu, &self.recording)?;
+        for (tensor, words) in &self.uploads {
+            plan.write(*tensor, words)?;
+        }
+        for (tensor, _, words) in &mut guarded {
+            words.resize((self.recording.bytes(*tensor) / 4) as usize, GUARD);
+            plan.write(*tensor, words)?;
+        }
+        plan.run()?;
+        for (tensor, end, words) in &guarded {
+            let found: Vec<u32> = plan.read(*tensor, words.len())?;
+            let start = (*end / 4) as usize;
+            if let Some(at) = found[start..].iter().position(|&word| word != GUARD) {
+                return Err(Error::Mismatch(format!(
+                    "{}: the kernel wrote {at} words past the end of a tensor of {end} bytes; please report the driver",
+                    self.op
+                )));
+            }
+        }
+        Ok(Done { op: self.op, plan })
+    }
+}
+
+impl Done {
+    /// The first `count` values of a tensor.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if the kernel left one of them unwritten.
+    pub fn read(&self, tensor: TensorId, count: usize) -> Result<Vec<f32>> {
+        let words: Vec<u32> = self.plan.read(tensor, count)?;
+        if let Some(at) = words.iter().position(|&word| word == GUARD) {
+            return Err(Error::Mismatch(format!(
+                "{}: the kernel left value {at} of {count} unwritten; please report the driver",
+                self.op
+            )));
+        }
+        Ok(bytemuck::cast_slice(&words).to_vec())
+    }
+
+    /// A batch of feature maps as NCHW, padded by `groups`.
+    pub fn map(&self, map: FeatureMap, groups: usize) -> Result<Vec<f32>> {
+        let data = self.read(map.tensor, map.len4() * 4)?;
+        Ok(unpack_nhwc(&data, [map.n, map.c, map.h, map.w], groups))
+    }
+}

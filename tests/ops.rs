@@ -1,0 +1,29 @@
+//! Every operation on every usable adapter of the machine, against its f64 twin: ResNet's shapes and awkward ones.
+//!
+//! `VK_DRIVER_FILES` chooses other Vulkan drivers (`scripts/drivers.sh` lists them). Outputs are filled with NaN before
+//! each run and have guard words after their end, which `ops::host` checks.
+
+#[path = "ops/adam.rs"]
+mod adam;
+#[path = "ops/batch_norm.rs"]
+mod batch_norm;
+#[path = "ops/conv2d.rs"]
+mod conv2d;
+#[path = "ops/cross_entropy.rs"]
+mod cross_entropy;
+#[path = "ops/elementwise.rs"]
+mod elementwise;
+#[path = "ops/global_avg_pool.rs"]
+mod global_avg_pool;
+#[path = "ops/linear.rs"]
+mod linear;
+#[path = "ops/pool2d.rs"]
+mod pool2d;
+#[path = "ops/preprocess.rs"]
+mod preprocess;
+#[path = "ops/sgd.rs"]
+mod sgd;
+#[path = "ops/shortcut_pad.rs"]
+mod shortcut_pad;
+#[path = "ops/support.rs"]
+mod support;
