@@ -1,4 +1,6 @@
-// batch_norm: output[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c],   m over N, H, W
+// batch_norm: output[m,c] = relu((input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c] + residual[m,c])
+//
+// with m over N, H, W; residual and ReLU where asked for.
 //
 // Evaluation: mean and variance are the running ones; `prepare_eval`, then `apply`.
 // Training: they are the batch's own, found in two passes (the variance around the mean, so that a large mean loses no
@@ -7,6 +9,7 @@
 // The running statistics move by momentum, the variance unbiased, as in PyTorch.
 // One vec4 of channels an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
+//#import shared/relu.wgsl
 struct BatchNorm {
     pixels: u32,
     channels4: u32,
@@ -14,6 +17,8 @@ struct BatchNorm {
     eps: f32,
     momentum: f32,
     unbias: f32, // pixels / (pixels - 1)
+    relu: u32,
+    residual: u32,
 }
 const CHUNK: u32 = 128u;
 
@@ -23,19 +28,21 @@ const CHUNK: u32 = 128u;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> running: array<vec4f>;  // means, then variances
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>; // [chunk][channel4]
-@group(0) @binding(6) var<storage, read_write> batch: array<vec4f>;    // means, scales, shifts
-@group(0) @binding(7) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> batch: array<vec4f>;    // means, scales, biases, 1 / deviations
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> output: array<vec4f>;
 
 fn index(workgroup: vec3u, count: vec3u, invocation: u32) -> u32 {
     return unfold(workgroup, count) * 64u + invocation;
 }
 
-// batch[scale], batch[shift] from a mean and a variance, so that applying is one multiply-add.
+// What applying and the backward pass need of a mean and a variance.
 fn prepare(channel4: u32, mean: vec4f, variance: vec4f) {
-    let scale = weight[channel4] / sqrt(variance + norm.eps);
+    let inverse = 1.0 / sqrt(variance + norm.eps);
     batch[channel4] = mean;
-    batch[norm.channels4 + channel4] = scale;
+    batch[norm.channels4 + channel4] = weight[channel4] * inverse;
     batch[2u * norm.channels4 + channel4] = bias[channel4];
+    batch[3u * norm.channels4 + channel4] = inverse;
 }
 
 @compute @workgroup_size(64)
@@ -140,5 +147,12 @@ fn apply(
         return;
     }
     let c = i % norm.channels4;
-    output[i] = (input[i] - batch[c]) * batch[norm.channels4 + c] + batch[2u * norm.channels4 + c];
+    var value = (input[i] - batch[c]) * batch[norm.channels4 + c] + batch[2u * norm.channels4 + c];
+    if norm.residual != 0u {
+        value += residual[i];
+    }
+    if norm.relu != 0u {
+        value = rectify(value);
+    }
+    output[i] = value;
 }

@@ -1,11 +1,18 @@
+//#variant max_pool2d
+//#variant max_pool2d_indices INDICES
+//
 // max_pool2d: output[n,p,q,c] = max over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
 // Padding never wins: the window is cut to the image, and the running maximum starts from its first element, so no
 // infinity is needed. NaN wins, as in PyTorch. ceil_mode is the host's affair: it only changes P and Q.
+// With INDICES, the winner's place in its plane, y * W + x, is noted for the backward pass.
 // One vec4 of channels an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/pool2d.wgsl
 //#import shared/nan.wgsl
+//#if INDICES
+@group(0) @binding(3) var<storage, read_write> indices: array<vec4u>;
+//#endif
 
 @compute @workgroup_size(64)
 fn main(
@@ -23,11 +30,17 @@ fn main(
     let bottom = min(window.row + i32(pool.kernel.x), i32(pool.in_height));
     let right = min(window.column + i32(pool.kernel.y), i32(pool.in_width));
     var best = input_at(window, top, left);
+    var place = vec4u(u32(top) * pool.in_width + u32(left));
     for (var row = top; row < bottom; row++) {
         for (var column = left; column < right; column++) {
             let x = input_at(window, row, column);
-            best = select(best, x, (x > best) | is_nan(x));
+            let wins = (x > best) | is_nan(x);
+            best = select(best, x, wins);
+            place = select(place, vec4u(u32(row) * pool.in_width + u32(column)), wins);
         }
     }
     output[i] = best;
+//#if INDICES
+    indices[i] = place;
+//#endif
 }

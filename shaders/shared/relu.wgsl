@@ -4,3 +4,8 @@
 fn rectify(x: vec4f) -> vec4f {
     return select(max(x, vec4f()), x, is_nan(x));
 }
+
+// The gradient g through it, by its input or its output: zero where that is not above zero; it passes where that is NaN.
+fn rectify_backward(x: vec4f, g: vec4f) -> vec4f {
+    return select(g, vec4f(), (x <= vec4f()) & !is_nan(x));
+}

@@ -5,8 +5,11 @@ mod console;
 mod data;
 mod devices;
 mod evaluate;
+mod features;
+mod finetune;
 mod infer;
 mod model;
+mod op;
 mod weights;
 
 use std::sync::Arc;
@@ -62,10 +65,14 @@ enum Precision {
 enum Command {
     /// Classify images
     Infer(infer::InferArgs),
+    /// Train a new head for your own classes on a pretrained network
+    Finetune(finetune::FinetuneArgs),
     /// Measure a network's accuracy on labelled images
     Evaluate(evaluate::EvaluateArgs),
     /// List adapters, drivers, limits and what each can run
     Devices(devices::DevicesArgs),
+    /// Run one kernel on tensors from a file
+    Op(op::OpArgs),
     /// Look into weights files
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
@@ -101,6 +108,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
     let context = Context { global: &cli.global, console: &console };
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
+        Command::Finetune(args) => finetune::run(&context, args),
+        Command::Op(args) => op::run(&context.gpu()?, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),

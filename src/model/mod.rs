@@ -2,17 +2,21 @@
 //! [`Predictor`]). Nothing here knows a file format.
 
 pub mod architecture;
+mod backward;
 mod forward;
 pub mod layers;
 mod names;
 mod network;
 mod parameters;
 mod predictor;
+mod trainable;
 pub mod validate;
 
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
+pub use backward::{PassOptions, PassTensors, record_pass};
 pub use forward::{Forward, InputKind, Output, StageOutput};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource};
 pub use parameters::{ParameterKind, ParameterSpec};
 pub use predictor::Predictor;
+pub use trainable::{Parameter, TrainableNetwork};

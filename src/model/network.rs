@@ -254,7 +254,7 @@ fn bn_tensors<'a>(source: &'a dyn TensorSource, name: &str) -> Result<[Cow<'a, [
     Ok([tensor("weight")?, tensor("bias")?, tensor("running_mean")?, tensor("running_var")?])
 }
 
-fn conv_op(conv: &ConvBn) -> Conv2d {
+pub(super) fn conv_op(conv: &ConvBn) -> Conv2d {
     Conv2d {
         attributes: Conv2dAttributes {
             stride: [conv.stride; 2],

@@ -3,7 +3,7 @@
 use super::attributes::BatchNormAttributes;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// The uniform block of `shaders/batch_norm.wgsl`.
@@ -16,7 +16,8 @@ struct Params {
     eps: f32,
     momentum: f32,
     unbias: f32,
-    padding: [u32; 2],
+    relu: u32,
+    residual: u32,
 }
 
 /// Pixels that one invocation sums; `CHUNK` of the shader.
@@ -31,6 +32,15 @@ pub struct BatchNormTensors {
     pub running: TensorId,
 }
 
+/// What happens to a normalised value before it is stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NormEpilogue {
+    /// Added to each element.
+    pub residual: Option<FeatureMap>,
+    /// `max(x, 0)` at the end.
+    pub relu: bool,
+}
+
 /// Normalises each channel of `input`. In training mode by the batch's own statistics, which also move the running ones.
 pub fn batch_norm(
     recording: &mut Recording,
@@ -39,6 +49,18 @@ pub fn batch_norm(
     tensors: BatchNormTensors,
     attributes: &BatchNormAttributes,
 ) -> Result<FeatureMap> {
+    Ok(batch_norm_fused(recording, label, input, tensors, attributes, NormEpilogue::default())?.0)
+}
+
+/// The same, then the epilogue; also gives the statistics that the backward pass reads. In training mode by the batch's own statistics, which also move the running ones.
+pub fn batch_norm_fused(
+    recording: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    tensors: BatchNormTensors,
+    attributes: &BatchNormAttributes,
+    epilogue: NormEpilogue,
+) -> Result<(FeatureMap, TensorId)> {
     const OP: &str = "batch_norm";
     attributes.check(input.pixels())?;
     let pixels = input.pixels();
@@ -51,10 +73,18 @@ pub fn batch_norm(
         eps: attributes.eps as f32,
         momentum: attributes.momentum as f32,
         unbias: (pixels as f64 / (pixels as f64 - 1.0).max(1.0)) as f32,
-        padding: [0; 2],
+        relu: epilogue.relu.into(),
+        residual: epilogue.residual.is_some().into(),
     };
+    if let Some(other) = epilogue.residual
+        && (FeatureMap { tensor: input.tensor, ..other }) != input
+    {
+        let (o, i) = (other, input);
+        let problem = format!("{label}: the residual is {}x{}x{} and the input {}x{}x{}", o.c, o.h, o.w, i.c, i.h, i.w);
+        return Err(Error::shape(OP, problem));
+    }
     let partials = recording.temporary("batch_norm partials", (chunks * input.c4 * 16) as u64);
-    let batch = recording.temporary("batch_norm statistics", (3 * input.c4 * 16) as u64);
+    let batch = recording.temporary("batch_norm statistics", (4 * input.c4 * 16) as u64);
     let output = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
     let BatchNormTensors { weight, bias, running } = tensors;
     let pass = Cost { flops: (input.len4() * 8) as f64, bytes: input.bytes() as f64 };
@@ -71,6 +101,84 @@ pub fn batch_norm(
         step("prepare_eval", &[weight, bias, running, batch], input.c4, Cost::default())?;
     }
     let cost = Cost { flops: pass.flops, bytes: 2.0 * pass.bytes };
-    step("apply", &[input.tensor, batch, output.tensor], input.len4(), cost)?;
-    Ok(output)
+    // The residual is always bound; where there is none, the input stands in and is not read as such.
+    let residual = epilogue.residual.map_or(input.tensor, |map| map.tensor);
+    step("apply", &[input.tensor, batch, residual, output.tensor], input.len4(), cost)?;
+    Ok((output, batch))
+}
+
+/// The uniform block of `shaders/batch_norm_backward.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct BackwardParams {
+    pixels: u32,
+    channels4: u32,
+    chunks: u32,
+    training: u32,
+    relu: u32,
+    padding: [u32; 3],
+}
+
+/// What the backward pass reads of the forward one.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormSaved {
+    pub input: FeatureMap,
+    /// The statistics that [`batch_norm_fused`] gave.
+    pub statistics: TensorId,
+    /// The output, if a ReLU followed within the same operation.
+    pub rectified: Option<TensorId>,
+}
+
+/// Gradients of a batch normalisation.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormGradients {
+    pub grad_input: FeatureMap,
+    /// A channel vector padded to a multiple of 4.
+    pub grad_weight: TensorId,
+    /// The same.
+    pub grad_bias: TensorId,
+}
+
+/// The gradients by input, weight and bias from that by the output. `training` says whether the statistics are the
+/// batch's own.
+pub fn batch_norm_backward(
+    recording: &mut Recording,
+    label: &str,
+    saved: BatchNormSaved,
+    grad_output: FeatureMap,
+    training: bool,
+) -> Result<BatchNormGradients> {
+    const OP: &str = "batch_norm_backward";
+    let input = saved.input;
+    if (FeatureMap { tensor: input.tensor, ..grad_output }) != input {
+        let problem = format!("{label}: grad_output has {} channels and the input {}", grad_output.c, input.c);
+        return Err(Error::shape(OP, problem));
+    }
+    let chunks = input.pixels().div_ceil(CHUNK);
+    u32_of(OP, "an input", input.len4() * 4)?;
+    let params = BackwardParams {
+        pixels: u32_of(OP, "a batch", input.pixels())?,
+        channels4: u32_of(OP, "channels", input.c4)?,
+        chunks: u32_of(OP, "a batch", chunks)?,
+        training: training.into(),
+        relu: saved.rectified.is_some().into(),
+        padding: [0; 3],
+    };
+    let partials = recording.temporary("batch_norm partials", (2 * chunks * input.c4 * 16) as u64);
+    let grad_weight = recording.temporary(label, (input.c4 * 16) as u64);
+    let grad_bias = recording.temporary(label, (input.c4 * 16) as u64);
+    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    // Without a ReLU the output is not read; the input stands in.
+    let rectified = saved.rectified.unwrap_or(input.tensor);
+    let pass = Cost { flops: (input.len4() * 24) as f64, bytes: (input.bytes() * 3) as f64 };
+    let mut step = |entry, tensors: &[TensorId], items, cost| {
+        let kernel = KernelSpec::new(OP).entry(entry);
+        dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&params), items, cost)
+    };
+    let (x, g) = (input.tensor, grad_output.tensor);
+    step("partial_sums", &[x, g, saved.statistics, rectified, partials], chunks * input.c4, pass)?;
+    step("finish_sums", &[partials, grad_bias, grad_weight], input.c4, Cost::default())?;
+    let tensors = [x, g, saved.statistics, rectified, grad_bias, grad_weight, grad_input.tensor];
+    step("apply", &tensors, input.len4(), pass)?;
+    Ok(BatchNormGradients { grad_input, grad_weight, grad_bias })
 }

@@ -20,6 +20,21 @@ pub fn add_relu(recording: &mut Recording, label: &str, input: FeatureMap, other
     record(recording, label, "add_relu", &[input, other])
 }
 
+/// The gradient through a ReLU, by the forward pass's input or output (which have the same sign).
+pub fn relu_backward(r: &mut Recording, label: &str, input: FeatureMap, grad_output: FeatureMap) -> Result<FeatureMap> {
+    record(r, label, "relu_backward", &[input, grad_output])
+}
+
+/// The gradient through [`add_relu`], which is the same for both inputs.
+pub fn add_relu_backward(
+    recording: &mut Recording,
+    label: &str,
+    [input, other]: [FeatureMap; 2],
+    grad_output: FeatureMap,
+) -> Result<FeatureMap> {
+    record(recording, label, "add_relu_backward", &[input, other, grad_output])
+}
+
 fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[FeatureMap]) -> Result<FeatureMap> {
     let first = inputs[0];
     if let Some(other) = inputs.iter().find(|map| FeatureMap { tensor: first.tensor, ..**map } != first) {

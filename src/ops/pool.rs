@@ -3,8 +3,8 @@
 use super::attributes::PoolAttributes;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
-use crate::error::Result;
-use crate::gpu::{Cost, KernelSpec, Recording};
+use crate::error::{Error, Result};
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// The uniform block of `shaders/shared/pool2d.wgsl`.
 #[repr(C)]
@@ -15,51 +15,121 @@ struct Params {
     channels4: u32,
     out_height: u32,
     out_width: u32,
-    outputs: u32,
+    /// vec4s that are made: of the output, or backward of the input.
+    items: u32,
     kernel: [u32; 2],
     stride: [u32; 2],
     padding: [u32; 2],
 }
 
+impl Params {
+    fn new(op: &str, input: FeatureMap, output: FeatureMap, items: usize, attributes: &PoolAttributes) -> Result<Self> {
+        let size = |value| u32_of(op, "a tensor or attribute", value);
+        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        size(input.len4() * 4)?;
+        Ok(Self {
+            in_height: size(input.h)?,
+            in_width: size(input.w)?,
+            channels4: size(input.c4)?,
+            out_height: size(output.h)?,
+            out_width: size(output.w)?,
+            items: size(items)?,
+            kernel: pair(attributes.kernel_size)?,
+            stride: pair(attributes.stride)?,
+            padding: pair(attributes.padding)?,
+        })
+    }
+}
+
 /// Maximum over windows; padding never wins, NaN does.
 pub fn max_pool2d(r: &mut Recording, label: &str, input: FeatureMap, attributes: &PoolAttributes) -> Result<FeatureMap> {
-    windows(r, label, "max_pool2d", input, attributes)
+    windows(r, label, "max_pool2d", input, attributes, None)
+}
+
+/// The same, noting each winner's place (`y * W + x`, a u32 for each element) for the backward pass.
+pub fn max_pool2d_indices(
+    recording: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    attributes: &PoolAttributes,
+) -> Result<(FeatureMap, TensorId)> {
+    let (h, w) = attributes.output_size(input.h, input.w)?;
+    let indices = recording.temporary("max_pool2d indices", FeatureMap { h, w, ..input }.bytes());
+    Ok((windows(recording, label, "max_pool2d_indices", input, attributes, Some(indices))?, indices))
 }
 
 /// Average over windows; the zeros of the padding count, as with PyTorch's `count_include_pad`.
 pub fn avg_pool2d(r: &mut Recording, label: &str, input: FeatureMap, attributes: &PoolAttributes) -> Result<FeatureMap> {
-    windows(r, label, "avg_pool2d", input, attributes)
+    windows(r, label, "avg_pool2d", input, attributes, None)
 }
 
 fn windows(
     recording: &mut Recording,
     label: &str,
-    op: &'static str,
+    shader: &'static str,
     input: FeatureMap,
     attributes: &PoolAttributes,
+    indices: Option<TensorId>,
 ) -> Result<FeatureMap> {
     let (h, w) = attributes.output_size(input.h, input.w)?;
     let mut output = FeatureMap { h, w, ..input };
     output.tensor = recording.temporary(label, output.bytes());
-    let size = |value| u32_of(op, "a tensor or attribute", value);
-    let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-    size(input.len4())?;
-    let params = Params {
-        in_height: size(input.h)?,
-        in_width: size(input.w)?,
-        channels4: size(input.c4)?,
-        out_height: size(h)?,
-        out_width: size(w)?,
-        outputs: size(output.len4())?,
-        kernel: pair(attributes.kernel_size)?,
-        stride: pair(attributes.stride)?,
-        padding: pair(attributes.padding)?,
-    };
+    let params = Params::new(shader, input, output, output.len4(), attributes)?;
     let window = (attributes.kernel_size[0] * attributes.kernel_size[1]) as f64;
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
-    let tensors = [input.tensor, output.tensor];
-    dispatch_items(recording, label, KernelSpec::new(op), &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
+    let mut tensors = vec![input.tensor, output.tensor];
+    tensors.extend(indices);
+    let kernel = KernelSpec::new(shader);
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
+}
+
+/// The gradient through [`max_pool2d_indices`] by its input, of shape `input`.
+pub fn max_pool2d_backward(
+    recording: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    grad_output: FeatureMap,
+    indices: TensorId,
+    attributes: &PoolAttributes,
+) -> Result<FeatureMap> {
+    windows_backward(recording, label, "max_pool2d_backward", input, grad_output, attributes, Some(indices))
+}
+
+/// The gradient through [`avg_pool2d`] by its input, of shape `input`.
+pub fn avg_pool2d_backward(
+    recording: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    grad_output: FeatureMap,
+    attributes: &PoolAttributes,
+) -> Result<FeatureMap> {
+    windows_backward(recording, label, "avg_pool2d_backward", input, grad_output, attributes, None)
+}
+
+fn windows_backward(
+    recording: &mut Recording,
+    label: &str,
+    op: &'static str,
+    input: FeatureMap,
+    grad_output: FeatureMap,
+    attributes: &PoolAttributes,
+    indices: Option<TensorId>,
+) -> Result<FeatureMap> {
+    let (h, w) = attributes.output_size(input.h, input.w)?;
+    if (FeatureMap { tensor: grad_output.tensor, h, w, ..input }) != grad_output {
+        let g = grad_output;
+        let problem = format!("{label}: grad_output is {}x{}x{} and the output {}x{h}x{w}", g.c, g.h, g.w, input.c);
+        return Err(Error::shape(op, problem));
+    }
+    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let params = Params::new(op, input, grad_output, input.len4(), attributes)?;
+    let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + 2 * grad_output.bytes()) as f64 };
+    let mut tensors = vec![grad_output.tensor, grad_input.tensor];
+    tensors.extend(indices);
+    let kernel = KernelSpec::new(op);
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
+    Ok(grad_input)
 }
 
 /// Average over the whole map: `[N, C, H, W]` to `[N, C, 1, 1]`.
@@ -78,4 +148,25 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
     let tensors = [input.tensor, output.tensor];
     dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&size), output.len4(), cost)?;
     Ok(output)
+}
+
+/// The gradient through [`global_avg_pool`] by its input, of shape `input`.
+pub fn global_avg_pool_backward(
+    recording: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    grad_output: FeatureMap,
+) -> Result<FeatureMap> {
+    const OP: &str = "global_avg_pool_backward";
+    if (grad_output.n, grad_output.c4, grad_output.h, grad_output.w) != (input.n, input.c4, 1, 1) {
+        return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the output")));
+    }
+    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let size = |value| u32_of(OP, "an input", value);
+    let params = [size(input.h * input.w)?, size(input.c4)?, size(input.len4())?, 0];
+    let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
+    let tensors = [grad_output.tensor, grad_input.tensor];
+    let kernel = KernelSpec::new(OP);
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
+    Ok(grad_input)
 }

@@ -43,3 +43,37 @@ pub fn shortcut_pad(
     dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
 }
+
+/// The gradient through [`shortcut_pad`] by its input, added to `residual`, the gradient that reaches the same input
+/// through the other branch and gives the shape.
+pub fn shortcut_pad_backward(
+    recording: &mut Recording,
+    label: &str,
+    grad_output: FeatureMap,
+    residual: FeatureMap,
+    stride: usize,
+) -> Result<FeatureMap> {
+    const OP: &str = "shortcut_pad_backward";
+    let input = residual;
+    let expected = (input.n, input.h.div_ceil(stride.max(1)), input.w.div_ceil(stride.max(1)));
+    if stride == 0 || (grad_output.n, grad_output.h, grad_output.w) != expected || grad_output.c4 < input.c4 {
+        return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the shortcut's output")));
+    }
+    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let size = |value| u32_of(OP, "a tensor", value);
+    let params = [
+        size(input.h)?,
+        size(input.w)?,
+        size(input.c4)?,
+        size(grad_output.h)?,
+        size(grad_output.w)?,
+        size(grad_output.c4)?,
+        size(input.len4())?,
+        size(stride)?,
+    ];
+    let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() * 2 + grad_output.bytes()) as f64 };
+    let tensors = [grad_output.tensor, residual.tensor, grad_input.tensor];
+    let kernel = KernelSpec::new(OP);
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
+    Ok(grad_input)
+}

@@ -1,0 +1,105 @@
+// batch_norm_backward, from g = d loss / d output (through the ReLU after it, where there is one), with
+// x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):
+//
+//   grad_bias[c]    = sum over m of g[m,c]
+//   grad_weight[c]  = sum over m of g[m,c] * x^[m,c]
+//   grad_input[m,c] = weight[c] / sqrt(variance[c] + eps) * (g[m,c] - grad_bias[c] / M - x^[m,c] * grad_weight[c] / M)
+//
+// in training, where mean and variance are the batch's and M its pixels; in evaluation they are constants, and the last
+// line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels,
+// `finish_sums` adds the slices; then `apply`. One vec4 of channels an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+//#import shared/relu.wgsl
+struct BatchNormBackward {
+    pixels: u32,
+    channels4: u32,
+    chunks: u32,
+    training: u32,
+    relu: u32,
+}
+const CHUNK: u32 = 128u;
+
+@group(0) @binding(0) var<uniform> norm: BatchNormBackward;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
+@group(0) @binding(3) var<storage, read> batch: array<vec4f>;          // means, scales, biases, 1 / deviations
+@group(0) @binding(4) var<storage, read> output: array<vec4f>;         // after the ReLU; read only if there is one
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>; // sums of g by chunk, then sums of g * x^
+@group(0) @binding(6) var<storage, read_write> grad_bias: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> grad_weight: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> grad_input: array<vec4f>;
+
+fn grad_at(i: u32) -> vec4f {
+    let g = grad_output[i];
+    if norm.relu == 0u {
+        return g;
+    }
+    return rectify_backward(output[i], g);
+}
+
+fn normalised(i: u32, c: u32) -> vec4f {
+    return (input[i] - batch[c]) * batch[3u * norm.channels4 + c];
+}
+
+@compute @workgroup_size(64)
+fn partial_sums(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let chunk = i / norm.channels4;
+    if chunk >= norm.chunks {
+        return;
+    }
+    let c = i % norm.channels4;
+    var sum = vec4f();
+    var product = vec4f();
+    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
+        let at = pixel * norm.channels4 + c;
+        let g = grad_at(at);
+        sum += g;
+        product += g * normalised(at, c);
+    }
+    partials[i] = sum;
+    partials[norm.chunks * norm.channels4 + i] = product;
+}
+
+@compute @workgroup_size(64)
+fn finish_sums(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let c = unfold(workgroup, count) * 64u + invocation;
+    if c >= norm.channels4 {
+        return;
+    }
+    var sum = vec4f();
+    var product = vec4f();
+    for (var chunk = 0u; chunk < norm.chunks; chunk++) {
+        sum += partials[chunk * norm.channels4 + c];
+        product += partials[(norm.chunks + chunk) * norm.channels4 + c];
+    }
+    grad_bias[c] = sum;
+    grad_weight[c] = product;
+}
+
+@compute @workgroup_size(64)
+fn apply(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= norm.pixels * norm.channels4 {
+        return;
+    }
+    let c = i % norm.channels4;
+    var g = grad_at(i);
+    if norm.training != 0u {
+        let share = 1.0 / f32(norm.pixels);
+        g -= grad_bias[c] * share + normalised(i, c) * (grad_weight[c] * share);
+    }
+    grad_input[i] = batch[norm.channels4 + c] * g;
+}

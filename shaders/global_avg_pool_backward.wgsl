@@ -1,0 +1,21 @@
+// global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
+//
+// One vec4 of channels of one pixel an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s
+@group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= size.z {
+        return;
+    }
+    let image = i / (size.x * size.y);
+    grad_input[i] = grad_output[image * size.y + i % size.y] / f32(size.x);
+}

@@ -1,0 +1,23 @@
+// relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
+//
+// input may be the forward pass's input or its output, which have the same sign. NaN lets the gradient pass, as in PyTorch.
+// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+//#import shared/relu.wgsl
+@group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= size4.x {
+        return;
+    }
+    output[i] = rectify_backward(input[i], grad_output[i]);
+}

@@ -1,0 +1,45 @@
+// shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, c] + residual[n,h,w,c] where the stride
+// divides h and w, else residual[n,h,w,c]
+//
+// The gradient of option A's shortcut, added to the one that comes through the residual branch; the gradient of the padded
+// channels goes nowhere. One vec4 of channels an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+struct Shortcut {
+    in_height: u32,
+    in_width: u32,
+    in_channels4: u32,
+    out_height: u32,
+    out_width: u32,
+    out_channels4: u32,
+    inputs: u32, // vec4s
+    stride: u32,
+}
+@group(0) @binding(0) var<uniform> shortcut: Shortcut;
+@group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
+@group(0) @binding(2) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= shortcut.inputs {
+        return;
+    }
+    let c = i % shortcut.in_channels4;
+    let pixel = i / shortcut.in_channels4;
+    let column = pixel % shortcut.in_width;
+    let rest = pixel / shortcut.in_width;
+    let row = rest % shortcut.in_height;
+    let image = rest / shortcut.in_height;
+    var value = residual[i];
+    if row % shortcut.stride == 0u && column % shortcut.stride == 0u {
+        let p = row / shortcut.stride;
+        let q = column / shortcut.stride;
+        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_channels4 + c];
+    }
+    grad_input[i] = value;
+}

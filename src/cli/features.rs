@@ -1,0 +1,116 @@
+//! Features of a data set's images under a frozen backbone: from the cache where they are there, from the GPU otherwise.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Context;
+use super::model::{Loaded, warn};
+use crate::data::{Dataset, Loader};
+use crate::error::{Error, Result};
+use crate::model::Predictor;
+use crate::train::{FeatureCache, Interrupt};
+
+/// Features and labels of the images that could be read, in the data set's order.
+pub struct Features {
+    /// `[N, C]`, row-major.
+    pub features: Vec<f32>,
+    pub labels: Vec<u32>,
+    /// Images that could not be read; each was reported.
+    pub failed: usize,
+}
+
+/// Computes features with one network, keeping them on disk by the images' content.
+pub struct Extractor<'a> {
+    context: &'a Context<'a>,
+    model: &'a Loaded,
+    predictor: Predictor,
+    cache: FeatureCache,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Extractor<'a> {
+    pub fn new(context: &'a Context<'a>, model: &'a Loaded, batch: u32, interrupt: &'a Interrupt) -> Result<Self> {
+        let key = format!(
+            "weights {}\narchitecture {}\npreprocess {}",
+            model.weights.sha256(),
+            model.architecture.to_json()?,
+            serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?
+        );
+        let cache = FeatureCache::open(&key, model.architecture.features());
+        if let Some(warning) = cache.warning() {
+            context.console.note(warning);
+        }
+        Ok(Self { context, model, predictor: model.predictor(context, batch)?, cache, interrupt })
+    }
+
+    pub fn gpu(&self) -> &Arc<crate::gpu::Gpu> {
+        self.predictor.network().gpu()
+    }
+
+    /// The features of `data`; `what` names it to the user. What was computed is kept even if the user interrupts.
+    pub fn extract(&mut self, data: &Arc<dyn Dataset>, what: &str) -> Result<Features> {
+        let keys: Vec<Option<[u8; 32]>> = (0..data.len()).map(|i| data.content_key(i).ok()).collect();
+        let known = |key: &Option<[u8; 32]>, cache: &FeatureCache| key.is_some_and(|key| cache.get(&key).is_some());
+        let missing: Vec<usize> = (0..data.len()).filter(|&i| !known(&keys[i], &self.cache)).collect();
+        let found = data.len() - missing.len();
+        if found > 0 {
+            self.context.console.note(format!("{found} of {} {what} features are in the cache", data.len()));
+        }
+        let computed = self.compute(data, missing, &keys, what);
+        if let Err(error) = self.cache.save() {
+            self.context.console.note(format!("the features could not be kept: {error}"));
+        }
+        let failed = computed?;
+        let mut out = Features { features: Vec::new(), labels: Vec::new(), failed };
+        for (i, key) in keys.iter().enumerate() {
+            if let Some(row) = key.and_then(|key| self.cache.get(&key)) {
+                out.features.extend_from_slice(row);
+                out.labels.push(data.label(i) as u32);
+            }
+        }
+        Ok(out)
+    }
+
+    fn compute(
+        &mut self,
+        data: &Arc<dyn Dataset>,
+        missing: Vec<usize>,
+        keys: &[Option<[u8; 32]>],
+        what: &str,
+    ) -> Result<usize> {
+        let total = missing.len();
+        if total == 0 {
+            return Ok(0);
+        }
+        let console = self.context.console;
+        let batch = self.predictor.batch().min(total);
+        let loader = Loader::new(data.clone(), missing, batch, self.model.preprocess.clone(), 2)?;
+        let bar = console.progress(total as u64, &format!("{what} features"));
+        let started = Instant::now();
+        let width = self.model.architecture.features();
+        let mut failed = 0;
+        for batch in loader {
+            for (_, error) in &batch.failures {
+                bar.suspend(|| console.complain(error));
+            }
+            failed += batch.failures.len();
+            let output = self.predictor.run_pixels(&batch.pixels)?;
+            warn(self.context, &mut self.predictor);
+            for (&i, row) in batch.indices.iter().zip(output.features.chunks(width)) {
+                if row.iter().any(|v| !v.is_finite()) {
+                    return Err(Error::file(data.name(i), "its features are not finite; the weights are broken"));
+                }
+                if let Some(key) = keys[i] {
+                    self.cache.insert(key, row);
+                }
+            }
+            self.cache.save_if_due()?;
+            bar.inc((batch.indices.len() + batch.failures.len()) as u64);
+            self.interrupt.check()?;
+        }
+        bar.finish_and_clear();
+        let seconds = started.elapsed().as_secs_f64();
+        console.note(format!("{total} {what} features in {seconds:.1} s ({:.1} images/s)", total as f64 / seconds));
+        Ok(failed)
+    }
+}

@@ -1,0 +1,184 @@
+//! A network whose weights change: every parameter in a buffer of its own, in the order that it is trained in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::layers::{ConvBn, Layers};
+use super::network::{TensorSource, conv_op};
+use super::parameters::{ParameterKind, ParameterSpec};
+use super::Architecture;
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu};
+use crate::ops::{Conv2d, Conv2dVariant, pack_rows, unpack_rows};
+
+/// One parameter on the GPU.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// torchvision's name and PyTorch's shape.
+    pub spec: ParameterSpec,
+    pub buffer: Arc<Buffer>,
+    /// Floats in the buffer, padding included; the padding is zero and stays zero.
+    pub elements: usize,
+    layout: Layout,
+}
+
+/// How a parameter lies in its buffer.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// A convolution's weight: KRSC, input channels padded to vec4s.
+    Krsc(Conv2d),
+    /// A matrix with rows padded to vec4s, a multiple of 4 of them; or a vector, as one row.
+    Rows { rows: usize, columns: usize, multiple: usize },
+}
+
+impl Layout {
+    fn of(spec: &ParameterSpec, convs: &BTreeMap<String, Conv2d>) -> Result<Self> {
+        let unknown = || Error::shape(&spec.name, "is not a parameter of the network");
+        Ok(match spec.kind {
+            ParameterKind::ConvWeight => Self::Krsc(*convs.get(&spec.name).ok_or_else(unknown)?),
+            ParameterKind::LinearWeight => Self::Rows { rows: spec.shape[0], columns: spec.shape[1], multiple: 4 },
+            _ => Self::Rows { rows: 1, columns: spec.len(), multiple: 1 },
+        })
+    }
+
+    fn pack(&self, data: &[f32]) -> Vec<f32> {
+        match *self {
+            Self::Krsc(conv) => conv.pack_krsc(data),
+            Self::Rows { rows, columns, multiple } => pack_rows(data, [rows, columns], multiple),
+        }
+    }
+
+    fn unpack(&self, data: &[f32]) -> Vec<f32> {
+        match *self {
+            Self::Krsc(conv) => conv.unpack_krsc(data),
+            Self::Rows { rows, columns, .. } => unpack_rows(data, [rows, columns]),
+        }
+    }
+
+    fn elements(&self) -> usize {
+        match *self {
+            Self::Krsc(conv) => conv.weight_len4() * 4,
+            Self::Rows { rows, columns, multiple } => rows.next_multiple_of(multiple) * columns.next_multiple_of(4),
+        }
+    }
+}
+
+impl Parameter {
+    /// PyTorch's order from the buffer's.
+    pub fn unpack(&self, data: &[f32]) -> Vec<f32> {
+        self.layout.unpack(data)
+    }
+
+    /// The buffer's order from PyTorch's.
+    pub fn pack(&self, data: &[f32]) -> Vec<f32> {
+        self.layout.pack(data)
+    }
+}
+
+/// Weights of a network on the GPU, to be trained.
+pub struct TrainableNetwork {
+    gpu: Arc<Gpu>,
+    architecture: Architecture,
+    layers: Layers,
+    variant: Conv2dVariant,
+    parameters: BTreeMap<String, Parameter>,
+    /// Running means, then running variances, of each normalisation.
+    running: BTreeMap<String, (Arc<Buffer>, usize)>,
+}
+
+impl TrainableNetwork {
+    /// Uploads every parameter.
+    pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
+        architecture.validate()?;
+        let layers = architecture.layers();
+        let convs: BTreeMap<String, Conv2d> =
+            layers.convs().map(|conv| (format!("{}.weight", conv.conv), conv_op(conv))).collect();
+        let mut parameters = BTreeMap::new();
+        let mut running = BTreeMap::new();
+        for spec in architecture.parameters() {
+            match spec.kind {
+                ParameterKind::BnVar => {}
+                ParameterKind::BnMean => {
+                    let name = spec.name.trim_end_matches(".running_mean").to_owned();
+                    let pad = |values: &[f32]| pack_rows(values, [1, values.len()], 1);
+                    let mean = source.tensor(&spec.name)?;
+                    let variance = source.tensor(&format!("{name}.running_var"))?;
+                    let buffer = gpu.upload(&spec.name, &[pad(&mean), pad(&variance)].concat())?;
+                    running.insert(name, (Arc::new(buffer), spec.len()));
+                }
+                _ => {
+                    let layout = Layout::of(&spec, &convs)?;
+                    let data = layout.pack(&source.tensor(&spec.name)?);
+                    let buffer = Arc::new(gpu.upload(&spec.name, &data)?);
+                    let elements = layout.elements();
+                    parameters.insert(spec.name.clone(), Parameter { spec, buffer, elements, layout });
+                }
+            }
+        }
+        let variant = Conv2dVariant::choose(gpu.report());
+        let architecture = architecture.clone();
+        Ok(Self { gpu: gpu.clone(), architecture, layers, variant, parameters, running })
+    }
+
+    pub fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    pub(super) fn variant(&self) -> Conv2dVariant {
+        self.variant
+    }
+
+    /// The trained parameters by name.
+    pub fn parameters(&self) -> &BTreeMap<String, Parameter> {
+        &self.parameters
+    }
+
+    /// The trained parameter `name`.
+    pub fn parameter(&self, name: &str) -> Result<&Parameter> {
+        self.parameters.get(name).ok_or_else(|| Error::shape(name, "is not a parameter of the network"))
+    }
+
+    pub(super) fn running(&self, norm: &str) -> Result<Arc<Buffer>> {
+        let missing = || Error::shape(norm, "is not a normalisation of the network");
+        Ok(self.running.get(norm).ok_or_else(missing)?.0.clone())
+    }
+
+    /// Every tensor of the state dict in torchvision's order and PyTorch's layout, read back.
+    pub fn state_dict(&self) -> Result<Vec<(ParameterSpec, Vec<f32>)>> {
+        let mut out = Vec::new();
+        for spec in self.architecture.parameters() {
+            let data = match spec.kind {
+                ParameterKind::BnMean | ParameterKind::BnVar => {
+                    let name = spec.name.trim_end_matches(".running_mean").trim_end_matches(".running_var");
+                    let (buffer, channels) = self
+                        .running
+                        .get(name)
+                        .ok_or_else(|| Error::shape(name, "is not a normalisation of the network"))?;
+                    let padded = channels.next_multiple_of(4);
+                    let both: Vec<f32> = self.gpu.read(buffer, 2 * padded)?;
+                    let at = if spec.kind == ParameterKind::BnMean { 0 } else { padded };
+                    both[at..at + channels].to_vec()
+                }
+                _ => {
+                    let parameter = self.parameter(&spec.name)?;
+                    parameter.unpack(&self.gpu.read(&parameter.buffer, parameter.elements)?)
+                }
+            };
+            out.push((spec, data));
+        }
+        Ok(out)
+    }
+}
+
+/// The name of a convolution's weight.
+pub(super) fn weight_name(conv: &ConvBn) -> String {
+    format!("{}.weight", conv.conv)
+}
