@@ -86,3 +86,46 @@ impl Settings {
         Error::Usage(format!("--set {key}={found} of {}: it must be {wanted}", self.op))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::*;
+
+    fn parse(op: &str, texts: &[&str]) -> Result<Settings> {
+        Settings::parse(find(op)?, &texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn values_as_pytorch_writes_them() {
+        let settings = parse("conv2d", &["stride=2", "padding=(1, 0)", "groups=3"]).unwrap();
+        assert_eq!(settings.pair("stride", [1, 1]).unwrap(), [2, 2]);
+        assert_eq!(settings.pair("padding", [0, 0]).unwrap(), [1, 0]);
+        assert_eq!(settings.pair("dilation", [1, 1]).unwrap(), [1, 1]);
+        assert_eq!(settings.number("groups", 1).unwrap(), 3);
+        assert!(parse("batch_norm", &["training=True"]).unwrap().flag("training", false).unwrap());
+        assert_eq!(parse("adam", &["betas=0.8,0.9"]).unwrap().pair("betas", [0.0, 0.0]).unwrap(), [0.8, 0.9]);
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors() {
+        let message = |result: Result<Settings>| match result {
+            Err(Error::Usage(message)) => message,
+            _ => panic!("accepted"),
+        };
+        assert!(message(parse("conv2d", &["strides=2"])).contains("stride, padding, dilation, groups"));
+        assert!(message(parse("relu", &["stride=2"])).contains("no attributes"));
+        assert!(message(parse("conv2d", &["stride"])).contains("KEY=VALUE"));
+        assert!(message(parse("conv2d", &["stride=1", "stride=2"])).contains("twice"));
+        assert!(message(parse("no such thing", &[])).contains("max_pool2d"));
+        let settings = parse("conv2d", &["stride=1,2,3", "padding=-1", "dilation=", "groups=2.5"]).unwrap();
+        for key in ["stride", "padding", "dilation"] {
+            assert!(matches!(settings.pair(key, [1usize, 1]), Err(Error::Usage(_))), "{key}");
+        }
+        assert!(matches!(settings.number("groups", 1usize), Err(Error::Usage(_))));
+        assert!(matches!(
+            parse("max_pool2d", &[]).unwrap().required_pair::<usize>("kernel_size"),
+            Err(Error::Usage(_))
+        ));
+    }
+}

@@ -161,3 +161,72 @@ pub(super) fn write(path: &Path, results: &[Named]) -> Result<()> {
         .collect();
     write_safetensors(path, &raw, &BTreeMap::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::*;
+
+    /// A file of `tensors`: name, type, shape and bytes.
+    fn file(folder: &Path, tensors: &[(&'static str, Dtype, &'static [usize], Vec<u8>)]) -> TensorFile {
+        let raw: Vec<RawTensor> = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| RawTensor {
+                name: (*name).into(),
+                dtype: *dtype,
+                shape: (*shape).into(),
+                bytes: bytes[..].into(),
+            })
+            .collect();
+        let path = folder.join("in.safetensors");
+        write_safetensors(&path, &raw, &BTreeMap::new()).unwrap();
+        TensorFile::open(&path).unwrap()
+    }
+
+    #[test]
+    fn types_become_f32() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(
+            folder.path(),
+            &[
+                ("half", Dtype::F16, &[2], [f16::from_f32(1.5), f16::from_f32(-2.0)].map(f16::to_le_bytes).concat()),
+                ("brain", Dtype::BF16, &[1, 1], bf16::from_f32(0.25).to_le_bytes().to_vec()),
+                ("double", Dtype::F64, &[], 0.1f64.to_le_bytes().to_vec()),
+                ("step", Dtype::F32, &[1], 7f32.to_le_bytes().to_vec()),
+                ("half step", Dtype::F32, &[], 7.5f32.to_le_bytes().to_vec()),
+                ("target", Dtype::I32, &[2], [3i32, -100].map(i32::to_le_bytes).concat()),
+            ],
+        );
+        assert_eq!(file.array("half").unwrap(), Array { shape: vec![2], data: vec![1.5, -2.0] });
+        assert_eq!(file.array("brain").unwrap(), Array { shape: vec![1, 1], data: vec![0.25] });
+        assert_eq!(file.array("double").unwrap(), Array { shape: vec![], data: vec![0.1] });
+        assert_eq!(file.step("step").unwrap(), Some((7, vec![1])));
+        assert_eq!(file.step("absent").unwrap(), None);
+        assert!(file.step("half step").is_err() && file.step("half").is_err() && file.step("target").is_err());
+        assert_eq!(file.integers("target").unwrap(), [3, -100]);
+        assert!(file.array("target").is_err() && file.integers("half").is_err());
+    }
+
+    #[test]
+    fn missing_and_superfluous_tensors_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let zero = || 0f32.to_le_bytes().to_vec();
+        let file = file(folder.path(), &[("input", Dtype::F32, &[1], zero()), ("bias", Dtype::F32, &[1], zero())]);
+        file.check_keys(find("relu").unwrap()).expect_err("a superfluous bias");
+        let message = file.check_keys(find("conv2d").unwrap()).unwrap_err().to_string();
+        assert!(message.contains("in.safetensors") && message.contains("\"weight\""), "{message}");
+        assert!(message.contains("input, weight, [bias]"), "{message}");
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        for bytes in [&b""[..], b"abc", &[0xff; 64], b"\x02\0\0\0\0\0\0\0{]", b"PK\x03\x04 a checkpoint of PyTorch's"] {
+            std::fs::write(&path, bytes).unwrap();
+            assert!(matches!(TensorFile::open(&path), Err(Error::File { .. })), "{bytes:?}");
+        }
+        assert!(matches!(TensorFile::open(folder.path()), Err(Error::File { .. })));
+        assert!(matches!(TensorFile::open(&folder.path().join("absent")), Err(Error::File { .. })));
+    }
+}

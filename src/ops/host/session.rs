@@ -140,3 +140,31 @@ impl Done {
         Ok(unpack_nhwc(&data, [map.n, map.c, map.h, map.w], groups))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{AdapterChoice, Cost, KernelSpec};
+    use crate::ops::dispatch_items;
+
+    /// ReLU over `vec4s` of a tensor of four, as a kernel that is wrong about its size would run.
+    fn relu_over(vec4s: u32) -> Result<Vec<f32>> {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let mut session = Session::new(&gpu, "relu");
+        let input = session.input("input", &[1.0; 64]);
+        let output = session.recording.temporary("output", 4 * 16);
+        let params: Vec<u8> = [vec4s, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let (kernel, tensors) = (KernelSpec::new("relu"), [input, output]);
+        dispatch_items(&mut session.recording, "relu", kernel, &tensors, &params, vec4s as usize, Cost::default())?;
+        session.run(&[])?.read(output, 16)
+    }
+
+    #[test]
+    fn strays_and_holes_are_caught() {
+        assert_eq!(relu_over(4).unwrap(), [1.0; 16]);
+        let stray = relu_over(5).unwrap_err();
+        assert!(matches!(&stray, Error::Mismatch(message) if message.contains("past the end")), "{stray}");
+        let hole = relu_over(3).unwrap_err();
+        assert!(matches!(&hole, Error::Mismatch(message) if message.contains("value 12 of 16")), "{hole}");
+    }
+}
