@@ -119,7 +119,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let stops: [&dyn Fn(&Event) -> bool; 3] = [&anywhere, &in_the_third, &after_the_fourth];
         for (stop, epochs) in stops.into_iter().zip([0, 2, 4]) {
-            let error = run(&data, folder.path(), config.clone(), !first, stop).err().expect("an interrupt");
+            let error = run(&data, folder.path(), config.clone(), !first, stop).expect_err("an interrupt");
             assert!(matches!(error, Error::Interrupted), "{error}");
             assert!(folder.path().join("checkpoint.safetensors").exists());
             assert_eq!(metrics_or_none(folder.path()), wanted[..epochs]);
