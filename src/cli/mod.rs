@@ -7,6 +7,7 @@ mod devices;
 mod evaluate;
 mod features;
 mod finetune;
+mod gradients;
 mod infer;
 mod model;
 mod op;
@@ -71,6 +72,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// List adapters, drivers, limits and what each can run
     Devices(devices::DevicesArgs),
+    /// Compute the loss and every gradient of a network on one batch
+    Gradients(gradients::GradientsArgs),
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
     /// Look into weights files
@@ -109,6 +112,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
         Command::Finetune(args) => finetune::run(&context, args),
+        Command::Gradients(args) => gradients::run(&context, args),
         Command::Op(args) => op::run(&context.gpu()?, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),

@@ -2,7 +2,7 @@
 
 mod settings;
 mod table;
-mod tensors;
+pub(super) mod tensors;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 pub mod architecture;
 mod backward;
 mod forward;
+mod gradients;
 pub mod layers;
 mod names;
 mod network;
@@ -15,6 +16,7 @@ pub mod validate;
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 pub use backward::{PassOptions, PassTensors, record_pass};
 pub use forward::{Forward, InputKind, Output, StageOutput};
+pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource};
 pub use parameters::{ParameterKind, ParameterSpec};

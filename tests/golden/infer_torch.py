@@ -20,10 +20,10 @@ from binary import Binary, parser
 LIMIT, MEMORY = 1e-4, 1.5 * 2**30
 
 
-def scaled_network(seed):
-    """ResNet-50 with random weights whose running statistics fit them, so that activations stay near 1."""
+def scaled_network(seed, make=torchvision.models.resnet50):
+    """A network (ResNet-50) with random weights whose running statistics fit them, so that activations stay near 1."""
     torch.manual_seed(seed)
-    net = torchvision.models.resnet50(weights=None)
+    net = make(weights=None)
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.weight.data.uniform_(0.5, 1.5)

@@ -17,7 +17,7 @@ use crate::weights::{RawTensor, write_safetensors};
 const MAX_HEADER: u64 = 1 << 20;
 
 /// An open file.
-pub(super) struct TensorFile {
+pub(in crate::cli) struct TensorFile {
     path: PathBuf,
     map: Mmap,
 }
@@ -54,7 +54,7 @@ impl TensorFile {
     }
 
     /// Checks that the file has the tensors that `operation` takes, and no others.
-    pub fn check_keys(&self, operation: &Operation) -> Result<()> {
+    pub(super) fn check_keys(&self, operation: &Operation) -> Result<()> {
         let tensors = self.tensors()?;
         let found = tensors.names();
         let takes = || {

@@ -1,0 +1,71 @@
+//! `gpu-resnet gradients`: one forward and backward pass of a whole network, to compare with another framework's.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::model::{ModelArgs, distinct};
+use super::op::tensors::TensorFile;
+use crate::error::{Error, Result};
+use crate::model::{GradientPass, PassOptions, TrainableNetwork};
+use crate::weights::{NamedTensor, RawTensor, write_safetensors};
+
+/// Compute the loss and every gradient of a network on one batch.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet gradients --weights resnet50.safetensors --input batch.safetensors --output \
+                        grads.safetensors --bn train")]
+pub struct GradientsArgs {
+    /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
+    #[arg(long, value_name = "W")]
+    weights: Option<String>,
+    /// `input` [N, 3, H, W] in floats and `target` [N] in I64 or I32
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Normalise by the running statistics, or by the batch's own
+    #[arg(long, value_enum, default_value_t = Bn::Eval)]
+    bn: Bn,
+}
+
+/// What batch normalisation normalises by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Bn {
+    Eval,
+    Train,
+}
+
+pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
+    distinct(&args.input, &args.output)?;
+    let model = ModelArgs { weights: args.weights.clone(), batch_size: 1, image_size: None }.load()?;
+    let file = TensorFile::open(&args.input)?;
+    let input = file.array("input")?;
+    let shape = <[usize; 4]>::try_from(input.shape.as_slice());
+    let shape = shape.map_err(|_| {
+        Error::file(&args.input, format!("has `input` of shape {:?}; [N, 3, H, W] is needed", input.shape))
+    })?;
+    let classes = model.architecture.classes;
+    let targets = file.integers("target")?.into_iter().map(|target| {
+        let valid = u32::try_from(target).ok().filter(|&target| (target as usize) < classes);
+        valid.ok_or_else(|| Error::file(&args.input, format!("has the target {target}; classes are 0 to {}", classes - 1)))
+    });
+    let targets: Vec<u32> = targets.collect::<Result<_>>()?;
+    let network = TrainableNetwork::new(&context.gpu()?, &model.architecture, &model.weights)?;
+    let options = PassOptions { bn_training: args.bn == Bn::Train, grad_input: true, ..Default::default() };
+    let mut pass = GradientPass::new(&network, shape, &options)?;
+    let summary = pass.summary();
+    context.console.verbose(format!("{} dispatches, {} MiB", summary.dispatches, summary.bytes >> 20));
+    let gradients = pass.run(&network, &input.data, &targets)?;
+
+    let (one, logits) = ([1], [shape[0], classes]);
+    let loss = [gradients.loss];
+    let mut tensors = vec![NamedTensor::new("loss", &one, loss.as_slice()), NamedTensor::new("logits", &logits, gradients.logits)];
+    if let Some(grad) = gradients.input {
+        tensors.push(NamedTensor::new("grad.input", &shape, grad));
+    }
+    for (name, shape, data) in &gradients.parameters {
+        tensors.push(NamedTensor::new(format!("grad.{name}"), shape, data.as_slice()));
+    }
+    let raw: Vec<RawTensor> = tensors.iter().map(RawTensor::from).collect();
+    write_safetensors(&args.output, &raw, &Default::default())
+}
