@@ -60,7 +60,9 @@ fn reflect(path: &Path, name: &str, text: &str) -> String {
                 let binding = global.binding.as_ref()?;
                 let kind = match global.space {
                     naga::AddressSpace::Uniform => "Uniform",
-                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => "ReadWrite",
+                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                        "ReadWrite"
+                    }
                     naga::AddressSpace::Storage { .. } => "Read",
                     _ => fail(path, "only uniform and storage buffers are bound"),
                 };

@@ -6,7 +6,10 @@ fn main() -> ExitCode {
     // A panic is a bug in the program; a user gets one line, not a backtrace.
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
-        eprintln!("error: internal error{place}: {}", info.payload_as_str().unwrap_or("unknown cause"));
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let cause = text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause");
+        eprintln!("error: internal error{place}: {cause}");
     }));
     match std::panic::catch_unwind(gpu_resnet::cli::run) {
         Ok(status) => ExitCode::from(status),

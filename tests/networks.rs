@@ -181,7 +181,9 @@ fn embedded_network_agrees_with_onnx_runtime() {
             worst(&probabilities, "probabilities_f16"),
             worst(&logits, "logits_f16"),
         );
-        println!("  probabilities: {p:.1e} from the original, {p16:.1e} (logits {l16:.1e}) from the same weights in f16");
+        println!(
+            "  probabilities: {p:.1e} from the original, {p16:.1e} (logits {l16:.1e}) from the same weights in f16"
+        );
         assert!(p <= 1e-3 && p16 <= 1e-5 && l16 <= 1e-4);
         // The photographs are all safe, so the probabilities alone would not notice much; the features do.
         let features = error(&output.features, &reference.tensor_f32("features_f16").unwrap());

@@ -52,12 +52,7 @@ pub fn run(context: &Context, args: &DevicesArgs) -> Result<()> {
 fn device(report: AdapterReport) -> Device {
     let variants = Conv2dVariant::ALL.map(|variant| {
         let supported = variant.supported(&report);
-        Variant {
-            op: "conv2d",
-            variant: variant.name(),
-            supported: supported.is_ok(),
-            reason: supported.err(),
-        }
+        Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
     Device { conv2d: Conv2dVariant::choose(&report).name(), variants: variants.into(), report }
 }
@@ -72,7 +67,8 @@ fn table(devices: &[Device]) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(out, "{}: {} ({:?}, {})", r.index, r.name, r.backend, r.kind);
         let _ = writeln!(out, "   driver       {} {}", r.driver, r.driver_info);
-        let _ = writeln!(out, "   limits       buffer {}, binding {}", mib(r.max_buffer_bytes), mib(r.max_binding_bytes));
+        let _ =
+            writeln!(out, "   limits       buffer {}, binding {}", mib(r.max_buffer_bytes), mib(r.max_binding_bytes));
         let _ = writeln!(
             out,
             "   workgroups   {} invocations, {} KiB of memory",

@@ -53,7 +53,11 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         return Err(Error::file(&args.data, "none of its images could be read; nothing was measured"));
     }
     let report = tally.report(&labels);
-    if args.json { print_json(&report)? } else { print(table(&report))? }
+    if args.json {
+        print_json(&report)?
+    } else {
+        print(table(&report))?
+    }
     if let Some(path) = &args.confusion {
         files::write(path, confusion_csv(&tally, &labels).as_bytes())?;
     }

@@ -18,8 +18,10 @@ use crate::weights::{self, NamedTensor};
 
 /// Train a new head for your own classes on a pretrained network.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --recipe \
-                        notes\n  gpu-resnet finetune --resume runs/mine")]
+#[command(
+    after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --recipe \
+                        notes\n  gpu-resnet finetune --resume runs/mine"
+)]
 pub struct FinetuneArgs {
     /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
     #[arg(required_unless_present = "resume")]
@@ -274,11 +276,18 @@ fn train_head(context: &Context, job: &Fit, config: &mut RunConfig, run: &RunDir
         Event::Tried { trial, number, of } => bar.suspend(|| {
             let loss = trial.val_loss.map_or("not finite".into(), |loss| format!("{loss:.4}"));
             let accuracy = percent(trial.val_accuracy);
-            console.note(format!("learning rate {number}/{of}: {:e}: validation loss {loss}, accuracy {accuracy}", trial.lr))
+            console.note(format!(
+                "learning rate {number}/{of}: {:e}: validation loss {loss}, accuracy {accuracy}",
+                trial.lr
+            ))
         }),
         Event::Chosen(choice) => bar.suspend(|| {
-            let stop = choice.patience.map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
-            console.note(format!("learning rate {:e}, at most {} epochs{stop}: {}", choice.lr, choice.epochs, choice.reason))
+            let stop =
+                choice.patience.map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
+            console.note(format!(
+                "learning rate {:e}, at most {} epochs{stop}: {}",
+                choice.lr, choice.epochs, choice.reason
+            ))
         }),
         Event::Resumed { epoch } => bar.suspend(|| console.note(format!("going on after epoch {epoch}"))),
         Event::Epoch(e) => bar.suspend(|| {
@@ -329,9 +338,9 @@ fn report(context: &Context, args: &FinetuneArgs, run: &RunDir, outcome: &Outcom
     if failed > 0 {
         context.console.note(format!("{failed} images could not be read and were left out"));
     }
-    let accuracy = kept.and_then(|e| e.val_accuracy).map_or(String::new(), |a| {
-        format!(" (validation accuracy {:.2} %)", a * 100.0)
-    });
+    let accuracy = kept
+        .and_then(|e| e.val_accuracy)
+        .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
     context.console.note(format!("the head of epoch {}{accuracy} is in {}", outcome.epoch, model.display()));
     if args.json {
         print_json(&Summary {

@@ -11,8 +11,10 @@ use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
 /// Compute the loss and every gradient of a network on one batch.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  gpu-resnet gradients --weights resnet50.safetensors --input batch.safetensors --output \
-                        grads.safetensors --bn train")]
+#[command(
+    after_help = "Example:\n  gpu-resnet gradients --weights resnet50.safetensors --input batch.safetensors --output \
+                        grads.safetensors --bn train"
+)]
 pub struct GradientsArgs {
     /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
@@ -47,7 +49,9 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     let classes = model.architecture.classes;
     let targets = file.integers("target")?.into_iter().map(|target| {
         let valid = u32::try_from(target).ok().filter(|&target| (target as usize) < classes);
-        valid.ok_or_else(|| Error::file(&args.input, format!("has the target {target}; classes are 0 to {}", classes - 1)))
+        valid.ok_or_else(|| {
+            Error::file(&args.input, format!("has the target {target}; classes are 0 to {}", classes - 1))
+        })
     });
     let targets: Vec<u32> = targets.collect::<Result<_>>()?;
     let network = TrainableNetwork::new(&context.gpu()?, &model.architecture, &model.weights)?;
@@ -59,7 +63,8 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
 
     let (one, logits) = ([1], [shape[0], classes]);
     let loss = [gradients.loss];
-    let mut tensors = vec![NamedTensor::new("loss", &one, loss.as_slice()), NamedTensor::new("logits", &logits, gradients.logits)];
+    let mut tensors =
+        vec![NamedTensor::new("loss", &one, loss.as_slice()), NamedTensor::new("logits", &logits, gradients.logits)];
     if let Some(grad) = gradients.input {
         tensors.push(NamedTensor::new("grad.input", &shape, grad));
     }

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::Context;
 use super::console::{interrupt, print};
 use super::model::{Loaded, ModelArgs, distinct, read_labels, softmax, top_k, warn};
-use super::Context;
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
@@ -19,8 +19,10 @@ use crate::weights::{NamedTensor, RawTensor, Weights, write_safetensors};
 
 /// Classify images.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  gpu-resnet infer photo.jpg\n  gpu-resnet infer photos/ '*.png' --weights runs/mine \
-                        --json\n  find . -name '*.jpg' | gpu-resnet infer - --csv --output predictions.csv")]
+#[command(
+    after_help = "Examples:\n  gpu-resnet infer photo.jpg\n  gpu-resnet infer photos/ '*.png' --weights runs/mine \
+                        --json\n  find . -name '*.jpg' | gpu-resnet infer - --csv --output predictions.csv"
+)]
 pub struct InferArgs {
     /// Image files, folders, globs, or `-` for a list of files on standard input
     #[arg(required_unless_present = "tensor")]
@@ -240,10 +242,8 @@ impl Sink {
                 })
                 .collect(),
             Format::Text => {
-                let list: String = predictions
-                    .iter()
-                    .map(|p| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label))
-                    .collect();
+                let list: String =
+                    predictions.iter().map(|p| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label)).collect();
                 format!("{input}\n{list}")
             }
         })

@@ -22,7 +22,11 @@ pub fn run(_: &Context, command: &WeightsCommand) -> Result<()> {
     let WeightsCommand::Inspect { file, json } = command;
     let weights = weights::open(file.as_deref())?;
     let inspection = weights::inspect(&weights);
-    if *json { print_json(&inspection)? } else { print(&inspection)? }
+    if *json {
+        print_json(&inspection)?
+    } else {
+        print(&inspection)?
+    }
     match inspection.problems.len() {
         0 => Ok(()),
         1 => Err(Error::file(weights.label(), "it can't be used, for the reason above")),

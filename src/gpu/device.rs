@@ -97,7 +97,9 @@ impl Gpu {
             if reason != wgpu::DeviceLostReason::Destroyed
                 && let Ok(mut lost) = noted.lost.lock()
             {
-                lost.get_or_insert(format!("{message} (driver reset or removal; try again, or a smaller --batch-size)"));
+                lost.get_or_insert(format!(
+                    "{message} (driver reset or removal; try again, or a smaller --batch-size)"
+                ));
             }
         });
         // Starting guesses, replaced by what is measured: a software driver against hardware.
@@ -174,7 +176,7 @@ impl Gpu {
         if bytes.len() as u64 > buffer.bytes {
             return Err(Error::Gpu(format!("a write of {} bytes into a buffer of {}", bytes.len(), buffer.bytes)));
         }
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             self.queue.write_buffer(&buffer.raw, 0, bytes);
         } else {
             let mut padded = bytes.to_vec();
@@ -210,9 +212,8 @@ impl Gpu {
             Ok(Ok(())) => {}
             _ => return Err(self.check().err().unwrap_or(Error::Gpu("a read-back could not be mapped".into()))),
         }
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))?;
+        let view =
+            staging.get_mapped_range(..).map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))?;
         let mut out = vec![T::zeroed(); count];
         bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(&view[..wanted as usize]);
         Ok(out)

@@ -193,7 +193,12 @@ impl<'a> Pass<'a> {
         Ok(self.recording.external(name, buffer))
     }
 
-    fn conv(&mut self, conv: &'a ConvBn, x: FeatureMap, residual: Option<FeatureMap>) -> Result<(FeatureMap, SavedConv<'a>)> {
+    fn conv(
+        &mut self,
+        conv: &'a ConvBn,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+    ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
         let variant = self.network.variant();
         let master = self.parameter(&weight_name(conv))?;
@@ -328,7 +333,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds the gradient through a zero-padded shortcut, which no convolution's epilogue can.
-    fn add_padded(&mut self, saved: &SavedBlock, g: FeatureMap, below: Option<FeatureMap>) -> Result<Option<FeatureMap>> {
+    fn add_padded(
+        &mut self,
+        saved: &SavedBlock,
+        g: FeatureMap,
+        below: Option<FeatureMap>,
+    ) -> Result<Option<FeatureMap>> {
         match (&saved.block.shortcut, below) {
             (BlockShortcut::ZeroPad { stride }, Some(below)) => {
                 Ok(Some(shortcut_pad_backward(self.recording, &saved.block.name, g, below, *stride)?))

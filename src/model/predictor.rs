@@ -53,7 +53,7 @@ impl Predictor {
 
     fn run<T>(&mut self, input: &[T], step: impl Fn(&mut Forward, &[T]) -> Result<Output>) -> Result<Output> {
         let image = self.size[0] * self.size[1] * 3;
-        if input.len() % image != 0 {
+        if !input.len().is_multiple_of(image) {
             let problem = format!("{} values are not a whole number of images of {image}", input.len());
             return Err(Error::shape("predict", problem));
         }

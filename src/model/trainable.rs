@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Architecture;
 use super::layers::{ConvBn, Layers};
 use super::network::{TensorSource, conv_op};
 use super::parameters::{ParameterKind, ParameterSpec};
-use super::Architecture;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
 use crate::ops::{Conv2d, Conv2dVariant, pack_rows, unpack_rows};

@@ -29,12 +29,7 @@ pub enum AdamKind {
 pub fn schedule_row(attributes: &AdamAttributes, lr: f64, t: u64) -> [f32; 4] {
     let [beta1, beta2] = attributes.betas;
     let correction = |beta: f64| 1.0 - beta.powf(t as f64);
-    [
-        (lr / correction(beta1)) as f32,
-        correction(beta2).sqrt() as f32,
-        (lr * attributes.weight_decay) as f32,
-        0.0,
-    ]
+    [(lr / correction(beta1)) as f32, correction(beta2).sqrt() as f32, (lr * attributes.weight_decay) as f32, 0.0]
 }
 
 /// Tensors of an update: the gradient, rows of [`schedule_row`], the step counter, and what the step changes.

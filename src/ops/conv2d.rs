@@ -230,6 +230,7 @@ impl Conv2d {
 
     /// Appends the gradient by the input, of shape `input` (NCHW), from `grad_output`; `weight` is packed transposed for
     /// `variant`. A residual is added to it: the gradient that reaches the same input by another way.
+    #[allow(clippy::too_many_arguments)] // each is one of the operation's own inputs
     pub fn record_backward_input(
         &self,
         recording: &mut Recording,
@@ -275,7 +276,8 @@ impl Conv2d {
             && (FeatureMap { tensor: output.tensor, ..other }) != output
         {
             let (f, e) = (other, output);
-            let problem = format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
+            let problem =
+                format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
             return Err(Error::shape(OP, problem));
         }
         let (tile_pixels, tile_channels) = variant.tile();
@@ -296,7 +298,8 @@ impl Conv2d {
             let reach = (2 * stride[axis]).min(self.kernel[axis]).saturating_mul(dilation[axis]);
             size("stride and dilation", reach.saturating_mul(stride[axis]).saturating_add(padding[axis]))?;
         }
-        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };
+        let pair =
+            |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };
         let params = Params {
             source_height: size("height", source.h)?,
             source_width: size("width", source.w)?,

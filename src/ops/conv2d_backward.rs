@@ -65,7 +65,8 @@ impl Conv2d {
         for channel in 0..k {
             for input in 0..c {
                 for tap in 0..r * s {
-                    let (to, at) = places((channel * c + input) * r * s + tap, (channel * r * s + tap) * stride + input);
+                    let (to, at) =
+                        places((channel * c + input) * r * s + tap, (channel * r * s + tap) * stride + input);
                     out[to] = weight[at];
                 }
             }
@@ -74,7 +75,13 @@ impl Conv2d {
     }
 
     /// Appends the packing of a KRSC weight for the forward kernels of `variant`.
-    pub fn record_pack(&self, r: &mut Recording, label: &str, variant: Conv2dVariant, weight: TensorId) -> Result<TensorId> {
+    pub fn record_pack(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        variant: Conv2dVariant,
+        weight: TensorId,
+    ) -> Result<TensorId> {
         self.packed_on_gpu(r, label, variant, weight, Direction::Forward)
     }
 
@@ -194,7 +201,15 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
     let tensors = [input.tensor, partials];
     let items = slices * input.c4;
-    dispatch_items(recording, label, KernelSpec::new("sum_pixels"), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+    dispatch_items(
+        recording,
+        label,
+        KernelSpec::new("sum_pixels"),
+        &tensors,
+        bytemuck::bytes_of(&params),
+        items,
+        cost,
+    )?;
     sum_partials(recording, label, partials, input.c4, slices)
 }
 

@@ -59,7 +59,15 @@ pub fn cross_entropy(
     let cost = Cost { flops: (rows * classes * 12) as f64, bytes: (rows * classes * 8) as f64 };
     let params = bytemuck::bytes_of(&params);
     let kernel = KernelSpec::new(OP);
-    dispatch_items(recording, label, kernel.clone().entry("rows"), &[logits, targets, out.grad, out.rows], params, rows, cost)?;
+    dispatch_items(
+        recording,
+        label,
+        kernel.clone().entry("rows"),
+        &[logits, targets, out.grad, out.rows],
+        params,
+        rows,
+        cost,
+    )?;
     dispatch_items(recording, label, kernel.entry("total"), &[out.rows, out.summary], params, 1, Cost::default())?;
     Ok(out)
 }

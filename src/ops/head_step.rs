@@ -34,7 +34,12 @@ impl HeadStep {
         const OP: &str = "head_step";
         let features4 = self.features.div_ceil(4);
         u32_of(OP, "a batch", self.rows * features4)?;
-        Ok([u32_of(OP, "a batch", self.rows)?, u32_of(OP, "features", features4)?, u32_of(OP, "examples", self.examples)?, 0])
+        Ok([
+            u32_of(OP, "a batch", self.rows)?,
+            u32_of(OP, "features", features4)?,
+            u32_of(OP, "examples", self.examples)?,
+            0,
+        ])
     }
 
     /// The step's batch of features and its targets (`IGNORE` past the end of the epoch).
@@ -51,7 +56,13 @@ impl HeadStep {
     }
 
     /// Notes the step's `summary` in `history` (a vec4 per step of the epoch) and moves the counters.
-    pub fn finish(&self, recording: &mut Recording, cursor: TensorId, summary: TensorId, history: TensorId) -> Result<()> {
+    pub fn finish(
+        &self,
+        recording: &mut Recording,
+        cursor: TensorId,
+        summary: TensorId,
+        history: TensorId,
+    ) -> Result<()> {
         let kernel = KernelSpec::new("head_step").entry("finish");
         dispatch_items(recording, "finish step", kernel, &[cursor, summary, history], &[], 1, Cost::default())
     }

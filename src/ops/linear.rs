@@ -36,10 +36,7 @@ impl Linear {
 
     fn cost(&self) -> Cost {
         let (rows, inputs, outputs) = (self.rows as f64, self.in_features as f64, self.out_features as f64);
-        Cost {
-            flops: 2.0 * rows * inputs * outputs,
-            bytes: 4.0 * (rows * inputs + inputs * outputs + rows * outputs),
-        }
+        Cost { flops: 2.0 * rows * inputs * outputs, bytes: 4.0 * (rows * inputs + inputs * outputs + rows * outputs) }
     }
 
     /// Bytes of a batch of outputs.
@@ -53,7 +50,13 @@ impl Linear {
     }
 
     /// `output[n,k] = bias[k] + sum over c of input[n,c] weight[k,c]`.
-    pub fn forward(&self, r: &mut Recording, label: &str, input: TensorId, [weight, bias]: [TensorId; 2]) -> Result<TensorId> {
+    pub fn forward(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        input: TensorId,
+        [weight, bias]: [TensorId; 2],
+    ) -> Result<TensorId> {
         let output = r.temporary(label, self.output_bytes());
         let items = self.out4() * self.rows.div_ceil(4);
         self.step(r, label, "linear", "main", &[input, weight, bias, output], items)?;

@@ -42,7 +42,12 @@ impl Params {
 }
 
 /// Maximum over windows; padding never wins, NaN does.
-pub fn max_pool2d(r: &mut Recording, label: &str, input: FeatureMap, attributes: &PoolAttributes) -> Result<FeatureMap> {
+pub fn max_pool2d(
+    r: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    attributes: &PoolAttributes,
+) -> Result<FeatureMap> {
     windows(r, label, "max_pool2d", input, attributes, None)
 }
 
@@ -59,7 +64,12 @@ pub fn max_pool2d_indices(
 }
 
 /// Average over windows; the zeros of the padding count, as with PyTorch's `count_include_pad`.
-pub fn avg_pool2d(r: &mut Recording, label: &str, input: FeatureMap, attributes: &PoolAttributes) -> Result<FeatureMap> {
+pub fn avg_pool2d(
+    r: &mut Recording,
+    label: &str,
+    input: FeatureMap,
+    attributes: &PoolAttributes,
+) -> Result<FeatureMap> {
     windows(r, label, "avg_pool2d", input, attributes, None)
 }
 

@@ -35,8 +35,17 @@ pub fn preprocess(
         pixels: u32_of(OP, "a batch", output.pixels())?,
         padding: [0; 3],
     };
-    let cost = Cost { flops: (output.pixels() * 9) as f64, bytes: (output.pixels() * 3) as f64 + output.bytes() as f64 };
+    let cost =
+        Cost { flops: (output.pixels() * 9) as f64, bytes: (output.pixels() * 3) as f64 + output.bytes() as f64 };
     let tensors = [bytes, output.tensor];
-    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&params), output.pixels(), cost)?;
+    dispatch_items(
+        recording,
+        label,
+        KernelSpec::new(OP),
+        &tensors,
+        bytemuck::bytes_of(&params),
+        output.pixels(),
+        cost,
+    )?;
     Ok(output)
 }

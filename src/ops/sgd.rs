@@ -33,7 +33,13 @@ pub struct SgdTensors {
 }
 
 /// One step over `elements` values (padding included).
-pub fn sgd(recording: &mut Recording, label: &str, attributes: &SgdAttributes, elements: usize, t: SgdTensors) -> Result<()> {
+pub fn sgd(
+    recording: &mut Recording,
+    label: &str,
+    attributes: &SgdAttributes,
+    elements: usize,
+    t: SgdTensors,
+) -> Result<()> {
     const OP: &str = "sgd";
     attributes.check()?;
     if attributes.maximize {

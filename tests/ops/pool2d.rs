@@ -77,7 +77,7 @@ fn special_values_are_pytorchs() {
     let nan = |i: usize, value: f32| if i % 11 == 5 { f32::NAN } else { value };
     let infinities = |i: usize, value: f32| match i % 7 {
         3 => f32::NEG_INFINITY,
-        5 if i % 2 == 0 => f32::INFINITY,
+        5 if i.is_multiple_of(2) => f32::INFINITY,
         _ => value,
     };
     let shape = [2, 3, 8, 9];
