@@ -82,8 +82,14 @@ fn taps_of(origin: u32, kernel: u32, stride: u32, padding: u32, dilation: u32) -
     return vec3u(first, step, select(0u, (kernel - first + step - 1u) / step, first < kernel));
 }
 
+// Phases along each axis; those that start past the destination's end hold no pixel.
+fn phase_counts() -> vec2u {
+    return min(conv.stride, vec2u(conv.height, conv.width));
+}
+
 fn phase_of(index: u32) -> Phase {
-    let origin = vec2u(index / conv.stride.y, index % conv.stride.y);
+    let count = phase_counts();
+    let origin = vec2u(index / count.y, index % count.y);
     let rows = taps_of(origin.x, conv.kernel.x, conv.stride.x, conv.padding.x, conv.dilation.x);
     let columns = taps_of(origin.y, conv.kernel.y, conv.stride.y, conv.padding.y, conv.dilation.y);
     let size = (vec2u(conv.height, conv.width) + conv.stride - 1u - origin) / conv.stride;
@@ -144,7 +150,8 @@ fn pixel_at(phase: Phase, index: u32) -> Pixel {
 // Tiles of destination pixels in one phase.
 fn phase_tiles() -> u32 {
 //#if TRANSPOSED
-    return conv.pixel_tiles / (conv.stride.x * conv.stride.y);
+    let count = phase_counts();
+    return conv.pixel_tiles / (count.x * count.y);
 //#else
     return conv.pixel_tiles;
 //#endif

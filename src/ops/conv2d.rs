@@ -131,8 +131,12 @@ pub(super) struct Packing {
 }
 
 impl Packing {
+    pub fn extents(&self) -> [usize; 5] {
+        [self.groups, self.tiles, self.taps, self.rows, self.side]
+    }
+
     pub fn elements(&self) -> usize {
-        self.groups * self.tiles * self.taps * self.rows * self.side
+        self.extents().iter().product()
     }
 
     fn index(&self, group: usize, tap: usize, row: usize, column: usize) -> usize {
@@ -196,8 +200,12 @@ impl Conv2d {
 
     /// Extents whose product is the length of [`Self::pack_weight`], so that it can be checked before it is allocated.
     pub fn packed_weight_shape(&self, variant: Conv2dVariant) -> [usize; 5] {
-        let Packing { groups, tiles, taps, rows, side } = self.packing(variant, Direction::Forward);
-        [groups, tiles, taps, rows, side]
+        self.packing(variant, Direction::Forward).extents()
+    }
+
+    /// The same for [`Self::pack_weight_transposed`].
+    pub fn packed_weight_transposed_shape(&self, variant: Conv2dVariant) -> [usize; 5] {
+        self.packing(variant, Direction::Transposed).extents()
     }
 
     /// Packs a bias (zeros if there is none) as the epilogue reads it.
@@ -281,22 +289,28 @@ impl Conv2d {
             return Err(Error::shape(OP, problem));
         }
         let (tile_pixels, tile_channels) = variant.tile();
-        // Transposed, the pixels of each of stride x stride phases are tiled by themselves.
+        // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
+        // map's end has none.
         let (phases, phase_pixels) = match direction {
             Direction::Forward => (1, output.pixels()),
-            Direction::Transposed => {
-                (stride[0] * stride[1], output.n * output.h.div_ceil(stride[0]) * output.w.div_ceil(stride[1]))
-            }
+            Direction::Transposed => (
+                stride[0].min(output.h) * stride[1].min(output.w),
+                output.n * output.h.div_ceil(stride[0]) * output.w.div_ceil(stride[1]),
+            ),
         };
         let pixel_tiles = phases * phase_pixels.div_ceil(tile_pixels);
         let channel_tiles = (output.c / groups).div_ceil(tile_channels);
         let size = |what, value| u32_of(OP, what, value);
-        // Indices of single floats, and the products that find a phase's taps, must fit in 32 bits.
+        // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
         size("an output", output.len4() * 4)?;
-        for axis in 0..2 {
-            let reach = (2 * stride[axis]).min(self.kernel[axis]).saturating_mul(dilation[axis]);
-            size("stride and dilation", reach.saturating_mul(stride[axis]).saturating_add(padding[axis]))?;
+        if direction == Direction::Transposed {
+            // So must the products that find a phase's taps, and the distances to them, which are signed.
+            for (axis, extent) in [output.h, output.w].into_iter().enumerate() {
+                let reach = (2 * stride[axis]).min(self.kernel[axis]).saturating_mul(dilation[axis]);
+                size("stride and dilation", reach.saturating_mul(stride[axis]).saturating_add(padding[axis]))?;
+                size("a padded input", 2 * (extent + 2 * padding[axis]))?;
+            }
         }
         let pair =
             |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };

@@ -4,7 +4,7 @@
 use super::attributes::Conv2dAttributes;
 use super::conv2d::{Conv2d, Conv2dVariant, Direction};
 use super::dispatch_items;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -140,6 +140,11 @@ impl Conv2d {
         let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
         if expected != found {
             let problem = format!("{label}: grad_output has shape {found:?} and the output {expected:?}");
+            return Err(Error::shape(OP, problem));
+        }
+        if (input.c4, grad_output.c4) != (channels4(input.c, groups), channels4(grad_output.c, groups)) {
+            let problem =
+                format!("{label}: the channels of each of the {groups} groups are not padded to a multiple of 4");
             return Err(Error::shape(OP, problem));
         }
         let (shader, rows, columns, per_workgroup) = match variant {
