@@ -7,18 +7,30 @@
 mod adam;
 #[path = "ops/batch_norm.rs"]
 mod batch_norm;
+#[path = "ops/batch_norm_backward.rs"]
+mod batch_norm_backward;
 #[path = "ops/conv2d.rs"]
 mod conv2d;
+#[path = "ops/conv2d_backward.rs"]
+mod conv2d_backward;
 #[path = "ops/cross_entropy.rs"]
 mod cross_entropy;
 #[path = "ops/elementwise.rs"]
 mod elementwise;
+#[path = "ops/elementwise_backward.rs"]
+mod elementwise_backward;
 #[path = "ops/global_avg_pool.rs"]
 mod global_avg_pool;
+#[path = "ops/gradients.rs"]
+mod gradients;
 #[path = "ops/linear.rs"]
 mod linear;
+#[path = "ops/pack_weight.rs"]
+mod pack_weight;
 #[path = "ops/pool2d.rs"]
 mod pool2d;
+#[path = "ops/pool2d_backward.rs"]
+mod pool2d_backward;
 #[path = "ops/preprocess.rs"]
 mod preprocess;
 #[path = "ops/sgd.rs"]

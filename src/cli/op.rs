@@ -22,8 +22,8 @@ use tensors::TensorFile;
     An operation called without the tensors that it needs says which they are."
 )]
 pub struct OpArgs {
-    /// Operation: conv2d, batch_norm, relu, add, add_relu, max_pool2d, avg_pool2d, global_avg_pool, linear,
-    /// linear_backward, cross_entropy, adam, adamw or sgd
+    /// Operation: conv2d, batch_norm, relu, add_relu, max_pool2d, avg_pool2d, global_avg_pool, linear, each also as
+    /// NAME_backward; add, cross_entropy, adam, adamw or sgd
     pub name: String,
     /// File with the input tensors (F32, F16, BF16 or F64; class numbers I64 or I32)
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{Tensor, conv2d, relu};
 
-use crate::support::{Verdicts, adapters, array, array_with, deterministic, passes, refused, tensor};
+use crate::support::{Verdicts, adapters, array, array_with, conv2d_variants, deterministic, passes, refused, tensor};
 
 /// A convolution with PyTorch's shapes; `relu` and `residual` are the fused epilogue.
 #[derive(Clone, Debug)]
@@ -67,10 +67,6 @@ impl Case {
     }
 }
 
-fn variants(gpu: &Gpu) -> Vec<Conv2dVariant> {
-    Conv2dVariant::ALL.into_iter().filter(|variant| variant.supported(gpu.report()).is_ok()).collect()
-}
-
 fn check(cases: &[Case]) {
     let adapters = adapters();
     let mut verdicts = Verdicts::default();
@@ -78,7 +74,7 @@ fn check(cases: &[Case]) {
         let inputs = case.inputs();
         let expected = case.expected(&inputs);
         for gpu in adapters.iter() {
-            for variant in variants(gpu) {
+            for variant in conv2d_variants(gpu) {
                 let what = format!("{} {case:?}", variant.name());
                 verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
             }
@@ -186,7 +182,7 @@ fn magnitudes() {
         }
         let expected = case.expected(&inputs);
         for gpu in adapters.iter() {
-            for variant in variants(gpu) {
+            for variant in conv2d_variants(gpu) {
                 let what = format!("{} magnitudes {scale} and {weight_scale}", variant.name());
                 verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
             }
@@ -209,7 +205,7 @@ fn nan_and_infinity_stay_where_they_belong() {
             let expected = case.expected(&inputs);
             assert!(expected.data.iter().any(|value| !value.is_finite()) && expected.data[0].is_finite());
             for gpu in adapters.iter() {
-                for variant in variants(gpu) {
+                for variant in conv2d_variants(gpu) {
                     let what = format!("{} with {name}", variant.name());
                     verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
                 }
@@ -245,7 +241,7 @@ fn wrong_attributes_are_caught() {
         change(|c| c.relu = false),
     ];
     for gpu in adapters().iter() {
-        for variant in variants(gpu) {
+        for variant in conv2d_variants(gpu) {
             let found = right.run(gpu, variant, &inputs).expect("the right convolution");
             assert!(passes(&found.data, &expected.data));
             for case in &wrong {
@@ -266,7 +262,9 @@ fn wrong_attributes_are_caught() {
 fn the_same_bits_every_time() {
     let case = grouped([2, 6, 13, 9], 70, [3, 3], 1, 2);
     let inputs = case.inputs();
-    deterministic(|gpu| variants(gpu).into_iter().map(|v| case.run(gpu, v, &inputs).expect("a result")).collect());
+    deterministic(|gpu| {
+        conv2d_variants(gpu).into_iter().map(|v| case.run(gpu, v, &inputs).expect("a result")).collect()
+    });
 }
 
 #[test]
@@ -274,7 +272,7 @@ fn impossible_shapes_are_refused() {
     let default = Conv2dAttributes::default();
     let gpus = adapters();
     for gpu in gpus.iter() {
-        for variant in variants(gpu) {
+        for variant in conv2d_variants(gpu) {
             let refuse = |what: &str,
                           input: &[usize],
                           weight: &[usize],

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
-use gpu_resnet::ops::host::Array;
-use gpu_resnet::reference::{Tensor, compare};
+use gpu_resnet::ops::Conv2dVariant;
+use gpu_resnet::ops::host::{Array, Gradients};
+use gpu_resnet::reference::{self, Tensor, compare};
 use gpu_resnet::weights::hash_input;
 use gpu_resnet::{Error, Result};
 
@@ -32,6 +33,11 @@ fn open_all() -> Vec<Arc<Gpu>> {
     }
     assert!(!opened.is_empty(), "no usable GPU adapter; run scripts/setup.sh, which installs a software driver");
     opened
+}
+
+/// The kernels for convolutions that the adapter can run.
+pub fn conv2d_variants(gpu: &Gpu) -> Vec<Conv2dVariant> {
+    Conv2dVariant::ALL.into_iter().filter(|variant| variant.supported(gpu.report()).is_ok()).collect()
 }
 
 /// Values in [-2, 2) that depend on `name` alone.
@@ -80,6 +86,18 @@ impl Verdicts {
         } else if !passes(&found.data, &expected.data) {
             self.problems.push(format!("{what} on {on}: {result:?}"));
         }
+    }
+
+    /// [`Self::compare`] for all three gradients.
+    pub fn gradients(&mut self, gpu: &Gpu, what: &str, found: Result<Gradients>, expected: &reference::Gradients) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.compare(gpu, what, Err(error), &expected.grad_input),
+        };
+        let reference::Gradients { grad_input, grad_weight, grad_bias } = expected;
+        self.compare(gpu, &format!("grad_input of {what}"), Ok(found.grad_input), grad_input);
+        self.compare(gpu, &format!("grad_weight of {what}"), Ok(found.grad_weight), grad_weight);
+        self.compare(gpu, &format!("grad_bias of {what}"), Ok(found.grad_bias), grad_bias);
     }
 
     /// Fails if any comparison did, or if there were none.

@@ -11,7 +11,7 @@ use crate::ops::adam::AdamKind;
 use crate::ops::attributes::{
     AdamAttributes, BatchNormAttributes, Conv2dAttributes, CrossEntropyAttributes, PoolAttributes, SgdAttributes,
 };
-use crate::ops::host::{self, AdamState, Array};
+use crate::ops::host::{self, AdamState, Array, Gradients};
 
 /// One operation.
 pub(super) struct Operation {
@@ -47,6 +47,16 @@ pub(super) static OPERATIONS: &[Operation] = &[
         },
     },
     Operation {
+        name: "conv2d_backward",
+        required: &["input", "weight", "grad_output"],
+        optional: &["bias"],
+        attributes: &["stride", "padding", "dilation", "groups"],
+        run: |call| {
+            let (input, weight, grad) = (call.input()?, call.file.array("weight")?, call.grad_output()?);
+            gradients(host::conv2d_backward(call.gpu, None, [&input, &weight], &grad, &call.conv2d()?)?)
+        },
+    },
+    Operation {
         name: "batch_norm",
         required: &["input", "weight", "bias", "running_mean", "running_var"],
         optional: &[],
@@ -54,11 +64,31 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: batch_norm,
     },
     Operation {
+        name: "batch_norm_backward",
+        required: &["input", "weight", "running_mean", "running_var", "grad_output"],
+        optional: &["bias"],
+        attributes: &["eps", "momentum", "training"],
+        run: |call| {
+            let array = |key| call.file.array(key);
+            let (weight, mean, variance) = (array("weight")?, array("running_mean")?, array("running_var")?);
+            let (input, grad) = (call.input()?, call.grad_output()?);
+            let parameters = [&weight, &mean, &variance];
+            gradients(host::batch_norm_backward(call.gpu, &input, parameters, &grad, &call.batch_norm()?)?)
+        },
+    },
+    Operation {
         name: "relu",
         required: &["input"],
         optional: &[],
         attributes: &[],
         run: |call| one(host::relu(call.gpu, &call.input()?)?),
+    },
+    Operation {
+        name: "relu_backward",
+        required: &["input", "grad_output"],
+        optional: &[],
+        attributes: &[],
+        run: |call| grad_input(host::relu_backward(call.gpu, &call.input()?, &call.grad_output()?)?),
     },
     Operation {
         name: "add",
@@ -75,11 +105,31 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |call| one(host::add_relu(call.gpu, &call.input()?, &call.file.array("other")?)?),
     },
     Operation {
+        name: "add_relu_backward",
+        required: &["input", "other", "grad_output"],
+        optional: &[],
+        attributes: &[],
+        run: |call| {
+            let (other, grad) = (call.file.array("other")?, call.grad_output()?);
+            let found = host::add_relu_backward(call.gpu, &call.input()?, &other, &grad)?;
+            Ok(vec![("grad_input", found.clone()), ("grad_other", found)])
+        },
+    },
+    Operation {
         name: "max_pool2d",
         required: &["input"],
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
         run: |call| one(host::max_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
+    },
+    Operation {
+        name: "max_pool2d_backward",
+        required: &["input", "grad_output"],
+        optional: &[],
+        attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
+        run: |call| {
+            grad_input(host::max_pool2d_backward(call.gpu, &call.input()?, &call.grad_output()?, &call.pool()?)?)
+        },
     },
     Operation {
         name: "avg_pool2d",
@@ -89,11 +139,27 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |call| one(host::avg_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
     },
     Operation {
+        name: "avg_pool2d_backward",
+        required: &["input", "grad_output"],
+        optional: &[],
+        attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
+        run: |call| {
+            grad_input(host::avg_pool2d_backward(call.gpu, &call.input()?, &call.grad_output()?, &call.pool()?)?)
+        },
+    },
+    Operation {
         name: "global_avg_pool",
         required: &["input"],
         optional: &[],
         attributes: &[],
         run: |call| one(host::global_avg_pool(call.gpu, &call.input()?)?),
+    },
+    Operation {
+        name: "global_avg_pool_backward",
+        required: &["input", "grad_output"],
+        optional: &[],
+        attributes: &[],
+        run: |call| grad_input(host::global_avg_pool_backward(call.gpu, &call.input()?, &call.grad_output()?)?),
     },
     Operation {
         name: "linear",
@@ -112,9 +178,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &[],
         run: |call| {
             let (weight, grad) = (call.file.array("weight")?, call.file.array("grad_output")?);
-            let found = host::linear_backward(call.gpu, &call.input()?, &weight, &grad)?;
-            let (grad_input, grad_weight) = (found.grad_input, found.grad_weight);
-            Ok(vec![("grad_input", grad_input), ("grad_weight", grad_weight), ("grad_bias", found.grad_bias)])
+            gradients(host::linear_backward(call.gpu, &call.input()?, &weight, &grad)?)
         },
     },
     Operation {
@@ -160,9 +224,31 @@ fn one(output: Array) -> Result<Vec<Named>> {
     Ok(vec![("output", output)])
 }
 
+fn grad_input(found: Array) -> Result<Vec<Named>> {
+    Ok(vec![("grad_input", found)])
+}
+
+fn gradients(found: Gradients) -> Result<Vec<Named>> {
+    let Gradients { grad_input, grad_weight, grad_bias } = found;
+    Ok(vec![("grad_input", grad_input), ("grad_weight", grad_weight), ("grad_bias", grad_bias)])
+}
+
 impl Call<'_> {
     fn input(&self) -> Result<Array> {
         self.file.array("input")
+    }
+
+    fn grad_output(&self) -> Result<Array> {
+        self.file.array("grad_output")
+    }
+
+    fn batch_norm(&self) -> Result<BatchNormAttributes> {
+        let default = BatchNormAttributes::default();
+        Ok(BatchNormAttributes {
+            eps: self.settings.number("eps", default.eps)?,
+            momentum: self.settings.number("momentum", default.momentum)?,
+            training: self.settings.flag("training", default.training)?,
+        })
     }
 
     fn conv2d(&self) -> Result<Conv2dAttributes> {
@@ -187,12 +273,7 @@ impl Call<'_> {
 }
 
 fn batch_norm(call: &Call) -> Result<Vec<Named>> {
-    let default = BatchNormAttributes::default();
-    let attributes = BatchNormAttributes {
-        eps: call.settings.number("eps", default.eps)?,
-        momentum: call.settings.number("momentum", default.momentum)?,
-        training: call.settings.flag("training", default.training)?,
-    };
+    let attributes = call.batch_norm()?;
     let array = |key| call.file.array(key);
     let (weight, bias, mean, variance) =
         (array("weight")?, array("bias")?, array("running_mean")?, array("running_var")?);

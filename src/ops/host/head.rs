@@ -2,25 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Array;
 use super::session::Session;
+use super::{Array, Gradients};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, TensorId};
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::linear::Linear;
 use crate::ops::{self, pack_rows, unpack_rows};
-
-/// The gradients of [`linear`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinearGradients {
-    /// `[N, C]`.
-    pub grad_input: Array,
-    /// `[K, C]`.
-    pub grad_weight: Array,
-    /// `[K]`.
-    pub grad_bias: Array,
-}
 
 /// `linear`: `input` `[N, C]`, `weight` `[K, C]`, `bias` `[K]`, giving `[N, K]`.
 pub fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array>) -> Result<Array> {
@@ -41,7 +30,7 @@ pub fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array
 }
 
 /// `linear_backward`: the gradients from `grad_output` `[N, K]`.
-pub fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_output: &Array) -> Result<LinearGradients> {
+pub fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_output: &Array) -> Result<Gradients> {
     const OP: &str = "linear_backward";
     let layer = layer(OP, input, weight)?;
     let Linear { rows, in_features, out_features } = layer;
@@ -57,7 +46,7 @@ pub fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_outpu
     let read = |tensor, shape: [usize; 2]| -> Result<Vec<f32>> {
         Ok(unpack_rows(&done.read(tensor, shape[0] * shape[1].next_multiple_of(4))?, shape))
     };
-    Ok(LinearGradients {
+    Ok(Gradients {
         grad_input: Array { shape: input.shape.clone(), data: read(grad_input, [rows, in_features])? },
         grad_weight: Array { shape: weight.shape.clone(), data: read(grad_weight, [out_features, in_features])? },
         grad_bias: Array { shape: vec![out_features], data: read(grad_bias, [1, out_features])? },

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::Array;
 use super::session::Session;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Recording};
+use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
-use crate::ops::batch_norm::BatchNormTensors;
+use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
 use crate::ops::feature_map::{channels4, pack_nhwc};
 use crate::ops::{self, Conv2d, Conv2dVariant, Epilogue, FeatureMap};
 
-const NCHW: &str = "[N, C, H, W]";
+pub(super) const NCHW: &str = "[N, C, H, W]";
 
 /// `conv2d`: `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]`, `bias` `[K]`, giving `[N, K, P, Q]`; by the kernel
 /// `variant`, or the one for the adapter.
@@ -78,44 +78,100 @@ pub struct BatchNormOutput {
     pub running: Option<[Array; 2]>,
 }
 
+/// What is fused to the end of an operation: `relu(… + residual)`, each part where asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MapEpilogue<'a> {
+    /// Of the output's shape.
+    pub residual: Option<&'a Array>,
+    /// `max(x, 0)` at the end.
+    pub relu: bool,
+}
+
 /// `batch_norm`: `input` `[N, C, …]`; weight, bias, running mean and running variance `[C]`.
 pub fn batch_norm(
     gpu: &Arc<Gpu>,
     input: &Array,
-    [weight, bias, mean, variance]: [&Array; 4],
+    parameters: [&Array; 4],
+    attributes: &BatchNormAttributes,
+) -> Result<BatchNormOutput> {
+    batch_norm_fused(gpu, input, parameters, MapEpilogue::default(), attributes)
+}
+
+/// [`batch_norm`] with its whole epilogue.
+pub fn batch_norm_fused(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    parameters: [&Array; 4],
+    epilogue: MapEpilogue,
     attributes: &BatchNormAttributes,
 ) -> Result<BatchNormOutput> {
     const OP: &str = "batch_norm";
-    input.check(OP, "input")?;
-    let &[n, c, ..] = &input.shape[..] else {
-        return Err(Error::shape(OP, format!("input has the shape {:?}; it must be [N, C, …]", input.shape)));
-    };
-    let named = [("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", variance)];
-    for (name, array) in named {
-        array.expect(OP, name, &[c], "one for each channel")?;
-    }
-    let area = input.shape[2..].iter().product();
-    attributes.check(n * area)?;
     let mut session = Session::new(gpu, OP);
-    let map = session.map("input", &input.data, [n, c, area, 1], 1)?;
-    let vector = |array: &Array| pack_nhwc(&array.data, [1, c, 1, 1], 1);
-    let tensors = BatchNormTensors {
-        weight: session.input("weight", &vector(weight)),
-        bias: session.input("bias", &vector(bias)),
-        running: session.state("running statistics", &[vector(mean), vector(variance)].concat()),
-    };
-    let output = ops::batch_norm::batch_norm(&mut session.recording, OP, map, tensors, attributes)?;
-    let done = session.run(&[tensors.running])?;
-    let output = Array { shape: input.shape.clone(), data: done.map(output, 1)? };
+    let norm = BatchNorm::record(&mut session, OP, input, parameters, epilogue, attributes)?;
+    let running = norm.tensors.running;
+    let done = session.run(&[running])?;
+    let output = Array { shape: input.shape.clone(), data: done.map(norm.output, 1)? };
     let running = if attributes.training {
+        let c = norm.input.c;
         let stride = c.next_multiple_of(4);
-        let running = done.read(tensors.running, 2 * stride)?;
+        let running = done.read(running, 2 * stride)?;
         let part = |at: usize| Array { shape: vec![c], data: running[at..at + c].to_vec() };
         Some([part(0), part(stride)])
     } else {
         None
     };
     Ok(BatchNormOutput { output, running })
+}
+
+/// A forward batch normalisation in a recording.
+pub(super) struct BatchNorm {
+    /// The input's, all axes after the second as one.
+    pub shape: [usize; 4],
+    pub input: FeatureMap,
+    pub output: FeatureMap,
+    pub tensors: BatchNormTensors,
+    /// What the backward pass reads.
+    pub statistics: TensorId,
+}
+
+impl BatchNorm {
+    /// Checks the arguments, uploads them, and appends the operation.
+    pub fn record(
+        session: &mut Session,
+        op: &str,
+        input: &Array,
+        [weight, bias, mean, variance]: [&Array; 4],
+        epilogue: MapEpilogue,
+        attributes: &BatchNormAttributes,
+    ) -> Result<Self> {
+        input.check(op, "input")?;
+        let &[n, c, ..] = &input.shape[..] else {
+            return Err(Error::shape(op, format!("input has the shape {:?}; it must be [N, C, …]", input.shape)));
+        };
+        let named = [("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", variance)];
+        for (name, array) in named {
+            array.expect(op, name, &[c], "one for each channel")?;
+        }
+        let area = input.shape[2..].iter().product();
+        attributes.check(n * area)?;
+        let shape = [n, c, area, 1];
+        let map = session.map("input", &input.data, shape, 1)?;
+        let mut residual = None;
+        if let Some(array) = epilogue.residual {
+            array.expect(op, "residual", &input.shape, "the output's shape")?;
+            residual = Some(session.map("residual", &array.data, shape, 1)?);
+        }
+        let vector = |array: &Array| pack_nhwc(&array.data, [1, c, 1, 1], 1);
+        let tensors = BatchNormTensors {
+            weight: session.input("weight", &vector(weight)),
+            bias: session.input("bias", &vector(bias)),
+            running: session.state("running statistics", &[vector(mean), vector(variance)].concat()),
+        };
+        let epilogue = NormEpilogue { residual, relu: epilogue.relu };
+        let recording = &mut session.recording;
+        let (output, statistics) = batch_norm_fused_into(recording, op, map, tensors, attributes, epilogue)?;
+        Ok(Self { shape, input: map, output, tensors, statistics })
+    }
 }
 
 /// `relu`: `max(input, 0)` of any shape; NaN stays NaN.
@@ -136,7 +192,7 @@ pub fn add_relu(gpu: &Arc<Gpu>, input: &Array, other: &Array) -> Result<Array> {
 }
 
 /// These kernels are layout-free, so the values go up as they lie: as the channels of a single pixel.
-fn elementwise(
+pub(super) fn elementwise(
     gpu: &Arc<Gpu>,
     op: &'static str,
     inputs: &[(&str, &Array)],

@@ -6,15 +6,33 @@
 //! writes past the end can't go unnoticed.
 
 mod array;
+mod conv2d_backward;
 mod head;
 mod maps;
+mod maps_backward;
 mod optimisers;
 mod session;
 
 pub use array::Array;
-pub use head::{LinearGradients, cross_entropy, linear, linear_backward};
+pub use conv2d_backward::{conv2d_backward, conv2d_backward_fused, pack_weight};
+pub use head::{cross_entropy, linear, linear_backward};
 pub use maps::{
-    BatchNormOutput, add, add_relu, avg_pool2d, batch_norm, conv2d, conv2d_fused, global_avg_pool, max_pool2d,
-    preprocess, relu, shortcut_pad,
+    BatchNormOutput, MapEpilogue, add, add_relu, avg_pool2d, batch_norm, batch_norm_fused, conv2d, conv2d_fused,
+    global_avg_pool, max_pool2d, preprocess, relu, shortcut_pad,
+};
+pub use maps_backward::{
+    add_relu_backward, avg_pool2d_backward, batch_norm_backward, batch_norm_fused_backward, global_avg_pool_backward,
+    max_pool2d_backward, relu_backward, shortcut_pad_backward,
 };
 pub use optimisers::{AdamState, adam, sgd};
+
+/// The gradients of an operation that has an input, a weight and a bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// In the input's shape.
+    pub grad_input: Array,
+    /// In the weight's shape.
+    pub grad_weight: Array,
+    /// One for each output channel or feature.
+    pub grad_bias: Array,
+}

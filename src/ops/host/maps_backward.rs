@@ -1,0 +1,153 @@
+//! The gradients of operations on feature maps, and of elementwise ones.
+
+use std::sync::Arc;
+
+use super::maps::{BatchNorm, NCHW, elementwise};
+use super::session::Session;
+use super::{Array, Gradients, MapEpilogue};
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
+use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch_norm_backward};
+use crate::ops::{self, FeatureMap};
+
+/// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
+/// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
+pub fn batch_norm_backward(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    [weight, mean, variance]: [&Array; 3],
+    grad_output: &Array,
+    attributes: &BatchNormAttributes,
+) -> Result<Gradients> {
+    // No gradient depends on the bias.
+    let bias = Array { shape: weight.shape.clone(), data: vec![0.0; weight.data.len()] };
+    let epilogue = MapEpilogue::default();
+    batch_norm_fused_backward(gpu, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes)
+}
+
+/// The same through a ReLU that [`super::batch_norm_fused`] ended with; the gradient by its residual, which is not given,
+/// is that by the ReLU's input.
+pub fn batch_norm_fused_backward(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    parameters: [&Array; 4],
+    epilogue: MapEpilogue,
+    grad_output: &Array,
+    attributes: &BatchNormAttributes,
+) -> Result<Gradients> {
+    const OP: &str = "batch_norm_backward";
+    let mut session = Session::new(gpu, OP);
+    let norm = BatchNorm::record(&mut session, OP, input, parameters, epilogue, attributes)?;
+    grad_output.expect(OP, "grad_output", &input.shape, "the output's shape")?;
+    let g = session.map("grad_output", &grad_output.data, norm.shape, 1)?;
+    let saved = BatchNormSaved {
+        input: norm.input,
+        statistics: norm.statistics,
+        rectified: epilogue.relu.then_some(norm.output.tensor),
+    };
+    let found = record_batch_norm_backward(&mut session.recording, OP, saved, g, attributes.training)?;
+    let done = session.run(&[norm.tensors.running])?;
+    let channels = norm.input.c;
+    let vector = |tensor| -> Result<Array> {
+        let mut data = done.read(tensor, channels.next_multiple_of(4))?;
+        data.truncate(channels);
+        Ok(Array { shape: vec![channels], data })
+    };
+    Ok(Gradients {
+        grad_input: Array { shape: input.shape.clone(), data: done.map(found.grad_input, 1)? },
+        grad_weight: vector(found.grad_weight)?,
+        grad_bias: vector(found.grad_bias)?,
+    })
+}
+
+/// `relu_backward`: `grad_output` where `input` is above zero or NaN, else 0; any shape.
+pub fn relu_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Array) -> Result<Array> {
+    const OP: &str = "relu_backward";
+    let inputs = [("input", input), ("grad_output", grad_output)];
+    elementwise(gpu, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1]))
+}
+
+/// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient by either.
+pub fn add_relu_backward(gpu: &Arc<Gpu>, input: &Array, other: &Array, grad_output: &Array) -> Result<Array> {
+    const OP: &str = "add_relu_backward";
+    let inputs = [("input", input), ("other", other), ("grad_output", grad_output)];
+    elementwise(gpu, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))
+}
+
+/// `max_pool2d_backward`: the gradient by `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
+/// of the largest values of its window, or to the last NaN.
+pub fn max_pool2d_backward(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    grad_output: &Array,
+    attributes: &PoolAttributes,
+) -> Result<Array> {
+    const OP: &str = "max_pool2d_backward";
+    let mut session = Session::new(gpu, OP);
+    let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
+    let x = session.map("input", &input.data, shape, 1)?;
+    let (_, indices) = ops::pool::max_pool2d_indices(&mut session.recording, OP, x, attributes)?;
+    let output = ops::pool::max_pool2d_backward(&mut session.recording, OP, x, g, indices, attributes)?;
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `avg_pool2d_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `[N, C, P, Q]`.
+pub fn avg_pool2d_backward(
+    gpu: &Arc<Gpu>,
+    input: &Array,
+    grad_output: &Array,
+    attributes: &PoolAttributes,
+) -> Result<Array> {
+    const OP: &str = "avg_pool2d_backward";
+    let mut session = Session::new(gpu, OP);
+    let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
+    let like = FeatureMap::new(g.tensor, shape);
+    let output = ops::pool::avg_pool2d_backward(&mut session.recording, OP, like, g, attributes)?;
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+}
+
+/// The input's shape, and `grad_output` once it is known to fit.
+fn grad_of_windows(
+    session: &mut Session,
+    op: &str,
+    input: &Array,
+    grad_output: &Array,
+    attributes: &PoolAttributes,
+) -> Result<([usize; 4], FeatureMap)> {
+    let shape: [usize; 4] = input.dims(op, "input", NCHW)?;
+    let [n, c, h, w] = shape;
+    let (p, q) = attributes.output_size(h, w)?;
+    grad_output.expect(op, "grad_output", &[n, c, p, q], "the output's shape")?;
+    session.room("input", &[n, c.div_ceil(4), 4, h, w])?;
+    Ok((shape, session.map("grad_output", &grad_output.data, [n, c, p, q], 1)?))
+}
+
+/// `global_avg_pool_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `[N, C]`.
+pub fn global_avg_pool_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Array) -> Result<Array> {
+    const OP: &str = "global_avg_pool_backward";
+    let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
+    let [n, c, h, w] = shape;
+    grad_output.expect(OP, "grad_output", &[n, c], "the output's shape")?;
+    let mut session = Session::new(gpu, OP);
+    session.room("input", &[n, c.div_ceil(4), 4, h, w])?;
+    let g = session.map("grad_output", &grad_output.data, [n, c, 1, 1], 1)?;
+    let like = FeatureMap::new(g.tensor, shape);
+    let output = ops::pool::global_avg_pool_backward(&mut session.recording, OP, like, g)?;
+    Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
+}
+
+/// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
+/// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
+pub fn shortcut_pad_backward(gpu: &Arc<Gpu>, grad_output: &Array, residual: &Array, stride: usize) -> Result<Array> {
+    const OP: &str = "shortcut_pad_backward";
+    let output_shape = grad_output.dims(OP, "grad_output", NCHW)?;
+    let shape = residual.dims(OP, "residual", NCHW)?;
+    let mut session = Session::new(gpu, OP);
+    let g = session.map("grad_output", &grad_output.data, output_shape, 1)?;
+    let residual = session.map("residual", &residual.data, shape, 1)?;
+    let output = ops::shortcut_pad::shortcut_pad_backward(&mut session.recording, OP, g, residual, stride)?;
+    Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
+}
