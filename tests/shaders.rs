@@ -18,7 +18,6 @@ const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
 /// The values that ops give an `override` constant.
 fn values(constant: &str) -> &'static [f64] {
     match constant {
-        "KERNEL_HEIGHT" | "KERNEL_WIDTH" => &[1.0, 3.0, 7.0],
         "POINTWISE" => &[0.0, 1.0],
         other => panic!("no values are listed here for the constant {other}; add those that its op gives it"),
     }
@@ -151,7 +150,7 @@ fn each_entry_point(mut visit: impl FnMut(&Shader, &shaders::EntryPoint)) {
             count += 1;
         }
     }
-    assert!(count >= 25, "only {count} entry points; where are the shaders?");
+    assert!(count >= 45, "only {count} entry points; where are the shaders?");
 }
 
 #[test]
@@ -165,6 +164,38 @@ fn every_entry_point_translates() {
         }
     });
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Each layer's gradient has its shader, and each way of running a convolution backward.
+#[test]
+fn every_backward_kernel_is_there() {
+    for name in [
+        "conv2d_backward_input_gemm",
+        "conv2d_backward_input_register",
+        "conv2d_backward_input_subgroup",
+        "conv2d_backward_weight_register",
+        "conv2d_backward_weight_subgroup",
+        "sum_partials",
+        "sum_pixels",
+        "pack_weight",
+        "batch_norm_backward",
+        "relu_backward",
+        "add_relu_backward",
+        "max_pool2d_indices",
+        "max_pool2d_backward",
+        "avg_pool2d_backward",
+        "global_avg_pool_backward",
+        "shortcut_pad_backward",
+        "linear_backward",
+    ] {
+        assert!(shaders::find(name).is_some(), "there is no shader {name}");
+    }
+    // What is visited is what the kernels name: a variant, not the file that it is made from.
+    let transposed = shaders::find("conv2d_backward_input_gemm").expect("a shader").source;
+    assert!(
+        transposed.contains("fn taps_of")
+            && !shaders::find("conv2d_gemm").expect("a shader").source.contains("fn taps_of")
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every forward operation, the head's backward and the optimisers through the built `gpu-resnet op`, on random shapes, against torch in f64.
+"""Runs every operation, forward and backward, and the optimisers through the built `gpu-resnet op`, on random shapes, against torch in f64.
 
     venv/bin/python tests/golden/ops.py [BINARY] [--adapter N] [--backend vulkan] [--filter conv2d] [--count 6] [--seed 0]
 
@@ -65,7 +65,7 @@ def conv2d(r):
     groups = r.choice([1, 1, 1, 2, 3, 4])
     inputs, outputs = groups * r.randint(1, 9), groups * r.randint(1, 12)
     kernel = r.choice([(1, 1), (3, 3), (3, 3), (5, 2), (7, 7)])
-    a = {"stride": pair(r, [1, 2, 3]), "padding": pair(r, [0, 1, 3]), "dilation": pair(r, [1, 1, 2]), "groups": groups}
+    a = {"stride": pair(r, [1, 2, 3, 4]), "padding": pair(r, [0, 1, 3]), "dilation": pair(r, [1, 1, 2]), "groups": groups}
     x = tensor(r.choice([1, 2, 5]), inputs, r.randint(14, 33), r.randint(14, 29))
     t = {"input": x, "weight": tensor(outputs, inputs // groups, *kernel)}
     if r.random() < 0.5:
@@ -77,7 +77,7 @@ def conv2d_resnet(r):
     inputs, outputs, kernel, stride, size = r.choice([(3, 64, 7, 2, 64), (64, 64, 3, 1, 28), (256, 128, 1, 2, 14), (512, 512, 3, 2, 7), (256, 1024, 1, 1, 7)])
     a = {"stride": stride, "padding": kernel // 2}
     t = {"input": tensor(r.choice([1, 3]), inputs, size, size), "weight": tensor(outputs, inputs, kernel, kernel) / (inputs * kernel**2) ** 0.5}
-    return Case("conv2d", a, t, lambda t: {"output": F.conv2d(t["input"], t["weight"], **a)})
+    return Case("conv2d", a, t, lambda t: {"output": F.conv2d(t["input"], t["weight"], t.get("bias"), **a)})
 
 
 def batch_norm(r):
@@ -131,11 +131,31 @@ def linear(r):
     return Case("linear", {}, t, lambda t: {"output": F.linear(t["input"], t["weight"], t.get("bias"))})
 
 
-def linear_backward(r):
-    n, i, o = r.randint(1, 33), r.choice([1, 7, 64, 513, 2048]), r.choice([1, 2, 10, 101])
-    t = {"input": tensor(n, i), "weight": tensor(o, i) / i**0.5, "grad_output": tensor(n, o)}
-    return Case("linear_backward", {}, t, lambda t: {"grad_input": t["grad_output"] @ t["weight"], "grad_weight": t["grad_output"].T @ t["input"],
-                                                     "grad_bias": t["grad_output"].sum(0)})
+def backward(make, *keys):
+    """The gradients of a forward case by its tensors `keys`, by torch's autograd."""
+    def make_backward(r):
+        case = make(r)
+        t = {key: value for key, value in case.tensors.items() if key != "bias"}
+        t["grad_output"] = torch.randn_like(case.expected()["output"], dtype=torch.float32)
+
+        def reference(t):
+            leaves = {key: t[key].clone().requires_grad_() for key in keys if key != "bias"}
+            if "bias" in keys:  # no gradient depends on its value
+                leaves["bias"] = torch.zeros(len(t["weight"]), dtype=torch.float64, requires_grad=True)
+            output = case.reference(t | leaves)["output"]
+            return {f"grad_{key}": grad for key, grad in zip(leaves, torch.autograd.grad(output, leaves.values(), t["grad_output"]))}
+
+        return Case(f"{case.op}_backward", {key: value for key, value in case.attributes.items() if key != "momentum"}, t, reference)
+    return make_backward
+
+
+def with_ties(make):
+    """The same on few different values, so that most windows have several maxima."""
+    def make_ties(r):
+        case = make(r)
+        case.tensors["input"] = case.tensors["input"].round()
+        return case
+    return make_ties
 
 
 def cross_entropy(r):
@@ -185,10 +205,18 @@ def sgd_options(r):
             "weight_decay": r.choice([0.0, 1e-4, 0.1]), "nesterov": nesterov}
 
 
+max_pool2d, avg_pool2d = pool("max_pool2d", F.max_pool2d, True), pool("avg_pool2d", F.avg_pool2d, False)
+
 MAKERS = {
     "conv2d": conv2d, "conv2d (ResNet's shapes)": conv2d_resnet, "batch_norm": batch_norm, "relu": relu, "add": add, "add_relu": add_relu,
-    "max_pool2d": pool("max_pool2d", F.max_pool2d, True), "avg_pool2d": pool("avg_pool2d", F.avg_pool2d, False),
-    "global_avg_pool": global_avg_pool, "linear": linear, "linear_backward": linear_backward, "cross_entropy": cross_entropy,
+    "max_pool2d": max_pool2d, "avg_pool2d": avg_pool2d, "global_avg_pool": global_avg_pool, "linear": linear, "cross_entropy": cross_entropy,
+    "conv2d_backward": backward(conv2d, "input", "weight", "bias"),
+    "conv2d_backward (ResNet's shapes)": backward(conv2d_resnet, "input", "weight", "bias"),
+    "batch_norm_backward": backward(batch_norm, "input", "weight", "bias"),
+    "relu_backward": backward(relu, "input"), "add_relu_backward": backward(add_relu, "input", "other"),
+    "max_pool2d_backward": backward(max_pool2d, "input"), "max_pool2d_backward (ties)": backward(with_ties(max_pool2d), "input"),
+    "avg_pool2d_backward": backward(avg_pool2d, "input"), "global_avg_pool_backward": backward(global_avg_pool, "input"),
+    "linear_backward": backward(linear, "input", "weight", "bias"),
     "adam": optimiser("adam", torch.optim.Adam, adam_options, ["exp_avg", "exp_avg_sq", "step"]),
     "adamw": optimiser("adamw", torch.optim.AdamW, adam_options, ["exp_avg", "exp_avg_sq", "step"]),
     "sgd": optimiser("sgd", torch.optim.SGD, sgd_options, ["momentum_buffer"]),
