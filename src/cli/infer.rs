@@ -67,6 +67,10 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         None => run_images(context, args, &model, &mut sink)?,
     };
     let all = sink.count + failed;
+    if sink.count == 0 {
+        // Nothing was predicted, so there is nothing to write.
+        return Err(Error::Partial(format!("none of the {all} images could be read; nothing was written")));
+    }
     sink.finish(args, &model)?;
     if failed > 0 {
         return Err(Error::Partial(format!("{failed} of {all} images could not be read; the others are done")));
