@@ -27,13 +27,18 @@ say "Held-out digits (examples/digits/test)"
 "$program" evaluate examples/digits/test --weights "$run" --json --quiet > demo/evaluation.json
 
 say "Five of them"
-"$program" infer --weights "$run" --top-k 3 examples/digits/test/[02468]/*[0-9]1.png 2>/dev/null | head -20
+five=()
+for digit in 0 2 4 6 8; do
+    images=(examples/digits/test/"$digit"/*.png)
+    five+=("${images[0]}")
+done
+"$program" infer --weights "$run" --top-k 3 "${five[@]}"
 "$program" data grid examples/digits/test --output demo/grid.png
 
 say "Files"
 for file in "$run"/* demo/confusion.csv demo/confusion.svg demo/evaluation.json demo/grid.png; do echo "  $file"; done
-python_free_top1=$(sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' demo/evaluation.json)
-awk -v top1="$python_free_top1" 'BEGIN {
+top1=$(sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' demo/evaluation.json)
+awk -v top1="$top1" 'BEGIN {
     printf "\nHeld-out accuracy: %.2f %%\n", top1 * 100
     exit !(top1 >= 0.95)
 }' || { echo "that is below the 95 % that this demo should reach" >&2; exit 1; }
