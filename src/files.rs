@@ -10,13 +10,53 @@ use crate::error::{Error, Result};
 /// A file being written. Dropped without [`NewFile::commit`], it leaves nothing behind.
 pub struct NewFile {
     path: PathBuf,
-    file: BufWriter<tempfile::NamedTempFile>,
+    file: BufWriter<Target>,
+}
+
+/// Where the bytes go.
+enum Target {
+    /// A file that takes the name `to` when it is whole.
+    Renamed { file: tempfile::NamedTempFile, to: PathBuf },
+    /// What is no regular file (`/dev/null`, a pipe) must not be replaced by one.
+    Direct(File),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Target::Renamed { file, .. } => file.write(bytes),
+            Target::Direct(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Target::Renamed { file, .. } => file.flush(),
+            Target::Direct(file) => file.flush(),
+        }
+    }
 }
 
 impl NewFile {
-    /// Starts writing what will become `path`, in the same folder.
+    /// Starts writing what will become `path`, in the same folder; of a symbolic link, the file that it points to.
     pub fn create(path: &Path) -> Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let buffered = |target| Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, target) };
+        let to = match std::fs::metadata(path) {
+            Ok(about) if about.is_dir() => return Err(Error::file(path, "is a folder; name a file to write")),
+            Ok(about) if !about.is_file() => {
+                let file = std::fs::OpenOptions::new().write(true).open(path).map_err(|e| failed(path, e))?;
+                return Ok(buffered(Target::Direct(file)));
+            }
+            Ok(_) => path.canonicalize().map_err(|e| failed(path, e))?,
+            Err(_) => path.to_owned(),
+        };
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(Error::file(
+                path,
+                format!("can't be written: there is no folder {}; make it", folder.display()),
+            ));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".gpu-resnet-").suffix(".part");
         #[cfg(unix)]
@@ -25,8 +65,11 @@ impl NewFile {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(folder).map_err(|e| failed(path, e))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, file) })
+        let file = builder.tempfile_in(folder).map_err(|e| {
+            // The temporary name that follows would only puzzle.
+            failed(path, e.to_string().split(" at path ").next().unwrap_or_default())
+        })?;
+        Ok(buffered(Target::Renamed { file, to }))
     }
 
     /// Appends bytes.
@@ -38,11 +81,17 @@ impl NewFile {
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let file = file.into_inner().map_err(|e| failed(&path, e.error()))?;
-        let sync = |file: &File| file.sync_all();
-        sync(file.as_file()).map_err(|e| failed(&path, e))?;
-        file.persist(&path).map_err(|e| failed(&path, e.error))?;
+        if let Target::Renamed { file, to } = file {
+            file.as_file().sync_all().map_err(|e| failed(&path, e))?;
+            file.persist(to).map_err(|e| failed(&path, e.error))?;
+        }
         Ok(())
     }
+}
+
+/// An error if `path` could not be written now: better known before hours of work than after.
+pub fn check_writable(path: &Path) -> Result<()> {
+    NewFile::create(path).map(drop)
 }
 
 /// Writes a whole file.
@@ -73,6 +122,25 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
         let message = write(&folder.path().join("no/such/folder"), b"").unwrap_err().to_string();
-        assert!(message.contains("no/such/folder"), "{message}");
+        assert!(message.contains("no/such/folder") && !message.contains(".part"), "{message}");
+        assert!(check_writable(folder.path()).unwrap_err().to_string().contains("is a folder"));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_links_stay_what_they_are() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file, device) =
+            (folder.path().join("link"), folder.path().join("file"), folder.path().join("device"));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink() && std::fs::read(&file).unwrap() == b"new");
+        // Through a link, so that a failure of this test does not cost the machine its /dev/null.
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write(&device, b"gone").unwrap();
+        assert!(device.is_symlink() && std::fs::metadata(&device).unwrap().file_type().is_char_device());
     }
 }

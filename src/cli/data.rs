@@ -8,6 +8,7 @@ use super::Context;
 use super::console::{print, print_json};
 use crate::data::{self, Dataset, Rgb8};
 use crate::error::{Error, Result};
+use crate::files;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DataCommand {
@@ -43,7 +44,11 @@ const MOST_ROWS: usize = 32;
 pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
     match command {
         DataCommand::Grid { data, output, columns, cell } => {
+            if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+                return Err(Error::Usage(format!("{}: the grid is a PNG; end its name in .png", output.display())));
+            }
             let set = data::open_dataset(data)?;
+            files::check_writable(output)?;
             set.remarks().iter().for_each(|remark| context.console.note(remark));
             let images = sample(&*set, *columns as usize, context)?;
             data::write_png(&data::grid(&images, *columns as usize, *cell, 2), output)?;
@@ -89,7 +94,7 @@ struct Summary {
     images: usize,
     classes: usize,
     /// Images of each class, by name.
-    per_class: Vec<(String, usize)>,
+    per_class: std::collections::BTreeMap<String, usize>,
     remarks: Vec<String>,
 }
 

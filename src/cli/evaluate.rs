@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Context;
 use super::console::{interrupt, print, print_json};
 use super::model::{Loaded, ModelArgs, softmax, top_k, warn};
-use crate::data::{Dataset, Loader, align_classes, open_splits};
+use crate::data::{Dataset, Loader, align_classes, count, open_splits};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -44,6 +44,10 @@ struct Report {
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     let model = args.model.load()?;
+    [&args.confusion, &args.confusion_picture]
+        .into_iter()
+        .flatten()
+        .try_for_each(|path| files::check_writable(path))?;
     let classes = model.architecture.classes;
     let labels = model.labels.clone().unwrap_or_else(|| (0..classes).map(|i| i.to_string()).collect());
     let data = open(context, &args.data, &model, &labels)?;
@@ -65,7 +69,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         files::write(path, super::confusion::draw(&tally.confusion, &labels)?.as_bytes())?;
     }
     if failed > 0 {
-        return Err(Error::Partial(format!("{failed} images could not be read and were left out")));
+        return Err(Error::Partial(format!("{} could not be read, and left out", count(failed, "image"))));
     }
     Ok(())
 }

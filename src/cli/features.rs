@@ -110,7 +110,8 @@ impl<'a> Extractor<'a> {
         }
         bar.finish_and_clear();
         let seconds = started.elapsed().as_secs_f64();
-        console.note(format!("{total} {what} features in {seconds:.1} s ({:.1} images/s)", total as f64 / seconds));
+        let done = total - failed;
+        console.note(format!("{done} {what} features in {seconds:.1} s ({:.1} images/s)", done as f64 / seconds));
         Ok(failed)
     }
 }

@@ -11,6 +11,7 @@ use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs};
 use crate::data::{self, Dataset, Subset, open_dataset, open_splits, require_classes, stratified_split};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::train::{
     Event, Examples, Fit, Head, HeadShape, Interrupt, Optimizer, Outcome, Recipe, RunConfig, RunDir, Settings, fit,
 };
@@ -35,13 +36,13 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
     /// Learning rate, instead of the recipe's choice
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     lr: Option<f64>,
     /// Optimiser
     #[arg(long, value_name = "NAME", default_value = "adam", value_parser = ["adam", "adamw", "sgd"])]
     optimizer: String,
     /// Share of the targets that is spread over all classes
-    #[arg(long, value_name = "E", default_value_t = 0.0)]
+    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
     label_smoothing: f64,
     /// What is trained
     #[arg(long, value_enum, default_value_t = Unfreeze::Head)]
@@ -50,13 +51,14 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "DATA")]
     val: Option<PathBuf>,
     /// Share of each class to validate on, where DATA has no held-out part; 0 for none
-    #[arg(long, value_name = "F", default_value_t = 0.1)]
+    #[arg(long, value_name = "F", default_value_t = 0.1, allow_negative_numbers = true)]
     val_split: f64,
     /// The run's folder [default: runs/finetune, or the next free runs/finetune-N]
     #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
     output: Option<PathBuf>,
-    /// Go on with a run that was stopped, with its own settings
-    #[arg(long, value_name = "RUN")]
+    /// Go on with a run that was stopped, with its own settings; --epochs may change how far
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "weights", "batch_size", "image_size", "recipe", "lr",
+        "optimizer", "label_smoothing", "unfreeze", "val", "val_split"])]
     resume: Option<PathBuf>,
     /// Print one JSON object at the end
     #[arg(long)]
@@ -107,7 +109,8 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
             (config(context, args, &told)?, told, None)
         }
         Some(path) => {
-            let (run, config) = RunDir::open(path)?;
+            let (run, mut config) = RunDir::open(path)?;
+            config.training.epochs = args.epochs.or(config.training.epochs);
             let told = Told::deserialize_from(&config, path)?;
             (config, told, Some(run))
         }
@@ -120,7 +123,8 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
         None => free_output(args.output.as_deref())?,
     };
     // Everything that can be wrong with the input is known before the folder is made.
-    let mut extractor = Extractor::new(context, &model, args.model.batch_size, &stop)?;
+    let batch = u32::try_from(config.training.batch_size).unwrap_or(args.model.batch_size);
+    let mut extractor = Extractor::new(context, &model, batch, &stop)?;
     let train = extractor.extract(&sets.train, "training")?;
     let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
     check_features(&train, &classes, &told.data)?;
@@ -150,11 +154,17 @@ fn tell(args: &FinetuneArgs) -> Result<Told> {
     if !(0.0..1.0).contains(&args.val_split) {
         return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", args.val_split)));
     }
+    // A run can be resumed from any folder.
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let weights = args.model.weights.as_ref().map(|weights| match Path::new(weights).exists() {
+        true => absolute(weights.into()).to_string_lossy().into_owned(),
+        false => weights.clone(),
+    });
     Ok(Told {
-        data,
-        val: args.val.clone(),
+        data: absolute(data),
+        val: args.val.clone().map(absolute),
         val_split: args.val_split,
-        weights: args.model.weights.clone(),
+        weights,
         weights_sha256: weights::open(args.model.weights.as_deref())?.sha256(),
         image_size: args.model.image_size,
         unfreeze: match args.unfreeze {
@@ -180,7 +190,7 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
         optimizer: Optimizer::named(&args.optimizer)?,
         batch_size: args.model.batch_size as usize,
     };
-    training.check()?;
+    training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let command = toml::Table::try_from(told).map_err(|e| Error::Usage(format!("the options can't be kept: {e}")))?;
     Ok(RunConfig { command, training, chosen: None })
 }
@@ -251,11 +261,23 @@ fn free_output(asked: Option<&Path>) -> Result<PathBuf> {
             "already holds a run; go on with it by --resume, remove it, or name another --output",
         )),
         Some(path) if path.is_file() => Err(Error::file(path, "is a file; name a folder as --output")),
-        Some(path) => Ok(path.to_owned()),
+        Some(path) => can_be_made(path.to_owned()),
         None => {
             let mut names = (1..).map(|i| if i == 1 { "runs/finetune".into() } else { format!("runs/finetune-{i}") });
             let free = names.find(|name| !Path::new(name).exists());
-            Ok(free.unwrap_or_else(|| "runs/finetune".into()).into())
+            can_be_made(free.unwrap_or_else(|| "runs/finetune".into()).into())
+        }
+    }
+}
+
+/// `path`, if the folder above it that is there can be written to: known before the features are computed, not after.
+fn can_be_made(path: PathBuf) -> Result<PathBuf> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    match files::check_writable(&there.join("config.toml")) {
+        Ok(()) => Ok(path),
+        Err(_) => {
+            let problem = format!("can't be made, since {} can't be written to; name another", there.display());
+            Err(Error::file(path, format!("{problem} --output")))
         }
     }
 }
@@ -336,7 +358,7 @@ fn report(context: &Context, args: &FinetuneArgs, run: &RunDir, outcome: &Outcom
     let kept = outcome.epochs.iter().find(|e| e.epoch == outcome.epoch);
     let model = run.model_path();
     if failed > 0 {
-        context.console.note(format!("{failed} images could not be read and were left out"));
+        context.console.note(format!("{} could not be read, and left out", data::count(failed, "image")));
     }
     let accuracy = kept
         .and_then(|e| e.val_accuracy)

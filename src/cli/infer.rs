@@ -13,7 +13,7 @@ use super::console::{interrupt, print};
 use super::model::{Loaded, ModelArgs, distinct, read_labels, softmax, top_k, warn};
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
-use crate::files::NewFile;
+use crate::files::{self, NewFile};
 use crate::model::{InputKind, Output};
 use crate::weights::{NamedTensor, RawTensor, Weights, write_safetensors};
 
@@ -61,6 +61,7 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         Some(path) => Some(read_labels(path, model.architecture.classes)?),
         None => model.labels.clone(),
     };
+    check_outputs(args)?;
     let mut sink = Sink::new(args, labels, model.architecture.classes)?;
     let failed = match &args.tensor {
         Some(path) => run_tensor(context, args, &model, path, &mut sink).map(|()| 0)?,
@@ -74,6 +75,18 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
     sink.finish(args, &model)?;
     if failed > 0 {
         return Err(Error::Partial(format!("{failed} of {all} images could not be read; the others are done")));
+    }
+    Ok(())
+}
+
+/// Every output can be written, and none is another one too.
+fn check_outputs(args: &InferArgs) -> Result<()> {
+    let outputs: Vec<&PathBuf> = [&args.output, &args.save_logits, &args.save_features].into_iter().flatten().collect();
+    for (i, path) in outputs.iter().enumerate() {
+        if outputs[..i].contains(path) {
+            return Err(Error::Usage(format!("{} is named as two outputs; name another file", path.display())));
+        }
+        files::check_writable(path)?;
     }
     Ok(())
 }

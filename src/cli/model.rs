@@ -86,14 +86,16 @@ pub fn warn(context: &Context, predictor: &mut Predictor) {
 
 /// Class names from a file: a JSON list, or one name a line.
 pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::file(path, format!("could not be read ({e}); give a text file of class names")))?;
     let labels: Vec<String> = if text.trim_start().starts_with('[') {
         serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")))?
     } else {
         text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect()
     };
     if labels.len() != classes {
-        return Err(Error::file(path, format!("has {} names and the network {classes} classes", labels.len())));
+        let problem = format!("has {} names and the network {classes} classes; give one for each", labels.len());
+        return Err(Error::file(path, problem));
     }
     Ok(labels)
 }
@@ -101,7 +103,7 @@ pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
 /// Softmax of one row of logits, in f64.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|&x| f64::from(x - most).exp()).collect();
+    let exps: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - f64::from(most)).exp()).collect();
     let sum: f64 = exps.iter().sum();
     exps.into_iter().map(|e| e / sum).collect()
 }

@@ -1,0 +1,101 @@
+//! `finetune`, and what `evaluate` and `infer` make of a run.
+
+use super::support::{Sandbox, example, json_lines, keys};
+
+#[test]
+fn finetune_evaluate_infer() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    let tune = |run: &str, epochs: &str, more: &[&str]| {
+        let options = ["finetune", &data, "--output", run, "--image-size", "32", "--lr", "1e-3", "--epochs", epochs];
+        here.good(&[&options, more].concat())
+    };
+    tune("run", "4", &[]);
+    for file in ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "curves.svg"] {
+        assert!(here.path("run").join(file).is_file(), "{file}");
+    }
+    let metrics = std::fs::read_to_string(here.path("run/metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 4);
+    for line in metrics.lines() {
+        let expected = "epoch images_per_second lr step train_accuracy train_loss val_accuracy val_loss";
+        assert_eq!(keys(&serde_json::from_str(line).unwrap()), expected);
+    }
+    // The same again, its features from the cache, gives the same bits.
+    let again =
+        here.run(&["finetune", &data, "--output", "again", "--image-size", "32", "--lr", "1e-3", "--epochs", "4"]);
+    assert!(String::from_utf8(again.stderr).unwrap().contains("are in the cache"));
+    let model = |run: &str| std::fs::read(here.path(run).join("model.safetensors")).unwrap();
+    assert!(model("run") == model("again"), "two runs with the same seed differ");
+    here.bad(1, "already holds a run", &["finetune", &data, "--output", "run"]);
+
+    let report: serde_json::Value =
+        serde_json::from_str(&here.good(&["evaluate", &data, "--weights", "run", "--json"])).unwrap();
+    assert_eq!((keys(&report).as_str(), &report["count"]), ("count loss per_class top1 top5", &18.into()));
+    assert!(report["top1"].as_f64().unwrap() > 0.8 && report["per_class"].as_object().unwrap().len() == 3);
+    let image = example("test/7");
+    let image = std::fs::read_dir(image).unwrap().next().unwrap().unwrap().path();
+    let line = here.good(&["infer", &image.display().to_string(), "--weights", "run", "--json", "--top-k", "3"]);
+    assert!(line.contains("\"label\":\"7\""));
+}
+
+#[test]
+fn the_notes_recipe() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    let said = here.good(&["finetune", &data, "--recipe", "notes", "--image-size", "32", "--output", "run", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let config: toml::Table = toml::from_str(&std::fs::read_to_string(here.path("run/config.toml")).unwrap()).unwrap();
+    assert_eq!((config["chosen"]["lr"].as_float(), config["chosen"]["epochs"].as_integer()), (Some(1e-4), Some(5)));
+    assert_eq!(config["training"]["optimizer"]["name"].as_str(), Some("adam"));
+    assert_eq!(config["training"]["batch_size"].as_integer(), Some(32));
+    let metrics = json_lines(&std::fs::read_to_string(here.path("run/metrics.jsonl")).unwrap());
+    assert_eq!(metrics.iter().map(|m| m["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(metrics.iter().all(|m| m["lr"] == 1e-4));
+    assert_eq!((&said["epoch"], &said["train_loss"]), (&5.into(), &metrics[4]["train_loss"]));
+}
+
+#[test]
+fn auto_says_what_it_chose() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    here.good(&["finetune", &data, "--image-size", "32", "--output", "run"]);
+    let config: toml::Table = toml::from_str(&std::fs::read_to_string(here.path("run/config.toml")).unwrap()).unwrap();
+    let trials = config["chosen"]["sweep"].as_array().unwrap();
+    let lowest = trials.iter().map(|t| t["val_loss"].as_float().unwrap()).fold(f64::MAX, f64::min);
+    let best = trials.iter().find(|t| t["val_loss"].as_float() == Some(lowest)).unwrap();
+    assert_eq!((trials.len(), &config["chosen"]["lr"]), (5, &best["lr"]));
+}
+
+#[test]
+fn confusion_matrices_add_up() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    here.good(&["finetune", &data, "--recipe", "notes", "--image-size", "32", "--output", "run"]);
+    here.good(&["evaluate", &data, "--weights", "run", "--confusion", "c.csv", "--confusion-picture", "c.svg"]);
+    let csv = std::fs::read_to_string(here.path("c.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["true\\predicted", "0", "1", "7"]);
+    for (row, label) in rows[1..].iter().zip(["0", "1", "7"]) {
+        assert_eq!((row[0], row[1..].iter().map(|n| n.parse::<usize>().unwrap()).sum::<usize>()), (label, 6));
+    }
+    assert!(std::fs::read_to_string(here.path("c.svg")).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn bad_images_are_left_out() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1"]);
+    here.write("data/0/zzz.png", b"not a picture");
+    let output =
+        here.run(&["finetune", &data, "--recipe", "notes", "--val-split", "0", "--image-size", "32", "-o", "run"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("zzz.png") && said.contains("1 image could not be read"),
+        "{said}"
+    );
+    let metrics = json_lines(&std::fs::read_to_string(here.path("run/metrics.jsonl")).unwrap());
+    assert!(metrics[0]["val_loss"].is_null() && metrics.len() == 5);
+    let output = here.run(&["evaluate", &data, "--weights", "run", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["count"]), (Some(1), &12.into()));
+}

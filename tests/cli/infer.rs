@@ -1,0 +1,132 @@
+//! `infer`: every way in and every way out.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use super::support::{Sandbox, json_lines, photo};
+
+#[test]
+fn infer_prints_predictions() {
+    let here = Sandbox::new();
+    let photo = photo();
+    let line = here.good(&["infer", &photo, "--json", "--image-size", "64"]);
+    let line: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+    assert_eq!(line["input"], photo.as_str());
+    assert_eq!(line["predictions"].as_array().unwrap().len(), 2);
+    let sum: f64 = line["predictions"].as_array().unwrap().iter().map(|p| p["probability"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    let csv = here.good(&["infer", &photo, "--csv", "--top-k", "1", "--image-size", "64"]);
+    assert_eq!(csv.lines().count(), 2);
+    assert!(csv.starts_with("input,rank,index,label,probability\n"));
+    here.good(&["infer", &photo, "--image-size", "64", "--save-features", "f.safetensors", "--output", "p.txt"]);
+    let features = std::fs::read(here.path("f.safetensors")).unwrap();
+    let features = safetensors::SafeTensors::deserialize(&features).unwrap();
+    assert_eq!(features.tensor("features").unwrap().shape(), [1, 1024]);
+    assert!(std::fs::read_to_string(here.path("p.txt")).unwrap().contains("safe"));
+}
+
+#[test]
+fn one_bad_file_among_many_is_skipped() {
+    let here = Sandbox::new();
+    let text = here.write("text.png", b"not a picture");
+    let output = here.run(&["infer", &text.display().to_string(), &photo(), "--json", "--image-size", "64"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("text.png") && said.contains("1 of 2 images"), "{said}");
+}
+
+#[test]
+fn every_way_in_gives_the_same() {
+    let here = Sandbox::new();
+    here.digits("data", &["0", "1", "7"]);
+    let run = |more: &[&str]| here.good(&[&["infer", "--json", "--image-size", "32"], more].concat());
+    let folder = run(&["data"]);
+    assert_eq!(folder.lines().count(), 18);
+    assert_eq!(run(&["data/*/*.png"]), folder);
+    assert_eq!(run(&["data/0", "data/1", "data/[7]/*"]), folder);
+    assert_eq!(run(&["data", "--batch-size", "5"]), folder, "a batch of another size gives other bits");
+    here.good(&["infer", "--json", "--image-size", "32", "data", "-o", "lines.jsonl"]);
+    assert_eq!(std::fs::read_to_string(here.path("lines.jsonl")).unwrap(), folder);
+
+    let paths: Vec<String> =
+        json_lines(&folder).iter().map(|line| line["input"].as_str().unwrap().to_owned()).collect();
+    let mut child = here.command();
+    let mut child = child.args(["infer", "-", "--json", "--image-size", "32"]);
+    child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(paths.join("\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), folder);
+}
+
+#[test]
+fn every_way_out_says_the_same() {
+    let here = Sandbox::new();
+    here.digits("data", &["0", "1"]);
+    std::fs::rename(here.path("data/1"), here.path("data/a,b")).unwrap();
+    let size = ["--image-size", "32"];
+    let save = ["--save-logits", "l.safetensors", "--save-features", "f.safetensors"];
+    let lines = json_lines(&here.good(&[&["infer", "data", "--json"], &size[..], &save[..]].concat()));
+    let ((shape, logits), (features, _)) =
+        (here.tensor("l.safetensors", "logits"), here.tensor("f.safetensors", "features"));
+    assert_eq!((shape, features), (vec![12, 2], vec![12, 1024]));
+    let names = gpu_resnet::weights::Weights::open(here.path("l.safetensors")).unwrap().all_metadata()["names"].clone();
+    let names: Vec<String> = serde_json::from_str(&names).unwrap();
+    let csv = here.good(&[&["infer", "data", "--csv", "--top-k", "1"], &size[..]].concat());
+    let text = here.good(&[&["infer", "data", "--top-k", "1"], &size[..]].concat());
+    for (i, line) in lines.iter().enumerate() {
+        assert_eq!(line["input"], names[i].as_str());
+        let best = &line["predictions"][0];
+        let (a, b) = (f64::from(logits[2 * i]), f64::from(logits[2 * i + 1]));
+        let probability = 1.0 / (1.0 + (a.min(b) - a.max(b)).exp());
+        assert!(
+            (best["probability"].as_f64().unwrap() - probability).abs() < 1e-12,
+            "{line} is not the softmax of {a} {b}"
+        );
+        assert_eq!(best["index"], usize::from(b > a));
+        let name = if names[i].contains(',') { format!("\"{}\"", names[i]) } else { names[i].clone() };
+        let row = format!("{name},1,{},{},", best["index"], best["label"].as_str().unwrap());
+        assert!(csv.lines().nth(i + 1).unwrap().starts_with(&row), "{csv}");
+        assert_eq!(text.lines().nth(2 * i), Some(names[i].as_str()));
+    }
+    // The same network on raw tensors, whose pixels are already normalised.
+    let input = vec![0.25f32; 3 * 3 * 40 * 48];
+    let tensor = gpu_resnet::weights::NamedTensor::new("input", &[3, 3, 40, 48], input.as_slice());
+    let raw = [gpu_resnet::weights::RawTensor::from(&tensor)];
+    gpu_resnet::weights::write_safetensors(here.path("x.safetensors"), &raw, &Default::default()).unwrap();
+    let lines =
+        json_lines(&here.good(&["infer", "--tensor", "x.safetensors", "--save-logits", "y.safetensors", "--json"]));
+    let (shape, logits) = here.tensor("y.safetensors", "logits");
+    assert_eq!((lines.len(), shape), (3, vec![3, 2]));
+    assert!(logits[..2] == logits[2..4] && logits[..2] == logits[4..] && lines[2]["input"] == "x.safetensors#2");
+}
+
+#[test]
+fn labels_of_the_users_own() {
+    let here = Sandbox::new();
+    here.write("lines.txt", "fine\r\nnot so fine, \"really\"\n".as_bytes());
+    here.write("list.json", br#"["fine", "not so fine, \"really\""]"#);
+    here.write("one.txt", b"alone\n");
+    let photo = photo();
+    for file in ["lines.txt", "list.json"] {
+        let said = here.good(&["infer", &photo, "--image-size", "64", "--csv", "--labels", file]);
+        assert!(said.contains(",1,0,fine,") && said.contains(",2,1,\"not so fine, \"\"really\"\"\","), "{said}");
+    }
+    here.bad(1, "one.txt: has 1 names and the network 2 classes", &["infer", &photo, "--labels", "one.txt"]);
+    here.bad(1, "none.txt: could not be read", &["infer", &photo, "--labels", "none.txt"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let here = Sandbox::new();
+    here.digits("data", &["0", "1", "2", "3"]);
+    let mut child = here.command();
+    let child = child.args(["infer", "data", "--json", "--image-size", "32", "--batch-size", "1"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !said.contains("error"), "{}: {said}", output.status);
+}

@@ -1,0 +1,70 @@
+//! Commands that only look: at adapters, weights and data sets.
+
+use super::support::{Sandbox, keys};
+
+#[test]
+fn devices_lists_what_each_adapter_can_run() {
+    let here = Sandbox::new();
+    let devices: serde_json::Value = serde_json::from_str(&here.good(&["devices", "--json"])).unwrap();
+    let devices = devices.as_array().unwrap();
+    let table = here.good(&["devices"]);
+    assert!(!devices.is_empty());
+    for (i, device) in devices.iter().enumerate() {
+        assert_eq!(device["index"], i);
+        assert!(
+            device["max_binding_bytes"].as_u64().unwrap() > 0 && !device["driver_info"].as_str().unwrap().is_empty()
+        );
+        assert!(table.contains(&format!("{i}: {}", device["name"].as_str().unwrap())), "{table}");
+        let used = &device["conv2d"];
+        let variants = device["variants"].as_array().unwrap();
+        assert!(variants.iter().any(|v| v["op"] == "conv2d" && &v["variant"] == used && v["supported"] == true));
+        assert!(variants.iter().all(|v| (v["supported"] == false) == v["reason"].is_string()), "{variants:?}");
+    }
+}
+
+#[test]
+fn weights_inspect_describes_the_built_in_network() {
+    let here = Sandbox::new();
+    let found: serde_json::Value = serde_json::from_str(&here.good(&["weights", "inspect", "--json"])).unwrap();
+    let text = here.good(&["weights", "inspect"]);
+    assert!(found["problems"].as_array().unwrap().is_empty(), "{found}");
+    assert!(text.contains("727a58a92d1270b8885bac2f9283ae7e8cd88d18eeb813f15e46e9f9b7f74087"), "{text}");
+}
+
+#[test]
+fn a_grid_has_a_row_for_each_class() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    here.good(&["data", "grid", &data, "-o", "g.png", "--columns", "5", "--cell", "16"]);
+    let image = gpu_resnet::data::decode_file(&here.path("g.png")).unwrap();
+    // Cells of 16 pixels with 2 between and around them.
+    assert_eq!((image.width, image.height), (5 * 18 + 2, 3 * 18 + 2));
+    assert!(image.pixels.iter().any(|&p| p > 200));
+    let again = std::fs::read(here.path("g.png")).unwrap();
+    here.good(&["data", "grid", &data, "-o", "g.png", "--columns", "5", "--cell", "16"]);
+    assert!(again == std::fs::read(here.path("g.png")).unwrap(), "the same seed draws other images");
+}
+
+#[test]
+fn data_inspect_counts() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    let found: serde_json::Value = serde_json::from_str(&here.good(&["data", "inspect", &data, "--json"])).unwrap();
+    assert_eq!((&found["images"], &found["classes"]), (&18.into(), &3.into()));
+    assert_eq!((keys(&found["per_class"]).as_str(), &found["per_class"]["7"]), ("0 1 7", &6.into()));
+    assert!(here.good(&["data", "inspect", &data]).starts_with("18 images of 3 classes\n"));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let here = Sandbox::new();
+    for command in
+        ["infer", "finetune", "evaluate", "devices", "op", "gradients", "weights inspect", "data grid", "data inspect"]
+    {
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.push("--help");
+        let help = here.good(&arguments);
+        assert!(help.contains(&format!("gpu-resnet {command}")) && help.contains("Example"), "{help}");
+    }
+    assert!(here.good(&["--version"]).starts_with("gpu-resnet "));
+}
