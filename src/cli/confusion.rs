@@ -5,9 +5,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::error::{Error, Result};
 
-/// Side of a cell, and room for class names.
+/// Side of a cell.
 const CELL: i32 = 44;
-const MARGIN: i32 = 150;
+/// Letters of a class's name that are shown.
+const LETTERS: usize = 18;
 /// Cells of more classes than this are drawn without numbers.
 const NUMBERED: usize = 40;
 
@@ -20,18 +21,22 @@ pub fn draw(counts: &[Vec<usize>], labels: &[String]) -> Result<String> {
 
 fn paint(svg: &mut String, counts: &[Vec<usize>], labels: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let cell = if labels.len() <= NUMBERED { CELL } else { (CELL * NUMBERED as i32 / labels.len() as i32).max(2) };
-    let side = (MARGIN + cell * labels.len() as i32 + 30) as u32;
+    let names: Vec<String> = labels.iter().map(|label| label.chars().take(LETTERS).collect()).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    // Room for the names (8 pixels a letter) and the title.
+    let margin = 52 + if labels.len() <= NUMBERED { 8 * longest as i32 } else { 0 };
+    let side = (margin + cell * labels.len() as i32 + 30) as u32;
     let root = SVGBackend::with_string(svg, (side, side)).into_drawing_area();
     root.fill(&WHITE)?;
     let font = |size: i32| ("sans-serif", size).into_font();
     let centred = |size: i32, colour: &RGBColor| font(size).color(colour).pos(Pos::new(HPos::Center, VPos::Center));
-    root.draw(&Text::new("predicted", (MARGIN, 18), font(15).color(&BLACK)))?;
-    root.draw(&Text::new("true", (12, MARGIN - 24), font(15).color(&BLACK)))?;
+    root.draw(&Text::new("predicted", (margin, 18), font(15).color(&BLACK)))?;
+    root.draw(&Text::new("true", (12, margin - 24), font(15).color(&BLACK)))?;
     for (row, values) in counts.iter().enumerate() {
         let seen = values.iter().sum::<usize>().max(1);
-        let y = MARGIN + cell * row as i32;
+        let y = margin + cell * row as i32;
         for (column, &count) in values.iter().enumerate() {
-            let x = MARGIN + cell * column as i32;
+            let x = margin + cell * column as i32;
             let share = count as f64 / seen as f64;
             // White to a deep blue for what is right, to a red for what is not.
             let full = if row == column { (23, 87, 160) } else { (190, 40, 40) };
@@ -45,13 +50,12 @@ fn paint(svg: &mut String, counts: &[Vec<usize>], labels: &[String]) -> Result<(
         }
     }
     if labels.len() <= NUMBERED {
-        for (index, label) in labels.iter().enumerate() {
-            let at = MARGIN + cell * index as i32 + cell / 2;
-            let name: String = label.chars().take(18).collect();
+        for (index, name) in names.into_iter().enumerate() {
+            let at = margin + cell * index as i32 + cell / 2;
             let right = font(13).color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw(&Text::new(name.clone(), (MARGIN - 8, at), right))?;
+            root.draw(&Text::new(name.clone(), (margin - 8, at), right))?;
             let upwards = font(13).transform(FontTransform::Rotate270).color(&BLACK);
-            root.draw(&Text::new(name, (at, MARGIN - 8), upwards.pos(Pos::new(HPos::Left, VPos::Center))))?;
+            root.draw(&Text::new(name, (at, margin - 8), upwards.pos(Pos::new(HPos::Left, VPos::Center))))?;
         }
     }
     root.present()?;
