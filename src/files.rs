@@ -54,7 +54,7 @@ impl NewFile {
         if !folder.is_dir() {
             return Err(Error::file(
                 path,
-                format!("can't be written: there is no folder {}; make it", folder.display()),
+                format!("could not be written: there is no folder {}; make it", folder.display()),
             ));
         }
         let mut builder = tempfile::Builder::new();

@@ -71,7 +71,7 @@ fn outputs_that_cannot_be_written_are_known_at_once() {
     for option in ["--output", "--save-logits", "--save-features"] {
         here.bad(
             1,
-            "nosuch/out: can't be written: there is no folder nosuch",
+            "nosuch/out: could not be written: there is no folder nosuch",
             &["infer", &photo, option, "nosuch/out"],
         );
         here.bad(1, "data: is a folder", &["infer", &photo, option, "data"]);
