@@ -6,7 +6,7 @@
 #
 # Runs again without harm, and in a moment when nothing is missing. Installing needs root on Debian or a relative of it; elsewhere the
 # script says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine uses
-# already: its lavapipe is about ten times as fast on our kernels as the one of Debian 12 itself.
+# already: its lavapipe is the faster one, and is the one that the figures in docs/ are from.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -3,6 +3,7 @@
 
 pub mod architecture;
 mod backward;
+mod fold;
 mod forward;
 mod gradients;
 pub mod layers;
@@ -15,6 +16,7 @@ pub mod validate;
 
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 pub use backward::{PassOptions, PassTensors, record_pass};
+pub use fold::fold_bn;
 pub use forward::{Forward, InputKind, Output, StageOutput};
 pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Architecture;
+use super::fold::fold_bn;
 use super::layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Recording, TensorId};
@@ -16,7 +17,6 @@ use crate::ops::linear::Linear;
 use crate::ops::pool::{global_avg_pool, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, elementwise, pack_rows};
-use crate::weights::fold_bn;
 
 /// Where a network's tensors come from, by torchvision's names.
 pub trait TensorSource {

@@ -6,7 +6,6 @@
 mod check;
 mod embedded;
 mod file;
-mod fold;
 mod hash;
 mod infer;
 mod inspect;
@@ -17,7 +16,6 @@ mod source;
 pub use check::{Problem, check, compare};
 pub use embedded::{EMBEDDED, EMBEDDED_NAME};
 pub use file::Weights;
-pub use fold::fold_bn;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
