@@ -1,4 +1,5 @@
-//! Files that are there whole or not at all: written under a temporary name beside their own, then renamed.
+//! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; and mapping
+//! a file into memory.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -87,6 +88,15 @@ impl NewFile {
         }
         Ok(())
     }
+}
+
+/// Maps an open file to be read.
+#[allow(unsafe_code)]
+pub fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
+    // SAFETY: the map is private and only ever read as bytes, which have no invalid values. Should another process shorten
+    // the file meanwhile, reading past its end raises SIGBUS: that ends this process, as it does every program that maps
+    // files, but corrupts nothing. Ours are replaced by renaming, never in place.
+    unsafe { memmap2::Mmap::map(file) }
 }
 
 /// An error if `path` could not be written now: better known before hours of work than after.

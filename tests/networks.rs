@@ -1,10 +1,13 @@
 //! Whole networks against PyTorch in f64 (`tests/golden/make.py`), on every adapter: each stage's output and the logits.
 
+#[path = "common/adapters.rs"]
+mod adapters;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
+use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, Output, StageOutput};
 use gpu_resnet::weights::{self, Weights};
 
@@ -17,12 +20,7 @@ fn golden(name: &str) -> Weights {
 }
 
 fn each_adapter(test: impl Fn(&Arc<Gpu>)) {
-    let usable: Vec<_> = list_adapters(None).into_iter().filter(|a| a.unusable.is_none()).collect();
-    assert!(!usable.is_empty(), "no adapter; run scripts/setup.sh");
-    for adapter in usable {
-        println!("on {} ({:?}, {})", adapter.name, adapter.backend, adapter.driver_info);
-        test(&Gpu::open(&AdapterChoice { adapter: Some(adapter.index.to_string()), backend: None }).unwrap());
-    }
+    adapters::open_all().iter().for_each(test);
 }
 
 /// Error of `found` against stored values, relative to the largest of them.

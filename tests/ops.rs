@@ -3,6 +3,9 @@
 //! `VK_DRIVER_FILES` chooses other Vulkan drivers (`scripts/drivers.sh` lists them). Outputs are filled with NaN before
 //! each run and have guard words after their end, which `ops::host` checks.
 
+#[path = "common/adapters.rs"]
+mod adapters;
+
 #[path = "ops/adam.rs"]
 mod adam;
 #[path = "ops/batch_norm.rs"]

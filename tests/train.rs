@@ -1,5 +1,8 @@
 //! Head training on every usable adapter of the machine: against PyTorch, and against itself after a stop.
 
+#[path = "common/adapters.rs"]
+mod adapters;
+
 mod train {
     mod golden;
     mod resume;

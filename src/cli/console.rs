@@ -2,12 +2,12 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::train::Interrupt;
 
 /// The problem of a write to a pipe that nobody reads any more.
 pub(super) const CLOSED: &str = "stdout was closed";
@@ -69,17 +69,18 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(text + "\n")
 }
 
-/// The flag that Ctrl-C sets. The second Ctrl-C ends the process at once.
-pub fn interrupt() -> Arc<AtomicBool> {
-    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// The flag that Ctrl-C raises. The second Ctrl-C ends the process at once.
+pub fn interrupt() -> Interrupt {
+    static FLAG: OnceLock<Interrupt> = OnceLock::new();
     FLAG.get_or_init(|| {
-        let flag = Arc::new(AtomicBool::new(false));
-        let set = flag.clone();
+        let flag = Interrupt::new();
+        let raised = flag.clone();
         // Without a handler Ctrl-C still ends the process; only the orderly end is lost.
         let _ = ctrlc::set_handler(move || {
-            if set.swap(true, Ordering::SeqCst) {
+            if raised.is_raised() {
                 std::process::exit(130);
             }
+            raised.raise();
         });
         flag
     })

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
 use super::Context;
+use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::model::{Loaded, ModelArgs, softmax, top_k, warn};
+use super::model::{Loaded, ModelArgs, numbered, softmax, top_k};
 use crate::data::{Dataset, Loader, align_classes, count, open_splits};
 use crate::error::{Error, Result};
 use crate::files;
@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         .flatten()
         .try_for_each(|path| files::check_writable(path))?;
     let classes = model.architecture.classes;
-    let labels = model.labels.clone().unwrap_or_else(|| (0..classes).map(|i| i.to_string()).collect());
+    let labels = model.labels.clone().unwrap_or_else(|| numbered(classes));
     let data = open(context, &args.data, &model, &labels)?;
     let mut tally = Tally::new(classes);
     let failed = tally_all(context, args, &model, data, &mut tally)?;
@@ -111,25 +111,12 @@ fn tally_all(
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut predictor = model.predictor(context, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
-    let stop = interrupt();
-    let mut failed = 0;
-    for batch in loader {
-        for (_, error) in &batch.failures {
-            bar.suspend(|| context.console.complain(error));
-        }
-        failed += batch.failures.len();
-        let output = predictor.run_pixels(&batch.pixels)?;
-        warn(context, &mut predictor);
-        for (&i, logits) in batch.indices.iter().zip(output.logits.chunks(tally.classes)) {
+    run_batches(context, loader, &mut predictor, &bar, &interrupt(), |indices, output| {
+        for (&i, logits) in indices.iter().zip(output.logits.chunks(tally.classes)) {
             tally.add(logits, data.label(i));
         }
-        bar.inc((batch.indices.len() + batch.failures.len()) as u64);
-        if stop.load(Ordering::SeqCst) {
-            return Err(Error::Interrupted);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(failed)
+        Ok(())
+    })
 }
 
 /// Counts over all images so far.

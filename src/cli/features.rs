@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use super::Context;
-use super::model::{Loaded, warn};
+use super::batches::run_batches;
+use super::model::Loaded;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
@@ -49,7 +52,7 @@ impl<'a> Extractor<'a> {
 
     /// The features of `data`; `what` names it to the user. What was computed is kept even if the user interrupts.
     pub fn extract(&mut self, data: &Arc<dyn Dataset>, what: &str) -> Result<Features> {
-        let keys: Vec<Option<[u8; 32]>> = (0..data.len()).map(|i| data.content_key(i).ok()).collect();
+        let keys: Vec<Option<[u8; 32]>> = (0..data.len()).into_par_iter().map(|i| data.content_key(i).ok()).collect();
         let known = |key: &Option<[u8; 32]>, cache: &FeatureCache| key.is_some_and(|key| cache.get(&key).is_some());
         let missing: Vec<usize> = (0..data.len()).filter(|&i| !known(&keys[i], &self.cache)).collect();
         let found = data.len() - missing.len();
@@ -87,28 +90,18 @@ impl<'a> Extractor<'a> {
         let loader = Loader::new(data.clone(), missing, batch, self.model.preprocess.clone(), 2)?;
         let bar = console.progress(total as u64, &format!("{what} features"));
         let started = Instant::now();
-        let width = self.model.architecture.features();
-        let mut failed = 0;
-        for batch in loader {
-            for (_, error) in &batch.failures {
-                bar.suspend(|| console.complain(error));
-            }
-            failed += batch.failures.len();
-            let output = self.predictor.run_pixels(&batch.pixels)?;
-            warn(self.context, &mut self.predictor);
-            for (&i, row) in batch.indices.iter().zip(output.features.chunks(width)) {
+        let Self { context, model, predictor, cache, interrupt } = self;
+        let failed = run_batches(context, loader, predictor, &bar, interrupt, |indices, output| {
+            for (&i, row) in indices.iter().zip(output.features.chunks(model.architecture.features())) {
                 if row.iter().any(|v| !v.is_finite()) {
                     return Err(Error::file(data.name(i), "its features are not finite; the weights are broken"));
                 }
                 if let Some(key) = keys[i] {
-                    self.cache.insert(key, row);
+                    cache.insert(key, row);
                 }
             }
-            self.cache.save_if_due()?;
-            bar.inc((batch.indices.len() + batch.failures.len()) as u64);
-            self.interrupt.check()?;
-        }
-        bar.finish_and_clear();
+            cache.save_if_due()
+        })?;
         let seconds = started.elapsed().as_secs_f64();
         let done = total - failed;
         console.note(format!("{done} {what} features in {seconds:.1} s ({:.1} images/s)", done as f64 / seconds));

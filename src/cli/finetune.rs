@@ -13,7 +13,7 @@ use crate::data::{self, Dataset, Subset, open_dataset, open_splits, require_clas
 use crate::error::{Error, Result};
 use crate::files;
 use crate::train::{
-    Event, Examples, Fit, Head, HeadShape, Interrupt, Optimizer, Outcome, Recipe, RunConfig, RunDir, Settings, fit,
+    Event, Examples, Fit, Head, HeadShape, Optimizer, Outcome, Recipe, RunConfig, RunDir, Settings, fit,
 };
 use crate::weights::{self, NamedTensor};
 
@@ -102,20 +102,21 @@ struct Summary<'a> {
 }
 
 pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
-    let stop = Interrupt::from(interrupt());
-    let (mut config, told, resumed) = match &args.resume {
+    let stop = interrupt();
+    let (mut config, told, resumed, model) = match &args.resume {
         None => {
-            let told = tell(args)?;
-            (config(context, args, &told)?, told, None)
+            let model = args.model.load()?;
+            let told = tell(args, &model)?;
+            (config(context, args, &told)?, told, None, model)
         }
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
             config.training.epochs = args.epochs.or(config.training.epochs);
             let told = Told::deserialize_from(&config, path)?;
-            (config, told, Some(run))
+            let model = reopen_model(args, &told)?;
+            (config, told, Some(run), model)
         }
     };
-    let model = open_model(args, &told)?;
     let sets = open_data(context, &told, config.training.seed)?;
     let classes: Vec<String> = sets.train.classes().to_vec();
     let output = match &resumed {
@@ -149,7 +150,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     report(context, args, &run, &outcome, train.failed + val.map_or(0, |v| v.failed))
 }
 
-fn tell(args: &FinetuneArgs) -> Result<Told> {
+fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
     let data = args.data.clone().ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
     if !(0.0..1.0).contains(&args.val_split) {
         return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", args.val_split)));
@@ -165,7 +166,7 @@ fn tell(args: &FinetuneArgs) -> Result<Told> {
         val: args.val.clone().map(absolute),
         val_split: args.val_split,
         weights,
-        weights_sha256: weights::open(args.model.weights.as_deref())?.sha256(),
+        weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,
         unfreeze: match args.unfreeze {
             Unfreeze::Head => "head".into(),
@@ -195,7 +196,8 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
     Ok(RunConfig { command, training, chosen: None })
 }
 
-fn open_model(args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
+/// The network that a run began with.
+fn reopen_model(args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
     let mut options = args.model.clone();
     options.weights = told.weights.clone();
     options.image_size = told.image_size;

@@ -3,14 +3,14 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::Context;
+use super::batches::run_batches;
 use super::console::{interrupt, print};
-use super::model::{Loaded, ModelArgs, distinct, read_labels, softmax, top_k, warn};
+use super::model::{Loaded, ModelArgs, distinct, numbered, read_labels, softmax, top_k, warn};
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
 use crate::files::{self, NewFile};
@@ -55,6 +55,13 @@ pub struct InferArgs {
     save_features: Option<PathBuf>,
 }
 
+impl InferArgs {
+    /// Every file that is written.
+    fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.output, &self.save_logits, &self.save_features].into_iter().flatten()
+    }
+}
+
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
     let model = args.model.load()?;
     let labels = match &args.labels {
@@ -81,7 +88,7 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
 
 /// Every output can be written, and none is another one too.
 fn check_outputs(args: &InferArgs) -> Result<()> {
-    let outputs: Vec<&PathBuf> = [&args.output, &args.save_logits, &args.save_features].into_iter().flatten().collect();
+    let outputs: Vec<&PathBuf> = args.outputs().collect();
     for (i, path) in outputs.iter().enumerate() {
         if outputs[..i].contains(path) {
             return Err(Error::Usage(format!("{} is named as two outputs; name another file", path.display())));
@@ -94,7 +101,7 @@ fn check_outputs(args: &InferArgs) -> Result<()> {
 fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Sink) -> Result<usize> {
     let mut stdin = std::io::stdin().lock();
     let files = expand_inputs(&args.input, Some(&mut stdin as &mut dyn BufRead))?;
-    for output in [&args.output, &args.save_logits, &args.save_features].into_iter().flatten() {
+    for output in args.outputs() {
         files.iter().try_for_each(|file| distinct(file, output))?;
     }
     let total = files.len();
@@ -105,22 +112,10 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let bar = context.console.progress(total as u64, "images");
     let stop = interrupt();
     let started = Instant::now();
-    let mut failed = 0;
-    for batch in loader {
-        for (_, error) in &batch.failures {
-            bar.suspend(|| context.console.complain(error));
-        }
-        failed += batch.failures.len();
-        let output = predictor.run_pixels(&batch.pixels)?;
-        warn(context, &mut predictor);
-        let names = batch.indices.iter().map(|&i| source.path(i).display().to_string()).collect();
-        bar.suspend(|| sink.take(names, output))?;
-        bar.inc((batch.indices.len() + batch.failures.len()) as u64);
-        if stop.load(Ordering::SeqCst) {
-            return Err(Error::Interrupted);
-        }
-    }
-    bar.finish_and_clear();
+    let failed = run_batches(context, loader, &mut predictor, &bar, &stop, |indices, output| {
+        let names = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
+        bar.suspend(|| sink.take(names, output))
+    })?;
     let seconds = started.elapsed().as_secs_f64();
     let (done, rate) = (sink.count, sink.count as f64 / seconds);
     context.console.note(format!("{done} images in {seconds:.2} s ({rate:.1} images/s), {failed} failed"));
@@ -128,7 +123,7 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
 }
 
 fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, sink: &mut Sink) -> Result<()> {
-    for output in [&args.output, &args.save_logits, &args.save_features].into_iter().flatten() {
+    for output in args.outputs() {
         distinct(path, output)?;
     }
     let file = Weights::open(path)?;
@@ -205,7 +200,7 @@ impl Sink {
         let mut sink = Self {
             out,
             format,
-            labels: labels.unwrap_or_else(|| (0..classes).map(|i| i.to_string()).collect()),
+            labels: labels.unwrap_or_else(|| numbered(classes)),
             top_k: args.top_k as usize,
             count: 0,
             keep_logits: args.save_logits.is_some(),

@@ -1,5 +1,6 @@
 //! The command line: global options, one thin file per command, and what they share.
 
+mod batches;
 mod confusion;
 mod console;
 mod data;

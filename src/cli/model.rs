@@ -84,6 +84,11 @@ pub fn warn(context: &Context, predictor: &mut Predictor) {
     }
 }
 
+/// Class names where there are none: their numbers.
+pub fn numbered(classes: usize) -> Vec<String> {
+    (0..classes).map(|i| i.to_string()).collect()
+}
+
 /// Class names from a file: a JSON list, or one name a line.
 pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path)

@@ -17,10 +17,9 @@ impl Mapped {
         if file.metadata().map_err(|e| Error::file(path, e))?.len() == 0 {
             return Err(Error::file(path, "is empty; copy or download it again"));
         }
-        // SAFETY: the map is private and only ever read as bytes, which have no invalid values. Should another process
-        // shorten the file meanwhile, reading past its end raises SIGBUS: it ends this process but corrupts nothing.
-        let map = unsafe { memmap2::Mmap::map(&file) };
-        map.map(Mapped).map_err(|e| Error::file(path, format!("could not be mapped into memory: {e}")))
+        crate::files::map(&file)
+            .map(Mapped)
+            .map_err(|e| Error::file(path, format!("could not be mapped into memory: {e}")))
     }
 }
 

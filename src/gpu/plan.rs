@@ -21,6 +21,13 @@ struct Step {
     cost: Cost,
 }
 
+impl Step {
+    /// What it counts for in a submit: its cost, and a launch of its own.
+    fn units(&self) -> f64 {
+        self.cost.units() + 1e4
+    }
+}
+
 /// A static sequence of dispatches with all of its memory.
 pub struct Plan {
     gpu: Arc<Gpu>,
@@ -132,9 +139,10 @@ impl Plan {
         let started = Instant::now();
         let mut encoder = None;
         let mut in_flight = 0;
-        let mut units = 0.0;
+        let (mut units, mut total) = (0.0, 0.0);
         for step in std::iter::repeat_n(&self.steps, times).flatten() {
-            let cost = step.cost.units() + 1e4;
+            let cost = step.units();
+            total += cost;
             if units > 0.0 && units + cost > budget {
                 self.submit(&mut encoder);
                 units = 0.0;
@@ -152,7 +160,6 @@ impl Plan {
         }
         self.submit(&mut encoder);
         self.gpu.wait()?;
-        let total: f64 = self.steps.iter().map(|step| step.cost.units() + 1e4).sum::<f64>() * times as f64;
         let seconds = started.elapsed().as_secs_f64();
         // Too short a run measures the submit, not the device.
         if self.warm

@@ -2,11 +2,11 @@
 //! asked for. Reads top to bottom like the network, then bottom to top.
 
 use super::layers::{Block, BlockShortcut, ConvBn};
-use super::network::conv_op;
-use super::trainable::{TrainableNetwork, weight_name};
+use super::network::{conv_op, pool_attributes, weight_name};
+use super::trainable::TrainableNetwork;
 use crate::error::{Error, Result};
 use crate::gpu::{Recording, TensorId};
-use crate::ops::attributes::{BatchNormAttributes, CrossEntropyAttributes, PoolAttributes};
+use crate::ops::attributes::{BatchNormAttributes, CrossEntropyAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::linear::Linear;
@@ -68,7 +68,6 @@ struct Unit<'a> {
 
 struct SavedBlock<'a> {
     block: &'a Block,
-    input: FeatureMap,
     output: FeatureMap,
     units: Vec<Unit<'a>>,
     projection: Option<Unit<'a>>,
@@ -95,12 +94,7 @@ pub fn record_pass(
         false => pass.conv_norm(stem_conv, input, None, true)?,
     };
     let before_pool = x;
-    let pool = layers.stem.pool.map(|pool| PoolAttributes {
-        kernel_size: [pool.kernel_size; 2],
-        stride: [pool.stride; 2],
-        padding: [pool.padding; 2],
-        ceil_mode: pool.ceil_mode,
-    });
+    let pool = layers.stem.pool.map(pool_attributes);
     let mut indices = None;
     if let Some(attributes) = &pool {
         if options.train_from == 0 {
@@ -286,20 +280,28 @@ impl<'a> Pass<'a> {
         self.conv_backward(&unit.conv, g, residual, wanted)
     }
 
-    fn block(&mut self, block: &'a Block, x: FeatureMap) -> Result<SavedBlock<'a>> {
-        let mut projection = None;
-        let shortcut = match &block.shortcut {
-            BlockShortcut::None => None,
-            BlockShortcut::Identity => Some(x),
+    /// What is added to the residual branch of a block on `x`, and the projection that made it, if `project` had to.
+    fn shortcut(
+        &mut self,
+        block: &'a Block,
+        x: FeatureMap,
+        project: impl FnOnce(&mut Self, &'a ConvBn) -> Result<(FeatureMap, Unit<'a>)>,
+    ) -> Result<(Option<FeatureMap>, Option<Unit<'a>>)> {
+        Ok(match &block.shortcut {
+            BlockShortcut::None => (None, None),
+            BlockShortcut::Identity => (Some(x), None),
             BlockShortcut::ZeroPad { stride } => {
-                Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?)
+                (Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?), None)
             }
             BlockShortcut::Projection(conv) => {
-                let (y, unit) = self.conv_norm(conv, x, None, false)?;
-                projection = Some(unit);
-                Some(y)
+                let (y, unit) = project(self, conv)?;
+                (Some(y), Some(unit))
             }
-        };
+        })
+    }
+
+    fn block(&mut self, block: &'a Block, x: FeatureMap) -> Result<SavedBlock<'a>> {
+        let (shortcut, projection) = self.shortcut(block, x, |pass, conv| pass.conv_norm(conv, x, None, false))?;
         let mut units = Vec::new();
         let mut out = x;
         for (index, conv) in block.convs.iter().enumerate() {
@@ -308,7 +310,7 @@ impl<'a> Pass<'a> {
             out = y;
             units.push(unit);
         }
-        Ok(SavedBlock { block, input: x, output: out, units, projection })
+        Ok(SavedBlock { block, output: out, units, projection })
     }
 
     fn block_backward(&mut self, saved: &SavedBlock, g: FeatureMap, wanted: bool) -> Result<Option<FeatureMap>> {
@@ -357,25 +359,17 @@ impl<'a> Pass<'a> {
             let name = conv.bn.as_deref().ok_or_else(|| Error::shape(&conv.conv, "has no normalisation"))?;
             let (activated, norm) = self.norm(name, out, None, true)?;
             if index == 0 {
-                shortcut = match &block.shortcut {
-                    BlockShortcut::None => None,
-                    BlockShortcut::Identity => Some(x),
-                    BlockShortcut::ZeroPad { stride } => {
-                        Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?)
-                    }
-                    BlockShortcut::Projection(conv) => {
-                        let (y, saved) = self.conv(conv, activated, None)?;
-                        projection = Some(Unit { conv: saved, norm: None });
-                        Some(y)
-                    }
-                };
+                (shortcut, projection) = self.shortcut(block, x, |pass, conv| {
+                    let (y, saved) = pass.conv(conv, activated, None)?;
+                    Ok((y, Unit { conv: saved, norm: None }))
+                })?;
             }
             let last = index + 1 == block.convs.len();
             let (z, saved) = self.conv(conv, activated, if last { shortcut } else { None })?;
             out = z;
             units.push(Unit { conv: saved, norm: Some(norm) });
         }
-        Ok(SavedBlock { block, input: x, output: out, units, projection })
+        Ok(SavedBlock { block, output: out, units, projection })
     }
 
     fn preact_block_backward(&mut self, saved: &SavedBlock, g: FeatureMap, wanted: bool) -> Result<Option<FeatureMap>> {
@@ -394,7 +388,6 @@ impl<'a> Pass<'a> {
         if !wanted {
             return Ok(None);
         }
-        debug_assert_eq!(below.len4(), saved.input.len4());
         match saved.block.shortcut {
             BlockShortcut::Identity => Ok(Some(elementwise::add(self.recording, &saved.block.name, below, g)?)),
             _ => self.add_padded(saved, g, Some(below)),

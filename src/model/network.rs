@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Architecture;
 use super::fold::fold_bn;
 use super::layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers};
+use super::{Architecture, Pool};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
@@ -66,7 +66,7 @@ impl Network {
         let mut convs = HashMap::new();
         let mut norms = HashMap::new();
         for (conv, folded) in folded_norms(&layers) {
-            let weight = source.tensor(&format!("{}.weight", conv.conv))?;
+            let weight = source.tensor(&weight_name(conv))?;
             let (weight, bias) = match folded {
                 None => (weight, None),
                 Some(bn) => {
@@ -124,13 +124,7 @@ impl Network {
         let mut record = Recorder { network: self, recording };
         let mut x = record.conv(&self.layers.stem.conv, input, self.layers.stem.conv.bn.is_some(), None)?;
         if let Some(pool) = self.layers.stem.pool {
-            let attributes = PoolAttributes {
-                kernel_size: [pool.kernel_size; 2],
-                stride: [pool.stride; 2],
-                padding: [pool.padding; 2],
-                ceil_mode: pool.ceil_mode,
-            };
-            x = max_pool2d(record.recording, "maxpool", x, &attributes)?;
+            x = max_pool2d(record.recording, "maxpool", x, &pool_attributes(pool))?;
         }
         let mut stages = vec![("stem".to_owned(), x)];
         for stage in &self.layers.stages {
@@ -162,7 +156,7 @@ impl Recorder<'_> {
     fn conv(&mut self, conv: &ConvBn, x: FeatureMap, relu: bool, residual: Option<FeatureMap>) -> Result<FeatureMap> {
         let missing = || Error::shape(&conv.conv, "is not among the loaded convolutions");
         let packed = self.network.convs.get(&conv.conv).ok_or_else(missing)?;
-        let weight = self.recording.external(format!("{}.weight", conv.conv), packed.weight.clone());
+        let weight = self.recording.external(weight_name(conv), packed.weight.clone());
         let bias = self.recording.external(format!("{}.bias", conv.conv), packed.bias.clone());
         let variant = self.network.variant;
         let epilogue = Epilogue { bias: Some(bias), residual, relu };
@@ -254,6 +248,15 @@ fn bn_tensors<'a>(source: &'a dyn TensorSource, name: &str) -> Result<[Cow<'a, [
     Ok([tensor("weight")?, tensor("bias")?, tensor("running_mean")?, tensor("running_var")?])
 }
 
+pub(super) fn pool_attributes(pool: Pool) -> PoolAttributes {
+    PoolAttributes {
+        kernel_size: [pool.kernel_size; 2],
+        stride: [pool.stride; 2],
+        padding: [pool.padding; 2],
+        ceil_mode: pool.ceil_mode,
+    }
+}
+
 pub(super) fn conv_op(conv: &ConvBn) -> Conv2d {
     Conv2d {
         attributes: Conv2dAttributes {
@@ -266,4 +269,9 @@ pub(super) fn conv_op(conv: &ConvBn) -> Conv2d {
         out_channels: conv.out_channels,
         kernel: [conv.kernel; 2],
     }
+}
+
+/// The name of a convolution's weight.
+pub(super) fn weight_name(conv: &ConvBn) -> String {
+    format!("{}.weight", conv.conv)
 }

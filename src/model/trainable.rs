@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Architecture;
-use super::layers::{ConvBn, Layers};
-use super::network::{TensorSource, conv_op};
+use super::layers::Layers;
+use super::network::{TensorSource, conv_op, weight_name};
 use super::parameters::{ParameterKind, ParameterSpec};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
@@ -91,8 +91,7 @@ impl TrainableNetwork {
     pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
         architecture.validate()?;
         let layers = architecture.layers();
-        let convs: BTreeMap<String, Conv2d> =
-            layers.convs().map(|conv| (format!("{}.weight", conv.conv), conv_op(conv))).collect();
+        let convs: BTreeMap<String, Conv2d> = layers.convs().map(|conv| (weight_name(conv), conv_op(conv))).collect();
         let mut parameters = BTreeMap::new();
         let mut running = BTreeMap::new();
         for spec in architecture.parameters() {
@@ -176,9 +175,4 @@ impl TrainableNetwork {
         }
         Ok(out)
     }
-}
-
-/// The name of a convolution's weight.
-pub(super) fn weight_name(conv: &ConvBn) -> String {
-    format!("{}.weight", conv.conv)
 }

@@ -44,13 +44,6 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
-impl From<Arc<AtomicBool>> for Interrupt {
-    /// Watches a flag that is there already.
-    fn from(flag: Arc<AtomicBool>) -> Self {
-        Self(flag)
-    }
-}
-
 impl Interrupt {
     pub fn new() -> Self {
         Self::default()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{LABELS_KEY, PREPROCESS_KEY, naming};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The largest header that is read. ResNet-152's is 0.1 MB; parsing takes many times a header's size in memory.
 const MAX_HEADER: u64 = 8 << 20;
@@ -25,6 +27,8 @@ pub struct Weights {
     bytes: Bytes,
     tensors: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
+    /// Once it has been asked for.
+    sha256: OnceLock<String>,
 }
 
 /// Where the file's bytes are.
@@ -71,9 +75,7 @@ impl Weights {
         if kind.len() == 0 {
             return Err(Error::file(path, "is empty; copy or download it again"));
         }
-        // SAFETY: the mapping is read-only and private to this struct. A file that somebody shortens meanwhile ends the
-        // process, as it does for every program that maps files; ours are replaced by renaming, never in place.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::file(path, error))?;
+        let map = files::map(&file).map_err(|error| Error::file(path, error))?;
         Weights::new(Bytes::Mapped(map), path.to_path_buf())
     }
 
@@ -109,7 +111,7 @@ impl Weights {
         });
         let tensors = tensors.collect();
         let metadata = parsed.metadata().clone().unwrap_or_default().into_iter().collect();
-        Ok(Weights { label, bytes, tensors, metadata })
+        Ok(Weights { label, bytes, tensors, metadata, sha256: OnceLock::new() })
     }
 
     /// The file's path, or what stands for it.
@@ -122,9 +124,10 @@ impl Weights {
         self.bytes.len()
     }
 
-    /// SHA-256 of the file in hexadecimal; reads all of it.
-    pub fn sha256(&self) -> String {
-        Sha256::digest(&self.bytes[..]).iter().map(|byte| format!("{byte:02x}")).collect()
+    /// SHA-256 of the file in hexadecimal; the first call reads all of it.
+    pub fn sha256(&self) -> &str {
+        let digest = || Sha256::digest(&self.bytes[..]).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.sha256.get_or_init(digest)
     }
 
     /// The tensors' names, sorted, without `num_batches_tracked`.

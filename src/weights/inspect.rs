@@ -79,7 +79,7 @@ pub fn inspect(weights: &Weights) -> Inspection {
     Inspection {
         file: weights.label().display().to_string(),
         size: weights.size(),
-        sha256: weights.sha256(),
+        sha256: weights.sha256().to_owned(),
         dtypes,
         name: architecture.as_ref().map(|architecture| architecture.to_string()),
         architecture,

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
+use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::Conv2dVariant;
 use gpu_resnet::ops::host::{Array, Gradients};
 use gpu_resnet::reference::{self, Tensor, compare};
 use gpu_resnet::weights::hash_input;
 use gpu_resnet::{Error, Result};
+
+use crate::adapters::open_all;
 
 /// Largest normalised mean square error; convolutions typically have 1e-13.
 const LIMIT: f64 = 1e-9;
@@ -17,22 +19,6 @@ pub fn adapters() -> MutexGuard<'static, Vec<Arc<Gpu>>> {
     static ADAPTERS: OnceLock<Mutex<Vec<Arc<Gpu>>>> = OnceLock::new();
     let adapters = ADAPTERS.get_or_init(|| Mutex::new(open_all()));
     adapters.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn open_all() -> Vec<Arc<Gpu>> {
-    let mut opened = Vec::new();
-    for report in list_adapters(None) {
-        let name = format!("{} ({:?}, {} {})", report.name, report.backend, report.driver, report.driver_info);
-        if let Some(why) = &report.unusable {
-            println!("not tested: {name}: {why}");
-            continue;
-        }
-        let choice = AdapterChoice { adapter: Some(report.index.to_string()), backend: None };
-        opened.push(Gpu::open(&choice).unwrap_or_else(|error| panic!("{name}: {error}")));
-        println!("tested: {name}");
-    }
-    assert!(!opened.is_empty(), "no usable GPU adapter; run scripts/setup.sh, which installs a software driver");
-    opened
 }
 
 /// The kernels for convolutions that the adapter can run.

@@ -8,7 +8,7 @@ use gpu_resnet::weights::{hash_targets, hash_tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::support::adapters;
+use crate::adapters::open_all as adapters;
 
 const SHAPE: HeadShape = HeadShape { features: 2048, classes: 10 };
 /// Largest relative difference of a loss, and of the weights as a whole.

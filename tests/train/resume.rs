@@ -2,7 +2,8 @@
 
 use gpu_resnet::train::{HeadOptions, HeadState, HeadTrainer, Optimizer, Scaler};
 
-use super::support::{Data, adapter, adapters};
+use super::support::{Data, adapter};
+use crate::adapters::open_all as adapters;
 
 fn options(optimizer: &str) -> HeadOptions {
     HeadOptions { optimizer: Optimizer::named(optimizer).unwrap(), lr: 3e-3, seed: 7, ..HeadOptions::default() }

@@ -5,7 +5,8 @@ use std::path::Path;
 use gpu_resnet::Error;
 use gpu_resnet::train::{Event, Fit, Interrupt, Outcome, Recipe, RunConfig, RunDir, Settings, fit};
 
-use super::support::{Data, adapter, adapters};
+use super::support::{Data, adapter};
+use crate::adapters::open_all as adapters;
 
 fn config(settings: Settings) -> RunConfig {
     RunConfig { training: Settings { seed: 3, ..settings }, ..RunConfig::default() }

@@ -2,23 +2,9 @@
 
 use std::sync::Arc;
 
-use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
+use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::train::{Examples, HeadShape};
 use gpu_resnet::weights::{hash_targets, hash_tensor};
-
-/// Every usable adapter, opened. None at all is a failure: nothing would have been tested.
-pub fn adapters() -> Vec<Arc<Gpu>> {
-    let usable = list_adapters(None).into_iter().filter(|report| report.unusable.is_none());
-    let opened: Vec<_> = usable
-        .map(|report| {
-            println!("adapter {}: {} ({:?}, {})", report.index, report.name, report.backend, report.driver_info);
-            let choice = AdapterChoice { adapter: Some(report.index.to_string()), backend: None };
-            Gpu::open(&choice).expect("a usable adapter opens")
-        })
-        .collect();
-    assert!(!opened.is_empty(), "there is no usable adapter; scripts/setup.sh installs a software driver");
-    opened
-}
 
 /// The first usable adapter.
 pub fn adapter() -> Arc<Gpu> {

@@ -32,9 +32,7 @@ impl TensorFile {
             return Err(Error::file(path, "is not a regular file; give a .safetensors file"));
         }
         let file = std::fs::File::open(path).map_err(|error| Error::file(path, error))?;
-        // SAFETY: the mapping is read-only, private, and read as bytes, which have no invalid values. Shortening the file
-        // meanwhile ends the process, as with every program that maps files.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::file(path, error))?;
+        let map = crate::files::map(&file).map_err(|error| Error::file(path, error))?;
         let header = map.first_chunk().map(|length| u64::from_le_bytes(*length));
         if header.is_none_or(|length| length > MAX_HEADER) {
             return Err(Error::file(

@@ -1,0 +1,22 @@
+//! The adapters that tests go through.
+
+use std::sync::Arc;
+
+use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
+
+/// Every usable adapter, opened. None at all is a failure: nothing would have been tested.
+pub fn open_all() -> Vec<Arc<Gpu>> {
+    let mut opened = Vec::new();
+    for report in list_adapters(None) {
+        let name = format!("{} ({:?}, {} {})", report.name, report.backend, report.driver, report.driver_info);
+        if let Some(why) = &report.unusable {
+            println!("not tested: {name}: {why}");
+            continue;
+        }
+        let choice = AdapterChoice { adapter: Some(report.index.to_string()), backend: None };
+        opened.push(Gpu::open(&choice).unwrap_or_else(|error| panic!("{name}: {error}")));
+        println!("tested: {name}");
+    }
+    assert!(!opened.is_empty(), "no usable GPU adapter; run scripts/setup.sh, which installs a software driver");
+    opened
+}
