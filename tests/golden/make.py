@@ -19,8 +19,10 @@ import torch
 import torchvision
 from safetensors.numpy import load_file, save
 
+import gradients
 import hashed
 import networks
+import train_resnet20
 
 HERE = pathlib.Path(__file__).parent
 WEIGHTS = HERE.parent.parent / "weights"
@@ -31,11 +33,22 @@ SAMPLES = 2048  # of a big map, about this many elements are stored
 PHOTOS = ["astronaut.jpg", "chelsea.jpg", "coffee.jpg", "hubble.png", "rocket.png"]
 STEPS, BATCH, FEATURES, CLASSES = 50, 32, 2048, 10
 
+
+def cifar20(block, shortcut="projection"):
+    """One of the CIFAR networks of 20 layers."""
+    return networks.architecture(block, (3, 3, 3), widths=[16, 32, 64], stem={"kind": "cifar", "width": 16}, shortcut=shortcut, classes=10)
+
+
 ARCHITECTURES = {
     "resnet50": (networks.architecture(), (2, 3, 64, 64)),
     "resnet18": (networks.architecture("basic", (2, 2, 2, 2)), (2, 3, 64, 64)),
-    "resnet20-zero-pad": (networks.architecture("basic", (3, 3, 3), widths=[16, 32, 64], stem={"kind": "cifar", "width": 16}, shortcut="zero-pad", classes=10), (2, 3, 32, 32)),
-    "resnet20-projection": (networks.architecture("basic", (3, 3, 3), widths=[16, 32, 64], stem={"kind": "cifar", "width": 16}, classes=10), (2, 3, 32, 32)),
+    "resnet20-zero-pad": (cifar20("basic", "zero-pad"), (2, 3, 32, 32)),
+    "resnet20-projection": (cifar20("basic", "projection"), (2, 3, 32, 32)),
+    "resnet20-projection-all": (cifar20("basic", "projection-all"), (2, 3, 32, 32)),
+    "plain20": (cifar20("plain"), (2, 3, 32, 32)),
+    "preact-resnet20": (cifar20("preact-basic", "zero-pad"), (2, 3, 32, 32)),
+    "preact-resnet20-projection": (cifar20("preact-basic", "projection"), (2, 3, 32, 32)),
+    "preact-bottleneck": (networks.architecture("preact-bottleneck", (1, 2, 1, 1), widths=[16, 32, 64, 128], classes=10), (2, 3, 64, 64)),
     "v1-ceil": (networks.architecture(depths=(1, 2, 1, 1), widths=[16, 32, 64, 128], stride_in="1x1", classes=10,
                                       stem={"kind": "imagenet", "width": 32, "pool": {"kernel_size": 3, "stride": 2, "padding": 0, "ceil_mode": True}}), (2, 3, 61, 83)),
     "resnext": (networks.architecture(depths=(1, 1, 1, 1), groups=32, width_per_group=4, classes=10), (2, 3, 64, 64)),
@@ -47,12 +60,12 @@ TORCHVISION = {
 }
 
 
-def write(name, tensors, metadata):
+def write(name, tensors, metadata, quiet=False):
     metadata |= {"torch": torch.__version__, "torchvision": torchvision.__version__}
     tensors = {key: np.ascontiguousarray(tensor) for key, tensor in tensors.items()}
     data = convert_open_nsfw.canonical(save(tensors, metadata))
     (HERE / f"{name}.safetensors").write_bytes(data)
-    print(f"{name}: {len(data)} bytes; " + ", ".join(f"{key} {metadata[key]}" for key in sorted(metadata) if "error" in key or "difference" in key))
+    print(f"{name}: {len(data)} bytes" if quiet else f"{name}: {len(data)} bytes; " + ", ".join(f"{key} {metadata[key]}" for key in sorted(metadata) if "error" in key or "difference" in key))
 
 
 def hashed_network(name):
@@ -75,10 +88,10 @@ def relative(found, wanted):
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def sample(tensor):
+def sample(tensor, samples=SAMPLES):
     """(every k-th element in flat order, k): k has no factor 2, 3, 5 or 7, so that the samples wander over all axes."""
     flat = tensor.reshape(-1)
-    k = max(1, -(-flat.size // SAMPLES))
+    k = max(1, -(-flat.size // samples))
     while k > 1 and any(k % factor == 0 for factor in (2, 3, 5, 7)):
         k += 1
     return flat[::k], k
@@ -145,6 +158,23 @@ def make_head():
         metadata = {"optimizer": name.split("-")[0], "options": json.dumps(options), "steps": str(STEPS), "batch": str(BATCH),
                     "torch_f32_error": json.dumps({key: float(f"{value:.2g}") for key, value in error.items()})}
         write(f"head_{name.replace('-', '_')}", {"losses": losses.astype(np.float32), "weight": weight, "bias": bias}, metadata)
+
+
+def make_train_resnet20():
+    tensors, differences = train_resnet20.make()
+    print("  losses", tensors["losses"].round(4)[[0, 1, 2, 9, 19, 29]], *differences.items(), sep="\n  ")
+    metadata = {"gpu_resnet.architecture": json.dumps(train_resnet20.ARCHITECTURE), "optimizer": "sgd", "options": json.dumps(train_resnet20.OPTIONS),
+                "steps": str(train_resnet20.STEPS), "batch": str(train_resnet20.BATCH), "input_shape": json.dumps([train_resnet20.BATCH, 3, 32, 32]),
+                "torch_f32_error": json.dumps(differences.pop("torch_f32")), "wrong": json.dumps(differences)}
+    write("train_resnet20", {key: value.astype(np.float32) for key, value in tensors.items()}, metadata)
+
+
+def make_gradients():
+    for kind in gradients.KINDS:
+        tensors, metadata = gradients.make(kind, sample)
+        worst = {mode: max(errors.values()) for mode, errors in metadata["torch_f32_error"].items()}
+        print(f"  {kind}: {metadata['input']}, margin {metadata['margin']}, torch's own worst error in f32 {worst}")
+        write(f"gradients-{kind}", tensors, {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}, quiet=True)
 
 
 def rounded_graph(model):
@@ -216,7 +246,7 @@ def make_open_nsfw():
 
 
 def main():
-    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "open_nsfw": make_open_nsfw}
+    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "gradients": make_gradients, "train_resnet20": make_train_resnet20, "open_nsfw": make_open_nsfw}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to make (default: all): {' '.join(makers)}")
     wanted = parser.parse_args().names or list(makers)
