@@ -29,6 +29,18 @@ fn main() {
     table.push(']');
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("shaders.rs");
     std::fs::write(&out, table).unwrap_or_else(|e| fail(&out, &e.to_string()));
+    for library in ["wgpu", "naga"] {
+        println!("cargo::rustc-env=GPU_RESNET_{}_VERSION={}", library.to_uppercase(), locked_version(library));
+    }
+}
+
+/// The version of `library` in the lock file, for reports; a dependent crate's lock file is out of reach.
+fn locked_version(library: &str) -> String {
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let lock = std::fs::read_to_string("Cargo.lock").unwrap_or_default();
+    let mut lines = lock.lines().skip_while(|line| *line != format!("name = {library:?}"));
+    let version = lines.nth(1).and_then(|line| line.strip_prefix("version = "));
+    version.map_or("unknown".to_owned(), |version| version.trim_matches('"').to_owned())
 }
 
 fn shader_files(root: &Path) -> Vec<PathBuf> {

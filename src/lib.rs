@@ -12,6 +12,7 @@ pub mod model;
 pub mod ops;
 pub mod reference;
 pub mod train;
+pub mod verify;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -1,11 +1,13 @@
 //! Which adapters the machine has, what each can do, and which one the user asked for.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// The graphics interfaces that the crate runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendName {
     Vulkan,
@@ -44,14 +46,14 @@ pub struct AdapterChoice {
 }
 
 /// What an adapter is and can do; what `devices` prints and reports carry.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterReport {
     /// Position in the list of all adapters of the machine; what `--adapter N` takes.
     pub index: usize,
     pub name: String,
     pub backend: BackendName,
     /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
-    pub kind: &'static str,
+    pub kind: String,
     pub driver: String,
     pub driver_info: String,
     pub vendor: u32,
@@ -66,6 +68,19 @@ pub struct AdapterReport {
     pub features: super::Features,
     /// Why the adapter can't run the crate's kernels, if it can't.
     pub unusable: Option<String>,
+}
+
+/// The rest of what an adapter says about itself, for reports to its makers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Limits of compute work, by WebGPU's names.
+    pub limits: BTreeMap<String, u64>,
+    /// Names of all optional features, used here or not.
+    pub features: Vec<String>,
+    /// Shapes of cooperative matrices, as in `8x8x8 f16 f32`: M x N x K, type of A and B, type of the sum.
+    pub cooperative_matrices: Vec<String>,
+    /// On DX12, how the shader compiler is chosen; wgpu does not tell which it then used.
+    pub dx12_compiler: Option<String>,
 }
 
 /// Storage buffers that the widest kernel binds.
@@ -131,7 +146,8 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
             wgpu::DeviceType::VirtualGpu => "virtual",
             wgpu::DeviceType::Cpu => "cpu",
             wgpu::DeviceType::Other => "other",
-        },
+        }
+        .into(),
         driver: info.driver,
         driver_info: info.driver_info,
         vendor: info.vendor,
@@ -144,6 +160,41 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
         max_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
         features: super::Features::of(adapter.features()),
         unusable,
+    }
+}
+
+/// All that `adapter` says about itself.
+pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
+    let limits = adapter.limits();
+    let matrices = adapter.cooperative_matrix_properties().into_iter().map(|p| {
+        let (operand, sum) = (format!("{:?}", p.ab_type), format!("{:?}", p.cr_type));
+        format!("{}x{}x{} {} {}", p.m_size, p.n_size, p.k_size, operand.to_lowercase(), sum.to_lowercase())
+    });
+    let mut features: Vec<String> = adapter.features().iter_names().map(|(name, _)| name.to_lowercase()).collect();
+    features.sort();
+    Capabilities {
+        limits: [
+            ("maxBufferSize", limits.max_buffer_size),
+            ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
+            ("maxUniformBufferBindingSize", limits.max_uniform_buffer_binding_size),
+            ("maxStorageBuffersPerShaderStage", limits.max_storage_buffers_per_shader_stage.into()),
+            ("maxUniformBuffersPerShaderStage", limits.max_uniform_buffers_per_shader_stage.into()),
+            ("maxBindingsPerBindGroup", limits.max_bindings_per_bind_group.into()),
+            ("minStorageBufferOffsetAlignment", limits.min_storage_buffer_offset_alignment.into()),
+            ("minUniformBufferOffsetAlignment", limits.min_uniform_buffer_offset_alignment.into()),
+            ("maxComputeWorkgroupStorageSize", limits.max_compute_workgroup_storage_size.into()),
+            ("maxComputeInvocationsPerWorkgroup", limits.max_compute_invocations_per_workgroup.into()),
+            ("maxComputeWorkgroupSizeX", limits.max_compute_workgroup_size_x.into()),
+            ("maxComputeWorkgroupSizeY", limits.max_compute_workgroup_size_y.into()),
+            ("maxComputeWorkgroupSizeZ", limits.max_compute_workgroup_size_z.into()),
+            ("maxComputeWorkgroupsPerDimension", limits.max_compute_workgroups_per_dimension.into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+        features,
+        cooperative_matrices: matrices.collect(),
+        dx12_compiler: (adapter.get_info().backend == wgpu::Backend::Dx12)
+            .then(|| "auto (dxc if found, else fxc)".into()),
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::adapter::{self, AdapterChoice, AdapterReport};
+use super::adapter::{self, AdapterChoice, AdapterReport, Capabilities};
 use super::kernel::{Kernel, KernelSpec};
 use super::recording::pad16;
 use crate::error::{Error, Result};
 
 /// Optional abilities that make faster kernel variants; the default f32 path needs none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     pub f16: bool,
     pub subgroups: bool,
@@ -42,6 +42,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     report: AdapterReport,
+    capabilities: Capabilities,
     trouble: Arc<Trouble>,
     kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
     /// Measured throughput in cost units per second; bounds the work of one submit.
@@ -107,6 +108,7 @@ impl Gpu {
         Ok(Arc::new(Self {
             device,
             queue,
+            capabilities: adapter::capabilities(&found.adapter),
             report: found.report,
             trouble,
             kernels: Mutex::default(),
@@ -117,6 +119,11 @@ impl Gpu {
     /// What the adapter is and can do.
     pub fn report(&self) -> &AdapterReport {
         &self.report
+    }
+
+    /// All limits and features of the adapter, for reports.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     /// The optional abilities of this device.

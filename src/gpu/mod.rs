@@ -9,7 +9,7 @@ mod preprocess;
 mod recording;
 pub mod shaders;
 
-pub use adapter::{AdapterChoice, AdapterReport, BackendName, list_adapters};
+pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
 pub use device::{Buffer, Features, Gpu};
 pub use kernel::{Kernel, KernelSpec};
 pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};

@@ -1,5 +1,9 @@
 //! Every shader of the crate, expanded, validated and reflected when the crate was built (see `build.rs`).
 
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
 /// How an entry point uses a buffer binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BindingKind {
@@ -38,6 +42,12 @@ pub fn all() -> &'static [Shader] {
 /// The shader `name`, if there is one.
 pub fn find(name: &str) -> Option<&'static Shader> {
     SHADERS.iter().find(|shader| shader.name == name)
+}
+
+/// SHA-256 (hex) of every shader's text by its name: two programs with equal hashes gave the driver the same work.
+pub fn hashes() -> BTreeMap<String, String> {
+    let hash = |shader: &Shader| format!("{:x}", Sha256::digest(shader.source));
+    all().iter().map(|shader| (shader.name.to_owned(), hash(shader))).collect()
 }
 
 impl Shader {
