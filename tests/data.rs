@@ -1,5 +1,7 @@
 //! `gpu_resnet::data` against Pillow, torchvision, and files that mean harm.
 
+#[path = "data/augment.rs"]
+mod augment;
 #[path = "data/datasets.rs"]
 mod datasets;
 #[path = "data/decode.rs"]

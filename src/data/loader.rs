@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::split::check_indices;
-use super::{Dataset, Preprocess};
+use super::{Augment, Dataset, Preprocess};
 use crate::error::{Error, Result};
 
 /// Preprocessed images for one upload.
@@ -40,12 +40,20 @@ struct Shared {
     source: Arc<dyn Dataset>,
     indices: Vec<usize>,
     preprocess: Preprocess,
+    augmentation: Option<Augmentation>,
     window: usize,
     state: Mutex<State>,
     /// Signalled when an image is finished.
     finished: Condvar,
     /// Signalled when the window moves or the loader is dropped.
     moved: Condvar,
+}
+
+/// What happens to training images; one that is seen as in evaluation has none.
+struct Augmentation {
+    augment: Augment,
+    seed: u64,
+    epoch: u64,
 }
 
 struct State {
@@ -71,6 +79,38 @@ impl Loader {
         preprocess: Preprocess,
         prefetch_batches: usize,
     ) -> Result<Self> {
+        Self::start(source, indices, batch_size, preprocess, prefetch_batches, None)
+    }
+
+    /// The same with augmented images: each is drawn by [`Augment::rng`] of `seed`, `epoch` and its number in `source`,
+    /// whatever the order and the number of cores.
+    ///
+    /// # Errors
+    /// Those of [`Loader::new`], and an `augment` out of range.
+    #[allow(clippy::too_many_arguments)] // what `new` takes, and what an image's random numbers come from
+    pub fn augmented(
+        source: Arc<dyn Dataset>,
+        indices: Vec<usize>,
+        batch_size: usize,
+        preprocess: Preprocess,
+        prefetch_batches: usize,
+        augment: Augment,
+        seed: u64,
+        epoch: u64,
+    ) -> Result<Self> {
+        augment.validate()?;
+        let augmentation = Some(Augmentation { augment, seed, epoch });
+        Self::start(source, indices, batch_size, preprocess, prefetch_batches, augmentation)
+    }
+
+    fn start(
+        source: Arc<dyn Dataset>,
+        indices: Vec<usize>,
+        batch_size: usize,
+        preprocess: Preprocess,
+        prefetch_batches: usize,
+        augmentation: Option<Augmentation>,
+    ) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::Usage("the batch size must be at least 1".into()));
         }
@@ -82,7 +122,7 @@ impl Loader {
         let threads = cores.min(indices.len());
         let state = Mutex::new(State { next: 0, taken: 0, results: VecDeque::new(), dropped: false });
         let (finished, moved) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { source, indices, preprocess, window, state, finished, moved });
+        let shared = Arc::new(Shared { source, indices, preprocess, augmentation, window, state, finished, moved });
 
         let mut loader = Loader { shared, workers: Vec::new(), batch_size, image_bytes };
         for _ in 0..threads {
@@ -142,8 +182,13 @@ impl Shared {
 
     fn load(&self, index: usize) -> Result<Vec<u8>> {
         let image = self.source.image(index)?;
-        let image = self.preprocess.apply(&image).map_err(|e| Error::file(self.source.name(index), e))?;
-        Ok(image.pixels)
+        let seen = match &self.augmentation {
+            None => self.preprocess.apply(&image),
+            Some(Augmentation { augment, seed, epoch }) => {
+                augment.apply(&image, &self.preprocess, &mut Augment::rng(*seed, *epoch, index))
+            }
+        };
+        Ok(seen.map_err(|e| Error::file(self.source.name(index), e))?.pixels)
     }
 }
 

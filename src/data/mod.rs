@@ -5,6 +5,7 @@
 //! after the upload. Everything that is read is taken for hostile: sizes are checked before memory is allocated, and a
 //! bad file is an error that names it, never a panic.
 
+mod augment;
 mod bytes;
 mod cifar;
 mod csv;
@@ -21,6 +22,7 @@ mod split;
 mod table;
 mod tensors;
 
+pub use augment::{Adjust, Augment, Crop, Drawn, Jitter, View};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
 pub use grid::{grid, write_png};
 pub use inputs::{FileList, expand_inputs, is_image_name};

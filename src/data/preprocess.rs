@@ -94,36 +94,61 @@ impl Preprocess {
     pub fn apply(&self, image: &Rgb8) -> Result<Rgb8> {
         self.validate()?;
         image.check("preprocess")?;
-        // torchvision's `_compute_resized_image_output_size`: int(size * long / short).
-        let (short, long) = (image.width.min(image.height), image.width.max(image.height));
+        let (width, height) = self.resized(image.width, image.height);
+        self.window(image, centre(width, self.crop), centre(height, self.crop))
+    }
+
+    /// The size that an image of `width` x `height`, neither zero, is resized to: torchvision's
+    /// `_compute_resized_image_output_size`, int(size * long / short).
+    pub(crate) fn resized(&self, width: u32, height: u32) -> (u64, u64) {
+        let (short, long) = (width.min(height), width.max(height));
         let new_short = u64::from(self.resize);
         let new_long = new_short * u64::from(long) / u64::from(short);
-        let size = if image.width <= image.height { (new_short, new_long) } else { (new_long, new_short) };
+        if width <= height { (new_short, new_long) } else { (new_long, new_short) }
+    }
 
-        let (left, pad_left, width) = centre(size.0, self.crop);
-        let (top, pad_top, height) = centre(size.1, self.crop);
+    /// `crop` x `crop` pixels of the resized image from column `left` and row `top` on, black where it has none. Only
+    /// what is seen is resized.
+    pub(crate) fn window(&self, image: &Rgb8, left: i64, top: i64) -> Result<Rgb8> {
+        self.validate()?;
+        image.check("preprocess")?;
+        let size = self.resized(image.width, image.height);
+        let ((left, pad_left, width), (top, pad_top, height)) =
+            (overlap(left, size.0, self.crop), overlap(top, size.1, self.crop));
+        if width == 0 || height == 0 {
+            return Ok(Rgb8::black(self.crop, self.crop));
+        }
         let part = resize_region(image, size, Region { left, top, width, height }, self.interpolation)?;
         if (width, height) == (self.crop, self.crop) {
             return Ok(part);
         }
-        let mut padded = Rgb8::black(self.crop, self.crop);
+        let mut seen = Rgb8::black(self.crop, self.crop);
         for (y, row) in part.pixels.chunks_exact(width as usize * 3).enumerate() {
             let at = ((pad_top as usize + y) * self.crop as usize + pad_left as usize) * 3;
-            padded.pixels[at..at + row.len()].copy_from_slice(row);
+            seen.pixels[at..at + row.len()].copy_from_slice(row);
         }
-        Ok(padded)
+        Ok(seen)
     }
 }
 
-/// torchvision's `center_crop` along one axis: where the crop starts, the black pixels before it, its length.
-fn centre(length: u64, crop: u32) -> (u64, u32, u32) {
+/// torchvision's `center_crop` along one axis: where the crop starts, below 0 by the black pixels before the image.
+fn centre(length: u64, crop: u32) -> i64 {
     if length < u64::from(crop) {
-        return (0, (crop - length as u32) / 2, length as u32);
+        return -i64::from((crop - length as u32) / 2);
     }
     // Python's round(x / 2.0): a half goes to the even neighbour.
     let excess = length - u64::from(crop);
     let half = excess / 2;
-    (half + (excess & half & 1), 0, crop)
+    (half + (excess & half & 1)) as i64
+}
+
+/// What `crop` pixels from `start` on have in common with 0..length: its start, the pixels before it, and how many.
+fn overlap(start: i64, length: u64, crop: u32) -> (u64, u32, u32) {
+    let (first, end) = (start.max(0), start.saturating_add(i64::from(crop)).min(length as i64));
+    if first >= end {
+        return (0, 0, 0);
+    }
+    (first as u64, (first - start) as u32, (end - first) as u32)
 }
 
 #[cfg(test)]
@@ -133,8 +158,19 @@ mod tests {
     #[test]
     fn halves_round_to_even_like_python() {
         // round(0.5) = 0, round(1.5) = 2, round(2.5) = 2, round(3.5) = 4
-        let starts: Vec<u64> = (0..8).map(|excess| centre(10 + excess, 10).0).collect();
+        let starts: Vec<i64> = (0..8).map(|excess| centre(10 + excess, 10)).collect();
         assert_eq!(starts, [0, 0, 1, 2, 2, 2, 3, 4]);
-        assert_eq!(centre(7, 10), (0, 1, 7));
+        assert_eq!(overlap(centre(7, 10), 7, 10), (0, 1, 7));
+    }
+
+    #[test]
+    fn a_window_may_hang_over_either_end() {
+        assert_eq!(overlap(3, 20, 10), (3, 0, 10));
+        assert_eq!(overlap(-4, 20, 10), (0, 4, 6));
+        assert_eq!(overlap(15, 20, 10), (15, 0, 5));
+        assert_eq!(overlap(-2, 5, 10), (0, 2, 5));
+        for nothing in [-10, 20, i64::MIN, i64::MAX] {
+            assert_eq!(overlap(nothing, 20, 10).2, 0);
+        }
     }
 }

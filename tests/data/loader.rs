@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use gpu_resnet::data::{Dataset, FileList, Loader, Preprocess, Rgb8};
+use gpu_resnet::data::{Augment, Dataset, FileList, Loader, Preprocess, Rgb8};
 use gpu_resnet::{Error, Result};
 use image::ImageFormat::Png;
 
@@ -84,6 +84,71 @@ fn batches_come_in_order_and_failures_are_left_out() {
     assert_eq!(failed, [50, 40, 30, 20, 13, 10, 0]);
     let good: Vec<usize> = order.into_iter().filter(|i| i % 10 != 0 && *i != 13).collect();
     assert_eq!(seen, good);
+}
+
+/// Image `i` is noise of its own.
+struct Noise(usize);
+
+impl Dataset for Noise {
+    fn len(&self) -> usize {
+        self.0
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn name(&self, i: usize) -> String {
+        format!("noise {i}")
+    }
+
+    fn label(&self, _: usize) -> usize {
+        0
+    }
+
+    fn image(&self, i: usize) -> Result<Rgb8> {
+        Ok(source("noise", 20 + i as u32 % 7, 30))
+    }
+
+    fn content_key(&self, i: usize) -> Result<[u8; 32]> {
+        Ok([i as u8; 32])
+    }
+}
+
+#[test]
+fn augmented_pixels_depend_on_seed_epoch_and_number_alone() {
+    let data = Arc::new(Noise(60));
+    let augment: Augment = "imagenet,jitter".parse().expect("valid");
+    let load = |order: &[usize], batch: usize, seed, epoch| {
+        let loader = Loader::augmented(data.clone(), order.to_vec(), batch, small(), 2, augment, seed, epoch);
+        let mut by_number = vec![Vec::new(); 60];
+        for batch in loader.expect("a loader") {
+            for (&i, pixels) in batch.indices.iter().zip(batch.pixels.chunks_exact(48)) {
+                by_number[i] = pixels.to_vec();
+            }
+        }
+        by_number
+    };
+    // On this thread alone, one after the other.
+    let alone = |seed, epoch| -> Vec<Vec<u8>> {
+        let see = |i| augment.apply(&data.image(i)?, &small(), &mut Augment::rng(seed, epoch, i));
+        (0..60).map(|i| see(i).expect("valid").pixels).collect()
+    };
+    let order: Vec<usize> = (0..60).collect();
+    let backwards: Vec<usize> = (0..60).rev().collect();
+    assert_eq!(load(&order, 8, 5, 1), alone(5, 1));
+    assert_eq!(load(&backwards, 7, 5, 1), alone(5, 1));
+    for (seed, epoch) in [(5, 2), (6, 1)] {
+        let differing = alone(seed, epoch).iter().zip(alone(5, 1)).filter(|(a, b)| *a != b).count();
+        assert!(differing > 55, "only {differing} of 60 images differ");
+    }
+    let plain: Vec<u8> =
+        Loader::new(data.clone(), order.clone(), 8, small(), 2).expect("a loader").flat_map(|b| b.pixels).collect();
+    let none =
+        Loader::augmented(data.clone(), order.clone(), 8, small(), 2, Augment::default(), 5, 1).expect("a loader");
+    assert_eq!(none.flat_map(|b| b.pixels).collect::<Vec<u8>>(), plain);
+    let bad = Augment { flip: Some(2.0), ..Augment::default() };
+    assert_error(Loader::augmented(data, order, 8, small(), 2, bad, 5, 1), &["flip=2"]);
 }
 
 #[test]
