@@ -1,8 +1,9 @@
 //! ResNet inference and fine-tuning on any GPU: hand-written WGSL compute shaders, scheduled by wgpu.
 //!
 //! The tree is the architecture, and imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders;
-//! [`model`] knows ops; [`weights`], [`data`] and `train` know models; the command line knows everything.
+//! [`model`] knows ops; [`weights`], [`data`], `train` and [`bench`] know models; the command line knows everything.
 
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod error;

@@ -2,6 +2,7 @@
 
 mod cli {
     mod bad_input;
+    mod bench;
     mod finetune;
     mod infer;
     mod interrupt;

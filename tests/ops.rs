@@ -30,6 +30,8 @@ mod gradients;
 mod linear;
 #[path = "ops/pack_weight.rs"]
 mod pack_weight;
+#[path = "ops/peak.rs"]
+mod peak;
 #[path = "ops/pool2d.rs"]
 mod pool2d;
 #[path = "ops/pool2d_backward.rs"]

@@ -1,6 +1,7 @@
 //! The command line: global options, one thin file per command, and what they share.
 
 mod batches;
+mod bench;
 mod confusion;
 mod console;
 mod data;
@@ -75,6 +76,8 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Compute the loss and every gradient of a network on one batch
     Gradients(gradients::GradientsArgs),
+    /// Measure images a second, and each kernel beside the device's own peaks
+    Bench(bench::BenchArgs),
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
     /// Look into weights files
@@ -116,6 +119,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Gradients(args) => gradients::run(&context, args),
         Command::Op(args) => op::run(&context.gpu()?, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
+        Command::Bench(args) => bench::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),
         Command::Data(command) => data::run(&context, command),

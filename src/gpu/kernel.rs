@@ -31,6 +31,11 @@ impl KernelSpec {
         self
     }
 
+    /// The shader, and the entry point if it is not `main`: `conv2d_gemm`, `batch_norm.apply`.
+    pub fn name(&self) -> String {
+        if self.entry == "main" { self.shader.to_owned() } else { format!("{}.{}", self.shader, self.entry) }
+    }
+
     /// The reflected entry point; an error if the crate has no such shader.
     pub fn reflect(&self) -> Result<&'static EntryPoint> {
         shaders::find(self.shader)
@@ -50,7 +55,7 @@ pub struct Kernel {
 /// words by its tests, or `GPU_RESNET_BOUNDS_CHECKS=1` asks for them everywhere.
 fn bounds_checks(shader: &str) -> bool {
     let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0");
-    asked || !shader.starts_with("conv2d")
+    asked || !(shader.starts_with("conv2d") || shader.starts_with("peak"))
 }
 
 impl Kernel {

@@ -15,6 +15,7 @@ const SUBMIT_SECONDS: f64 = 0.4;
 
 struct Step {
     label: String,
+    name: String,
     kernel: Arc<Kernel>,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -34,6 +35,7 @@ pub struct Plan {
     steps: Vec<Step>,
     buffers: Vec<Arc<Buffer>>,
     summary: PlanSummary,
+    submits: usize,
     /// The first run compiles shaders in some drivers, so its time says nothing about throughput.
     warm: bool,
 }
@@ -47,6 +49,8 @@ pub struct PlanSummary {
     pub bytes: u64,
     /// The same without sharing.
     pub bytes_unshared: u64,
+    /// Memory that lives outside of the plan: weights, optimiser state, cached features.
+    pub bytes_external: u64,
 }
 
 /// Where the times of [`Plan::profile`] come from.
@@ -62,6 +66,8 @@ pub enum TimeSource {
 #[derive(Debug, Clone)]
 pub struct DispatchTime {
     pub label: String,
+    /// The shader, and its entry point if it is not `main`.
+    pub kernel: String,
     pub seconds: f64,
     pub cost: Cost,
 }
@@ -101,6 +107,7 @@ impl Plan {
             });
             steps.push(Step {
                 label: dispatch.label.clone(),
+                name: dispatch.kernel.name(),
                 kernel,
                 bind_group,
                 workgroups: dispatch.workgroups,
@@ -109,12 +116,17 @@ impl Plan {
         }
         gpu.check()?;
         let summary = summarise(recording, &buffers);
-        Ok(Self { gpu: gpu.clone(), steps, buffers, summary, warm: false })
+        Ok(Self { gpu: gpu.clone(), steps, buffers, summary, submits: 0, warm: false })
     }
 
     /// Dispatches, operations and memory of the plan.
     pub fn summary(&self) -> PlanSummary {
         self.summary
+    }
+
+    /// Submits of all runs so far: their number depends on how fast the device was found to be.
+    pub fn submits(&self) -> usize {
+        self.submits
     }
 
     /// Copies `data` into a kept tensor.
@@ -138,13 +150,13 @@ impl Plan {
         let budget = rate * SUBMIT_SECONDS;
         let started = Instant::now();
         let mut encoder = None;
-        let mut in_flight = 0;
+        let (mut in_flight, mut submits) = (0, 0);
         let (mut units, mut total) = (0.0, 0.0);
         for step in std::iter::repeat_n(&self.steps, times).flatten() {
             let cost = step.units();
             total += cost;
             if units > 0.0 && units + cost > budget {
-                self.submit(&mut encoder);
+                self.submit(&mut encoder, &mut submits);
                 units = 0.0;
                 in_flight += 1;
                 // Two submits in flight keep the device busy; more would only queue up memory and time.
@@ -158,8 +170,9 @@ impl Plan {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             record_step(&mut pass, step);
         }
-        self.submit(&mut encoder);
+        self.submit(&mut encoder, &mut submits);
         self.gpu.wait()?;
+        self.submits += submits;
         let seconds = started.elapsed().as_secs_f64();
         // Too short a run measures the submit, not the device.
         if self.warm
@@ -172,9 +185,10 @@ impl Plan {
         Ok(())
     }
 
-    fn submit(&self, encoder: &mut Option<wgpu::CommandEncoder>) {
+    fn submit(&self, encoder: &mut Option<wgpu::CommandEncoder>, submits: &mut usize) {
         if let Some(encoder) = encoder.take() {
             self.gpu.queue.submit([encoder.finish()]);
+            *submits += 1;
         }
     }
 
@@ -184,7 +198,8 @@ impl Plan {
         let mut times = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let seconds = if timestamps { self.time_by_timestamps(step)? } else { self.time_by_wall(step)? };
-            times.push(DispatchTime { label: step.label.clone(), seconds, cost: step.cost });
+            let (label, kernel) = (step.label.clone(), step.name.clone());
+            times.push(DispatchTime { label, kernel, seconds, cost: step.cost });
         }
         Ok((if timestamps { TimeSource::Timestamps } else { TimeSource::Wall }, times))
     }
@@ -314,14 +329,14 @@ fn lives(recording: &Recording) -> (Vec<usize>, Vec<usize>) {
 
 fn summarise(recording: &Recording, buffers: &[Arc<Buffer>]) -> PlanSummary {
     let mut seen = std::collections::HashSet::new();
-    let (mut bytes, mut bytes_unshared) = (0, 0);
+    let (mut bytes, mut bytes_unshared, mut bytes_external) = (0, 0, 0);
     for (tensor, buffer) in recording.tensors.iter().zip(buffers) {
+        let new = if seen.insert(Arc::as_ptr(buffer)) { buffer.bytes() } else { 0 };
         if matches!(tensor.storage, Storage::External(_)) {
-            continue;
-        }
-        bytes_unshared += tensor.bytes;
-        if seen.insert(Arc::as_ptr(buffer)) {
-            bytes += buffer.bytes();
+            bytes_external += new;
+        } else {
+            bytes += new;
+            bytes_unshared += tensor.bytes;
         }
     }
     PlanSummary {
@@ -329,5 +344,6 @@ fn summarise(recording: &Recording, buffers: &[Arc<Buffer>]) -> PlanSummary {
         flops: recording.dispatches.iter().map(|d| d.cost.flops).sum(),
         bytes,
         bytes_unshared,
+        bytes_external,
     }
 }

@@ -20,7 +20,7 @@ pub use fold::fold_bn;
 pub use forward::{Forward, InputKind, Output, StageOutput};
 pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
-pub use network::{ForwardTensors, Network, TensorSource};
+pub use network::{ForwardTensors, Network, TensorSource, conv_op};
 pub use parameters::{ParameterKind, ParameterSpec};
 pub use predictor::Predictor;
 pub use trainable::{Parameter, TrainableNetwork};

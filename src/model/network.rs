@@ -257,7 +257,8 @@ pub(super) fn pool_attributes(pool: Pool) -> PoolAttributes {
     }
 }
 
-pub(super) fn conv_op(conv: &ConvBn) -> Conv2d {
+/// The operation of a layer.
+pub fn conv_op(conv: &ConvBn) -> Conv2d {
     Conv2d {
         attributes: Conv2dAttributes {
             stride: [conv.stride; 2],

@@ -15,6 +15,7 @@ mod feature_map;
 pub mod head_step;
 pub mod host;
 pub mod linear;
+pub mod peak;
 pub mod pool;
 pub mod preprocess;
 pub mod sgd;

@@ -144,6 +144,11 @@ impl<'a> HeadTrainer<'a> {
         self.scaler.as_ref().map_or_else(|| head.clone(), |scaler| scaler.fold(head))
     }
 
+    /// The plan of one step, for profiling.
+    pub fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
     /// Mean loss of each step of the last epoch.
     pub fn step_losses(&self) -> &[f32] {
         &self.losses

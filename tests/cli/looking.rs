@@ -56,9 +56,18 @@ fn data_inspect_counts() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let here = Sandbox::new();
-    for command in
-        ["infer", "finetune", "evaluate", "devices", "op", "gradients", "weights inspect", "data grid", "data inspect"]
-    {
+    for command in [
+        "infer",
+        "finetune",
+        "evaluate",
+        "devices",
+        "bench",
+        "op",
+        "gradients",
+        "weights inspect",
+        "data grid",
+        "data inspect",
+    ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");
         let help = here.good(&arguments);

@@ -1,0 +1,151 @@
+//! Every shape of convolution in a network by itself: forward, and both gradients beside it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::gpu::{Gpu, Plan, Recording, TensorId};
+use crate::model::{Architecture, ConvBn, conv_op};
+use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, pack_nhwc};
+use crate::weights::hash_input;
+
+/// Times of one shape.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConvTimes {
+    /// The first layer of this shape.
+    pub layer: String,
+    /// Layers of this shape.
+    pub layers: usize,
+    /// NCHW.
+    pub input: [usize; 4],
+    /// KCRS.
+    pub weight: [usize; 4],
+    pub stride: usize,
+    /// Of the forward pass and of each gradient.
+    pub gflop: f64,
+    /// Best of the iterations: forward, gradient by the input, gradient by the weight.
+    pub forward_ms: f64,
+    pub input_ms: f64,
+    pub weight_ms: f64,
+}
+
+/// A convolution of a network, and what it is applied to.
+struct Shape {
+    layer: String,
+    layers: usize,
+    op: Conv2d,
+    input: [usize; 4],
+}
+
+/// Times the convolutions of `architecture` over a batch; all of them in each of `iterations` rounds.
+pub fn convolutions(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    batch: usize,
+    image_size: usize,
+    iterations: usize,
+) -> Result<Vec<ConvTimes>> {
+    let shapes = shapes(architecture, batch, image_size);
+    let mut plans = Vec::new();
+    for shape in &shapes {
+        let mut plan = plan(gpu, shape)?;
+        plan.run()?;
+        plans.push(plan);
+    }
+    let mut best = vec![[f64::INFINITY; 3]; shapes.len()];
+    for _ in 0..iterations.max(1) {
+        for (plan, best) in plans.iter_mut().zip(&mut best) {
+            let (_, times) = plan.profile()?;
+            for (part, best) in PARTS.iter().zip(best) {
+                let seconds: f64 = times.iter().filter(|time| time.label == *part).map(|time| time.seconds).sum();
+                *best = best.min(seconds * 1e3);
+            }
+        }
+    }
+    let times = shapes.into_iter().zip(best).zip(&plans).map(|((shape, [forward_ms, input_ms, weight_ms]), plan)| {
+        let Shape { layer, layers, op, input } = shape;
+        let (weight, stride) = (op.weight_shape(), op.attributes.stride[0]);
+        // Three passes of the same arithmetic, and a few additions.
+        let gflop = plan.summary().flops / 3e9;
+        ConvTimes { layer, layers, input, weight, stride, gflop, forward_ms, input_ms, weight_ms }
+    });
+    Ok(times.collect())
+}
+
+const PARTS: [&str; 3] = ["forward", "by input", "by weight"];
+
+fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
+    let variant = Conv2dVariant::choose(gpu.report());
+    let mut r = Recording::new();
+    let floats = |extents: [usize; 5]| (extents.iter().product::<usize>() * 4) as u64;
+    let [n, c, h, w] = shape.input;
+    let input = FeatureMap::new(r.kept("input", (n * h * w * c.div_ceil(4) * 16) as u64), shape.input);
+    let weights: [TensorId; 2] = [
+        r.kept("weight", floats(shape.op.packed_weight_shape(variant))),
+        r.kept("transposed weight", floats(shape.op.packed_weight_transposed_shape(variant))),
+    ];
+    // Groups are padded one by one; ops read the map by its own stride.
+    let input = FeatureMap { c4: crate::ops::channels4(c, shape.op.attributes.groups), ..input };
+    let output = shape.op.record(&mut r, PARTS[0], variant, input, weights[0], Epilogue::default())?;
+    shape.op.record_backward_input(&mut r, PARTS[1], variant, output, shape.input, weights[1], None)?;
+    shape.op.record_backward_weight(&mut r, PARTS[2], variant, input, output)?;
+    let plan = Plan::new(gpu, &r)?;
+    let values = hash_input("input", n * c * h * w);
+    plan.write(input.tensor, &pack_nhwc(&values, shape.input, shape.op.attributes.groups))?;
+    for (tensor, extents) in weights
+        .into_iter()
+        .zip([shape.op.packed_weight_shape(variant), shape.op.packed_weight_transposed_shape(variant)])
+    {
+        plan.write(tensor, &hash_input("weight", extents.iter().product()))?;
+    }
+    Ok(plan)
+}
+
+/// The distinct convolutions, in order of their first layer.
+fn shapes(architecture: &Architecture, batch: usize, image_size: usize) -> Vec<Shape> {
+    let layers = architecture.layers();
+    let mut shapes: Vec<Shape> = Vec::new();
+    let mut add = |conv: &ConvBn, size: usize| {
+        let (op, input) = (conv_op(conv), [batch, conv.in_channels, size, size]);
+        match shapes.iter_mut().find(|shape| (shape.op, shape.input) == (op, input)) {
+            Some(shape) => shape.layers += 1,
+            None => shapes.push(Shape { layer: conv.conv.clone(), layers: 1, op, input }),
+        }
+        conv.output_size(size).unwrap_or(0)
+    };
+    let mut size = add(&layers.stem.conv, image_size);
+    if let Some(pool) = &layers.stem.pool {
+        size = pool.output_size(size).unwrap_or(0);
+    }
+    for block in layers.blocks() {
+        if let Some(conv) = block.projection() {
+            add(conv, size);
+        }
+        for conv in &block.convs {
+            size = add(conv, size);
+        }
+    }
+    shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_convolution_of_a_network_is_counted_once() {
+        let architecture = Architecture::named("resnet50").unwrap();
+        let shapes = shapes(&architecture, 2, 224);
+        assert_eq!(shapes.iter().map(|shape| shape.layers).sum::<usize>(), architecture.layers().convs().count());
+        let macs: usize = shapes
+            .iter()
+            .map(|s| {
+                let [n, k, p, q] = s.op.output_shape(s.input).unwrap();
+                s.layers * n * k * p * q * s.op.weight_shape()[1..].iter().product::<usize>()
+            })
+            .sum();
+        // All multiply-adds of the network but the classifier's.
+        assert_eq!(macs as u64, 2 * (architecture.macs(224, 224).unwrap() - 2048 * 1000));
+    }
+}

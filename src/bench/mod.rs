@@ -1,0 +1,132 @@
+//! How fast a network, a training step or a convolution runs on a device, beside that device's own measured peaks.
+//!
+//! [`peaks`] measures the peaks, [`infer`], [`train_all`] and [`train_head`] a network at one batch size, [`convolutions`]
+//! each of its convolutions by itself.
+
+mod convolutions;
+mod network;
+mod peaks;
+mod profile;
+
+pub use convolutions::{ConvTimes, convolutions};
+pub use network::{infer, train_all, train_head};
+pub use peaks::{Peaks, peaks};
+pub use profile::{KernelTime, Profile};
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::error::Result;
+
+/// What to measure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Images of one step.
+    pub batch_size: usize,
+    /// Height and width of the images.
+    pub image_size: usize,
+    /// Timed repetitions; none: enough for three seconds, at least 3 and at most 100.
+    pub iterations: Option<usize>,
+    /// Time every dispatch too.
+    pub profile: bool,
+}
+
+/// What a run computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Images to logits.
+    Infer,
+    /// A step of training.
+    Train,
+}
+
+/// Which part of the network a training step changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPart {
+    /// The classifier, on features that were computed before.
+    Head,
+    /// Every parameter: forward and backward pass.
+    All,
+}
+
+/// The result of one measurement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    pub arch: String,
+    pub mode: Mode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<TrainPart>,
+    pub batch_size: usize,
+    pub image_size: usize,
+    pub precision: &'static str,
+    pub iterations: usize,
+    /// Median over the iterations.
+    pub ms_per_image: f64,
+    pub images_per_second: f64,
+    /// Arithmetic of the whole step, multiply-adds counted as two operations, in 10^9 a second.
+    pub gflops: f64,
+    /// `gflops` over the measured peak.
+    pub fraction_of_peak: f64,
+    /// Submits of one step.
+    pub submits: f64,
+    /// Dispatches of one step.
+    pub dispatches: usize,
+    /// GPU memory that the step needs: activations after sharing, weights, optimiser state.
+    pub peak_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// Seconds of each repetition of `step`, after one that is not counted: it compiles shaders and touches memory first.
+fn time(iterations: Option<usize>, mut step: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    const SECONDS: f64 = 3.0;
+    step()?;
+    let started = Instant::now();
+    let mut times = Vec::new();
+    let enough = |times: &[f64]| match iterations {
+        Some(count) => times.len() >= count.max(1),
+        None => times.len() >= 100 || (times.len() >= 3 && started.elapsed().as_secs_f64() > SECONDS),
+    };
+    while !enough(&times) {
+        let began = Instant::now();
+        step()?;
+        times.push(began.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+/// The middle value; the mean of the middle two.
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn the_first_repetition_is_not_counted() {
+        let mut runs = 0;
+        let times = time(Some(4), || {
+            runs += 1;
+            Ok(())
+        });
+        assert_eq!((times.unwrap().len(), runs), (4, 5));
+    }
+}

@@ -1,0 +1,113 @@
+//! A whole network at one batch size: inference, and steps of training.
+
+use std::sync::Arc;
+
+use super::{Mode, Options, Peaks, Profile, Run, TrainPart, median, time};
+use crate::data::Preprocess;
+use crate::error::Result;
+use crate::gpu::{Gpu, Plan, Recording};
+use crate::model::{Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_pass};
+use crate::ops::{FeatureMap, pack_nhwc};
+use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
+use crate::weights::{hash_input, hash_targets};
+
+/// Runs of a profile; each dispatch's best counts.
+const PROFILE_RUNS: usize = 3;
+/// Training steps on cached features that are timed together.
+const HEAD_STEPS: usize = 64;
+
+/// Inference from bytes in host memory to logits in host memory, as `infer` does it once an image is decoded.
+pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run> {
+    let Options { batch_size, image_size, .. } = *options;
+    let Preprocess { mean, std, .. } = Preprocess::default();
+    let mut forward =
+        Forward::new(network, InputKind::Pixels { mean, std }, batch_size, [image_size, image_size], false)?;
+    let pixels: Vec<u8> = (0..batch_size * image_size * image_size * 3).map(|i| (i * 2_654_435_761) as u8).collect();
+    let mut before = 0;
+    let times = time(options.iterations, || {
+        before = forward.plan_mut().submits();
+        forward.run_pixels(&pixels).map(drop)
+    })?;
+    let submits = (forward.plan_mut().submits() - before) as f64;
+    let run = result(network.architecture(), Mode::Infer, options, peaks, &times, forward.plan_mut(), submits)?;
+    Ok(run)
+}
+
+/// A step of training every parameter: forward and backward pass, by the batch's own statistics. (The optimiser is not
+/// part of it.)
+pub fn train_all(network: &TrainableNetwork, peaks: &Peaks, options: &Options) -> Result<Run> {
+    let Options { batch_size, image_size, .. } = *options;
+    let shape = [batch_size, 3, image_size, image_size];
+    let mut recording = Recording::new();
+    let input = FeatureMap::new(recording.kept("input", (batch_size * image_size * image_size * 16) as u64), shape);
+    let targets = recording.kept("targets", (batch_size * 4) as u64);
+    record_pass(network, &mut recording, input, targets, &PassOptions::default())?;
+    let mut plan = Plan::new(network.gpu(), &recording)?;
+    plan.write(input.tensor, &pack_nhwc(&hash_input("input", shape.iter().product()), shape, 1))?;
+    let classes = network.architecture().classes as u64;
+    let labels: Vec<u32> = hash_targets("target", batch_size, classes).into_iter().map(|t| t as u32).collect();
+    plan.write(targets, &labels)?;
+    let mut before = 0;
+    let times = time(options.iterations, || {
+        before = plan.submits();
+        plan.run()
+    })?;
+    let submits = (plan.submits() - before) as f64;
+    let run = result(network.architecture(), Mode::Train, options, peaks, &times, &mut plan, submits)?;
+    Ok(Run { train: Some(TrainPart::All), ..run })
+}
+
+/// A step of training the head of `architecture` on features that are on the device, as `finetune` does it.
+pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, options: &Options) -> Result<Run> {
+    let shape = HeadShape { features: architecture.features(), classes: architecture.classes };
+    let examples = options.batch_size * HEAD_STEPS;
+    let features = hash_input("features", examples * shape.features);
+    let labels: Vec<u32> =
+        hash_targets("labels", examples, shape.classes as u64).into_iter().map(|t| t as u32).collect();
+    let train = Examples { features: &features, labels: &labels };
+    let head = HeadOptions { batch_size: options.batch_size, ..HeadOptions::default() };
+    let mut trainer = HeadTrainer::new(gpu, shape, train, None, head, None)?;
+    let (mut epoch, mut before) = (0, 0);
+    let times = time(options.iterations, || {
+        epoch += 1;
+        before = trainer.plan_mut().submits();
+        trainer.epoch(epoch, |_| Ok(())).map(drop)
+    })?;
+    let submits = (trainer.plan_mut().submits() - before) as f64 / HEAD_STEPS as f64;
+    let steps: Vec<f64> = times.iter().map(|seconds| seconds / HEAD_STEPS as f64).collect();
+    let run = result(architecture, Mode::Train, options, peaks, &steps, trainer.plan_mut(), submits)?;
+    Ok(Run { train: Some(TrainPart::Head), ..run })
+}
+
+/// What `times` of one step of `plan` mean.
+fn result(
+    architecture: &Architecture,
+    mode: Mode,
+    options: &Options,
+    peaks: &Peaks,
+    times: &[f64],
+    plan: &mut Plan,
+    submits: f64,
+) -> Result<Run> {
+    let seconds = median(times);
+    let summary = plan.summary();
+    let gflops = summary.flops / seconds * 1e-9;
+    let profile = options.profile.then(|| Profile::measure(plan, peaks, PROFILE_RUNS)).transpose()?;
+    Ok(Run {
+        arch: architecture.name().unwrap_or("custom").to_owned(),
+        mode,
+        train: None,
+        batch_size: options.batch_size,
+        image_size: options.image_size,
+        precision: "f32",
+        iterations: times.len(),
+        ms_per_image: seconds * 1e3 / options.batch_size as f64,
+        images_per_second: options.batch_size as f64 / seconds,
+        gflops,
+        fraction_of_peak: gflops / peaks.gflops,
+        submits,
+        dispatches: summary.dispatches,
+        peak_bytes: summary.bytes + summary.bytes_external,
+        profile,
+    })
+}

@@ -1,0 +1,85 @@
+//! What a device can do at most, measured: multiply-adds from registers, and copying more than caches hold.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::gpu::{Gpu, Plan, Recording, TensorId};
+use crate::ops::peak::{ChainWidth, CopyWidth, copy, multiply_adds};
+
+/// The measured limits of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Peaks {
+    /// f32 operations, a multiply-add counted as two, in 10^9 a second.
+    pub gflops: f64,
+    /// Bytes read and written by a copy, in 10^9 a second.
+    pub gbps: f64,
+}
+
+/// Invocations of the arithmetic kernel: enough to fill the largest GPUs.
+const INVOCATIONS: usize = 4096 * 64;
+/// A kernel that takes this long is timed well, and no watchdog minds it.
+const SECONDS: f64 = 0.03;
+/// Loops stay below what Mesa 22's lavapipe can count to.
+const MOST_ROUNDS: usize = 60_000;
+/// Larger than any cache, as far as the adapter binds that much.
+const COPY_BYTES: u64 = 256 << 20;
+
+/// Measures both peaks; takes about a second.
+pub fn peaks(gpu: &Arc<Gpu>) -> Result<Peaks> {
+    Ok(Peaks { gflops: arithmetic(gpu)? * 1e-9, gbps: bandwidth(gpu)? * 1e-9 })
+}
+
+/// Operations a second of the best width.
+fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
+    let mut best = 0.0f64;
+    for width in ChainWidth::ALL {
+        let mut rounds = 1;
+        loop {
+            let mut recording = Recording::new();
+            multiply_adds(&mut recording, width, INVOCATIONS, rounds)?;
+            let mut plan = Plan::new(gpu, &recording)?;
+            // The first run may compile; the second says how many rounds are worth timing.
+            plan.run()?;
+            let seconds = fastest(&mut plan, 1)?;
+            if seconds >= SECONDS || rounds >= MOST_ROUNDS {
+                best = best.max(plan.summary().flops / fastest(&mut plan, 3)?.min(seconds));
+                break;
+            }
+            let factor = (1.5 * SECONDS / seconds.max(1e-6)).clamp(2.0, 64.0);
+            rounds = ((rounds as f64 * factor) as usize).min(MOST_ROUNDS);
+        }
+    }
+    Ok(best)
+}
+
+/// Bytes a second of the best copy.
+fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
+    let report = gpu.report();
+    let bytes = COPY_BYTES.min(report.max_binding_bytes).min(report.max_buffer_bytes) / 16 * 16;
+    let len4 = (bytes / 16) as usize;
+    // Both ways, so that every byte is one that a kernel wrote, not a page that nobody touched yet.
+    let (from, to) = (Arc::new(gpu.buffer("copy", bytes)?), Arc::new(gpu.buffer("copy", bytes)?));
+    let mut best = 0.0f64;
+    for width in CopyWidth::ALL {
+        let mut recording = Recording::new();
+        let tensors: [TensorId; 2] = [from.clone(), to.clone()].map(|buffer| recording.external("copy", buffer));
+        copy(&mut recording, width, tensors[0], tensors[1], len4)?;
+        copy(&mut recording, width, tensors[1], tensors[0], len4)?;
+        let mut plan = Plan::new(gpu, &recording)?;
+        plan.run()?;
+        best = best.max((len4 * 32) as f64 / fastest(&mut plan, 3)?);
+    }
+    Ok(best)
+}
+
+/// The least time that a dispatch of `plan` took in `runs` runs.
+fn fastest(plan: &mut Plan, runs: usize) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..runs {
+        let (_, times) = plan.profile()?;
+        least = times.iter().map(|time| time.seconds).filter(|&s| s > 0.0).fold(least, f64::min);
+    }
+    Ok(least)
+}

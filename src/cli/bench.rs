@@ -1,0 +1,271 @@
+//! `gpu-resnet bench`: how fast networks, training steps and kernels run here, beside the device's own peaks.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Context;
+use super::console::{print, print_json};
+use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, TrainPart};
+use crate::error::Result;
+use crate::gpu::{AdapterReport, Gpu};
+use crate::model::{Architecture, Network, StemKind, TrainableNetwork};
+use crate::weights::{self, Weights};
+
+/// Measure images a second, and each kernel beside the device's own peaks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet bench --arch resnet50 --batch-size 1,8 --profile")]
+pub struct BenchArgs {
+    /// Network to run, with weights made up [default: resnet50]
+    #[arg(long, value_name = "NAME", conflicts_with = "weights")]
+    arch: Option<String>,
+    /// Run the network of a safetensors file, a run's folder, or the name of built-in weights
+    #[arg(long, value_name = "W")]
+    weights: Option<String>,
+    /// Images of one step; several are measured one after another [default: 1,8,32; 8 with --train all, 32 with --train head]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch_size: Vec<u32>,
+    /// Repetitions, of which the median counts [default: what fits in 3 seconds, at least 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    iterations: Option<u32>,
+    /// Height and width of the images [default: 224, or 32 after a CIFAR stem]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    image_size: Option<u32>,
+    /// Outputs of the classifier, with weights made up [default: the architecture's]
+    #[arg(long, value_name = "N", conflicts_with = "weights", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    classes: Option<u32>,
+    /// Time each dispatch too, and show its share of the roofline
+    #[arg(long)]
+    profile: bool,
+    /// Measure training instead of inference: of the head on features computed before, or of all parameters
+    #[arg(long, value_enum, value_name = "head|all")]
+    train: Option<TrainPart>,
+    /// Measure each shape of convolution by itself instead: forward and both gradients
+    #[arg(long, conflicts_with_all = ["train", "profile"])]
+    ops: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    adapter: &'a AdapterReport,
+    peaks: Peaks,
+    runs: Vec<Run>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    convolutions: Vec<ConvTimes>,
+}
+
+pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
+    let (architecture, weights) = args.network()?;
+    let gpu = context.gpu()?;
+    context.console.verbose("measuring the device's peaks");
+    let mut report =
+        Report { adapter: gpu.report(), peaks: bench::peaks(&gpu)?, runs: Vec::new(), convolutions: Vec::new() };
+    let sizes = args.options(&architecture);
+    if args.ops {
+        let rounds = args.iterations.unwrap_or(5) as usize;
+        let Options { batch_size, image_size, .. } = sizes[0];
+        report.convolutions = bench::convolutions(&gpu, &architecture, batch_size, image_size, rounds)?;
+    } else {
+        report.runs = runs(&gpu, &architecture, &weights, args.train, &report.peaks, &sizes)?;
+    }
+    if args.json { print_json(&report) } else { print(table(&report)) }
+}
+
+/// One run for each of `sizes`; the weights are uploaded once.
+fn runs(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    weights: &Weights,
+    train: Option<TrainPart>,
+    peaks: &Peaks,
+    sizes: &[Options],
+) -> Result<Vec<Run>> {
+    match train {
+        None => {
+            let network = Network::new(gpu, architecture, weights)?;
+            sizes.iter().map(|options| bench::infer(&network, peaks, options)).collect()
+        }
+        Some(TrainPart::All) => {
+            let network = TrainableNetwork::new(gpu, architecture, weights)?;
+            sizes.iter().map(|options| bench::train_all(&network, peaks, options)).collect()
+        }
+        Some(TrainPart::Head) => {
+            sizes.iter().map(|options| bench::train_head(gpu, architecture, peaks, options)).collect()
+        }
+    }
+}
+
+impl BenchArgs {
+    fn network(&self) -> Result<(Architecture, Weights)> {
+        if self.weights.is_some() {
+            let weights = weights::open(self.weights.as_deref())?;
+            let architecture = weights::infer_architecture(&weights)?;
+            weights::check(&weights, &architecture)?;
+            return Ok((architecture, weights));
+        }
+        let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;
+        if let Some(classes) = self.classes {
+            architecture = architecture.with_classes(classes as usize);
+        }
+        let weights = weights::hash_weights(&architecture)?;
+        Ok((architecture, weights))
+    }
+
+    /// What to measure, one for each batch size.
+    fn options(&self, architecture: &Architecture) -> Vec<Options> {
+        let image_size = self.image_size.unwrap_or(match architecture.stem.kind {
+            StemKind::Imagenet => 224,
+            StemKind::Cifar => 32,
+        });
+        let default: &[u32] = match self.train {
+            _ if self.ops => &[4],
+            None => &[1, 8, 32],
+            Some(TrainPart::All) => &[8],
+            Some(TrainPart::Head) => &[32],
+        };
+        let sizes = if self.batch_size.is_empty() { default } else { &self.batch_size };
+        let option = |&batch_size: &u32| Options {
+            batch_size: batch_size as usize,
+            image_size: image_size as usize,
+            iterations: self.iterations.map(|count| count as usize),
+            profile: self.profile,
+        };
+        sizes.iter().map(option).collect()
+    }
+}
+
+// Writing to a string can't fail, so its results are dropped below.
+
+fn table(report: &Report) -> String {
+    let Report { adapter, peaks, runs, convolutions } = report;
+    let mut out = format!("{} ({:?}, {} {})\n", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
+    let _ = writeln!(out, "peaks: {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying", peaks.gflops, peaks.gbps);
+    if !runs.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{:18} {:12} {:>5} {:>10} {:>9} {:>9} {:>7} {:>7} {:>10} {:>9}",
+            "network", "", "batch", "ms/image", "images/s", "GFLOP/s", "of peak", "submits", "dispatches", "MiB"
+        );
+    }
+    for run in runs {
+        let what = match run.train {
+            None => "inference",
+            Some(TrainPart::Head) => "head step",
+            Some(TrainPart::All) => "whole step",
+        };
+        let _ = writeln!(
+            out,
+            "{:18} {what:12} {:>5} {:>10.3} {:>9.1} {:>9.1} {:>6.1}% {:>7.2} {:>10} {:>9.1}",
+            run.arch,
+            run.batch_size,
+            run.ms_per_image,
+            run.images_per_second,
+            run.gflops,
+            run.fraction_of_peak * 100.0,
+            run.submits,
+            run.dispatches,
+            run.peak_bytes as f64 / f64::from(1 << 20)
+        );
+    }
+    for run in runs {
+        if let Some(profile) = &run.profile {
+            let _ = writeln!(out, "\nbatch size {}, by {}:", run.batch_size, profile.timed_by);
+            by_kernel(&mut out, profile);
+            slowest(&mut out, profile);
+        }
+    }
+    if !convolutions.is_empty() {
+        by_shape(&mut out, convolutions);
+    }
+    out
+}
+
+/// The time of all dispatches of each kernel together.
+fn by_kernel(out: &mut String, profile: &Profile) {
+    let mut sums: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for kernel in &profile.kernels {
+        let sum = sums.entry(&kernel.kernel).or_default();
+        *sum = (sum.0 + 1, sum.1 + kernel.ms);
+    }
+    let total: f64 = profile.kernels.iter().map(|kernel| kernel.ms).sum();
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
+    let _ = writeln!(out, "{:36} {:>10} {:>10} {:>7}", "kernel", "dispatches", "ms", "share");
+    for (name, (count, ms)) in sums {
+        let _ = writeln!(out, "{name:36} {count:>10} {ms:>10.3} {:>6.1}%", 100.0 * ms / total);
+    }
+}
+
+/// The dispatches that take longest.
+fn slowest(out: &mut String, profile: &Profile) {
+    const SHOWN: usize = 20;
+    let mut kernels: Vec<_> = profile.kernels.iter().collect();
+    kernels.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    let _ = writeln!(
+        out,
+        "\n{:24} {:36} {:>9} {:>9} {:>8} {:>11}",
+        "slowest dispatches", "kernel", "ms", "GFLOP/s", "GB/s", "of roofline"
+    );
+    for k in kernels.iter().take(SHOWN) {
+        let _ = writeln!(
+            out,
+            "{:24} {:36} {:>9.3} {:>9.1} {:>8.1} {:>10.1}%",
+            k.label,
+            k.kernel,
+            k.ms,
+            k.gflops,
+            k.gbps,
+            k.fraction_of_roofline * 100.0
+        );
+    }
+}
+
+fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
+    let _ = writeln!(
+        out,
+        "\n{:22} {:>6} {:>18} {:>20} {:>6} {:>8} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "convolution",
+        "layers",
+        "input",
+        "weight",
+        "stride",
+        "GFLOP/s",
+        "forward",
+        "by input",
+        "by weight",
+        "input",
+        "weight"
+    );
+    let joined = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let mut sums = [0.0; 3];
+    for c in convolutions {
+        let _ = writeln!(
+            out,
+            "{:22} {:>6} {:>18} {:>20} {:>6} {:>8.1} {:>6.2} ms {:>6.2} ms {:>6.2} ms {:>6.2}x {:>6.2}x",
+            c.layer,
+            c.layers,
+            joined(&c.input),
+            joined(&c.weight),
+            c.stride,
+            c.gflop / c.forward_ms * 1e3,
+            c.forward_ms,
+            c.input_ms,
+            c.weight_ms,
+            c.input_ms / c.forward_ms,
+            c.weight_ms / c.forward_ms
+        );
+        let layers = c.layers as f64;
+        sums = [sums[0] + layers * c.forward_ms, sums[1] + layers * c.input_ms, sums[2] + layers * c.weight_ms];
+    }
+    let [forward, input, weight] = sums;
+    let _ = writeln!(
+        out,
+        "all layers: forward {forward:.1} ms, by input {input:.1} ms ({:.2}x), by weight {weight:.1} ms ({:.2}x)",
+        input / forward,
+        weight / forward
+    );
+}

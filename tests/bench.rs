@@ -1,0 +1,53 @@
+//! Measurements on every usable adapter. How fast anything is can't be asserted; that it was measured can.
+
+#[path = "common/adapters.rs"]
+mod adapters;
+
+use gpu_resnet::bench::{Mode, Options, Run, TrainPart, convolutions, infer, peaks, train_all, train_head};
+use gpu_resnet::model::{Architecture, BlockKind, Network, StemKind, TrainableNetwork};
+use gpu_resnet::weights::hash_weights;
+
+fn check(run: &Run, what: &str, options: &Options) {
+    let positive = [run.ms_per_image, run.images_per_second, run.gflops, run.fraction_of_peak, run.submits];
+    assert!(positive.iter().all(|x| x.is_finite() && *x > 0.0), "{what}: {run:?}");
+    assert!((run.ms_per_image * run.images_per_second / 1e3 - 1.0).abs() < 1e-9, "{what}: {run:?}");
+    assert_eq!((run.batch_size, run.image_size), (options.batch_size, options.image_size));
+    assert_eq!(Some(run.iterations), options.iterations);
+    let kernels = &run.profile.as_ref().unwrap_or_else(|| panic!("{what}: no profile")).kernels;
+    assert_eq!(kernels.len(), run.dispatches, "{what}");
+    assert!(kernels.iter().all(|k| k.ms >= 0.0 && k.fraction_of_roofline.is_finite() && !k.label.is_empty()));
+}
+
+#[test]
+fn every_adapter_is_measured() {
+    let architecture = Architecture::new(BlockKind::Basic, &[1, 1, 1], StemKind::Cifar).unwrap().with_classes(10);
+    let weights = hash_weights(&architecture).unwrap();
+    let options = Options { batch_size: 2, image_size: 16, iterations: Some(2), profile: true };
+    for gpu in adapters::open_all() {
+        let name = &gpu.report().name;
+        let peaks = peaks(&gpu).unwrap();
+        assert!([peaks.gflops, peaks.gbps].iter().all(|x| x.is_finite() && *x > 0.0), "{name}: {peaks:?}");
+
+        let network = Network::new(&gpu, &architecture, &weights).unwrap();
+        let inference = infer(&network, &peaks, &options).unwrap();
+        check(&inference, name, &options);
+        assert_eq!((inference.mode, inference.train), (Mode::Infer, None));
+
+        let network = TrainableNetwork::new(&gpu, &architecture, &weights).unwrap();
+        let step = train_all(&network, &peaks, &options).unwrap();
+        check(&step, name, &options);
+        assert_eq!((step.mode, step.train), (Mode::Train, Some(TrainPart::All)));
+        // Forward, two gradients, the weights and gradients beside the activations.
+        assert!(step.dispatches > 2 * inference.dispatches && step.peak_bytes > inference.peak_bytes, "{step:?}");
+
+        let head = train_head(&gpu, &architecture, &peaks, &options).unwrap();
+        check(&head, name, &options);
+        assert_eq!((head.mode, head.train), (Mode::Train, Some(TrainPart::Head)));
+
+        let times = convolutions(&gpu, &architecture, 1, 16, 1).unwrap();
+        assert_eq!(times.iter().map(|t| t.layers).sum::<usize>(), architecture.layers().convs().count());
+        assert!(
+            times.iter().all(|t| t.gflop > 0.0 && [t.forward_ms, t.input_ms, t.weight_ms].iter().all(|ms| *ms >= 0.0))
+        );
+    }
+}
