@@ -107,6 +107,23 @@ fn cifar_resnet20_option_b_agrees_with_torch() {
 }
 
 #[test]
+fn cifar_resnet20_option_c_agrees_with_torch() {
+    check("resnet20-projection-all");
+}
+
+#[test]
+fn plain_network_agrees_with_torch() {
+    check("plain20");
+}
+
+#[test]
+fn preactivation_networks_agree_with_torch() {
+    for name in ["preact-resnet20", "preact-resnet20-projection", "preact-bottleneck"] {
+        check(name);
+    }
+}
+
+#[test]
 fn original_stride_and_ceil_mode_pool_agree_with_torch() {
     check("v1-ceil");
 }

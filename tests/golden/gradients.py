@@ -17,20 +17,21 @@ MARGIN = 4e-6
 SAMPLES = 96
 
 CIFAR = {"widths": [12, 22, 36], "stem": {"kind": "cifar", "width": 12}, "classes": 7}
+EVEN = CIFAR | {"widths": [12, 20, 36]}  # zero-padding takes multiples of 4 only
 IMAGENET = {"widths": [8, 12, 16, 24], "stem": {"kind": "imagenet", "width": 10, "pool": {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": False}}, "classes": 7}
 # Kind: (architecture, input shape, label smoothing). Widths that are no multiples of 4, odd sizes and oblong inputs are meant.
 KINDS = {
     "basic": (networks.architecture("basic", (1, 2, 1), **CIFAR), (4, 3, 16, 16), 0.1),
-    "zero-pad": (networks.architecture("basic", (1, 2, 1), shortcut="zero-pad", **CIFAR), (4, 3, 16, 16), 0),
+    "zero-pad": (networks.architecture("basic", (1, 2, 1), shortcut="zero-pad", **EVEN), (4, 3, 16, 16), 0),
     "projection-all": (networks.architecture("basic", (1, 2, 1), shortcut="projection-all", **CIFAR), (4, 3, 15, 13), 0),
-    "plain": (networks.architecture("plain", (1, 2, 1), **CIFAR), (4, 3, 16, 16), 0),
-    "preact-basic": (networks.architecture("preact-basic", (1, 2, 1), shortcut="zero-pad", **CIFAR), (4, 3, 16, 16), 0),
+    "plain": (networks.architecture("plain", (1, 2, 1), **EVEN), (4, 3, 16, 16), 0),
+    "preact-basic": (networks.architecture("preact-basic", (1, 2, 1), shortcut="zero-pad", **EVEN), (4, 3, 16, 16), 0),
     "preact-projection": (networks.architecture("preact-basic", (1, 2, 1), **CIFAR), (4, 3, 15, 13), 0),
     "preact-bottleneck": (networks.architecture("preact-bottleneck", (1, 2, 1, 1), **IMAGENET), (3, 3, 64, 64), 0),
     "bottleneck": (networks.architecture("bottleneck", (1, 2, 1, 1), **IMAGENET), (3, 3, 64, 64), 0.1),
     "v1-ceil": (networks.architecture("bottleneck", (1, 2, 1), stride_in="1x1", **(IMAGENET | {"widths": [8, 12, 16], "stem": {
         "kind": "imagenet", "width": 10, "pool": {"kernel_size": 3, "stride": 2, "padding": 0, "ceil_mode": True}}})), (3, 3, 45, 61), 0),
-    "grouped": (networks.architecture("bottleneck", (1, 2, 1, 1), groups=4, width_per_group=16, **IMAGENET), (3, 3, 64, 64), 0),
+    "grouped": (networks.architecture("bottleneck", (1, 2, 1, 1), groups=4, width_per_group=32, **(IMAGENET | {"widths": [8, 16, 24, 32]})), (3, 3, 64, 64), 0),
 }
 
 

@@ -20,8 +20,8 @@ from binary import Binary, parser
 LIMIT, MEMORY = 1e-4, 1.5 * 2**30
 
 
-def scaled_network(seed, make=torchvision.models.resnet50):
-    """A network (ResNet-50) with random weights whose running statistics fit them, so that activations stay near 1."""
+def scaled_network(seed, make=torchvision.models.resnet50, size=224):
+    """A network (ResNet-50) for images of side `size` with random weights whose running statistics fit them, so that activations stay near 1."""
     torch.manual_seed(seed)
     net = make(weights=None)
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
@@ -30,7 +30,7 @@ def scaled_network(seed, make=torchvision.models.resnet50):
         norm.bias.data.normal_(0, 0.1)
         norm.momentum = 1.0
     with torch.no_grad():
-        net.train()(torch.randn(4, 3, 224, 224))
+        net.train()(torch.randn(4, 3, size, size))
     return net.eval()
 
 
