@@ -6,14 +6,15 @@ use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
-use crate::data::{self, Dataset, Rgb8};
+use crate::data::{self, Augment, Dataset, Preprocess, Rgb8};
 use crate::error::{Error, Result};
 use crate::files;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DataCommand {
     /// Draw a grid of images of a data set, a row for each class
-    #[command(after_help = "Example:\n  gpu-resnet data grid photos/ -o grid.png")]
+    #[command(after_help = "Examples:\n  gpu-resnet data grid photos/ -o grid.png\n  \
+                            gpu-resnet data grid photos/ --augment imagenet,jitter -o seen.png")]
     Grid {
         /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
         data: PathBuf,
@@ -26,6 +27,13 @@ pub enum DataCommand {
         /// Pixels of a cell's side
         #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(8..=1024))]
         cell: u32,
+        /// Show what training sees: a comma list of crop[=PADDING], flip[=P], resized-crop[=MIN_SCALE],
+        /// jitter[=STRENGTH], cifar, imagenet, or none for what evaluation sees
+        #[arg(long, value_name = "LIST")]
+        augment: Option<Augment>,
+        /// Side of the images that training sees [default: an image's shorter side, at most 224]
+        #[arg(long, value_name = "N", requires = "augment", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        image_size: Option<u32>,
     },
     /// Count a data set's images and classes
     #[command(after_help = "Example:\n  gpu-resnet data inspect photos/ --json")]
@@ -43,14 +51,17 @@ const MOST_ROWS: usize = 32;
 
 pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
     match command {
-        DataCommand::Grid { data, output, columns, cell } => {
+        DataCommand::Grid { data, output, columns, cell, augment, image_size } => {
             if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
                 return Err(Error::Usage(format!("{}: the grid is a PNG; end its name in .png", output.display())));
             }
             let set = data::open_dataset(data)?;
             files::check_writable(output)?;
             set.remarks().iter().for_each(|remark| context.console.note(remark));
-            let images = sample(&*set, *columns as usize, context)?;
+            let images = sample(&*set, *columns as usize, context, |i, image| match augment {
+                None => Ok(image),
+                Some(augment) => seen(&image, i, augment, *image_size, context.global.seed),
+            })?;
             data::write_png(&data::grid(&images, *columns as usize, *cell, 2), output)?;
             context.console.note(format!("wrote {} images to {}", images.len(), output.display()));
             Ok(())
@@ -59,8 +70,13 @@ pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
     }
 }
 
-/// `columns` images of each class, drawn by the seed; a class with fewer leaves its row's rest black.
-fn sample(set: &dyn Dataset, columns: usize, context: &Context) -> Result<Vec<Rgb8>> {
+/// `columns` images of each class as `show` shows them, drawn by the seed; a class with fewer leaves its row's rest black.
+fn sample(
+    set: &dyn Dataset,
+    columns: usize,
+    context: &Context,
+    show: impl Fn(usize, Rgb8) -> Result<Rgb8>,
+) -> Result<Vec<Rgb8>> {
     let classes = set.classes().len();
     if classes > MOST_ROWS {
         context.console.note(format!("only the first {MOST_ROWS} of {classes} classes are shown"));
@@ -70,7 +86,7 @@ fn sample(set: &dyn Dataset, columns: usize, context: &Context) -> Result<Vec<Rg
         if let Some(row) = rows.get_mut(set.label(i))
             && row.len() < columns
         {
-            match set.image(i) {
+            match set.image(i).and_then(|image| show(i, image)) {
                 Ok(image) => row.push(image),
                 Err(error) => context.console.complain(error),
             }
@@ -87,6 +103,13 @@ fn sample(set: &dyn Dataset, columns: usize, context: &Context) -> Result<Vec<Rg
             row
         })
         .collect())
+}
+
+/// What the first epoch sees of image `i`.
+fn seen(image: &Rgb8, i: usize, augment: &Augment, side: Option<u32>, seed: u64) -> Result<Rgb8> {
+    let side = side.unwrap_or_else(|| image.width.min(image.height).min(Preprocess::default().crop));
+    let preprocess = Preprocess { resize: side, crop: side, ..Preprocess::default() };
+    augment.apply(image, &preprocess, &mut Augment::rng(seed, 1, i))
 }
 
 #[derive(Serialize)]

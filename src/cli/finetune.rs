@@ -359,9 +359,6 @@ fn save_model(run: &RunDir, model: &Loaded, head: &Head, classes: &[String]) -> 
 fn report(context: &Context, args: &FinetuneArgs, run: &RunDir, outcome: &Outcome, failed: usize) -> Result<()> {
     let kept = outcome.epochs.iter().find(|e| e.epoch == outcome.epoch);
     let model = run.model_path();
-    if failed > 0 {
-        context.console.note(format!("{} could not be read, and left out", data::count(failed, "image")));
-    }
     let accuracy = kept
         .and_then(|e| e.val_accuracy)
         .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
@@ -378,6 +375,9 @@ fn report(context: &Context, args: &FinetuneArgs, run: &RunDir, outcome: &Outcom
             val_accuracy: kept.and_then(|e| e.val_accuracy),
             stopped_early: outcome.stopped_early,
         })?;
+    }
+    if failed > 0 {
+        return Err(Error::Partial(format!("{} could not be read, and left out", data::count(failed, "image"))));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing, and
 //! probabilities from its logits.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,10 +90,25 @@ pub fn numbered(classes: usize) -> Vec<String> {
     (0..classes).map(|i| i.to_string()).collect()
 }
 
+/// The most that is read of a file of class names.
+const MAX_LABELS_BYTES: u64 = 16 << 20;
+
 /// Class names from a file: a JSON list, or one name a line.
 pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::file(path, format!("could not be read ({e}); give a text file of class names")))?;
+    let failed = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("could not be read ({e}); give a text file of class names"))
+    };
+    // A pipe is welcome, but `/dev/zero` would never end.
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
+    let read = file.take(MAX_LABELS_BYTES + 1).read_to_string(&mut text);
+    match read {
+        Ok(read) if read as u64 > MAX_LABELS_BYTES => {
+            return Err(failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)));
+        }
+        Ok(_) => {}
+        Err(e) => return Err(failed(&e)),
+    }
     let labels: Vec<String> = if text.trim_start().starts_with('[') {
         serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")))?
     } else {

@@ -90,7 +90,7 @@ impl Augment {
 
     /// Checks the ranges that the fields document.
     pub fn validate(&self) -> Result<()> {
-        let fail = |problem: String| Err(Error::Usage(format!("--augment: {problem}")));
+        let fail = |problem: String| Err(Error::Usage(problem));
         match self.crop {
             Crop::Random { padding } if padding > MAX_CROP => {
                 return fail(format!("crop={padding} must pad by 0 to {MAX_CROP} pixels"));

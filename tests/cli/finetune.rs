@@ -90,7 +90,9 @@ fn bad_images_are_left_out() {
         here.run(&["finetune", &data, "--recipe", "notes", "--val-split", "0", "--image-size", "32", "-o", "run"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.success() && said.contains("zzz.png") && said.contains("1 image could not be read"),
+        output.status.code() == Some(1)
+            && said.contains("zzz.png")
+            && said.contains("error: 1 image could not be read"),
         "{said}"
     );
     let metrics = json_lines(&std::fs::read_to_string(here.path("run/metrics.jsonl")).unwrap());

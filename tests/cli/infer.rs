@@ -114,6 +114,10 @@ fn labels_of_the_users_own() {
         assert!(said.contains(",1,0,fine,") && said.contains(",2,1,\"not so fine, \"\"really\"\"\","), "{said}");
     }
     here.bad(1, "one.txt: has 1 names and the network 2 classes", &["infer", &photo, "--labels", "one.txt"]);
+    here.write("large.txt", &vec![b'a'; (16 << 20) + 1]);
+    here.bad(1, "large.txt: could not be read (it has more than 16 MiB)", &["infer", &photo, "--labels", "large.txt"]);
+    #[cfg(unix)]
+    here.bad(1, "/dev/zero: could not be read (it has more than 16 MiB)", &["infer", &photo, "--labels", "/dev/zero"]);
     here.bad(1, "none.txt: could not be read", &["infer", &photo, "--labels", "none.txt"]);
 }
 

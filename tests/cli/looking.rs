@@ -44,6 +44,34 @@ fn a_grid_has_a_row_for_each_class() {
 }
 
 #[test]
+fn a_grid_can_show_what_training_sees() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1"]);
+    let grid = |name: &str, more: &[&str]| {
+        let columns = ["data", "grid", &data, "--columns", "6", "--cell", "8", "-o", name];
+        here.good(&[&columns[..], more].concat());
+        gpu_resnet::data::decode_file(&here.path(name)).unwrap().pixels
+    };
+    let plain = grid("plain.png", &[]);
+    // The digits are 8 x 8: what evaluation sees at that size is the images themselves.
+    assert!(
+        plain == grid("none.png", &["--augment", "none"])
+            && plain != grid("4.png", &["--augment", "none", "--image-size", "4"])
+    );
+    let cifar = grid("cifar.png", &["--augment", "cifar"]);
+    assert!(cifar != plain && cifar == grid("again.png", &["--augment", "cifar"]));
+    assert!(cifar != grid("seed.png", &["--augment", "cifar", "--seed", "1"]));
+    for bad in ["mixup", "crop,imagenet", "flip=2"] {
+        let output = here.run(&["data", "grid", &data, "--augment", bad, "-o", "x.png"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(2) && said.contains("--augment") && !here.path("x.png").exists(),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn data_inspect_counts() {
     let here = Sandbox::new();
     let data = here.digits("data", &["0", "1", "7"]);

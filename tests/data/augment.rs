@@ -222,7 +222,8 @@ fn boxes_have_even_areas_ratios_and_places() {
         .collect();
     let (w, h) = (f64::from(w), f64::from(h));
     let ratio = Crop::RATIO.map(f64::ln);
-    let even: [(&str, fn(&[f64; 4], f64, f64, [f64; 2]) -> f64); 4] = [
+    type Share = fn(&[f64; 4], f64, f64, [f64; 2]) -> f64;
+    let even: [(&str, Share); 4] = [
         ("area", |b, w, h, _| (b[2] * b[3] / (w * h) - 0.05) / 0.25),
         ("log ratio", |b, _, _, ratio| ((b[2] / b[3]).ln() - ratio[0]) / (ratio[1] - ratio[0])),
         ("left", |b, w, _, _| b[0] / (w - b[2] + 1.0)),

@@ -23,7 +23,6 @@ impl FromStr for Augment {
     /// `imagenet`, which is `resized-crop,flip`; or `none` alone. In full the last two items are
     /// `resized-crop=MIN_SCALE:MAX_SCALE:MIN_RATIO:MAX_RATIO` and `jitter=BRIGHTNESS:CONTRAST:SATURATION:HUE`.
     fn from_str(text: &str) -> Result<Self> {
-        let fail = |problem: String| Error::Usage(format!("--augment: {problem}"));
         let mut augment = Augment::default();
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
         if words == ["none"] {
@@ -33,7 +32,7 @@ impl FromStr for Augment {
             match word {
                 "cifar" => ["crop", "flip"].iter().try_for_each(|item| augment.add(item))?,
                 "imagenet" => ["resized-crop", "flip"].iter().try_for_each(|item| augment.add(item))?,
-                "none" => return Err(fail("`none` can't be joined with anything; leave it out".into())),
+                "none" => return Err(Error::Usage("`none` can't be joined with anything; leave it out".into())),
                 item => augment.add(item)?,
             }
         }
@@ -45,7 +44,6 @@ impl FromStr for Augment {
 impl Augment {
     /// Adds one item.
     fn add(&mut self, item: &str) -> Result<()> {
-        let fail = |problem: String| Error::Usage(format!("--augment: {problem}"));
         let (name, value) = match item.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (item, None),
@@ -54,10 +52,10 @@ impl Augment {
             "crop" | "resized-crop" => self.crop != Crop::Center,
             "flip" => self.flip.is_some(),
             "jitter" => self.jitter.is_some(),
-            _ => return Err(fail(format!("`{item}` is not known; possible are {POSSIBLE}"))),
+            _ => return Err(Error::Usage(format!("`{item}` is no augmentation; possible are {POSSIBLE}"))),
         };
         if twice {
-            return Err(fail(match name {
+            return Err(Error::Usage(match name {
                 "flip" | "jitter" => format!("`{name}` is there twice; name it once"),
                 _ => "only one of `crop` and `resized-crop` is possible, and once".into(),
             }));
@@ -65,7 +63,7 @@ impl Augment {
         match name {
             "crop" => {
                 let parsed = value.map_or(Ok(PADDING), str::parse);
-                let padding = parsed.map_err(|_| fail(format!("`{item}` needs a whole number of pixels")))?;
+                let padding = parsed.map_err(|_| Error::Usage(format!("`{item}` needs a whole number of pixels")))?;
                 self.crop = Crop::Random { padding };
             }
             "flip" => self.flip = Some(numbers::<1>(item, value)?.map_or(0.5, |[p]| p)),
@@ -98,7 +96,7 @@ fn numbers<const N: usize>(item: &str, value: Option<&str>) -> Result<Option<[f6
     let read: Option<Vec<f64>> = value.split(':').map(|v| v.parse().ok().filter(|v: &f64| v.is_finite())).collect();
     match read.map(<[f64; N]>::try_from) {
         Some(Ok(numbers)) => Ok(Some(numbers)),
-        _ => Err(Error::Usage(format!("--augment: `{item}` needs a number after the `=`, as in {POSSIBLE}"))),
+        _ => Err(Error::Usage(format!("`{item}` needs a number after the `=`, as in {POSSIBLE}"))),
     }
 }
 
