@@ -6,6 +6,8 @@
 // Training: they are the batch's own, found in two passes (the variance around the mean, so that a large mean loses no
 // digits), each in two deterministic stages: `partial_sums` adds chunks of 128 pixels, and `finish_*` adds the chunks.
 //   partial_sums -> finish_mean -> partial_squares -> finish_variance -> apply
+// Within a chunk, parts of 16 pixels are summed first: one long sum of like numbers rounds the same way every time, and
+// what is left after the mean is taken off shows it.
 // The running statistics move by momentum, the variance unbiased, as in PyTorch.
 // One vec4 of channels an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
@@ -21,6 +23,7 @@ struct BatchNorm {
     residual: u32,
 }
 const CHUNK: u32 = 128u;
+const PART: u32 = 16u;
 
 @group(0) @binding(0) var<uniform> norm: BatchNorm;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -70,8 +73,13 @@ fn partial_sums(
     }
     let c = i % norm.channels4;
     var sum = vec4f();
-    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
-        sum += input[pixel * norm.channels4 + c];
+    let end = min((chunk + 1u) * CHUNK, norm.pixels);
+    for (var start = chunk * CHUNK; start < end; start += PART) {
+        var part = vec4f();
+        for (var pixel = start; pixel < min(start + PART, end); pixel++) {
+            part += input[pixel * norm.channels4 + c];
+        }
+        sum += part;
     }
     partials[i] = sum;
 }
@@ -90,9 +98,14 @@ fn partial_squares(
     let c = i % norm.channels4;
     let mean = batch[c];
     var sum = vec4f();
-    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
-        let distance = input[pixel * norm.channels4 + c] - mean;
-        sum += distance * distance;
+    let end = min((chunk + 1u) * CHUNK, norm.pixels);
+    for (var start = chunk * CHUNK; start < end; start += PART) {
+        var part = vec4f();
+        for (var pixel = start; pixel < min(start + PART, end); pixel++) {
+            let distance = input[pixel * norm.channels4 + c] - mean;
+            part += distance * distance;
+        }
+        sum += part;
     }
     partials[i] = sum;
 }

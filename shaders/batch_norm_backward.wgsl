@@ -6,8 +6,8 @@
 //   grad_input[m,c] = weight[c] / sqrt(variance[c] + eps) * (g[m,c] - grad_bias[c] / M - x^[m,c] * grad_weight[c] / M)
 //
 // in training, where mean and variance are the batch's and M its pixels; in evaluation they are constants, and the last
-// line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels,
-// `finish_sums` adds the slices; then `apply`. One vec4 of channels an invocation, 64 to a workgroup, folded.
+// line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels, by parts
+// of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 struct BatchNormBackward {
@@ -18,6 +18,7 @@ struct BatchNormBackward {
     relu: u32,
 }
 const CHUNK: u32 = 128u;
+const PART: u32 = 16u;
 
 @group(0) @binding(0) var<uniform> norm: BatchNormBackward;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -55,11 +56,18 @@ fn partial_sums(
     let c = i % norm.channels4;
     var sum = vec4f();
     var product = vec4f();
-    for (var pixel = chunk * CHUNK; pixel < min((chunk + 1u) * CHUNK, norm.pixels); pixel++) {
-        let at = pixel * norm.channels4 + c;
-        let g = grad_at(at);
-        sum += g;
-        product += g * normalised(at, c);
+    let end = min((chunk + 1u) * CHUNK, norm.pixels);
+    for (var start = chunk * CHUNK; start < end; start += PART) {
+        var part_sum = vec4f();
+        var part_product = vec4f();
+        for (var pixel = start; pixel < min(start + PART, end); pixel++) {
+            let at = pixel * norm.channels4 + c;
+            let g = grad_at(at);
+            part_sum += g;
+            part_product += g * normalised(at, c);
+        }
+        sum += part_sum;
+        product += part_product;
     }
     partials[i] = sum;
     partials[norm.chunks * norm.channels4 + i] = product;

@@ -129,13 +129,13 @@ def main():
                 worst = max(found, key=found.get)
                 control, _ = case.explained(case.f64(eps=1e-4))
                 caught = sum(share > 1 for share in control.values())
-                refit = max(case.explained(case.torch32)[0].values()) if flips else 0  # the fit must find torch's switches without seeing them
+                refit = max(case.explained(case.torch32)[0].values())  # the fit must find torch's switches without seeing them
                 ok = not missing and found[worst] <= 1 and caught > len(control) / 2 and refit <= 1
                 good &= ok
                 print(f"{'ok  ' if ok else 'FAIL'} {name} seed {seed} {side}x{side} batch {options.batch_size} bn {bn}: {len(found)} tensors, worst {found[worst]:.2f} of its limit"
                       f" ({worst}: {found[worst] * case.limits[worst]:.1e}, torch f32 {case.torch_error[worst]:.1e}); eps of 1e-4 is caught in {caught}"
                       + (f"; rounding can throw {len(case.candidates)} switches, torch threw {len(case.flipped)} (worst tensor {case.torch_raw:.1e} before they are taken into"
-                         f" account, {max(case.torch_error.values()):.1e} after), ours {len(flips)} ({raw:.1e}, {max(found[key] * case.limits[key] for key in found):.1e}); torch's fitted: {refit:.2f}" if flips or case.flipped else "")
+                         f" account, {max(case.torch_error.values()):.1e} after), ours {len(flips)} ({raw:.1e}, {max(found[key] * case.limits[key] for key in found):.1e}); torch's as fitted: {refit:.2f} of the limit" if flips or case.flipped else "")
                       + (f"; keys differ: {sorted(missing)[:5]}" if missing else "") + f"; {time.monotonic() - start:.0f} s", flush=True)
     sys.exit(0 if good else 1)
 
