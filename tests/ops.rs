@@ -1,4 +1,5 @@
-//! Every operation on every usable adapter of the machine, against its f64 twin: ResNet's shapes and awkward ones.
+//! Every operation on every usable adapter of the machine, against its f64 twin (`ops/list.rs`: the cases of `verify`), and
+//! that wrong attributes are caught and impossible shapes refused.
 //!
 //! `VK_DRIVER_FILES` chooses other Vulkan drivers (`scripts/drivers.sh` lists them). Outputs are filled with NaN before
 //! each run and have guard words after their end, which `ops::host` checks.
@@ -28,6 +29,8 @@ mod global_avg_pool;
 mod gradients;
 #[path = "ops/linear.rs"]
 mod linear;
+#[path = "ops/list.rs"]
+mod list;
 #[path = "ops/pack_weight.rs"]
 mod pack_weight;
 #[path = "ops/peak.rs"]

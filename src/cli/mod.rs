@@ -13,6 +13,7 @@ mod gradients;
 mod infer;
 mod model;
 mod op;
+mod verify;
 mod weights;
 
 use std::sync::Arc;
@@ -78,6 +79,8 @@ enum Command {
     Gradients(gradients::GradientsArgs),
     /// Measure images a second, and each kernel beside the device's own peaks
     Bench(bench::BenchArgs),
+    /// Check every kernel of this machine's adapters
+    Verify(verify::VerifyArgs),
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
     /// Look into weights files
@@ -118,6 +121,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Finetune(args) => finetune::run(&context, args),
         Command::Gradients(args) => gradients::run(&context, args),
         Command::Op(args) => op::run(&context.gpu()?, args),
+        Command::Verify(args) => verify::run(&context, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Bench(args) => bench::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),

@@ -44,9 +44,43 @@ pub struct Gpu {
     report: AdapterReport,
     capabilities: Capabilities,
     trouble: Arc<Trouble>,
+    pub(super) options: DeviceOptions,
     kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
+    /// Sources that stand in for the crate's own; see [`Gpu::substitute`].
+    substitutes: Mutex<HashMap<String, String>>,
+    /// Wall time of the last run of a plan, from its first submit to its end, in seconds.
+    pub(super) last_run: Mutex<f64>,
     /// Measured throughput in cost units per second; bounds the work of one submit.
     pub(super) rate: Mutex<f64>,
+}
+
+/// An optional ability that can be left unused, to bisect a driver bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FeatureName {
+    F16,
+    Subgroups,
+    Timestamps,
+    PipelineCache,
+}
+
+impl FeatureName {
+    fn bits(self) -> wgpu::Features {
+        match self {
+            Self::F16 => wgpu::Features::SHADER_F16,
+            Self::Subgroups => wgpu::Features::SUBGROUP,
+            Self::Timestamps => wgpu::Features::TIMESTAMP_QUERY,
+            Self::PipelineCache => wgpu::Features::PIPELINE_CACHE,
+        }
+    }
+}
+
+/// How to open a device other than in the usual way.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceOptions {
+    /// Abilities to do without, as if the adapter lacked them.
+    pub disabled: Vec<FeatureName>,
+    /// Whether buffer accesses are checked in every kernel or in none; by default in all but those that are proved.
+    pub bounds_checks: Option<bool>,
 }
 
 /// A GPU buffer of 4-byte elements, padded to 16 bytes.
@@ -66,14 +100,20 @@ impl Buffer {
 impl Gpu {
     /// Opens the adapter that `choice` names with all of its own limits.
     pub fn open(choice: &AdapterChoice) -> Result<Arc<Self>> {
-        let found = adapter::select(choice)?;
-        let wanted = wgpu::Features::SHADER_F16
-            | wgpu::Features::SUBGROUP
-            | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::PIPELINE_CACHE;
+        Self::open_with(choice, &DeviceOptions::default())
+    }
+
+    /// [`Self::open`] with some abilities left unused.
+    pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
+        let mut found = adapter::select(choice)?;
+        let names = [FeatureName::F16, FeatureName::Subgroups, FeatureName::Timestamps, FeatureName::PipelineCache];
+        let used = names.into_iter().filter(|name| !options.disabled.contains(name));
+        let used = used.map(FeatureName::bits).fold(wgpu::Features::empty(), |all, one| all | one);
+        let wanted = found.adapter.features() & used;
+        found.report.features = Features::of(wanted);
         let (device, queue) = pollster::block_on(found.adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gpu-resnet"),
-            required_features: found.adapter.features() & wanted,
+            required_features: wanted,
             required_limits: found.adapter.limits(),
             ..Default::default()
         }))
@@ -111,7 +151,10 @@ impl Gpu {
             capabilities: adapter::capabilities(&found.adapter),
             report: found.report,
             trouble,
+            options: options.clone(),
             kernels: Mutex::default(),
+            substitutes: Mutex::default(),
+            last_run: Mutex::default(),
             rate: Mutex::new(rate),
         }))
     }
@@ -129,6 +172,28 @@ impl Gpu {
     /// The optional abilities of this device.
     pub fn features(&self) -> Features {
         self.report.features
+    }
+
+    /// Seconds that the last run of a plan took, from its first submit to its end.
+    pub fn last_run_seconds(&self) -> f64 {
+        self.last_run.lock().map_or(0.0, |seconds| *seconds)
+    }
+
+    /// Compiles the shader `name` from `source` from now on, or, without one, from the crate's own text again. Entry points
+    /// and bindings must stay. This is how `verify` breaks kernels on purpose.
+    pub(crate) fn substitute(&self, name: &str, source: Option<String>) {
+        if let (Ok(mut substitutes), Ok(mut kernels)) = (self.substitutes.lock(), self.kernels.lock()) {
+            kernels.retain(|spec, _| spec.shader != name);
+            match source {
+                Some(source) => substitutes.insert(name.to_owned(), source),
+                None => substitutes.remove(name),
+            };
+        }
+    }
+
+    /// What stands in for the source of the shader `name`.
+    pub(super) fn substituted(&self, name: &str) -> Option<String> {
+        self.substitutes.lock().ok()?.get(name).cloned()
     }
 
     /// The first error that the driver reported since the last call, if any.

@@ -52,10 +52,10 @@ pub struct Kernel {
 }
 
 /// Whether naga adds bounds checks to buffer accesses: on unless the kernel is one whose accesses are proved with guard
-/// words by its tests, or `GPU_RESNET_BOUNDS_CHECKS=1` asks for them everywhere.
-fn bounds_checks(shader: &str) -> bool {
-    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0");
-    asked || !(shader.starts_with("conv2d") || shader.starts_with("peak"))
+/// words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all kernels.
+fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
+    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0").then_some(true);
+    gpu.options.bounds_checks.or(asked).unwrap_or(!(shader.starts_with("conv2d") || shader.starts_with("peak")))
 }
 
 impl Kernel {
@@ -69,14 +69,15 @@ impl Kernel {
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
-        checks.bounds_checks = bounds_checks(spec.shader);
+        checks.bounds_checks = bounds_checks(gpu, spec.shader);
+        let substitute = gpu.substituted(spec.shader);
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.
         let module = unsafe {
             gpu.device.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {
                     label: Some(spec.shader),
-                    source: wgpu::ShaderSource::Wgsl(shader.source.into()),
+                    source: wgpu::ShaderSource::Wgsl(substitute.as_deref().unwrap_or(shader.source).into()),
                 },
                 checks,
             )

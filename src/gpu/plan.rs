@@ -174,6 +174,9 @@ impl Plan {
         self.gpu.wait()?;
         self.submits += submits;
         let seconds = started.elapsed().as_secs_f64();
+        if let Ok(mut last) = self.gpu.last_run.lock() {
+            *last = seconds;
+        }
         // Too short a run measures the submit, not the device.
         if self.warm
             && seconds > 0.02

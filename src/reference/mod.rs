@@ -21,6 +21,7 @@ mod max_pool2d;
 mod preprocess;
 mod relu;
 mod sgd;
+mod shortcut_pad;
 mod tensor;
 mod window;
 
@@ -42,6 +43,7 @@ pub use max_pool2d::{max_pool2d, max_pool2d_backward, max_pool2d_indices};
 pub use preprocess::preprocess;
 pub use relu::{relu, relu_backward};
 pub use sgd::{SgdState, sgd};
+pub use shortcut_pad::{shortcut_pad, shortcut_pad_backward};
 pub use tensor::Tensor;
 
 /// The gradients of an operation that has an input, a weight and a bias.

@@ -1,3 +1,19 @@
 //! Verification on a machine that nobody has seen: every kernel against its twin, and a report to send.
+//!
+//! [`case::Case`] is one thing to try, a line of text; [`cases`] lists them; [`check::Checker`] runs one and judges it;
+//! [`controls`] are kernels broken on purpose, which must be caught; [`child`] is the process that all of this happens in,
+//! and [`run::Runner`] its parent; [`expectations`] knows driver bugs; [`report`] is what comes out.
 
+pub mod case;
+pub mod cases;
+pub mod check;
+pub mod child;
+pub mod controls;
+pub mod expectations;
+mod references;
 pub mod report;
+pub mod run;
+pub mod select;
+mod summary;
+
+pub use summary::summary;

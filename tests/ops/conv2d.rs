@@ -7,7 +7,7 @@ use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{Tensor, conv2d, relu};
 
-use crate::support::{Verdicts, adapters, array, array_with, conv2d_variants, deterministic, passes, refused, tensor};
+use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
 /// A convolution with PyTorch's shapes; `relu` and `residual` are the fused epilogue.
 #[derive(Clone, Debug)]
@@ -25,14 +25,6 @@ fn case(input: [usize; 4], outputs: usize, kernel: [usize; 2], stride: usize, pa
     let weight = [outputs, input[1], kernel[0], kernel[1]];
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     Case { input, weight, attributes, bias: false, residual: false, relu: false }
-}
-
-fn grouped(input: [usize; 4], outputs: usize, kernel: [usize; 2], padding: usize, groups: usize) -> Case {
-    let mut case = case(input, outputs, kernel, 1, padding);
-    case.attributes.groups = groups;
-    case.weight[1] /= groups;
-    case.bias = true;
-    case
 }
 
 impl Case {
@@ -65,155 +57,6 @@ impl Case {
         let residual = self.residual.then_some(residual);
         host::conv2d_fused(gpu, Some(variant), [input, weight], bias, residual, self.relu, &self.attributes)
     }
-}
-
-fn check(cases: &[Case]) {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for case in cases {
-        let inputs = case.inputs();
-        let expected = case.expected(&inputs);
-        for gpu in adapters.iter() {
-            for variant in conv2d_variants(gpu) {
-                let what = format!("{} {case:?}", variant.name());
-                verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
-            }
-        }
-    }
-    drop(adapters);
-    verdicts.finish("conv2d");
-}
-
-#[test]
-fn resnet_shapes() {
-    let fused = |mut case: Case, residual| {
-        (case.bias, case.relu, case.residual) = (true, true, residual);
-        case
-    };
-    check(&[
-        fused(case([1, 3, 112, 112], 64, [7, 7], 2, 3), false),
-        fused(case([1, 64, 28, 28], 64, [3, 3], 1, 1), true),
-        fused(case([2, 128, 14, 14], 128, [3, 3], 2, 1), false),
-        fused(case([1, 256, 14, 14], 512, [1, 1], 2, 0), true),
-        fused(case([3, 512, 7, 7], 256, [1, 1], 1, 0), false),
-        fused(case([1, 256, 7, 7], 256, [3, 3], 1, 1), true),
-    ]);
-}
-
-#[test]
-fn few_channels_and_odd_sizes() {
-    let cases = (1..=9).flat_map(|channels| {
-        let mut with_bias = case([1, channels, 5, 7], 10 - channels, [3, 3], 1, 1);
-        with_bias.bias = true;
-        [with_bias, case([2, channels, 11, 6], channels, [1, 1], 2, 0), case([1, channels, 9, 13], 3, [2, 4], 3, 2)]
-    });
-    check(&cases.collect::<Vec<_>>());
-}
-
-#[test]
-fn corners_of_stride_padding_and_dilation() {
-    let mut uneven = case([2, 5, 12, 17], 6, [3, 2], 1, 0);
-    uneven.attributes = Conv2dAttributes { stride: [2, 1], padding: [0, 3], dilation: [1, 5], groups: 1 };
-    let mut dilated = case([1, 3, 11, 13], 7, [3, 3], 3, 4);
-    dilated.attributes.dilation = [4, 2];
-    check(&[
-        uneven,
-        dilated,
-        // One pixel, all of it padding but one tap.
-        case([1, 2, 1, 1], 3, [3, 3], 1, 1),
-        // Padding beyond the kernel: whole outputs of zeros, and only zeros.
-        case([1, 3, 4, 4], 5, [1, 1], 1, 2),
-        case([1, 3, 2, 3], 5, [3, 3], 4, 9),
-        // A stride past the input.
-        case([1, 3, 8, 8], 4, [3, 3], 50, 1),
-        // Kernels of one row and one column, and one that covers the whole input.
-        case([1, 4, 6, 15], 4, [1, 11], 1, 0),
-        case([1, 4, 15, 6], 4, [11, 1], 1, 3),
-        case([1, 6, 9, 9], 8, [9, 9], 1, 0),
-    ]);
-}
-
-#[test]
-fn tiles_full_and_partial() {
-    // Tiles are 8, 32 or 64 pixels and channels: one more and one less of each.
-    let pixels = [[1, 4, 1, 8], [1, 4, 3, 3], [1, 4, 4, 8], [1, 4, 3, 11], [1, 4, 8, 8], [1, 4, 5, 13], [1, 4, 7, 9]];
-    let channels = [7, 8, 9, 31, 32, 33, 63, 64, 65, 129];
-    let mut cases: Vec<Case> = pixels.map(|input| case(input, 4, [1, 1], 1, 0)).to_vec();
-    cases.extend(channels.map(|outputs| case([1, 5, 3, 3], outputs, [1, 1], 1, 0)));
-    cases.extend([15, 16, 17, 65].map(|inputs| case([1, inputs, 6, 6], 8, [3, 3], 1, 1)));
-    check(&cases);
-}
-
-#[test]
-fn groups() {
-    let mut fused = grouped([2, 6, 7, 5], 10, [3, 3], 1, 2);
-    (fused.residual, fused.relu) = (true, true);
-    check(&[
-        grouped([2, 6, 7, 5], 10, [3, 3], 1, 2),
-        fused,
-        // Depthwise, with and without a multiplier.
-        grouped([1, 5, 8, 8], 5, [3, 3], 1, 5),
-        grouped([1, 3, 8, 8], 12, [3, 3], 1, 3),
-        // ResNeXt's.
-        grouped([1, 128, 14, 14], 128, [3, 3], 1, 32),
-        grouped([1, 36, 5, 5], 140, [1, 1], 0, 2),
-    ]);
-}
-
-#[test]
-fn more_workgroups_than_one_dimension_holds() {
-    // One tile a group.
-    check(&[grouped([1, 66_000, 1, 1], 66_000, [1, 1], 0, 66_000)]);
-}
-
-#[test]
-fn magnitudes() {
-    let case = case([1, 5, 7, 7], 6, [3, 3], 1, 1);
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for (scale, weight_scale) in [(0.0, 1.0), (1e18, 1e18), (1e-15, 1e-15), (1e-30, 1e30), (1e30, 1e-30), (1e20, 1e20)]
-    {
-        let mut inputs = case.inputs();
-        inputs[0].data.iter_mut().for_each(|value| *value *= scale);
-        inputs[1].data.iter_mut().for_each(|value| *value = (value.abs() + 1.0) * weight_scale);
-        if weight_scale == 1e20 {
-            // All of one sign, so that every sum overflows to infinity in whatever order it is made.
-            inputs[0].data.iter_mut().for_each(|value| *value = value.abs() + 1e19);
-        }
-        let expected = case.expected(&inputs);
-        for gpu in adapters.iter() {
-            for variant in conv2d_variants(gpu) {
-                let what = format!("{} magnitudes {scale} and {weight_scale}", variant.name());
-                verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
-            }
-        }
-    }
-    drop(adapters);
-    verdicts.finish("conv2d");
-}
-
-#[test]
-fn nan_and_infinity_stay_where_they_belong() {
-    let mut case = case([2, 3, 9, 9], 5, [3, 3], 1, 1);
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for relu in [false, true] {
-        case.relu = relu;
-        for (name, special) in [("NaN", f32::NAN), ("inf", f32::INFINITY), ("-inf", f32::NEG_INFINITY)] {
-            let mut inputs = case.inputs();
-            inputs[0] = array_with("conv2d.input", &case.input, |i, value| if i % 97 == 40 { special } else { value });
-            let expected = case.expected(&inputs);
-            assert!(expected.data.iter().any(|value| !value.is_finite()) && expected.data[0].is_finite());
-            for gpu in adapters.iter() {
-                for variant in conv2d_variants(gpu) {
-                    let what = format!("{} with {name}", variant.name());
-                    verdicts.compare(gpu, &what, case.run(gpu, variant, &inputs), &expected);
-                }
-            }
-        }
-    }
-    drop(adapters);
-    verdicts.finish("conv2d");
 }
 
 /// The negative control: results of slightly different convolutions with the same output shape don't pass.
@@ -256,15 +99,6 @@ fn wrong_attributes_are_caught() {
             assert!(!passes(&found.data, &expected.data), "a wrong weight went unnoticed");
         }
     }
-}
-
-#[test]
-fn the_same_bits_every_time() {
-    let case = grouped([2, 6, 13, 9], 70, [3, 3], 1, 2);
-    let inputs = case.inputs();
-    deterministic(|gpu| {
-        conv2d_variants(gpu).into_iter().map(|v| case.run(gpu, v, &inputs).expect("a result")).collect()
-    });
 }
 
 #[test]

@@ -1,70 +1,11 @@
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{global_avg_pool, global_avg_pool_backward};
 
-use crate::support::{Verdicts, adapters, array, array_with, deterministic, passes, refused, tensor};
-
-fn check(inputs: &[Array]) {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for input in inputs {
-        let expected = global_avg_pool(&tensor(input));
-        for gpu in adapters.iter() {
-            verdicts.compare(gpu, &format!("{:?}", input.shape), host::global_avg_pool(gpu, input), &expected);
-        }
-    }
-    drop(adapters);
-    verdicts.finish("global_avg_pool");
-}
-
-#[test]
-fn shapes() {
-    let mut inputs = vec![
-        array("pool", &[2, 2048, 7, 7]),
-        array("pool", &[3, 5, 1, 1]),
-        // One and two parts of 64 pixels, and one pixel more.
-        array("pool", &[1, 3, 8, 8]),
-        array("pool", &[1, 3, 5, 13]),
-        array("pool", &[1, 6, 16, 8]),
-        array("pool", &[1, 2, 300, 301]),
-    ];
-    inputs.extend((1..=9).map(|channels| array("pool", &[2, channels, 3, 5])));
-    check(&inputs);
-}
+use crate::support::{adapters, array, passes, refused, tensor};
 
 /// grad_output for an input of `shape`.
 fn grad_output(shape: &[usize]) -> Array {
     array("pool.grad_output", &shape[..2])
-}
-
-#[test]
-fn backward() {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    let mut shapes = vec![[2, 2048, 7, 7], [3, 5, 1, 1], [1, 3, 5, 13], [1, 2, 300, 301], [70, 3, 2, 1]];
-    shapes.extend((1..=9).map(|channels| [2, channels, 3, 5]));
-    for shape in shapes {
-        let (input, grad) = (array("pool", &shape), grad_output(&shape));
-        let expected = global_avg_pool_backward(&shape, &tensor(&grad));
-        for gpu in adapters.iter() {
-            let found = host::global_avg_pool_backward(gpu, &input, &grad);
-            verdicts.compare(gpu, &format!("{shape:?}"), found, &expected);
-        }
-    }
-    drop(adapters);
-    verdicts.finish("global_avg_pool_backward");
-}
-
-#[test]
-fn magnitudes_and_special_values() {
-    let shape = [2, 5, 7, 7];
-    check(&[
-        array_with("pool", &shape, |_, value| value + 1000.0),
-        array_with("pool", &shape, |_, value| value * 1e35),
-        array_with("pool", &shape, |_, value| value * 1e-30),
-        array_with("pool", &shape, |_, _| 0.0),
-        array_with("pool", &shape, |i, value| if i == 100 { f32::NAN } else { value }),
-        array_with("pool", &shape, |i, value| if i == 100 { f32::NEG_INFINITY } else { value }),
-    ]);
 }
 
 #[test]
@@ -86,17 +27,6 @@ fn a_missing_pixel_is_caught() {
         let turned: Vec<f64> = expected.data.iter().copied().cycle().skip(60).take(120).collect();
         assert!(!passes(&found.data, &turned));
     }
-}
-
-#[test]
-fn the_same_bits_every_time() {
-    let input = array("pool", &[2, 9, 23, 17]);
-    let grad = grad_output(&input.shape);
-    deterministic(|gpu| {
-        [host::global_avg_pool(gpu, &input), host::global_avg_pool_backward(gpu, &input, &grad)]
-            .map(|found| found.expect("a result"))
-            .to_vec()
-    });
 }
 
 #[test]

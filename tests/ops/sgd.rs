@@ -2,7 +2,7 @@ use gpu_resnet::ops::attributes::SgdAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{self, SgdState};
 
-use crate::support::{Verdicts, adapters, array, array_with, deterministic, passes, refused, tensor};
+use crate::support::{adapters, array, passes, refused, tensor};
 
 /// Parameter, gradient and momentum buffer.
 type Case = (Array, Array, Option<Array>, SgdAttributes);
@@ -19,56 +19,9 @@ fn expected((param, grad, buffer, attributes): &Case) -> (reference::Tensor, Opt
     (param, state.momentum_buffer)
 }
 
-fn check(cases: &[Case]) {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for case in cases {
-        let (param, grad, buffer, attributes) = case;
-        let (want, want_buffer) = expected(case);
-        for gpu in adapters.iter() {
-            let what = format!("{:?} buffer {} {attributes:?}", param.shape, buffer.is_some());
-            match host::sgd(gpu, param, grad, buffer.as_ref(), attributes) {
-                Err(error) => verdicts.compare(gpu, &what, Err(error), &want),
-                Ok((found, found_buffer)) => {
-                    verdicts.compare(gpu, &format!("param {what}"), Ok(found), &want);
-                    assert_eq!(found_buffer.is_some(), want_buffer.is_some(), "{what}");
-                    if let (Some(found), Some(want)) = (found_buffer, &want_buffer) {
-                        verdicts.compare(gpu, &format!("momentum_buffer {what}"), Ok(found), want);
-                    }
-                }
-            }
-        }
-    }
-    drop(adapters);
-    verdicts.finish("sgd");
-}
-
 const PLAIN: SgdAttributes =
     SgdAttributes { lr: 0.1, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false };
 const MOMENTUM: SgdAttributes = SgdAttributes { momentum: 0.9, ..PLAIN };
-const NESTEROV: SgdAttributes = SgdAttributes { nesterov: true, ..MOMENTUM };
-
-#[test]
-fn shapes_and_attributes() {
-    let mut cases: Vec<Case> = (1..=9).map(|count| case(&[count], count % 2 == 0, MOMENTUM)).collect();
-    for attributes in [
-        PLAIN,
-        MOMENTUM,
-        NESTEROV,
-        SgdAttributes { dampening: 0.3, weight_decay: 0.1, ..MOMENTUM },
-        SgdAttributes { dampening: 0.3, ..PLAIN },
-        SgdAttributes { weight_decay: 1e-4, maximize: true, ..NESTEROV },
-    ] {
-        cases.push(case(&[10, 33], false, attributes));
-        cases.push(case(&[64, 3, 7, 7], attributes.momentum != 0.0, attributes));
-        cases.push(case(&[], attributes.momentum != 0.0, attributes));
-    }
-    let (param, _, buffer, _) = case(&[50], true, MOMENTUM);
-    for f in [|_, _| 0.0, |_, value: f32| value * 1e30, |i, value| if i == 7 { f32::NAN } else { value }] {
-        cases.push((param.clone(), array_with("sgd.grad", &[50], f), buffer.clone(), NESTEROV));
-    }
-    check(&cases);
-}
 
 #[test]
 fn wrong_attributes_are_caught() {
@@ -91,15 +44,6 @@ fn wrong_attributes_are_caught() {
         }
         assert!(!passes(&run(None, &right).data, &want.data), "a forgotten buffer went unnoticed");
     }
-}
-
-#[test]
-fn the_same_bits_every_time() {
-    let (param, grad, buffer, attributes) = case(&[10, 33], true, NESTEROV);
-    deterministic(|gpu| {
-        let (param, buffer) = host::sgd(gpu, &param, &grad, buffer.as_ref(), &attributes).expect("a result");
-        [Some(param), buffer].into_iter().flatten().collect()
-    });
 }
 
 #[test]

@@ -1,82 +1,7 @@
 use gpu_resnet::ops::host::{self, Array};
-use gpu_resnet::reference::Tensor;
+use gpu_resnet::reference::shortcut_pad;
 
-use crate::support::{Verdicts, adapters, array, deterministic, passes, refused, tensor};
-
-/// The twin: every `stride`-th pixel, and zeros in the new channels.
-fn shortcut_pad(input: &Tensor, out_channels: usize, stride: usize) -> Tensor {
-    let [n, c, h, w] = input.dims();
-    let mut output = Tensor::zeros(&[n, out_channels, h.div_ceil(stride), w.div_ceil(stride)]);
-    for image in 0..n {
-        for channel in 0..c {
-            for y in (0..h).step_by(stride) {
-                for x in (0..w).step_by(stride) {
-                    output[[image, channel, y / stride, x / stride]] = input[[image, channel, y, x]];
-                }
-            }
-        }
-    }
-    output
-}
-
-/// The twin's gradient: each sampled pixel gets its own, and the new channels' goes nowhere.
-fn shortcut_pad_backward(grad_output: &Tensor, residual: &Tensor, stride: usize) -> Tensor {
-    let ([n, c, h, w], mut grad) = (residual.dims(), residual.clone());
-    for image in 0..n {
-        for channel in 0..c {
-            for y in (0..h).step_by(stride) {
-                for x in (0..w).step_by(stride) {
-                    grad[[image, channel, y, x]] += grad_output[[image, channel, y / stride, x / stride]];
-                }
-            }
-        }
-    }
-    grad
-}
-
-/// Shape of the input, channels of the output, and stride.
-const CASES: [([usize; 4], usize, usize); 6] = [
-    ([2, 16, 32, 32], 32, 2),
-    ([1, 4, 7, 5], 8, 2),
-    ([3, 8, 5, 5], 8, 3),
-    ([1, 4, 1, 1], 12, 4),
-    ([1, 4, 3, 3], 4, 1),
-    ([2, 4, 6, 9], 16, 5),
-];
-
-#[test]
-fn backward() {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for ([n, c, h, w], channels, stride) in CASES {
-        let residual = array("shortcut_pad.residual", &[n, c, h, w]);
-        let grad = array("shortcut_pad.grad", &[n, channels, h.div_ceil(stride), w.div_ceil(stride)]);
-        let expected = shortcut_pad_backward(&tensor(&grad), &tensor(&residual), stride);
-        for gpu in adapters.iter() {
-            let found = host::shortcut_pad_backward(gpu, &grad, &residual, stride);
-            assert!(found.as_ref().is_ok_and(|found| !passes(&found.data, &tensor(&residual).data)), "no gradient");
-            verdicts.compare(gpu, &format!("{:?} from {channels} by {stride}", residual.shape), found, &expected);
-        }
-    }
-    drop(adapters);
-    verdicts.finish("shortcut_pad_backward");
-}
-
-#[test]
-fn shapes() {
-    let adapters = adapters();
-    let mut verdicts = Verdicts::default();
-    for (shape, channels, stride) in CASES {
-        let input = array("shortcut_pad.input", &shape);
-        let expected = shortcut_pad(&tensor(&input), channels, stride);
-        for gpu in adapters.iter() {
-            let found = host::shortcut_pad(gpu, &input, channels, stride);
-            verdicts.compare(gpu, &format!("{shape:?} to {channels} by {stride}"), found, &expected);
-        }
-    }
-    drop(adapters);
-    verdicts.finish("shortcut_pad");
-}
+use crate::support::{adapters, array, passes, refused, tensor};
 
 #[test]
 fn another_stride_is_caught() {
@@ -90,17 +15,6 @@ fn another_stride_is_caught() {
             (shortcut_pad(&tensor(&four), 8, 2), host::shortcut_pad(gpu, &four, 8, 3).expect("a result"));
         assert!(three.shape == two.shape && !passes(&three.data, &two.data));
     }
-}
-
-#[test]
-fn the_same_bits_every_time() {
-    let input = array("shortcut_pad.input", &[2, 8, 9, 7]);
-    let grad = array("shortcut_pad.grad", &[2, 16, 5, 4]);
-    deterministic(|gpu| {
-        [host::shortcut_pad(gpu, &input, 16, 2), host::shortcut_pad_backward(gpu, &grad, &input, 2)]
-            .map(|found| found.expect("a result"))
-            .to_vec()
-    });
 }
 
 #[test]

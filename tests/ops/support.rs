@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::Conv2dVariant;
-use gpu_resnet::ops::host::{Array, Gradients};
-use gpu_resnet::reference::{self, Tensor, compare};
+use gpu_resnet::ops::host::Array;
+use gpu_resnet::reference::{Tensor, compare};
 use gpu_resnet::weights::hash_input;
 use gpu_resnet::{Error, Result};
 
@@ -74,18 +74,6 @@ impl Verdicts {
         }
     }
 
-    /// [`Self::compare`] for all three gradients.
-    pub fn gradients(&mut self, gpu: &Gpu, what: &str, found: Result<Gradients>, expected: &reference::Gradients) {
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return self.compare(gpu, what, Err(error), &expected.grad_input),
-        };
-        let reference::Gradients { grad_input, grad_weight, grad_bias } = expected;
-        self.compare(gpu, &format!("grad_input of {what}"), Ok(found.grad_input), grad_input);
-        self.compare(gpu, &format!("grad_weight of {what}"), Ok(found.grad_weight), grad_weight);
-        self.compare(gpu, &format!("grad_bias of {what}"), Ok(found.grad_bias), grad_bias);
-    }
-
     /// Fails if any comparison did, or if there were none.
     pub fn finish(self, op: &str) {
         println!("{op}: {} comparisons, largest NMSE {:.1e}", self.compared, self.worst);
@@ -99,16 +87,4 @@ impl Verdicts {
 pub fn refused<T: std::fmt::Debug>(gpu: &Gpu, what: &str, result: Result<T>) {
     assert!(matches!(result, Err(Error::Shape { .. })), "{what}: {result:?}");
     gpu.check().unwrap_or_else(|error| panic!("{what}: {error}"));
-}
-
-/// Fails unless three runs on every adapter give the same bits.
-pub fn deterministic(run: impl Fn(&Arc<Gpu>) -> Vec<Array>) {
-    for gpu in adapters().iter() {
-        let bits = || -> Vec<u32> { run(gpu).iter().flat_map(|a| a.data.iter().map(|v| v.to_bits())).collect() };
-        let first = bits();
-        assert!(!first.is_empty());
-        for _ in 0..2 {
-            assert!(bits() == first, "two runs differ on {}", gpu.report().name);
-        }
-    }
 }

@@ -9,8 +9,9 @@ use crate::ops::feature_map::{channels4, pack_nhwc, unpack_nhwc};
 
 /// Words after every tensor, inputs included: a kernel that reads them computes with NaN.
 const GUARD_WORDS: usize = 256;
-/// A NaN whose bits no arithmetic makes.
+/// A NaN whose bits no arithmetic makes but on this NaN itself, so inputs have another one after their end.
 const GUARD: u32 = 0x7fc5_a5a5;
+const INPUT_GUARD: u32 = 0x7fc3_3c3c;
 /// Largest number of floats in one tensor: shaders index with 32-bit integers.
 const MOST_FLOATS: u64 = u32::MAX as u64;
 
@@ -61,7 +62,7 @@ impl<'a> Session<'a> {
         let bytes = size_of_val(data) + 4 * GUARD_WORDS;
         let tensor = self.recording.kept(label, bytes as u64);
         let mut words = data.to_vec();
-        words.resize((self.recording.bytes(tensor) / 4) as usize, GUARD);
+        words.resize((self.recording.bytes(tensor) / 4) as usize, INPUT_GUARD);
         self.uploads.push((tensor, words));
         tensor
     }

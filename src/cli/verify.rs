@@ -1,0 +1,222 @@
+//! `gpu-resnet verify`: is this adapter's driver right, kernel by kernel, and a report to send.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Context;
+use super::console::{interrupt, print};
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
+use crate::ops::Conv2dVariant;
+use crate::train::Interrupt;
+use crate::verify::case::Case;
+use crate::verify::cases::Suite;
+use crate::verify::child::{Setup, serve};
+use crate::verify::expectations::Expectations;
+use crate::verify::report::{CaseResult, Report, Status};
+use crate::verify::run::{Observer, Runner};
+use crate::verify::select::Selection;
+use crate::verify::{controls, summary};
+
+/// Check every kernel against its f64 twin on this machine's adapters.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet verify --report report.json\n  \
+    gpu-resnet verify --all-adapters --filter '^conv2d ' --variant gemm\n\n\
+    Exit status: 0 all as expected, 3 a mismatch or a negative control that was not caught, 4 no adapter.")]
+pub struct VerifyArgs {
+    /// Go through every usable adapter
+    #[arg(long, conflicts_with = "child")]
+    all_adapters: bool,
+    /// How many cases
+    #[arg(long, value_enum, default_value_t = Suite::Quick)]
+    suite: Suite,
+    /// Only cases whose line this regular expression matches; a whole line chooses that case alone, listed or not
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<String>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Known driver bugs, besides those that come with the program (TOML)
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// Pass although cases that are expected to fail did not
+    #[arg(long)]
+    allow_unexpected_pass: bool,
+    /// Print the lines of the cases and stop
+    #[arg(long)]
+    list: bool,
+    /// Optional features to do without, to bisect a driver bug
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FEATURE,…")]
+    disable: Vec<FeatureName>,
+    /// Only this kernel where there are several: gemm, register or subgroup
+    #[arg(long, value_name = "NAME", value_parser = variant)]
+    variant: Option<String>,
+    /// Check buffer accesses in every kernel, or in none [default: in all but the proved ones]
+    #[arg(long, value_enum, value_name = "on|off")]
+    bounds_checks: Option<Switch>,
+    /// The most seconds that a case may take
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
+    timeout: f64,
+    /// Leave the negative controls out
+    #[arg(long, hide = true)]
+    no_controls: bool,
+    /// Break a kernel in all cases (not in the negative controls), to see what notices: SHADER: FROM => TO
+    #[arg(long, hide = true, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// More cases, at the end
+    #[arg(long, hide = true, value_name = "LINE")]
+    also: Vec<String>,
+    /// Answer tasks on stdin
+    #[arg(long, hide = true)]
+    child: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+fn variant(text: &str) -> Result<String, String> {
+    let names = Conv2dVariant::ALL.map(|variant| variant.name());
+    if names.contains(&text) { Ok(text.into()) } else { Err(format!("it is one of {}", names.join(", "))) }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 86_400.0);
+    seconds.ok_or_else(|| "it is a number of seconds above 0, up to 86400".into())
+}
+
+pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
+    if args.child {
+        let choice = AdapterChoice { adapter: context.global.adapter.clone(), backend: context.global.backend };
+        let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
+        let gpu = Gpu::open_with(&choice, &DeviceOptions { disabled: args.disable.clone(), bounds_checks })?;
+        args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
+        return serve(&gpu);
+    }
+    let selection = Selection { suite: args.suite, filter: args.filter.clone(), variant: args.variant.clone() };
+    let mut cases = selection.cases()?;
+    let controls = if args.no_controls { Vec::new() } else { selection.controls(&cases) };
+    cases.extend(args.also.iter().map(|line| Case::parse(line)).collect::<Result<Vec<_>>>()?);
+    if args.list {
+        return print(cases.iter().map(|case| format!("{case}\n")).collect::<String>());
+    }
+    let expectations = Expectations::load(args.expectations.as_deref())?;
+    let mut report = Report::new(args.suite.name(), args.filter.as_deref());
+    let mut observer = Progress { context, stop: interrupt(), adapter: String::new() };
+    for adapter in adapters(context, args)? {
+        observer.adapter = format!("adapter {}", adapter.index);
+        context.console.note(format!(
+            "adapter {}: {} ({} {}): {} negative controls, {} cases",
+            adapter.index,
+            adapter.name,
+            adapter.driver,
+            adapter.driver_info,
+            controls.len(),
+            cases.len()
+        ));
+        let timeout = Duration::from_secs_f64(args.timeout);
+        let mut runner = Runner::new(setup(context, args, &adapter)?, timeout, args.filter.is_none());
+        report.adapters.push(runner.run(&cases, &controls, &expectations, &mut observer)?);
+    }
+    report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(controls::is_good);
+    if let Some(path) = &args.report {
+        report.write(path)?;
+    }
+    if args.json {
+        print(report.to_json()? + "\n")?
+    } else {
+        print(summary(&report))?
+    }
+    verdict(&report, args.allow_unexpected_pass)
+}
+
+/// The adapters to go through.
+fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> {
+    if !args.all_adapters {
+        return Ok(vec![context.gpu()?.report().clone()]);
+    }
+    let (usable, others): (Vec<_>, Vec<_>) =
+        list_adapters(context.global.backend).into_iter().partition(|adapter| adapter.unusable.is_none());
+    for other in others {
+        let why = other.unusable.unwrap_or_default();
+        context.console.note(format!("adapter {}: {} is left out: {why}", other.index, other.name));
+    }
+    if usable.is_empty() {
+        return Err(Error::NoAdapter("no usable GPU adapter was found; `gpu-resnet devices` says why".into()));
+    }
+    Ok(usable)
+}
+
+/// How children for `adapter` start.
+fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Result<Setup> {
+    let program = std::env::current_exe().map_err(|e| Error::file("gpu-resnet", e))?;
+    let mut arguments = vec!["--adapter".to_owned(), adapter.index.to_string()];
+    let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+        value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    };
+    if let Some(backend) = context.global.backend {
+        arguments.extend(["--backend".to_owned(), name(&|| backend.to_possible_value())]);
+    }
+    if !args.disable.is_empty() {
+        let features: Vec<String> = args.disable.iter().map(|f| name(&|| f.to_possible_value())).collect();
+        arguments.extend(["--disable".to_owned(), features.join(",")]);
+    }
+    if let Some(switch) = args.bounds_checks {
+        arguments.extend(["--bounds-checks".to_owned(), name(&|| switch.to_possible_value())]);
+    }
+    arguments.extend(args.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
+    let forced = args.variant.iter().map(|variant| ("GPU_RESNET_CONV2D".to_owned(), variant.clone()));
+    Ok(Setup { program, arguments, environment: forced.collect() })
+}
+
+/// Tells what ends badly as it happens, and how far the run is.
+struct Progress<'a> {
+    context: &'a Context<'a>,
+    stop: Interrupt,
+    adapter: String,
+}
+
+impl Observer for Progress<'_> {
+    fn case(&mut self, result: &CaseResult, done: usize, total: usize) {
+        if result.is_unexpected() {
+            let status = result.status.name();
+            self.context.console.note(format!("{}: {status}: {}: {}", self.adapter, result.id, result.message));
+        }
+        if done.is_multiple_of(200) || done == total {
+            self.context.console.note(format!("{}: {done} of {total} cases", self.adapter));
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.is_raised()
+    }
+}
+
+/// The run's end as an exit status.
+fn verdict(report: &Report, allow_unexpected_pass: bool) -> Result<()> {
+    if !report.valid {
+        return Err(Error::Mismatch(
+            "the run is invalid: a kernel that is broken on purpose passed, so a pass proves nothing".into(),
+        ));
+    }
+    let cases = || report.adapters.iter().flat_map(|run| &run.cases);
+    let passed = |case: &&CaseResult| case.status == Status::Pass;
+    let bad = cases().filter(|case| case.is_unexpected() && !passed(case)).count();
+    let better = cases().filter(|case| case.is_unexpected() && passed(case)).count();
+    if bad > 0 {
+        return Err(Error::Mismatch(format!("{bad} of {} cases did not end as they should", cases().count())));
+    }
+    if better > 0 && !allow_unexpected_pass {
+        return Err(Error::Mismatch(format!(
+            "{better} cases passed that are expected to fail; update the expectations, or --allow-unexpected-pass"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! `conv2d`, with all of its fused epilogue, by every kernel.
+
+use super::super::case::{Case, Key, VARIANT};
+use super::super::report::Direction;
+use super::{Body, Expected, Kernel, Operation, Suite, lines};
+use crate::error::Result;
+use crate::ops::Conv2dVariant;
+use crate::ops::attributes::Conv2dAttributes;
+use crate::ops::host;
+use crate::reference;
+
+pub const OPERATIONS: &[Operation] = &[Operation {
+    name: "conv2d",
+    direction: Direction::Forward,
+    keys: &[
+        Key::size("n"),
+        Key::size("c"),
+        Key::size("h"),
+        Key::size("w"),
+        Key::size("k"),
+        Key::extent("kernel"),
+        Key::pair("stride", 1),
+        Key::pair("padding", 0),
+        Key::pair("dilation", 1),
+        Key::count("groups", 1),
+        Key::flag("bias"),
+        Key::flag("residual"),
+        Key::flag("relu"),
+        Key::number("weight_scale", 1.0),
+        Key::name(VARIANT, VARIANTS),
+    ],
+    fill: true,
+    list: |suite| {
+        let mut all = by_variant(forward(suite));
+        all.extend(many_workgroups(suite));
+        all
+    },
+    flops: |case| 2.0 * Geometry::of(case).multiply_adds(),
+    body: Body::Kernel(Kernel {
+        inputs: |case| {
+            let g = Geometry::of(case);
+            let output = g.attributes.output_shape(g.input, g.weight)?;
+            Ok(vec![
+                case.filled("input", &g.input, 0),
+                g.weight(case),
+                case.array("bias", &g.weight[..1]),
+                case.array("residual", &output),
+            ])
+        },
+        run: |gpu, case, inputs| {
+            let [input, weight, bias, residual] = inputs else { unreachable!("four inputs") };
+            let bias = case.flag("bias").then_some(bias);
+            let residual = case.flag("residual").then_some(residual);
+            let (relu, attributes) = (case.flag("relu"), Geometry::of(case).attributes);
+            let output = host::conv2d_fused(gpu, case.variant(), [input, weight], bias, residual, relu, &attributes)?;
+            Ok(vec![output])
+        },
+        twin: |case, inputs| {
+            let [input, weight, bias, residual] = inputs else { unreachable!("four inputs") };
+            let g = Geometry::of(case);
+            let bias = case.flag("bias").then_some(bias);
+            let mut output = reference::conv2d(input, weight, bias, &g.attributes);
+            if case.flag("residual") {
+                output = output.zip(residual, |a, b| a + b);
+            }
+            if case.flag("relu") {
+                output = reference::relu(&output);
+            }
+            vec![Expected::sum("output", output, g.terms() + 2.0)]
+        },
+        slope: None,
+    }),
+}];
+
+/// Names of the kernels.
+pub const VARIANTS: &[&str] = &["gemm", "register", "subgroup"];
+
+/// Each line once for every kernel.
+pub fn by_variant(lines: Vec<String>) -> Vec<String> {
+    let with = |line: &String| Conv2dVariant::ALL.map(|variant| format!("{line} variant={}", variant.name()));
+    lines.iter().flat_map(with).collect()
+}
+
+/// More workgroups than one dimension holds: one tile a group. The gemm kernel's tiles take software drivers seconds.
+pub fn many_workgroups(suite: Suite) -> Vec<String> {
+    let with = |variant: &&str| format!("n=1 c=66000 h=1 w=1 k=66000 kernel=1 groups=66000 variant={variant}");
+    VARIANTS.iter().filter(|variant| suite == Suite::Full || **variant != "gemm").map(with).collect()
+}
+
+/// The extents of a case.
+pub struct Geometry {
+    pub input: [usize; 4],
+    pub weight: [usize; 4],
+    pub attributes: Conv2dAttributes,
+}
+
+impl Geometry {
+    pub fn of(case: &Case) -> Self {
+        let [n, c, h, w, k, groups] = case.sizes(["n", "c", "h", "w", "k", "groups"]);
+        let [r, s] = case.pair("kernel");
+        let (stride, padding, dilation) = (case.pair("stride"), case.pair("padding"), case.pair("dilation"));
+        let attributes = Conv2dAttributes { stride, padding, dilation, groups };
+        Self { input: [n, c, h, w], weight: [k, c / groups.max(1), r, s], attributes }
+    }
+
+    /// Terms of the sum that makes one output.
+    pub fn terms(&self) -> f64 {
+        self.weight[1..].iter().map(|&extent| extent as f64).product()
+    }
+
+    pub fn outputs(&self) -> Result<[usize; 4]> {
+        self.attributes.output_shape(self.input, self.weight)
+    }
+
+    pub fn multiply_adds(&self) -> f64 {
+        let outputs: f64 = self.outputs().map_or(0.0, |shape| shape.iter().map(|&extent| extent as f64).product());
+        outputs * self.terms()
+    }
+
+    /// The weight, of one sign where the input is.
+    pub fn weight(&self, case: &Case) -> host::Array {
+        let (scale, positive) = (case.number("weight_scale") as f32, case.word("values") == "positive");
+        case.array_with(
+            "weight",
+            &self.weight,
+            |value| if positive { (value.abs() + 1.0) * scale } else { value * scale },
+        )
+    }
+}
+
+fn forward(suite: Suite) -> Vec<String> {
+    let mut all = lines(RESNET);
+    all.extend(lines(CORNERS));
+    for c in 1..=9 {
+        all.push(format!("n=1 c={c} h=5 w=7 k={} kernel=3 padding=1 bias=true", 10 - c));
+        all.push(format!("n=2 c={c} h=11 w=6 k={c} kernel=1 stride=2"));
+        all.push(format!("n=1 c={c} h=9 w=13 k=3 kernel=2,4 stride=3 padding=2"));
+    }
+    // Tiles are 8, 32 or 64 pixels and channels: one more and one less of each.
+    for [h, w] in [[1, 8], [3, 3], [4, 8], [3, 11], [8, 8], [5, 13], [7, 9]] {
+        all.push(format!("n=1 c=4 h={h} w={w} k=4 kernel=1"));
+    }
+    for k in [7, 8, 9, 31, 32, 33, 63, 64, 65, 129] {
+        all.push(format!("n=1 c=5 h=3 w=3 k={k} kernel=1"));
+    }
+    for c in [15, 16, 17, 65] {
+        all.push(format!("n=1 c={c} h=6 w=6 k=8 kernel=3 padding=1"));
+    }
+    if suite == Suite::Full {
+        all.extend(resnet50());
+        // A binding past 128 MiB: 134 million bytes of input, and of output.
+        all.push("n=1 c=33 h=1024 w=1024 k=4 kernel=1".into());
+        all.push("n=1 c=4 h=1024 w=1024 k=33 kernel=1 bias=true".into());
+    }
+    all
+}
+
+/// Shapes of ResNet-18, -50 and ResNeXt, some with fewer channels or smaller maps.
+const RESNET: &str = "
+    n=1 c=3 h=112 w=112 k=64 kernel=7 stride=2 padding=3 bias=true relu=true
+    n=1 c=64 h=28 w=28 k=64 kernel=3 padding=1 bias=true relu=true residual=true
+    n=2 c=128 h=14 w=14 k=128 kernel=3 stride=2 padding=1 bias=true relu=true
+    n=1 c=256 h=14 w=14 k=512 kernel=1 stride=2 bias=true relu=true residual=true
+    n=3 c=512 h=7 w=7 k=256 kernel=1 bias=true relu=true
+    n=1 c=256 h=7 w=7 k=256 kernel=3 padding=1 bias=true relu=true residual=true
+    n=1 c=128 h=14 w=14 k=128 kernel=3 padding=1 groups=32 bias=true
+";
+
+const CORNERS: &str = "
+    n=2 c=5 h=12 w=17 k=6 kernel=3,2 stride=2,1 padding=0,3 dilation=1,5
+    n=1 c=3 h=11 w=13 k=7 kernel=3 stride=3 padding=4 dilation=4,2
+    n=1 c=5 h=8 w=8 k=6 kernel=3 stride=4 padding=1 bias=true residual=true relu=true
+    # One pixel, all of it padding but one tap.
+    n=1 c=2 h=1 w=1 k=3 kernel=3 padding=1
+    # Padding beyond the kernel: whole outputs of zeros, and only zeros.
+    n=1 c=3 h=4 w=4 k=5 kernel=1 padding=2
+    n=1 c=3 h=2 w=3 k=5 kernel=3 stride=4 padding=9
+    # A stride past the input.
+    n=1 c=3 h=8 w=8 k=4 kernel=3 stride=50 padding=1
+    # Kernels of one row and one column, and one that covers the whole input.
+    n=1 c=4 h=6 w=15 k=4 kernel=1,11
+    n=1 c=4 h=15 w=6 k=4 kernel=11,1 padding=3
+    n=1 c=6 h=9 w=9 k=8 kernel=9
+    # Groups, depthwise, with and without a multiplier.
+    n=2 c=6 h=7 w=5 k=10 kernel=3 padding=1 groups=2 bias=true
+    n=2 c=6 h=7 w=5 k=10 kernel=3 padding=1 groups=2 bias=true residual=true relu=true
+    n=1 c=5 h=8 w=8 k=5 kernel=3 padding=1 groups=5 bias=true
+    n=1 c=3 h=8 w=8 k=12 kernel=3 padding=1 groups=3 bias=true
+    n=1 c=36 h=5 w=5 k=140 kernel=1 groups=2 bias=true
+    n=2 c=6 h=13 w=9 k=70 kernel=3 padding=1 groups=2 bias=true
+    # Magnitudes.
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 values=zeros
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 values=denormal
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e18 scale=1e18
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e-15 scale=1e-15
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e30 scale=1e-30
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e-30 scale=1e30
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e20 values=positive scale=1e20
+    # NaN and infinity stay where they belong.
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 values=nan
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 values=inf
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 values=-inf
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=nan
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=inf
+    n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=-inf
+";
+
+/// Every convolution of ResNet-50 on an image of 224 x 224, as inference runs it.
+pub fn resnet50() -> Vec<String> {
+    let mut all = vec!["n=1 c=3 h=224 w=224 k=64 kernel=7 stride=2 padding=3 bias=true relu=true".to_owned()];
+    let (mut c, mut side) = (64, 56);
+    for (stage, width) in [64, 128, 256, 512].into_iter().enumerate() {
+        let stride = if stage == 0 { 1 } else { 2 };
+        let out = side / stride;
+        let at = |side: usize| format!("h={side} w={side}");
+        let first = format!("n=1 c={c} {} k={width} kernel=1 bias=true relu=true", at(side));
+        let middle =
+            format!("n=1 c={width} {} k={width} kernel=3 stride={stride} padding=1 bias=true relu=true", at(side));
+        let shortcut = format!("n=1 c={c} {} k={} kernel=1 stride={stride} bias=true", at(side), width * 4);
+        (c, side) = (width * 4, out);
+        let last = format!("n=1 c={width} {} k={c} kernel=1 bias=true residual=true relu=true", at(side));
+        let next = format!("n=1 c={c} {} k={width} kernel=1 bias=true relu=true", at(side));
+        let inner = format!("n=1 c={width} {} k={width} kernel=3 padding=1 bias=true relu=true", at(side));
+        all.extend([first, middle, shortcut, last, next]);
+        if stride == 2 {
+            all.push(inner);
+        }
+    }
+    all
+}

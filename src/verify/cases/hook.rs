@@ -1,0 +1,49 @@
+//! Cases that end badly on purpose, to test that every end is a result. In no suite; `verify --filter 'hook kind=crash'`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::case::{Case, Key};
+use super::super::check::{Check, Judgement};
+use super::super::report::{CaseResult, Direction};
+use super::{Body, Operation};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, shaders};
+use crate::ops::host::{self, Array};
+
+pub const OPERATIONS: &[Operation] = &[Operation {
+    name: "hook",
+    direction: Direction::Forward,
+    keys: &[Key::name("kind", &["pass", "fail", "crash", "panic", "hang", "endless-loop", "oom", "device-lost"])],
+    fill: false,
+    list: |_| Vec::new(),
+    flops: |_| 0.0,
+    body: Body::Whole(run),
+}];
+
+fn run(gpu: &Arc<Gpu>, case: &Case, _: &mut CaseResult) -> Result<Judgement> {
+    match case.word("kind") {
+        "fail" => Ok(Some((Check::Tolerance, "it fails on purpose".into()))),
+        "crash" => std::process::abort(),
+        "panic" => panic!("on purpose"),
+        "hang" => loop {
+            std::thread::sleep(Duration::from_secs(1));
+        },
+        "endless-loop" => endless(gpu),
+        // Past what any adapter binds.
+        "oom" => gpu.buffer("a buffer that is too large on purpose", u64::MAX / 2).map(|_| None),
+        "device-lost" => Err(Error::DeviceLost("on purpose".into())),
+        _ => Ok(None),
+    }
+}
+
+/// A shader that does not end: a watchdog of the driver, or the parent's timeout, must.
+fn endless(gpu: &Arc<Gpu>) -> Result<Judgement> {
+    const FROM: &str = "output[i] = rectify(input[i]);";
+    const TO: &str = "loop { if output[i].x < -1.0 { break; } output[i] = rectify(input[i] + output[i]); }";
+    let source = shaders::find("relu").map(|shader| shader.source.replace(FROM, TO));
+    gpu.substitute("relu", source);
+    let found = host::relu(gpu, &Array { shape: vec![4], data: vec![1.0; 4] });
+    gpu.substitute("relu", None);
+    found.map(|_| Some((Check::Tolerance, "the driver left an endless loop".into())))
+}

@@ -1,0 +1,81 @@
+//! `shortcut_pad` (option A of the paper's shortcuts), forward and backward.
+
+use super::super::case::{Case, Key};
+use super::super::report::Direction;
+use super::{Body, Expected, Kernel, Operation, Slope, dot};
+use crate::ops::host;
+use crate::reference;
+
+const KEYS: &[Key] =
+    &[Key::size("n"), Key::size("c"), Key::size("h"), Key::size("w"), Key::size("k"), Key::size("stride")];
+
+const fn operation(name: &'static str, direction: Direction, kernel: Kernel) -> Operation {
+    let body = Body::Kernel(kernel);
+    Operation {
+        name,
+        direction,
+        keys: KEYS,
+        fill: true,
+        list: |_| CASES.map(str::to_owned).into(),
+        flops: |_| 0.0,
+        body,
+    }
+}
+
+pub const OPERATIONS: &[Operation] = &[
+    operation(
+        "shortcut_pad",
+        Direction::Forward,
+        Kernel {
+            inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
+            run: |gpu, case, inputs| {
+                Ok(vec![host::shortcut_pad(gpu, &inputs[0], case.size("k"), case.size("stride"))?])
+            },
+            twin: |case, inputs| {
+                let output = reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"));
+                vec![Expected::exact("output", output)]
+            },
+            slope: None,
+        },
+    ),
+    operation(
+        "shortcut_pad_backward",
+        Direction::Backward,
+        Kernel {
+            inputs: |case| {
+                let ([n, _, h, w], stride) = (shape(case), case.size("stride").max(1));
+                let output = [n, case.size("k"), h.div_ceil(stride), w.div_ceil(stride)];
+                let grad = case.array("grad_output", &output);
+                Ok(vec![case.filled("input", &shape(case), 0), grad, case.array("residual", &shape(case))])
+            },
+            run: |gpu, case, inputs| {
+                Ok(vec![host::shortcut_pad_backward(gpu, &inputs[1], &inputs[2], case.size("stride"))?])
+            },
+            twin: |case, inputs| {
+                let grad = reference::shortcut_pad_backward(&inputs[1], &inputs[2], case.size("stride"));
+                vec![Expected::sum("grad_input", grad, 1.0)]
+            },
+            slope: Some(Slope {
+                objective: |case, inputs| {
+                    let output = reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"));
+                    dot(&output, &inputs[1]) + dot(&inputs[0], &inputs[2])
+                },
+                gradients: &[(0, 0)],
+            }),
+        },
+    ),
+];
+
+const CASES: [&str; 7] = [
+    "n=2 c=16 h=32 w=32 k=32 stride=2",
+    "n=1 c=4 h=7 w=5 k=8 stride=2",
+    "n=3 c=8 h=5 w=5 k=8 stride=3",
+    "n=1 c=4 h=1 w=1 k=12 stride=4",
+    "n=1 c=4 h=3 w=3 k=4 stride=1",
+    "n=2 c=4 h=6 w=9 k=16 stride=5",
+    "n=2 c=4 h=6 w=9 k=16 stride=2 values=denormal",
+];
+
+fn shape(case: &Case) -> [usize; 4] {
+    case.sizes(["n", "c", "h", "w"])
+}

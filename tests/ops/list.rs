@@ -1,0 +1,37 @@
+//! The list of cases that `verify` runs, on every adapter: each operation forward and backward, each variant, ResNet's
+//! shapes and awkward ones (`src/verify/cases`).
+
+use gpu_resnet::verify::cases::{Suite, cases};
+use gpu_resnet::verify::check::Checker;
+use gpu_resnet::verify::expectations::Expectations;
+use gpu_resnet::verify::report::{Direction, Status};
+
+use crate::support::adapters;
+
+#[test]
+fn every_case_ends_as_expected() {
+    let adapters = adapters();
+    let expectations = Expectations::load(None).expect("the shipped expectations");
+    let mut checker = Checker::default();
+    let (mut passed, mut problems) = (vec![0; adapters.len()], Vec::new());
+    // Whole networks are in tests/networks.rs.
+    let kernels = cases(Suite::Quick).expect("the list").into_iter();
+    for case in kernels.filter(|case| case.direction() != Direction::Network) {
+        for (gpu, passed) in adapters.iter().zip(&mut passed) {
+            let mut result = checker.check(gpu, &case).result;
+            *passed += usize::from(result.status == Status::Pass);
+            if result.status != Status::Unsupported {
+                result.expectation = expectations.of(gpu.report(), &result.id);
+            }
+            if result.is_unexpected() {
+                let status = result.status.name();
+                problems.push(format!("{}: {status}: {}: {}", gpu.report().name, result.id, result.message));
+            }
+        }
+    }
+    for (gpu, passed) in adapters.iter().zip(&passed) {
+        println!("{}: {passed} cases passed", gpu.report().name);
+    }
+    assert!(problems.is_empty(), "{} cases:\n{}", problems.len(), problems.join("\n"));
+    assert!(passed.iter().all(|&passed| passed > 700), "{passed:?} cases passed");
+}

@@ -1,0 +1,70 @@
+use std::time::Instant;
+
+use gpu_resnet::verify::report::Status;
+
+use crate::{command, ended, verify};
+
+/// One run with every end that a case can have; whatever comes before, the next case runs.
+#[test]
+fn every_end_is_a_result() {
+    let started = Instant::now();
+    let hook = |kind: &str| format!("hook kind={kind}");
+    let kinds = ["pass", "fail", "crash", "panic", "hang", "oom", "device-lost", "pass"];
+    let mut arguments = vec!["--filter", "relu count=9", "--no-controls", "--timeout", "4"];
+    let lines: Vec<String> = kinds.iter().map(|kind| hook(kind)).collect();
+    lines.iter().for_each(|line| arguments.extend(["--also", line]));
+    let (output, report) = verify(&arguments);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let status = |kind: &str| ended(&report, &hook(kind)).0;
+    assert_eq!(ended(&report, "relu count=9").0, Status::Pass);
+    assert_eq!(status("pass"), Status::Pass);
+    assert_eq!(status("fail"), Status::Fail);
+    assert_eq!(status("crash"), Status::Crash);
+    assert_eq!(status("panic"), Status::Crash);
+    assert_eq!(status("hang"), Status::Timeout);
+    assert_eq!(status("oom"), Status::Oom);
+    assert_eq!(status("device-lost"), Status::DeviceLost);
+    assert_eq!(report.adapters[0].cases.len(), 1 + kinds.len());
+    // What a child said last is told.
+    assert!(ended(&report, &hook("panic")).1.contains("on purpose"), "{}", ended(&report, &hook("panic")).1);
+    assert!(started.elapsed().as_secs() < 60, "a hang held the run up");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("verify --adapter 0 --filter 'hook kind=crash'"), "{shown}");
+}
+
+/// A shader without an end does not hold the run: the driver's watchdog or the timeout ends it. (Mesa 22's lavapipe leaves
+/// every loop after 65,535 iterations, which is a failure too.)
+#[test]
+fn an_endless_shader_is_stopped() {
+    let (output, report) = verify(&["--filter", "hook kind=endless-loop", "--no-controls", "--timeout", "5"]);
+    assert_eq!(output.status.code(), Some(3));
+    let (status, message) = ended(&report, "hook kind=endless-loop");
+    assert!(matches!(status, Status::Timeout | Status::DeviceLost | Status::Fail), "{status:?}: {message}");
+}
+
+#[test]
+fn a_run_that_passes_says_so() {
+    let (output, report) = verify(&["--filter", "^(relu|adam) count=[1-9]$"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(report.valid && !report.adapters[0].controls.is_empty());
+    assert!(report.adapters[0].controls.iter().all(|control| control.caught));
+    assert_eq!(report.adapters[0].cases.len(), 18);
+    assert!(report.adapters[0].cases.iter().all(|case| case.share.is_some_and(|share| share <= 1.0)));
+}
+
+#[test]
+fn wrong_use_and_missing_adapters_have_their_exit_status() {
+    for (status, arguments) in [
+        (2, &["--filter", "("][..]),
+        (2, &["--filter", "no such case"]),
+        (2, &["--variant", "best"]),
+        (2, &["--disable", "colours"]),
+        (2, &["--timeout", "0"]),
+        (4, &["--backend", "metal"]),
+        (4, &["--backend", "metal", "--all-adapters"]),
+        (4, &["--adapter", "no such adapter"]),
+    ] {
+        let output = command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
