@@ -2,6 +2,8 @@
 
 #[path = "data/augment.rs"]
 mod augment;
+#[path = "data/check.rs"]
+mod check;
 #[path = "data/datasets.rs"]
 mod datasets;
 #[path = "data/decode.rs"]

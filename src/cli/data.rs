@@ -1,12 +1,12 @@
 //! `gpu-resnet data`: looking at data sets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
-use crate::data::{self, Augment, Dataset, Preprocess, Rgb8};
+use crate::data::{self, Augment, Dataset, Preprocess, Rgb8, Splits};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -35,11 +35,15 @@ pub enum DataCommand {
         #[arg(long, value_name = "N", requires = "augment", value_parser = clap::value_parser!(u32).range(1..=1024))]
         image_size: Option<u32>,
     },
-    /// Count a data set's images and classes
+    /// Count a data set's images and classes, and warn of what can spoil training: unreadable images, copies, lopsided
+    /// classes
     #[command(after_help = "Example:\n  gpu-resnet data inspect photos/ --json")]
     Inspect {
         /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
         data: PathBuf,
+        /// Only count: read no image
+        #[arg(long)]
+        quick: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -66,7 +70,7 @@ pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
             context.console.note(format!("wrote {} images to {}", images.len(), output.display()));
             Ok(())
         }
-        DataCommand::Inspect { data, json } => inspect(data, *json),
+        DataCommand::Inspect { data, quick, json } => inspect(context, data, *quick, *json),
     }
 }
 
@@ -118,22 +122,39 @@ struct Summary {
     classes: usize,
     /// Images of each class, by name.
     per_class: std::collections::BTreeMap<String, usize>,
+    /// Of the images, those of the data's own validation or test part; none if it has none.
+    held_out: Option<usize>,
     remarks: Vec<String>,
+    warnings: Vec<String>,
 }
 
-fn inspect(path: &std::path::Path, json: bool) -> Result<()> {
-    let set = data::open_dataset(path)?;
-    let mut counts = vec![0usize; set.classes().len()];
-    (0..set.len()).for_each(|i| counts[set.label(i)] += 1);
-    let per_class = set.classes().iter().cloned().zip(counts).collect();
-    let summary = Summary { images: set.len(), classes: set.classes().len(), per_class, remarks: set.remarks() };
+fn inspect(context: &Context, path: &Path, quick: bool, json: bool) -> Result<()> {
+    let Splits { train, val } = data::open_splits(path)?;
+    let val = val.as_deref();
+    let mut counts = vec![0usize; train.classes().len()];
+    let mut remarks = Vec::new();
+    for part in [Some(&*train), val].into_iter().flatten() {
+        (0..part.len()).for_each(|i| counts[part.label(i)] += 1);
+        remarks.extend(part.remarks());
+    }
+    let images = counts.iter().sum();
+    let bar = context.console.progress(images as u64, "reading images");
+    let warnings = if quick { Vec::new() } else { data::check(&*train, val, || bar.inc(1)) };
+    bar.finish_and_clear();
+    let classes = train.classes();
+    let per_class = classes.iter().cloned().zip(counts).collect();
+    let held_out = val.map(|val| val.len());
+    let summary = Summary { images, classes: classes.len(), per_class, held_out, remarks, warnings };
     if json {
         return print_json(&summary);
     }
-    let mut text = format!("{} images of {} classes\n", summary.images, summary.classes);
+    let mut text = format!("{} images of {} classes", summary.images, summary.classes);
+    held_out.iter().for_each(|n| text += &format!(", {n} of them held out"));
+    text += "\n";
     for (class, count) in &summary.per_class {
         text += &format!("{count:8}  {class}\n");
     }
     summary.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
+    summary.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));
     print(text)
 }

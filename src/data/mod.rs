@@ -7,6 +7,7 @@
 
 mod augment;
 mod bytes;
+mod check;
 mod cifar;
 mod csv;
 mod decode;
@@ -23,6 +24,7 @@ mod table;
 mod tensors;
 
 pub use augment::{Adjust, Augment, Crop, Drawn, Jitter, View};
+pub use check::check;
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
 pub use grid::{grid, write_png};
 pub use inputs::{FileList, expand_inputs, is_image_name};

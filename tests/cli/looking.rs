@@ -78,7 +78,13 @@ fn data_inspect_counts() {
     let found: serde_json::Value = serde_json::from_str(&here.good(&["data", "inspect", &data, "--json"])).unwrap();
     assert_eq!((&found["images"], &found["classes"]), (&18.into(), &3.into()));
     assert_eq!((keys(&found["per_class"]).as_str(), &found["per_class"]["7"]), ("0 1 7", &6.into()));
+    assert!(found["held_out"].is_null() && found["warnings"].as_array().unwrap().is_empty(), "{found}");
     assert!(here.good(&["data", "inspect", &data]).starts_with("18 images of 3 classes\n"));
+    here.write("data/7/broken.png", b"not a picture");
+    assert!(here.good(&["data", "inspect", &data]).contains("\nwarning: 1 image can't be read"));
+    let quick: serde_json::Value =
+        serde_json::from_str(&here.good(&["data", "inspect", &data, "--quick", "--json"])).unwrap();
+    assert_eq!((&quick["images"], quick["warnings"].as_array().unwrap().len()), (&19.into(), 0));
 }
 
 #[test]
