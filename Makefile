@@ -1,8 +1,9 @@
-# make demo   set up what is missing, fine-tune on real images, evaluate, infer
-# make test   every test, on every driver that can be had here
-# make check  formatting and lints
+# make demo    set up what is missing, fine-tune on real images, evaluate, infer
+# make test    every test, on every driver that can be had here
+# make verify  every kernel on every adapter, with the built program; the report is target/verify.json
+# make check   formatting and lints
 
-.PHONY: demo test check build drivers
+.PHONY: demo test verify check build drivers
 
 build:
 	scripts/setup.sh
@@ -16,6 +17,9 @@ drivers:
 
 test: drivers
 	scripts/test.sh
+
+verify: drivers build
+	scripts/with-drivers.sh target/release/gpu-resnet verify --all-adapters --report target/verify.json
 
 check:
 	cargo fmt --check

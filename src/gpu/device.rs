@@ -191,6 +191,15 @@ impl Gpu {
         }
     }
 
+    /// Names of the shaders that were compiled so far.
+    pub fn compiled(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> =
+            self.kernels.lock().map_or_else(|_| Vec::new(), |k| k.keys().map(|s| s.shader).collect());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// What stands in for the source of the shader `name`.
     pub(super) fn substituted(&self, name: &str) -> Option<String> {
         self.substitutes.lock().ok()?.get(name).cloned()

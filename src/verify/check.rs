@@ -409,7 +409,7 @@ mod tests {
             fn wrong(case: &Case, inputs: &[Tensor]) -> Vec<Expected> {
                 let mut expected = twin_of(case, inputs);
                 let value = expected[0].tensor.data.iter_mut().find(|value| value.abs() > 0.5).unwrap();
-                *value *= 1.1;
+                *value *= 2.0;
                 expected
             }
             let found = check(line, |kernel| {

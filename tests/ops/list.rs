@@ -1,6 +1,7 @@
 //! The list of cases that `verify` runs, on every adapter: each operation forward and backward, each variant, ResNet's
 //! shapes and awkward ones (`src/verify/cases`).
 
+use gpu_resnet::gpu::shaders;
 use gpu_resnet::verify::cases::{Suite, cases};
 use gpu_resnet::verify::check::Checker;
 use gpu_resnet::verify::expectations::Expectations;
@@ -31,6 +32,16 @@ fn every_case_ends_as_expected() {
     }
     for (gpu, passed) in adapters.iter().zip(&passed) {
         println!("{}: {passed} cases passed", gpu.report().name);
+    }
+    // Every shader is run by some case, but those that measure: a new kernel can't be forgotten.
+    let measures = |name: &str| name.starts_with("peak") || name.starts_with("fingerprint/");
+    for gpu in adapters.iter() {
+        let compiled = gpu.compiled();
+        // Those with subgroups need ones of eight.
+        let shaders = shaders::all().iter().filter(|shader| !shader.subgroups || gpu.report().subgroup_size == [8, 8]);
+        let unused = shaders.map(|shader| shader.name).filter(|name| !measures(name) && !compiled.contains(name));
+        let unused: Vec<&str> = unused.collect();
+        assert!(unused.is_empty(), "no case runs {unused:?} on {}", gpu.report().name);
     }
     assert!(problems.is_empty(), "{} cases:\n{}", problems.len(), problems.join("\n"));
     assert!(passed.iter().all(|&passed| passed > 700), "{passed:?} cases passed");

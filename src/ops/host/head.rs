@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, TensorId};
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::IGNORE;
+use crate::ops::head_step::{HeadStep, HeadStepTensors};
 use crate::ops::linear::Linear;
 use crate::ops::{self, pack_rows, unpack_rows};
 
@@ -111,4 +112,67 @@ pub fn cross_entropy(
     let grad = done.read(loss.grad, rows * classes.next_multiple_of(4))?;
     let summary = done.read(loss.summary, 4)?;
     Ok((summary[0], Array { shape: input.shape.clone(), data: unpack_rows(&grad, [rows, classes]) }))
+}
+
+/// What a step of head training leaves on the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadStepOutput {
+    /// `[rows, C]`: the step's examples, zeros past the epoch's end.
+    pub batch: Array,
+    /// The examples' labels; none past the epoch's end.
+    pub targets: Vec<Option<u32>>,
+    /// Steps since the start and of the epoch, after this one.
+    pub cursor: [u32; 2],
+    /// The summaries of the epoch's steps up to this one; those of others are zero.
+    pub history: Array,
+}
+
+/// `head_step`: gathers the rows of step `step` from `features` `[examples, C]` and `labels` in `order`, then notes `summary` and
+/// moves the counters.
+///
+/// # Errors
+/// [`Error::Shape`] for labels or an order that don't fit the features, and an order of examples that aren't there.
+pub fn head_step(
+    gpu: &Arc<Gpu>,
+    features: &Array,
+    [labels, order]: [&[u32]; 2],
+    rows: usize,
+    step: usize,
+    summary: [f32; 4],
+) -> Result<HeadStepOutput> {
+    const OP: &str = "head_step";
+    let [examples, columns] = features.dims(OP, "features", "[examples, C]")?;
+    let there = |&example: &u32| (example as usize) < examples;
+    if labels.len() != examples || order.len() != examples || !order.iter().all(there) || rows == 0 {
+        return Err(Error::shape(
+            OP,
+            format!("labels and order must be of the {examples} examples, in batches of 1 or more"),
+        ));
+    }
+    let start = u32::try_from(step).ok().filter(|_| step <= examples.div_ceil(rows));
+    let start = start.ok_or_else(|| Error::shape(OP, format!("step {step} is past the epoch's end")))?;
+    let mut session = Session::new(gpu, OP);
+    session.room("batch", &[rows, columns.div_ceil(4), 4])?;
+    let tensors = HeadStepTensors {
+        features: matrix(&mut session, "features", features, 1)?,
+        labels: session.words("labels", labels),
+        order: session.words("order", order),
+        cursor: session.state("cursor", bytemuck::cast_slice(&[start; 2])),
+    };
+    let summary = session.input("summary", &summary);
+    let history = session.state("history", &vec![0.0; 4 * (step + 1)]);
+    let layout = HeadStep { rows, features: columns, examples };
+    let (batch, targets) = layout.gather(&mut session.recording, tensors)?;
+    layout.finish(&mut session.recording, tensors.cursor, summary, history)?;
+    let done = session.run(&[tensors.cursor, history])?;
+    let word = |value: &f32| value.to_bits();
+    let targets = done.read(targets, rows)?.iter().map(word).map(|label| (label != IGNORE).then_some(label)).collect();
+    let cursor = done.read(tensors.cursor, 2)?;
+    let batch = unpack_rows(&done.read(batch, rows * columns.next_multiple_of(4))?, [rows, columns]);
+    Ok(HeadStepOutput {
+        batch: Array { shape: vec![rows, columns], data: batch },
+        targets,
+        cursor: [cursor[0].to_bits(), cursor[1].to_bits()],
+        history: Array { shape: vec![step + 1, 4], data: done.read(history, 4 * (step + 1))? },
+    })
 }

@@ -146,8 +146,9 @@ fn forward(suite: Suite) -> Vec<String> {
     for c in [15, 16, 17, 65] {
         all.push(format!("n=1 c={c} h=6 w=6 k=8 kernel=3 padding=1"));
     }
+    all.extend(resnet50(true));
     if suite == Suite::Full {
-        all.extend(resnet50());
+        all.extend(resnet50(false));
         // A binding past 128 MiB: 134 million bytes of input, and of output.
         all.push("n=1 c=33 h=1024 w=1024 k=4 kernel=1".into());
         all.push("n=1 c=4 h=1024 w=1024 k=33 kernel=1 bias=true".into());
@@ -205,13 +206,16 @@ const CORNERS: &str = "
     n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=-inf
 ";
 
-/// Every convolution of ResNet-50 on an image of 224 x 224, as inference runs it.
-pub fn resnet50() -> Vec<String> {
-    let mut all = vec!["n=1 c=3 h=224 w=224 k=64 kernel=7 stride=2 padding=3 bias=true relu=true".to_owned()];
-    let (mut c, mut side) = (64, 56);
-    for (stage, width) in [64, 128, 256, 512].into_iter().enumerate() {
+/// Every convolution of ResNet-50 as inference runs it, on an image of 224 x 224; `reduced`, with a quarter of the channels
+/// and of the pixels.
+pub fn resnet50(reduced: bool) -> Vec<String> {
+    let part = |extent: usize, parts: usize| if reduced { extent / parts } else { extent };
+    let (image, mut c, mut side) = (part(224, 2), part(64, 4), part(56, 2));
+    let stem = format!("n=1 c=3 h={image} w={image} k={c} kernel=7 stride=2 padding=3 bias=true relu=true");
+    let mut all = vec![stem];
+    for (stage, width) in [64, 128, 256, 512].map(|width| part(width, 4)).into_iter().enumerate() {
         let stride = if stage == 0 { 1 } else { 2 };
-        let out = side / stride;
+        let out = side.div_ceil(stride);
         let at = |side: usize| format!("h={side} w={side}");
         let first = format!("n=1 c={c} {} k={width} kernel=1 bias=true relu=true", at(side));
         let middle =

@@ -174,9 +174,10 @@ fn backward(suite: Suite) -> Vec<String> {
         all.push(format!("n=2 c={} h=7 w=5 k={} kernel=3 stride=2 padding=1 groups=2", 2 * c, 12 - 2 * c));
         all.push(format!("n=1 c={} h=5 w=6 k=3 kernel=1 groups=3 residual=true", 3 * c));
     }
+    let plain = |line: String| line.replace(" bias=true", "").replace(" relu=true", "");
+    all.extend(resnet50(true).into_iter().map(plain));
     if suite == Suite::Full {
-        let plain = |line: String| line.replace(" bias=true", "").replace(" relu=true", "");
-        all.extend(resnet50().into_iter().map(plain));
+        all.extend(resnet50(false).into_iter().map(plain));
         all.push("n=1 c=33 h=1024 w=1024 k=4 kernel=1".into());
     }
     all

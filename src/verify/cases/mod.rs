@@ -5,6 +5,7 @@ mod conv2d;
 mod conv2d_backward;
 mod elementwise;
 mod head;
+mod head_step;
 mod hook;
 mod network;
 mod norm;
@@ -130,6 +131,7 @@ static OPERATIONS: &[&[Operation]] = &[
     pool::OPERATIONS,
     shortcut_pad::OPERATIONS,
     head::OPERATIONS,
+    head_step::OPERATIONS,
     optimisers::OPERATIONS,
     preprocess::OPERATIONS,
     network::OPERATIONS,
