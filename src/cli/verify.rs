@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use regex_lite::Regex;
 
 use super::Context;
-use super::console::{interrupt, print};
+use super::console::{interrupt, print, print_json};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
 use crate::ops::Conv2dVariant;
 use crate::train::Interrupt;
@@ -15,7 +17,8 @@ use crate::verify::case::Case;
 use crate::verify::cases::Suite;
 use crate::verify::child::{Setup, serve};
 use crate::verify::expectations::Expectations;
-use crate::verify::report::{CaseResult, Report, Status};
+use crate::verify::offline::{self, Tools};
+use crate::verify::report::{CaseResult, Report, Status, compare, html, markdown};
 use crate::verify::run::{Observer, Runner};
 use crate::verify::select::Selection;
 use crate::verify::{controls, summary};
@@ -38,9 +41,21 @@ pub struct VerifyArgs {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
+    /// Write the report as a page
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// Write the report for an issue tracker
+    #[arg(long, value_name = "FILE.md")]
+    markdown: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Run nothing: set two reports side by side (with --html as a page too)
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["report", "markdown", "filter"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Without a GPU: translate every shader for Vulkan, Metal, DX12 and GL, and compile with the tools that are installed
+    #[arg(long, conflicts_with_all = ["report", "html", "markdown", "compare"])]
+    offline_shaders: bool,
     /// Known driver bugs, besides those that come with the program (TOML)
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
@@ -100,6 +115,15 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
         return serve(&gpu);
     }
+    if let Some(files) = &args.compare {
+        return compare(args, &Report::read(&files[0])?, &Report::read(&files[1])?);
+    }
+    if args.offline_shaders {
+        return offline_shaders(args);
+    }
+    for path in [&args.report, &args.html, &args.markdown].into_iter().flatten() {
+        files::check_writable(path)?;
+    }
     let selection = Selection { suite: args.suite, filter: args.filter.clone(), variant: args.variant.clone() };
     let mut cases = selection.cases()?;
     let controls = if args.no_controls { Vec::new() } else { selection.controls(&cases) };
@@ -129,12 +153,40 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if let Some(path) = &args.report {
         report.write(path)?;
     }
+    if let Some(path) = &args.html {
+        files::write(path, html::page(&report).as_bytes())?;
+    }
+    if let Some(path) = &args.markdown {
+        files::write(path, markdown::markdown(&report).as_bytes())?;
+    }
     if args.json {
-        print(report.to_json()? + "\n")?
+        print(report.clone().redacted().to_json()? + "\n")?
     } else {
         print(summary(&report))?
     }
     verdict(&report, args.allow_unexpected_pass)
+}
+
+fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {
+    let comparison = compare::compare(a, b);
+    if let Some(path) = &args.html {
+        files::write(path, comparison.page().as_bytes())?;
+    }
+    if args.json { print_json(&comparison) } else { print(comparison.text()) }
+}
+
+fn offline_shaders(args: &VerifyArgs) -> Result<()> {
+    let filter = args.filter.as_deref().map(|text| {
+        Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is no regular expression: {e}")))
+    });
+    let filter = filter.transpose()?;
+    let report = offline::check(&Tools::find(), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
+    if args.json {
+        print_json(&report)?
+    } else {
+        print(report.table())?
+    }
+    report.verdict()
 }
 
 /// The adapters to go through.

@@ -191,15 +191,6 @@ impl Gpu {
         }
     }
 
-    /// Names of the shaders that were compiled so far.
-    pub fn compiled(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> =
-            self.kernels.lock().map_or_else(|_| Vec::new(), |k| k.keys().map(|s| s.shader).collect());
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     /// What stands in for the source of the shader `name`.
     pub(super) fn substituted(&self, name: &str) -> Option<String> {
         self.substitutes.lock().ok()?.get(name).cloned()
@@ -305,6 +296,11 @@ impl Gpu {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
         polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+    }
+
+    /// Every kernel that has been compiled so far.
+    pub fn compiled(&self) -> Vec<KernelSpec> {
+        self.kernels.lock().map(|kernels| kernels.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// The compiled kernel of `spec`; compiled at its first use and kept.

@@ -11,6 +11,7 @@ pub mod shaders;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
 pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
+pub(crate) use kernel::is_proved;
 pub use kernel::{Kernel, KernelSpec};
 pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};
 pub use recording::{Cost, Dispatch, Recording, TensorId, fold_workgroups, pad16};

@@ -27,6 +27,15 @@ pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, 
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};
 
+/// The `override` constant `name` of the shaders with all values that operations give it: a constant that is not listed can't
+/// be checked without a GPU (`verify --offline-shaders`).
+pub fn constant_values(name: &str) -> Option<(&'static str, &'static [u32])> {
+    match name {
+        "POINTWISE" => Some(("POINTWISE", &[0, 1])),
+        _ => None,
+    }
+}
+
 /// Appends a dispatch of a kernel whose invocations are one long row, each making one item.
 fn dispatch_items(
     recording: &mut Recording,

@@ -65,7 +65,7 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
 fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
     Ok(match task {
         Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities().clone()))),
-        Task::Fingerprint => Answer::Refused("there are no probes yet".into()),
+        Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
         Task::Peaks => {
             let crate::bench::Peaks { gflops, gbps } = crate::bench::peaks(gpu)?;
             Answer::Peaks(Peaks { gflops, gbps })

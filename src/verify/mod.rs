@@ -2,7 +2,8 @@
 //!
 //! [`case::Case`] is one thing to try, a line of text; [`cases`] lists them; [`check::Checker`] runs one and judges it;
 //! [`controls`] are kernels broken on purpose, which must be caught; [`child`] is the process that all of this happens in,
-//! and [`run::Runner`] its parent; [`expectations`] knows driver bugs; [`report`] is what comes out.
+//! and [`run::Runner`] its parent; [`expectations`] knows driver bugs; [`fingerprint`] asks how the adapter
+//! computes; [`report`] is what comes out. [`offline`] needs no adapter.
 
 pub mod case;
 pub mod cases;
@@ -10,6 +11,8 @@ pub mod check;
 pub mod child;
 pub mod controls;
 pub mod expectations;
+pub mod fingerprint;
+pub mod offline;
 mod references;
 pub mod report;
 pub mod run;

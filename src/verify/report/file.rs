@@ -47,9 +47,9 @@ impl Report {
         serde_json::to_string_pretty(self).map_err(|e| Error::Usage(format!("the report can't be written: {e}")))
     }
 
-    /// Writes the report.
+    /// Writes the report, [redacted](Self::redacted).
     pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, (self.to_json()? + "\n").as_bytes())
+        files::write(path, (self.clone().redacted().to_json()? + "\n").as_bytes())
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a verification found: the file (JSON, schema [`SCHEMA`]), and what people read.
 
+pub mod compare;
 mod file;
+pub mod html;
+pub mod markdown;
 mod number;
+mod private;
 #[cfg(test)]
 mod sample;
+pub mod summary;
 mod time;
 mod types;
 

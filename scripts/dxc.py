@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""A `dxc` for machines that have only its library: compiles one HLSL file, so that DX12's own compiler sees every shader.
+
+    GPU_RESNET_DXCOMPILER=libdxcompiler.so scripts/dxc.py -T cs_6_2 -E main -Fo out.dxil kernel.hlsl
+    scripts/dxc.py --version
+
+The library is Microsoft's DirectXShaderCompiler; scripts/setup.sh --all-drivers fetches it. Calls IDxcCompiler3::Compile
+(dxcapi.h) through its table of functions: there the library's COM objects have, on Linux, two destructors after IUnknown's three.
+"""
+
+import ctypes
+import os
+import sys
+import uuid
+
+UTF8 = 65001
+FIRST = 5  # IUnknown's three functions and two destructors
+
+
+def guid(text):
+    return (ctypes.c_ubyte * 16)(*uuid.UUID(text).bytes_le)
+
+
+def function(instance, index, result, *arguments):
+    table = ctypes.cast(instance, ctypes.POINTER(ctypes.POINTER(ctypes.c_void_p)))[0]
+    call = ctypes.CFUNCTYPE(result, ctypes.c_void_p, *arguments)(table[index])
+    return lambda *values: call(instance, *values)
+
+
+class Source(ctypes.Structure):
+    _fields_ = [("text", ctypes.c_char_p), ("size", ctypes.c_size_t), ("encoding", ctypes.c_uint)]
+
+
+def create(library, clsid, iid):
+    instance = ctypes.c_void_p()
+    if library.DxcCreateInstance(guid(clsid), guid(iid), ctypes.byref(instance)) != 0:
+        sys.exit("dxc.py: the library has no such compiler")
+    return instance
+
+
+def blob(instance):
+    pointer = function(instance, FIRST, ctypes.c_void_p)()
+    size = function(instance, FIRST + 1, ctypes.c_size_t)()
+    return ctypes.string_at(pointer, size) if pointer and size else b""
+
+
+def compile_file(compiler, path, options):
+    with open(path, "rb") as file:
+        text = file.read()
+    source = Source(text, len(text), UTF8)
+    words = (ctypes.c_wchar_p * len(options))(*options)
+    result, status = ctypes.c_void_p(), ctypes.c_int(-1)
+    compile_ = function(compiler, FIRST, ctypes.c_int, *[ctypes.c_void_p] * 2, ctypes.c_uint, *[ctypes.c_void_p] * 3)
+    iid = guid("58346CDA-DDE7-4497-9461-6F87AF5E0659")
+    if compile_(ctypes.addressof(source), ctypes.addressof(words), len(options), None, ctypes.addressof(iid),
+                ctypes.addressof(result)) != 0 or not result:
+        sys.exit("dxc.py: the compiler could not be run")
+    function(result, FIRST, ctypes.c_int, ctypes.c_void_p)(ctypes.addressof(status))
+    outputs = []
+    for index in (FIRST + 1, FIRST + 2):  # the code, the messages
+        output = ctypes.c_void_p()
+        function(result, index, ctypes.c_int, ctypes.c_void_p)(ctypes.addressof(output))
+        outputs.append(blob(output) if output else b"")
+    return status.value == 0, *outputs
+
+
+def main():
+    library = ctypes.CDLL(os.environ.get("GPU_RESNET_DXCOMPILER", "libdxcompiler.so"))
+    if sys.argv[1:] == ["--version"]:
+        info = create(library, "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "b04f5b50-2059-4f12-a8ff-a1e0cde1cc7e")
+        numbers = [ctypes.c_uint(), ctypes.c_uint()]
+        function(info, FIRST, ctypes.c_int, *[ctypes.c_void_p] * 2)(*map(ctypes.addressof, numbers))
+        print(f"dxcompiler {numbers[0].value}.{numbers[1].value}")
+        return
+    options, path, output = [], None, None
+    arguments = iter(sys.argv[1:])
+    for argument in arguments:
+        if argument == "-Fo":
+            output = next(arguments, None)
+        elif argument in ("-T", "-E", "-HV"):
+            options += [argument, next(arguments, "")]
+        elif argument.startswith("-"):
+            options.append(argument)
+        else:
+            path = argument
+    if path is None:
+        sys.exit(__doc__)
+    compiler = create(library, "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "228B4687-5A6A-4730-900C-9702B2203F54")
+    accepted, code, messages = compile_file(compiler, path, options)
+    sys.stderr.write(messages.decode("utf-8", "replace").rstrip("\0\n ") + "\n")
+    if not accepted:
+        sys.exit(1)
+    if output:
+        with open(output, "wb") as file:
+            file.write(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+//! The numeric fingerprint: small shaders that ask an adapter how it computes, one question a probe. Nothing here is a
+//! failure: the shading language leaves all of it to the driver (or nearly). Two adapters whose kernels differ usually
+//! differ here first.
+//!
+//! A group of probes is one shader under `shaders/fingerprint/`, its operands, and a judge, which compares the results with
+//! IEEE 754 arithmetic on the host. Judges are plain functions, so that tests can feed them results of adapters that
+//! nobody here has.
+
+mod contraction;
+mod conversions;
+mod denormals;
+mod functions;
+mod half;
+mod integers;
+mod loops;
+mod rounding;
+mod run;
+mod special;
+mod subgroups;
+mod sums;
+mod ulp;
+
+use std::sync::Arc;
+
+use crate::gpu::{Features, Gpu};
+use crate::verify::report::{Fingerprint, Probe};
+
+/// One shader's worth of probes.
+struct Group {
+    /// Name of the group, and of its file.
+    name: &'static str,
+    /// What the adapter needs for it; the reason if it lacks that.
+    supported: fn(Features) -> Result<(), &'static str>,
+    /// Asks the adapter.
+    ask: fn(&run::Asker) -> crate::Result<Vec<Probe>>,
+}
+
+const GROUPS: [Group; 11] = [
+    Group { name: "fma", supported: always, ask: contraction::ask },
+    Group { name: "sum", supported: always, ask: sums::ask },
+    Group { name: "denormals", supported: always, ask: denormals::ask },
+    Group { name: "rounding", supported: always, ask: rounding::ask },
+    Group { name: "accuracy", supported: always, ask: functions::ask },
+    Group { name: "special", supported: always, ask: special::ask },
+    Group { name: "integers", supported: always, ask: integers::ask },
+    Group { name: "conversions", supported: always, ask: conversions::ask },
+    Group { name: "f16", supported: halves, ask: half::ask },
+    Group { name: "loops", supported: always, ask: loops::ask },
+    Group { name: "subgroups", supported: subgroup_operations, ask: subgroups::ask },
+];
+
+fn always(_: Features) -> Result<(), &'static str> {
+    Ok(())
+}
+
+fn halves(features: Features) -> Result<(), &'static str> {
+    if features.f16 { Ok(()) } else { Err("the adapter has no f16 arithmetic") }
+}
+
+fn subgroup_operations(features: Features) -> Result<(), &'static str> {
+    if features.subgroups { Ok(()) } else { Err("the adapter has no subgroup operations") }
+}
+
+/// Asks all probes. A group that can't run is one probe, `NAME`, with the value `unsupported` or `error`.
+///
+/// # Errors
+/// Only a lost device: nothing more can be asked of it.
+pub fn fingerprint(gpu: &Arc<Gpu>) -> crate::Result<Fingerprint> {
+    let mut probes = Vec::new();
+    for group in &GROUPS {
+        let alone = |value: &str, detail: String| vec![Probe { name: group.name.into(), value: value.into(), detail }];
+        probes.extend(match (group.supported)(gpu.features()) {
+            Err(reason) => alone("unsupported", reason.into()),
+            Ok(()) => match (group.ask)(&run::Asker { gpu }) {
+                Ok(probes) => probes,
+                Err(lost @ crate::Error::DeviceLost(_)) => return Err(lost),
+                Err(error) => alone("error", error.to_string()),
+            },
+        });
+    }
+    Ok(Fingerprint { probes })
+}
+
+/// A probe's answer.
+fn probe(name: impl Into<String>, value: impl Into<String>, detail: impl Into<String>) -> Probe {
+    Probe { name: name.into(), value: value.into(), detail: detail.into() }
+}
+
+/// The answer whose expected bits all results equal, or `mixed` (each result equals one of some) or `other`.
+///
+/// `answers` are the possible answers, each with what it would have given for every item; NaN is `f32::NAN` in both.
+fn matching(found: &[f32], answers: &[(&str, Vec<f32>)]) -> (String, String) {
+    let equal = |expected: &[f32]| found.iter().zip(expected).filter(|(a, b)| a.to_bits() == b.to_bits()).count();
+    if let Some((name, _)) = answers.iter().find(|(_, expected)| equal(expected) == found.len()) {
+        return ((*name).into(), format!("all of {}", found.len()));
+    }
+    let mut details: Vec<String> =
+        answers.iter().map(|(name, expected)| format!("{name} {} of {}", equal(expected), found.len())).collect();
+    if let Some((_, expected)) = answers.first()
+        && let Some((value, exact)) = found.iter().zip(expected).find(|(a, b)| a.to_bits() != b.to_bits())
+    {
+        details.push(format!("first {} where {} would be {}", show(*value), show(*exact), answers[0].0));
+    }
+    let covered = (0..found.len())
+        .all(|item| answers.iter().any(|(_, expected)| expected[item].to_bits() == found[item].to_bits()));
+    ((if covered { "mixed" } else { "other" }).into(), details.join(", "))
+}
+
+/// What a float is, in a word.
+fn show(value: f32) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        (if value > 0.0 { "inf" } else { "-inf" }).into()
+    } else if value == 0.0 {
+        (if value.is_sign_negative() { "-0" } else { "0" }).into()
+    } else {
+        format!("{value:?}")
+    }
+}

@@ -1,0 +1,53 @@
+//! Subgroups: their size, and whether an invocation's index tells which subgroup and which lane it is.
+
+use super::probe;
+use super::run::Asker;
+use crate::error::Result;
+use crate::gpu::KernelSpec;
+use crate::verify::report::Probe;
+
+const WIDTH: usize = 4;
+const ITEMS: usize = 256;
+
+pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+    let kernel = KernelSpec::new("fingerprint/subgroups");
+    Ok(judge(&asker.ask(kernel, &[[1; 4]; ITEMS], [0; 3], ITEMS * WIDTH)?))
+}
+
+fn judge(results: &[u32]) -> Vec<Probe> {
+    let items = || results.chunks_exact(WIDTH).enumerate();
+    let sizes = || items().map(|(_, found)| found[0]);
+    let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
+    let size = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let consecutive = |(item, found): (usize, &[u32])| {
+        let item = item as u32;
+        found[1] == item % found[0].max(1) && found[3] == item - found[1]
+    };
+    let layout = if items().all(consecutive) { "consecutive" } else { "other" };
+    let active = items().all(|(_, found)| found[2] == found[0]);
+    vec![
+        probe("subgroups.size", size, format!("in workgroups of 64, {ITEMS} invocations")),
+        probe("subgroups.layout", layout, "whether invocation i is lane i mod size"),
+        probe("subgroups.add", if active { "size" } else { "other" }, "the sum of ones over a subgroup"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(f: impl Fn(u32) -> [u32; WIDTH]) -> Vec<String> {
+        let results: Vec<u32> = (0..ITEMS as u32).flat_map(f).collect();
+        judge(&results).into_iter().map(|probe| probe.value).collect()
+    }
+
+    #[test]
+    fn layouts_are_told_apart() {
+        assert_eq!(values(|i| [8, i % 8, 8, i / 8 * 8]), ["8", "consecutive", "size"]);
+        assert_eq!(values(|i| [8, i / 8 % 8, 7, i / 64 * 64 + i % 8]), ["8", "other", "other"]);
+        assert_eq!(
+            values(|i| if i < 64 { [16, i % 16, 16, i / 16 * 16] } else { [32, i % 32, 32, i / 32 * 32] })[0],
+            "16 to 32"
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! Every shader with every specialisation, translated to what each backend compiles, and compiled by what compilers this
+//! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
+
+mod tools;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::gpu::KernelSpec;
+use crate::gpu::shaders::{self, Shader};
+use crate::ops;
+pub use tools::{Tool, Tools};
+pub use translate::Target;
+
+/// What became of all kernels.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfflineReport {
+    pub crate_version: String,
+    pub tools: Vec<Tool>,
+    pub kernels: Vec<KernelResult>,
+}
+
+/// One kernel: a shader's entry point with its constants.
+#[derive(Debug, Clone, Serialize)]
+pub struct KernelResult {
+    pub shader: String,
+    pub entry: String,
+    pub constants: BTreeMap<String, u32>,
+    /// By target: `spirv`, `msl`, `hlsl`, `glsl`.
+    pub targets: BTreeMap<&'static str, Outcome>,
+}
+
+/// What became of one translation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Translated, and accepted by the tool.
+    Compiled { tool: String },
+    /// Translated; no tool for it is here.
+    Translated,
+    /// The backend does not offer what the kernel needs, and so never gets it.
+    Skipped { reason: String },
+    /// naga could not translate it, or the tool refused it.
+    Failed { by: String, message: String },
+}
+
+/// Every kernel that an operation can ask for: all entry points with all values that operations give their constants.
+///
+/// # Errors
+/// A shader with a constant whose values [`ops::constant_values`] does not list.
+pub fn specialisations() -> Result<Vec<KernelSpec>> {
+    let mut specs = Vec::new();
+    for shader in shaders::all() {
+        for entry in shader.entry_points {
+            specs.extend(specialise(shader, entry.name)?);
+        }
+    }
+    Ok(specs)
+}
+
+/// The entry point with each combination of its constants' values.
+fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
+    let mut specs = vec![KernelSpec::new(shader.name).entry(entry)];
+    for name in
+        translate::constants(shader.source).map_err(|problem| Error::Mismatch(format!("{}: {problem}", shader.name)))?
+    {
+        let (name, values) = ops::constant_values(&name).ok_or_else(|| {
+            Error::Mismatch(format!(
+                "{}: no values are listed for the constant {name}; add it to ops::constant_values",
+                shader.name
+            ))
+        })?;
+        specs = specs
+            .into_iter()
+            .flat_map(|spec| values.iter().map(move |&value| spec.clone().constant(name, value)))
+            .collect();
+    }
+    Ok(specs)
+}
+
+/// Translates and compiles every kernel whose name `wanted` accepts.
+///
+/// # Errors
+/// See [`specialisations`]; and a machine that gives no temporary folder.
+pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<OfflineReport> {
+    let kernels: Result<Vec<KernelResult>> = specialisations()?
+        .into_par_iter()
+        .filter(|spec| wanted(&name(spec)))
+        .map(|spec| {
+            let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
+            Ok(check_kernel(tools, shader.source, &spec))
+        })
+        .collect();
+    Ok(OfflineReport { crate_version: env!("CARGO_PKG_VERSION").into(), tools: tools.list(), kernels: kernels? })
+}
+
+/// Translates and compiles one kernel of the shader text `source`.
+pub fn check_kernel(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
+    let constants: BTreeMap<String, u32> =
+        spec.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+    let outcome = |target: Target| {
+        if let Some(reason) = target.lacks(source) {
+            return Outcome::Skipped { reason };
+        }
+        match translate::translate(target, source, spec) {
+            Err(message) => Outcome::Failed { by: "naga".into(), message },
+            Ok(translation) => tools.compile(target, &translation, source),
+        }
+    };
+    KernelResult {
+        shader: spec.shader.into(),
+        entry: spec.entry.into(),
+        constants,
+        targets: Target::ALL.into_iter().map(|target| (target.name(), outcome(target))).collect(),
+    }
+}
+
+fn name(spec: &KernelSpec) -> String {
+    let constants: String = spec.constants.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    format!("{} {}{constants}", spec.shader, spec.entry)
+}
+
+impl KernelResult {
+    /// `SHADER ENTRY CONSTANT=VALUE …`, on one line.
+    pub fn name(&self) -> String {
+        let constants: String = self.constants.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        format!("{} {}{constants}", self.shader, self.entry)
+    }
+}
+
+impl OfflineReport {
+    /// What failed: kernel, target, tool, message.
+    pub fn failures(&self) -> impl Iterator<Item = (String, &'static str, &str, &str)> {
+        self.kernels.iter().flat_map(|kernel| {
+            kernel.targets.iter().filter_map(move |(target, outcome)| match outcome {
+                Outcome::Failed { by, message } => Some((kernel.name(), *target, by.as_str(), message.as_str())),
+                _ => None,
+            })
+        })
+    }
+
+    /// A table for a terminal: the tools, then a row for each kernel.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        for tool in &self.tools {
+            let state = tool.version.as_deref().unwrap_or("not found");
+            // Writing to a string can't fail, here and below.
+            let _ = writeln!(out, "{:18} {:28} {state}", tool.name, tool.checks);
+        }
+        let _ = writeln!(out, "\n{:58} {:12} {:12} {:12} {:12}", "kernel", "SPIR-V", "MSL", "HLSL", "GLSL");
+        for kernel in &self.kernels {
+            let cell = |target: Target| match kernel.targets.get(target.name()) {
+                Some(Outcome::Compiled { .. }) => "compiled",
+                Some(Outcome::Translated) => "translated",
+                Some(Outcome::Skipped { .. }) => "-",
+                Some(Outcome::Failed { .. }) => "FAILED",
+                None => "",
+            };
+            let [spirv, msl, hlsl, glsl] = Target::ALL.map(cell);
+            let row = format!("{:58} {spirv:12} {msl:12} {hlsl:12} {glsl:12}", kernel.name());
+            let _ = writeln!(out, "{}", row.trim_end());
+        }
+        for (kernel, target, by, message) in self.failures() {
+            let _ = writeln!(out, "\n{kernel}: {target} refused by {by}: {}", message.trim());
+        }
+        out
+    }
+
+    /// # Errors
+    /// [`Error::Mismatch`] if any kernel failed.
+    pub fn verdict(&self) -> Result<()> {
+        match self.failures().count() {
+            0 if self.kernels.is_empty() => Err(Error::Usage("no kernel has such a name".into())),
+            0 => Ok(()),
+            failed => Err(Error::Mismatch(format!(
+                "{failed} translations of {} kernels failed; see the messages above",
+                self.kernels.len()
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_combined() {
+        let specs = specialisations().unwrap();
+        let gemm: Vec<_> = specs.iter().filter(|spec| spec.shader == "conv2d_gemm").collect();
+        assert!(gemm.len() >= 2 && gemm.iter().any(|spec| spec.constants.contains(&("POINTWISE", 1))));
+        let unique: std::collections::HashSet<_> = specs.iter().collect();
+        assert_eq!(unique.len(), specs.len());
+    }
+
+    /// The negative control: a broken shader fails, wherever it is broken.
+    #[test]
+    fn broken_shaders_fail() {
+        let relu = shaders::find("relu").unwrap().source;
+        let failed = |source: &str, entry: &'static str| -> Vec<&'static str> {
+            let result = check_kernel(&Tools::none(), source, &KernelSpec::new("relu").entry(entry));
+            let failed = result.targets.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
+            failed.map(|(target, _)| target).collect()
+        };
+        let all = ["glsl", "hlsl", "msl", "spirv"];
+        assert!(failed(relu, "main").is_empty());
+        assert_eq!(failed(relu, "other"), all);
+        assert_eq!(failed(&relu.replace("return;", "return 1;"), "main"), all);
+        // Valid for naga, but Metal has no doubles.
+        let double = relu.replace("input[i])", "input[i]) * f32(f64(1.0) * f64(size4.x))");
+        assert!(double != relu && failed(&double, "main").contains(&"msl"));
+    }
+
+    #[test]
+    fn a_failure_is_a_mismatch() {
+        let relu = shaders::find("relu").unwrap().source;
+        let kernel = check_kernel(&Tools::none(), &relu.replace("input[i]", "inptu[i]"), &KernelSpec::new("relu"));
+        let report = OfflineReport { crate_version: String::new(), tools: vec![], kernels: vec![kernel] };
+        assert_eq!(report.verdict().unwrap_err().exit_status(), 3);
+        assert!(report.table().contains("FAILED") && report.table().contains("inptu"));
+        assert!(check(&Tools::none(), &|_| false).unwrap().verdict().is_err(), "nothing checked is no success");
+    }
+}

@@ -1,0 +1,153 @@
+//! WGSL to what a backend compiles, by naga with wgpu's options.
+
+use naga::back::pipeline_constants::process_overrides;
+use naga::back::{PipelineConstants, glsl, hlsl, msl, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Module, ShaderStage};
+
+use crate::gpu::KernelSpec;
+
+/// A language that backends compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Vulkan.
+    Spirv,
+    /// Metal.
+    Msl,
+    /// DX12.
+    Hlsl,
+    /// GL.
+    Glsl,
+}
+
+impl Target {
+    pub const ALL: [Self; 4] = [Self::Spirv, Self::Msl, Self::Hlsl, Self::Glsl];
+
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spirv => "spirv",
+            Self::Msl => "msl",
+            Self::Hlsl => "hlsl",
+            Self::Glsl => "glsl",
+        }
+    }
+
+    /// Why a shader never gets there: what it needs and wgpu does not offer on that backend.
+    pub(super) fn lacks(self, source: &str) -> Option<String> {
+        let needs = |part: &str| source.contains(part);
+        match self {
+            Self::Glsl if needs("enable f16;") => Some("GL has no f16".into()),
+            Self::Glsl if needs("subgroup_invocation_id") => Some("GL has no subgroup operations".into()),
+            _ => None,
+        }
+    }
+}
+
+/// What naga made of a kernel.
+pub(super) struct Translation {
+    /// Text, or SPIR-V's words.
+    pub bytes: Vec<u8>,
+    /// The entry point's name there.
+    pub entry: String,
+}
+
+/// The names of a shader's `override` constants.
+pub(super) fn constants(source: &str) -> Result<Vec<String>, String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    Ok(module.overrides.iter().filter_map(|(_, constant)| constant.name.clone()).collect())
+}
+
+/// One kernel in one language.
+pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Result<Translation, String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .map_err(|error| error.emit_to_string(source))?;
+    let constants: PipelineConstants =
+        spec.constants.iter().map(|&(name, value)| (name.to_owned(), f64::from(value))).collect();
+    let stage = (ShaderStage::Compute, spec.entry);
+    let (module, info) = process_overrides(&module, &info, Some(stage), &constants).map_err(|e| e.to_string())?;
+    let (module, info) = (module.as_ref(), info.as_ref());
+    // As at run time: checks are off where guard words have proved a kernel, and workgroup memory starts as it is.
+    let policy =
+        if crate::gpu::is_proved(spec.shader) { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
+    let checks = BoundsCheckPolicies { index: policy, buffer: policy, ..Default::default() };
+    match target {
+        Target::Spirv => spirv(module, info, spec.entry, checks),
+        Target::Msl => metal(module, info, spec.entry, checks),
+        Target::Hlsl => direct_x(module, info, spec.entry),
+        Target::Glsl => gl(module, info, spec.entry, checks),
+    }
+}
+
+fn spirv(module: &Module, info: &ModuleInfo, entry: &str, checks: BoundsCheckPolicies) -> Result<Translation, String> {
+    // What wgpu asks of Vulkan 1.1 and later.
+    let options = spv::Options {
+        lang_version: (1, 3),
+        bounds_check_policies: checks,
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        ..Default::default()
+    };
+    let pipeline = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: entry.into() };
+    let words = spv::write_vec(module, info, &options, Some(&pipeline)).map_err(|error| error.to_string())?;
+    Ok(Translation { bytes: words.iter().flat_map(|word| word.to_le_bytes()).collect(), entry: entry.into() })
+}
+
+fn metal(module: &Module, info: &ModuleInfo, entry: &str, checks: BoundsCheckPolicies) -> Result<Translation, String> {
+    let options = msl::Options {
+        lang_version: (2, 4),
+        bounds_check_policies: checks,
+        zero_initialize_workgroup_memory: false,
+        ..Default::default()
+    };
+    let pipeline =
+        msl::PipelineOptions { entry_point: Some((ShaderStage::Compute, entry.into())), ..Default::default() };
+    let (text, translation) =
+        msl::write_string(module, info, &options, &pipeline).map_err(|error| error.to_string())?;
+    finish(text, translation.entry_point_names, "kernel void")
+}
+
+fn direct_x(module: &Module, info: &ModuleInfo, entry: &str) -> Result<Translation, String> {
+    // The first shader model with f16; it is DXC's, as wave operations are.
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_2,
+        zero_initialize_workgroup_memory: false,
+        ..Default::default()
+    };
+    let pipeline = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, entry.into())) };
+    let mut text = String::new();
+    let reflection = hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .map_err(|error| error.to_string())?;
+    finish(text, reflection.entry_point_names, "numthreads")
+}
+
+fn gl(module: &Module, info: &ModuleInfo, entry: &str, checks: BoundsCheckPolicies) -> Result<Translation, String> {
+    let options = glsl::Options { zero_initialize_workgroup_memory: false, ..Default::default() };
+    let pipeline =
+        glsl::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: entry.into(), multiview: None };
+    let mut text = String::new();
+    glsl::Writer::new(&mut text, module, info, &options, &pipeline, checks)
+        .and_then(|mut writer| writer.write())
+        .map_err(|error| error.to_string())?;
+    finish(text, vec![Ok::<_, String>("main".into())], "local_size_x")
+}
+
+/// A text translation; an error if its entry point was not translated or it has no compute shader.
+fn finish<E: std::fmt::Display>(
+    text: String,
+    names: Vec<Result<String, E>>,
+    marker: &str,
+) -> Result<Translation, String> {
+    let mut entry = None;
+    for name in names {
+        entry = Some(name.map_err(|error| error.to_string())?);
+    }
+    if !text.contains(marker) {
+        return Err(format!("the translation has no {marker:?}"));
+    }
+    let entry = entry.ok_or("the translation has no entry point")?;
+    Ok(Translation { bytes: text.into_bytes(), entry })
+}
