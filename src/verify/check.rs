@@ -261,13 +261,13 @@ fn signs(case: &Case, output: usize, count: usize) -> Vec<f32> {
     hash_tensor(&format!("{} sign {output}", case.data_line()), count, |u| if u < 0.5 { -1.0 } else { 1.0 })
 }
 
-/// The NMSE that a tolerance allows. A sum of n products of random signs that is made one by one has an NMSE of about
-/// n / 6 times the square of the rounding error; four times n leaves room for unlucky orders and for drivers that round
-/// towards zero.
-pub fn limit(allowed: Allowed) -> f64 {
+/// The NMSE that a tolerance allows an output of `count` values. A sum of n products of random signs that is made one by
+/// one has an NMSE of about n / 6 times the square of the rounding error; four times n leaves room for unlucky orders and
+/// for drivers that round towards zero. Few values may all be small by chance, which their errors aren't.
+pub fn limit(allowed: Allowed, count: usize) -> f64 {
     match allowed {
         Allowed::Exact => 0.0,
-        Allowed::Roundings(terms) => 4.0 * ROUNDING2 * (1.0 + terms),
+        Allowed::Roundings(terms) => 4.0 * ROUNDING2 * (1.0 + terms) * (1.0 + 16.0 / count.max(1) as f64),
     }
 }
 
@@ -304,7 +304,7 @@ fn judge(case: &Case, found: &[Array], twin: &Twin, slope: Option<&Slope>, resul
             return Some((Check::Shape, format!("{name} has the shape {:?}; {shape:?} is expected", found.shape)));
         }
         let measured = compare_output(found, expected);
-        let limit = limit(expected.allowed);
+        let limit = limit(expected.allowed, measured.count);
         let share = if measured.nmse == 0.0 { 0.0 } else { measured.nmse / limit };
         if result.share.is_none_or(|worst| share > worst) {
             let at = format!("{name}{:?}", place(measured.worst_index, shape));

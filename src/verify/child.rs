@@ -47,11 +47,17 @@ pub enum Answer {
     Refused(String),
 }
 
-/// Answers tasks from stdin until it ends; for the hidden `verify --child`.
+/// Answers tasks from stdin until it ends; for the hidden `verify --child`. When the parent is gone so is the child, even in
+/// the middle of a task that hangs.
 pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lock().lines().map_while(|line| line.ok());
+        lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
+        std::process::exit(0);
+    });
     let mut checker = Checker::default();
-    for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|e| Error::file("stdin", e))?;
+    for line in lines {
         let task = serde_json::from_str(&line).map_err(|e| Error::Usage(format!("{line:?} is no task: {e}")))?;
         let answer = answer(gpu, &mut checker, task).unwrap_or_else(|error| Answer::Refused(error.to_string()));
         let mut text = serde_json::to_string(&answer).map_err(|e| Error::file("stdout", e))?;

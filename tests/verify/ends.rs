@@ -68,3 +68,49 @@ fn wrong_use_and_missing_adapters_have_their_exit_status() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+/// A run that is killed leaves no child behind, even one that hangs.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_leaves_nothing_behind() {
+    use std::process::Stdio;
+    let mut run = command(&["--filter", "hook kind=hang", "--no-controls"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let parent = run.id().to_string();
+    // PIDs of the processes whose parent is `parent`.
+    let children = || -> Vec<u32> {
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let of_ours = |id: &u32| {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|ppid| ppid.trim() == parent))
+        };
+        ids.filter(of_ours).collect()
+    };
+    let mut found = Vec::new();
+    for _ in 0..100 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        found = children();
+        if !found.is_empty() {
+            break;
+        }
+    }
+    // Where there is no /proc there is nothing to look at.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let alive = |id: &u32| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("--child")
+    };
+    for _ in 0..100 {
+        if !found.iter().any(alive) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{found:?} are still there");
+}
