@@ -1,7 +1,7 @@
 //! ResNet inference and fine-tuning on any GPU: hand-written WGSL compute shaders, scheduled by wgpu.
 //!
 //! The tree is the architecture, and imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders;
-//! [`model`] knows ops; [`weights`], [`data`], `train` and [`bench`] know models; the command line knows everything.
+//! [`model`] knows ops; [`weights`], [`data`], `train`, [`bench`] and [`verify`] know models; the command line knows everything.
 
 pub mod bench;
 pub mod cli;
