@@ -7,5 +7,6 @@ mod cli {
     mod infer;
     mod interrupt;
     mod looking;
+    mod reports;
     pub mod support;
 }

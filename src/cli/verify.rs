@@ -50,6 +50,9 @@ pub struct VerifyArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Run nothing: show a report that was sent (with --html or --markdown written anew)
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["report", "filter", "compare", "offline_shaders"])]
+    read: Option<PathBuf>,
     /// Run nothing: set two reports side by side (with --html as a page too)
     #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["report", "markdown", "filter"])]
     compare: Option<Vec<PathBuf>>,
@@ -121,6 +124,11 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.offline_shaders {
         return offline_shaders(args);
     }
+    if let Some(path) = &args.read {
+        let report = Report::read(path)?;
+        show(args, &report)?;
+        return verdict(&report, args.allow_unexpected_pass);
+    }
     for path in [&args.report, &args.html, &args.markdown].into_iter().flatten() {
         files::check_writable(path)?;
     }
@@ -153,18 +161,23 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if let Some(path) = &args.report {
         report.write(path)?;
     }
+    show(args, &report)?;
+    verdict(&report, args.allow_unexpected_pass)
+}
+
+/// Writes the forms of the report that were asked for, and prints one.
+fn show(args: &VerifyArgs, report: &Report) -> Result<()> {
     if let Some(path) = &args.html {
-        files::write(path, html::page(&report).as_bytes())?;
+        files::write(path, html::page(report).as_bytes())?;
     }
     if let Some(path) = &args.markdown {
-        files::write(path, markdown::markdown(&report).as_bytes())?;
+        files::write(path, markdown::markdown(report).as_bytes())?;
     }
     if args.json {
-        print(report.clone().redacted().to_json()? + "\n")?
-    } else {
-        print(summary(&report))?
+        return print(report.clone().redacted().to_json()? + "\n");
     }
-    verdict(&report, args.allow_unexpected_pass)
+    // A report may come from a stranger, and a terminal obeys control characters.
+    print(summary(report).replace(|c: char| c.is_control() && c != '\n', " "))
 }
 
 fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {

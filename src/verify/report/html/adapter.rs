@@ -73,18 +73,18 @@ fn operations(run: &AdapterRun) -> Markup {
     html! {
         div class="scroll" { table {
             thead { tr {
-                th { "Operation" } th class="number" { "Cases" } th class="number" { "Bad" } th class="number" { "Lacking" }
-                th class="number" { "Tolerance used" } th class="number" { "Worst NMSE" }
+                th { "Operation" } th class="number" { "Cases" } th class="number" { "Bad" } th class="number" { "Tolerance used" }
+                th class="number" { "Worst NMSE" } th class="number" { "Lacking" }
             } }
             tbody { @for op in ops(run) {
                 @let share = op.worst_share.unwrap_or(0.0);
                 @let over = share.is_nan() || share > 1.0;
-                @let network = op.direction == Direction::Network;
+                // Most names say it themselves.
+                @let backward = op.direction == Direction::Backward && !op.op.ends_with("backward");
                 tr {
-                    th { span class="mono" { (op.op) } @if !network { span class="dim small" { " " (op.direction.name()) } } }
+                    th { span class="mono" { (op.op) } @if backward { span class="dim small" { " backward" } } }
                     td class="number" { (op.counts.total()) }
                     td class={ "number" @if op.counts.bad() > 0 { " bad" } @else { " dim" } } { (op.counts.bad()) }
-                    td class="number dim" { (op.counts.get(Status::Unsupported)) }
                     td class={ "number" @if over { " bad" } } {
                         span class={ "meter " (if over { "tone-fail" } else { "tone-pass" }) } {
                             i style={ "width:" (format!("{:.0}", if over { 100.0 } else { (share * 100.0).clamp(0.0, 100.0) })) "%" } {}
@@ -92,6 +92,7 @@ fn operations(run: &AdapterRun) -> Markup {
                         (percent(op.worst_share))
                     }
                     td class="number" { (measure(op.worst_nmse)) }
+                    td class="number dim" { (op.counts.get(Status::Unsupported)) }
                 }
             } }
         } }

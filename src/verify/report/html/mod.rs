@@ -8,7 +8,7 @@ mod roofline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::summary::{Counts, missed, unexpected};
+use super::summary::{Counts, known, missed, unexpected};
 use super::types::{AdapterRun, Report, Status, Verdict};
 
 const STYLE: &str = include_str!("style.css");
@@ -97,6 +97,8 @@ fn summary(report: &Report) -> Markup {
     let controls = report.adapters.iter().flat_map(|run| &run.controls);
     let (caught, all) = controls.fold((0, 0), |(caught, all), control| (caught + usize::from(control.caught), all + 1));
     let missed: usize = report.adapters.iter().map(|run| missed(run).count()).sum();
+    let bad: usize = report.adapters.iter().map(|run| unexpected(run).len()).sum();
+    let bugs: usize = report.adapters.iter().map(|run| known(run).len()).sum();
     let seconds: f64 = report.adapters.iter().map(|run| run.seconds).sum();
     html! {
         h1 { "gpu-resnet verify" }
@@ -106,7 +108,8 @@ fn summary(report: &Report) -> Markup {
         }
         div class="facts" {
             div class="fact" { b { (cases.get(Status::Pass)) } span { "cases passed" } }
-            div class="fact" { b class=[(cases.bad() > 0).then_some("bad")] { (cases.bad()) } span { "failed in some way" } }
+            div class="fact" { b class=[(bad > 0).then_some("bad")] { (bad) } span { "unexpected" } }
+            div class="fact" { b { (bugs) } span { "known driver bugs" } }
             div class="fact" { b { (cases.get(Status::Unsupported)) } span { "not supported" } }
             div class="fact" { b class=[(missed > 0).then_some("bad")] { (caught) " of " (all) } span { "controls caught" } }
             div class="fact" { b { (duration(seconds)) } span { "suite " (report.suite) } }

@@ -18,7 +18,12 @@ struct Dot<'a> {
     id: &'a str,
     intensity: f64,
     rate: f64,
+    /// Too little work to say anything but how long a launch takes.
+    tiny: bool,
 }
+
+/// Less work than this, operations and bytes, is tiny.
+const TINY: [f64; 2] = [1e6, 1e5];
 
 /// Logarithmic axes over whole decades.
 struct Axes {
@@ -35,7 +40,11 @@ impl Axes {
         };
         Self {
             x: decades(&mut points.clone().map(|p| p.0), -4.0, 5.0),
-            y: decades(&mut points.map(|p| p.1), -4.0, 7.0),
+            y: {
+                let [low, high] = decades(&mut points.map(|p| p.1), -4.0, 7.0);
+                // What is slower than that is drawn at the edge.
+                [low.max(high - 5.0), high]
+            },
         }
     }
 
@@ -61,6 +70,7 @@ pub fn chart(run: &AdapterRun) -> Markup {
             id: &case.id,
             intensity: case.flops / case.bytes,
             rate: case.flops / case.seconds.unwrap_or(1.0) / 1e9,
+            tiny: case.flops < TINY[0] && case.bytes < TINY[1],
         })
         .collect();
     let peaks = run.peaks.filter(|peaks| positive(peaks.gflops) && positive(peaks.gbps));
@@ -97,11 +107,12 @@ pub fn chart(run: &AdapterRun) -> Markup {
                 text transform={ "translate(15 " ((top + bottom) / 2.0) ") rotate(-90)" } text-anchor="middle" { "GFLOP/s" }
                 @if let Some(peaks) = peaks { (roof(&axes, peaks.gflops, peaks.gbps)) }
                 @for dot in &dots {
-                    circle class={ "series-" (series(dot.op)) } cx=(at(axes.x(dot.intensity))) cy=(at(axes.y(dot.rate))) r="3.6" {
+                    circle class={ "series-" (series(dot.op)) @if dot.tiny { " tiny" } } cx=(at(axes.x(dot.intensity))) cy=(at(axes.y(dot.rate))) r="3.6" {
                         title { (dot.id) ": " (format!("{:.3} GFLOP/s, {:.3} operations a byte", dot.rate, dot.intensity)) }
                     }
                 }
             }
+            @if dots.iter().any(|dot| dot.tiny) { p class="soft small" { "Pale: so little work that the launch takes the time." } }
             ul class="legend" {
                 @for (index, op) in ops.iter().enumerate().take(SERIES) {
                     li { i class={ "series-" (index) } {} @if index + 1 == SERIES && ops.len() > SERIES { (ops.len() - index) " other operations" } @else { (op) } }
