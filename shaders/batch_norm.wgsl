@@ -9,7 +9,8 @@
 // Within a chunk, parts of 16 pixels are summed first: one long sum of like numbers rounds the same way every time, and
 // what is left after the mean is taken off shows it.
 // The running statistics move by momentum, the variance unbiased, as in PyTorch.
-// One vec4 of channels an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+// One vec4 of channels of a run of pixels an invocation, so that what belongs to a channel is read once; 64 to a workgroup,
+// folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 struct BatchNorm {
@@ -24,6 +25,7 @@ struct BatchNorm {
 }
 const CHUNK: u32 = 128u;
 const PART: u32 = 16u;
+const RUN: u32 = 8u; // pixels of an invocation of `apply`
 
 @group(0) @binding(0) var<uniform> norm: BatchNorm;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -156,16 +158,23 @@ fn apply(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let i = index(workgroup, count, invocation);
-    if i >= norm.pixels * norm.channels4 {
+    let c = i % norm.channels4;
+    let start = i / norm.channels4 * RUN;
+    if start >= norm.pixels {
         return;
     }
-    let c = i % norm.channels4;
-    var value = (input[i] - batch[c]) * batch[norm.channels4 + c] + batch[2u * norm.channels4 + c];
-    if norm.residual != 0u {
-        value += residual[i];
+    let mean = batch[c];
+    let scale = batch[norm.channels4 + c];
+    let shift = batch[2u * norm.channels4 + c];
+    for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
+        let at = pixel * norm.channels4 + c;
+        var value = (input[at] - mean) * scale + shift;
+        if norm.residual != 0u {
+            value += residual[at];
+        }
+        if norm.relu != 0u {
+            value = rectify(value);
+        }
+        output[at] = value;
     }
-    if norm.relu != 0u {
-        value = rectify(value);
-    }
-    output[i] = value;
 }

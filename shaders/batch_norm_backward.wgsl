@@ -7,7 +7,8 @@
 //
 // in training, where mean and variance are the batch's and M its pixels; in evaluation they are constants, and the last
 // line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels, by parts
-// of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels an invocation, 64 to a workgroup, folded.
+// of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels of a run of pixels an
+// invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 struct BatchNormBackward {
@@ -19,6 +20,7 @@ struct BatchNormBackward {
 }
 const CHUNK: u32 = 128u;
 const PART: u32 = 16u;
+const RUN: u32 = 8u; // pixels of an invocation of `apply`
 
 @group(0) @binding(0) var<uniform> norm: BatchNormBackward;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -38,9 +40,6 @@ fn grad_at(i: u32) -> vec4f {
     return rectify_backward(output[i], g);
 }
 
-fn normalised(i: u32, c: u32) -> vec4f {
-    return (input[i] - batch[c]) * batch[3u * norm.channels4 + c];
-}
 
 @compute @workgroup_size(64)
 fn partial_sums(
@@ -54,6 +53,8 @@ fn partial_sums(
         return;
     }
     let c = i % norm.channels4;
+    let mean = batch[c];
+    let inverse = batch[3u * norm.channels4 + c];
     var sum = vec4f();
     var product = vec4f();
     let end = min((chunk + 1u) * CHUNK, norm.pixels);
@@ -64,7 +65,7 @@ fn partial_sums(
             let at = pixel * norm.channels4 + c;
             let g = grad_at(at);
             part_sum += g;
-            part_product += g * normalised(at, c);
+            part_product += g * ((input[at] - mean) * inverse);
         }
         sum += part_sum;
         product += part_product;
@@ -100,14 +101,23 @@ fn apply(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let i = unfold(workgroup, count) * 64u + invocation;
-    if i >= norm.pixels * norm.channels4 {
+    let c = i % norm.channels4;
+    let start = i / norm.channels4 * RUN;
+    if start >= norm.pixels {
         return;
     }
-    let c = i % norm.channels4;
-    var g = grad_at(i);
-    if norm.training != 0u {
-        let share = 1.0 / f32(norm.pixels);
-        g -= grad_bias[c] * share + normalised(i, c) * (grad_weight[c] * share);
+    let share = 1.0 / f32(norm.pixels);
+    let mean = batch[c];
+    let scale = batch[norm.channels4 + c];
+    let inverse = batch[3u * norm.channels4 + c];
+    let offset = grad_bias[c] * share;
+    let slope = grad_weight[c] * share;
+    for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
+        let at = pixel * norm.channels4 + c;
+        var g = grad_at(at);
+        if norm.training != 0u {
+            g -= offset + ((input[at] - mean) * inverse) * slope;
+        }
+        grad_input[at] = scale * g;
     }
-    grad_input[i] = batch[norm.channels4 + c] * g;
 }

@@ -3,7 +3,7 @@
 //
 //   batch[i,:] = features[order[step * rows + i],:]     targets[i] = labels[order[step * rows + i]], IGNORE past the end
 //
-// gather: one vec4 an invocation, 64 to a workgroup, folded. finish: one invocation.
+// gather: a row a workgroup of 64, folded. finish: one invocation.
 //#import shared/fold.wgsl
 struct HeadStep {
     rows: u32,      // of a batch
@@ -28,23 +28,18 @@ fn gather(
     @builtin(num_workgroups) count: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let row = i / step.features4;
+    let row = unfold(workgroup, count);
     if row >= step.rows {
         return;
     }
-    let column = i % step.features4;
     let at = cursor[1] * step.rows + row;
-    var value = vec4f();
-    var label = IGNORE;
-    if at < step.examples {
-        let example = order[at];
-        value = features[example * step.features4 + column];
-        label = labels[example];
+    let there = at < step.examples;
+    let example = order[select(0u, at, there)];
+    for (var column = invocation; column < step.features4; column += 64u) {
+        batch[row * step.features4 + column] = select(vec4f(), features[example * step.features4 + column], there);
     }
-    batch[i] = value;
-    if column == 0u {
-        targets[row] = label;
+    if invocation == 0u {
+        targets[row] = select(IGNORE, labels[example], there);
     }
 }
 

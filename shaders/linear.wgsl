@@ -3,12 +3,15 @@
 // Rows of input and weight are padded to vec4s, the weight to a multiple of four rows, with zeros; so the padding of an
 // output row comes out as zero. One tile of 4 rows x 4 outputs an invocation, eight vec4 loads for 64 multiply-adds;
 // 64 to a workgroup, output tiles fastest, folded.
+//
+// Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
+// own, and sum_partials.wgsl adds them in a fixed order. The first slice has the bias.
 //#import shared/fold.wgsl
-@group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs
+@group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs, vec4s of inputs of a slice
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // [slice][row][output]
 
 @compute @workgroup_size(64)
 fn main(
@@ -21,8 +24,12 @@ fn main(
     let in4 = size.y;
     let out4 = size.z;
     let k4 = i % out4;
-    let row = (i / out4) * 4u;
-    if row >= rows {
+    let a = i / out4;
+    let row_tiles = (rows + 3u) / 4u;
+    let row = (a % row_tiles) * 4u;
+    let slice = a / row_tiles;
+    let start = slice * size.w;
+    if start >= in4 {
         return;
     }
     // Rows past the end repeat the last one and are not stored.
@@ -35,7 +42,7 @@ fn main(
     var sum1 = vec4f();
     var sum2 = vec4f();
     var sum3 = vec4f();
-    for (var c = 0u; c < in4; c++) {
+    for (var c = start; c < min(start + size.w, in4); c++) {
         let w0 = weight[w_at + c];
         let w1 = weight[w_at + in4 + c];
         let w2 = weight[w_at + 2u * in4 + c];
@@ -49,15 +56,19 @@ fn main(
         sum2 += vec4f(dot(x2, w0), dot(x2, w1), dot(x2, w2), dot(x2, w3));
         sum3 += vec4f(dot(x3, w0), dot(x3, w1), dot(x3, w2), dot(x3, w3));
     }
-    let b = bias[k4];
-    output[row * out4 + k4] = sum0 + b;
+    var b = vec4f();
+    if slice == 0u {
+        b = bias[k4];
+    }
+    let at = (slice * rows + row) * out4 + k4;
+    output[at] = sum0 + b;
     if row + 1u < rows {
-        output[(row + 1u) * out4 + k4] = sum1 + b;
+        output[at + out4] = sum1 + b;
     }
     if row + 2u < rows {
-        output[(row + 2u) * out4 + k4] = sum2 + b;
+        output[at + 2u * out4] = sum2 + b;
     }
     if row + 3u < rows {
-        output[(row + 3u) * out4 + k4] = sum3 + b;
+        output[at + 3u * out4] = sum3 + b;
     }
 }

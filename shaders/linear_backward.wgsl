@@ -4,8 +4,8 @@
 //   grad_weight[k,c] = sum over n of grad[n,k] * input[n,c]
 //   grad_bias[k]     = sum over n of grad[n,k]
 //
-// Rows padded to vec4s as in linear.wgsl, the padding of grad zero. grad_input: one vec4 an invocation. grad_weight: four
-// rows of one vec4 column an invocation. grad_bias: one vec4. 64 to a workgroup, folded.
+// Rows padded to vec4s as in linear.wgsl, the padding of grad zero. grad_input: one vec4 an invocation. grad_weight: twelve
+// rows of two vec4 columns an invocation, five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -36,6 +36,19 @@ fn grad_input(
     result[i] = sum;
 }
 
+// sum + the outer product of four inputs and four gradients: a column for each gradient.
+fn add_outer(sum: mat4x4f, x: vec4f, g: vec4f) -> mat4x4f {
+    return mat4x4f(sum[0] + g.x * x, sum[1] + g.y * x, sum[2] + g.z * x, sum[3] + g.w * x);
+}
+
+fn store(k4: u32, c: u32, sum: mat4x4f) {
+    let at = k4 * 4u * size.y + c;
+    result[at] = sum[0];
+    result[at + size.y] = sum[1];
+    result[at + 2u * size.y] = sum[2];
+    result[at + 3u * size.y] = sum[3];
+}
+
 @compute @workgroup_size(64)
 fn grad_weight(
     @builtin(workgroup_id) workgroup: vec3u,
@@ -45,28 +58,51 @@ fn grad_weight(
     let i = unfold(workgroup, count) * 64u + invocation;
     let in4 = size.y;
     let out4 = size.z;
-    if i >= out4 * in4 {
+    let columns = (in4 + 1u) / 2u;
+    let c = i % columns;
+    let k4 = (i / columns) * 3u;
+    if k4 >= out4 {
         return;
     }
-    let k4 = i / in4;
-    let c = i % in4;
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
+    // What is past the end repeats the last one and is not stored.
+    let c1 = min(c + columns, in4 - 1u);
+    let g1_at = min(k4 + 1u, out4 - 1u);
+    let g2_at = min(k4 + 2u, out4 - 1u);
+    var sum0_0 = mat4x4f();
+    var sum0_1 = mat4x4f();
+    var sum1_0 = mat4x4f();
+    var sum1_1 = mat4x4f();
+    var sum2_0 = mat4x4f();
+    var sum2_1 = mat4x4f();
     for (var row = 0u; row < size.x; row++) {
-        let g = grad[row * out4 + k4];
-        let x = input[row * in4 + c];
-        sum0 += g.x * x;
-        sum1 += g.y * x;
-        sum2 += g.z * x;
-        sum3 += g.w * x;
+        let x0 = input[row * in4 + c];
+        let x1 = input[row * in4 + c1];
+        let g0 = grad[row * out4 + k4];
+        let g1 = grad[row * out4 + g1_at];
+        let g2 = grad[row * out4 + g2_at];
+        sum0_0 = add_outer(sum0_0, x0, g0);
+        sum0_1 = add_outer(sum0_1, x1, g0);
+        sum1_0 = add_outer(sum1_0, x0, g1);
+        sum1_1 = add_outer(sum1_1, x1, g1);
+        sum2_0 = add_outer(sum2_0, x0, g2);
+        sum2_1 = add_outer(sum2_1, x1, g2);
     }
-    let at = k4 * 4u * in4 + c;
-    result[at] = sum0;
-    result[at + in4] = sum1;
-    result[at + 2u * in4] = sum2;
-    result[at + 3u * in4] = sum3;
+    store(k4, c, sum0_0);
+    if c + columns < in4 {
+        store(k4, c1, sum0_1);
+    }
+    if k4 + 1u < out4 {
+        store(k4 + 1u, c, sum1_0);
+        if c + columns < in4 {
+            store(k4 + 1u, c1, sum1_1);
+        }
+    }
+    if k4 + 2u < out4 {
+        store(k4 + 2u, c, sum2_0);
+        if c + columns < in4 {
+            store(k4 + 2u, c1, sum2_1);
+        }
+    }
 }
 
 @compute @workgroup_size(64)

@@ -168,17 +168,22 @@ fn source_pixel(p: Pixel, tap: Tap) -> u32 {
     return (p.image * conv.source_height + p.row + tap.offset.x) * conv.source_width + p.column + tap.offset.y;
 }
 
-// output = relu(sum + bias + residual), for four channels of one pixel; NaN stays NaN through the ReLU.
+// output = relu(sum + bias + residual), for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    var value = sum;
+    if conv.biased != 0u && channel4 < conv.group_channels4 {
+        value += bias[group * conv.group_channels4 + channel4];
+    }
+    store_biased(p, group, channel4, value);
+}
+
+// The same where the sum began with the bias. NaN stays NaN through the ReLU.
+fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
     }
-    let channel = group * conv.group_channels4 + channel4;
-    let at = p.at * conv.channels4 + channel;
+    let at = p.at * conv.channels4 + group * conv.group_channels4 + channel4;
     var value = sum;
-    if conv.biased != 0u {
-        value += bias[channel];
-    }
     if conv.residual != 0u {
         value += residual[at];
     }

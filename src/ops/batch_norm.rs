@@ -22,6 +22,8 @@ struct Params {
 
 /// Pixels that one invocation sums; `CHUNK` of the shader.
 const CHUNK: usize = 128;
+/// Pixels that one invocation normalises.
+const RUN: usize = 8;
 
 /// Parameters of one layer on the GPU, each channel vector padded to a multiple of 4.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +105,7 @@ pub fn batch_norm_fused(
     let cost = Cost { flops: pass.flops, bytes: 2.0 * pass.bytes };
     // The residual is always bound; where there is none, the input stands in and is not read as such.
     let residual = epilogue.residual.map_or(input.tensor, |map| map.tensor);
-    step("apply", &[input.tensor, batch, residual, output.tensor], input.len4(), cost)?;
+    step("apply", &[input.tensor, batch, residual, output.tensor], input.c4 * input.pixels().div_ceil(RUN), cost)?;
     Ok((output, batch))
 }
 
@@ -179,6 +181,6 @@ pub fn batch_norm_backward(
     step("partial_sums", &[x, g, saved.statistics, rectified, partials], chunks * input.c4, pass)?;
     step("finish_sums", &[partials, grad_bias, grad_weight], input.c4, Cost::default())?;
     let tensors = [x, g, saved.statistics, rectified, grad_bias, grad_weight, grad_input.tensor];
-    step("apply", &tensors, input.len4(), pass)?;
+    step("apply", &tensors, input.c4 * input.pixels().div_ceil(RUN), pass)?;
     Ok(BatchNormGradients { grad_input, grad_weight, grad_bias })
 }

@@ -122,7 +122,9 @@ impl Conv2d {
         ];
         let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
         let kernel = KernelSpec::new("pack_weight");
-        dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)?;
+        // An invocation packs eight rows.
+        let items = layout.groups * layout.tiles * layout.taps * layout.rows.div_ceil(8) * layout.side / 4;
+        dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), items, cost)?;
         Ok(packed)
     }
 
@@ -219,7 +221,7 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
 }
 
 /// The sum of `count` partial results of `len4` vec4s each.
-fn sum_partials(
+pub(super) fn sum_partials(
     recording: &mut Recording,
     label: &str,
     partials: TensorId,

@@ -50,7 +50,8 @@ impl HeadStep {
         let cost = Cost { flops: 0.0, bytes: (self.rows * features4 * 32) as f64 };
         let kernel = KernelSpec::new("head_step").entry("gather");
         let tensors = [t.features, t.labels, t.order, t.cursor, batch, targets];
-        let items = self.rows * features4;
+        // A workgroup a row.
+        let items = self.rows * 64;
         dispatch_items(recording, "gather", kernel, &tensors, bytemuck::bytes_of(&self.params()?), items, cost)?;
         Ok((batch, targets))
     }

@@ -1,5 +1,6 @@
 //! The fully connected layer and its gradients. Matrices are rows padded to vec4s; the weight has a multiple of 4 rows.
 
+use super::conv2d_backward::sum_partials;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
@@ -22,6 +23,15 @@ impl Linear {
         self.out_features.div_ceil(4)
     }
 
+    /// vec4s of inputs that one invocation of the forward kernel adds up: all of them, or fewer where there are few outputs.
+    fn slice(&self) -> usize {
+        /// Invocations that are worth splitting for, and vec4s that a slice has at least.
+        const INVOCATIONS: usize = 512;
+        const SHORTEST: usize = 32;
+        let tiles = self.out4() * self.rows.div_ceil(4);
+        self.in4().div_ceil(INVOCATIONS.div_ceil(tiles.max(1))).max(SHORTEST)
+    }
+
     fn params(&self) -> Result<[u32; 4]> {
         const OP: &str = "linear";
         u32_of(OP, "a matrix", self.out4() * self.in4() * 4)?;
@@ -30,7 +40,7 @@ impl Linear {
             u32_of(OP, "a batch", self.rows)?,
             u32_of(OP, "features", self.in4())?,
             u32_of(OP, "features", self.out4())?,
-            0,
+            u32_of(OP, "features", self.slice())?,
         ])
     }
 
@@ -57,10 +67,11 @@ impl Linear {
         input: TensorId,
         [weight, bias]: [TensorId; 2],
     ) -> Result<TensorId> {
-        let output = r.temporary(label, self.output_bytes());
-        let items = self.out4() * self.rows.div_ceil(4);
-        self.step(r, label, "linear", "main", &[input, weight, bias, output], items)?;
-        Ok(output)
+        let slices = self.in4().div_ceil(self.slice());
+        let partials = r.temporary(label, slices as u64 * self.output_bytes());
+        let items = self.out4() * self.rows.div_ceil(4) * slices;
+        self.step(r, label, "linear", "main", &[input, weight, bias, partials], items)?;
+        sum_partials(r, label, partials, self.rows * self.out4(), slices)
     }
 
     /// `grad_input[n,c] = sum over k of grad[n,k] weight[k,c]`.
@@ -73,7 +84,8 @@ impl Linear {
     /// `grad_weight[k,c] = sum over n of grad[n,k] input[n,c]`.
     pub fn grad_weight(&self, r: &mut Recording, label: &str, input: TensorId, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, self.weight_bytes());
-        self.step(r, label, "linear_backward", "grad_weight", &[input, grad, output], self.out4() * self.in4())?;
+        let items = self.out4().div_ceil(3) * self.in4().div_ceil(2);
+        self.step(r, label, "linear_backward", "grad_weight", &[input, grad, output], items)?;
         Ok(output)
     }
 
