@@ -1,5 +1,6 @@
 //#variant conv2d_gemm
 //#variant conv2d_backward_input_gemm TRANSPOSED
+//#variant conv2d_backward_input_blocks_gemm BLOCKS
 //
 // conv2d and its gradient by input as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //

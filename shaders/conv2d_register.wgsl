@@ -1,5 +1,6 @@
 //#variant conv2d_register
 //#variant conv2d_backward_input_register TRANSPOSED
+//#variant conv2d_backward_input_blocks_register BLOCKS
 //
 // conv2d and its gradient by input, register-blocked; no workgroup memory, no barriers, no subgroup operations.
 //

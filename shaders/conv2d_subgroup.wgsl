@@ -1,5 +1,6 @@
 //#variant conv2d_subgroup
 //#variant conv2d_backward_input_subgroup TRANSPOSED
+//#variant conv2d_backward_input_blocks_subgroup BLOCKS
 //
 // conv2d and its gradient by input, register-blocked with weights broadcast through the subgroup; no workgroup memory, no
 // barriers.

@@ -6,7 +6,9 @@
 // destination grad_input: input row h meets output row p where h = p*stride + r*dilation - padding. With a stride only
 // some taps meet a given h, always those with r in the same class: so destination pixels are taken in stride x stride
 // phases, (h mod stride, w mod stride), in each of which the taps that count are the same for all pixels, and no others
-// are visited.
+// are visited. With the flag BLOCKS (d loss / d input of few channels, see src/ops/conv2d_blocks.rs) a destination pixel is a
+// block of pixels of grad_input, each a vec4 of its channels, and the geometry is that of a convolution over grad_output that
+// makes them all; `own_…` is that of the convolution whose gradient it is.
 //#import shared/relu.wgsl
 struct Conv2d {
     source_height: u32,
@@ -28,6 +30,16 @@ struct Conv2d {
     biased: u32,
     relu: u32,
     residual: u32,
+//#if BLOCKS
+    end: u32,
+    block: vec2u,        // height, width of a block
+    map: vec2u,          // of grad_input
+    own_kernel: vec2u,
+    own_stride: vec2u,
+    own_padding: vec2u,
+    weight_rows: u32,    // of the packed weight, with padding
+    weight_side4: u32,   // vec4s of a tile of it
+//#endif
 }
 
 @group(0) @binding(0) var<uniform> conv: Conv2d;
@@ -168,6 +180,29 @@ fn source_pixel(p: Pixel, tap: Tap) -> u32 {
     return (p.image * conv.source_height + p.row + tap.offset.x) * conv.source_width + p.column + tap.offset.y;
 }
 
+//#if BLOCKS
+// grad_input = sum + residual, for the pixel of a block that channel4 counts.
+fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
+        return;
+    }
+    let corner = vec2u((p.at / conv.width) % conv.height, p.at % conv.width) * conv.block;
+    let at = corner + vec2u(channel4 / conv.block.y, channel4 % conv.block.y);
+    if any(at >= conv.map) {
+        return;
+    }
+    let i = (p.image * conv.map.x + at.x) * conv.map.y + at.y;
+    var value = sum;
+    if conv.residual != 0u {
+        value += residual[i];
+    }
+    output[i] = value;
+}
+
+fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    store(p, group, channel4, sum);
+}
+//#else
 // output = relu(sum + bias + residual), for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
@@ -182,7 +217,8 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
     }
-    let at = p.at * conv.channels4 + group * conv.group_channels4 + channel4;
+    let channel = group * conv.group_channels4 + channel4;
+    let at = p.at * conv.channels4 + channel;
     var value = sum;
     if conv.residual != 0u {
         value += residual[at];
@@ -192,3 +228,4 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = value;
 }
+//#endif

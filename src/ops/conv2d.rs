@@ -1,6 +1,7 @@
 //! Forward convolution: one spec, a family of kernels (`shaders/conv2d_*.wgsl`), bias, residual and ReLU fused.
 
 use super::attributes::Conv2dAttributes;
+use super::conv2d_blocks::Blocks;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};
@@ -166,6 +167,20 @@ impl Conv2d {
         let [out_channels, group_in, height, width] = self.weight_shape();
         let (group_out, taps) = (out_channels / self.attributes.groups, height * width);
         let mut out = vec![0.0; layout.elements()];
+        if direction == Direction::Transposed
+            && let Some(blocks) = self.blocks()
+        {
+            let [rows, columns] = blocks.block;
+            for pixel in 0..rows * columns {
+                for (i, &value) in weight.iter().enumerate() {
+                    let (k, c, r, s) = (i / (group_in * taps), i / taps % group_in, i % taps / width, i % width);
+                    if let Some(tap) = self.block_tap(&blocks, [pixel / columns, pixel % columns], [r, s]) {
+                        out[layout.index(0, tap, k, pixel * 4 + c)] = value;
+                    }
+                }
+            }
+            return out;
+        }
         for channel in 0..out_channels {
             let (group, k) = (channel / group_out, channel % group_out);
             for c in 0..group_in {
@@ -182,15 +197,18 @@ impl Conv2d {
     pub(super) fn packing(&self, variant: Conv2dVariant, direction: Direction) -> Packing {
         let groups = self.attributes.groups;
         let [out_channels, group_in, height, width] = self.weight_shape();
-        let (rows, columns) = match direction {
-            Direction::Forward => (group_in, out_channels / groups),
-            Direction::Transposed => (out_channels / groups, group_in),
+        let (rows, columns, taps) = match (direction, self.blocks()) {
+            (Direction::Forward, _) => (group_in, out_channels / groups, height * width),
+            (Direction::Transposed, None) => (out_channels / groups, group_in, height * width),
+            (Direction::Transposed, Some(blocks)) => {
+                (out_channels, blocks.block.iter().product::<usize>() * 4, blocks.taps.iter().product())
+            }
         };
         let (_, side) = variant.tile();
         let padded = columns.next_multiple_of(side);
         Packing {
             groups,
-            taps: height * width,
+            taps,
             rows: if variant == Conv2dVariant::Subgroup { rows } else { rows.next_multiple_of(4) },
             // The gemm kernel steps through whole rows of all tiles.
             tiles: if variant == Conv2dVariant::Gemm { 1 } else { padded / side },
@@ -288,18 +306,21 @@ impl Conv2d {
                 format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
             return Err(Error::shape(OP, problem));
         }
+        let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
         // map's end has none.
-        let (phases, phase_pixels) = match direction {
-            Direction::Forward => (1, output.pixels()),
-            Direction::Transposed => (
+        let (phases, phase_pixels) = match (direction, &blocks) {
+            (Direction::Forward, _) => (1, output.pixels()),
+            (_, Some(Blocks { block: [h, w], .. })) => (1, output.n * output.h.div_ceil(*h) * output.w.div_ceil(*w)),
+            (Direction::Transposed, None) => (
                 stride[0].min(output.h) * stride[1].min(output.w),
                 output.n * output.h.div_ceil(stride[0]) * output.w.div_ceil(stride[1]),
             ),
         };
         let pixel_tiles = phases * phase_pixels.div_ceil(tile_pixels);
-        let channel_tiles = (output.c / groups).div_ceil(tile_channels);
+        let made = blocks.as_ref().map_or(output.c / groups, |blocks| blocks.block.iter().product::<usize>() * 4);
+        let channel_tiles = made.div_ceil(tile_channels);
         let size = |what, value| u32_of(OP, what, value);
         // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
@@ -314,7 +335,7 @@ impl Conv2d {
         }
         let pair =
             |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };
-        let params = Params {
+        let mut params = Params {
             source_height: size("height", source.h)?,
             source_width: size("width", source.w)?,
             source_channels4: size("channels", source.c4)?,
@@ -336,7 +357,21 @@ impl Conv2d {
             residual: epilogue.residual.is_some().into(),
             end: 0,
         };
-        let mut spec = KernelSpec::new(variant.shader(direction));
+        let mut shader = variant.shader(direction);
+        let mut more = Vec::new();
+        if let Some(blocks) = &blocks {
+            let Blocks { block: [h, w], taps, reach, step } = *blocks;
+            let pixels = size("a block", h * w)?;
+            (params.height, params.width) =
+                (size("height", output.h.div_ceil(h))?, size("width", output.w.div_ceil(w))?);
+            (params.channels4, params.group_channels4) = (pixels, pixels);
+            (params.kernel, params.stride, params.padding) = (pair(taps)?, pair(step)?, pair(reach)?);
+            let packing = self.packing(variant, direction);
+            more = bytemuck::bytes_of(&self.block_params(blocks, [output.h, output.w], &packing)?).to_vec();
+            shader = Self::blocks_shader(variant);
+        }
+        let params = [bytemuck::bytes_of(&params), &more].concat();
+        let mut spec = KernelSpec::new(shader);
         if variant == Conv2dVariant::Gemm {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }
@@ -352,14 +387,22 @@ impl Conv2d {
         // Bias and residual are always bound; where there is none, the weight stands in and is never read as such.
         let bias = epilogue.bias.unwrap_or(weight);
         let residual = epilogue.residual.map_or(weight, |map| map.tensor);
+        let mut tensors = vec![source.tensor, weight, bias, residual, output.tensor];
+        // A kernel of blocks that never reads a bias has no binding for it.
+        if spec.reflect()?.bindings.len() == tensors.len() {
+            tensors.remove(2);
+        }
         recording.dispatch(Dispatch {
             label: label.to_owned(),
             kernel: spec,
-            tensors: vec![source.tensor, weight, bias, residual, output.tensor],
-            params: bytemuck::bytes_of(&params).to_vec(),
+            tensors,
+            params: params.clone(),
             workgroups: fold_workgroups(workgroups),
             cost: Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 },
         });
+        if blocks.is_some() {
+            Self::record_repair(recording, label, source, weight, epilogue.residual, output, params)?;
+        }
         Ok(output)
     }
 }

@@ -109,6 +109,12 @@ impl Conv2d {
         let packed = recording.temporary(label, (elements * 4) as u64);
         let size = |value| u32_of(OP, "a weight", value);
         size(elements)?;
+        if direction == Direction::Transposed
+            && let Some(blocks) = self.blocks()
+        {
+            self.record_pack_blocks(recording, label, &blocks, &layout, [weight, packed])?;
+            return Ok(packed);
+        }
         let [k, c, ..] = self.weight_shape();
         let params = [
             size(layout.groups)?,

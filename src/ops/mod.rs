@@ -9,6 +9,7 @@ pub mod attributes;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod conv2d_backward;
+mod conv2d_blocks;
 pub mod cross_entropy;
 pub mod elementwise;
 mod feature_map;

@@ -39,6 +39,11 @@ const BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_register", "register"),
     ("conv2d_backward_input_subgroup", "subgroup"),
 ];
+const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
+    ("conv2d_backward_input_blocks_gemm", "gemm"),
+    ("conv2d_backward_input_blocks_register", "register"),
+    ("conv2d_backward_input_blocks_subgroup", "subgroup"),
+];
 const BY_WEIGHT: &[(&str, &str)] =
     &[("conv2d_backward_weight_register", "register"), ("conv2d_backward_weight_subgroup", "subgroup")];
 
@@ -83,6 +88,13 @@ const CONVOLUTIONS: &[ConvFault] = &[
         "let offset = vec2i(phase.origin + conv.padding) -",
         "let offset = vec2i(phase.origin) -",
         BY_INPUT,
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1",
+    ),
+    (
+        "the columns of a block are told apart by its rows",
+        "channel4 % conv.block.y);",
+        "channel4 % conv.block.x);",
+        BLOCKS_BY_INPUT,
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1",
     ),
     (
@@ -109,6 +121,13 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "for (var start4 = 0u; start4 < steps4;",
         "for (var start4 = 0u; start4 + STEPS / 4u <= steps4;",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=gemm",
+    ),
+    (
+        "pixels of a block that never meet a NaN keep it",
+        "conv2d_backward_input_blocks_repair",
+        "if any(is_nan(output[i])) {",
+        "if any(is_nan(output[i])) && conv.images == 0u {",
+        "conv2d_backward n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=nan variant=register",
     ),
     (
         "the last pixels of a map are missed",
@@ -158,7 +177,7 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "the mean's own gradient is left out",
         "batch_norm_backward",
-        "g -= grad_bias[c] * share + ",
+        "g -= offset + ",
         "g -= ",
         "batch_norm_backward n=2 c=5 h=7 w=9 training=true",
     ),

@@ -1,0 +1,56 @@
+//#variant conv2d_backward_input_blocks_repair BLOCKS
+//
+// The pixels of grad_input that came out as NaN from a kernel that makes blocks of them (see src/ops/conv2d_blocks.rs), once
+// more, by their own taps alone: through the zero weights that fill up a block's kernel, a NaN or an infinity of grad_output
+// reaches pixels that never meet it. A pixel, one vec4, an invocation; 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+//#import shared/conv2d.wgsl
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+
+// The sum over the taps that pixel `at` of an image meets.
+fn sum_at(image: u32, at: vec2u) -> vec4f {
+    let pixel = at % conv.block;
+    let v = pixel.x * conv.block.y + pixel.y;
+    let tile = v / conv.weight_side4;
+    let column = v % conv.weight_side4;
+    let origin = at / conv.block * conv.stride;
+    var sum = vec4f();
+    for (var i = 0u; i < conv.own_kernel.x * conv.own_kernel.y; i++) {
+        let rs = vec2u(i / conv.own_kernel.y, i % conv.own_kernel.y);
+        // A negative distance wraps, far outside of grad_output; only then is a remainder of no meaning.
+        let distance = at + conv.own_padding - rs;
+        let pq = distance / conv.own_stride;
+        let meets = all(distance % conv.own_stride == vec2u()) && all(at + conv.own_padding >= rs)
+            && pq.x < conv.source_height && pq.y < conv.source_width;
+        if meets {
+            let tap = pq + conv.padding - origin;
+            let row = (tile * conv.kernel.x * conv.kernel.y + tap.x * conv.kernel.y + tap.y) * conv.weight_rows;
+            let source = ((image * conv.source_height + pq.x) * conv.source_width + pq.y) * conv.source_channels4 * 4u;
+            for (var k = 0u; k < conv.group_source_channels; k++) {
+                sum += input[source + k] * weight[(row + k) * conv.weight_side4 + column];
+            }
+        }
+    }
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let rest = i / conv.map.y;
+    let image = rest / conv.map.x;
+    if image >= conv.images {
+        return;
+    }
+    if any(is_nan(output[i])) {
+        var value = sum_at(image, vec2u(rest % conv.map.x, i % conv.map.y));
+        if conv.residual != 0u {
+            value += residual[i];
+        }
+        output[i] = value;
+    }
+}

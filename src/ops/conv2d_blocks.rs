@@ -1,0 +1,161 @@
+//! The gradient by an input of few channels (a stem's), by the forward kernels.
+//!
+//! Three channels fill little of a tile that makes 32. So a tile makes blocks of pixels instead: the pixels of a block, with
+//! their channels, count as the output channels of one convolution over grad_output, whose kernel reaches everything that any
+//! pixel of the block meets. Where a pixel does not meet a tap the weight is zero. Per axis, with stride s, padding p, a kernel
+//! of R and a block of B (a multiple of s): pixel a of block i meets row i*B/s + t - reach of grad_output by
+//! r = a + p - s*(t - reach), if that is in 0..R.
+
+use super::conv2d::{Conv2d, Conv2dVariant, Packing};
+use super::dispatch_items;
+use super::feature_map::{FeatureMap, u32_of};
+use crate::error::Result;
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+
+/// Pixels of a block at least: 8 of 4 padded channels fill a tile of 32.
+const LEAST: [usize; 2] = [2, 4];
+/// Longer strides would make blocks of too many pixels.
+const MOST_STRIDE: usize = 4;
+
+/// The convolution that makes blocks of pixels. Pairs are height, width.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Blocks {
+    /// Pixels of a block.
+    pub block: [usize; 2],
+    /// Its kernel.
+    pub taps: [usize; 2],
+    /// Its padding.
+    pub reach: [usize; 2],
+    /// Its stride.
+    pub step: [usize; 2],
+}
+
+/// What `shaders/shared/conv2d.wgsl` has after the convolution's own geometry under the flag BLOCKS.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct BlockParams {
+    block: [u32; 2],
+    map: [u32; 2],
+    own_kernel: [u32; 2],
+    own_stride: [u32; 2],
+    own_padding: [u32; 2],
+    weight_rows: u32,
+    weight_side4: u32,
+}
+
+/// The uniform block of `shaders/pack_weight_blocks.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct PackParams {
+    taps: [u32; 2],
+    block: [u32; 2],
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    padding: [u32; 2],
+    reach: [u32; 2],
+    tiles: u32,
+    rows: u32,
+    side4: u32,
+    outputs: u32,
+}
+
+impl Conv2d {
+    /// How blocks are made, where the gradient by the input is computed so.
+    pub(super) fn blocks(&self) -> Option<Blocks> {
+        let a = &self.attributes;
+        let fits = a.groups == 1 && self.in_channels <= 4 && a.dilation == [1, 1];
+        let axis = |i: usize| {
+            let (kernel, stride, padding) = (self.kernel[i], a.stride[i], a.padding[i]);
+            if kernel < 3 || stride > MOST_STRIDE || padding >= kernel {
+                return None;
+            }
+            let block = LEAST[i].next_multiple_of(stride);
+            let reach = (kernel - 1 - padding) / stride;
+            Some([block, (block - 1 + padding) / stride + reach + 1, reach, block / stride])
+        };
+        let [h, w] = fits.then(|| Some([axis(0)?, axis(1)?])).flatten()?;
+        let pair = |i: usize| [h[i], w[i]];
+        Some(Blocks { block: pair(0), taps: pair(1), reach: pair(2), step: pair(3) })
+    }
+
+    /// Where the weight of tap `rs` lies in a block's kernel for the block's pixel `at`, if they meet.
+    pub(super) fn block_tap(&self, blocks: &Blocks, at: [usize; 2], rs: [usize; 2]) -> Option<usize> {
+        let axis = |i: usize| {
+            let stride = self.attributes.stride[i];
+            let distance = (at[i] + self.attributes.padding[i] + blocks.reach[i] * stride).checked_sub(rs[i])?;
+            distance.is_multiple_of(stride).then_some(distance / stride)
+        };
+        Some(axis(0)? * blocks.taps[1] + axis(1)?)
+    }
+
+    /// What the kernels need beside the convolution of blocks itself.
+    pub(super) fn block_params(&self, blocks: &Blocks, map: [usize; 2], packing: &Packing) -> Result<BlockParams> {
+        let size = |value| u32_of("conv2d_backward", "an attribute", value);
+        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        Ok(BlockParams {
+            block: pair(blocks.block)?,
+            map: pair(map)?,
+            own_kernel: pair(self.kernel)?,
+            own_stride: pair(self.attributes.stride)?,
+            own_padding: pair(self.attributes.padding)?,
+            weight_rows: size(packing.rows)?,
+            weight_side4: size(packing.side / 4)?,
+        })
+    }
+
+    /// Appends the packing of a KRSC weight for a convolution of blocks.
+    pub(super) fn record_pack_blocks(
+        &self,
+        recording: &mut Recording,
+        label: &str,
+        blocks: &Blocks,
+        packing: &Packing,
+        [weight, packed]: [TensorId; 2],
+    ) -> Result<()> {
+        let size = |value| u32_of("pack_weight", "a weight", value);
+        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        let params = PackParams {
+            taps: pair(blocks.taps)?,
+            block: pair(blocks.block)?,
+            kernel: pair(self.kernel)?,
+            stride: pair(self.attributes.stride)?,
+            padding: pair(self.attributes.padding)?,
+            reach: pair(blocks.reach)?,
+            tiles: size(packing.tiles)?,
+            rows: size(packing.rows)?,
+            side4: size(packing.side / 4)?,
+            outputs: size(self.out_channels)?,
+        };
+        let elements = packing.elements();
+        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
+        let kernel = KernelSpec::new("pack_weight_blocks");
+        dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)
+    }
+
+    /// The kernel that makes blocks.
+    pub(super) fn blocks_shader(variant: Conv2dVariant) -> &'static str {
+        match variant {
+            Conv2dVariant::Gemm => "conv2d_backward_input_blocks_gemm",
+            Conv2dVariant::Register => "conv2d_backward_input_blocks_register",
+            Conv2dVariant::Subgroup => "conv2d_backward_input_blocks_subgroup",
+        }
+    }
+
+    /// Appends the second look at pixels that came out as NaN; `params` are those of the kernel that made them.
+    pub(super) fn record_repair(
+        recording: &mut Recording,
+        label: &str,
+        source: FeatureMap,
+        weight: TensorId,
+        residual: Option<FeatureMap>,
+        output: FeatureMap,
+        params: Vec<u8>,
+    ) -> Result<()> {
+        let kernel = KernelSpec::new("conv2d_backward_input_blocks_repair");
+        // Where there is no residual, the weight stands in and is never read as such.
+        let residual = residual.map_or(weight, |map| map.tensor);
+        let tensors = [source.tensor, weight, residual, output.tensor];
+        let cost = Cost { flops: 0.0, bytes: output.bytes() as f64 };
+        dispatch_items(recording, label, kernel, &tensors, &params, output.pixels(), cost)
+    }
+}
