@@ -9,4 +9,5 @@ mod cli {
     mod looking;
     mod reports;
     pub mod support;
+    mod train;
 }

@@ -13,6 +13,8 @@ mod adam;
 mod batch_norm;
 #[path = "ops/batch_norm_backward.rs"]
 mod batch_norm_backward;
+#[path = "ops/clip_grad_norm.rs"]
+mod clip_grad_norm;
 #[path = "ops/conv2d.rs"]
 mod conv2d;
 #[path = "ops/conv2d_backward.rs"]
@@ -23,6 +25,8 @@ mod cross_entropy;
 mod elementwise;
 #[path = "ops/elementwise_backward.rs"]
 mod elementwise_backward;
+#[path = "ops/ema.rs"]
+mod ema;
 #[path = "ops/global_avg_pool.rs"]
 mod global_avg_pool;
 #[path = "ops/gradients.rs"]

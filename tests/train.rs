@@ -1,10 +1,11 @@
-//! Head training on every usable adapter of the machine: against PyTorch, and against itself after a stop.
+//! Training on every usable adapter of the machine: against PyTorch, and against itself after a stop.
 
 #[path = "common/adapters.rs"]
 mod adapters;
 
 mod train {
     mod golden;
+    mod network;
     mod resume;
     mod runs;
     pub mod support;

@@ -1,27 +1,27 @@
-//! `gpu-resnet finetune`: a new head on a frozen backbone. Features are computed once; the epochs run on them.
+//! `gpu-resnet finetune`: a pretrained network for classes of one's own. A new head on a frozen backbone, whose features are
+//! computed once and the epochs run on them; or, where more is to change, the network or its upper part.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
 use super::Context;
-use super::console::{interrupt, print_json};
+use super::console::interrupt;
 use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs};
-use crate::data::{self, Dataset, Subset, open_dataset, open_splits, require_classes, stratified_split};
-use crate::error::{Error, Result};
-use crate::files;
-use crate::train::{
-    Event, Examples, Fit, Head, HeadShape, Optimizer, Outcome, Recipe, RunConfig, RunDir, Settings, fit,
+use super::training::{
+    NetworkJob, Sets, Teller, TrainingArgs, absolute, free_output, open_data, report, save_model, train_network,
 };
-use crate::weights::{self, NamedTensor};
+use crate::error::{Error, Result};
+use crate::train::{
+    BnMode, Curve, Examples, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings,
+    Unfreeze, fit, with_fresh_head,
+};
 
-/// Train a new head for your own classes on a pretrained network.
+/// Train a pretrained network for your own classes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --recipe \
-                        notes\n  gpu-resnet finetune --resume runs/mine"
+    after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --unfreeze \
+                        layer4 --augment imagenet --epochs 10\n  gpu-resnet finetune cifar-10/ --recipe notes --bn \
+                        train\n  gpu-resnet finetune --resume runs/mine"
 )]
 pub struct FinetuneArgs {
     /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
@@ -29,47 +29,32 @@ pub struct FinetuneArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// `auto` sweeps learning rates, stops early and keeps the best head; `notes` is Adam, 1e-4, 5 epochs
+    /// `auto` chooses learning rate and epochs, on a frozen backbone by a sweep with early stopping; `notes` is Adam, 1e-4, 5
+    /// epochs
     #[arg(long, value_enum, default_value_t = Recipe::Auto)]
     recipe: Recipe,
-    /// Epochs to run, instead of the recipe's choice
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    epochs: Option<u64>,
-    /// Learning rate, instead of the recipe's choice
-    #[arg(long, value_name = "R", allow_negative_numbers = true)]
-    lr: Option<f64>,
     /// Optimiser
     #[arg(long, value_name = "NAME", default_value = "adam", value_parser = ["adam", "adamw", "sgd"])]
     optimizer: String,
-    /// Share of the targets that is spread over all classes
-    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
-    label_smoothing: f64,
-    /// What is trained
-    #[arg(long, value_enum, default_value_t = Unfreeze::Head)]
+    /// The lowest part that is trained, with everything above it: head, layer4, layer3, … or all
+    #[arg(long, value_name = "PART", default_value = "head")]
     unfreeze: Unfreeze,
-    /// Labelled images to validate on, instead of a part of DATA
-    #[arg(long, value_name = "DATA")]
-    val: Option<PathBuf>,
-    /// Share of each class to validate on, where DATA has no held-out part; 0 for none
-    #[arg(long, value_name = "F", default_value_t = 0.1, allow_negative_numbers = true)]
-    val_split: f64,
+    /// What batch normalisation goes by while training: the running statistics, or the batch's own, which move them
+    #[arg(long, value_enum, default_value_t = BnMode::Eval)]
+    bn: BnMode,
+    /// Learning rate of everything but the head [default: a tenth of the head's]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    backbone_lr: Option<f64>,
+    #[command(flatten)]
+    training: TrainingArgs,
     /// The run's folder [default: runs/finetune, or the next free runs/finetune-N]
     #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
     output: Option<PathBuf>,
     /// Go on with a run that was stopped, with its own settings; --epochs may change how far
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "weights", "batch_size", "image_size", "recipe", "lr",
-        "optimizer", "label_smoothing", "unfreeze", "val", "val_split"])]
+        "optimizer", "label_smoothing", "unfreeze", "bn", "backbone_lr", "weight_decay", "momentum", "no_bias_decay",
+        "lr_schedule", "lr_milestones", "lr_gamma", "warmup_epochs", "clip_grad_norm", "ema", "augment", "val", "val_split"])]
     resume: Option<PathBuf>,
-    /// Print one JSON object at the end
-    #[arg(long)]
-    json: bool,
-}
-
-/// What may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Unfreeze {
-    /// The new classifier alone; the backbone is frozen
-    Head,
 }
 
 /// What the command itself was told, as config.toml keeps it: a resumed run must see the same data and network.
@@ -87,45 +72,69 @@ struct Told {
     unfreeze: String,
 }
 
-/// What `--json` prints.
-#[derive(serde::Serialize)]
-struct Summary<'a> {
-    run: &'a Path,
-    model: PathBuf,
-    epoch: u64,
-    lr: f64,
-    train_loss: Option<f64>,
-    train_accuracy: Option<f64>,
-    val_loss: Option<f64>,
-    val_accuracy: Option<f64>,
-    stopped_early: bool,
+/// A run that is about to start or to go on.
+struct Job {
+    config: RunConfig,
+    told: Told,
+    /// The folder, if the run is there already.
+    resumed: Option<RunDir>,
+    model: Loaded,
 }
 
 pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
-    let (mut config, told, resumed, model) = match &args.resume {
+    let job = match &args.resume {
         None => {
             let model = args.model.load()?;
             let told = tell(args, &model)?;
-            (config(context, args, &told)?, told, None, model)
+            Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
-            config.training.epochs = args.epochs.or(config.training.epochs);
+            config.training.epochs = args.training.epochs.or(config.training.epochs);
             let told = Told::deserialize_from(&config, path)?;
             let model = reopen_model(args, &told)?;
-            (config, told, Some(run), model)
+            Job { config, told, resumed: Some(run), model }
         }
     };
-    let sets = open_data(context, &told, config.training.seed)?;
+    let Told { data, val, val_split, .. } = &job.told;
+    let sets = open_data(context, data, val.as_deref(), *val_split, job.config.training.seed)?;
+    match job.config.network {
+        Some(_) => train_upper_part(context, args, job, sets, &stop),
+        None => train_head(context, args, job, sets, &stop),
+    }
+}
+
+/// More than a head on features that stay the same.
+fn train_upper_part(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
+    let Job { config, model, resumed, .. } = job;
+    let architecture = model.architecture.clone().with_classes(sets.train.classes().len());
+    let weights = with_fresh_head(&architecture, &model.weights, config.training.seed)?;
+    let job = NetworkJob {
+        command: "finetune",
+        architecture: &architecture,
+        weights: &weights,
+        preprocess: &model.preprocess,
+        sets,
+        resumed,
+        output: args.output.as_deref(),
+        json: args.training.json,
+        interrupt: stop,
+    };
+    train_network(context, job, &config)
+}
+
+/// A new head on features that are computed once.
+fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
+    let Job { mut config, told, resumed, model } = job;
     let classes: Vec<String> = sets.train.classes().to_vec();
     let output = match &resumed {
         Some(run) => run.path().to_owned(),
-        None => free_output(args.output.as_deref())?,
+        None => free_output(args.output.as_deref(), "finetune")?,
     };
     // Everything that can be wrong with the input is known before the folder is made.
     let batch = u32::try_from(config.training.batch_size).unwrap_or(args.model.batch_size);
-    let mut extractor = Extractor::new(context, &model, batch, &stop)?;
+    let mut extractor = Extractor::new(context, &model, batch, stop)?;
     let train = extractor.extract(&sets.train, "training")?;
     let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
     check_features(&train, &classes, &told.data)?;
@@ -143,34 +152,32 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
             .filter(|val| !val.labels.is_empty())
             .map(|val| Examples { features: &val.features, labels: &val.labels }),
         resume: args.resume.is_some(),
-        interrupt: &stop,
+        interrupt: stop,
     };
-    let outcome = train_head(context, &job, &mut config, &run)?;
-    save_model(&run, &model, &outcome.head, &classes)?;
-    report(context, args, &run, &outcome, train.failed + val.map_or(0, |v| v.failed))
+    let teller = Teller::new(context);
+    let result = fit(&job, &mut config, &run, &mut |event| teller.tell(event));
+    let outcome = teller.finish(result, "finetune", &run)?;
+    save_head(&run, &model, &outcome.head, &classes)?;
+    let failed = train.failed + val.map_or(0, |v| v.failed);
+    let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
+    report(context, args.training.json, &run, kept, outcome.choice.lr, failed)
 }
 
 fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
     let data = args.data.clone().ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
-    if !(0.0..1.0).contains(&args.val_split) {
-        return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", args.val_split)));
-    }
-    // A run can be resumed from any folder.
-    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    args.training.check_val_split()?;
     let weights = args.model.weights.as_ref().map(|weights| match Path::new(weights).exists() {
         true => absolute(weights.into()).to_string_lossy().into_owned(),
         false => weights.clone(),
     });
     Ok(Told {
         data: absolute(data),
-        val: args.val.clone().map(absolute),
-        val_split: args.val_split,
+        val: args.training.val.clone().map(absolute),
+        val_split: args.training.val_split,
         weights,
         weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,
-        unfreeze: match args.unfreeze {
-            Unfreeze::Head => "head".into(),
-        },
+        unfreeze: args.unfreeze.to_string(),
     })
 }
 
@@ -182,18 +189,60 @@ impl Told {
 }
 
 fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConfig> {
-    let training = Settings {
+    let asked = &args.training;
+    let mut training = Settings {
         recipe: args.recipe,
-        lr: args.lr,
-        epochs: args.epochs,
-        label_smoothing: args.label_smoothing,
+        lr: asked.lr,
+        epochs: asked.epochs,
+        label_smoothing: asked.label_smoothing,
         seed: context.global.seed,
-        optimizer: Optimizer::named(&args.optimizer)?,
+        optimizer: asked.optimizer(&args.optimizer, None)?,
         batch_size: args.model.batch_size as usize,
     };
+    let network = network(args, &mut training)?;
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let command = toml::Table::try_from(told).map_err(|e| Error::Usage(format!("the options can't be kept: {e}")))?;
-    Ok(RunConfig { command, training, chosen: None })
+    Ok(RunConfig { command, training, network, chosen: None })
+}
+
+/// Epochs of the recipe `auto` where more than a head is trained.
+const EPOCHS: u64 = 10;
+
+/// What is asked of network training, if a head on fixed features is not all that is trained; completes `training`.
+fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<NetworkSettings>> {
+    let asked = &args.training;
+    let notes = args.recipe == Recipe::Notes;
+    let curve = if notes { Curve::Constant } else { Curve::Cosine };
+    let mut settings = args.training.network(args.unfreeze, args.bn, args.backbone_lr, curve);
+    settings.check()?;
+    let fixed_features = args.unfreeze == Unfreeze::Head && args.bn == BnMode::Eval && asked.augment.is_none();
+    if fixed_features {
+        let beyond = [
+            ("--lr-schedule", asked.lr_schedule.is_some()),
+            ("--warmup-epochs", asked.warmup_epochs > 0.0),
+            ("--clip-grad-norm", asked.clip_grad_norm.is_some()),
+            ("--ema", asked.ema.is_some()),
+            ("--patience", asked.patience.is_some()),
+            ("--log-gradients", asked.log_gradients),
+            ("--backbone-lr", args.backbone_lr.is_some()),
+            ("--no-bias-decay", asked.no_bias_decay),
+        ];
+        if let Some((option, _)) = beyond.iter().find(|(_, given)| *given) {
+            let problem =
+                "is for training more than a head on fixed features; add --unfreeze, --bn train or --augment, or";
+            return Err(Error::Usage(format!("{option} {problem} leave it out")));
+        }
+        return Ok(None);
+    }
+    let (lr, epochs) = match (notes, args.optimizer.as_str()) {
+        (true, _) => (1e-4, 5),
+        (false, "sgd") => (1e-2, EPOCHS),
+        (false, _) => (1e-3, EPOCHS),
+    };
+    let lr = *training.lr.get_or_insert(lr);
+    training.epochs.get_or_insert(epochs);
+    settings.backbone_lr.get_or_insert(if notes { lr } else { lr / 10.0 });
+    Ok(Some(settings))
 }
 
 /// The network that a run began with.
@@ -209,42 +258,6 @@ fn reopen_model(args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
     Ok(model)
 }
 
-struct Sets {
-    train: Arc<dyn Dataset>,
-    val: Option<Arc<dyn Dataset>>,
-}
-
-/// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
-fn open_data(context: &Context, told: &Told, seed: u64) -> Result<Sets> {
-    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
-    let splits = match &told.val {
-        None => open_splits(&told.data)?,
-        Some(val) => {
-            let train = open_splits(&told.data)?.train;
-            let val = data::align_classes(open_dataset(val)?, train.classes())?;
-            data::Splits { train, val: Some(val) }
-        }
-    };
-    note(&*splits.train);
-    require_classes(&*splits.train, 2).map_err(|e| Error::file(&told.data, e))?;
-    let sets = match splits.val {
-        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
-        None if told.val_split == 0.0 => Sets { train: splits.train.into(), val: None },
-        None => {
-            let all: Arc<dyn Dataset> = splits.train.into();
-            let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
-            let (train, val) = stratified_split(&labels, told.val_split, seed);
-            let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
-            let val = if val.is_empty() { None } else { Some(part(val)?) };
-            Sets { train: part(train)?, val }
-        }
-    };
-    let (train, classes) = (sets.train.len(), sets.train.classes().len());
-    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
-    context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
-    Ok(sets)
-}
-
 /// After files that could not be read were left out, there must still be two classes to tell apart.
 fn check_features(train: &Features, classes: &[String], data: &Path) -> Result<()> {
     let present: std::collections::BTreeSet<u32> = train.labels.iter().copied().collect();
@@ -255,129 +268,17 @@ fn check_features(train: &Features, classes: &[String], data: &Path) -> Result<(
     Ok(())
 }
 
-/// The folder for the run; one that holds a run is not overwritten.
-fn free_output(asked: Option<&Path>) -> Result<PathBuf> {
-    match asked {
-        Some(path) if RunDir::holds_run(path) => Err(Error::file(
-            path,
-            "already holds a run; go on with it by --resume, remove it, or name another --output",
-        )),
-        Some(path) if path.is_file() => Err(Error::file(path, "is a file; name a folder as --output")),
-        Some(path) => can_be_made(path.to_owned()),
-        None => {
-            let mut names = (1..).map(|i| if i == 1 { "runs/finetune".into() } else { format!("runs/finetune-{i}") });
-            let free = names.find(|name| !Path::new(name).exists());
-            can_be_made(free.unwrap_or_else(|| "runs/finetune".into()).into())
-        }
-    }
-}
-
-/// `path`, if the folder above it that is there can be written to: known before the features are computed, not after.
-fn can_be_made(path: PathBuf) -> Result<PathBuf> {
-    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    match files::check_writable(&there.join("config.toml")) {
-        Ok(()) => Ok(path),
-        Err(_) => {
-            let problem = format!("can't be made, since {} can't be written to; name another", there.display());
-            Err(Error::file(path, format!("{problem} --output")))
-        }
-    }
-}
-
-fn train_head(context: &Context, job: &Fit, config: &mut RunConfig, run: &RunDir) -> Result<Outcome> {
-    let console = context.console;
-    let bar = console.progress(0, "training");
-    let started = Instant::now();
-    let percent = |fraction: f64| format!("{:.2} %", fraction * 100.0);
-    let result = fit(job, config, run, &mut |event| match event {
-        Event::Progress { progress, sweep, epochs } => {
-            let what = if sweep { "sweep" } else { "epoch" };
-            bar.set_prefix(format!("{what} {}/{epochs}", progress.epoch));
-            bar.set_length(progress.examples[1] as u64);
-            bar.set_position(progress.examples[0] as u64);
-            bar.set_message(format!("loss {:.4} accuracy {}", progress.train.loss, percent(progress.train.accuracy)));
-        }
-        Event::Tried { trial, number, of } => bar.suspend(|| {
-            let loss = trial.val_loss.map_or("not finite".into(), |loss| format!("{loss:.4}"));
-            let accuracy = percent(trial.val_accuracy);
-            console.note(format!(
-                "learning rate {number}/{of}: {:e}: validation loss {loss}, accuracy {accuracy}",
-                trial.lr
-            ))
-        }),
-        Event::Chosen(choice) => bar.suspend(|| {
-            let stop =
-                choice.patience.map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
-            console.note(format!(
-                "learning rate {:e}, at most {} epochs{stop}: {}",
-                choice.lr, choice.epochs, choice.reason
-            ))
-        }),
-        Event::Resumed { epoch } => bar.suspend(|| console.note(format!("going on after epoch {epoch}"))),
-        Event::Epoch(e) => bar.suspend(|| {
-            let val = match (e.val_loss, e.val_accuracy) {
-                (Some(loss), Some(accuracy)) => format!(", validation loss {loss:.4} accuracy {}", percent(accuracy)),
-                _ => String::new(),
-            };
-            let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
-            console.note(format!("epoch {epoch:3}: loss {loss:.4} accuracy {accuracy}{val}"))
-        }),
-    });
-    bar.finish_and_clear();
-    match result {
-        Err(Error::Interrupted) => {
-            let path = run.path().display();
-            console.note(format!("stopped; `gpu-resnet finetune --resume {path}` goes on from the last whole epoch"));
-            Err(Error::Interrupted)
-        }
-        Ok(outcome) => {
-            console.note(format!("trained in {:.1} s", started.elapsed().as_secs_f64()));
-            Ok(outcome)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// The whole network with its new head, so that `infer --weights RUN` needs nothing else.
-fn save_model(run: &RunDir, model: &Loaded, head: &Head, classes: &[String]) -> Result<()> {
+fn save_head(run: &RunDir, model: &Loaded, head: &Head, classes: &[String]) -> Result<()> {
     let architecture = model.architecture.clone().with_classes(classes.len());
-    let specs = architecture.parameters();
-    let mut tensors = Vec::with_capacity(specs.len());
-    for spec in &specs {
+    let mut tensors = Vec::new();
+    for spec in architecture.parameters() {
         let data = match spec.name.as_str() {
-            "fc.weight" => Cow::Borrowed(head.weight.as_slice()),
-            "fc.bias" => Cow::Borrowed(head.bias.as_slice()),
-            name => model.weights.tensor_f32(name)?,
+            "fc.weight" => head.weight.clone(),
+            "fc.bias" => head.bias.clone(),
+            name => model.weights.tensor_f32(name)?.into_owned(),
         };
-        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, data));
+        tensors.push((spec, data));
     }
-    let preprocess = serde_json::to_string(&model.preprocess).map_err(|e| Error::file(run.model_path(), e))?;
-    let metadata = weights::metadata(&architecture, Some(classes), Some(&preprocess))?;
-    weights::save(run.model_path(), &tensors, &metadata)
-}
-
-fn report(context: &Context, args: &FinetuneArgs, run: &RunDir, outcome: &Outcome, failed: usize) -> Result<()> {
-    let kept = outcome.epochs.iter().find(|e| e.epoch == outcome.epoch);
-    let model = run.model_path();
-    let accuracy = kept
-        .and_then(|e| e.val_accuracy)
-        .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
-    context.console.note(format!("the head of epoch {}{accuracy} is in {}", outcome.epoch, model.display()));
-    if args.json {
-        print_json(&Summary {
-            run: run.path(),
-            model,
-            epoch: outcome.epoch,
-            lr: outcome.choice.lr,
-            train_loss: kept.map(|e| e.train_loss),
-            train_accuracy: kept.map(|e| e.train_accuracy),
-            val_loss: kept.and_then(|e| e.val_loss),
-            val_accuracy: kept.and_then(|e| e.val_accuracy),
-            stopped_early: outcome.stopped_early,
-        })?;
-    }
-    if failed > 0 {
-        return Err(Error::Partial(format!("{} could not be read, and left out", data::count(failed, "image"))));
-    }
-    Ok(())
+    save_model(&run.model_path(), &architecture, classes, &model.preprocess, &tensors)
 }

@@ -13,6 +13,8 @@ mod gradients;
 mod infer;
 mod model;
 mod op;
+mod train;
+mod training;
 mod verify;
 mod weights;
 
@@ -69,8 +71,10 @@ enum Precision {
 enum Command {
     /// Classify images
     Infer(infer::InferArgs),
-    /// Train a new head for your own classes on a pretrained network
+    /// Train a pretrained network for your own classes
     Finetune(finetune::FinetuneArgs),
+    /// Train a network from scratch
+    Train(train::TrainArgs),
     /// Measure a network's accuracy on labelled images
     Evaluate(evaluate::EvaluateArgs),
     /// List adapters, drivers, limits and what each can run
@@ -119,6 +123,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
         Command::Finetune(args) => finetune::run(&context, args),
+        Command::Train(args) => train::run(&context, args),
         Command::Gradients(args) => gradients::run(&context, args),
         Command::Op(args) => op::run(&context.gpu()?, args),
         Command::Verify(args) => verify::run(&context, args),

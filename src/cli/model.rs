@@ -53,7 +53,7 @@ impl ModelArgs {
 }
 
 /// torchvision's evaluation transform, or for a CIFAR stem its own size.
-fn default_preprocess(architecture: &Architecture) -> Preprocess {
+pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
     let imagenet = Preprocess::default();
     match architecture.stem.kind {
         crate::model::StemKind::Imagenet => imagenet,

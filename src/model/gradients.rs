@@ -1,6 +1,6 @@
 //! One forward and backward pass of a whole network on host tensors: the loss, and every gradient in PyTorch's layout.
 
-use super::backward::{PassOptions, PassTensors, record_pass};
+use super::pass::{PassOptions, PassTensors, record_pass};
 use super::trainable::TrainableNetwork;
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, PlanSummary, Recording, TensorId};

@@ -2,7 +2,6 @@
 //! [`Predictor`]). Nothing here knows a file format.
 
 pub mod architecture;
-mod backward;
 mod fold;
 mod forward;
 mod gradients;
@@ -10,17 +9,18 @@ pub mod layers;
 mod names;
 mod network;
 mod parameters;
+mod pass;
 mod predictor;
 mod trainable;
 pub mod validate;
 
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
-pub use backward::{PassOptions, PassTensors, record_pass};
 pub use fold::fold_bn;
 pub use forward::{Forward, InputKind, Output, StageOutput};
 pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource, conv_op};
 pub use parameters::{ParameterKind, ParameterSpec};
+pub use pass::{PassOptions, PassTensors, Recompute, record_evaluation, record_pass};
 pub use predictor::Predictor;
 pub use trainable::{Parameter, TrainableNetwork};

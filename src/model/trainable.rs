@@ -99,10 +99,7 @@ impl TrainableNetwork {
                 ParameterKind::BnVar => {}
                 ParameterKind::BnMean => {
                     let name = spec.name.trim_end_matches(".running_mean").to_owned();
-                    let pad = |values: &[f32]| pack_rows(values, [1, values.len()], 1);
-                    let mean = source.tensor(&spec.name)?;
-                    let variance = source.tensor(&format!("{name}.running_var"))?;
-                    let buffer = gpu.upload(&spec.name, &[pad(&mean), pad(&variance)].concat())?;
+                    let buffer = gpu.upload(&spec.name, &packed_running(source, &spec.name)?)?;
                     running.insert(name, (Arc::new(buffer), spec.len()));
                 }
                 _ => {
@@ -117,6 +114,25 @@ impl TrainableNetwork {
         let variant = Conv2dVariant::choose(gpu.report());
         let architecture = architecture.clone();
         Ok(Self { gpu: gpu.clone(), architecture, layers, variant, parameters, running })
+    }
+
+    /// Writes every tensor of `source`, which must be whole, into the buffers that are there: plans go on to use them.
+    pub fn load(&self, source: &dyn TensorSource) -> Result<()> {
+        for spec in self.architecture.parameters() {
+            match spec.kind {
+                ParameterKind::BnVar => {}
+                ParameterKind::BnMean => {
+                    let name = spec.name.trim_end_matches(".running_mean");
+                    let running = packed_running(source, &spec.name)?;
+                    self.gpu.write(self.running(name)?.as_ref(), &running)?;
+                }
+                _ => {
+                    let parameter = self.parameter(&spec.name)?;
+                    self.gpu.write(&parameter.buffer, &parameter.pack(&source.tensor(&spec.name)?))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub fn gpu(&self) -> &Arc<Gpu> {
@@ -143,6 +159,17 @@ impl TrainableNetwork {
     /// The trained parameter `name`.
     pub fn parameter(&self, name: &str) -> Result<&Parameter> {
         self.parameters.get(name).ok_or_else(|| Error::shape(name, "is not a parameter of the network"))
+    }
+
+    /// Running means, then running variances, of each normalisation by its name: padded vectors in one buffer.
+    pub fn running_statistics(&self) -> impl Iterator<Item = (&str, &Arc<Buffer>)> {
+        self.running.iter().map(|(name, (buffer, _))| (name.as_str(), buffer))
+    }
+
+    /// Bytes of all parameters and running statistics.
+    pub fn bytes(&self) -> u64 {
+        let parameters: u64 = self.parameters.values().map(|parameter| parameter.buffer.bytes()).sum();
+        parameters + self.running.values().map(|(buffer, _)| buffer.bytes()).sum::<u64>()
     }
 
     pub(super) fn running(&self, norm: &str) -> Result<Arc<Buffer>> {
@@ -175,4 +202,11 @@ impl TrainableNetwork {
         }
         Ok(out)
     }
+}
+
+/// The running mean called `mean` and the variance that goes with it, each padded to vec4s.
+fn packed_running(source: &dyn TensorSource, mean: &str) -> Result<Vec<f32>> {
+    let pad = |values: &[f32]| pack_rows(values, [1, values.len()], 1);
+    let variance = source.tensor(&mean.replace(".running_mean", ".running_var"))?;
+    Ok([pad(&source.tensor(mean)?), pad(&variance)].concat())
 }

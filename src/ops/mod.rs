@@ -7,11 +7,13 @@
 pub mod adam;
 pub mod attributes;
 pub mod batch_norm;
+pub mod clip_grad_norm;
 pub mod conv2d;
 pub mod conv2d_backward;
 mod conv2d_blocks;
 pub mod cross_entropy;
 pub mod elementwise;
+pub mod ema;
 mod feature_map;
 pub mod head_step;
 pub mod host;

@@ -4,11 +4,9 @@
 //! (`best.weight`, `best.bias`) and the features' scaling (`scaler.mean`, `scaler.scale`); numbers are in the metadata.
 //! Random numbers come from the seed and the epoch's number alone, so these two are the generator's state.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::batches::Examples;
@@ -17,6 +15,7 @@ use super::head::{Head, HeadShape};
 use super::options::HeadOptions;
 use super::scaler::Scaler;
 use super::state::{HeadState, Moment};
+use super::tensor_file::TensorFile;
 use crate::error::{Error, Result};
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
@@ -102,7 +101,7 @@ impl Checkpoint {
             tensors.push(NamedTensor::new("scaler.mean", &columns, &scaler.mean));
             tensors.push(NamedTensor::new("scaler.scale", &columns, &scaler.scale));
         }
-        let raw: Vec<RawTensor> = tensors.iter().map(raw).collect();
+        let raw: Vec<RawTensor> = tensors.iter().map(RawTensor::from).collect();
         write_safetensors(path, &raw, &metadata)
     }
 
@@ -116,7 +115,7 @@ impl Checkpoint {
         let Some(bytes) = read_limited(path, limit)? else {
             return Ok(None);
         };
-        let file = File::parse(path, &bytes)?;
+        let file = TensorFile::parse(path, &bytes)?;
         file.check_identity(&identity(options, train))?;
         let (weight, bias) = ([shape.classes, shape.features], [shape.classes]);
         let head = |prefix: &str| -> Result<(Vec<f32>, Vec<f32>)> {
@@ -129,7 +128,7 @@ impl Checkpoint {
         });
         let state =
             HeadState { head: whole(head("")?)?, moments: moments.collect::<Result<_>>()?, step: file.number("step")? };
-        let best = if file.metadata.contains_key("best.epoch") {
+        let best = if file.has("best.epoch") {
             Some(Best {
                 epoch: file.number("best.epoch")?,
                 val_loss: file.number("best.val_loss")?,
@@ -139,12 +138,12 @@ impl Checkpoint {
         } else {
             None
         };
-        let milestone = if file.metadata.contains_key("milestone.epoch") {
+        let milestone = if file.has("milestone.epoch") {
             Some(Milestone { epoch: file.number("milestone.epoch")?, val_loss: file.number("milestone.val_loss")? })
         } else {
             None
         };
-        let scaler = if file.tensors.tensor("scaler.mean").is_ok() {
+        let scaler = if file.has_tensor("scaler.mean") {
             let columns = [shape.features];
             let scaler =
                 Scaler { mean: file.tensor("scaler.mean", &columns)?, scale: file.tensor("scaler.scale", &columns)? };
@@ -156,69 +155,5 @@ impl Checkpoint {
             None
         };
         Ok(Some(Self { epoch: file.number("epoch")?, state, best, milestone, scaler }))
-    }
-}
-
-fn raw<'a>(tensor: &'a NamedTensor<'a>) -> RawTensor<'a> {
-    RawTensor {
-        name: Cow::Borrowed(&tensor.name),
-        dtype: Dtype::F32,
-        shape: Cow::Borrowed(&tensor.shape),
-        bytes: Cow::Borrowed(bytemuck::cast_slice(&tensor.data)),
-    }
-}
-
-/// A parsed file, for its error messages.
-struct File<'a> {
-    path: &'a Path,
-    tensors: SafeTensors<'a>,
-    metadata: std::collections::HashMap<String, String>,
-}
-
-impl<'a> File<'a> {
-    fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
-        let damaged = |error| Error::file(path, format!("is no checkpoint ({error}); start the run again without it"));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { path, tensors: SafeTensors::deserialize(bytes).map_err(damaged)?, metadata })
-    }
-
-    fn damaged(&self, problem: impl std::fmt::Display) -> Error {
-        Error::file(self.path, format!("is no checkpoint that fits: {problem}; start the run again without it"))
-    }
-
-    fn check_identity(&self, expected: &[(&'static str, String)]) -> Result<()> {
-        for (key, value) in expected {
-            match self.metadata.get(*key) {
-                Some(found) if found == value => {}
-                _ if *key == "labels" => return Err(self.damaged("it was made with other training images")),
-                Some(found) => {
-                    let found: String = found.chars().filter(|c| !c.is_control()).take(80).collect();
-                    return Err(self.damaged(format!("its {key} is {found}, and that of this run {value}")));
-                }
-                None => return Err(self.damaged(format!("it does not say its {key}"))),
-            }
-        }
-        Ok(())
-    }
-
-    fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
-        let number = self.metadata.get(key).and_then(|text| text.parse().ok());
-        number.ok_or_else(|| self.damaged(format!("its {key} is no number")))
-    }
-
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let tensor = self.tensors.tensor(name).map_err(|_| self.damaged(format!("it has no tensor {name}")))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            let (dtype, found) = (tensor.dtype(), tensor.shape());
-            return Err(self.damaged(format!("{name} is {dtype} {found:?}, where F32 {shape:?} is needed")));
-        }
-        // A cast would need aligned bytes, which only the writer promises.
-        let (numbers, _) = tensor.data().as_chunks::<4>();
-        let values: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(self.damaged(format!("{name} has a value that is not finite")));
-        }
-        Ok(values)
     }
 }

@@ -154,6 +154,8 @@ mod tests {
                 val_accuracy: val.then(|| 1.0 - curve(epoch, 0.03)),
                 lr: 1e-3,
                 images_per_second: 1e4,
+                grad_norm: None,
+                block_gradients: Vec::new(),
             })
             .collect()
     }

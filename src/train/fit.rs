@@ -9,6 +9,7 @@ use super::checkpoint::{Best, Checkpoint, Milestone};
 use super::head::{Head, HeadShape};
 use super::head_trainer::{EpochProgress, HeadTrainer};
 use super::metrics::EpochResult;
+use super::network_trainer::TrainingMemory;
 use super::recipe::{Choice, Plan, Trial};
 use super::run_dir::{RunConfig, RunDir};
 use super::scaler::Scaler;
@@ -38,6 +39,10 @@ pub enum Event<'e> {
     Resumed { epoch: u64 },
     /// A chunk of steps is done. `sweep`: of a learning rate that is tried; `epochs`: how many there will be at most.
     Progress { progress: &'e EpochProgress, sweep: bool, epochs: u64 },
+    /// The device has what the run needs.
+    Planned(TrainingMemory),
+    /// An image could not be read.
+    Skipped(&'e Error),
     /// An epoch of the run is done, and on disk.
     Epoch(&'e EpochResult),
 }

@@ -9,16 +9,17 @@ use std::time::Instant;
 use super::batches::{Batches, Examples};
 use super::head::{Head, HeadShape};
 use super::metrics::{EpochResult, Evaluation, Totals};
-use super::options::{HeadOptions, Optimizer, check_lr};
+use super::options::{HeadOptions, check_lr};
 use super::parameters::Parameters;
 use super::scaler::Scaler;
 use super::state::HeadState;
+use super::update::schedule_row;
 use crate::data::shuffled_indices;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording};
+use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::cross_entropy;
 use crate::ops::linear::Linear;
-use crate::ops::{adam, attributes::CrossEntropyAttributes, sgd};
 
 /// How long a chunk of steps should take: progress is shown, and interrupts are seen, this often.
 const CHUNK_SECONDS: f64 = 0.15;
@@ -208,6 +209,8 @@ impl<'a> HeadTrainer<'a> {
             val_accuracy: val.map(|v| v.accuracy),
             lr: self.options.lr,
             images_per_second: examples as f64 / seconds.max(1e-9),
+            grad_norm: None,
+            block_gradients: Vec::new(),
         })
     }
 
@@ -233,11 +236,7 @@ impl<'a> HeadTrainer<'a> {
     fn schedule_rows(&self) -> Vec<[f32; 4]> {
         let lr = self.options.lr;
         let steps = self.step + 1..=self.step + self.batches.steps() as u64;
-        let row = |t: u64| match &self.options.optimizer {
-            Optimizer::Adam(a) | Optimizer::AdamW(a) => adam::schedule_row(a, lr, t),
-            Optimizer::Sgd(_) => sgd::schedule_row(lr, t == 1),
-        };
-        steps.map(row).collect()
+        steps.map(|t| schedule_row(&self.options.optimizer, lr, t)).collect()
     }
 
     /// Chooses the next chunk's length by the time that `count` steps took.

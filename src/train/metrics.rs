@@ -21,6 +21,22 @@ pub struct EpochResult {
     pub lr: f64,
     /// Training examples a second, without validation.
     pub images_per_second: f64,
+    /// Norm of all gradients before clipping, mean over the steps; only where gradients are logged or clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grad_norm: Option<f64>,
+    /// The same of the gradient that enters each block from above, from the first block to the last; only where gradients
+    /// are logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub block_gradients: Vec<BlockGradient>,
+}
+
+/// The size of the gradient that enters a block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockGradient {
+    /// `layer1.0`, …
+    pub block: String,
+    /// Over the batch and all elements.
+    pub norm: f64,
 }
 
 /// The loss and the accuracy over a set of examples.

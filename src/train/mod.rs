@@ -1,9 +1,10 @@
-//! Training of a new head on features that were computed once: the optimiser's steps on the GPU, the recipes that choose
-//! how, and the RUN folder that keeps what came of it.
+//! Training: the optimiser's steps on the GPU, the recipes that choose how, and the RUN folder that keeps what came of it.
 //!
-//! Nothing here knows a network or an image. [`HeadTrainer`] runs epochs over `[N, C]` features; [`fit`] drives it by a
-//! [`Recipe`], writes checkpoints and metrics into a [`RunDir`], and stops at once when an [`Interrupt`] is raised;
-//! [`FeatureCache`] keeps features on disk by the content of their images.
+//! Two trainers share the folder, its metrics and its pictures. [`HeadTrainer`] runs epochs over `[N, C]` features that were
+//! computed once, and knows no image; [`fit`] drives it by a [`Recipe`]. [`NetworkTrainer`] runs forward and backward over
+//! images, for a whole network or its upper part; [`fit_network`] drives it by [`NetworkSettings`]. Both write checkpoints
+//! and metrics into a [`RunDir`] and stop at once when an [`Interrupt`] is raised. [`FeatureCache`] keeps features on disk by
+//! the content of their images.
 
 mod batches;
 mod checkpoint;
@@ -13,13 +14,22 @@ mod files;
 mod fit;
 mod head;
 mod head_trainer;
+mod initial;
 mod metrics;
+mod network_checkpoint;
+mod network_fit;
+mod network_settings;
+mod network_step;
+mod network_trainer;
 mod options;
 mod parameters;
 mod recipe;
 mod run_dir;
 mod scaler;
+mod schedule;
 mod state;
+mod tensor_file;
+mod update;
 
 pub use batches::Examples;
 pub use checkpoint::{Best, Checkpoint, Milestone};
@@ -28,11 +38,16 @@ pub use feature_cache::{FeatureCache, cache_dir};
 pub use fit::{Event, Fit, Outcome, fit};
 pub use head::{Head, HeadShape};
 pub use head_trainer::{EpochProgress, HeadTrainer};
-pub use metrics::{EpochResult, Evaluation};
+pub use initial::{Tensors, fresh, with_fresh_head};
+pub use metrics::{BlockGradient, EpochResult, Evaluation};
+pub use network_fit::{NetworkFit, NetworkOutcome, SaveModel, fit_network};
+pub use network_settings::{BnMode, NetworkSettings, Unfreeze};
+pub use network_trainer::{NetworkOptions, NetworkState, NetworkTrainer, StepResult, TrainingMemory};
 pub use options::{HeadOptions, Optimizer};
 pub use recipe::{Choice, Recipe, Settings, Trial};
 pub use run_dir::{RunConfig, RunDir};
 pub use scaler::Scaler;
+pub use schedule::{Curve, Schedule};
 pub use state::{HeadState, Moment};
 
 use std::sync::Arc;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::head::{Head, HeadShape};
 use super::options::Optimizer;
 use super::state::Moment;
+use super::update::{Updated, update};
 use crate::error::Result;
 use crate::gpu::{Buffer, Gpu, Recording, TensorId};
-use crate::ops::adam::{AdamKind, AdamTensors, adam};
-use crate::ops::sgd::{SgdTensors, sgd};
 use crate::ops::{pack_rows, unpack_rows};
 
 /// A weight and a bias on the device, packed as `ops::linear` takes them.
@@ -58,26 +57,10 @@ impl Parameters {
     ) -> Result<()> {
         let elements = sizes(self.shape);
         for (i, label) in ["update of the weight", "update of the bias"].into_iter().enumerate() {
-            let (param, grad) = (params[i], grads[i]);
-            let mut moments = self.moments.iter().map(|pair| {
-                let buffer = if i == 0 { &pair.weight } else { &pair.bias };
-                recording.external("moment", buffer.clone())
-            });
-            match (optimizer, moments.next(), moments.next()) {
-                (Optimizer::Adam(a), Some(exp_avg), Some(exp_avg_sq)) => {
-                    let tensors = AdamTensors { grad, schedule, cursor, param, exp_avg, exp_avg_sq };
-                    adam(recording, label, AdamKind::Adam, a, elements[i], tensors)?;
-                }
-                (Optimizer::AdamW(a), Some(exp_avg), Some(exp_avg_sq)) => {
-                    let tensors = AdamTensors { grad, schedule, cursor, param, exp_avg, exp_avg_sq };
-                    adam(recording, label, AdamKind::AdamW, a, elements[i], tensors)?;
-                }
-                (Optimizer::Sgd(a), Some(momentum_buffer), None) => {
-                    let tensors = SgdTensors { grad, schedule, cursor, param, momentum_buffer };
-                    sgd(recording, label, a, elements[i], tensors)?;
-                }
-                _ => unreachable!("Parameters::new makes the moments that Optimizer::moments names"),
-            }
+            let buffers = self.moments.iter().map(|pair| if i == 0 { &pair.weight } else { &pair.bias });
+            let moments: Vec<_> = buffers.map(|buffer| recording.external("moment", buffer.clone())).collect();
+            let tensors = Updated { grad: grads[i], schedule, cursor, param: params[i], moments: &moments };
+            update(recording, label, optimizer, elements[i], tensors)?;
         }
         Ok(())
     }

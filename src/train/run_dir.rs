@@ -12,6 +12,7 @@ use super::curves::draw_curves;
 use super::files::{create_folder, read_limited};
 use super::head::HeadShape;
 use super::metrics::EpochResult;
+use super::network_settings::NetworkSettings;
 use super::options::HeadOptions;
 use super::recipe::{Choice, Settings};
 use crate::error::{Error, Result};
@@ -24,6 +25,9 @@ pub struct RunConfig {
     #[serde(default)]
     pub command: toml::Table,
     pub training: Settings,
+    /// What is asked beyond that where more than a head on fixed features is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSettings>,
     /// What the recipe chose; none until it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Choice>,
@@ -48,7 +52,7 @@ impl RunDir {
     pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
         let run = Self { path: path.into() };
         create_folder(&run.path)?;
-        let stale = [run.checkpoint_path(), run.metrics_path(), run.model_path(), run.curves_path()];
+        let stale = [run.checkpoint_path(), run.metrics_path(), run.model_path(), run.last_path(), run.curves_path()];
         for file in stale {
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -74,7 +78,8 @@ impl RunDir {
         let config: RunConfig = toml::from_str(&text).map_err(|error| {
             Error::file(&file, format!("is not the settings of a run: {}", error.to_string().trim().replace('\n', " ")))
         })?;
-        config.training.check().map_err(|error| Error::file(&file, error))?;
+        let checked = config.training.check().and_then(|()| config.network.as_ref().map_or(Ok(()), |n| n.check()));
+        checked.map_err(|error| Error::file(&file, error))?;
         Ok((run, config))
     }
 
@@ -86,6 +91,11 @@ impl RunDir {
     /// Where the whole network goes, with its new head.
     pub fn model_path(&self) -> PathBuf {
         self.path.join("model.safetensors")
+    }
+
+    /// Where the network of the last epoch goes, if that was not the best.
+    pub fn last_path(&self) -> PathBuf {
+        self.path.join("last.safetensors")
     }
 
     pub(super) fn checkpoint_path(&self) -> PathBuf {
@@ -173,6 +183,8 @@ mod tests {
             val_accuracy: None,
             lr: 1e-4,
             images_per_second: 1e4,
+            grad_norm: None,
+            block_gradients: Vec::new(),
         }
     }
 

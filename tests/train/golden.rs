@@ -57,7 +57,7 @@ fn golden(name: &str) -> Golden {
 }
 
 /// Root mean square of the difference over that of the reference.
-fn relative(found: &[f32], wanted: &[f32]) -> f64 {
+pub fn relative(found: &[f32], wanted: &[f32]) -> f64 {
     let sum = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
         found.iter().zip(wanted).map(|(&a, &b)| f(f64::from(a), f64::from(b))).sum()
     };

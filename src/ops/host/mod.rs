@@ -24,7 +24,7 @@ pub use maps_backward::{
     add_relu_backward, avg_pool2d_backward, batch_norm_backward, batch_norm_fused_backward, global_avg_pool_backward,
     max_pool2d_backward, relu_backward, shortcut_pad_backward,
 };
-pub use optimisers::{AdamState, adam, sgd};
+pub use optimisers::{AdamState, adam, clip_grad_norm, ema, sgd};
 
 /// The gradients of an operation that has an input, a weight and a bias.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! One step of an optimiser on one parameter, with PyTorch's state.
+//! One step of an optimiser on one parameter, with PyTorch's state, and what goes with a step: clipping, averaging.
 
 use std::sync::Arc;
 
@@ -98,6 +98,46 @@ pub fn sgd(
     let read = |tensor| -> Result<Array> { Ok(Array { shape: param.shape.clone(), data: done.read(tensor, count)? }) };
     let buffer = if attributes.momentum == 0.0 { None } else { Some(read(tensors.momentum_buffer)?) };
     Ok((read(tensors.param)?, buffer))
+}
+
+/// `clip_grad_norm`: `grads` scaled so that their common norm is at most `max_norm`; the norm before, and the gradients.
+pub fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<(f32, Vec<Array>)> {
+    const OP: &str = "clip_grad_norm";
+    let mut session = Session::new(gpu, OP);
+    let mut gradients = Vec::new();
+    for grad in grads {
+        grad.check(OP, "a gradient")?;
+        session.room("a gradient", &[grad.data.len().next_multiple_of(4)])?;
+        gradients.push((session.state("gradient", &grad.data), grad.data.len()));
+    }
+    // Groups of two, so that there are several.
+    let groups: Vec<Vec<_>> = gradients.chunks(2).map(<[_]>::to_vec).collect();
+    let norms = ops::clip_grad_norm::grad_norms(&mut session.recording, &groups, max_norm)?;
+    for &gradient in &gradients {
+        ops::clip_grad_norm::scale(&mut session.recording, gradient, norms)?;
+    }
+    let states: Vec<_> = gradients.iter().map(|&(tensor, _)| tensor).collect();
+    let done = session.run(&states)?;
+    let read = |(&tensor, grad): (_, &Array)| -> Result<Array> {
+        Ok(Array { shape: grad.shape.clone(), data: done.read(tensor, grad.data.len())? })
+    };
+    let scaled = states.iter().zip(grads).map(read).collect::<Result<_>>()?;
+    Ok((done.read(norms.total, 4)?[0], scaled))
+}
+
+/// `ema`: one update of `average` by `value`.
+pub fn ema(gpu: &Arc<Gpu>, average: &Array, value: &Array, decay: f64) -> Result<Array> {
+    const OP: &str = "ema";
+    average.check(OP, "average")?;
+    value.expect(OP, "value", &average.shape, "average's shape")?;
+    let count = average.data.len();
+    let mut session = Session::new(gpu, OP);
+    session.room("average", &[count.next_multiple_of(4)])?;
+    let rate = session.input("rate", &[(1.0 - decay) as f32, 0.0, 0.0, 0.0]);
+    let value = session.input("value", &value.data);
+    let state = session.state("average", &average.data);
+    ops::ema::ema(&mut session.recording, OP, count, rate, value, state)?;
+    Ok(Array { shape: average.shape.clone(), data: session.run(&[state])?.read(state, count)? })
 }
 
 /// The gradient to descend by: ascending is descending by the opposite.

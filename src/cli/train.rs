@@ -1,0 +1,154 @@
+//! `gpu-resnet train`: a network from scratch.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::console::interrupt;
+use super::model::default_preprocess;
+use super::training::{NetworkJob, TrainingArgs, absolute, open_data, train_network};
+use crate::data::Preprocess;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, Shortcut, StrideIn};
+use crate::train::{BnMode, Curve, Recipe, RunConfig, RunDir, Settings, Unfreeze, fresh};
+
+/// Train a network from scratch.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gpu-resnet train cifar-10/ --arch resnet20 --epochs 60 --augment cifar --output runs/resnet20\n  \
+                        gpu-resnet train cifar-10/ --arch plain56 --log-gradients\n  gpu-resnet train --resume runs/resnet20"
+)]
+pub struct TrainArgs {
+    /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+    #[arg(required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Architecture: resnet18 to 152, resnext…, wide_resnet…; for small images resnet20 to 110, plain20, plain56,
+    /// preact-resnet20 to 164
+    #[arg(long, value_name = "NAME", required_unless_present = "resume")]
+    arch: Option<String>,
+    /// How a block's input reaches its output where shapes differ, instead of the architecture's own way
+    #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "projection", "projection-all"])]
+    shortcut: Option<String>,
+    /// The convolution of a bottleneck that has the stride: the first (ResNet v1) or the 3x3 (torchvision)
+    #[arg(long, value_name = "WHERE", value_parser = ["1x1", "3x3"])]
+    stride_in: Option<String>,
+    /// Scale and crop images to N x N pixels [default: 224, or 32 for the networks for small images]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    image_size: Option<u32>,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch_size: u32,
+    /// Optimiser; sgd has a weight decay of 1e-4 here
+    #[arg(long, value_name = "NAME", default_value = "sgd", value_parser = ["adam", "adamw", "sgd"])]
+    optimizer: String,
+    #[command(flatten)]
+    training: TrainingArgs,
+    /// The run's folder [default: runs/train, or the next free runs/train-N]
+    #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
+    output: Option<PathBuf>,
+    /// Go on with a run that was stopped, with its own settings; --epochs may change how far
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "arch", "shortcut", "stride_in", "image_size", "batch_size",
+        "lr", "optimizer", "label_smoothing", "weight_decay", "momentum", "no_bias_decay", "lr_schedule", "lr_milestones",
+        "lr_gamma", "warmup_epochs", "clip_grad_norm", "ema", "augment", "val", "val_split"])]
+    resume: Option<PathBuf>,
+}
+
+/// What the command itself was told, as config.toml keeps it: a resumed run must see the same data and network.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+struct Told {
+    data: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    val: Option<PathBuf>,
+    val_split: f64,
+    /// Its JSON, without the number of classes, which the data has.
+    architecture: String,
+    preprocess: String,
+}
+
+const EPOCHS: u64 = 20;
+/// The paper's, for SGD.
+const WEIGHT_DECAY: f64 = 1e-4;
+
+pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
+    let stop = interrupt();
+    let (config, resumed) = match &args.resume {
+        None => (config(context, args)?, None),
+        Some(path) => {
+            let (run, mut config) = RunDir::open(path)?;
+            config.training.epochs = args.training.epochs.or(config.training.epochs);
+            (config, Some(run))
+        }
+    };
+    let told: Told = config.command.clone().try_into().map_err(|e| {
+        let run = args.resume.clone().unwrap_or_default();
+        Error::file(run.join("config.toml"), format!("is not of a train run: {e}"))
+    })?;
+    let seed = config.training.seed;
+    let sets = open_data(context, &told.data, told.val.as_deref(), told.val_split, seed)?;
+    let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
+    let preprocess = Preprocess::from_json(&told.preprocess)?;
+    architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
+    let parameters = architecture.parameter_count() as f64 / 1e6;
+    context.console.note(format!("{architecture}: {parameters:.2} million parameters"));
+    let job = NetworkJob {
+        command: "train",
+        architecture: &architecture,
+        weights: &fresh(&architecture, seed),
+        preprocess: &preprocess,
+        sets,
+        resumed,
+        output: args.output.as_deref(),
+        json: args.training.json,
+        interrupt: &stop,
+    };
+    train_network(context, job, &config)
+}
+
+fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
+    let asked = &args.training;
+    asked.check_val_split()?;
+    let architecture = architecture(args)?;
+    let preprocess = match args.image_size {
+        Some(size) => default_preprocess(&architecture).with_image_size(size)?,
+        None => default_preprocess(&architecture),
+    };
+    let data = args.data.clone().ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
+    let kept = |e: &dyn std::fmt::Display| Error::Usage(format!("the options can't be kept: {e}"));
+    let told = Told {
+        data: absolute(data),
+        val: asked.val.clone().map(absolute),
+        val_split: asked.val_split,
+        architecture: architecture.to_json()?,
+        preprocess: serde_json::to_string(&preprocess).map_err(|e| kept(&e))?,
+    };
+    let sgd = args.optimizer == "sgd";
+    let training = Settings {
+        recipe: Recipe::Auto,
+        lr: Some(asked.lr.unwrap_or(if sgd { 0.1 } else { 1e-3 })),
+        epochs: Some(asked.epochs.unwrap_or(EPOCHS)),
+        label_smoothing: asked.label_smoothing,
+        seed: context.global.seed,
+        optimizer: asked.optimizer(&args.optimizer, sgd.then_some(WEIGHT_DECAY))?,
+        batch_size: args.batch_size as usize,
+    };
+    training.check().map_err(|e| Error::Usage(e.to_string()))?;
+    let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine);
+    network.check()?;
+    let command = toml::Table::try_from(told).map_err(|e| kept(&e))?;
+    Ok(RunConfig { command, training, network: Some(network), chosen: None })
+}
+
+fn architecture(args: &TrainArgs) -> Result<Architecture> {
+    let name = args.arch.as_deref().ok_or_else(|| Error::Usage("name an --arch".into()))?;
+    let mut architecture = Architecture::named(name)?;
+    if let Some(shortcut) = &args.shortcut {
+        if architecture.shortcut == Shortcut::None {
+            return Err(Error::Usage(format!("{name} has no shortcuts; leave --shortcut out")));
+        }
+        architecture.shortcut = shortcut.parse()?;
+    }
+    if let Some(stride_in) = &args.stride_in {
+        architecture.stride_in = stride_in.parse::<StrideIn>()?;
+    }
+    architecture.validate()?;
+    Ok(architecture)
+}

@@ -1,0 +1,401 @@
+//! What `train` and `finetune` share: their options, the data with its split, the RUN folder, and what they say while they
+//! work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+
+use super::Context;
+use super::console::print_json;
+use crate::data::{
+    self, Augment, Dataset, Preprocess, Subset, open_dataset, open_splits, require_classes, stratified_split,
+};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::model::{Architecture, ParameterSpec, Recompute, TensorSource};
+use crate::train::{
+    BnMode, Curve, EpochResult, Event, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir, Schedule,
+    Unfreeze, fit_network,
+};
+use crate::weights::{self, NamedTensor};
+
+/// Options of both commands.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TrainingArgs {
+    /// Epochs to run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub epochs: Option<u64>,
+    /// Learning rate
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// Share of the targets that is spread over all classes
+    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub label_smoothing: f64,
+    /// Weight decay, instead of the optimiser's own
+    #[arg(long, value_name = "D", allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// SGD's momentum [default: 0.9]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    pub momentum: Option<f64>,
+    /// No weight decay on normalisations and biases
+    #[arg(long)]
+    pub no_bias_decay: bool,
+    /// How the learning rate moves over the run
+    #[arg(long, value_enum, value_name = "CURVE")]
+    pub lr_schedule: Option<Curve>,
+    /// Epochs after which `step` drops the learning rate [default: half and three quarters of the run]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
+    pub lr_milestones: Vec<u64>,
+    /// What `step` multiplies the learning rate by
+    #[arg(long, value_name = "G", default_value_t = 0.1, allow_negative_numbers = true)]
+    pub lr_gamma: f64,
+    /// Epochs of linear warm-up before that
+    #[arg(long, value_name = "N", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub warmup_epochs: f64,
+    /// Scale gradients down to this norm where they are longer
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    pub clip_grad_norm: Option<f64>,
+    /// Keep a moving average of the weights that decays by this, and validate and save it
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    pub ema: Option<f64>,
+    /// Stop after this many epochs without a better one
+    #[arg(long, value_name = "N")]
+    pub patience: Option<u64>,
+    /// Random changes to training images: none, cifar, imagenet, or a list of crop[=PADDING], flip[=P],
+    /// resized-crop[=MIN_SCALE], jitter[=STRENGTH]
+    #[arg(long, value_name = "LIST", default_value = "none")]
+    pub augment: Augment,
+    /// What to compute again in the backward pass rather than keep in memory
+    #[arg(long, value_enum, default_value_t = Recompute::None)]
+    pub recompute: Recompute,
+    /// Note the norms of gradients in metrics.jsonl: of all, and of the one that enters each block
+    #[arg(long)]
+    pub log_gradients: bool,
+    /// Labelled images to validate on, instead of a part of DATA
+    #[arg(long, value_name = "DATA")]
+    pub val: Option<PathBuf>,
+    /// Share of each class to validate on, where DATA has no held-out part; 0 for none
+    #[arg(long, value_name = "F", default_value_t = 0.1, allow_negative_numbers = true)]
+    pub val_split: f64,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TrainingArgs {
+    /// The optimiser called `name`, with the weight decay and momentum that were asked for.
+    pub fn optimizer(&self, name: &str, weight_decay: Option<f64>) -> Result<Optimizer> {
+        let mut optimizer = Optimizer::named(name)?;
+        let decay = self.weight_decay.or(weight_decay);
+        match &mut optimizer {
+            Optimizer::Adam(a) | Optimizer::AdamW(a) => {
+                a.weight_decay = decay.unwrap_or(a.weight_decay);
+                if self.momentum.is_some() {
+                    return Err(Error::Usage(format!("{name} takes no --momentum; leave it out or use sgd")));
+                }
+            }
+            Optimizer::Sgd(a) => {
+                a.weight_decay = decay.unwrap_or(a.weight_decay);
+                a.momentum = self.momentum.unwrap_or(a.momentum);
+            }
+        }
+        Ok(optimizer)
+    }
+
+    /// What is asked of network training; `curve` is the schedule where none was named.
+    pub fn network(&self, unfreeze: Unfreeze, bn: BnMode, backbone_lr: Option<f64>, curve: Curve) -> NetworkSettings {
+        NetworkSettings {
+            unfreeze,
+            bn,
+            backbone_lr,
+            bias_decay: !self.no_bias_decay,
+            clip_grad_norm: self.clip_grad_norm,
+            ema: self.ema,
+            patience: self.patience,
+            log_gradients: self.log_gradients,
+            recompute: self.recompute,
+            schedule: Schedule {
+                curve: self.lr_schedule.unwrap_or(curve),
+                milestones: self.lr_milestones.clone(),
+                gamma: self.lr_gamma,
+                warmup_epochs: self.warmup_epochs,
+            },
+            augment: self.augment,
+        }
+    }
+
+    /// Checks the share to validate on.
+    pub fn check_val_split(&self) -> Result<()> {
+        match (0.0..1.0).contains(&self.val_split) {
+            true => Ok(()),
+            false => Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", self.val_split))),
+        }
+    }
+}
+
+/// A path that means the same from any folder, so that a run can be resumed from any.
+pub fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Images to train and to validate on.
+pub struct Sets {
+    pub train: Arc<dyn Dataset>,
+    pub val: Option<Arc<dyn Dataset>>,
+}
+
+/// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
+pub fn open_data(context: &Context, path: &Path, val: Option<&Path>, val_split: f64, seed: u64) -> Result<Sets> {
+    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
+    let splits = match val {
+        None => open_splits(path)?,
+        Some(val) => {
+            let train = open_splits(path)?.train;
+            let val = data::align_classes(open_dataset(val)?, train.classes())?;
+            data::Splits { train, val: Some(val) }
+        }
+    };
+    note(&*splits.train);
+    require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
+    let sets = match splits.val {
+        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
+        None if val_split == 0.0 => Sets { train: splits.train.into(), val: None },
+        None => {
+            let all: Arc<dyn Dataset> = splits.train.into();
+            let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
+            let (train, val) = stratified_split(&labels, val_split, seed);
+            let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
+            let val = if val.is_empty() { None } else { Some(part(val)?) };
+            Sets { train: part(train)?, val }
+        }
+    };
+    let (train, classes) = (sets.train.len(), sets.train.classes().len());
+    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
+    context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
+    Ok(sets)
+}
+
+/// The folder for the run; one that holds a run is not overwritten.
+pub fn free_output(asked: Option<&Path>, command: &str) -> Result<PathBuf> {
+    match asked {
+        Some(path) if RunDir::holds_run(path) => Err(Error::file(
+            path,
+            "already holds a run; go on with it by --resume, remove it, or name another --output",
+        )),
+        Some(path) if path.is_file() => Err(Error::file(path, "is a file; name a folder as --output")),
+        Some(path) => can_be_made(path.to_owned()),
+        None => {
+            let first = format!("runs/{command}");
+            let mut names = (1..).map(|i| if i == 1 { first.clone() } else { format!("{first}-{i}") });
+            let free = names.find(|name| !Path::new(name).exists());
+            can_be_made(PathBuf::from(free.unwrap_or_else(|| first.clone())))
+        }
+    }
+}
+
+/// `path`, if the folder above it that is there can be written to: known before the features are computed, not after.
+fn can_be_made(path: PathBuf) -> Result<PathBuf> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    match files::check_writable(&there.join("config.toml")) {
+        Ok(()) => Ok(path),
+        Err(_) => {
+            let problem = format!("can't be made, since {} can't be written to; name another", there.display());
+            Err(Error::file(path, format!("{problem} --output")))
+        }
+    }
+}
+
+/// Says on stderr what a run is doing.
+pub struct Teller<'a> {
+    context: &'a Context<'a>,
+    bar: ProgressBar,
+    started: Instant,
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.2} %", fraction * 100.0)
+}
+
+impl<'a> Teller<'a> {
+    pub fn new(context: &'a Context) -> Self {
+        Self { context, bar: context.console.progress(0, "training"), started: Instant::now() }
+    }
+
+    fn note(&self, line: String) {
+        self.bar.suspend(|| self.context.console.note(line));
+    }
+
+    pub fn tell(&self, event: Event) {
+        match event {
+            Event::Progress { progress, sweep, epochs } => {
+                let what = if sweep { "sweep" } else { "epoch" };
+                let bar = &self.bar;
+                bar.set_prefix(format!("{what} {}/{epochs}", progress.epoch));
+                bar.set_length(progress.examples[1] as u64);
+                bar.set_position(progress.examples[0] as u64);
+                let (loss, accuracy) = (progress.train.loss, percent(progress.train.accuracy));
+                bar.set_message(format!("loss {loss:.4} accuracy {accuracy}"));
+            }
+            Event::Tried { trial, number, of } => {
+                let loss = trial.val_loss.map_or("not finite".into(), |loss| format!("{loss:.4}"));
+                let (lr, accuracy) = (trial.lr, percent(trial.val_accuracy));
+                self.note(format!("learning rate {number}/{of}: {lr:e}: validation loss {loss}, accuracy {accuracy}"));
+            }
+            Event::Chosen(choice) => {
+                let stop = choice
+                    .patience
+                    .map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
+                let (lr, epochs, reason) = (choice.lr, choice.epochs, &choice.reason);
+                self.note(format!("learning rate {lr:e}, at most {epochs} epochs{stop}: {reason}"));
+            }
+            Event::Planned(memory) => {
+                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+                self.note(format!(
+                    "on the device: {} MiB of activations and gradients, {} MiB of parameters and the optimiser's state",
+                    mib(memory.activations),
+                    mib(memory.parameters)
+                ));
+            }
+            Event::Skipped(error) => self.bar.suspend(|| self.context.console.complain(error)),
+            Event::Resumed { epoch } => self.note(format!("going on after epoch {epoch}")),
+            Event::Epoch(e) => {
+                let val = match (e.val_loss, e.val_accuracy) {
+                    (Some(loss), Some(accuracy)) => {
+                        format!(", validation loss {loss:.4} accuracy {}", percent(accuracy))
+                    }
+                    _ => String::new(),
+                };
+                let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
+                self.note(format!("epoch {epoch:3}: loss {loss:.4} accuracy {accuracy}{val}"));
+            }
+        }
+    }
+
+    /// The last words: how long it took, or how to go on with `run` by `command`.
+    pub fn finish<T>(self, result: Result<T>, command: &str, run: &RunDir) -> Result<T> {
+        self.bar.finish_and_clear();
+        let console = self.context.console;
+        match &result {
+            Err(Error::Interrupted) => {
+                let path = run.path().display();
+                console
+                    .note(format!("stopped; `gpu-resnet {command} --resume {path}` goes on from the last whole epoch"));
+            }
+            Ok(_) => console.note(format!("trained in {:.1} s", self.started.elapsed().as_secs_f64())),
+            Err(_) => {}
+        }
+        result
+    }
+}
+
+/// Writes tensors in torchvision's order as a model that `infer` needs nothing beside.
+pub fn save_model(
+    path: &Path,
+    architecture: &Architecture,
+    classes: &[String],
+    preprocess: &Preprocess,
+    tensors: &[(ParameterSpec, Vec<f32>)],
+) -> Result<()> {
+    let preprocess = serde_json::to_string(preprocess).map_err(|e| Error::file(path, e))?;
+    let metadata = weights::metadata(architecture, Some(classes), Some(&preprocess))?;
+    let tensors: Vec<_> =
+        tensors.iter().map(|(spec, data)| NamedTensor::new(spec.name.as_str(), &spec.shape, &data[..])).collect();
+    weights::save(path, &tensors, &metadata)
+}
+
+/// The end of a run, as `--json` prints it.
+#[derive(serde::Serialize)]
+pub struct Summary<'a> {
+    pub run: &'a Path,
+    pub model: PathBuf,
+    pub epoch: u64,
+    pub lr: f64,
+    pub train_loss: Option<f64>,
+    pub train_accuracy: Option<f64>,
+    pub val_loss: Option<f64>,
+    pub val_accuracy: Option<f64>,
+    pub stopped_early: bool,
+}
+
+/// Tells where the network of epoch `epoch` is and how good, and what could not be read.
+pub fn report(
+    context: &Context,
+    json: bool,
+    run: &RunDir,
+    (epoch, epochs, stopped_early): (u64, &[EpochResult], bool),
+    lr: f64,
+    failed: usize,
+) -> Result<()> {
+    let kept = epochs.iter().find(|e| e.epoch == epoch);
+    let model = run.model_path();
+    let accuracy = kept
+        .and_then(|e| e.val_accuracy)
+        .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
+    context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
+    if json {
+        print_json(&Summary {
+            run: run.path(),
+            model,
+            epoch,
+            lr,
+            train_loss: kept.map(|e| e.train_loss),
+            train_accuracy: kept.map(|e| e.train_accuracy),
+            val_loss: kept.and_then(|e| e.val_loss),
+            val_accuracy: kept.and_then(|e| e.val_accuracy),
+            stopped_early,
+        })?;
+    }
+    if failed > 0 {
+        let images = data::count(failed, "image");
+        return Err(Error::Partial(format!("{images} could not be read, and left out")));
+    }
+    Ok(())
+}
+
+/// A network to train, and on what.
+pub struct NetworkJob<'a> {
+    pub command: &'a str,
+    pub architecture: &'a Architecture,
+    /// Where a new run starts.
+    pub weights: &'a dyn TensorSource,
+    pub preprocess: &'a Preprocess,
+    pub sets: Sets,
+    /// The folder of a run that goes on; a new run's is `output`, or a free one.
+    pub resumed: Option<RunDir>,
+    pub output: Option<&'a Path>,
+    pub json: bool,
+    pub interrupt: &'a Interrupt,
+}
+
+/// Trains a network and reports.
+pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> Result<()> {
+    let gpu = context.gpu()?;
+    let classes = job.sets.train.classes().to_vec();
+    let save = |path: &Path, tensors: &[(ParameterSpec, Vec<f32>)]| {
+        save_model(path, job.architecture, &classes, job.preprocess, tensors)
+    };
+    let fit = NetworkFit {
+        gpu: &gpu,
+        architecture: job.architecture,
+        weights: job.weights,
+        preprocess: job.preprocess,
+        train: job.sets.train,
+        val: job.sets.val,
+        resume: job.resumed.is_some(),
+        interrupt: job.interrupt,
+        save: &save,
+    };
+    // Everything that can be wrong is known before the folder is made.
+    let trainer = fit.trainer(config)?;
+    let run = match job.resumed {
+        Some(run) => run,
+        None => RunDir::create(free_output(job.output, job.command)?, config)?,
+    };
+    let teller = Teller::new(context);
+    let result = fit_network(&fit, trainer, config, &run, &mut |event| teller.tell(event));
+    let outcome = teller.finish(result, job.command, &run)?;
+    let lr = config.training.lr.unwrap_or_default();
+    report(context, job.json, &run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, outcome.failed)
+}

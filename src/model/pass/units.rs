@@ -1,0 +1,157 @@
+//! What blocks are made of: a convolution, a normalisation, and the two together, each with its way back.
+
+use crate::error::{Error, Result};
+use crate::gpu::{Recording, TensorId};
+use crate::model::layers::ConvBn;
+use crate::model::network::{conv_op, weight_name};
+use crate::model::trainable::TrainableNetwork;
+use crate::ops::attributes::BatchNormAttributes;
+use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
+use crate::ops::{Conv2d, Epilogue, FeatureMap};
+
+use super::PassOptions;
+
+/// A convolution as it was run.
+pub(super) struct SavedConv<'a> {
+    conv: &'a ConvBn,
+    op: Conv2d,
+    input: FeatureMap,
+}
+
+/// A normalisation as it was run.
+pub(super) struct SavedNorm {
+    name: String,
+    saved: BatchNormSaved,
+}
+
+/// Convolution and normalisation, in either order.
+pub(super) struct Unit<'a> {
+    pub conv: SavedConv<'a>,
+    pub norm: Option<SavedNorm>,
+}
+
+/// A pass that is being recorded.
+pub(super) struct Pass<'a> {
+    pub network: &'a TrainableNetwork,
+    pub recording: &'a mut Recording,
+    pub options: PassOptions,
+    /// Whether a part of the forward pass is recorded for the second time; running statistics have moved already.
+    pub replaying: bool,
+    gradients: Vec<(String, TensorId)>,
+}
+
+impl<'a> Pass<'a> {
+    pub fn new(network: &'a TrainableNetwork, recording: &'a mut Recording, options: &PassOptions) -> Self {
+        Self { network, recording, options: *options, replaying: false, gradients: Vec::new() }
+    }
+
+    /// Notes the gradient of parameter `name`.
+    pub fn gradient(&mut self, name: String, grad: TensorId) {
+        self.gradients.push((name, grad));
+    }
+
+    pub fn into_gradients(self) -> Vec<(String, TensorId)> {
+        self.gradients
+    }
+
+    pub fn parameter(&mut self, name: &str) -> Result<TensorId> {
+        let buffer = self.network.parameter(name)?.buffer.clone();
+        Ok(self.recording.external(name, buffer))
+    }
+
+    pub fn conv(
+        &mut self,
+        conv: &'a ConvBn,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+    ) -> Result<(FeatureMap, SavedConv<'a>)> {
+        let op = conv_op(conv);
+        let variant = self.network.variant();
+        let master = self.parameter(&weight_name(conv))?;
+        let packed = op.record_pack(self.recording, &conv.conv, variant, master)?;
+        let epilogue = Epilogue { residual, ..Default::default() };
+        let z = op.record(self.recording, &conv.conv, variant, x, packed, epilogue)?;
+        Ok((z, SavedConv { conv, op, input: x }))
+    }
+
+    /// Gradients by the weight, and by the input if `wanted`; `residual` is added to the latter.
+    pub fn conv_backward(
+        &mut self,
+        saved: &SavedConv,
+        g: FeatureMap,
+        residual: Option<FeatureMap>,
+        wanted: bool,
+    ) -> Result<Option<FeatureMap>> {
+        let SavedConv { conv, op, input } = saved;
+        let variant = self.network.variant();
+        let grad = op.record_backward_weight(self.recording, &conv.conv, variant, *input, g)?;
+        self.gradients.push((weight_name(conv), grad));
+        if !wanted {
+            return Ok(None);
+        }
+        let master = self.parameter(&weight_name(conv))?;
+        let packed = op.record_pack_transposed(self.recording, &conv.conv, variant, master)?;
+        let shape = [input.n, input.c, input.h, input.w];
+        let grad = op.record_backward_input(self.recording, &conv.conv, variant, g, shape, packed, residual)?;
+        Ok(Some(grad))
+    }
+
+    pub fn norm(
+        &mut self,
+        name: &str,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        relu: bool,
+    ) -> Result<(FeatureMap, SavedNorm)> {
+        let tensors = BatchNormTensors {
+            weight: self.parameter(&format!("{name}.weight"))?,
+            bias: self.parameter(&format!("{name}.bias"))?,
+            running: self.recording.external(name, self.network.running(name)?),
+        };
+        let eps = self.network.architecture().bn_eps;
+        let mut attributes = BatchNormAttributes { eps, training: self.options.bn_training, ..Default::default() };
+        if self.replaying {
+            attributes.momentum = 0.0;
+        }
+        let epilogue = NormEpilogue { residual, relu };
+        let (y, statistics) = batch_norm_fused(self.recording, name, x, tensors, &attributes, epilogue)?;
+        // Where a residual was added the ReLU is undone before, since the shortcut wants that gradient too.
+        let rectified = (relu && residual.is_none()).then_some(y.tensor);
+        Ok((y, SavedNorm { name: name.to_owned(), saved: BatchNormSaved { input: x, statistics, rectified } }))
+    }
+
+    pub fn norm_backward(&mut self, norm: &SavedNorm, g: FeatureMap) -> Result<FeatureMap> {
+        let grads = batch_norm_backward(self.recording, &norm.name, norm.saved, g, self.options.bn_training)?;
+        self.gradients.push((format!("{}.weight", norm.name), grads.grad_weight));
+        self.gradients.push((format!("{}.bias", norm.name), grads.grad_bias));
+        Ok(grads.grad_input)
+    }
+
+    /// `relu(bn(conv(x)) + residual)`.
+    pub fn conv_norm(
+        &mut self,
+        conv: &'a ConvBn,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        relu: bool,
+    ) -> Result<(FeatureMap, Unit<'a>)> {
+        let (z, saved) = self.conv(conv, x, None)?;
+        let name = conv.bn.as_deref().ok_or_else(|| Error::shape(&conv.conv, "has no normalisation"))?;
+        let (y, norm) = self.norm(name, z, residual, relu)?;
+        Ok((y, Unit { conv: saved, norm: Some(norm) }))
+    }
+
+    pub fn conv_norm_backward(
+        &mut self,
+        unit: &Unit,
+        g: FeatureMap,
+        residual: Option<FeatureMap>,
+        wanted: bool,
+    ) -> Result<Option<FeatureMap>> {
+        let g = match &unit.norm {
+            Some(norm) => self.norm_backward(norm, g)?,
+            None => g,
+        };
+        self.conv_backward(&unit.conv, g, residual, wanted)
+    }
+}

@@ -1,0 +1,223 @@
+//! The plans of a training step and of a validation step, for one number of images.
+
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use super::network_trainer::{Group, NetworkOptions, Shared, StepResult};
+use super::update::{Updated, update};
+use crate::error::{Error, Result};
+use crate::gpu::{Plan, Recording, TensorId};
+use crate::model::{InputKind, TrainableNetwork, record_evaluation, record_pass};
+use crate::ops::clip_grad_norm::{GradNorms, Gradient, grad_norms, scale};
+use crate::ops::cross_entropy::IGNORE;
+use crate::ops::ema::ema;
+use crate::ops::preprocess::preprocess;
+use crate::ops::{FeatureMap, pack_nhwc};
+
+/// Where a batch goes.
+struct Input {
+    kind: InputKind,
+    shape: [usize; 4],
+    tensor: TensorId,
+    targets: TensorId,
+}
+
+impl Input {
+    fn record(recording: &mut Recording, options: &NetworkOptions, rows: usize) -> Result<(Self, FeatureMap)> {
+        let [h, w] = options.size;
+        let shape = [rows, 3, h, w];
+        let (tensor, map) = match options.input {
+            InputKind::Pixels { mean, std } => {
+                let bytes = recording.kept("pixels", (rows * 3 * h * w) as u64);
+                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std)?)
+            }
+            InputKind::Tensor => {
+                let map = FeatureMap::new(recording.kept("input", (rows * h * w * 16) as u64), shape);
+                (map.tensor, map)
+            }
+        };
+        let targets = recording.kept("targets", (rows * 4) as u64);
+        Ok((Self { kind: options.input, shape, tensor, targets }, map))
+    }
+
+    fn write(&self, plan: &Plan, input: &[u8], targets: &[u32]) -> Result<()> {
+        let values: usize = self.shape.iter().product();
+        match self.kind {
+            InputKind::Pixels { .. } if input.len() == values => plan.write(self.tensor, input)?,
+            InputKind::Tensor if input.len() == values * 4 => {
+                let floats: Vec<f32> = bytemuck::pod_collect_to_vec(input);
+                plan.write(self.tensor, &pack_nhwc(&floats, self.shape, 1))?;
+            }
+            _ => {
+                let problem = format!("{} bytes are not {:?} images", input.len(), self.shape);
+                return Err(Error::shape("training", problem));
+            }
+        }
+        plan.write(self.targets, targets)
+    }
+}
+
+/// One training step.
+pub(super) struct StepPlan {
+    plan: Plan,
+    input: Input,
+    summary: TensorId,
+    norms: Option<GradNorms>,
+    block_norms: Option<(GradNorms, Vec<String>)>,
+}
+
+impl StepPlan {
+    pub fn new(shared: &mut Shared, options: &NetworkOptions, rows: usize) -> Result<Self> {
+        let settings = &options.network;
+        let mut r = Recording::new();
+        let (input, map) = Input::record(&mut r, options, rows)?;
+        let pass = options.pass(shared.network.architecture())?;
+        let tensors = record_pass(&shared.network, &mut r, map, input.targets, &pass)?;
+        r.keep(tensors.loss.summary);
+        let mut gradients: Vec<(String, Gradient)> = Vec::new();
+        for (name, grad) in tensors.gradients {
+            gradients.push((name.clone(), (grad, shared.network.parameter(&name)?.elements)));
+        }
+
+        let mut norms = None;
+        if settings.clip_grad_norm.is_some() || settings.log_gradients {
+            let all = gradients.iter().map(|&(_, gradient)| gradient).collect();
+            let found = grad_norms(&mut r, &[all], settings.clip_grad_norm.unwrap_or(f64::INFINITY))?;
+            r.keep(found.total);
+            if settings.clip_grad_norm.is_some() {
+                gradients.iter().try_for_each(|&(_, gradient)| scale(&mut r, gradient, found))?;
+            }
+            norms = Some(found);
+        }
+        let mut block_norms = None;
+        if settings.log_gradients && !tensors.block_gradients.is_empty() {
+            let floats = |map: &FeatureMap| vec![(map.tensor, map.len4() * 4)];
+            let groups: Vec<_> = tensors.block_gradients.iter().map(|(_, map)| floats(map)).collect();
+            let found = grad_norms(&mut r, &groups, f64::INFINITY)?;
+            r.keep(found.groups);
+            block_norms = Some((found, tensors.block_gradients.into_iter().map(|(name, _)| name).collect()));
+        }
+
+        record_updates(shared, options, &mut r, &gradients)?;
+        record_average(shared, &mut r)?;
+        let plan = Plan::new(&shared.gpu, &r)?;
+        Ok(Self { plan, input, summary: tensors.loss.summary, norms, block_norms })
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.plan.summary().bytes
+    }
+
+    pub fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<StepResult> {
+        self.input.write(&self.plan, input, targets)?;
+        self.plan.run()?;
+        let summary = read_summary(&self.plan, self.summary)?;
+        let grad_norm = match self.norms {
+            Some(norms) => Some(self.plan.read::<f32>(norms.total, 1)?[0]),
+            None => None,
+        };
+        let mut block_gradients = Vec::new();
+        if let Some((norms, names)) = &self.block_norms {
+            let squares: Vec<f32> = self.plan.read(norms.groups, names.len())?;
+            block_gradients = names.iter().cloned().zip(squares.iter().map(|square| square.sqrt())).collect();
+        }
+        Ok(StepResult { summary, grad_norm, block_gradients })
+    }
+}
+
+/// The optimiser's updates; what it keeps of each parameter is allocated when first met.
+fn record_updates(
+    shared: &mut Shared,
+    options: &NetworkOptions,
+    r: &mut Recording,
+    gradients: &[(String, Gradient)],
+) -> Result<()> {
+    let optimizer = &options.head.optimizer;
+    let gpu = shared.gpu.clone();
+    let cursor = r.external("cursor", shared.cursor.clone());
+    for (name, (grad, elements)) in gradients {
+        let parameter = shared.network.parameter(name)?;
+        let group = Group::of(&parameter.spec, &options.network);
+        let buffers = match shared.moments.entry(name.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let bytes = parameter.buffer.bytes();
+                let zeros = optimizer.moments().iter().map(|moment| gpu.buffer(&format!("{moment}.{name}"), bytes));
+                entry.insert(zeros.map(|buffer| buffer.map(Arc::new)).collect::<Result<_>>()?)
+            }
+        };
+        let schedule = match shared.schedules.entry(group) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(gpu.buffer("schedule", 16)?.into()),
+        };
+        let moments: Vec<_> = buffers.iter().map(|buffer| r.external("moment", buffer.clone())).collect();
+        let schedule = r.external("schedule", schedule.clone());
+        let param = r.external(name, parameter.buffer.clone());
+        let tensors = Updated { grad: *grad, schedule, cursor, param, moments: &moments };
+        update(r, name, &group.optimizer(optimizer), *elements, tensors)?;
+    }
+    Ok(())
+}
+
+/// Moves the average of every parameter and running statistic; frozen ones stay equal by themselves.
+fn record_average(shared: &Shared, r: &mut Recording) -> Result<()> {
+    let Some(average) = &shared.average else {
+        return Ok(());
+    };
+    let rate = r.external("rate", shared.rate.clone());
+    let parameters = shared.network.parameters().values().map(|parameter| &parameter.buffer);
+    let averages = average.parameters().values().map(|parameter| &parameter.buffer);
+    let running = shared.network.running_statistics().map(|(_, buffer)| buffer);
+    let running_averages = average.running_statistics().map(|(_, buffer)| buffer);
+    for (value, average) in parameters.zip(averages).chain(running.zip(running_averages)) {
+        let elements = (value.bytes() / 4) as usize;
+        let value = r.external("value", value.clone());
+        let average = r.external("average", average.clone());
+        ema(r, "moving average", elements, rate, value, average)?;
+    }
+    Ok(())
+}
+
+/// A forward pass in evaluation mode.
+pub(super) struct ValidationPlan {
+    plan: Plan,
+    input: Input,
+    summary: TensorId,
+}
+
+impl ValidationPlan {
+    pub fn new(network: &TrainableNetwork, options: &NetworkOptions, rows: usize) -> Result<Self> {
+        let mut r = Recording::new();
+        let (input, map) = Input::record(&mut r, options, rows)?;
+        let (loss, _) = record_evaluation(network, &mut r, map, input.targets)?;
+        r.keep(loss.summary);
+        Ok(Self { plan: Plan::new(network.gpu(), &r)?, input, summary: loss.summary })
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.plan.summary().bytes
+    }
+
+    /// A batch that is short is filled up with images that don't count.
+    pub fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
+        let rows = self.input.shape[0];
+        if targets.is_empty() || targets.len() > rows {
+            return Err(Error::shape("validation", format!("{} images for a plan of {rows}", targets.len())));
+        }
+        if targets.len() == rows {
+            self.input.write(&self.plan, input, targets)?;
+        } else {
+            let (mut input, mut targets) = (input.to_vec(), targets.to_vec());
+            input.resize(input.len() / targets.len() * rows, 0);
+            targets.resize(rows, IGNORE);
+            self.input.write(&self.plan, &input, &targets)?;
+        }
+        self.plan.run()?;
+        read_summary(&self.plan, self.summary)
+    }
+}
+
+fn read_summary(plan: &Plan, summary: TensorId) -> Result<[f32; 4]> {
+    let values: Vec<f32> = plan.read(summary, 4)?;
+    Ok([values[0], values[1], values[2], values[3]])
+}

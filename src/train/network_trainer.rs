@@ -1,0 +1,302 @@
+//! Training steps of a whole network, or of its upper part: forward, backward, clipping, the optimiser's updates and the
+//! moving average in one plan, run once a batch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::initial::Tensors;
+use super::network_settings::{BnMode, NetworkSettings};
+use super::network_step::{StepPlan, ValidationPlan};
+use super::options::{HeadOptions, Optimizer};
+use super::update::schedule_row;
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu};
+use crate::model::{
+    Architecture, InputKind, ParameterKind, ParameterSpec, PassOptions, TensorSource, TrainableNetwork,
+};
+use crate::ops::cross_entropy::IGNORE;
+
+/// What does not change over a run.
+#[derive(Clone, Debug)]
+pub struct NetworkOptions {
+    pub head: HeadOptions,
+    pub network: NetworkSettings,
+    /// What the images come as, and their height and width.
+    pub input: InputKind,
+    pub size: [usize; 2],
+}
+
+/// What one step measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// Mean loss, correct rows, counted rows, 0; with the weights before the step.
+    pub summary: [f32; 4],
+    /// Norm of all gradients, before clipping; only where it was asked for.
+    pub grad_norm: Option<f32>,
+    /// Norm of the gradient that enters each block from above, by the block's name, from the last to the first.
+    pub block_gradients: Vec<(String, f32)>,
+}
+
+/// Memory of a run, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainingMemory {
+    /// Feature maps and gradients of a step, after sharing.
+    pub activations: u64,
+    /// Parameters, the optimiser's state, and the moving average.
+    pub parameters: u64,
+}
+
+/// Everything that the next step depends on, in PyTorch's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkState {
+    /// The state dict.
+    pub tensors: Tensors,
+    /// The moving average's state dict, if there is one.
+    pub average: Option<Tensors>,
+    /// The optimiser's state: `exp_avg.conv1.weight`, …
+    pub moments: BTreeMap<String, Vec<f32>>,
+    /// Steps so far.
+    pub step: u64,
+}
+
+/// Parameters that are updated alike. Their rows of the schedule differ, so each has a buffer for its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Group {
+    pub head: bool,
+    /// Whether weight decay acts.
+    pub decay: bool,
+}
+
+/// Buffers beside the network's own that a step's plan binds.
+pub(super) struct Shared {
+    pub gpu: Arc<Gpu>,
+    pub network: TrainableNetwork,
+    pub average: Option<TrainableNetwork>,
+    pub moments: BTreeMap<String, Vec<Arc<Buffer>>>,
+    pub schedules: BTreeMap<Group, Arc<Buffer>>,
+    /// Always zero: each step finds its row of the schedule first.
+    pub cursor: Arc<Buffer>,
+    /// 1 - decay of the moving average.
+    pub rate: Arc<Buffer>,
+}
+
+/// Trains a network on batches that the caller brings.
+pub struct NetworkTrainer {
+    options: NetworkOptions,
+    shared: Shared,
+    steps: HashMap<usize, StepPlan>,
+    validation: Option<ValidationPlan>,
+    step: u64,
+}
+
+impl NetworkTrainer {
+    /// Uploads `weights` and plans steps of `batch_size` images (less, if `examples` are fewer).
+    ///
+    /// # Errors
+    /// For options that make no sense, and [`Error::OutOfMemory`] if the batch is too large for the device.
+    pub fn new(
+        gpu: &Arc<Gpu>,
+        architecture: &Architecture,
+        weights: &dyn TensorSource,
+        options: NetworkOptions,
+        examples: usize,
+    ) -> Result<Self> {
+        options.head.check()?;
+        options.network.check()?;
+        options.network.unfreeze.train_from(architecture)?;
+        let network = TrainableNetwork::new(gpu, architecture, weights)?;
+        let average = match options.network.ema {
+            Some(_) => Some(TrainableNetwork::new(gpu, architecture, weights)?),
+            None => None,
+        };
+        let shared = Shared {
+            gpu: gpu.clone(),
+            network,
+            average,
+            moments: BTreeMap::new(),
+            schedules: BTreeMap::new(),
+            cursor: Arc::new(gpu.buffer("cursor", 16)?),
+            rate: Arc::new(gpu.buffer("rate of the moving average", 16)?),
+        };
+        let mut trainer = Self { options, shared, steps: HashMap::new(), validation: None, step: 0 };
+        trainer.plan(trainer.options.head.batch_size.min(examples.max(1)))?;
+        Ok(trainer)
+    }
+
+    pub fn architecture(&self) -> &Architecture {
+        self.shared.network.architecture()
+    }
+
+    pub fn options(&self) -> &NetworkOptions {
+        &self.options
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// What the plans so far take.
+    pub fn memory(&self) -> TrainingMemory {
+        let Shared { network, average, moments, .. } = &self.shared;
+        let moments: u64 = moments.values().flatten().map(|buffer| buffer.bytes()).sum();
+        let validation = self.validation.as_ref().map_or(0, ValidationPlan::bytes);
+        TrainingMemory {
+            activations: self.steps.values().map(StepPlan::bytes).sum::<u64>() + validation,
+            parameters: network.bytes() + average.as_ref().map_or(0, TrainableNetwork::bytes) + moments,
+        }
+    }
+
+    /// One step on `targets.len()` images: HWC RGB bytes, or NCHW floats as bytes, as the options say. `lr_factor` is the
+    /// schedule's. Targets are below the number of classes or [`IGNORE`].
+    pub fn step(&mut self, input: &[u8], targets: &[u32], lr_factor: f64) -> Result<StepResult> {
+        check_targets(targets, self.architecture().classes)?;
+        self.plan(targets.len())?;
+        self.step += 1;
+        self.write_rows(lr_factor)?;
+        let plan = self.steps.get_mut(&targets.len()).ok_or_else(|| Error::Gpu("the plan is gone".into()))?;
+        plan.run(input, targets)
+    }
+
+    /// The summary (see [`StepResult`]) of the network as it is now, or of its moving average, on at most `rows` images; the
+    /// same `rows` each time.
+    pub fn validate(&mut self, rows: usize, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
+        check_targets(targets, self.architecture().classes)?;
+        let plan = match &mut self.validation {
+            Some(plan) => plan,
+            None => {
+                let network = self.shared.average.as_ref().unwrap_or(&self.shared.network);
+                self.validation.insert(ValidationPlan::new(network, &self.options, rows)?)
+            }
+        };
+        plan.run(input, targets)
+    }
+
+    /// The network to use: the moving average if there is one. The whole state dict in torchvision's order.
+    pub fn state_dict(&self) -> Result<Vec<(ParameterSpec, Vec<f32>)>> {
+        self.shared.average.as_ref().unwrap_or(&self.shared.network).state_dict()
+    }
+
+    pub fn state(&self) -> Result<NetworkState> {
+        let Shared { gpu, network, average, moments, .. } = &self.shared;
+        let mut read = BTreeMap::new();
+        for (name, buffers) in moments {
+            let parameter = network.parameter(name)?;
+            for (buffer, moment) in buffers.iter().zip(self.options.head.optimizer.moments()) {
+                let data = parameter.unpack(&gpu.read(buffer, parameter.elements)?);
+                read.insert(format!("{moment}.{name}"), data);
+            }
+        }
+        Ok(NetworkState {
+            tensors: tensors(network)?,
+            average: average.as_ref().map(tensors).transpose()?,
+            moments: read,
+            step: self.step,
+        })
+    }
+
+    /// Goes on from `state`, to the same bits as if training had never stopped.
+    pub fn restore(&mut self, state: &NetworkState) -> Result<()> {
+        let Shared { gpu, network, average, moments, .. } = &self.shared;
+        network.load(&state.tensors)?;
+        match (average, &state.average) {
+            (Some(network), Some(tensors)) => network.load(tensors)?,
+            (None, None) => {}
+            _ => return Err(Error::shape("training", "the state was kept with another setting of the moving average")),
+        }
+        for (name, buffers) in moments {
+            let parameter = network.parameter(name)?;
+            for (buffer, moment) in buffers.iter().zip(self.options.head.optimizer.moments()) {
+                let key = format!("{moment}.{name}");
+                let data = state.moments.get(&key).filter(|data| data.len() == parameter.spec.len());
+                let data = data.ok_or_else(|| Error::shape(&key, "is missing from the state, or misshapen"))?;
+                gpu.write(buffer, &parameter.pack(data))?;
+            }
+        }
+        self.step = state.step;
+        Ok(())
+    }
+
+    /// The names of the optimiser's tensors with their shapes.
+    pub fn moment_shapes(&self) -> Result<Vec<(String, Vec<usize>)>> {
+        let mut shapes = Vec::new();
+        for name in self.shared.moments.keys() {
+            let shape = &self.shared.network.parameter(name)?.spec.shape;
+            let moments = self.options.head.optimizer.moments().iter();
+            shapes.extend(moments.map(|moment| (format!("{moment}.{name}"), shape.clone())));
+        }
+        Ok(shapes)
+    }
+
+    /// Makes the plan for steps of `rows` images. Two plans at most are kept: whole batches, and the rest of an epoch.
+    fn plan(&mut self, rows: usize) -> Result<()> {
+        if !self.steps.contains_key(&rows) {
+            let whole = self.options.head.batch_size;
+            self.steps.retain(|&size, _| size == whole);
+            let plan = StepPlan::new(&mut self.shared, &self.options, rows)?;
+            self.steps.insert(rows, plan);
+        }
+        Ok(())
+    }
+
+    /// Tells the optimiser's shaders about the step that comes.
+    fn write_rows(&self, lr_factor: f64) -> Result<()> {
+        let HeadOptions { optimizer, lr, .. } = &self.options.head;
+        for (group, buffer) in &self.shared.schedules {
+            let lr = if group.head { *lr } else { self.options.network.backbone_lr.unwrap_or(*lr) };
+            let row = schedule_row(&group.optimizer(optimizer), lr * lr_factor, self.step);
+            self.shared.gpu.write(buffer, &row)?;
+        }
+        if let Some(decay) = self.options.network.ema_decay(self.step) {
+            self.shared.gpu.write(&self.shared.rate, &[(1.0 - decay) as f32, 0.0, 0.0, 0.0])?;
+        }
+        Ok(())
+    }
+}
+
+impl NetworkOptions {
+    /// The pass that a step records.
+    pub(super) fn pass(&self, architecture: &Architecture) -> Result<PassOptions> {
+        Ok(PassOptions {
+            bn_training: self.network.bn == BnMode::Train,
+            train_from: self.network.unfreeze.train_from(architecture)?,
+            grad_input: false,
+            label_smoothing: self.head.label_smoothing,
+            recompute: self.network.recompute,
+        })
+    }
+}
+
+impl Group {
+    /// The group of the parameter `spec`.
+    pub fn of(spec: &ParameterSpec, settings: &NetworkSettings) -> Self {
+        let head = matches!(spec.kind, ParameterKind::LinearWeight | ParameterKind::LinearBias);
+        let weight = matches!(spec.kind, ParameterKind::LinearWeight | ParameterKind::ConvWeight);
+        Self { head, decay: settings.bias_decay || weight }
+    }
+
+    /// `optimizer`, but without weight decay where none acts.
+    pub fn optimizer(self, optimizer: &Optimizer) -> Optimizer {
+        let mut optimizer = *optimizer;
+        if !self.decay {
+            match &mut optimizer {
+                Optimizer::Adam(a) | Optimizer::AdamW(a) => a.weight_decay = 0.0,
+                Optimizer::Sgd(a) => a.weight_decay = 0.0,
+            }
+        }
+        optimizer
+    }
+}
+
+fn tensors(network: &TrainableNetwork) -> Result<Tensors> {
+    Ok(Tensors(network.state_dict()?.into_iter().map(|(spec, data)| (spec.name, data)).collect()))
+}
+
+fn check_targets(targets: &[u32], classes: usize) -> Result<()> {
+    match targets.iter().find(|&&target| target != IGNORE && target as usize >= classes) {
+        Some(target) => {
+            Err(Error::shape("training", format!("the target {target} is not below the number of classes, {classes}")))
+        }
+        None => Ok(()),
+    }
+}
