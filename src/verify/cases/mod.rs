@@ -1,6 +1,7 @@
 //! The operations that are verified, and the one list of cases that everything goes through: `verify`, the tests of the
 //! kernels, and the negative controls.
 
+mod clip_grad_norm;
 mod conv2d;
 mod conv2d_backward;
 mod elementwise;
@@ -133,6 +134,7 @@ static OPERATIONS: &[&[Operation]] = &[
     head::OPERATIONS,
     head_step::OPERATIONS,
     optimisers::OPERATIONS,
+    clip_grad_norm::OPERATIONS,
     preprocess::OPERATIONS,
     network::OPERATIONS,
     hook::OPERATIONS,
