@@ -68,7 +68,8 @@ impl Reference {
     fn run(&self, gpu: &Arc<Gpu>, architecture: &Architecture, bn_training: bool, train_from: usize) -> Tensors {
         let network = TrainableNetwork::new(gpu, architecture, &weights::hash_weights(architecture).unwrap()).unwrap();
         let grad_input = train_from == 0;
-        let options = PassOptions { bn_training, train_from, grad_input, label_smoothing: self.label_smoothing };
+        let label_smoothing = self.label_smoothing;
+        let options = PassOptions { bn_training, train_from, grad_input, label_smoothing, ..Default::default() };
         let mut pass = GradientPass::new(&network, self.shape, &options).unwrap();
         let found = pass.run(&network, &self.input, &self.targets).unwrap();
         let mut tensors = Tensors::from([("loss".into(), vec![found.loss]), ("logits".into(), found.logits)]);
