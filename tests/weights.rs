@@ -490,8 +490,14 @@ fn an_inspection_lists_problems_instead_of_failing() {
 fn weights_are_found_by_path_folder_and_name() {
     let folder = tempfile::tempdir().unwrap();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    assert_eq!(weights::resolve(None).unwrap(), Source::Embedded);
-    assert_eq!(weights::resolve(Some("resnet50-thin")).unwrap(), Source::Embedded);
+    let built_in = |name| weights::BUILT_IN.iter().find(|(known, _)| *known == name).expect("a name");
+    let source = |name| Source::BuiltIn(built_in(name).0, built_in(name).1);
+    assert_eq!(weights::resolve(None).unwrap(), source("resnet50-thin"));
+    for (name, bytes) in weights::BUILT_IN {
+        assert_eq!(weights::resolve(Some(name)).unwrap(), Source::BuiltIn(name, bytes));
+        let found = weights::open(Some(name)).expect("built-in weights");
+        weights::check(&found, &weights::infer_architecture(&found).unwrap()).unwrap();
+    }
     let run = text(folder.path());
     assert!(weights::resolve(Some(&run)).unwrap_err().to_string().contains("without model.safetensors"));
     let model = folder.path().join("model.safetensors");
@@ -499,7 +505,7 @@ fn weights_are_found_by_path_folder_and_name() {
     assert_eq!(weights::resolve(Some(&run)).unwrap(), Source::File(model.clone()));
     assert_eq!(weights::resolve(Some(&text(&model))).unwrap(), Source::File(model));
     let unknown = weights::resolve(Some("resnet50.a1_in1k")).unwrap_err();
-    assert!(unknown.to_string().contains("the only name is resnet50-thin"), "{unknown}");
+    assert!(unknown.to_string().contains("the names are resnet50-thin and resnet20-digits"), "{unknown}");
     assert_eq!(unknown.exit_status(), 2);
     let missing = weights::resolve(Some(&text(&folder.path().join("x.safetensors")))).unwrap_err();
     assert!(missing.to_string().contains("does not exist"), "{missing}");

@@ -1,8 +1,14 @@
-//! The weights inside the program, so that the main job runs offline on a fresh machine.
-
-/// The name that `--weights` takes for them.
-pub const EMBEDDED_NAME: &str = "resnet50-thin";
+//! The weights inside the program, so that the main job runs offline on a fresh machine. `weights/README.md` has their
+//! provenance.
 
 /// `weights/resnet50-thin.safetensors`: Yahoo's open_nsfw, a 50-layer bottleneck ResNet v1 of half width, in f16
-/// (provenance, checksum and BSD-2-Clause licence beside it).
+/// (checksum and BSD-2-Clause licence beside it).
 pub const EMBEDDED: &[u8] = include_bytes!("../../weights/resnet50-thin.safetensors");
+
+/// The weights that are taken where none are named.
+pub const EMBEDDED_NAME: &str = "resnet50-thin";
+
+/// Every name of built-in weights that `--weights` takes, and the file. `resnet20-digits` was trained by this program on
+/// `examples/digits`.
+pub const BUILT_IN: &[(&str, &[u8])] =
+    &[(EMBEDDED_NAME, EMBEDDED), ("resnet20-digits", include_bytes!("../../weights/resnet20-digits.safetensors"))];

@@ -14,7 +14,7 @@ mod save;
 mod source;
 
 pub use check::{Problem, check, compare};
-pub use embedded::{EMBEDDED, EMBEDDED_NAME};
+pub use embedded::{BUILT_IN, EMBEDDED, EMBEDDED_NAME};
 pub use file::Weights;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
 pub use infer::infer_architecture;

@@ -141,3 +141,13 @@ fn finetune_an_upper_part() {
     here.good(&["finetune", "--resume", "eval", "--epochs", "3"]);
     here.good(&["infer", &format!("{data}/0"), "--weights", "eval"]);
 }
+
+#[test]
+fn a_network_of_our_own_knows_the_digits() {
+    let here = Sandbox::new();
+    let held_out = super::support::example("test").display().to_string();
+    let report = here.good(&["evaluate", &held_out, "--weights", "resnet20-digits", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["count"], 360);
+    assert!(report["top1"].as_f64().unwrap() > 0.99, "{report}");
+}
