@@ -10,6 +10,9 @@ use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, TrainPart};
 use crate::error::Result;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::model::{Architecture, Network, StemKind, TrainableNetwork};
+use crate::verify::cases::Suite;
+use crate::verify::select::Selection;
+use crate::verify::timing::{CaseTime, time_cases};
 use crate::weights::{self, Weights};
 
 /// Measure images a second, and each kernel beside the device's own peaks.
@@ -40,9 +43,10 @@ pub struct BenchArgs {
     /// Measure training instead of inference: of the head on features computed before, or of all parameters
     #[arg(long, value_enum, value_name = "head|all")]
     train: Option<TrainPart>,
-    /// Measure each shape of convolution by itself instead: forward and both gradients
-    #[arg(long, conflicts_with_all = ["train", "profile"])]
-    ops: bool,
+    /// Measure single operations instead: each convolution of the network, forward and both gradients; or with REGEX those
+    /// cases of `verify --suite full` whose lines it matches
+    #[arg(long, value_name = "REGEX", num_args = 0..=1, conflicts_with_all = ["train", "profile"])]
+    ops: Option<Option<String>>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -56,21 +60,29 @@ struct Report<'a> {
     runs: Vec<Run>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     convolutions: Vec<ConvTimes>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cases: Vec<CaseTime>,
 }
 
 pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     let (architecture, weights) = args.network()?;
     let gpu = context.gpu()?;
     context.console.verbose("measuring the device's peaks");
+    let peaks = bench::peaks(&gpu)?;
     let mut report =
-        Report { adapter: gpu.report(), peaks: bench::peaks(&gpu)?, runs: Vec::new(), convolutions: Vec::new() };
+        Report { adapter: gpu.report(), peaks, runs: Vec::new(), convolutions: Vec::new(), cases: Vec::new() };
     let sizes = args.options(&architecture);
-    if args.ops {
-        let rounds = args.iterations.unwrap_or(5) as usize;
-        let Options { batch_size, image_size, .. } = sizes[0];
-        report.convolutions = bench::convolutions(&gpu, &architecture, batch_size, image_size, rounds)?;
-    } else {
-        report.runs = runs(&gpu, &architecture, &weights, args.train, &report.peaks, &sizes)?;
+    let rounds = args.iterations.unwrap_or(5) as usize;
+    match &args.ops {
+        None => report.runs = runs(&gpu, &architecture, &weights, args.train, &report.peaks, &sizes)?,
+        Some(None) => {
+            let Options { batch_size, image_size, .. } = sizes[0];
+            report.convolutions = bench::convolutions(&gpu, &architecture, batch_size, image_size, rounds)?;
+        }
+        Some(filter @ Some(_)) => {
+            let selection = Selection { suite: Suite::Full, filter: filter.clone(), variant: None };
+            report.cases = time_cases(&gpu, &selection.cases()?, rounds)?;
+        }
     }
     if args.json { print_json(&report) } else { print(table(&report)) }
 }
@@ -122,7 +134,7 @@ impl BenchArgs {
             StemKind::Cifar => 32,
         });
         let default: &[u32] = match self.train {
-            _ if self.ops => &[4],
+            _ if self.ops.is_some() => &[4],
             None => &[1, 8, 32],
             Some(TrainPart::All) => &[8],
             Some(TrainPart::Head) => &[32],
@@ -141,7 +153,7 @@ impl BenchArgs {
 // Writing to a string can't fail, so its results are dropped below.
 
 fn table(report: &Report) -> String {
-    let Report { adapter, peaks, runs, convolutions } = report;
+    let Report { adapter, peaks, runs, convolutions, cases } = report;
     let mut out = format!("{} ({:?}, {} {})\n", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
     let _ = writeln!(out, "peaks: {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying", peaks.gflops, peaks.gbps);
     if !runs.is_empty() {
@@ -180,6 +192,12 @@ fn table(report: &Report) -> String {
     }
     if !convolutions.is_empty() {
         by_shape(&mut out, convolutions);
+    }
+    if !cases.is_empty() {
+        let _ = writeln!(out, "\n{:>10} {:>9} {:>8}  case", "ms", "GFLOP/s", "GB/s");
+    }
+    for CaseTime { case, ms, gflops, gbps } in cases {
+        let _ = writeln!(out, "{ms:>10.3} {gflops:>9.2} {gbps:>8.2}  {case}");
     }
     out
 }

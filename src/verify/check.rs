@@ -174,7 +174,7 @@ impl Checker {
 }
 
 /// Why the adapter can't run the case, if it can't.
-fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
+pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
     case.variant().and_then(|variant| variant.supported(gpu.report()).err())
 }
 

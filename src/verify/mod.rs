@@ -18,5 +18,6 @@ pub mod report;
 pub mod run;
 pub mod select;
 mod summary;
+pub mod timing;
 
 pub use summary::summary;

@@ -52,3 +52,16 @@ fn what_makes_no_sense_is_refused() {
     here.bad(2, "", &["bench", "--arch", "resnet20", "--weights", "x.safetensors"]);
     here.bad(1, "x.safetensors", &["bench", "--weights", "x.safetensors"]);
 }
+
+#[test]
+fn the_cases_of_verify_can_be_timed() {
+    let here = Sandbox::new();
+    let found: serde_json::Value = serde_json::from_str(&here.good(&["bench", "--ops", "^relu ", "--json"])).unwrap();
+    let cases = found["cases"].as_array().unwrap();
+    assert!(cases.len() > 5, "{found}");
+    for case in cases {
+        assert_eq!(keys(case), "case gbps gflops ms");
+        assert!(case["case"].as_str().unwrap().starts_with("relu ") && case["ms"].as_f64().unwrap() > 0.0, "{case}");
+    }
+    here.bad(2, "no case is left", &["bench", "--ops", "^nothing"]);
+}
