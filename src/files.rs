@@ -1,9 +1,9 @@
-//! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; and mapping
-//! a file into memory.
+//! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; mapping a
+//! file into memory; and reading a text of bounded size.
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -97,6 +97,13 @@ pub fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
     // the file meanwhile, reading past its end raises SIGBUS: that ends this process, as it does every program that maps
     // files, but corrupts nothing. Ours are replaced by renaming, never in place.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+/// The text of `path`, which may be a pipe; none if it has more than `limit` bytes, so that `/dev/zero` ends too.
+pub fn read_text(path: &Path, limit: u64) -> std::io::Result<Option<String>> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
+    Ok((read as u64 <= limit).then_some(text))
 }
 
 /// An error if `path` could not be written now: better known before hours of work than after.

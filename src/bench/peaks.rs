@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::ops::peak::{ChainWidth, CopyWidth, copy, multiply_adds};
 
-/// The measured limits of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// The measured limits of a device, the lines of its roofline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
     /// f32 operations, a multiply-add counted as two, in 10^9 a second.
     pub gflops: f64,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::Context;
 use super::console::{print, print_json};
+use super::model::{default_preprocess, open_weights};
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, TrainPart};
 use crate::error::Result;
 use crate::gpu::{AdapterReport, Gpu};
-use crate::model::{Architecture, Network, StemKind, TrainableNetwork};
+use crate::model::{Architecture, Network, TrainableNetwork};
 use crate::verify::cases::Suite;
 use crate::verify::select::Selection;
 use crate::verify::timing::{CaseTime, time_cases};
@@ -114,9 +115,7 @@ fn runs(
 impl BenchArgs {
     fn network(&self) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
-            let weights = weights::open(self.weights.as_deref())?;
-            let architecture = weights::infer_architecture(&weights)?;
-            weights::check(&weights, &architecture)?;
+            let (weights, architecture) = open_weights(self.weights.as_deref())?;
             return Ok((architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;
@@ -129,10 +128,7 @@ impl BenchArgs {
 
     /// What to measure, one for each batch size.
     fn options(&self, architecture: &Architecture) -> Vec<Options> {
-        let image_size = self.image_size.unwrap_or(match architecture.stem.kind {
-            StemKind::Imagenet => 224,
-            StemKind::Cifar => 32,
-        });
+        let image_size = self.image_size.unwrap_or(default_preprocess(architecture).crop);
         let default: &[u32] = match self.train {
             _ if self.ops.is_some() => &[4],
             None => &[1, 8, 32],

@@ -1,6 +1,7 @@
 //! `gpu-resnet finetune`: a pretrained network for classes of one's own. A new head on a frozen backbone, whose features are
 //! computed once and the epochs run on them; or, where more is to change, the network or its upper part.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -8,9 +9,11 @@ use super::console::interrupt;
 use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs};
 use super::training::{
-    NetworkJob, Sets, Teller, TrainingArgs, absolute, free_output, open_data, report, save_model, train_network,
+    NetworkJob, SETTLED, Sets, Teller, TrainingArgs, absolute, free_output, open_data, report, save_model,
+    train_network,
 };
 use crate::error::{Error, Result};
+use crate::model::TensorSource;
 use crate::train::{
     BnMode, Curve, Examples, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings,
     Unfreeze, fit, with_fresh_head,
@@ -51,9 +54,8 @@ pub struct FinetuneArgs {
     #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
     output: Option<PathBuf>,
     /// Go on with a run that was stopped, with its own settings; --epochs may change how far
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "weights", "batch_size", "image_size", "recipe", "lr",
-        "optimizer", "label_smoothing", "unfreeze", "bn", "backbone_lr", "weight_decay", "momentum", "no_bias_decay",
-        "lr_schedule", "lr_milestones", "lr_gamma", "warmup_epochs", "clip_grad_norm", "ema", "augment", "val", "val_split"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED,
+        conflicts_with_all = ["weights", "recipe", "unfreeze", "bn", "backbone_lr"])]
     resume: Option<PathBuf>,
 }
 
@@ -157,7 +159,9 @@ fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop
     let teller = Teller::new(context);
     let result = fit(&job, &mut config, &run, &mut |event| teller.tell(event));
     let outcome = teller.finish(result, "finetune", &run)?;
-    save_head(&run, &model, &outcome.head, &classes)?;
+    let architecture = model.architecture.clone().with_classes(classes.len());
+    let network = WithHead { backbone: &model, head: &outcome.head };
+    save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
     let failed = train.failed + val.map_or(0, |v| v.failed);
     let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
     report(context, args.training.json, &run, kept, outcome.choice.lr, failed)
@@ -235,7 +239,7 @@ fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<Networ
         return Ok(None);
     }
     let (lr, epochs) = match (notes, args.optimizer.as_str()) {
-        (true, _) => (1e-4, 5),
+        (true, _) => (Recipe::NOTES_LR, Recipe::NOTES_EPOCHS),
         (false, "sgd") => (1e-2, EPOCHS),
         (false, _) => (1e-3, EPOCHS),
     };
@@ -268,17 +272,18 @@ fn check_features(train: &Features, classes: &[String], data: &Path) -> Result<(
     Ok(())
 }
 
-/// The whole network with its new head, so that `infer --weights RUN` needs nothing else.
-fn save_head(run: &RunDir, model: &Loaded, head: &Head, classes: &[String]) -> Result<()> {
-    let architecture = model.architecture.clone().with_classes(classes.len());
-    let mut tensors = Vec::new();
-    for spec in architecture.parameters() {
-        let data = match spec.name.as_str() {
-            "fc.weight" => head.weight.clone(),
-            "fc.bias" => head.bias.clone(),
-            name => model.weights.tensor_f32(name)?.into_owned(),
-        };
-        tensors.push((spec, data));
+/// A network with another head.
+struct WithHead<'a> {
+    backbone: &'a Loaded,
+    head: &'a Head,
+}
+
+impl TensorSource for WithHead<'_> {
+    fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        match name {
+            "fc.weight" => Ok(Cow::Borrowed(&self.head.weight)),
+            "fc.bias" => Ok(Cow::Borrowed(&self.head.bias)),
+            name => self.backbone.weights.tensor_f32(name),
+        }
     }
-    save_model(&run.model_path(), &architecture, classes, &model.preprocess, &tensors)
 }

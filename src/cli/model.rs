@@ -1,13 +1,13 @@
 //! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing, and
 //! probabilities from its logits.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::{Architecture, InputKind, Network, Predictor};
 use crate::weights::{self, Weights};
 
@@ -36,9 +36,7 @@ pub struct Loaded {
 impl ModelArgs {
     /// Reads and checks the weights; touches no GPU.
     pub fn load(&self) -> Result<Loaded> {
-        let weights = weights::open(self.weights.as_deref())?;
-        let architecture = weights::infer_architecture(&weights)?;
-        weights::check(&weights, &architecture)?;
+        let (weights, architecture) = open_weights(self.weights.as_deref())?;
         let preprocess = match weights.preprocess() {
             Some(json) => Preprocess::from_json(json).map_err(|e| Error::file(weights.label(), e))?,
             None => default_preprocess(&architecture),
@@ -50,6 +48,14 @@ impl ModelArgs {
         let labels = weights.labels()?;
         Ok(Loaded { weights, architecture, preprocess, labels })
     }
+}
+
+/// The weights that `argument` names, whole and checked, and their architecture.
+pub fn open_weights(argument: Option<&str>) -> Result<(Weights, Architecture)> {
+    let weights = weights::open(argument)?;
+    let architecture = weights::infer_architecture(&weights)?;
+    weights::check(&weights, &architecture)?;
+    Ok((weights, architecture))
 }
 
 /// torchvision's evaluation transform, or for a CIFAR stem its own size.
@@ -98,17 +104,8 @@ pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
     let failed = |e: &dyn std::fmt::Display| {
         Error::file(path, format!("could not be read ({e}); give a text file of class names"))
     };
-    // A pipe is welcome, but `/dev/zero` would never end.
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
-    let read = file.take(MAX_LABELS_BYTES + 1).read_to_string(&mut text);
-    match read {
-        Ok(read) if read as u64 > MAX_LABELS_BYTES => {
-            return Err(failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)));
-        }
-        Ok(_) => {}
-        Err(e) => return Err(failed(&e)),
-    }
+    let text = files::read_text(path, MAX_LABELS_BYTES).map_err(|e| failed(&e))?;
+    let text = text.ok_or_else(|| failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)))?;
     let labels: Vec<String> = if text.trim_start().starts_with('[') {
         serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")))?
     } else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::training::{NetworkJob, TrainingArgs, absolute, open_data, train_network};
+use super::training::{NetworkJob, SETTLED, TrainingArgs, absolute, open_data, train_network};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
@@ -46,9 +46,7 @@ pub struct TrainArgs {
     #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
     output: Option<PathBuf>,
     /// Go on with a run that was stopped, with its own settings; --epochs may change how far
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "arch", "shortcut", "stride_in", "image_size", "batch_size",
-        "lr", "optimizer", "label_smoothing", "weight_decay", "momentum", "no_bias_decay", "lr_schedule", "lr_milestones",
-        "lr_gamma", "warmup_epochs", "clip_grad_norm", "ema", "augment", "val", "val_split"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED, conflicts_with_all = ["arch", "shortcut", "stride_in"])]
     resume: Option<PathBuf>,
 }
 

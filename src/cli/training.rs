@@ -14,7 +14,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::{Architecture, ParameterSpec, Recompute, TensorSource};
+use crate::model::{Architecture, Recompute, TensorSource};
 use crate::train::{
     BnMode, Curve, EpochResult, Event, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir, Schedule,
     Unfreeze, fit_network,
@@ -83,6 +83,28 @@ pub struct TrainingArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Options, by their names, that a resumed run has already.
+pub const SETTLED: [&str; 18] = [
+    "data",
+    "batch_size",
+    "image_size",
+    "lr",
+    "optimizer",
+    "label_smoothing",
+    "weight_decay",
+    "momentum",
+    "no_bias_decay",
+    "lr_schedule",
+    "lr_milestones",
+    "lr_gamma",
+    "warmup_epochs",
+    "clip_grad_norm",
+    "ema",
+    "augment",
+    "val",
+    "val_split",
+];
 
 impl TrainingArgs {
     /// The optimiser called `name`, with the weight decay and momentum that were asked for.
@@ -290,18 +312,21 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Writes tensors in torchvision's order as a model that `infer` needs nothing beside.
+/// Writes the tensors of `source` as a model that `infer` needs nothing beside.
 pub fn save_model(
     path: &Path,
     architecture: &Architecture,
     classes: &[String],
     preprocess: &Preprocess,
-    tensors: &[(ParameterSpec, Vec<f32>)],
+    source: &dyn TensorSource,
 ) -> Result<()> {
     let preprocess = serde_json::to_string(preprocess).map_err(|e| Error::file(path, e))?;
     let metadata = weights::metadata(architecture, Some(classes), Some(&preprocess))?;
-    let tensors: Vec<_> =
-        tensors.iter().map(|(spec, data)| NamedTensor::new(spec.name.as_str(), &spec.shape, &data[..])).collect();
+    let specs = architecture.parameters();
+    let mut tensors = Vec::with_capacity(specs.len());
+    for spec in &specs {
+        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, source.tensor(&spec.name)?));
+    }
     weights::save(path, &tensors, &metadata)
 }
 
@@ -373,9 +398,8 @@ pub struct NetworkJob<'a> {
 pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> Result<()> {
     let gpu = context.gpu()?;
     let classes = job.sets.train.classes().to_vec();
-    let save = |path: &Path, tensors: &[(ParameterSpec, Vec<f32>)]| {
-        save_model(path, job.architecture, &classes, job.preprocess, tensors)
-    };
+    let save =
+        |path: &Path, tensors: &dyn TensorSource| save_model(path, job.architecture, &classes, job.preprocess, tensors);
     let fit = NetworkFit {
         gpu: &gpu,
         architecture: job.architecture,

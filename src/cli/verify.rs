@@ -3,9 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use regex_lite::Regex;
-
 use super::Context;
 use super::console::{interrupt, print, print_json};
 use crate::error::{Error, Result};
@@ -20,8 +17,9 @@ use crate::verify::expectations::Expectations;
 use crate::verify::offline::{self, Tools};
 use crate::verify::report::{CaseResult, Report, Status, compare, html, markdown};
 use crate::verify::run::{Observer, Runner};
-use crate::verify::select::Selection;
+use crate::verify::select::{Selection, filter_regex};
 use crate::verify::{controls, summary};
+use clap::ValueEnum;
 
 /// Check every kernel against its f64 twin on this machine's adapters.
 #[derive(Debug, clap::Args)]
@@ -189,10 +187,7 @@ fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {
 }
 
 fn offline_shaders(args: &VerifyArgs) -> Result<()> {
-    let filter = args.filter.as_deref().map(|text| {
-        Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is no regular expression: {e}")))
-    });
-    let filter = filter.transpose()?;
+    let filter = filter_regex(args.filter.as_deref())?;
     let report = offline::check(&Tools::find(), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
     if args.json {
         print_json(&report)?

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::adapter::{self, AdapterChoice, AdapterReport, Capabilities};
@@ -42,7 +43,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     report: AdapterReport,
-    capabilities: Capabilities,
+    adapter: wgpu::Adapter,
     trouble: Arc<Trouble>,
     pub(super) options: DeviceOptions,
     kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
@@ -55,7 +56,7 @@ pub struct Gpu {
 }
 
 /// An optional ability that can be left unused, to bisect a driver bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FeatureName {
     F16,
     Subgroups,
@@ -106,9 +107,8 @@ impl Gpu {
     /// [`Self::open`] with some abilities left unused.
     pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
         let mut found = adapter::select(choice)?;
-        let names = [FeatureName::F16, FeatureName::Subgroups, FeatureName::Timestamps, FeatureName::PipelineCache];
-        let used = names.into_iter().filter(|name| !options.disabled.contains(name));
-        let used = used.map(FeatureName::bits).fold(wgpu::Features::empty(), |all, one| all | one);
+        let used = FeatureName::value_variants().iter().filter(|name| !options.disabled.contains(name));
+        let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
         let wanted = found.adapter.features() & used;
         found.report.features = Features::of(wanted);
         let (device, queue) = pollster::block_on(found.adapter.request_device(&wgpu::DeviceDescriptor {
@@ -148,7 +148,7 @@ impl Gpu {
         Ok(Arc::new(Self {
             device,
             queue,
-            capabilities: adapter::capabilities(&found.adapter),
+            adapter: found.adapter,
             report: found.report,
             trouble,
             options: options.clone(),
@@ -165,8 +165,8 @@ impl Gpu {
     }
 
     /// All limits and features of the adapter, for reports.
-    pub fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    pub fn capabilities(&self) -> Capabilities {
+        adapter::capabilities(&self.adapter)
     }
 
     /// The optional abilities of this device.

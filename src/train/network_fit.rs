@@ -18,11 +18,11 @@ use super::run_dir::{RunConfig, RunDir};
 use crate::data::{Batch, Dataset, Loader, Preprocess, shuffled_indices};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::{Architecture, InputKind, ParameterSpec, TensorSource};
+use crate::model::{Architecture, InputKind, TensorSource};
 use crate::ops::cross_entropy::IGNORE;
 
-/// Writes a state dict as a model's file.
-pub type SaveModel<'a> = dyn Fn(&Path, &[(ParameterSpec, Vec<f32>)]) -> Result<()> + 'a;
+/// Writes a network's tensors as a model's file.
+pub type SaveModel<'a> = dyn Fn(&Path, &dyn TensorSource) -> Result<()> + 'a;
 
 /// What is trained on what.
 pub struct NetworkFit<'a> {
@@ -131,11 +131,11 @@ pub fn fit_network(
         let result = job.epoch(now.epoch + 1, events)?;
         now.epoch = result.epoch;
         run.append_metrics(&result)?;
+        now.state = job.trainer.state()?;
         if let Some(best) = better(now.best, &result) {
-            (fit.save)(&run.model_path(), &job.trainer.state_dict()?)?;
+            (fit.save)(&run.model_path(), now.state.model())?;
             now.best = Some(best);
         }
-        now.state = job.trainer.state()?;
         now.write(&run.checkpoint_path(), &job.trainer, &identity)?;
         results.push(result);
         if drawn.elapsed() > CURVES {
@@ -147,15 +147,14 @@ pub fn fit_network(
         }
     }
     run.write_curves(&results, now.best.map(|best| best.epoch))?;
-    let last = job.trainer.state_dict()?;
     let epoch = match now.best {
         Some(best) if best.epoch < now.epoch => {
-            (fit.save)(&run.last_path(), &last)?;
+            (fit.save)(&run.last_path(), now.state.model())?;
             best.epoch
         }
         Some(best) => best.epoch,
         None => {
-            (fit.save)(&run.model_path(), &last)?;
+            (fit.save)(&run.model_path(), now.state.model())?;
             now.epoch
         }
     };

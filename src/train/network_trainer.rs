@@ -59,6 +59,13 @@ pub struct NetworkState {
     pub step: u64,
 }
 
+impl NetworkState {
+    /// The network to use: the moving average if there is one.
+    pub fn model(&self) -> &Tensors {
+        self.average.as_ref().unwrap_or(&self.tensors)
+    }
+}
+
 /// Parameters that are updated alike. Their rows of the schedule differ, so each has a buffer for its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
@@ -170,11 +177,6 @@ impl NetworkTrainer {
             }
         };
         plan.run(input, targets)
-    }
-
-    /// The network to use: the moving average if there is one. The whole state dict in torchvision's order.
-    pub fn state_dict(&self) -> Result<Vec<(ParameterSpec, Vec<f32>)>> {
-        self.shared.average.as_ref().unwrap_or(&self.shared.network).state_dict()
     }
 
     pub fn state(&self) -> Result<NetworkState> {

@@ -16,6 +16,13 @@ pub enum Recipe {
     Notes,
 }
 
+impl Recipe {
+    /// The learning rate of [`Recipe::Notes`].
+    pub const NOTES_LR: f64 = 1e-4;
+    /// The epochs of [`Recipe::Notes`].
+    pub const NOTES_EPOCHS: u64 = 5;
+}
+
 /// What the user asked for. With it and the data a run is determined; it is what config.toml has under `training`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,8 +105,6 @@ const MOST_STEPS: u64 = 50_000;
 const MOST_EPOCHS: u64 = 100;
 const FEWEST_EPOCHS: u64 = 20;
 const PATIENCE: u64 = 10;
-const NOTES_LR: f64 = 1e-4;
-const NOTES_EPOCHS: u64 = 5;
 /// For `auto` without validation examples.
 const BLIND_EPOCHS: u64 = 30;
 
@@ -110,7 +115,7 @@ impl Settings {
         if self.epochs == Some(0) {
             return Err(Error::Usage("0 epochs train nothing; use 1 or more".into()));
         }
-        self.options(self.lr.unwrap_or(NOTES_LR)).check()
+        self.options(self.lr.unwrap_or(Recipe::NOTES_LR)).check()
     }
 
     /// The trainer's options with the learning rate `lr`.
@@ -129,8 +134,8 @@ impl Settings {
     pub(super) fn plan(&self, validated: bool, steps_per_epoch: u64) -> Plan {
         let steps = steps_per_epoch.max(1);
         let notes = Choice {
-            lr: self.lr.unwrap_or(NOTES_LR),
-            epochs: self.epochs.unwrap_or(NOTES_EPOCHS),
+            lr: self.lr.unwrap_or(Recipe::NOTES_LR),
+            epochs: self.epochs.unwrap_or(Recipe::NOTES_EPOCHS),
             patience: None,
             standardize: false,
             keep_best: false,

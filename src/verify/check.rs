@@ -179,7 +179,7 @@ pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
 }
 
 /// Why the tensors don't fit on the adapter, if they don't. Feature maps have their channels padded to four.
-fn too_large(gpu: &Gpu, inputs: &[Array]) -> Option<String> {
+pub(super) fn too_large(gpu: &Gpu, inputs: &[Array]) -> Option<String> {
     let report = gpu.report();
     let most = report.max_binding_bytes.min(report.max_buffer_bytes);
     let bytes = |array: &Array| match array.shape[..] {

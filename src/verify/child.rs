@@ -14,6 +14,7 @@ use super::case::Case;
 use super::check::Checker;
 use super::controls;
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks};
+use crate::bench;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Capabilities, Gpu};
 
@@ -70,12 +71,9 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
 
 fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
     Ok(match task {
-        Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities().clone()))),
+        Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities()))),
         Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
-        Task::Peaks => {
-            let crate::bench::Peaks { gflops, gbps } = crate::bench::peaks(gpu)?;
-            Answer::Peaks(Peaks { gflops, gbps })
-        }
+        Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
         Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
         Task::Case(line) => Answer::Case(Box::new(checker.check(gpu, &Case::parse(&line)?).result)),
     })

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::report::{Expectation, Status};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::gpu::{AdapterReport, BackendName};
 
 /// Those that come with the program.
@@ -59,12 +60,9 @@ impl Expectations {
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let mut all = Vec::new();
         if let Some(path) = file {
-            let large = std::fs::metadata(path).is_ok_and(|about| about.len() > MOST_BYTES);
-            if large {
-                return Err(Error::file(path, "is too large for a list of expectations"));
-            }
-            let text =
-                std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("could not be read: {e}")))?;
+            let text = files::read_text(path, MOST_BYTES)
+                .map_err(|e| Error::file(path, format!("could not be read: {e}")))?
+                .ok_or_else(|| Error::file(path, "is too large for a list of expectations"))?;
             all.extend(parse(&text).map_err(|problem| Error::file(path, problem))?);
         }
         all.extend(parse(SHIPPED).map_err(|problem| Error::file("expectations.toml", problem))?);

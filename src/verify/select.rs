@@ -7,6 +7,13 @@ use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
 
+/// The regular expression that a filter is.
+pub fn filter_regex(filter: Option<&str>) -> Result<Option<Regex>> {
+    let compile =
+        |text| Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is no regular expression: {e}")));
+    filter.map(compile).transpose()
+}
+
 /// What chooses among the cases.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -26,10 +33,7 @@ impl Selection {
         if let Some(case) = self.single() {
             return Ok(vec![case]);
         }
-        let filter = self.filter.as_deref().map(|text| {
-            Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is no regular expression: {e}")))
-        });
-        let filter = filter.transpose()?;
+        let filter = filter_regex(self.filter.as_deref())?;
         let wanted = |case: &Case| {
             let named = case.variant().map(|variant| variant.name());
             let right = self.variant.as_deref().is_none_or(|wanted| named.is_none_or(|name| name == wanted));

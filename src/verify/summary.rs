@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::controls;
+use super::report::summary::{Counts, known};
 use super::report::{AdapterRun, CaseResult, Report, Status};
 
 /// Failures of one adapter that are shown in full; the rest is in the report.
@@ -40,15 +41,15 @@ fn adapter(out: &mut String, run: &AdapterRun) {
         let word = if controls::is_good(control) { "not shown" } else { "NOT CAUGHT" };
         let _ = writeln!(out, "  {word}  {}: {}", control.name, control.message);
     }
-    for case in run.cases.iter().filter(|case| !case.is_unexpected()) {
+    for case in known(run) {
         if let Some(expectation) = &case.expectation {
             let (status, reason) = (case.status.name(), &expectation.reason);
             let _ = writeln!(out, "  {status} as expected  {}: {reason} {}", case.id, expectation.link);
         }
     }
     table(out, run);
-    let count = |status| run.cases.iter().filter(|case| case.status == status).count();
-    let counts = Status::ALL.map(|status| (count(status), status.name()));
+    let counts = Counts::of(&run.cases);
+    let counts = Status::ALL.map(|status| (counts.get(status), status.name()));
     let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
     let caught = run.controls.iter().filter(|control| control.caught).count();
     let _ = writeln!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::case::Case;
 use super::cases::Body;
-use super::check::unsupported;
+use super::check::{too_large, unsupported};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 
@@ -35,12 +35,10 @@ pub fn time_cases(gpu: &Arc<Gpu>, cases: &[Case], rounds: usize) -> Result<Vec<C
             continue;
         }
         let inputs = (kernel.inputs)(case)?;
-        let found = match (kernel.run)(gpu, case, &inputs) {
-            Ok(found) => found,
-            // More than the adapter can bind.
-            Err(Error::Shape { .. } | Error::OutOfMemory(_)) => continue,
-            Err(error) => return Err(error),
-        };
+        if too_large(gpu, &inputs).is_some() {
+            continue;
+        }
+        let found = (kernel.run)(gpu, case, &inputs)?;
         let values: usize = inputs.iter().chain(&found).map(|array| array.data.len()).sum();
         let mut seconds = f64::INFINITY;
         for _ in 0..rounds.max(1) {

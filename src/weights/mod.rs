@@ -16,6 +16,7 @@ mod source;
 pub use check::{Problem, check, compare};
 pub use embedded::{BUILT_IN, EMBEDDED, EMBEDDED_NAME};
 pub use file::Weights;
+pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};

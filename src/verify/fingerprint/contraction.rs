@@ -17,7 +17,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// a, b and d at random; c is the negated rounded product, so that two roundings leave 0 and one leaves the product's error.
 fn operands() -> Vec<[f32; 4]> {
-    let mut draws = Draws(1);
+    let mut draws = Draws::new(1);
     (0..256)
         .map(|_| {
             let (a, b) = (draws.within(1.0, 2.0), draws.within(1.0, 2.0));

@@ -27,7 +27,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// A float, an integer, and every half.
 fn operands() -> Vec<(f32, u32, u16)> {
-    let mut draws = Draws(7);
+    let mut draws = Draws::new(7);
     let outside = OUTSIDE.iter().map(|&(_, float)| float);
     let random: Vec<f32> = (0..HALVES)
         .map(|_| {

@@ -21,7 +21,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// d and e denormal, x and y normal with a denormal product.
 fn operands() -> Vec<[f32; 4]> {
-    let mut draws = Draws(3);
+    let mut draws = Draws::new(3);
     let power = |exponent: i32| 2f64.powi(exponent);
     (0..128)
         .map(|_| {

@@ -19,7 +19,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 /// x in [-86, 86], y = 2^u for u in [-100, 100], z in [-pi, pi], and w such that y^w is between 2^-100 and 2^100. Results
 /// are all normal.
 fn operands() -> Vec<[f32; 4]> {
-    let mut draws = Draws(5);
+    let mut draws = Draws::new(5);
     (0..8192)
         .map(|_| {
             let pi = std::f64::consts::PI;

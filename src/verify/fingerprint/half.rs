@@ -28,7 +28,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 }
 
 fn operands() -> Vec<[f16; 3]> {
-    let mut draws = Draws(8);
+    let mut draws = Draws::new(8);
     let mut half = |from: f64, to: f64| f16::from_f64(from + (to - from) * draws.unit());
     let mut items: Vec<[f16; 3]> = (0..ITEMS)
         .map(|_| {

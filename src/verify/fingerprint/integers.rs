@@ -18,7 +18,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// Every divisor from -300 to 300 and the extremes, under dividends of all sizes.
 fn operands() -> Vec<[i32; 2]> {
-    let mut draws = Draws(6);
+    let mut draws = Draws::new(6);
     let fixed = [0, 1, -1, 7, -7, 255, 65_535, 65_536, 16_777_217, i32::MAX, i32::MIN];
     let dividends: Vec<i32> =
         fixed.into_iter().chain((0..21).map(|_| (draws.unit() * 2f64.powi(32)) as u32 as i32)).collect();

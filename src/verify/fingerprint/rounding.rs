@@ -18,7 +18,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// Positive, of similar size, so that every result is normal and no sum is trivial.
 fn operands() -> Vec<[f32; 2]> {
-    let mut draws = Draws(4);
+    let mut draws = Draws::new(4);
     (0..4096).map(|_| [0; 2].map(|_| (draws.within(1.0, 2.0)) * 2f32.powi(draws.within(-10.0, 10.0) as i32))).collect()
 }
 

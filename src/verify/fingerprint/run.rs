@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, Plan, Recording, fold_workgroups};
+use crate::weights::splitmix;
 
 /// What results are filled with before; no probe's result has these bits.
 const UNWRITTEN: u32 = 0x7fc5_a5a5;
@@ -59,16 +60,20 @@ pub(super) fn column(results: &[u32], width: usize, column: usize) -> Vec<f32> {
     results.iter().skip(column).step_by(width).map(|&bits| f32::from_bits(bits)).collect()
 }
 
-/// Numbers in [0, 1) that are the same on every machine: a Weyl sequence through SplitMix64's finaliser.
-pub(super) struct Draws(pub u64);
+/// Numbers in [0, 1) that are the same on every machine, from a seed.
+pub(super) struct Draws {
+    seed: u64,
+    drawn: u64,
+}
 
 impl Draws {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
     pub fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        self.drawn += 1;
+        (splitmix(self.seed, self.drawn - 1) >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform in [from, to), as f32.

@@ -19,7 +19,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
 
 /// a large, b near -a, c and d small.
 fn operands() -> Vec<[f32; 4]> {
-    let mut draws = Draws(2);
+    let mut draws = Draws::new(2);
     (0..256)
         .map(|_| {
             let a = draws.within(1e5, 1e6);

@@ -12,7 +12,7 @@ pub mod summary;
 mod time;
 mod types;
 
+pub use crate::bench::Peaks;
 pub use types::{
-    AdapterRun, CaseResult, ControlResult, Direction, Expectation, Fingerprint, Peaks, Probe, Report, SCHEMA, Status,
-    Verdict,
+    AdapterRun, CaseResult, ControlResult, Direction, Expectation, Fingerprint, Probe, Report, SCHEMA, Status, Verdict,
 };

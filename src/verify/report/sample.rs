@@ -1,6 +1,7 @@
 //! A small report with one of everything, for tests.
 
 use super::types::*;
+use crate::bench::Peaks;
 use crate::gpu::{AdapterReport, BackendName, Capabilities, Features};
 
 /// An adapter that computes and says nothing unusual.

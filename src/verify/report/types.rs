@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{number, time};
+use crate::bench::Peaks;
 use crate::gpu::{AdapterReport, Capabilities};
 
 /// Version of the file format; a change that an older reader would misread raises it.
@@ -49,15 +50,6 @@ pub struct AdapterRun {
     pub cases: Vec<CaseResult>,
     /// Wall time of all cases.
     pub seconds: f64,
-}
-
-/// The adapter's own measured limits, the lines of the roofline.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Peaks {
-    /// Arithmetic: 10^9 operations a second, a multiply-add counted as two.
-    pub gflops: f64,
-    /// Bandwidth: 10^9 bytes a second.
-    pub gbps: f64,
 }
 
 /// A kernel broken on purpose, and whether the comparison noticed.
