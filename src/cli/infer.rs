@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print};
+use super::grad_cam::Overlays;
 use super::model::{Loaded, ModelArgs, distinct, numbered, read_labels, softmax, top_k, warn};
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::weights::{NamedTensor, RawTensor, Weights, write_safetensors};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gpu-resnet infer photo.jpg\n  gpu-resnet infer photos/ '*.png' --weights runs/mine \
-                        --json\n  find . -name '*.jpg' | gpu-resnet infer - --csv --output predictions.csv"
+                        --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --csv --output predictions.csv"
 )]
 pub struct InferArgs {
     /// Image files, folders, globs, or `-` for a list of files on standard input
@@ -53,6 +54,9 @@ pub struct InferArgs {
     /// Write `features` [N, C], the input of the classifier, as safetensors
     #[arg(long, value_name = "FILE")]
     save_features: Option<PathBuf>,
+    /// Draw into a folder, for each image, where its most likely class was seen
+    #[arg(long, value_name = "DIR", conflicts_with = "tensor")]
+    grad_cam: Option<PathBuf>,
 }
 
 impl InferArgs {
@@ -108,13 +112,22 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let source = Arc::new(FileList::new(files));
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX));
     let loader = Loader::new(source.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
+    let mut overlays = args.grad_cam.as_deref().map(|folder| Overlays::new(folder, model)).transpose()?;
     let mut predictor = model.predictor(context, batch)?;
+    let network = predictor.network().clone();
     let bar = context.console.progress(total as u64, "images");
     let stop = interrupt();
     let started = Instant::now();
     let failed = run_batches(context, loader, &mut predictor, &bar, &stop, |indices, output| {
         let names = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
-        bar.suspend(|| sink.take(names, output))
+        let mut drawn = Vec::new();
+        if let Some(overlays) = &mut overlays {
+            for &i in indices {
+                drawn.push(overlays.draw(&network, &source, i)?);
+                stop.check()?;
+            }
+        }
+        bar.suspend(|| sink.take(names, &drawn, output))
     })?;
     let seconds = started.elapsed().as_secs_f64();
     let (done, rate) = (sink.count, sink.count as f64 / seconds);
@@ -143,7 +156,7 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
         warn(context, &mut predictor);
         let first = index * (step / (3 * h * w));
         let names = (first..first + part.len() / (3 * h * w)).map(|i| format!("{}#{i}", path.display())).collect();
-        sink.take(names, output)?;
+        sink.take(names, &[], output)?;
     }
     Ok(())
 }
@@ -152,6 +165,9 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
 struct Line<'a> {
     input: &'a str,
     predictions: Vec<Prediction<'a>>,
+    /// The picture that `--grad-cam` drew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grad_cam: Option<&'a Path>,
 }
 
 #[derive(Serialize)]
@@ -215,10 +231,11 @@ impl Sink {
         Ok(sink)
     }
 
-    fn take(&mut self, names: Vec<String>, output: Output) -> Result<()> {
+    /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
+    fn take(&mut self, names: Vec<String>, drawn: &[PathBuf], output: Output) -> Result<()> {
         let classes = self.labels.len();
-        for (name, logits) in names.iter().zip(output.logits.chunks(classes)) {
-            let text = self.line(name, logits)?;
+        for (i, (name, logits)) in names.iter().zip(output.logits.chunks(classes)).enumerate() {
+            let text = self.line(name, drawn.get(i).map(PathBuf::as_path), logits)?;
             self.write(&text)?;
         }
         self.count += names.len();
@@ -234,7 +251,7 @@ impl Sink {
         Ok(())
     }
 
-    fn line(&self, input: &str, logits: &[f32]) -> Result<String> {
+    fn line(&self, input: &str, grad_cam: Option<&Path>, logits: &[f32]) -> Result<String> {
         let probabilities = softmax(logits);
         let predictions: Vec<Prediction> = top_k(&probabilities, self.top_k)
             .into_iter()
@@ -242,7 +259,7 @@ impl Sink {
             .collect();
         Ok(match self.format {
             Format::Json => {
-                let line = serde_json::to_string(&Line { input, predictions });
+                let line = serde_json::to_string(&Line { input, predictions, grad_cam });
                 line.map_err(|e| Error::file("stdout", e))? + "\n"
             }
             Format::Csv => predictions

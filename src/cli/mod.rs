@@ -9,6 +9,7 @@ mod devices;
 mod evaluate;
 mod features;
 mod finetune;
+mod grad_cam;
 mod gradients;
 mod infer;
 mod model;

@@ -54,12 +54,17 @@ fn fit(image: &Rgb8, cell: u32) -> Result<Rgb8> {
     Ok(large)
 }
 
-/// Writes a PNG under a temporary name in the same folder, then renames it.
-pub fn write_png(image: &Rgb8, path: &Path) -> Result<()> {
-    image.check("write_png")?;
+/// The bytes of a PNG file.
+pub fn encode_png(image: &Rgb8) -> Result<Vec<u8>> {
+    image.check("encode_png")?;
     let mut encoded = Vec::new();
     image::codecs::png::PngEncoder::new(&mut encoded)
         .write_image(&image.pixels, image.width, image.height, image::ExtendedColorType::Rgb8)
-        .map_err(|e| Error::file(path, format!("could not be encoded as PNG: {e}")))?;
-    crate::files::write(path, &encoded)
+        .map_err(|e| Error::shape("encode_png", e.to_string()))?;
+    Ok(encoded)
+}
+
+/// Writes a PNG under a temporary name in the same folder, then renames it.
+pub fn write_png(image: &Rgb8, path: &Path) -> Result<()> {
+    crate::files::write(path, &encode_png(image)?)
 }

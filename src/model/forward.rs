@@ -115,6 +115,11 @@ impl Forward {
         Ok(Output { logits: rows(self.tensors.logits, self.classes)?, features: rows(features.tensor, features.c)? })
     }
 
+    /// The shape of the last stage's output, NCHW.
+    pub fn top_shape(&self) -> Option<[usize; 4]> {
+        self.tensors.stages.last().map(|(_, map)| [map.n, map.c, map.h, map.w])
+    }
+
     /// The stages' outputs of the last run; needs `stages` at planning.
     pub fn stages(&self) -> Result<Vec<StageOutput>> {
         let read = |(name, map): &(String, FeatureMap)| {

@@ -4,6 +4,7 @@
 pub mod architecture;
 mod fold;
 mod forward;
+mod grad_cam;
 mod gradients;
 pub mod layers;
 mod names;
@@ -17,6 +18,7 @@ pub mod validate;
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 pub use fold::fold_bn;
 pub use forward::{Forward, InputKind, Output, StageOutput};
+pub use grad_cam::{ClassMap, GradCam};
 pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource, conv_op};

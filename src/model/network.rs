@@ -12,9 +12,11 @@ use super::{Architecture, Pool};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
-use crate::ops::batch_norm::{BatchNormTensors, batch_norm};
+use crate::ops::batch_norm::{
+    BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm, batch_norm_backward, batch_norm_fused,
+};
 use crate::ops::linear::Linear;
-use crate::ops::pool::{global_avg_pool, max_pool2d};
+use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, elementwise, pack_rows};
 
@@ -144,6 +146,29 @@ impl Network {
         let logits = linear.forward(recording, &head.name, features.tensor, [weight, bias])?;
         Ok(ForwardTensors { stages, features, logits })
     }
+
+    /// Appends the way back from the logits: the gradient by the last stage's output `top`, given that by the logits (`[N,
+    /// classes]`, rows padded to vec4s).
+    pub fn record_head_backward(
+        &self,
+        recording: &mut Recording,
+        top: FeatureMap,
+        grad_logits: TensorId,
+    ) -> Result<FeatureMap> {
+        let head = &self.layers.head;
+        let linear = Linear { rows: top.n, in_features: head.in_features, out_features: head.out_features };
+        let weight = recording.external("fc.weight", self.head.weight.clone());
+        let grad = linear.grad_input(recording, &head.name, weight, grad_logits)?;
+        let grad = FeatureMap::new(grad, [top.n, top.c, 1, 1]);
+        let grad = global_avg_pool_backward(recording, "avgpool", top, grad)?;
+        let Some(bn) = &self.layers.final_bn else { return Ok(grad) };
+        let mut record = Recorder { network: self, recording };
+        let (tensors, attributes) = record.norm(&bn.name)?;
+        let epilogue = NormEpilogue { residual: None, relu: true };
+        let (y, statistics) = batch_norm_fused(recording, &bn.name, top, tensors, &attributes, epilogue)?;
+        let saved = BatchNormSaved { input: top, statistics, rectified: Some(y.tensor) };
+        Ok(batch_norm_backward(recording, &bn.name, saved, grad, false)?.grad_input)
+    }
 }
 
 struct Recorder<'a> {
@@ -163,8 +188,8 @@ impl Recorder<'_> {
         conv_op(conv).record(self.recording, &conv.conv, variant, x, weight, epilogue)
     }
 
-    /// `relu(bn(x))` where there is no convolution before it to fold into.
-    fn norm_relu(&mut self, name: &str, x: FeatureMap) -> Result<FeatureMap> {
+    /// A normalisation that stands by itself.
+    fn norm(&mut self, name: &str) -> Result<(BatchNormTensors, BatchNormAttributes)> {
         let missing = || Error::shape(name, "is not among the loaded normalisations");
         let packed = self.network.norms.get(name).ok_or_else(missing)?;
         let tensors = BatchNormTensors {
@@ -172,7 +197,12 @@ impl Recorder<'_> {
             bias: self.recording.external(name, packed.bias.clone()),
             running: self.recording.external(name, packed.running.clone()),
         };
-        let attributes = BatchNormAttributes { eps: self.network.architecture.bn_eps, ..Default::default() };
+        Ok((tensors, BatchNormAttributes { eps: self.network.architecture.bn_eps, ..Default::default() }))
+    }
+
+    /// `relu(bn(x))` where there is no convolution before it to fold into.
+    fn norm_relu(&mut self, name: &str, x: FeatureMap) -> Result<FeatureMap> {
+        let (tensors, attributes) = self.norm(name)?;
         let normed = batch_norm(self.recording, name, x, tensors, &attributes)?;
         elementwise::relu(self.recording, name, normed)
     }

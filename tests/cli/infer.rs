@@ -134,3 +134,24 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !said.contains("error"), "{}: {said}", output.status);
 }
+
+#[test]
+fn overlays_show_where_a_class_was_seen() {
+    let here = Sandbox::new();
+    let photo = photo();
+    let second = here.write("b/coffee.jpg", &std::fs::read(&photo).unwrap()).display().to_string();
+    let infer = ["infer", &photo, &second, "--image-size", "64", "--json"];
+    let plain = json_lines(&here.good(&infer));
+    let lines = json_lines(&here.good(&[&infer[..], &["--grad-cam", "maps/new"]].concat()));
+    let pictures = ["maps/new/coffee.png", "maps/new/coffee-2.png"].map(|name| std::fs::read(here.path(name)).unwrap());
+    assert!(pictures[0] == pictures[1], "the same image gave two pictures");
+    for ((line, plain), name) in lines.iter().zip(&plain).zip(["maps/new/coffee.png", "maps/new/coffee-2.png"]) {
+        assert_eq!((&line["predictions"], &line["grad_cam"]), (&plain["predictions"], &name.into()));
+        // 64 x 64 pixels, each enlarged four times.
+        let picture = gpu_resnet::data::decode_file(&here.path(name)).unwrap();
+        assert_eq!((picture.width, picture.height), (256, 256));
+    }
+    here.write("file", b"");
+    here.bad(1, "file: is a file; name a folder as --grad-cam", &[&infer[..], &["--grad-cam", "file"]].concat());
+    here.bad(1, "none of the 1 images could be read", &["infer", "file", "--grad-cam", "empty"]);
+}

@@ -1,0 +1,63 @@
+//! `infer --grad-cam DIR`: for each image a picture of where its class was seen.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::model::Loaded;
+use crate::data::{self, Dataset, FileList, Preprocess};
+use crate::error::{Error, Result};
+use crate::model::{GradCam, InputKind, Network};
+
+/// Draws overlays into a folder.
+pub struct Overlays<'a> {
+    folder: &'a Path,
+    preprocess: &'a Preprocess,
+    /// Planned at the first image, so that a run that can't start makes no folder.
+    grad_cam: Option<GradCam>,
+    /// How many images of a name there were.
+    names: HashMap<String, usize>,
+}
+
+impl<'a> Overlays<'a> {
+    /// Checks that the folder is there or can be made.
+    pub fn new(folder: &'a Path, model: &'a Loaded) -> Result<Self> {
+        if folder.exists() && !folder.is_dir() {
+            return Err(Error::file(folder, "is a file; name a folder as --grad-cam"));
+        }
+        Ok(Self { folder, preprocess: &model.preprocess, grad_cam: None, names: HashMap::new() })
+    }
+
+    /// Draws image `i` of `source` with the map of its most likely class; the picture's path.
+    pub fn draw(&mut self, network: &Network, source: &FileList, i: usize) -> Result<PathBuf> {
+        let Preprocess { mean, std, crop, .. } = *self.preprocess;
+        let grad_cam = match &mut self.grad_cam {
+            Some(planned) => planned,
+            none => {
+                std::fs::create_dir_all(self.folder).map_err(|e| {
+                    Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam"))
+                })?;
+                none.insert(GradCam::new(network, InputKind::Pixels { mean, std }, [crop as usize; 2])?)
+            }
+        };
+        let seen = self.preprocess.apply(&source.image(i)?)?;
+        let map = grad_cam.run_pixels(&seen.pixels, None)?;
+        let picture = data::overlay(&seen, &map.heat(), [map.height, map.width])?;
+        let path = self.folder.join(self.name(source.path(i)));
+        data::write_png(&picture, &path)?;
+        Ok(path)
+    }
+
+    /// The image's name, ending in .png; a second one of the same name gets a number.
+    fn name(&mut self, image: &Path) -> String {
+        let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        loop {
+            let seen = self.names.entry(stem.clone()).or_default();
+            *seen += 1;
+            let name = if *seen == 1 { stem.clone() } else { format!("{stem}-{seen}") };
+            // `a-2.jpg` may be an image's own name.
+            if name == stem || self.names.insert(name.clone(), 1).is_none() {
+                return name + ".png";
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Grad-CAM of small networks of each kind against torch's autograd in f64 (`tests/golden/grad_cam.py`), on every adapter.
+
+#[path = "common/adapters.rs"]
+mod adapters;
+
+use std::path::Path;
+
+use gpu_resnet::model::{Architecture, GradCam, InputKind, Network};
+use gpu_resnet::weights::{self, Weights};
+
+/// Largest difference over the largest value of an image's map.
+const TOLERANCE: f64 = 4e-6;
+
+fn golden(name: &str) -> Weights {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
+    Weights::open(&path).unwrap_or_else(|e| panic!("the reference is missing; run make.py: {e}"))
+}
+
+fn error(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0.0, |m: f64, &e| m.max(f64::from(e).abs()));
+    let worst = found.iter().zip(expected).map(|(&f, &e)| (f64::from(f) - f64::from(e)).abs());
+    // A NaN must not get lost in a maximum.
+    worst.fold(0.0, |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) }) / largest
+}
+
+#[test]
+fn maps_agree_with_autograd() {
+    let reference = golden("grad_cam");
+    let classes: std::collections::BTreeMap<String, Vec<usize>> =
+        serde_json::from_str(reference.metadata("classes").unwrap()).unwrap();
+    assert_eq!(classes.len(), 6);
+    let adapters = adapters::open_all();
+    for (kind, classes) in &classes {
+        let network = golden(&format!("gradients-{kind}"));
+        let architecture = Architecture::from_json(network.metadata("gpu_resnet.architecture").unwrap()).unwrap();
+        let [n, c, h, w]: [usize; 4] = serde_json::from_str(network.metadata("input_shape").unwrap()).unwrap();
+        let input = weights::hash_input(network.metadata("input").unwrap(), n * c * h * w);
+        let expected = reference.tensor_f32(kind).unwrap();
+        for gpu in &adapters {
+            let network = Network::new(gpu, &architecture, &weights::hash_weights(&architecture).unwrap()).unwrap();
+            let mut grad_cam = GradCam::new(&network, InputKind::Tensor, [h, w]).unwrap();
+            let (mut worst, mut nearest_wrong) = (0.0f64, f64::MAX);
+            let images = input.chunks(c * h * w).zip(expected.chunks(expected.len() / n)).zip(classes);
+            for ((image, expected), &class) in images {
+                let found = grad_cam.run_tensor(image, None).unwrap();
+                assert_eq!((found.class, found.height * found.width), (class, expected.len()), "{kind}");
+                assert_eq!(found, grad_cam.run_tensor(image, Some(class)).unwrap(), "two runs gave different bits");
+                worst = worst.max(error(&found.data, expected));
+                // Negative control: the map of another class must be seen to differ.
+                let other = grad_cam.run_tensor(image, Some((class + 1) % architecture.classes)).unwrap();
+                nearest_wrong = nearest_wrong.min(error(&other.data, expected));
+                let heat = found.heat();
+                let positive = expected.iter().any(|&e| e > 0.0);
+                assert_eq!(heat.iter().fold(0.0f32, |m, &v| m.max(v)), if positive { 1.0 } else { 0.0 }, "{kind}");
+                assert!(heat.iter().all(|&v| v >= 0.0));
+            }
+            println!("  {kind}: off by {worst:.1e}; another class' map by {nearest_wrong:.1e} at least");
+            assert!(worst <= TOLERANCE, "{kind}: {worst:.1e}");
+            assert!(
+                nearest_wrong > 100.0 * TOLERANCE,
+                "{kind}: another class' map differs by {nearest_wrong:.1e} only"
+            );
+            assert!(grad_cam.run_tensor(&input[..c * h * w], Some(architecture.classes)).is_err());
+        }
+    }
+}
