@@ -1,5 +1,5 @@
 //! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; mapping a
-//! file into memory; and reading a text of bounded size.
+//! file into memory; and reading files of bounded size.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -104,6 +104,31 @@ pub fn read_text(path: &Path, limit: u64) -> std::io::Result<Option<String>> {
     let mut text = String::new();
     let read = File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
     Ok((read as u64 <= limit).then_some(text))
+}
+
+/// Reads a regular file of at most `limit` bytes; none if there is no such file.
+pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let failed = |error: std::io::Error| Error::file(path, format!("could not be read: {error}"));
+    let about = match std::fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if !about.is_file() {
+        return Err(Error::file(path, "is not a regular file; move it away"));
+    }
+    let mut bytes = Vec::with_capacity(about.len().min(limit) as usize);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("is larger than the {limit} bytes that it can have; it is damaged")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Creates a folder and those above it.
+pub fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| Error::file(path, format!("the folder could not be made: {error}")))
 }
 
 /// An error if `path` could not be written now: better known before hours of work than after.

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, BackendName, Gpu};
+use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
+use crate::train::cache_dir;
 pub use console::Console;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
@@ -149,7 +150,11 @@ impl Context<'_> {
             return Err(Error::Usage("--precision f16 has no kernels yet; leave it out or use f32".into()));
         }
         let choice = AdapterChoice { adapter: self.global.adapter.clone(), backend: self.global.backend };
-        let gpu = Gpu::open(&choice)?;
+        let pipeline_cache = cache_dir().map(|folder| folder.join("pipelines"));
+        let gpu = Gpu::open_with(&choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;
+        if let Some(warning) = gpu.warning() {
+            self.console.note(warning);
+        }
         let report = gpu.report();
         self.console.verbose(format!("adapter {}: {} ({})", report.index, report.name, report.driver_info));
         Ok(gpu)

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Context;
 use crate::data::Preprocess;
@@ -76,8 +77,16 @@ impl Loaded {
 
     /// The network on the GPU, ready for another kind or size of input.
     pub fn predictor_for(&self, context: &Context, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
+        let started = Instant::now();
         let gpu = context.gpu()?;
+        let opened = started.elapsed();
         let network = Arc::new(Network::new(&gpu, &self.architecture, &self.weights)?);
+        let packed = started.elapsed() - opened;
+        context.console.verbose(format!(
+            "start-up: opening the adapter {:.3} s, folding, packing and uploading the weights {:.3} s",
+            opened.as_secs_f64(),
+            packed.as_secs_f64()
+        ));
         let mut predictor = Predictor::new(network, kind, size, batch as usize)?;
         warn(context, &mut predictor);
         Ok(predictor)

@@ -112,7 +112,10 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.child {
         let choice = AdapterChoice { adapter: context.global.adapter.clone(), backend: context.global.backend };
         let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
-        let gpu = Gpu::open_with(&choice, &DeviceOptions { disabled: args.disable.clone(), bounds_checks })?;
+        let gpu = Gpu::open_with(
+            &choice,
+            &DeviceOptions { disabled: args.disable.clone(), bounds_checks, ..Default::default() },
+        )?;
         args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
         return serve(&gpu);
     }

@@ -1,13 +1,17 @@
 //! An opened device: buffers, uploads, read-backs, and the errors that drivers report late.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::adapter::{self, AdapterChoice, AdapterReport, Capabilities};
 use super::kernel::{Kernel, KernelSpec};
+use super::pipeline_cache::PipelineCache;
 use super::recording::pad16;
 use crate::error::{Error, Result};
 
@@ -47,6 +51,10 @@ pub struct Gpu {
     trouble: Arc<Trouble>,
     pub(super) options: DeviceOptions,
     kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
+    pub(super) pipelines: Option<PipelineCache>,
+    warning: Option<String>,
+    /// Wall time spent on compiling so far.
+    compiling: Mutex<Duration>,
     /// Sources that stand in for the crate's own; see [`Gpu::substitute`].
     substitutes: Mutex<HashMap<String, String>>,
     /// Wall time of the last run of a plan, from its first submit to its end, in seconds.
@@ -82,6 +90,8 @@ pub struct DeviceOptions {
     pub disabled: Vec<FeatureName>,
     /// Whether buffer accesses are checked in every kernel or in none; by default in all but those that are proved.
     pub bounds_checks: Option<bool>,
+    /// The folder that compiled pipelines are kept in between processes, if they are.
+    pub pipeline_cache: Option<PathBuf>,
 }
 
 /// A GPU buffer of 4-byte elements, padded to 16 bytes.
@@ -143,6 +153,10 @@ impl Gpu {
                 ));
             }
         });
+        let info = found.adapter.get_info();
+        let folder = options.pipeline_cache.as_ref().filter(|_| wanted.contains(wgpu::Features::PIPELINE_CACHE));
+        let opened = folder.and_then(|folder| PipelineCache::open(&device, &info, &found.report, folder));
+        let (pipelines, warning) = opened.map_or((None, None), |(cache, warning)| (Some(cache), warning));
         // Starting guesses, replaced by what is measured: a software driver against hardware.
         let rate = if found.report.kind == "cpu" { 4e9 } else { 2e11 };
         Ok(Arc::new(Self {
@@ -153,6 +167,9 @@ impl Gpu {
             trouble,
             options: options.clone(),
             kernels: Mutex::default(),
+            pipelines,
+            warning,
+            compiling: Mutex::default(),
             substitutes: Mutex::default(),
             last_run: Mutex::default(),
             rate: Mutex::new(rate),
@@ -162,6 +179,16 @@ impl Gpu {
     /// What the adapter is and can do.
     pub fn report(&self) -> &AdapterReport {
         &self.report
+    }
+
+    /// Why the pipelines on disk were not used, if there are any that can't be.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// Wall time that compiling kernels has taken so far. Some drivers put off a part of it until the first dispatch.
+    pub fn compiling(&self) -> Duration {
+        self.compiling.lock().map_or(Duration::ZERO, |time| *time)
     }
 
     /// All limits and features of the adapter, for reports.
@@ -305,15 +332,46 @@ impl Gpu {
 
     /// The compiled kernel of `spec`; compiled at its first use and kept.
     pub fn kernel(&self, spec: &KernelSpec) -> Result<Arc<Kernel>> {
-        if let Ok(kernels) = self.kernels.lock()
-            && let Some(kernel) = kernels.get(spec)
-        {
-            return Ok(kernel.clone());
+        self.compile([spec])?;
+        let kernels = self.kernels.lock().ok();
+        let kernel = kernels.as_ref().and_then(|kernels| kernels.get(spec));
+        kernel.cloned().ok_or_else(|| Error::Gpu(format!("the kernel {} is gone", spec.name())))
+    }
+
+    /// Compiles those of `specs` that are not compiled yet, on all cores.
+    pub(super) fn compile<'a>(&self, specs: impl IntoIterator<Item = &'a KernelSpec>) -> Result<()> {
+        let mut missing: HashSet<&KernelSpec> = specs.into_iter().collect();
+        if let Ok(kernels) = self.kernels.lock() {
+            missing.retain(|spec| !kernels.contains_key(spec));
         }
-        let kernel = Arc::new(Kernel::compile(self, spec)?);
-        if let Ok(mut kernels) = self.kernels.lock() {
-            kernels.insert(spec.clone(), kernel.clone());
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(kernel)
+        let started = Instant::now();
+        // An error that the driver reports late may come up in another kernel's place, so one spoils all of them.
+        let compiled: Vec<(KernelSpec, Arc<Kernel>)> = missing
+            .into_par_iter()
+            .map(|spec| Ok((spec.clone(), Arc::new(Kernel::compile(self, spec)?))))
+            .collect::<Result<_>>()?;
+        if let (Ok(mut kernels), Ok(mut time)) = (self.kernels.lock(), self.compiling.lock()) {
+            kernels.extend(compiled);
+            *time += started.elapsed();
+        }
+        Ok(())
+    }
+
+    /// Writes the pipelines compiled so far to disk, if they are kept there.
+    pub fn save_pipelines(&self) -> Result<()> {
+        match &self.pipelines {
+            Some(pipelines) if self.compiling() > Duration::ZERO => pipelines.save(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // A cache that can't be written costs time at the next start and nothing else.
+        let _ = self.save_pipelines();
     }
 }

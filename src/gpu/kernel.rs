@@ -124,7 +124,7 @@ impl Kernel {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: gpu.pipelines.as_ref().map(|pipelines| &pipelines.raw),
         });
         gpu.check()?;
         Ok(Self { pipeline, layout, bindings: entry.bindings })

@@ -3,6 +3,7 @@
 mod adapter;
 mod device;
 mod kernel;
+mod pipeline_cache;
 mod plan;
 #[cfg(test)]
 mod preprocess;

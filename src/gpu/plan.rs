@@ -77,6 +77,7 @@ impl Plan {
     pub fn new(gpu: &Arc<Gpu>, recording: &Recording) -> Result<Self> {
         let buffers = assign(gpu, recording)?;
         let params = upload_params(gpu, recording)?;
+        gpu.compile(recording.dispatches.iter().map(|dispatch| &dispatch.kernel))?;
         let mut steps = Vec::with_capacity(recording.dispatches.len());
         for (index, dispatch) in recording.dispatches.iter().enumerate() {
             let kernel = gpu.kernel(&dispatch.kernel)?;

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::fold::fold_bn;
 use super::layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers};
 use super::{Architecture, Pool};
@@ -21,7 +23,7 @@ use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, elementwise, pack_rows};
 
 /// Where a network's tensors come from, by torchvision's names.
-pub trait TensorSource {
+pub trait TensorSource: Sync {
     /// The values of tensor `name` in row-major order.
     fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>>;
 }
@@ -59,15 +61,14 @@ pub struct ForwardTensors {
 }
 
 impl Network {
-    /// Folds, packs and uploads the weights, one layer at a time.
+    /// Folds, packs and uploads the weights, a layer a core at a time.
     pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
         architecture.validate()?;
         let variant = Conv2dVariant::choose(gpu.report());
         let layers = architecture.layers();
         let upload = |label: &str, data: &[f32]| Ok::<_, Error>(Arc::new(gpu.upload(label, data)?));
-        let mut convs = HashMap::new();
         let mut norms = HashMap::new();
-        for (conv, folded) in folded_norms(&layers) {
+        let pack = |(conv, folded): (&ConvBn, Option<&str>)| {
             let weight = source.tensor(&weight_name(conv))?;
             let (weight, bias) = match folded {
                 None => (weight, None),
@@ -82,8 +83,9 @@ impl Network {
                 weight: upload(&conv.conv, &op.pack_weight(variant, &weight))?,
                 bias: upload(&conv.conv, &op.pack_bias(bias.as_deref()))?,
             };
-            convs.insert(conv.conv.clone(), packed);
-        }
+            Ok((conv.conv.clone(), packed))
+        };
+        let convs = folded_norms(&layers).into_par_iter().map(pack).collect::<Result<HashMap<_, _>>>()?;
         for BatchNorm { name, .. } in standing_norms(&layers) {
             let [gamma, beta, mean, var] = bn_tensors(source, &name)?;
             let pad = |values: &[f32]| pack_rows(values, [1, values.len()], 1);
