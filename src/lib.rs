@@ -4,6 +4,7 @@
 //! [`model`] knows ops; [`weights`], [`data`], `train`, [`bench`] and [`verify`] know models; the command line knows everything.
 
 pub mod bench;
+mod cache;
 pub mod cli;
 pub mod data;
 pub mod error;
@@ -16,4 +17,5 @@ pub mod train;
 pub mod verify;
 pub mod weights;
 
+pub use cache::cache_dir;
 pub use error::{Error, Result};

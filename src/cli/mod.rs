@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
-use crate::train::cache_dir;
 pub use console::Console;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
@@ -150,7 +150,7 @@ impl Context<'_> {
             return Err(Error::Usage("--precision f16 has no kernels yet; leave it out or use f32".into()));
         }
         let choice = AdapterChoice { adapter: self.global.adapter.clone(), backend: self.global.backend };
-        let pipeline_cache = cache_dir().map(|folder| folder.join("pipelines"));
+        let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
         let gpu = Gpu::open_with(&choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;
         if let Some(warning) = gpu.warning() {
             self.console.note(warning);

@@ -12,6 +12,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::files::{create_folder, read_limited};
+use crate::cache::cache_dir;
 use crate::error::Result;
 use crate::weights::{RawTensor, write_safetensors};
 
@@ -19,26 +20,6 @@ use crate::weights::{RawTensor, write_safetensors};
 const MAX_BYTES: u64 = 4 << 30;
 /// [`FeatureCache::save_if_due`] waits at least this long, and twenty times what the last save took.
 const LEAST_INTERVAL: Duration = Duration::from_secs(20);
-
-/// The folder that the crate keeps what it can make again in: `GPU_RESNET_CACHE`, or `gpu-resnet` in the platform's
-/// cache folder. None if the environment does not tell.
-pub fn cache_dir() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = variable("GPU_RESNET_CACHE") {
-        return Some(path);
-    }
-    let platform = if cfg!(windows) {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        variable("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        // A relative path there is to be ignored (XDG Base Directory Specification).
-        variable("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| variable("HOME").map(|h| h.join(".cache")))
-    };
-    platform.map(|path| path.join("gpu-resnet"))
-}
 
 /// Features of one network by the SHA-256 of the image.
 pub struct FeatureCache {
@@ -59,11 +40,10 @@ impl FeatureCache {
     /// used, the cache starts empty and [`Self::warning`] says why.
     pub fn open(key: &str, width: usize) -> Self {
         match cache_dir() {
-            Some(folder) => Self::open_in(&folder.join("features"), key, width),
-            None => Self {
-                warning: Some("there is no cache folder, so features are not kept; set GPU_RESNET_CACHE".into()),
-                ..Self::empty(None, key, width)
-            },
+            Ok(folder) => Self::open_in(&folder.join("features"), key, width),
+            Err(error) => {
+                Self { warning: Some(format!("features are not kept: {error}")), ..Self::empty(None, key, width) }
+            }
         }
     }
 

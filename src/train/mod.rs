@@ -34,7 +34,7 @@ mod update;
 pub use batches::Examples;
 pub use checkpoint::{Best, Checkpoint, Milestone};
 pub use curves::draw_curves;
-pub use feature_cache::{FeatureCache, cache_dir};
+pub use feature_cache::FeatureCache;
 pub use fit::{Event, Fit, Outcome, fit};
 pub use head::{Head, HeadShape};
 pub use head_trainer::{EpochProgress, HeadTrainer};
