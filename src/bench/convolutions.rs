@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, pack_nhwc};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap, pack_nhwc};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -21,6 +21,8 @@ pub struct ConvTimes {
     pub input: [usize; 4],
     /// KCRS.
     pub weight: [usize; 4],
+    /// `subgroup`, `winograd4-subgroup`, …
+    pub algorithm: String,
     pub stride: usize,
     /// Of the forward pass and of each gradient.
     pub gflop: f64,
@@ -63,12 +65,14 @@ pub fn convolutions(
             }
         }
     }
-    let times = shapes.into_iter().zip(best).zip(&plans).map(|((shape, [forward_ms, input_ms, weight_ms]), plan)| {
+    let times = shapes.into_iter().zip(best).map(|(shape, [forward_ms, input_ms, weight_ms])| {
+        let algorithm = algorithm(gpu, &shape).name();
         let Shape { layer, layers, op, input } = shape;
         let (weight, stride) = (op.weight_shape(), op.attributes.stride[0]);
-        // Three passes of the same arithmetic, and a few additions.
-        let gflop = plan.summary().flops / 3e9;
-        ConvTimes { layer, layers, input, weight, stride, gflop, forward_ms, input_ms, weight_ms }
+        // What the formula asks for: Winograd's way takes fewer multiplications.
+        let [n, k, p, q] = op.output_shape(input).unwrap_or_default();
+        let gflop = 2e-9 * (n * p * q) as f64 * (k * weight[1..].iter().product::<usize>()) as f64;
+        ConvTimes { layer, layers, input, weight, algorithm, stride, gflop, forward_ms, input_ms, weight_ms }
     });
     Ok(times.collect())
 }
@@ -76,30 +80,35 @@ pub fn convolutions(
 const PARTS: [&str; 3] = ["forward", "by input", "by weight"];
 
 fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
-    let variant = Conv2dVariant::choose(gpu.report());
+    let op = &shape.op;
+    let algorithm = algorithm(gpu, shape);
     let mut r = Recording::new();
     let floats = |extents: [usize; 5]| (extents.iter().product::<usize>() * 4) as u64;
     let [n, c, h, w] = shape.input;
     let input = FeatureMap::new(r.kept("input", (n * h * w * c.div_ceil(4) * 16) as u64), shape.input);
     let weights: [TensorId; 2] = [
-        r.kept("weight", floats(shape.op.packed_weight_shape(variant))),
-        r.kept("transposed weight", floats(shape.op.packed_weight_transposed_shape(variant))),
+        r.kept("weight", floats(algorithm.packed_weight_shape(op)?)),
+        r.kept("transposed weight", floats(algorithm.packed_weight_transposed_shape(op)?)),
     ];
     // Groups are padded one by one; ops read the map by its own stride.
     let input = FeatureMap { c4: crate::ops::channels4(c, shape.op.attributes.groups), ..input };
-    let output = shape.op.record(&mut r, PARTS[0], variant, input, weights[0], Epilogue::default())?;
-    shape.op.record_backward_input(&mut r, PARTS[1], variant, output, shape.input, weights[1], None)?;
-    shape.op.record_backward_weight(&mut r, PARTS[2], variant, input, output)?;
+    let output = algorithm.record(op, &mut r, PARTS[0], input, weights[0], Epilogue::default())?;
+    algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], None)?;
+    algorithm.record_backward_weight(op, &mut r, PARTS[2], input, output)?;
     let plan = Plan::new(gpu, &r)?;
     let values = hash_input("input", n * c * h * w);
     plan.write(input.tensor, &pack_nhwc(&values, shape.input, shape.op.attributes.groups))?;
-    for (tensor, extents) in weights
-        .into_iter()
-        .zip([shape.op.packed_weight_shape(variant), shape.op.packed_weight_transposed_shape(variant)])
+    for (tensor, extents) in
+        weights.into_iter().zip([algorithm.packed_weight_shape(op)?, algorithm.packed_weight_transposed_shape(op)?])
     {
         plan.write(tensor, &hash_input("weight", extents.iter().product()))?;
     }
     Ok(plan)
+}
+
+fn algorithm(gpu: &Gpu, shape: &Shape) -> Conv2dAlgorithm {
+    let [.., h, w] = shape.input;
+    Conv2dAlgorithm::choose(gpu.report(), &shape.op, [h, w])
 }
 
 /// The distinct convolutions, in order of their first layer.

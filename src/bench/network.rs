@@ -29,7 +29,8 @@ pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run>
         forward.run_pixels(&pixels).map(drop)
     })?;
     let submits = (forward.plan_mut().submits() - before) as f64;
-    let run = result(network.architecture(), Mode::Infer, options, peaks, &times, forward.plan_mut(), submits)?;
+    let flops = forward_flops(network.architecture(), options)?;
+    let run = result(network.architecture(), Mode::Infer, options, peaks, &times, forward.plan_mut(), flops, submits)?;
     Ok(run)
 }
 
@@ -53,7 +54,8 @@ pub fn train_all(network: &TrainableNetwork, peaks: &Peaks, options: &Options) -
         plan.run()
     })?;
     let submits = (plan.submits() - before) as f64;
-    let run = result(network.architecture(), Mode::Train, options, peaks, &times, &mut plan, submits)?;
+    let flops = forward_flops(network.architecture(), options)?;
+    let run = result(network.architecture(), Mode::Train, options, peaks, &times, &mut plan, 3.0 * flops, submits)?;
     Ok(Run { train: Some(TrainPart::All), ..run })
 }
 
@@ -75,11 +77,19 @@ pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, op
     })?;
     let submits = (trainer.plan_mut().submits() - before) as f64 / HEAD_STEPS as f64;
     let steps: Vec<f64> = times.iter().map(|seconds| seconds / HEAD_STEPS as f64).collect();
-    let run = result(architecture, Mode::Train, options, peaks, &steps, trainer.plan_mut(), submits)?;
+    let flops = trainer.plan_mut().summary().flops;
+    let run = result(architecture, Mode::Train, options, peaks, &steps, trainer.plan_mut(), flops, submits)?;
     Ok(Run { train: Some(TrainPart::Head), ..run })
 }
 
+/// What the formulas of a forward pass ask for, a multiply-add counted as two; Winograd's way takes fewer. A training step takes
+/// three times as many.
+fn forward_flops(architecture: &Architecture, options: &Options) -> Result<f64> {
+    Ok(2.0 * (architecture.macs(options.image_size, options.image_size)? * options.batch_size as u64) as f64)
+}
+
 /// What `times` of one step of `plan` mean.
+#[allow(clippy::too_many_arguments)] // what was measured, each by itself
 fn result(
     architecture: &Architecture,
     mode: Mode,
@@ -87,11 +97,12 @@ fn result(
     peaks: &Peaks,
     times: &[f64],
     plan: &mut Plan,
+    flops: f64,
     submits: f64,
 ) -> Result<Run> {
     let seconds = median(times);
     let summary = plan.summary();
-    let gflops = summary.flops / seconds * 1e-9;
+    let gflops = flops / seconds * 1e-9;
     let profile = options.profile.then(|| Profile::measure(plan, peaks, PROFILE_RUNS)).transpose()?;
     Ok(Run {
         arch: architecture.name().unwrap_or("custom").to_owned(),

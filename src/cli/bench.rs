@@ -241,12 +241,13 @@ fn slowest(out: &mut String, profile: &Profile) {
 fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
     let _ = writeln!(
         out,
-        "\n{:22} {:>6} {:>18} {:>20} {:>6} {:>8} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "\n{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8} {:>9} {:>9} {:>9} {:>7} {:>7}",
         "convolution",
         "layers",
         "input",
         "weight",
         "stride",
+        "algorithm",
         "GFLOP/s",
         "forward",
         "by input",
@@ -259,12 +260,13 @@ fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
     for c in convolutions {
         let _ = writeln!(
             out,
-            "{:22} {:>6} {:>18} {:>20} {:>6} {:>8.1} {:>6.2} ms {:>6.2} ms {:>6.2} ms {:>6.2}x {:>6.2}x",
+            "{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8.1} {:>6.2} ms {:>6.2} ms {:>6.2} ms {:>6.2}x {:>6.2}x",
             c.layer,
             c.layers,
             joined(&c.input),
             joined(&c.weight),
             c.stride,
+            c.algorithm,
             c.gflop / c.forward_ms * 1e3,
             c.forward_ms,
             c.input_ms,

@@ -46,7 +46,7 @@ pub struct Forward {
 impl Forward {
     /// Plans `network` for `batch` images of `height` x `width`; `stages` keeps every stage's output readable.
     pub fn new(network: &Network, kind: InputKind, batch: usize, [h, w]: [usize; 2], stages: bool) -> Result<Self> {
-        let (mut recording, input, tensors) = record(network, kind, [batch, 3, h, w])?;
+        let (mut recording, input, tensors) = record(network, kind, [batch, 3, h, w], Network::record)?;
         recording.keep(tensors.features.tensor);
         recording.keep(tensors.logits);
         if stages {
@@ -59,7 +59,7 @@ impl Forward {
 
     /// The largest batch whose tensors the adapter can bind, at least 1.
     pub fn max_batch(network: &Network, kind: InputKind, [h, w]: [usize; 2]) -> Result<usize> {
-        let (recording, ..) = record(network, kind, [1, 3, h, w])?;
+        let (recording, ..) = record(network, kind, [1, 3, h, w], Network::record_sizes)?;
         let report = network.gpu().report();
         let most = report.max_binding_bytes.min(report.max_buffer_bytes);
         // Shaders index single floats with 32 bits.
@@ -131,7 +131,12 @@ impl Forward {
     }
 }
 
-fn record(network: &Network, kind: InputKind, shape: [usize; 4]) -> Result<(Recording, TensorId, ForwardTensors)> {
+fn record(
+    network: &Network,
+    kind: InputKind,
+    shape: [usize; 4],
+    forward: fn(&Network, &mut Recording, FeatureMap) -> Result<ForwardTensors>,
+) -> Result<(Recording, TensorId, ForwardTensors)> {
     let [n, c, h, w] = shape;
     if n == 0 || h == 0 || w == 0 {
         return Err(Error::shape("forward", format!("a batch of {n} images of {h} x {w} is empty")));
@@ -147,6 +152,6 @@ fn record(network: &Network, kind: InputKind, shape: [usize; 4]) -> Result<(Reco
             (map.tensor, map)
         }
     };
-    let tensors = network.record(&mut recording, map)?;
+    let tensors = forward(network, &mut recording, map)?;
     Ok((recording, input, tensors))
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ use crate::ops::batch_norm::{
 use crate::ops::linear::Linear;
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
-use crate::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, elementwise, pack_rows};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap, elementwise, pack_rows};
 
 /// Where a network's tensors come from, by torchvision's names.
 pub trait TensorSource: Sync {
@@ -28,7 +28,15 @@ pub trait TensorSource: Sync {
     fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>>;
 }
 
-struct PackedConv {
+/// A convolution with its normalisation folded in.
+struct FoldedConv {
+    /// OIHW, on the host: how it is packed depends on the size of the maps.
+    weight: Vec<f32>,
+    bias: Arc<Buffer>,
+    packed: Mutex<HashMap<Conv2dAlgorithm, Arc<Buffer>>>,
+}
+
+struct PackedLinear {
     weight: Arc<Buffer>,
     bias: Arc<Buffer>,
 }
@@ -44,10 +52,9 @@ pub struct Network {
     gpu: Arc<Gpu>,
     architecture: Architecture,
     layers: Layers,
-    variant: Conv2dVariant,
-    convs: HashMap<String, PackedConv>,
+    convs: HashMap<String, FoldedConv>,
     norms: HashMap<String, PackedNorm>,
-    head: PackedConv,
+    head: PackedLinear,
 }
 
 /// What a recorded forward pass leaves behind.
@@ -61,10 +68,9 @@ pub struct ForwardTensors {
 }
 
 impl Network {
-    /// Folds, packs and uploads the weights, a layer a core at a time.
+    /// Folds the weights, a layer a core at a time; they are packed and uploaded when the maps' size is known.
     pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
         architecture.validate()?;
-        let variant = Conv2dVariant::choose(gpu.report());
         let layers = architecture.layers();
         let upload = |label: &str, data: &[f32]| Ok::<_, Error>(Arc::new(gpu.upload(label, data)?));
         let mut norms = HashMap::new();
@@ -78,12 +84,8 @@ impl Network {
                     (Cow::Owned(weight), Some(bias))
                 }
             };
-            let op = conv_op(conv);
-            let packed = PackedConv {
-                weight: upload(&conv.conv, &op.pack_weight(variant, &weight))?,
-                bias: upload(&conv.conv, &op.pack_bias(bias.as_deref()))?,
-            };
-            Ok((conv.conv.clone(), packed))
+            let bias = upload(&conv.conv, &conv_op(conv).pack_bias(bias.as_deref()))?;
+            Ok((conv.conv.clone(), FoldedConv { weight: weight.into_owned(), bias, packed: Mutex::default() }))
         };
         let convs = folded_norms(&layers).into_par_iter().map(pack).collect::<Result<HashMap<_, _>>>()?;
         for BatchNorm { name, .. } in standing_norms(&layers) {
@@ -99,20 +101,12 @@ impl Network {
         let head = &layers.head;
         let weight = source.tensor(&format!("{}.weight", head.name))?;
         let bias = source.tensor(&format!("{}.bias", head.name))?;
-        let packed_head = PackedConv {
+        let packed_head = PackedLinear {
             weight: upload(&head.name, &pack_rows(&weight, [head.out_features, head.in_features], 4))?,
             bias: upload(&head.name, &pack_rows(&bias, [1, head.out_features], 1))?,
         };
         gpu.wait()?;
-        Ok(Self {
-            gpu: gpu.clone(),
-            architecture: architecture.clone(),
-            layers,
-            variant,
-            convs,
-            norms,
-            head: packed_head,
-        })
+        Ok(Self { gpu: gpu.clone(), architecture: architecture.clone(), layers, convs, norms, head: packed_head })
     }
 
     pub fn gpu(&self) -> &Arc<Gpu> {
@@ -125,7 +119,28 @@ impl Network {
 
     /// Appends the whole forward pass over `input` (NHWC, three channels padded to four).
     pub fn record(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
-        let mut record = Recorder { network: self, recording };
+        // Weights are packed on all cores, once it is known how.
+        let mut used = Vec::new();
+        let mut sizes = Recording::new();
+        let stand_in = FeatureMap { tensor: sizes.temporary("input", 0), ..input };
+        self.record_with(&mut sizes, stand_in, Some(&mut used))?;
+        used.into_par_iter().try_for_each(|(conv, algorithm)| self.packed(conv, algorithm).map(drop))?;
+        self.record_with(recording, input, None)
+    }
+
+    /// The same for its sizes alone: no weight is packed, and the recording can't be run.
+    pub fn record_sizes(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
+        self.record_with(recording, input, Some(&mut Vec::new()))
+    }
+
+    /// With `used` the convolutions and their algorithms are noted there, and weights are stood in for.
+    fn record_with<'a>(
+        &'a self,
+        recording: &mut Recording,
+        input: FeatureMap,
+        used: Option<&mut Vec<(&'a ConvBn, Conv2dAlgorithm)>>,
+    ) -> Result<ForwardTensors> {
+        let mut record = Recorder { network: self, recording, used };
         let mut x = record.conv(&self.layers.stem.conv, input, self.layers.stem.conv.bn.is_some(), None)?;
         if let Some(pool) = self.layers.stem.pool {
             x = max_pool2d(record.recording, "maxpool", x, &pool_attributes(pool))?;
@@ -149,6 +164,25 @@ impl Network {
         Ok(ForwardTensors { stages, features, logits })
     }
 
+    fn folded(&self, conv: &ConvBn) -> Result<&FoldedConv> {
+        let missing = || Error::shape(&conv.conv, "is not among the loaded convolutions");
+        self.convs.get(&conv.conv).ok_or_else(missing)
+    }
+
+    /// The convolution's weight as `algorithm` reads it, packed and uploaded at its first use.
+    fn packed(&self, conv: &ConvBn, algorithm: Conv2dAlgorithm) -> Result<Arc<Buffer>> {
+        let folded = self.folded(conv)?;
+        let poisoned = |_| Error::Gpu("another thread failed while it packed a weight".into());
+        let mut packed = folded.packed.lock().map_err(poisoned)?;
+        if let Some(buffer) = packed.get(&algorithm) {
+            return Ok(buffer.clone());
+        }
+        let weight = algorithm.pack_weight(&conv_op(conv), &folded.weight)?;
+        let buffer = Arc::new(self.gpu.upload(&conv.conv, &weight)?);
+        packed.insert(algorithm, buffer.clone());
+        Ok(buffer)
+    }
+
     /// Appends the way back from the logits: the gradient by the last stage's output `top`, given that by the logits (`[N,
     /// classes]`, rows padded to vec4s).
     pub fn record_head_backward(
@@ -164,7 +198,7 @@ impl Network {
         let grad = FeatureMap::new(grad, [top.n, top.c, 1, 1]);
         let grad = global_avg_pool_backward(recording, "avgpool", top, grad)?;
         let Some(bn) = &self.layers.final_bn else { return Ok(grad) };
-        let mut record = Recorder { network: self, recording };
+        let mut record = Recorder { network: self, recording, used: None };
         let (tensors, attributes) = record.norm(&bn.name)?;
         let epilogue = NormEpilogue { residual: None, relu: true };
         let (y, statistics) = batch_norm_fused(recording, &bn.name, top, tensors, &attributes, epilogue)?;
@@ -173,21 +207,29 @@ impl Network {
     }
 }
 
-struct Recorder<'a> {
+struct Recorder<'r, 'a> {
     network: &'a Network,
-    recording: &'a mut Recording,
+    recording: &'r mut Recording,
+    used: Option<&'r mut Vec<(&'a ConvBn, Conv2dAlgorithm)>>,
 }
 
-impl Recorder<'_> {
+impl<'a> Recorder<'_, 'a> {
     /// `relu(conv(x) + residual)`, the normalisation folded in.
-    fn conv(&mut self, conv: &ConvBn, x: FeatureMap, relu: bool, residual: Option<FeatureMap>) -> Result<FeatureMap> {
-        let missing = || Error::shape(&conv.conv, "is not among the loaded convolutions");
-        let packed = self.network.convs.get(&conv.conv).ok_or_else(missing)?;
-        let weight = self.recording.external(weight_name(conv), packed.weight.clone());
-        let bias = self.recording.external(format!("{}.bias", conv.conv), packed.bias.clone());
-        let variant = self.network.variant;
+    fn conv(&mut self, conv: &'a ConvBn, x: FeatureMap, relu: bool, residual: Option<FeatureMap>) -> Result<FeatureMap> {
+        let (network, op) = (self.network, conv_op(conv));
+        let folded = network.folded(conv)?;
+        let algorithm = Conv2dAlgorithm::choose(network.gpu.report(), &op, [x.h, x.w]);
+        let packed = match &mut self.used {
+            None => network.packed(conv, algorithm)?,
+            Some(used) => {
+                used.push((conv, algorithm));
+                folded.bias.clone()
+            }
+        };
+        let weight = self.recording.external(weight_name(conv), packed);
+        let bias = self.recording.external(format!("{}.bias", conv.conv), folded.bias.clone());
         let epilogue = Epilogue { bias: Some(bias), residual, relu };
-        conv_op(conv).record(self.recording, &conv.conv, variant, x, weight, epilogue)
+        algorithm.record(&op, self.recording, &conv.conv, x, weight, epilogue)
     }
 
     /// A normalisation that stands by itself.
@@ -210,7 +252,7 @@ impl Recorder<'_> {
     }
 
     /// `a[l+2] = g(z[l+2] + shortcut(a[l]))`: the addition and its ReLU happen in the last convolution's epilogue.
-    fn block(&mut self, block: &Block, x: FeatureMap) -> Result<FeatureMap> {
+    fn block(&mut self, block: &'a Block, x: FeatureMap) -> Result<FeatureMap> {
         let shortcut = self.shortcut(block, x, x)?;
         let (last, inner) = split_last(block)?;
         let mut out = x;
@@ -221,7 +263,7 @@ impl Recorder<'_> {
     }
 
     /// He et al. 2016: normalise, ReLU, convolve; the addition is the last thing, so that the shortcut stays an identity.
-    fn preact_block(&mut self, block: &Block, x: FeatureMap) -> Result<FeatureMap> {
+    fn preact_block(&mut self, block: &'a Block, x: FeatureMap) -> Result<FeatureMap> {
         let (last, inner) = split_last(block)?;
         let first_norm = block.convs.first().and_then(|conv| conv.bn.as_deref()).unwrap_or_default();
         let activated = self.norm_relu(first_norm, x)?;
@@ -235,7 +277,7 @@ impl Recorder<'_> {
     }
 
     /// What is added to the residual branch: nothing, the identity of `x`, or a projection of `activated`.
-    fn shortcut(&mut self, block: &Block, x: FeatureMap, activated: FeatureMap) -> Result<Option<FeatureMap>> {
+    fn shortcut(&mut self, block: &'a Block, x: FeatureMap, activated: FeatureMap) -> Result<Option<FeatureMap>> {
         Ok(match &block.shortcut {
             BlockShortcut::None => None,
             BlockShortcut::Identity => Some(x),

@@ -9,7 +9,7 @@ use super::network::{TensorSource, conv_op, weight_name};
 use super::parameters::{ParameterKind, ParameterSpec};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};
-use crate::ops::{Conv2d, Conv2dVariant, pack_rows, unpack_rows};
+use crate::ops::{Conv2d, pack_rows, unpack_rows};
 
 /// One parameter on the GPU.
 #[derive(Debug, Clone)]
@@ -80,7 +80,6 @@ pub struct TrainableNetwork {
     gpu: Arc<Gpu>,
     architecture: Architecture,
     layers: Layers,
-    variant: Conv2dVariant,
     parameters: BTreeMap<String, Parameter>,
     /// Running means, then running variances, of each normalisation.
     running: BTreeMap<String, (Arc<Buffer>, usize)>,
@@ -111,9 +110,8 @@ impl TrainableNetwork {
                 }
             }
         }
-        let variant = Conv2dVariant::choose(gpu.report());
         let architecture = architecture.clone();
-        Ok(Self { gpu: gpu.clone(), architecture, layers, variant, parameters, running })
+        Ok(Self { gpu: gpu.clone(), architecture, layers, parameters, running })
     }
 
     /// Writes every tensor of `source`, which must be whole, into the buffers that are there: plans go on to use them.
@@ -145,10 +143,6 @@ impl TrainableNetwork {
 
     pub fn layers(&self) -> &Layers {
         &self.layers
-    }
-
-    pub(super) fn variant(&self) -> Conv2dVariant {
-        self.variant
     }
 
     /// The trained parameters by name.

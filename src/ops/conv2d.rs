@@ -67,7 +67,7 @@ impl Conv2dVariant {
     }
 
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
-    fn tile(self) -> (usize, usize) {
+    pub(super) fn tile(self) -> (usize, usize) {
         match self {
             Self::Gemm => (64, 64),
             Self::Register => (8, 8),
@@ -140,7 +140,7 @@ impl Packing {
         self.extents().iter().product()
     }
 
-    fn index(&self, group: usize, tap: usize, row: usize, column: usize) -> usize {
+    pub fn index(&self, group: usize, tap: usize, row: usize, column: usize) -> usize {
         let tile = group * self.tiles + column / self.side;
         ((tile * self.taps + tap) * self.rows + row) * self.side + column % self.side
     }
@@ -267,16 +267,21 @@ impl Conv2d {
         weight: TensorId,
         residual: Option<FeatureMap>,
     ) -> Result<FeatureMap> {
-        let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
-        if self.output_shape(input)? != found {
-            let problem = format!("{label}: grad_output of shape {found:?} does not belong to an input of {input:?}");
-            return Err(Error::shape("conv2d_backward", problem));
-        }
+        self.check_grad_output(label, grad_output, input)?;
         let [n, c, h, w] = input;
         let c4 = channels4(c, self.attributes.groups);
         let output = FeatureMap { tensor: grad_output.tensor, n, h, w, c, c4 };
         let epilogue = Epilogue { bias: None, residual, relu: false };
         self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, epilogue)
+    }
+
+    pub(super) fn check_grad_output(&self, label: &str, grad_output: FeatureMap, input: [usize; 4]) -> Result<()> {
+        let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
+        if self.output_shape(input)? == found {
+            return Ok(());
+        }
+        let problem = format!("{label}: grad_output of shape {found:?} does not belong to an input of {input:?}");
+        Err(Error::shape("conv2d_backward", problem))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -298,14 +303,7 @@ impl Conv2d {
             return Err(Error::shape(OP, problem));
         }
         output.tensor = recording.temporary(label, output.bytes());
-        if let Some(other) = epilogue.residual
-            && (FeatureMap { tensor: output.tensor, ..other }) != output
-        {
-            let (f, e) = (other, output);
-            let problem =
-                format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
-            return Err(Error::shape(OP, problem));
-        }
+        output.check_residual(label, epilogue.residual)?;
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the

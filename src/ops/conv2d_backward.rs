@@ -144,12 +144,7 @@ impl Conv2d {
         grad_output: FeatureMap,
     ) -> Result<TensorId> {
         let Conv2dAttributes { stride, padding, dilation, groups } = self.attributes;
-        let expected = self.output_shape([input.n, input.c, input.h, input.w])?;
-        let found = [grad_output.n, grad_output.c, grad_output.h, grad_output.w];
-        if expected != found {
-            let problem = format!("{label}: grad_output has shape {found:?} and the output {expected:?}");
-            return Err(Error::shape(OP, problem));
-        }
+        self.check_grad_output(label, grad_output, [input.n, input.c, input.h, input.w])?;
         if (input.c4, grad_output.c4) != (channels4(input.c, groups), channels4(grad_output.c, groups)) {
             let problem =
                 format!("{label}: the channels of each of the {groups} groups are not padded to a multiple of 4");

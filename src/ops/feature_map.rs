@@ -39,6 +39,17 @@ impl FeatureMap {
     pub fn bytes(&self) -> u64 {
         self.len4() as u64 * 16
     }
+
+    /// Whether `residual` can be added to this map, an output of the convolution `label`.
+    pub(super) fn check_residual(&self, label: &str, residual: Option<Self>) -> Result<()> {
+        let Some(other) = residual.filter(|&other| (Self { tensor: self.tensor, ..other }) != *self) else {
+            return Ok(());
+        };
+        let (f, e) = (other, self);
+        let problem =
+            format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
+        Err(Error::shape("conv2d", problem))
+    }
 }
 
 /// vec4s per pixel of `channels` in `groups`, each group padded.

@@ -9,6 +9,7 @@ pub mod attributes;
 pub mod batch_norm;
 pub mod clip_grad_norm;
 pub mod conv2d;
+pub mod conv2d_algorithm;
 pub mod conv2d_backward;
 mod conv2d_blocks;
 pub mod cross_entropy;
@@ -23,9 +24,12 @@ pub mod pool;
 pub mod preprocess;
 pub mod sgd;
 pub mod shortcut_pad;
+pub mod winograd;
 
 pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
+pub use conv2d_algorithm::Conv2dAlgorithm;
 pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
+pub use winograd::{Winograd, WinogradTile};
 
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};

@@ -7,8 +7,8 @@ use std::fmt;
 use super::cases::{Operation, operation};
 use super::report::Direction;
 use crate::error::{Error, Result};
-use crate::ops::Conv2dVariant;
 use crate::ops::host::Array;
+use crate::ops::{Conv2dAlgorithm, Conv2dVariant, WinogradTile};
 use crate::weights::{hash_input, hash_targets};
 
 /// One value of a case.
@@ -130,6 +130,11 @@ pub const FILL: &[Key] = &[Key::word("values", VALUES), Key::number("scale", 1.0
 
 /// Which kernel variant; `-` where an operation has one only.
 pub const VARIANT: &str = "variant";
+
+/// Outputs along a side of Winograd's tile; `no` where every multiplication is made.
+pub const WINOGRAD: &str = "winograd";
+/// What [`WINOGRAD`] may be.
+pub const TILES: &[&str] = &["no", "2", "4"];
 
 /// One operation with its shapes, attributes, variant and inputs.
 #[derive(Clone)]
@@ -254,6 +259,20 @@ impl Case {
     /// The convolution kernel, where the case names one.
     pub fn variant(&self) -> Option<Conv2dVariant> {
         Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == self.word(VARIANT))
+    }
+
+    /// The same with Winograd's tile around it, if the case has one.
+    pub fn algorithm(&self) -> Option<Conv2dAlgorithm> {
+        self.variant().map(|variant| self.algorithm_of(variant))
+    }
+
+    /// `variant` with Winograd's tile around it, if the case has one.
+    pub fn algorithm_of(&self, variant: Conv2dVariant) -> Conv2dAlgorithm {
+        match self.word(WINOGRAD) {
+            "2" => Conv2dAlgorithm::Winograd(WinogradTile::Two, variant),
+            "4" => Conv2dAlgorithm::Winograd(WinogradTile::Four, variant),
+            _ => variant.into(),
+        }
     }
 
     /// Whether the inputs are plain: neither special values nor unusual magnitudes.

@@ -55,7 +55,7 @@ impl Case {
     ) -> Result<Array> {
         let bias = self.bias.then_some(bias);
         let residual = self.residual.then_some(residual);
-        host::conv2d_fused(gpu, Some(variant), [input, weight], bias, residual, self.relu, &self.attributes)
+        host::conv2d_fused(gpu, Some(variant.into()), [input, weight], bias, residual, self.relu, &self.attributes)
     }
 }
 
@@ -107,15 +107,17 @@ fn impossible_shapes_are_refused() {
     let gpus = adapters();
     for gpu in gpus.iter() {
         for variant in conv2d_variants(gpu) {
-            let refuse = |what: &str,
-                          input: &[usize],
-                          weight: &[usize],
-                          bias: Option<&[usize]>,
-                          a: Conv2dAttributes| {
-                let make = |shape: &[usize]| Array { shape: shape.to_vec(), data: vec![1.0; shape.iter().product()] };
-                let bias = bias.map(make);
-                refused(gpu, what, host::conv2d(gpu, Some(variant), &make(input), &make(weight), bias.as_ref(), &a));
-            };
+            let refuse =
+                |what: &str, input: &[usize], weight: &[usize], bias: Option<&[usize]>, a: Conv2dAttributes| {
+                    let make =
+                        |shape: &[usize]| Array { shape: shape.to_vec(), data: vec![1.0; shape.iter().product()] };
+                    let bias = bias.map(make);
+                    refused(
+                        gpu,
+                        what,
+                        host::conv2d(gpu, Some(variant.into()), &make(input), &make(weight), bias.as_ref(), &a),
+                    );
+                };
             refuse("three axes", &[3, 8, 8], &[4, 3, 3, 3], None, default);
             refuse("a flat weight", &[1, 3, 8, 8], &[4, 27], None, default);
             refuse("other channels", &[1, 3, 8, 8], &[4, 4, 3, 3], None, default);

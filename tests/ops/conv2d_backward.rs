@@ -53,7 +53,7 @@ impl Case {
     ) -> Result<Gradients> {
         let residual = self.residual.then_some(residual);
         let inputs = [input, weight];
-        host::conv2d_backward_fused(gpu, Some(variant), inputs, grad_output, residual, &self.attributes)
+        host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, grad_output, residual, &self.attributes)
     }
 }
 
@@ -136,12 +136,18 @@ fn impossible_shapes_are_refused() {
                 ),
             ] {
                 let [input, weight, grad] = [input, weight, grad].map(make);
-                let found = host::conv2d_backward(gpu, Some(variant), [&input, &weight], &grad, &attributes);
+                let found = host::conv2d_backward(gpu, Some(variant.into()), [&input, &weight], &grad, &attributes);
                 refused(gpu, what, found);
             }
             let [input, weight, grad, residual] = [input, weight, grad, &[1, 3, 8, 7][..]].map(make);
-            let found =
-                host::conv2d_backward_fused(gpu, Some(variant), [&input, &weight], &grad, Some(&residual), &default);
+            let found = host::conv2d_backward_fused(
+                gpu,
+                Some(variant.into()),
+                [&input, &weight],
+                &grad,
+                Some(&residual),
+                &default,
+            );
             refused(gpu, "another residual", found);
         }
     }

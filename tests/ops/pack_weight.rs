@@ -19,7 +19,7 @@ fn layouts_differ_by_direction() {
     for gpu in adapters().iter() {
         for variant in conv2d_variants(gpu) {
             let [forward, transposed] =
-                [false, true].map(|t| host::pack_weight(gpu, &conv, variant, t, &weight).expect("a result"));
+                [false, true].map(|t| host::pack_weight(gpu, &conv, variant.into(), t, &weight).expect("a result"));
             assert_ne!(forward, transposed);
         }
     }
@@ -39,7 +39,8 @@ fn trained_order_round_trips() {
 fn impossible_shapes_are_refused() {
     for gpu in adapters().iter() {
         let conv = conv(5, 7, [3, 3], 1);
-        let found = host::pack_weight(gpu, &conv, Conv2dVariant::Register, false, &array("other", &[7, 5, 3, 2]));
+        let found =
+            host::pack_weight(gpu, &conv, Conv2dVariant::Register.into(), false, &array("other", &[7, 5, 3, 2]));
         refused(gpu, "another kernel", found);
     }
 }

@@ -7,7 +7,7 @@ use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
-use crate::ops::{Conv2d, Epilogue, FeatureMap};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap};
 
 use super::PassOptions;
 
@@ -66,11 +66,11 @@ impl<'a> Pass<'a> {
         residual: Option<FeatureMap>,
     ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
-        let variant = self.network.variant();
+        let algorithm = Conv2dAlgorithm::choose(self.network.gpu().report(), &op, [x.h, x.w]);
         let master = self.parameter(&weight_name(conv))?;
-        let packed = op.record_pack(self.recording, &conv.conv, variant, master)?;
+        let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master)?;
         let epilogue = Epilogue { residual, ..Default::default() };
-        let z = op.record(self.recording, &conv.conv, variant, x, packed, epilogue)?;
+        let z = algorithm.record(&op, self.recording, &conv.conv, x, packed, epilogue)?;
         Ok((z, SavedConv { conv, op, input: x }))
     }
 
@@ -83,16 +83,16 @@ impl<'a> Pass<'a> {
         wanted: bool,
     ) -> Result<Option<FeatureMap>> {
         let SavedConv { conv, op, input } = saved;
-        let variant = self.network.variant();
-        let grad = op.record_backward_weight(self.recording, &conv.conv, variant, *input, g)?;
+        let algorithm = Conv2dAlgorithm::choose(self.network.gpu().report(), op, [input.h, input.w]);
+        let grad = algorithm.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));
         if !wanted {
             return Ok(None);
         }
         let master = self.parameter(&weight_name(conv))?;
-        let packed = op.record_pack_transposed(self.recording, &conv.conv, variant, master)?;
+        let packed = algorithm.record_pack_transposed(op, self.recording, &conv.conv, master)?;
         let shape = [input.n, input.c, input.h, input.w];
-        let grad = op.record_backward_input(self.recording, &conv.conv, variant, g, shape, packed, residual)?;
+        let grad = algorithm.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, residual)?;
         Ok(Some(grad))
     }
 

@@ -9,30 +9,30 @@ use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
 use crate::ops::feature_map::{channels4, pack_nhwc};
-use crate::ops::{self, Conv2d, Conv2dVariant, Epilogue, FeatureMap};
+use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap};
 
 pub(super) const NCHW: &str = "[N, C, H, W]";
 
-/// `conv2d`: `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]`, `bias` `[K]`, giving `[N, K, P, Q]`; by the kernel
-/// `variant`, or the one for the adapter.
+/// `conv2d`: `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]`, `bias` `[K]`, giving `[N, K, P, Q]`; by
+/// `algorithm`, or the adapter's kernel for all attributes.
 ///
 /// # Errors
-/// [`Error::Shape`] where shapes and attributes don't fit together, and a variant that the adapter can't run.
+/// [`Error::Shape`] where shapes and attributes don't fit together, and an algorithm that the adapter or the convolution is not for.
 pub fn conv2d(
     gpu: &Arc<Gpu>,
-    variant: Option<Conv2dVariant>,
+    algorithm: Option<Conv2dAlgorithm>,
     input: &Array,
     weight: &Array,
     bias: Option<&Array>,
     attributes: &Conv2dAttributes,
 ) -> Result<Array> {
-    conv2d_fused(gpu, variant, [input, weight], bias, None, false, attributes)
+    conv2d_fused(gpu, algorithm, [input, weight], bias, None, false, attributes)
 }
 
 /// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part where asked for.
 pub fn conv2d_fused(
     gpu: &Arc<Gpu>,
-    variant: Option<Conv2dVariant>,
+    algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
     bias: Option<&Array>,
     residual: Option<&Array>,
@@ -40,8 +40,6 @@ pub fn conv2d_fused(
     attributes: &Conv2dAttributes,
 ) -> Result<Array> {
     const OP: &str = "conv2d";
-    let variant = variant.unwrap_or_else(|| Conv2dVariant::choose(gpu.report()));
-    variant.supported(gpu.report()).map_err(|why| Error::shape(OP, format!("kernel {}: {why}", variant.name())))?;
     let input_shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let weight_shape: [usize; 4] = weight.dims(OP, "weight", "[K, C / groups, R, S]")?;
     let shape = attributes.output_shape(input_shape, weight_shape)?;
@@ -54,19 +52,33 @@ pub fn conv2d_fused(
     }
     let groups = attributes.groups;
     let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    let algorithm = runnable(gpu, OP, &conv, algorithm)?;
     let mut session = Session::new(gpu, OP);
     session.room("output", &[shape[0], channels4(out_channels, groups), 4, shape[2], shape[3]])?;
-    session.room("weight", &conv.packed_weight_shape(variant))?;
+    session.room("weight", &algorithm.packed_weight_shape(&conv)?)?;
     let map = session.map("input", &input.data, input_shape, groups)?;
-    let weight = session.input("weight", &conv.pack_weight(variant, &weight.data));
+    let weight = session.input("weight", &algorithm.pack_weight(&conv, &weight.data)?);
     let epilogue = Epilogue {
         bias: bias.map(|bias| session.input("bias", &conv.pack_bias(Some(&bias.data)))),
         residual: residual.map(|residual| session.map("residual", &residual.data, shape, groups)).transpose()?,
         relu,
     };
-    let output = conv.record(&mut session.recording, OP, variant, map, weight, epilogue)?;
+    let output = algorithm.record(&conv, &mut session.recording, OP, map, weight, epilogue)?;
     let data = session.run(&[])?.map(output, groups)?;
     Ok(Array { shape: shape.to_vec(), data })
+}
+
+/// The algorithm that is asked for, if the adapter can run `conv` so; the adapter's direct one if none is.
+pub(super) fn runnable(
+    gpu: &Gpu,
+    op: &str,
+    conv: &Conv2d,
+    algorithm: Option<Conv2dAlgorithm>,
+) -> Result<Conv2dAlgorithm> {
+    let algorithm = algorithm.unwrap_or_else(|| Conv2dVariant::choose(gpu.report()).into());
+    let named = |why| Error::shape(op, format!("kernel {}: {why}", algorithm.name()));
+    algorithm.supported(gpu.report(), conv).map_err(named)?;
+    Ok(algorithm)
 }
 
 /// What [`batch_norm`] gives.

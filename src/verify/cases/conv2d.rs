@@ -1,6 +1,6 @@
 //! `conv2d`, with all of its fused epilogue, by every kernel.
 
-use super::super::case::{Case, Key, VARIANT};
+use super::super::case::{Case, Key, TILES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::{Body, Expected, Kernel, Operation, Suite, lines};
 use crate::error::Result;
@@ -27,11 +27,13 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::flag("residual"),
         Key::flag("relu"),
         Key::number("weight_scale", 1.0),
+        Key::word(WINOGRAD, TILES),
         Key::name(VARIANT, VARIANTS),
     ],
     fill: true,
     list: |suite| {
         let mut all = by_variant(forward(suite));
+        all.extend(by_variant(by_tile(winograd(suite))));
         all.extend(many_workgroups(suite));
         all
     },
@@ -52,7 +54,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             let bias = case.flag("bias").then_some(bias);
             let residual = case.flag("residual").then_some(residual);
             let (relu, attributes) = (case.flag("relu"), Geometry::of(case).attributes);
-            let output = host::conv2d_fused(gpu, case.variant(), [input, weight], bias, residual, relu, &attributes)?;
+            let output = host::conv2d_fused(gpu, case.algorithm(), [input, weight], bias, residual, relu, &attributes)?;
             Ok(vec![output])
         },
         twin: |case, inputs| {
@@ -66,7 +68,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             if case.flag("relu") {
                 output = reference::relu(&output);
             }
-            vec![Expected::sum("output", output, g.terms() + 2.0)]
+            vec![Expected::sum("output", output, roundings(case, g.terms()) + 2.0)]
         },
         slope: None,
     }),
@@ -79,6 +81,20 @@ pub const VARIANTS: &[&str] = &["gemm", "register", "subgroup"];
 pub fn by_variant(lines: Vec<String>) -> Vec<String> {
     let with = |line: &String| Conv2dVariant::ALL.map(|variant| format!("{line} variant={}", variant.name()));
     lines.iter().flat_map(with).collect()
+}
+
+/// Each line once for every tile of Winograd's.
+pub fn by_tile(lines: Vec<String>) -> Vec<String> {
+    lines.iter().flat_map(|line| [2, 4].map(|tile| format!("{line} winograd={tile}"))).collect()
+}
+
+/// What an output's rounding may add up to: at Winograd's points numbers are larger than what is left of them.
+pub fn roundings(case: &Case, terms: f64) -> f64 {
+    match case.word(WINOGRAD) {
+        "2" => 2.0 * terms + 16.0,
+        "4" => 4.0 * terms + 64.0,
+        _ => terms,
+    }
 }
 
 /// More workgroups than one dimension holds: one tile a group. The gemm kernel's tiles take software drivers seconds.
@@ -127,6 +143,42 @@ impl Geometry {
         )
     }
 }
+
+/// Every corner of a tile, all paddings, and ResNet's maps.
+pub fn winograd(suite: Suite) -> Vec<String> {
+    let mut all = lines(WINOGRADS);
+    for (h, w) in (1..=9).map(|h| (h, 10 - h)) {
+        all.push(format!("n=1 c=5 h={h} w={w} k=6 kernel=3 padding=1 bias=true"));
+    }
+    for c in [1, 2, 3, 4, 7, 8, 9, 33] {
+        all.push(format!("n=2 c={c} h=6 w=5 k={} kernel=3 padding=1 residual=true", 41 - c));
+    }
+    let sides: &[(usize, usize)] = &[(64, 56), (128, 28), (256, 14), (512, 7)];
+    if suite == Suite::Full {
+        let all_sides = sides.iter().map(|(c, side)| (*c, *side));
+        all.extend(
+            all_sides
+                .map(|(c, side)| format!("n=2 c={c} h={side} w={side} k={c} kernel=3 padding=1 bias=true relu=true")),
+        );
+    }
+    all
+}
+
+const WINOGRADS: &str = "
+    n=1 c=64 h=14 w=14 k=64 kernel=3 padding=1 bias=true relu=true
+    n=2 c=24 h=7 w=7 k=40 kernel=3 padding=1 bias=true residual=true relu=true
+    n=1 c=130 h=8 w=8 k=20 kernel=3 padding=1
+    n=3 c=8 h=10 w=11 k=12 kernel=3
+    n=1 c=8 h=4 w=3 k=12 kernel=3 padding=2
+    n=1 c=8 h=5 w=7 k=12 kernel=3 padding=0,2
+    n=1 c=4 h=3 w=3 k=4 kernel=3
+    n=1 c=4 h=1 w=1 k=4 kernel=3 padding=1
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 values=zeros
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e-12 scale=1e-12
+    n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e15 scale=1e15
+    # What is past the map or its channels must not leak in.
+    n=1 c=3 h=6 w=6 k=3 kernel=3 padding=1 offset=1000
+";
 
 fn forward(suite: Suite) -> Vec<String> {
     let mut all = lines(RESNET);

@@ -1,13 +1,13 @@
 //! `conv2d_backward`: the gradients by input, weight and bias, by every kernel; and `pack_weight`, the order that the
 //! kernels read weights in.
 
-use super::super::case::{Case, Key, VALUES, VARIANT};
+use super::super::case::{Case, Key, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
-use super::conv2d::{Geometry, VARIANTS, by_variant, many_workgroups, resnet50};
+use super::conv2d::{Geometry, VARIANTS, by_tile, by_variant, many_workgroups, resnet50, roundings, winograd};
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use crate::ops::host::{self, Array};
-use crate::ops::{Conv2d, Conv2dVariant};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant};
 use crate::reference::{self, Tensor};
 
 pub const OPERATIONS: &[Operation] = &[
@@ -29,11 +29,13 @@ pub const OPERATIONS: &[Operation] = &[
             Key::number("weight_scale", 1.0),
             Key::number("grad_scale", 1.0),
             Key::word("grad_values", VALUES),
+            Key::word(WINOGRAD, TILES),
             Key::name(VARIANT, VARIANTS),
         ],
         fill: true,
         list: |suite| {
             let mut all = by_variant(backward(suite));
+            all.extend(by_variant(by_tile(winograd(suite).into_iter().map(plain).collect())));
             all.extend(many_workgroups(suite));
             all
         },
@@ -56,8 +58,8 @@ pub const OPERATIONS: &[Operation] = &[
             run: |gpu, case, inputs| {
                 let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
                 let residual = case.flag("residual").then_some(residual);
-                let (variant, attributes) = (case.variant(), Geometry::of(case).attributes);
-                let found = host::conv2d_backward_fused(gpu, variant, [input, weight], grad, residual, &attributes)?;
+                let (algorithm, attributes) = (case.algorithm(), Geometry::of(case).attributes);
+                let found = host::conv2d_backward_fused(gpu, algorithm, [input, weight], grad, residual, &attributes)?;
                 Ok(three(found))
             },
             twin: |case, inputs| {
@@ -69,7 +71,8 @@ pub const OPERATIONS: &[Operation] = &[
                 }
                 let pixels = (grad.data.len() / g.weight[0]) as f64;
                 let outputs = g.weight[0] / g.attributes.groups * g.weight[2] * g.weight[3];
-                expect_three(expected, [outputs as f64 + 1.0, pixels, pixels])
+                let outputs = roundings(case, outputs as f64) + 1.0;
+                expect_three(expected, [outputs, roundings(case, pixels), pixels])
             },
             slope: Some(Slope { objective, gradients: &[(0, 0), (1, 1), (2, 4)] }),
         }),
@@ -83,6 +86,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::extent("kernel"),
             Key::count("groups", 1),
             Key::flag("transposed"),
+            Key::word(WINOGRAD, TILES),
             Key::name("layout", VARIANTS),
         ],
         fill: false,
@@ -96,12 +100,18 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![Array { shape: vec![data.len()], data }])
             },
             twin: |case, inputs| {
-                let (layer, weight) = (layer(case), inputs[0].to_f32());
+                let (layer, reader, weight) = (layer(case), reader(case), inputs[0].to_f32());
                 let packed = match case.flag("transposed") {
-                    true => layer.pack_weight_transposed(reader(case), &weight),
-                    false => layer.pack_weight(reader(case), &weight),
+                    true => reader.pack_weight_transposed(&layer, &weight),
+                    false => reader.pack_weight(&layer, &weight),
                 };
-                vec![Expected::exact("packed", Tensor::from_f32(&[packed.len()], &packed))]
+                // `run` has packed it, so that it can be packed.
+                let packed = packed.unwrap_or_default();
+                let packed = Tensor::from_f32(&[packed.len()], &packed);
+                match reader {
+                    Conv2dAlgorithm::Direct(_) => vec![Expected::exact("packed", packed)],
+                    Conv2dAlgorithm::Winograd(..) => vec![Expected::sum("packed", packed, 9.0)],
+                }
             },
             slope: None,
         }),
@@ -121,10 +131,10 @@ fn layer(case: &Case) -> Conv2d {
     Conv2d { attributes, in_channels, out_channels, kernel: case.pair("kernel") }
 }
 
-/// The kernel whose layout it is; any adapter packs for each.
-fn reader(case: &Case) -> Conv2dVariant {
+/// The algorithm whose layout it is; any adapter packs for each.
+fn reader(case: &Case) -> Conv2dAlgorithm {
     let named = Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == case.word("layout"));
-    named.unwrap_or(Conv2dVariant::Register)
+    case.algorithm_of(named.unwrap_or(Conv2dVariant::Register))
 }
 
 fn backward(suite: Suite) -> Vec<String> {
@@ -174,7 +184,6 @@ fn backward(suite: Suite) -> Vec<String> {
         all.push(format!("n=2 c={} h=7 w=5 k={} kernel=3 stride=2 padding=1 groups=2", 2 * c, 12 - 2 * c));
         all.push(format!("n=1 c={} h=5 w=6 k=3 kernel=1 groups=3 residual=true", 3 * c));
     }
-    let plain = |line: String| line.replace(" bias=true", "").replace(" relu=true", "");
     all.extend(resnet50(true).into_iter().map(plain));
     if suite == Suite::Full {
         all.extend(resnet50(false).into_iter().map(plain));
@@ -230,6 +239,11 @@ const CORNERS: &str = "
     n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=-inf
 ";
 
+/// A forward case's line without what the gradients know nothing of.
+fn plain(line: String) -> String {
+    line.replace(" bias=true", "").replace(" relu=true", "")
+}
+
 fn packings() -> Vec<String> {
     let mut all = lines(
         "
@@ -245,6 +259,7 @@ fn packings() -> Vec<String> {
     );
     all.extend((1..=9).map(|c| format!("c={c} k={} kernel=2,3", 10 - c)));
     all.extend((1..=5).map(|c| format!("c={} k={} kernel=1,3 groups=3", 3 * c, 18 - 3 * c)));
+    all.extend(by_tile((1..=9).map(|c| format!("c={c} k={} kernel=3", 37 - 4 * c)).collect()));
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
     all.iter().flat_map(|line| VARIANTS.iter().map(move |layout| format!("{line} layout={layout}"))).collect()
 }

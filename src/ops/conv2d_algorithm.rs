@@ -1,0 +1,217 @@
+//! How a convolution is computed: by one of the kernels directly, or by Winograd's way around one of them.
+
+use super::conv2d::{Conv2d, Conv2dVariant, Epilogue};
+use super::feature_map::FeatureMap;
+use super::winograd::{Winograd, WinogradTile};
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterReport, Recording, TensorId};
+
+/// The way to compute a convolution and its gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conv2dAlgorithm {
+    /// Every multiplication of the formula.
+    Direct(Conv2dVariant),
+    /// Tiles at their points; only for 3x3 kernels of stride 1.
+    Winograd(WinogradTile, Conv2dVariant),
+}
+
+impl From<Conv2dVariant> for Conv2dAlgorithm {
+    fn from(variant: Conv2dVariant) -> Self {
+        Self::Direct(variant)
+    }
+}
+
+impl Conv2dAlgorithm {
+    /// What is expected to be fastest for `conv` on maps of `size` (height, width) on this class of device, or what the
+    /// environment variable `GPU_RESNET_CONV2D` names: a kernel, or `winograd2` or `winograd4` wherever they fit.
+    ///
+    /// It doesn't depend on the batch, so that an image's result is the same to the bit in whatever batch it comes.
+    pub fn choose(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
+        let variant = Conv2dVariant::choose(adapter);
+        let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
+        let fits = |tile: &WinogradTile| Winograd::new(*conv, *tile, variant).is_ok();
+        let mut tiles = WinogradTile::ALL.into_iter().filter(fits);
+        if let Some(tile) = tiles.clone().find(|tile| tile.name() == asked) {
+            return Self::Winograd(tile, variant);
+        }
+        // On hardware the transforms' traffic may cost more than the multiplications: that is for measurements to say.
+        if !asked.is_empty() || adapter.kind != "cpu" {
+            return variant.into();
+        }
+        let direct = 2.0;
+        let costs = tiles.by_ref().map(|tile| (tile, winograd_cost(conv, tile, variant, size)));
+        match costs.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, cost)| *cost < direct) {
+            Some((tile, _)) => Self::Winograd(tile, variant),
+            None => variant.into(),
+        }
+    }
+
+    /// The kernel that multiplies.
+    pub fn variant(self) -> Conv2dVariant {
+        match self {
+            Self::Direct(variant) | Self::Winograd(_, variant) => variant,
+        }
+    }
+
+    /// `subgroup`, `winograd4-subgroup`, …
+    pub fn name(self) -> String {
+        match self {
+            Self::Direct(variant) => variant.name().to_owned(),
+            Self::Winograd(tile, variant) => format!("{}-{}", tile.name(), variant.name()),
+        }
+    }
+
+    /// Whether the adapter can run `conv` so; the reason if not.
+    pub fn supported(self, adapter: &AdapterReport, conv: &Conv2d) -> Result<(), String> {
+        if let Self::Winograd(tile, variant) = self {
+            Winograd::new(*conv, tile, variant)?;
+        }
+        self.variant().supported(adapter)
+    }
+
+    fn winograd(self, conv: &Conv2d) -> Result<Option<Winograd>> {
+        match self {
+            Self::Direct(_) => Ok(None),
+            Self::Winograd(tile, variant) => {
+                Winograd::new(*conv, tile, variant).map(Some).map_err(|why| Error::shape("conv2d", why))
+            }
+        }
+    }
+
+    /// An OIHW weight in the order that [`Self::record`] reads.
+    pub fn pack_weight(self, conv: &Conv2d, weight: &[f32]) -> Result<Vec<f32>> {
+        Ok(match self.winograd(conv)? {
+            Some(winograd) => winograd.pack_weight(weight),
+            None => conv.pack_weight(self.variant(), weight),
+        })
+    }
+
+    /// The same for [`Self::record_backward_input`].
+    pub fn pack_weight_transposed(self, conv: &Conv2d, weight: &[f32]) -> Result<Vec<f32>> {
+        Ok(match self.winograd(conv)? {
+            Some(winograd) => winograd.pack_weight_transposed(weight),
+            None => conv.pack_weight_transposed(self.variant(), weight),
+        })
+    }
+
+    /// Extents whose product is the length of [`Self::pack_weight`].
+    pub fn packed_weight_shape(self, conv: &Conv2d) -> Result<[usize; 5]> {
+        Ok(match self.winograd(conv)? {
+            Some(winograd) => winograd.packed_weight_shape(),
+            None => conv.packed_weight_shape(self.variant()),
+        })
+    }
+
+    /// The same for [`Self::pack_weight_transposed`].
+    pub fn packed_weight_transposed_shape(self, conv: &Conv2d) -> Result<[usize; 5]> {
+        Ok(match self.winograd(conv)? {
+            Some(winograd) => winograd.packed_weight_transposed_shape(),
+            None => conv.packed_weight_transposed_shape(self.variant()),
+        })
+    }
+
+    /// Appends the packing of a KRSC weight for [`Self::record`].
+    pub fn record_pack(self, conv: &Conv2d, r: &mut Recording, label: &str, weight: TensorId) -> Result<TensorId> {
+        match self.winograd(conv)? {
+            Some(winograd) => winograd.record_pack(r, label, weight),
+            None => conv.record_pack(r, label, self.variant(), weight),
+        }
+    }
+
+    /// The same for [`Self::record_backward_input`].
+    pub fn record_pack_transposed(
+        self,
+        conv: &Conv2d,
+        r: &mut Recording,
+        label: &str,
+        weight: TensorId,
+    ) -> Result<TensorId> {
+        match self.winograd(conv)? {
+            Some(winograd) => winograd.record_pack_transposed(r, label, weight),
+            None => conv.record_pack_transposed(r, label, self.variant(), weight),
+        }
+    }
+
+    /// Appends `relu(conv(input) + bias + residual)`; see [`Conv2d::record`].
+    pub fn record(
+        self,
+        conv: &Conv2d,
+        r: &mut Recording,
+        label: &str,
+        input: FeatureMap,
+        weight: TensorId,
+        epilogue: Epilogue,
+    ) -> Result<FeatureMap> {
+        match self.winograd(conv)? {
+            Some(winograd) => winograd.record(r, label, input, weight, epilogue),
+            None => conv.record(r, label, self.variant(), input, weight, epilogue),
+        }
+    }
+
+    /// Appends the gradient by the input; see [`Conv2d::record_backward_input`].
+    #[allow(clippy::too_many_arguments)] // each is one of the operation's own inputs
+    pub fn record_backward_input(
+        self,
+        conv: &Conv2d,
+        r: &mut Recording,
+        label: &str,
+        grad_output: FeatureMap,
+        input: [usize; 4],
+        weight: TensorId,
+        residual: Option<FeatureMap>,
+    ) -> Result<FeatureMap> {
+        match self.winograd(conv)? {
+            Some(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, residual),
+            None => conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, residual),
+        }
+    }
+
+    /// Appends the gradient by the weight, in KRSC; see [`Conv2d::record_backward_weight`].
+    pub fn record_backward_weight(
+        self,
+        conv: &Conv2d,
+        r: &mut Recording,
+        label: &str,
+        input: FeatureMap,
+        grad_output: FeatureMap,
+    ) -> Result<TensorId> {
+        match self.winograd(conv)? {
+            Some(winograd) => winograd.record_backward_weight(r, label, input, grad_output),
+            None => conv.record_backward_weight(r, label, self.variant(), input, grad_output),
+        }
+    }
+}
+
+/// Time by Winograd's way as a part of the direct kernel's, for one image and for eight, added up. On lavapipe the product at
+/// the points takes a fifth more for a multiplication than a direct convolution, and the transforms as long as 47 channels
+/// of it (Mesa 25.0.7, 2026-11-24).
+fn winograd_cost(conv: &Conv2d, tile: WinogradTile, variant: Conv2dVariant, [height, width]: [usize; 2]) -> f64 {
+    let (side, _) = variant.tile();
+    let channels = conv.in_channels.min(conv.out_channels) as f64;
+    let [rows, columns] = [height, width].map(|extent| extent.div_ceil(tile.outputs()));
+    let ratio = |images: usize| {
+        let tiles = (images * rows * columns).next_multiple_of(side) * tile.points();
+        let direct = (images * height * width).next_multiple_of(side) * conv.kernel.iter().product::<usize>();
+        tiles as f64 * 1.2 * (1.0 + 47.0 / channels) / direct as f64
+    };
+    ratio(1) + ratio(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::attributes::Conv2dAttributes;
+
+    #[test]
+    fn winograd_pays_where_maps_and_channels_are_large() {
+        let cost = |tile, channels, side| {
+            let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
+            let conv = Conv2d { attributes, in_channels: channels, out_channels: channels, kernel: [3, 3] };
+            winograd_cost(&conv, tile, Conv2dVariant::Subgroup, [side, side])
+        };
+        let (two, four) = (WinogradTile::Two, WinogradTile::Four);
+        assert!(cost(four, 64, 56) < 1.5 && cost(four, 128, 28) < 1.2);
+        assert!(cost(two, 512, 7) < 2.0 && cost(four, 512, 7) > 2.0);
+        assert!(cost(four, 4, 56) > 2.0);
+    }
+}
