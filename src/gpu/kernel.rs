@@ -60,7 +60,7 @@ fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
 
 /// Whether a shader runs without bounds checks: its tests surround every output with guard words.
 pub(crate) fn is_proved(shader: &str) -> bool {
-    shader.starts_with("conv2d") || shader.starts_with("peak")
+    ["conv2d", "winograd", "peak"].iter().any(|name| shader.starts_with(name))
 }
 
 impl Kernel {

@@ -91,8 +91,8 @@ pub fn by_tile(lines: Vec<String>) -> Vec<String> {
 /// What an output's rounding may add up to: at Winograd's points numbers are larger than what is left of them.
 pub fn roundings(case: &Case, terms: f64) -> f64 {
     match case.word(WINOGRAD) {
-        "2" => 2.0 * terms + 16.0,
-        "4" => 4.0 * terms + 64.0,
+        "2" => terms + 8.0,
+        "4" => 2.0 * terms + 32.0,
         _ => terms,
     }
 }
