@@ -215,7 +215,13 @@ struct Recorder<'r, 'a> {
 
 impl<'a> Recorder<'_, 'a> {
     /// `relu(conv(x) + residual)`, the normalisation folded in.
-    fn conv(&mut self, conv: &'a ConvBn, x: FeatureMap, relu: bool, residual: Option<FeatureMap>) -> Result<FeatureMap> {
+    fn conv(
+        &mut self,
+        conv: &'a ConvBn,
+        x: FeatureMap,
+        relu: bool,
+        residual: Option<FeatureMap>,
+    ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
         let algorithm = Conv2dAlgorithm::choose(network.gpu.report(), &op, [x.h, x.w]);
