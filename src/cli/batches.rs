@@ -1,36 +1,65 @@
 //! The loop that `infer`, `evaluate` and `finetune` share: batches of images through a network, in order.
 
+use std::time::{Duration, Instant};
+
 use indicatif::ProgressBar;
 
 use super::Context;
-use super::model::warn;
 use crate::data::Loader;
 use crate::error::Result;
+use crate::feed::{Done, Usage, feed};
 use crate::model::{Output, Predictor};
 use crate::train::Interrupt;
 
-/// Runs `predictor` on every batch of `loader` and hands `each` the images' numbers and what came out. Images that could
-/// not be read are reported, left out and counted; the count is the result. Stops with an error once `stop` is raised.
+/// Runs `predictors`, one for each adapter, on every batch of `loader` and hands `each` the images' numbers and what came
+/// out, in order. Images that could not be read are reported, left out and counted; the count is the result. Stops with an
+/// error once `stop` is raised.
 pub fn run_batches(
     context: &Context,
     loader: Loader,
-    predictor: &mut Predictor,
+    predictors: &mut [Predictor],
     bar: &ProgressBar,
     stop: &Interrupt,
     mut each: impl FnMut(&[usize], Output) -> Result<()>,
 ) -> Result<usize> {
+    let started = Instant::now();
     let mut failed = 0;
-    for batch in loader {
-        for (_, error) in &batch.failures {
+    let (usage, decoding) = feed(loader, predictors, |Done { indices, failures, output, warning }| {
+        for (_, error) in &failures {
             bar.suspend(|| context.console.complain(error));
         }
-        failed += batch.failures.len();
-        let output = predictor.run_pixels(&batch.pixels)?;
-        warn(context, predictor);
-        each(&batch.indices, output)?;
-        bar.inc((batch.indices.len() + batch.failures.len()) as u64);
-        stop.check()?;
-    }
+        failed += failures.len();
+        if let Some(warning) = warning {
+            bar.suspend(|| context.console.note(warning));
+        }
+        each(&indices, output)?;
+        bar.inc((indices.len() + failures.len()) as u64);
+        stop.check()
+    })?;
     bar.finish_and_clear();
+    for (predictor, usage) in predictors.iter().zip(&usage) {
+        let gpu = predictor.network().gpu();
+        let report = gpu.report();
+        context.console.verbose(profile(&format!("adapter {}", report.index), usage, gpu.compiling()));
+    }
+    context.console.verbose(format!(
+        "decoding took {:.2} s on {} cores in {:.2} s",
+        decoding.as_secs_f64(),
+        std::thread::available_parallelism().map_or(1, |n| n.get()),
+        started.elapsed().as_secs_f64()
+    ));
     Ok(failed)
+}
+
+/// How an adapter's time went, in a line.
+fn profile(who: &str, usage: &Usage, compiling: Duration) -> String {
+    let Usage { images, first, waiting_for_images, device } = usage;
+    format!(
+        "{who}: {images} images, the first after {:.2} s (kernels compiled in {:.2} s); {:.2} s were spent with the device and \
+         {:.2} s waiting for decoded images",
+        first.as_secs_f64(),
+        compiling.as_secs_f64(),
+        device.as_secs_f64(),
+        waiting_for_images.as_secs_f64(),
+    )
 }

@@ -109,9 +109,9 @@ fn tally_all(
     let total = data.len();
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX)).max(1);
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
-    let mut predictor = model.predictor(context, batch)?;
+    let mut predictors = model.predictors(context, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
-    run_batches(context, loader, &mut predictor, &bar, &interrupt(), |indices, output| {
+    run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
         for (&i, logits) in indices.iter().zip(output.logits.chunks(tally.classes)) {
             tally.add(logits, data.label(i));
         }

@@ -26,7 +26,8 @@ pub struct Features {
 pub struct Extractor<'a> {
     context: &'a Context<'a>,
     model: &'a Loaded,
-    predictor: Predictor,
+    /// One for each adapter, at least one.
+    predictors: Vec<Predictor>,
     cache: FeatureCache,
     interrupt: &'a Interrupt,
 }
@@ -43,11 +44,12 @@ impl<'a> Extractor<'a> {
         if let Some(warning) = cache.warning() {
             context.console.note(warning);
         }
-        Ok(Self { context, model, predictor: model.predictor(context, batch)?, cache, interrupt })
+        Ok(Self { context, model, predictors: model.predictors(context, batch)?, cache, interrupt })
     }
 
+    /// The first of the adapters.
     pub fn gpu(&self) -> &Arc<crate::gpu::Gpu> {
-        self.predictor.network().gpu()
+        self.predictors[0].network().gpu()
     }
 
     /// The features of `data`; `what` names it to the user. What was computed is kept even if the user interrupts.
@@ -86,12 +88,12 @@ impl<'a> Extractor<'a> {
             return Ok(0);
         }
         let console = self.context.console;
-        let batch = self.predictor.batch().min(total);
+        let batch = self.predictors.iter().map(Predictor::batch).min().unwrap_or(1).min(total);
         let loader = Loader::new(data.clone(), missing, batch, self.model.preprocess.clone(), 2)?;
         let bar = console.progress(total as u64, &format!("{what} features"));
         let started = Instant::now();
-        let Self { context, model, predictor, cache, interrupt } = self;
-        let failed = run_batches(context, loader, predictor, &bar, interrupt, |indices, output| {
+        let Self { context, model, predictors, cache, interrupt } = self;
+        let failed = run_batches(context, loader, predictors, &bar, interrupt, |indices, output| {
             for (&i, row) in indices.iter().zip(output.features.chunks(model.architecture.features())) {
                 if row.iter().any(|v| !v.is_finite()) {
                     return Err(Error::file(data.name(i), "its features are not finite; the weights are broken"));

@@ -113,12 +113,13 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX));
     let loader = Loader::new(source.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut overlays = args.grad_cam.as_deref().map(|folder| Overlays::new(folder, model)).transpose()?;
-    let mut predictor = model.predictor(context, batch)?;
-    let network = predictor.network().clone();
+    let mut predictors = model.predictors(context, batch)?;
+    // Pictures are drawn on the first adapter.
+    let network = predictors[0].network().clone();
     let bar = context.console.progress(total as u64, "images");
     let stop = interrupt();
     let started = Instant::now();
-    let failed = run_batches(context, loader, &mut predictor, &bar, &stop, |indices, output| {
+    let failed = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
         let names = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
         let mut drawn = Vec::new();
         if let Some(overlays) = &mut overlays {

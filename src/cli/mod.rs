@@ -20,6 +20,7 @@ mod verify;
 mod weights;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -42,9 +43,10 @@ struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
-    /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name
+    /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name; several (`0,1`, or the option again) share
+    /// the images of infer, evaluate and finetune
     #[arg(long, global = true, env = "GPU_RESNET_ADAPTER", value_name = "N|NAME")]
-    adapter: Option<String>,
+    adapter: Vec<String>,
     /// Graphics interface to use
     #[arg(long, global = true, env = "GPU_RESNET_BACKEND", value_enum)]
     backend: Option<BackendName>,
@@ -144,19 +146,58 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Opens the adapter that the options name.
+    /// Opens the one adapter that the options name.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
+        self.open(self.global.adapter()?)
+    }
+
+    /// Opens every adapter that the options name, in that order. One that is named twice is opened twice.
+    pub fn gpus(&self) -> Result<Vec<Arc<Gpu>>> {
+        self.global.adapters().into_iter().map(|choice| self.open(choice)).collect()
+    }
+
+    fn open(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
         if self.global.precision == Precision::F16 {
             return Err(Error::Usage("--precision f16 has no kernels yet; leave it out or use f32".into()));
         }
-        let choice = AdapterChoice { adapter: self.global.adapter.clone(), backend: self.global.backend };
+        let started = Instant::now();
         let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
         let gpu = Gpu::open_with(&choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;
         if let Some(warning) = gpu.warning() {
             self.console.note(warning);
         }
         let report = gpu.report();
-        self.console.verbose(format!("adapter {}: {} ({})", report.index, report.name, report.driver_info));
+        let seconds = started.elapsed().as_secs_f64();
+        let about = format!("adapter {}: {} ({})", report.index, report.name, report.driver_info);
+        self.console.verbose(format!("{about}, opened in {seconds:.2} s"));
         Ok(gpu)
+    }
+}
+
+impl Global {
+    /// The adapters that the options name, at least one.
+    fn adapters(&self) -> Vec<AdapterChoice> {
+        let choice = |adapter| AdapterChoice { adapter, backend: self.backend };
+        if self.adapter.is_empty() {
+            return vec![choice(None)];
+        }
+        let named = self.adapter.iter().flat_map(|text| {
+            // `0,1` is two of them; a name may have a comma in it.
+            let numbers = text.split(',').all(|part| part.trim().parse::<usize>().is_ok());
+            if numbers { text.split(',').map(|part| part.trim().to_owned()).collect() } else { vec![text.clone()] }
+        });
+        named.map(|name| choice(Some(name))).collect()
+    }
+
+    /// The adapter that the options name; an error if they name several.
+    fn adapter(&self) -> Result<AdapterChoice> {
+        let mut adapters = self.adapters();
+        match adapters.pop() {
+            Some(one) if adapters.is_empty() => Ok(one),
+            _ => Err(Error::Usage(
+                "several adapters share the images of infer, evaluate and of finetune's features; here give one --adapter"
+                    .into(),
+            )),
+        }
     }
 }

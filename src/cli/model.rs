@@ -9,6 +9,7 @@ use super::Context;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, Network, Predictor};
 use crate::weights::{self, Weights};
 
@@ -69,24 +70,23 @@ pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
 }
 
 impl Loaded {
-    /// The network on the GPU, ready for images.
-    pub fn predictor(&self, context: &Context, batch: u32) -> Result<Predictor> {
+    /// The network on each GPU that the options name, ready for images.
+    pub fn predictors(&self, context: &Context, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
-        self.predictor_for(context, InputKind::Pixels { mean, std }, [crop as usize; 2], batch)
+        let make = |gpu| self.on(context, gpu, InputKind::Pixels { mean, std }, [crop as usize; 2], batch);
+        context.gpus()?.into_iter().map(make).collect()
     }
 
-    /// The network on the GPU, ready for another kind or size of input.
+    /// The network on the one GPU that the options name, ready for another kind or size of input.
     pub fn predictor_for(&self, context: &Context, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
+        self.on(context, context.gpu()?, kind, size, batch)
+    }
+
+    fn on(&self, context: &Context, gpu: Arc<Gpu>, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
         let started = Instant::now();
-        let gpu = context.gpu()?;
-        let opened = started.elapsed();
         let network = Arc::new(Network::new(&gpu, &self.architecture, &self.weights)?);
-        let packed = started.elapsed() - opened;
-        context.console.verbose(format!(
-            "start-up: opening the adapter {:.3} s, folding, packing and uploading the weights {:.3} s",
-            opened.as_secs_f64(),
-            packed.as_secs_f64()
-        ));
+        let seconds = started.elapsed().as_secs_f64();
+        context.console.verbose(format!("weights folded, packed and uploaded in {seconds:.2} s"));
         let mut predictor = Predictor::new(network, kind, size, batch as usize)?;
         warn(context, &mut predictor);
         Ok(predictor)

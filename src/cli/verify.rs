@@ -7,7 +7,7 @@ use super::Context;
 use super::console::{interrupt, print, print_json};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
+use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
 use crate::ops::Conv2dVariant;
 use crate::train::Interrupt;
 use crate::verify::case::Case;
@@ -110,7 +110,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.child {
-        let choice = AdapterChoice { adapter: context.global.adapter.clone(), backend: context.global.backend };
+        let choice = context.global.adapter()?;
         let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
         let gpu = Gpu::open_with(
             &choice,

@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::split::check_indices;
 use super::{Augment, Dataset, Preprocess};
@@ -43,6 +45,8 @@ struct Shared {
     augmentation: Option<Augmentation>,
     window: usize,
     state: Mutex<State>,
+    /// Nanoseconds of all workers together.
+    decoding: AtomicU64,
     /// Signalled when an image is finished.
     finished: Condvar,
     /// Signalled when the window moves or the loader is dropped.
@@ -122,7 +126,17 @@ impl Loader {
         let threads = cores.min(indices.len());
         let state = Mutex::new(State { next: 0, taken: 0, results: VecDeque::new(), dropped: false });
         let (finished, moved) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { source, indices, preprocess, augmentation, window, state, finished, moved });
+        let shared = Arc::new(Shared {
+            source,
+            indices,
+            preprocess,
+            augmentation,
+            window,
+            state,
+            decoding: AtomicU64::new(0),
+            finished,
+            moved,
+        });
 
         let mut loader = Loader { shared, workers: Vec::new(), batch_size, image_bytes };
         for _ in 0..threads {
@@ -135,6 +149,11 @@ impl Loader {
             }
         }
         Ok(loader)
+    }
+
+    /// How long the workers have been decoding and resizing so far, all of them together.
+    pub fn decoding(&self) -> Duration {
+        Duration::from_nanos(self.shared.decoding.load(Ordering::Relaxed))
     }
 
     /// Number of batches that are still to come.
@@ -152,9 +171,11 @@ impl Shared {
     fn work(&self) {
         while let Some(position) = self.claim() {
             let index = self.indices[position];
+            let started = Instant::now();
             // A data set of another crate may panic; the consumer must not wait for its image for ever.
             let result = catch_unwind(AssertUnwindSafe(|| self.load(index)))
                 .unwrap_or_else(|_| Err(Error::Usage(format!("reading image {index} panicked; please report it"))));
+            self.decoding.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
             let mut state = self.lock();
             let slot = position - state.taken;
             state.results[slot] = Some(result);

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::adapter::{self, AdapterChoice, AdapterReport, Capabilities};
+use super::flight::Outstanding;
 use super::kernel::{Kernel, KernelSpec};
 use super::pipeline_cache::PipelineCache;
 use super::recording::pad16;
@@ -59,6 +60,7 @@ pub struct Gpu {
     substitutes: Mutex<HashMap<String, String>>,
     /// Wall time of the last run of a plan, from its first submit to its end, in seconds.
     pub(super) last_run: Mutex<f64>,
+    pub(super) outstanding: Mutex<Outstanding>,
     /// Measured throughput in cost units per second; bounds the work of one submit.
     pub(super) rate: Mutex<f64>,
 }
@@ -172,6 +174,7 @@ impl Gpu {
             compiling: Mutex::default(),
             substitutes: Mutex::default(),
             last_run: Mutex::default(),
+            outstanding: Mutex::default(),
             rate: Mutex::new(rate),
         }))
     }

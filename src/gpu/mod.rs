@@ -2,6 +2,7 @@
 
 mod adapter;
 mod device;
+mod flight;
 mod kernel;
 mod pipeline_cache;
 mod plan;
@@ -12,6 +13,7 @@ pub mod shaders;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
 pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
+pub use flight::Flight;
 pub(crate) use kernel::is_proved;
 pub use kernel::{Kernel, KernelSpec};
 pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};

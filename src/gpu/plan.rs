@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::device::{Buffer, Gpu};
+use super::flight::{Flight, ReadBack};
 use super::kernel::Kernel;
 use super::recording::{Cost, Recording, Storage, TensorId};
 use super::shaders::BindingKind;
@@ -147,53 +148,42 @@ impl Plan {
 
     /// Runs the whole sequence `times` times in as few submits as the bound on their duration allows, and waits.
     pub fn run_repeated(&mut self, times: usize) -> Result<()> {
-        let rate = self.gpu.rate.lock().map_or(4e9, |rate| *rate);
-        let budget = rate * SUBMIT_SECONDS;
+        self.submit(times, &[])?.wait().map(drop)
+    }
+
+    /// Submits one run and gives it back unfinished; at its end the first elements (their number is given) of the f32
+    /// tensors of `reads` are copied out. What is written or submitted afterwards comes after it on the device.
+    ///
+    /// Returns at once while the device has little to do; a run that takes many submits waits for all but the last ones.
+    pub fn start(&mut self, reads: &[(TensorId, usize)]) -> Result<Flight> {
+        self.submit(1, reads)
+    }
+
+    fn submit(&mut self, times: usize, reads: &[(TensorId, usize)]) -> Result<Flight> {
+        let budget = self.gpu.rate.lock().map_or(4e9, |rate| *rate) * SUBMIT_SECONDS;
         let started = Instant::now();
-        let mut encoder = None;
-        let (mut in_flight, mut submits) = (0, 0);
-        let (mut units, mut total) = (0.0, 0.0);
+        let new_encoder = || self.gpu.device.create_command_encoder(&Default::default());
+        let mut encoder = new_encoder();
+        // The first run compiles shaders in some drivers.
+        let warm = std::mem::replace(&mut self.warm, true);
+        let mut units = 0.0;
         for step in std::iter::repeat_n(&self.steps, times).flatten() {
             let cost = step.units();
-            total += cost;
             if units > 0.0 && units + cost > budget {
-                self.submit(&mut encoder, &mut submits);
+                self.gpu.submit(std::mem::replace(&mut encoder, new_encoder()).finish(), warm.then_some(units))?;
+                self.submits += 1;
                 units = 0.0;
-                in_flight += 1;
-                // Two submits in flight keep the device busy; more would only queue up memory and time.
-                if in_flight == 2 {
-                    self.gpu.wait()?;
-                    in_flight = 0;
-                }
             }
             units += cost;
-            let encoder = encoder.get_or_insert_with(|| self.gpu.device.create_command_encoder(&Default::default()));
             let mut pass = encoder.begin_compute_pass(&Default::default());
             record_step(&mut pass, step);
         }
-        self.submit(&mut encoder, &mut submits);
-        self.gpu.wait()?;
-        self.submits += submits;
-        let seconds = started.elapsed().as_secs_f64();
-        if let Ok(mut last) = self.gpu.last_run.lock() {
-            *last = seconds;
-        }
-        // Too short a run measures the submit, not the device.
-        if self.warm
-            && seconds > 0.02
-            && let Ok(mut rate) = self.gpu.rate.lock()
-        {
-            *rate = 0.5 * *rate + 0.5 * total / seconds;
-        }
-        self.warm = true;
-        Ok(())
-    }
-
-    fn submit(&self, encoder: &mut Option<wgpu::CommandEncoder>, submits: &mut usize) {
-        if let Some(encoder) = encoder.take() {
-            self.gpu.queue.submit([encoder.finish()]);
-            *submits += 1;
-        }
+        let reads: Vec<(&Buffer, usize)> =
+            reads.iter().map(|&(tensor, count)| (&*self.buffers[tensor.0], count * 4)).collect();
+        let read_back = ReadBack::record(&self.gpu, &mut encoder, &reads)?;
+        let last = self.gpu.submit(encoder.finish(), warm.then_some(units))?;
+        self.submits += 1;
+        Ok(Flight::new(&self.gpu, last, read_back, started))
     }
 
     /// Runs every dispatch once and times each, by timestamps where the device has them.

@@ -2,7 +2,7 @@
 
 use super::network::{ForwardTensors, Network};
 use crate::error::{Error, Result};
-use crate::gpu::{Plan, PlanSummary, Recording, TensorId};
+use crate::gpu::{Flight, Plan, PlanSummary, Recording, TensorId};
 use crate::ops::preprocess::preprocess;
 use crate::ops::{FeatureMap, pack_nhwc, unpack_nhwc, unpack_rows};
 
@@ -22,6 +22,29 @@ pub struct Output {
     pub logits: Vec<f32>,
     /// `[N, C]`, the input of the head.
     pub features: Vec<f32>,
+}
+
+impl Output {
+    /// Adds the rows of `other` after these.
+    pub fn append(&mut self, other: Output) {
+        self.logits.extend(other.logits);
+        self.features.extend(other.features);
+    }
+}
+
+/// A forward pass that was submitted and is not waited for yet.
+pub struct Pending {
+    flight: Flight,
+    /// Rows and columns of the logits and of the features.
+    shapes: [[usize; 2]; 2],
+}
+
+impl Pending {
+    /// Waits for the pass; what came out.
+    pub fn wait(self) -> Result<Output> {
+        let mut rows = self.flight.wait()?.into_iter().zip(self.shapes).map(|(rows, shape)| unpack_rows(&rows, shape));
+        Ok(Output { logits: rows.next().unwrap_or_default(), features: rows.next().unwrap_or_default() })
+    }
 }
 
 /// A feature map read back, in NCHW.
@@ -84,16 +107,21 @@ impl Forward {
 
     /// Runs on a whole batch of HWC RGB bytes.
     pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
+        self.start_pixels(pixels)?.wait()
+    }
+
+    /// Uploads a whole batch of HWC RGB bytes and submits its pass, behind what was submitted before.
+    pub fn start_pixels(&mut self, pixels: &[u8]) -> Result<Pending> {
         self.check(pixels.len(), matches!(self.kind, InputKind::Pixels { .. }))?;
         self.plan.write(self.input, pixels)?;
-        self.finish()
+        self.start()
     }
 
     /// Runs on a whole batch of NCHW floats.
     pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
         self.check(input.len(), self.kind == InputKind::Tensor)?;
         self.plan.write(self.input, &pack_nhwc(input, self.shape, 1))?;
-        self.finish()
+        self.start()?.wait()
     }
 
     fn check(&self, found: usize, right_kind: bool) -> Result<()> {
@@ -104,15 +132,13 @@ impl Forward {
         Err(Error::shape("forward", format!("the plan takes {:?} and was given {found} values", self.shape)))
     }
 
-    fn finish(&mut self) -> Result<Output> {
-        self.plan.run()?;
+    fn start(&mut self) -> Result<Pending> {
         let n = self.shape[0];
-        let rows = |tensor, columns: usize| -> Result<Vec<f32>> {
-            let data = self.plan.read::<f32>(tensor, n * columns.next_multiple_of(4))?;
-            Ok(unpack_rows(&data, [n, columns]))
-        };
         let features = self.tensors.features;
-        Ok(Output { logits: rows(self.tensors.logits, self.classes)?, features: rows(features.tensor, features.c)? })
+        let shapes = [[n, self.classes], [n, features.c]];
+        let reads = [self.tensors.logits, features.tensor].into_iter().zip(shapes);
+        let reads: Vec<_> = reads.map(|(tensor, [n, columns])| (tensor, n * columns.next_multiple_of(4))).collect();
+        Ok(Pending { flight: self.plan.start(&reads)?, shapes })
     }
 
     /// The shape of the last stage's output, NCHW.

@@ -17,7 +17,7 @@ pub mod validate;
 
 pub use architecture::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 pub use fold::fold_bn;
-pub use forward::{Forward, InputKind, Output, StageOutput};
+pub use forward::{Forward, InputKind, Output, Pending, StageOutput};
 pub use grad_cam::{ClassMap, GradCam};
 pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};

@@ -1,9 +1,9 @@
 //! A network applied to any number of images: picks the batch, keeps its plans, and halves the batch when memory runs out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::forward::{Forward, InputKind, Output};
+use super::forward::{Forward, InputKind, Output, Pending};
 use super::network::Network;
 use crate::error::{Error, Result};
 
@@ -15,6 +15,14 @@ pub struct Predictor {
     batch: usize,
     plans: HashMap<usize, Forward>,
     warning: Option<String>,
+    jobs: VecDeque<Job>,
+}
+
+/// Images that were submitted, and what is under way of them.
+struct Job {
+    pixels: Vec<u8>,
+    /// Passes over them in order; none if there was not the memory to start them beside those before.
+    passes: Option<Vec<Pending>>,
 }
 
 impl Predictor {
@@ -24,7 +32,15 @@ impl Predictor {
         let warning = (batch > most).then(|| {
             format!("a batch of {batch} does not fit the adapter's largest binding; {most} images are run at a time")
         });
-        Ok(Self { network, kind, size, batch: batch.clamp(1, most), plans: HashMap::new(), warning })
+        Ok(Self {
+            network,
+            kind,
+            size,
+            batch: batch.clamp(1, most),
+            plans: HashMap::new(),
+            warning,
+            jobs: VecDeque::new(),
+        })
     }
 
     pub fn network(&self) -> &Arc<Network> {
@@ -51,12 +67,50 @@ impl Predictor {
         self.run(input, Forward::run_tensor)
     }
 
-    fn run<T>(&mut self, input: &[T], step: impl Fn(&mut Forward, &[T]) -> Result<Output>) -> Result<Output> {
-        let image = self.size[0] * self.size[1] * 3;
-        if !input.len().is_multiple_of(image) {
-            let problem = format!("{} values are not a whole number of images of {image}", input.len());
-            return Err(Error::shape("predict", problem));
+    /// Uploads any number of images as HWC RGB bytes and submits their pass, while the device is still at those submitted
+    /// before. [`Self::receive`] gives what came out, in the order of the submits.
+    pub fn submit_pixels(&mut self, pixels: Vec<u8>) -> Result<()> {
+        let passes = match self.start(&pixels) {
+            Ok(passes) => Some(passes),
+            Err(Error::OutOfMemory(_)) => None,
+            Err(error) => return Err(error),
+        };
+        self.jobs.push_back(Job { pixels, passes });
+        Ok(())
+    }
+
+    /// What came out of the images that were submitted first and not received yet; none if there are none.
+    pub fn receive(&mut self) -> Result<Option<Output>> {
+        let Some(Job { pixels, passes }) = self.jobs.pop_front() else { return Ok(None) };
+        let finished = passes.map(|passes| {
+            let mut out = Output::default();
+            passes.into_iter().try_for_each(|pass| pass.wait().map(|part| out.append(part)))?;
+            Ok(out)
+        });
+        match finished {
+            Some(Ok(out)) => Ok(Some(out)),
+            // Once more by itself, in smaller batches if need be.
+            None | Some(Err(Error::OutOfMemory(_))) => self.run_pixels(&pixels).map(Some),
+            Some(Err(error)) => Err(error),
         }
+    }
+
+    fn start(&mut self, pixels: &[u8]) -> Result<Vec<Pending>> {
+        let image = self.image(pixels.len())?;
+        pixels.chunks(self.batch * image).map(|part| self.plan(part.len() / image)?.start_pixels(part)).collect()
+    }
+
+    /// Values of one image; an error if `values` are not a whole number of images.
+    fn image(&self, values: usize) -> Result<usize> {
+        let image = self.size[0] * self.size[1] * 3;
+        if values.is_multiple_of(image) {
+            return Ok(image);
+        }
+        Err(Error::shape("predict", format!("{values} values are not a whole number of images of {image}")))
+    }
+
+    fn run<T>(&mut self, input: &[T], step: impl Fn(&mut Forward, &[T]) -> Result<Output>) -> Result<Output> {
+        let image = self.image(input.len())?;
         let mut out = Output::default();
         let mut rest = input;
         while !rest.is_empty() {
@@ -64,8 +118,7 @@ impl Predictor {
             let result = self.plan(count).and_then(|plan| step(plan, &rest[..count * image]));
             match result {
                 Ok(part) => {
-                    out.logits.extend(part.logits);
-                    out.features.extend(part.features);
+                    out.append(part);
                     rest = &rest[count * image..];
                 }
                 Err(Error::OutOfMemory(why)) if count > 1 => {

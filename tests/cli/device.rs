@@ -45,3 +45,19 @@ fn no_cache_folder_is_no_failure() {
     command.env("GPU_RESNET_CACHE", file).args(["infer", &photo(), "--image-size", "32"]);
     assert!(command.output().unwrap().status.success());
 }
+
+#[test]
+fn two_devices_give_what_one_gives() {
+    let sandbox = Sandbox::new();
+    let digits = sandbox.digits("digits", &["3", "7"]);
+    let infer = |adapter: &[&str]| {
+        let arguments = [&["infer", &digits, "--image-size", "32", "--batch-size", "2", "--json"], adapter].concat();
+        sandbox.good(&arguments)
+    };
+    let expected = infer(&[]);
+    assert_eq!(expected.lines().count(), 12);
+    assert_eq!(infer(&["--adapter", "0,0"]), expected);
+    assert_eq!(infer(&["--adapter", "0", "--adapter", "0"]), expected);
+    sandbox.bad(2, "give one --adapter", &["bench", "--adapter", "0,0"]);
+    sandbox.bad(4, "no adapter matches", &["infer", &digits, "--adapter", "0,77"]);
+}
