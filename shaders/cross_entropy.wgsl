@@ -1,3 +1,6 @@
+//#variant cross_entropy
+//#variant cross_entropy_gathered GATHERED
+//
 // cross_entropy over rows of logits x[n,k] with target t[n] and label smoothing e, mean over the rows:
 //
 //   q[n,k]    = (1 - e) * [k = t[n]] + e / K
@@ -8,7 +11,8 @@
 // gradient (PyTorch's ignore_index); a short last batch is filled up with them. One row an invocation in `rows`, which
 // also counts correct answers (the first maximum); `total` adds the rows in order, so that the bits never change.
 // A NaN among a row's logits makes its loss and gradient NaN; told by the sum, since a driver's exp() may lose NaN
-// (SwiftShader's clamps its argument).
+// (SwiftShader's clamps its argument). GATHERED, as head training has it: targets are labels of examples in the epoch's order
+// (shared/gathered.wgsl), and the sum over the rows is left to head_step.wgsl.
 //#import shared/fold.wgsl
 //#import shared/nan.wgsl
 struct CrossEntropy {
@@ -17,19 +21,37 @@ struct CrossEntropy {
     classes4: u32, // vec4s from one row to the next
     smoothing: f32,
 }
+//#if GATHERED
+//#import shared/gathered.wgsl
+//#else
 const IGNORE: u32 = 0xffffffffu;
+//#endif
 
 @group(0) @binding(0) var<uniform> size: CrossEntropy;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>; // of the rows; GATHERED, of all examples
 @group(0) @binding(3) var<storage, read_write> grad: array<f32>;
 @group(0) @binding(4) var<storage, read_write> row_results: array<vec4f>; // loss, correct, counted, 0
+//#if GATHERED
+//#else
 @group(0) @binding(5) var<storage, read_write> summary: array<vec4f>;     // mean loss, correct, rows counted, 0
+//#endif
+
+fn target_of(row: u32) -> u32 {
+//#if GATHERED
+    if order[place_of(row, size.rows)] == IGNORE {
+        return IGNORE;
+    }
+    return targets[example_of(row, size.rows)];
+//#else
+    return targets[row];
+//#endif
+}
 
 fn counted_rows() -> f32 {
     var counted = 0u;
     for (var row = 0u; row < size.rows; row++) {
-        counted += select(0u, 1u, targets[row] != IGNORE);
+        counted += select(0u, 1u, target_of(row) != IGNORE);
     }
     return f32(counted);
 }
@@ -46,7 +68,7 @@ fn rows(
     }
     let stride = size.classes4 * 4u;
     let first = row * stride;
-    let t = targets[row];
+    let t = target_of(row);
     if t == IGNORE {
         for (var k = 0u; k < stride; k++) {
             grad[first + k] = 0.0;
@@ -93,6 +115,8 @@ fn rows(
     row_results[row] = vec4f(loss, select(0.0, 1.0, best_class == t), 1.0, 0.0);
 }
 
+//#if GATHERED
+//#else
 @compute @workgroup_size(1)
 fn total() {
     var sum = vec4f();
@@ -101,3 +125,4 @@ fn total() {
     }
     summary[0] = vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
 }
+//#endif

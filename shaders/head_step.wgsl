@@ -1,51 +1,21 @@
-// The bookkeeping around one training step of a head on cached features, all on the device, so that an epoch needs no
-// read-back: `gather` collects the step's rows, `finish` notes its loss and moves the counter.
+// The end of a training step of a head on cached features, on the device, so that an epoch needs no read-back: the mean of the rows'
+// losses is noted and the counter moves on.
 //
-//   batch[i,:] = features[order[step * rows + i],:]     targets[i] = labels[order[step * rows + i]], IGNORE past the end
+//   history[step] = (sum of losses / rows counted, rows correct, rows counted, 0)
 //
-// gather: a row a workgroup of 64, folded. finish: one invocation.
-//#import shared/fold.wgsl
-struct HeadStep {
-    rows: u32,      // of a batch
-    features4: u32, // vec4s of one row
-    examples: u32,  // length of the order
-}
-const IGNORE: u32 = 0xffffffffu;
-
-@group(0) @binding(0) var<uniform> step: HeadStep;
-@group(0) @binding(1) var<storage, read> features: array<vec4f>;
-@group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read> order: array<u32>;
-@group(0) @binding(4) var<storage, read_write> cursor: array<u32>; // step since the start, step of this epoch
-@group(0) @binding(5) var<storage, read_write> batch: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> targets: array<u32>;
-@group(0) @binding(7) var<storage, read> summary: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> history: array<vec4f>; // a summary for each step of the epoch
-
-@compute @workgroup_size(64)
-fn gather(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let row = unfold(workgroup, count);
-    if row >= step.rows {
-        return;
-    }
-    let at = cursor[1] * step.rows + row;
-    let there = at < step.examples;
-    let example = order[select(0u, at, there)];
-    for (var column = invocation; column < step.features4; column += 64u) {
-        batch[row * step.features4 + column] = select(vec4f(), features[example * step.features4 + column], there);
-    }
-    if invocation == 0u {
-        targets[row] = select(IGNORE, labels[example], there);
-    }
-}
+// One invocation, which adds the rows in order, so that the bits never change.
+@group(0) @binding(0) var<uniform> rows: vec4u; // x: of a batch
+@group(0) @binding(1) var<storage, read> row_results: array<vec4f>;   // loss, correct, counted, 0
+@group(0) @binding(2) var<storage, read_write> history: array<vec4f>; // for each step of the epoch
+@group(0) @binding(3) var<storage, read_write> cursor: array<u32>;    // steps since the start, steps of this epoch
 
 @compute @workgroup_size(1)
-fn finish() {
-    history[cursor[1]] = summary[0];
+fn main() {
+    var sum = vec4f();
+    for (var row = 0u; row < rows.x; row++) {
+        sum += row_results[row];
+    }
+    history[cursor[1]] = vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
     cursor[0] += 1u;
     cursor[1] += 1u;
 }

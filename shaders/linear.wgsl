@@ -1,3 +1,6 @@
+//#variant linear
+//#variant linear_gathered GATHERED
+//
 // linear: output[n,k] = bias[k] + sum over c of input[n,c] * weight[k,c]
 //
 // Rows of input and weight are padded to vec4s, the weight to a multiple of four rows, with zeros; so the padding of an
@@ -5,13 +8,37 @@
 // 64 to a workgroup, output tiles fastest, folded.
 //
 // Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
-// own, and sum_partials.wgsl adds them in a fixed order. The first slice has the bias.
+// own, and sum_partials.wgsl adds them in a fixed order. The first slice has the bias. GATHERED, as head training has it: rows are
+// examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the weight.
 //#import shared/fold.wgsl
+//#if GATHERED
+//#import shared/gathered.wgsl
+//#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs, vec4s of inputs of a slice
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+//#if GATHERED
+//#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+//#endif
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // [slice][row][output]
+
+// Where a row of the batch begins in the input.
+fn row_at(row: u32) -> u32 {
+//#if GATHERED
+    return example_of(min(row, size.x - 1u), size.x) * size.y;
+//#else
+    return min(row, size.x - 1u) * size.y;
+//#endif
+}
+
+fn bias_at(k4: u32) -> vec4f {
+//#if GATHERED
+    return weight[size.z * 4u * size.y + k4];
+//#else
+    return bias[k4];
+//#endif
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -33,10 +60,10 @@ fn main(
         return;
     }
     // Rows past the end repeat the last one and are not stored.
-    let x0_at = row * in4;
-    let x1_at = min(row + 1u, rows - 1u) * in4;
-    let x2_at = min(row + 2u, rows - 1u) * in4;
-    let x3_at = min(row + 3u, rows - 1u) * in4;
+    let x0_at = row_at(row);
+    let x1_at = row_at(row + 1u);
+    let x2_at = row_at(row + 2u);
+    let x3_at = row_at(row + 3u);
     let w_at = k4 * 4u * in4;
     var sum0 = vec4f();
     var sum1 = vec4f();
@@ -58,7 +85,7 @@ fn main(
     }
     var b = vec4f();
     if slice == 0u {
-        b = bias[k4];
+        b = bias_at(k4);
     }
     let at = (slice * rows + row) * out4 + k4;
     output[at] = sum0 + b;

@@ -1,3 +1,6 @@
+//#variant linear_backward
+//#variant linear_backward_gathered GATHERED
+//
 // linear_backward, from grad = d loss / d output [n,k]:
 //
 //   grad_input[n,c]  = sum over k of grad[n,k] * weight[k,c]
@@ -6,35 +9,20 @@
 //
 // Rows padded to vec4s as in linear.wgsl, the padding of grad zero. grad_input: one vec4 an invocation. grad_weight: twelve
 // rows of two vec4 columns an invocation, five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
+// GATHERED, as head training has it: rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` makes
+// grad_weight with grad_bias after it.
 //#import shared/fold.wgsl
+//#if GATHERED
+//#import shared/gathered.wgsl
+//#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
+//#if GATHERED
+//#else
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+//#endif
 @group(0) @binding(3) var<storage, read> grad: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> result: array<vec4f>;
-
-@compute @workgroup_size(64)
-fn grad_input(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let in4 = size.y;
-    let out4 = size.z;
-    if i >= size.x * in4 {
-        return;
-    }
-    let row = i / in4;
-    let c = i % in4;
-    var sum = vec4f();
-    for (var k4 = 0u; k4 < out4; k4++) {
-        let g = grad[row * out4 + k4];
-        let w = k4 * 4u * in4 + c;
-        sum += g.x * weight[w] + g.y * weight[w + in4] + g.z * weight[w + 2u * in4] + g.w * weight[w + 3u * in4];
-    }
-    result[i] = sum;
-}
 
 // sum + the outer product of four inputs and four gradients: a column for each gradient.
 fn add_outer(sum: mat4x4f, x: vec4f, g: vec4f) -> mat4x4f {
@@ -49,21 +37,22 @@ fn store(k4: u32, c: u32, sum: mat4x4f) {
     result[at + 3u * size.y] = sum[3];
 }
 
-@compute @workgroup_size(64)
-fn grad_weight(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+// Where a row of the batch begins in the input.
+fn row_at(row: u32) -> u32 {
+//#if GATHERED
+    return example_of(row, size.x) * size.y;
+//#else
+    return row * size.y;
+//#endif
+}
+
+// Tile i of grad_weight.
+fn weight_tile(i: u32) {
     let in4 = size.y;
     let out4 = size.z;
     let columns = (in4 + 1u) / 2u;
     let c = i % columns;
     let k4 = (i / columns) * 3u;
-    if k4 >= out4 {
-        return;
-    }
     // What is past the end repeats the last one and is not stored.
     let c1 = min(c + columns, in4 - 1u);
     let g1_at = min(k4 + 1u, out4 - 1u);
@@ -75,8 +64,9 @@ fn grad_weight(
     var sum2_0 = mat4x4f();
     var sum2_1 = mat4x4f();
     for (var row = 0u; row < size.x; row++) {
-        let x0 = input[row * in4 + c];
-        let x1 = input[row * in4 + c1];
+        let at = row_at(row);
+        let x0 = input[at + c];
+        let x1 = input[at + c1];
         let g0 = grad[row * out4 + k4];
         let g1 = grad[row * out4 + g1_at];
         let g2 = grad[row * out4 + g2_at];
@@ -105,6 +95,71 @@ fn grad_weight(
     }
 }
 
+// Four channels of grad_bias.
+fn bias_tile(k4: u32) -> vec4f {
+    var sum = vec4f();
+    for (var row = 0u; row < size.x; row++) {
+        sum += grad[row * size.z + k4];
+    }
+    return sum;
+}
+
+// Tiles of grad_weight.
+fn weight_tiles() -> u32 {
+    return ((size.y + 1u) / 2u) * ((size.z + 2u) / 3u);
+}
+
+//#if GATHERED
+@compute @workgroup_size(64)
+fn gradient(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let tiles = weight_tiles();
+    if i < tiles {
+        weight_tile(i);
+    } else if i - tiles < size.z {
+        result[size.z * 4u * size.y + i - tiles] = bias_tile(i - tiles);
+    }
+}
+//#else
+@compute @workgroup_size(64)
+fn grad_input(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let in4 = size.y;
+    let out4 = size.z;
+    if i >= size.x * in4 {
+        return;
+    }
+    let row = i / in4;
+    let c = i % in4;
+    var sum = vec4f();
+    for (var k4 = 0u; k4 < out4; k4++) {
+        let g = grad[row * out4 + k4];
+        let w = k4 * 4u * in4 + c;
+        sum += g.x * weight[w] + g.y * weight[w + in4] + g.z * weight[w + 2u * in4] + g.w * weight[w + 3u * in4];
+    }
+    result[i] = sum;
+}
+
+@compute @workgroup_size(64)
+fn grad_weight(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i < weight_tiles() {
+        weight_tile(i);
+    }
+}
+
 @compute @workgroup_size(64)
 fn grad_bias(
     @builtin(workgroup_id) workgroup: vec3u,
@@ -112,12 +167,8 @@ fn grad_bias(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let k4 = unfold(workgroup, count) * 64u + invocation;
-    if k4 >= size.z {
-        return;
+    if k4 < size.z {
+        result[k4] = bias_tile(k4);
     }
-    var sum = vec4f();
-    for (var row = 0u; row < size.x; row++) {
-        sum += grad[row * size.z + k4];
-    }
-    result[k4] = sum;
 }
+//#endif

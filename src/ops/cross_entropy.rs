@@ -6,6 +6,8 @@ use super::feature_map::u32_of;
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
+const OP: &str = "cross_entropy";
+
 /// The target that takes a row out of the mean; what a short last batch is filled up with.
 pub const IGNORE: u32 = u32::MAX;
 
@@ -38,7 +40,40 @@ pub fn cross_entropy(
     [rows, classes]: [usize; 2],
     attributes: &CrossEntropyAttributes,
 ) -> Result<CrossEntropy> {
-    const OP: &str = "cross_entropy";
+    let kernel = KernelSpec::new(OP);
+    let (params, [grad, row_results]) =
+        record_rows(recording, label, kernel.clone(), [logits, targets], &[], [rows, classes], attributes)?;
+    let summary = recording.temporary("mean loss", 16);
+    let params = bytemuck::bytes_of(&params);
+    dispatch_items(recording, label, kernel.entry("total"), &[row_results, summary], params, 1, Cost::default())?;
+    Ok(CrossEntropy { grad, rows: row_results, summary })
+}
+
+/// The rows of a training step by itself: `labels` are those of all examples, of which the step's are found by the epoch's order.
+/// Gives `d loss / d logits` and the rows' results, whose mean [`HeadStep::finish`](super::head_step::HeadStep::finish) notes.
+pub fn cross_entropy_gathered(
+    recording: &mut Recording,
+    label: &str,
+    [logits, labels]: [TensorId; 2],
+    order_and_cursor: [TensorId; 2],
+    sizes: [usize; 2],
+    attributes: &CrossEntropyAttributes,
+) -> Result<[TensorId; 2]> {
+    let kernel = KernelSpec::new("cross_entropy_gathered");
+    let tensors = [logits, labels];
+    Ok(record_rows(recording, label, kernel, tensors, &order_and_cursor, sizes, attributes)?.1)
+}
+
+/// Appends the kernel that works row by row; gives its sizes, the gradient and the rows' results.
+fn record_rows(
+    recording: &mut Recording,
+    label: &str,
+    kernel: KernelSpec,
+    [logits, targets]: [TensorId; 2],
+    gathered: &[TensorId],
+    [rows, classes]: [usize; 2],
+    attributes: &CrossEntropyAttributes,
+) -> Result<(Params, [TensorId; 2])> {
     attributes.check()?;
     if rows == 0 || classes == 0 {
         return Err(Error::shape(OP, format!("{rows} rows of {classes} classes have no loss")));
@@ -51,23 +86,10 @@ pub fn cross_entropy(
         classes4: u32_of(OP, "classes", classes4)?,
         smoothing: attributes.label_smoothing as f32,
     };
-    let out = CrossEntropy {
-        grad: recording.temporary(label, (rows * classes4 * 16) as u64),
-        rows: recording.temporary("row losses", (rows * 16) as u64),
-        summary: recording.temporary("mean loss", 16),
-    };
+    let grad = recording.temporary(label, (rows * classes4 * 16) as u64);
+    let results = recording.temporary("row losses", (rows * 16) as u64);
     let cost = Cost { flops: (rows * classes * 12) as f64, bytes: (rows * classes * 8) as f64 };
-    let params = bytemuck::bytes_of(&params);
-    let kernel = KernelSpec::new(OP);
-    dispatch_items(
-        recording,
-        label,
-        kernel.clone().entry("rows"),
-        &[logits, targets, out.grad, out.rows],
-        params,
-        rows,
-        cost,
-    )?;
-    dispatch_items(recording, label, kernel.entry("total"), &[out.rows, out.summary], params, 1, Cost::default())?;
-    Ok(out)
+    let tensors = [&[logits, targets, grad, results], gathered].concat();
+    dispatch_items(recording, label, kernel.entry("rows"), &tensors, bytemuck::bytes_of(&params), rows, cost)?;
+    Ok((params, [grad, results]))
 }

@@ -1,20 +1,13 @@
-//! The bookkeeping of head training on the device: gathering a step's rows, and noting its loss.
+//! One step of training a head on features that are on the device: its rows are read where they lie, in the epoch's order, and
+//! its loss is noted there, so that many steps follow each other without the host.
 
+use super::attributes::CrossEntropyAttributes;
+use super::cross_entropy::cross_entropy_gathered;
 use super::dispatch_items;
 use super::feature_map::u32_of;
+use super::linear::Linear;
 use crate::error::Result;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
-
-/// Sizes of a training step on cached features.
-#[derive(Debug, Clone, Copy)]
-pub struct HeadStep {
-    /// Rows of a batch.
-    pub rows: usize,
-    /// Features of an example.
-    pub features: usize,
-    /// Examples of an epoch: the length of the order.
-    pub examples: usize,
-}
 
 /// What lives on the device between steps.
 #[derive(Debug, Clone, Copy)]
@@ -23,48 +16,51 @@ pub struct HeadStepTensors {
     pub features: TensorId,
     /// One u32 per example.
     pub labels: TensorId,
-    /// The epoch's order, one u32 per example.
+    /// The example of each row of each step; [`IGNORE`](super::cross_entropy::IGNORE) past the end of the last one.
     pub order: TensorId,
     /// Two u32: steps since the start (or since the schedule's first row), steps of this epoch.
     pub cursor: TensorId,
+    /// The weight as [`Linear`] takes it, and after it the bias.
+    pub parameters: TensorId,
+    /// A vec4 for each step of the epoch: mean loss, correct rows, counted rows, 0.
+    pub history: TensorId,
+}
+
+/// A step over a batch of `layer.rows`.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadStep {
+    pub layer: Linear,
 }
 
 impl HeadStep {
-    fn params(&self) -> Result<[u32; 4]> {
-        const OP: &str = "head_step";
-        let features4 = self.features.div_ceil(4);
-        u32_of(OP, "a batch", self.rows * features4)?;
-        Ok([
-            u32_of(OP, "a batch", self.rows)?,
-            u32_of(OP, "features", features4)?,
-            u32_of(OP, "examples", self.examples)?,
-            0,
-        ])
+    /// Floats of the parameters: weight and bias, with padding.
+    pub fn parameters(&self) -> usize {
+        (self.layer.weight_bytes() / 4) as usize + self.layer.out_features.next_multiple_of(4)
     }
 
-    /// The step's batch of features and its targets (`IGNORE` past the end of the epoch).
-    pub fn gather(&self, recording: &mut Recording, t: HeadStepTensors) -> Result<(TensorId, TensorId)> {
-        let features4 = self.features.div_ceil(4);
-        let batch = recording.temporary("batch", (self.rows * features4 * 16) as u64);
-        let targets = recording.temporary("targets", (self.rows * 4) as u64);
-        let cost = Cost { flops: 0.0, bytes: (self.rows * features4 * 32) as f64 };
-        let kernel = KernelSpec::new("head_step").entry("gather");
-        let tensors = [t.features, t.labels, t.order, t.cursor, batch, targets];
-        // A workgroup a row.
-        let items = self.rows * 64;
-        dispatch_items(recording, "gather", kernel, &tensors, bytemuck::bytes_of(&self.params()?), items, cost)?;
-        Ok((batch, targets))
-    }
-
-    /// Notes the step's `summary` in `history` (a vec4 per step of the epoch) and moves the counters.
-    pub fn finish(
+    /// Appends the logits and the loss; gives `d loss / d logits` and the rows' results, for [`Self::finish`].
+    pub fn loss(
         &self,
-        recording: &mut Recording,
-        cursor: TensorId,
-        summary: TensorId,
-        history: TensorId,
-    ) -> Result<()> {
-        let kernel = KernelSpec::new("head_step").entry("finish");
-        dispatch_items(recording, "finish step", kernel, &[cursor, summary, history], &[], 1, Cost::default())
+        r: &mut Recording,
+        t: &HeadStepTensors,
+        attributes: &CrossEntropyAttributes,
+    ) -> Result<[TensorId; 2]> {
+        let rows = [t.order, t.cursor];
+        let logits = self.layer.forward_gathered(r, "logits", t.features, t.parameters, rows)?;
+        let sizes = [self.layer.rows, self.layer.out_features];
+        cross_entropy_gathered(r, "loss", [logits, t.labels], rows, sizes, attributes)
+    }
+
+    /// Appends the gradient by the parameters, laid out like them.
+    pub fn gradient(&self, r: &mut Recording, t: &HeadStepTensors, grad_logits: TensorId) -> Result<TensorId> {
+        self.layer.gradient_gathered(r, "gradient", t.features, grad_logits, [t.order, t.cursor])
+    }
+
+    /// Appends the end of the step: its mean loss is noted and the counters move.
+    pub fn finish(&self, r: &mut Recording, t: &HeadStepTensors, row_results: TensorId) -> Result<()> {
+        let params = [u32_of("head_step", "a batch", self.layer.rows)?, 0, 0, 0];
+        let tensors = [row_results, t.history, t.cursor];
+        let kernel = KernelSpec::new("head_step");
+        dispatch_items(r, "finish step", kernel, &tensors, bytemuck::bytes_of(&params), 1, Cost::default())
     }
 }

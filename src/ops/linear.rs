@@ -74,6 +74,43 @@ impl Linear {
         sum_partials(r, label, partials, self.rows * self.out4(), slices)
     }
 
+    /// [`Self::forward`] over the step's rows of all examples' `features`; `parameters` are the weight and after it the bias.
+    pub fn forward_gathered(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        features: TensorId,
+        parameters: TensorId,
+        [order, cursor]: [TensorId; 2],
+    ) -> Result<TensorId> {
+        let slices = self.in4().div_ceil(self.slice());
+        let partials = r.temporary(label, slices as u64 * self.output_bytes());
+        let items = self.out4() * self.rows.div_ceil(4) * slices;
+        let tensors = [features, parameters, partials, order, cursor];
+        self.step(r, label, "linear_gathered", "main", &tensors, items)?;
+        sum_partials(r, label, partials, self.rows * self.out4(), slices)
+    }
+
+    /// [`Self::grad_weight`] and after it [`Self::grad_bias`], over the step's rows of all examples' `features`.
+    pub fn gradient_gathered(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        features: TensorId,
+        grad: TensorId,
+        [order, cursor]: [TensorId; 2],
+    ) -> Result<TensorId> {
+        let output = r.temporary(label, self.weight_bytes() + (self.out4() * 16) as u64);
+        let items = self.weight_tiles() + self.out4();
+        let tensors = [features, grad, output, order, cursor];
+        self.step(r, label, "linear_backward_gathered", "gradient", &tensors, items)?;
+        Ok(output)
+    }
+
+    fn weight_tiles(&self) -> usize {
+        self.out4().div_ceil(3) * self.in4().div_ceil(2)
+    }
+
     /// `grad_input[n,c] = sum over k of grad[n,k] weight[k,c]`.
     pub fn grad_input(&self, r: &mut Recording, label: &str, weight: TensorId, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, (self.rows * self.in4() * 16) as u64);
@@ -84,8 +121,8 @@ impl Linear {
     /// `grad_weight[k,c] = sum over n of grad[n,k] input[n,c]`.
     pub fn grad_weight(&self, r: &mut Recording, label: &str, input: TensorId, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, self.weight_bytes());
-        let items = self.out4().div_ceil(3) * self.in4().div_ceil(2);
-        self.step(r, label, "linear_backward", "grad_weight", &[input, grad, output], items)?;
+        let tensors = [input, grad, output];
+        self.step(r, label, "linear_backward", "grad_weight", &tensors, self.weight_tiles())?;
         Ok(output)
     }
 

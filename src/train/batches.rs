@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::head::HeadShape;
 use super::scaler::Scaler;
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Recording, TensorId};
+use crate::gpu::{Buffer, Gpu, Recording};
 use crate::ops::cross_entropy::IGNORE;
-use crate::ops::head_step::{HeadStep, HeadStepTensors};
+use crate::ops::head_step::HeadStepTensors;
 
 /// Feature vectors with their classes.
 #[derive(Clone, Copy, Debug)]
@@ -69,17 +69,6 @@ impl Examples<'_> {
 /// A window's size where features are uploaded as they are needed.
 const WINDOW_BYTES: u64 = 32 << 20;
 
-/// What a step's recording starts from.
-#[derive(Clone, Copy)]
-pub(super) struct Gathered {
-    /// Rows of features, padded to vec4s.
-    pub batch: TensorId,
-    /// One class a row, [`IGNORE`] where a short batch ends.
-    pub targets: TensorId,
-    /// The step's place in the epoch; finds the optimiser's schedule.
-    pub cursor: TensorId,
-}
-
 pub(super) struct Batches<'a> {
     gpu: Arc<Gpu>,
     examples: Examples<'a>,
@@ -123,7 +112,7 @@ impl<'a> Batches<'a> {
         let buffers = Buffers {
             features: Arc::new(gpu.buffer("features", row_bytes * held as u64)?),
             labels: Arc::new(gpu.buffer("labels", held as u64 * 4)?),
-            order: Arc::new(gpu.buffer("order", held as u64 * 4)?),
+            order: Arc::new(gpu.buffer("order", (window * rows) as u64 * 4)?),
             cursor: Arc::new(gpu.buffer("cursor", 8)?),
             history: Arc::new(gpu.buffer("history", window as u64 * 16)?),
         };
@@ -170,28 +159,17 @@ impl<'a> Batches<'a> {
         self.window
     }
 
-    fn head_step(&self) -> HeadStep {
-        let examples = if self.resident { self.examples.len() } else { self.window * self.rows };
-        HeadStep { rows: self.rows, features: self.columns, examples }
-    }
-
-    /// The step's first dispatch: its rows.
-    pub fn gather(&self, recording: &mut Recording) -> Result<Gathered> {
-        let cursor = recording.external("cursor", self.buffers.cursor.clone());
-        let tensors = HeadStepTensors {
-            features: recording.external("features", self.buffers.features.clone()),
-            labels: recording.external("labels", self.buffers.labels.clone()),
-            order: recording.external("order", self.buffers.order.clone()),
-            cursor,
-        };
-        let (batch, targets) = self.head_step().gather(recording, tensors)?;
-        Ok(Gathered { batch, targets, cursor })
-    }
-
-    /// The step's last dispatch: its loss is noted and the cursor moves on.
-    pub fn finish(&self, recording: &mut Recording, cursor: TensorId, summary: TensorId) -> Result<()> {
-        let history = recording.external("history", self.buffers.history.clone());
-        self.head_step().finish(recording, cursor, summary, history)
+    /// What a step's recording works on, with the `parameters` of its head.
+    pub fn tensors(&self, recording: &mut Recording, parameters: &Arc<Buffer>) -> HeadStepTensors {
+        let mut external = |label: &str, buffer: &Arc<Buffer>| recording.external(label, buffer.clone());
+        HeadStepTensors {
+            features: external("features", &self.buffers.features),
+            labels: external("labels", &self.buffers.labels),
+            order: external("order", &self.buffers.order),
+            cursor: external("cursor", &self.buffers.cursor),
+            parameters: external("parameters", parameters),
+            history: external("history", &self.buffers.history),
+        }
     }
 
     /// Starts an epoch that visits the examples in `order`, a permutation of them.
@@ -209,7 +187,12 @@ impl<'a> Batches<'a> {
             let found = self.order.len();
             return Err(Error::shape("head training", format!("the order has {found} examples of {total}")));
         }
-        if self.resident { self.gpu.write(&self.buffers.order, &self.order) } else { Ok(()) }
+        if !self.resident {
+            return Ok(());
+        }
+        let mut order = self.order.clone();
+        order.resize(self.steps() * self.rows, IGNORE);
+        self.gpu.write(&self.buffers.order, &order)
     }
 
     /// Makes the device ready for `count` steps of the epoch from step `first` on.

@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::error::{Error, Result};
+use crate::ops::linear::Linear;
 
 /// Sizes of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,11 @@ pub struct Head {
 const STREAM: u64 = u64::MAX;
 
 impl HeadShape {
+    /// The layer over a batch of `rows`.
+    pub(super) fn layer(&self, rows: usize) -> Linear {
+        Linear { rows, in_features: self.features, out_features: self.classes }
+    }
+
     /// Elements of the weight.
     pub fn weights(&self) -> usize {
         self.features * self.classes

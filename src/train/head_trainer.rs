@@ -1,7 +1,6 @@
 //! Epochs of head training: one recorded step, replayed many times a submit.
 //!
-//! A step gathers its rows, computes logits, loss, gradients and the optimiser's update, and notes its loss, all on the
-//! device; the host hears of it once per chunk of steps.
+//! A step computes logits, loss, gradient and the optimiser's update, and notes its loss, all on the device; the host hears of it once per chunk of steps.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,8 +17,7 @@ use crate::data::shuffled_indices;
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording};
 use crate::ops::attributes::CrossEntropyAttributes;
-use crate::ops::cross_entropy::cross_entropy;
-use crate::ops::linear::Linear;
+use crate::ops::head_step::HeadStep;
 
 /// How long a chunk of steps should take: progress is shown, and interrupts are seen, this often.
 const CHUNK_SECONDS: f64 = 0.15;
@@ -254,33 +252,23 @@ fn record_step(
     options: &HeadOptions,
     schedule: &Arc<Buffer>,
 ) -> Result<Recording> {
-    let rows = batches.rows();
-    let linear = Linear { rows, in_features: shape.features, out_features: shape.classes };
+    let step = HeadStep { layer: shape.layer(batches.rows()) };
     let mut r = Recording::new();
-    let step = batches.gather(&mut r)?;
-    let params = parameters.head_tensors(&mut r);
+    let tensors = batches.tensors(&mut r, &parameters.head);
     let schedule = r.external("schedule", schedule.clone());
-    let logits = linear.forward(&mut r, "logits", step.batch, params)?;
-    let loss = cross_entropy(&mut r, "loss", logits, step.targets, [rows, shape.classes], &options.loss())?;
-    let grads = [
-        linear.grad_weight(&mut r, "gradient of the weight", step.batch, loss.grad)?,
-        linear.grad_bias(&mut r, "gradient of the bias", loss.grad)?,
-    ];
-    parameters.update(&mut r, &options.optimizer, params, grads, [schedule, step.cursor])?;
-    batches.finish(&mut r, step.cursor, loss.summary)?;
+    let [grad_logits, results] = step.loss(&mut r, &tensors, &options.loss())?;
+    let grad = step.gradient(&mut r, &tensors, grad_logits)?;
+    parameters.update(&mut r, &options.optimizer, &tensors, schedule, grad)?;
+    step.finish(&mut r, &tensors, results)?;
     Ok(r)
 }
 
 /// One step of validation: the same without gradients and update.
 fn record_validation(batches: &Batches, parameters: &Parameters, shape: HeadShape) -> Result<Recording> {
-    let rows = batches.rows();
-    let linear = Linear { rows, in_features: shape.features, out_features: shape.classes };
+    let step = HeadStep { layer: shape.layer(batches.rows()) };
     let mut r = Recording::new();
-    let step = batches.gather(&mut r)?;
-    let params = parameters.head_tensors(&mut r);
-    let logits = linear.forward(&mut r, "logits", step.batch, params)?;
-    let attributes = CrossEntropyAttributes::default();
-    let loss = cross_entropy(&mut r, "loss", logits, step.targets, [rows, shape.classes], &attributes)?;
-    batches.finish(&mut r, step.cursor, loss.summary)?;
+    let tensors = batches.tensors(&mut r, &parameters.head);
+    let [_, results] = step.loss(&mut r, &tensors, &CrossEntropyAttributes::default())?;
+    step.finish(&mut r, &tensors, results)?;
     Ok(r)
 }

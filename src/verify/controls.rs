@@ -172,6 +172,27 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=4 variant=register",
     ),
     (
+        "a training step takes its rows in the order in which they lie",
+        "linear_gathered",
+        "let example = order[place_of(row, rows)];",
+        "let example = place_of(row, rows);",
+        "head_step n=4 c=7 k=5 examples=10 step=1",
+    ),
+    (
+        "a training step takes the first step's labels",
+        "cross_entropy_gathered",
+        "return cursor[1] * rows + row;",
+        "return cursor[1] * 0u + row;",
+        "head_step n=4 c=7 k=5 examples=10 step=1",
+    ),
+    (
+        "the counter of steps stays",
+        "head_step",
+        "cursor[0] += 1u;",
+        "cursor[0] += 0u;",
+        "head_step n=4 c=7 k=5 examples=10 step=1",
+    ),
+    (
         "the last pixels of a map are missed",
         "global_avg_pool",
         "var pixel = whole; pixel < pixels;",
@@ -261,7 +282,7 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "one row of a tile reads its neighbour's input",
         "linear",
-        "let x1_at = min(row + 1u, rows - 1u) * in4;",
+        "let x1_at = row_at(row + 1u);",
         "let x1_at = row * in4;",
         "linear n=5 c=7 k=6",
     ),

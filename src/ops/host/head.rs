@@ -117,62 +117,70 @@ pub fn cross_entropy(
 /// What a step of head training leaves on the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadStepOutput {
-    /// `[rows, C]`: the step's examples, zeros past the epoch's end.
-    pub batch: Array,
-    /// The examples' labels; none past the epoch's end.
-    pub targets: Vec<Option<u32>>,
+    /// `[K, C]`.
+    pub grad_weight: Array,
+    /// `[K]`.
+    pub grad_bias: Array,
     /// Steps since the start and of the epoch, after this one.
     pub cursor: [u32; 2],
-    /// The summaries of the epoch's steps up to this one; those of others are zero.
+    /// `[step + 1, 4]`: mean loss, correct rows, counted rows, 0 of this step; those before are zero.
     pub history: Array,
 }
 
-/// `head_step`: gathers the rows of step `step` from `features` `[examples, C]` and `labels` in `order`, then notes `summary` and
-/// moves the counters.
+/// `head_step`: the gradients of a head `weight` `[K, C]` and `bias` `[K]` on the rows of step `step`, of `rows` each, of
+/// `features` `[examples, C]` and `labels` in `order`, and the note of its loss.
 ///
 /// # Errors
 /// [`Error::Shape`] for labels or an order that don't fit the features, and an order of examples that aren't there.
 pub fn head_step(
     gpu: &Arc<Gpu>,
-    features: &Array,
+    [features, weight, bias]: [&Array; 3],
     [labels, order]: [&[u32]; 2],
     rows: usize,
     step: usize,
-    summary: [f32; 4],
 ) -> Result<HeadStepOutput> {
     const OP: &str = "head_step";
-    let [examples, columns] = features.dims(OP, "features", "[examples, C]")?;
+    let layer = Linear { rows, ..layer(OP, features, weight)? };
+    let (examples, classes) = (features.shape[0], layer.out_features);
+    bias.expect(OP, "bias", &[classes], "one for each output feature")?;
     let there = |&example: &u32| (example as usize) < examples;
-    if labels.len() != examples || order.len() != examples || !order.iter().all(there) || rows == 0 {
+    let known = |&label: &u32| (label as usize) < classes;
+    let fits = labels.len() == examples && labels.iter().all(known) && order.len() == examples;
+    if !fits || !order.iter().all(there) || rows == 0 {
         return Err(Error::shape(
             OP,
-            format!("labels and order must be of the {examples} examples, in batches of 1 or more"),
+            format!(
+                "labels and order must be of the {examples} examples and {classes} classes, in batches of 1 or more"
+            ),
         ));
     }
-    let start = u32::try_from(step).ok().filter(|_| step <= examples.div_ceil(rows));
+    let start = u32::try_from(step).ok().filter(|_| step < examples.div_ceil(rows));
     let start = start.ok_or_else(|| Error::shape(OP, format!("step {step} is past the epoch's end")))?;
+    let mut order = order.to_vec();
+    order.resize(examples.next_multiple_of(rows), IGNORE);
+    let parameters =
+        [pack_rows(&weight.data, [classes, layer.in_features], 4), pack_rows(&bias.data, [1, classes], 1)].concat();
     let mut session = Session::new(gpu, OP);
-    session.room("batch", &[rows, columns.div_ceil(4), 4])?;
     let tensors = HeadStepTensors {
         features: matrix(&mut session, "features", features, 1)?,
         labels: session.words("labels", labels),
-        order: session.words("order", order),
+        order: session.words("order", &order),
         cursor: session.state("cursor", bytemuck::cast_slice(&[start; 2])),
+        parameters: session.input("parameters", &parameters),
+        history: session.state("history", &vec![0.0; 4 * (step + 1)]),
     };
-    let summary = session.input("summary", &summary);
-    let history = session.state("history", &vec![0.0; 4 * (step + 1)]);
-    let layout = HeadStep { rows, features: columns, examples };
-    let (batch, targets) = layout.gather(&mut session.recording, tensors)?;
-    layout.finish(&mut session.recording, tensors.cursor, summary, history)?;
-    let done = session.run(&[tensors.cursor, history])?;
-    let word = |value: &f32| value.to_bits();
-    let targets = done.read(targets, rows)?.iter().map(word).map(|label| (label != IGNORE).then_some(label)).collect();
+    let head = HeadStep { layer };
+    let [grad, results] = head.loss(&mut session.recording, &tensors, &CrossEntropyAttributes::default())?;
+    let grad = head.gradient(&mut session.recording, &tensors, grad)?;
+    head.finish(&mut session.recording, &tensors, results)?;
+    let done = session.run(&[tensors.cursor, tensors.history])?;
     let cursor = done.read(tensors.cursor, 2)?;
-    let batch = unpack_rows(&done.read(batch, rows * columns.next_multiple_of(4))?, [rows, columns]);
+    let grad = done.read(grad, head.parameters())?;
+    let bias_at = grad.len() - classes.next_multiple_of(4);
     Ok(HeadStepOutput {
-        batch: Array { shape: vec![rows, columns], data: batch },
-        targets,
+        grad_weight: Array { shape: weight.shape.clone(), data: unpack_rows(&grad, [classes, layer.in_features]) },
+        grad_bias: Array { shape: vec![classes], data: grad[bias_at..][..classes].to_vec() },
         cursor: [cursor[0].to_bits(), cursor[1].to_bits()],
-        history: Array { shape: vec![step + 1, 4], data: done.read(history, 4 * (step + 1))? },
+        history: Array { shape: vec![step + 1, 4], data: done.read(tensors.history, 4 * (step + 1))? },
     })
 }
