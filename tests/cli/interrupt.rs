@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use super::support::{Sandbox, example};
+use super::support::{Sandbox, example, listing};
 
 /// Epochs of a run that is long enough to be stopped in the middle.
 const EPOCHS: &str = "400";
@@ -93,5 +93,5 @@ fn infer_that_is_stopped_leaves_no_file() {
     ctrl_c(&child);
     lines.for_each(drop);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
-    assert_eq!(std::fs::read_dir(here.path("")).unwrap().count(), 0);
+    assert!(listing(&here.path("")).is_empty());
 }
