@@ -7,11 +7,13 @@ mod convolutions;
 mod network;
 mod peaks;
 mod profile;
+mod roofline;
 
 pub use convolutions::{ConvTimes, convolutions};
 pub use network::{infer, train_all, train_head};
 pub use peaks::{Peaks, peaks};
 pub use profile::{KernelTime, Profile};
+pub use roofline::draw_roofline;
 
 use std::time::Instant;
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Context;
 use super::console::{print, print_json};
 use super::model::{default_preprocess, open_weights};
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, TrainPart};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::model::{Architecture, Network, TrainableNetwork};
 use crate::verify::cases::Suite;
@@ -41,12 +43,15 @@ pub struct BenchArgs {
     /// Time each dispatch too, and show its share of the roofline
     #[arg(long)]
     profile: bool,
+    /// Draw the last batch size's dispatches under the device's roofline
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
     /// Measure training instead of inference: of the head on features computed before, or of all parameters
     #[arg(long, value_enum, value_name = "head|all")]
     train: Option<TrainPart>,
     /// Measure single operations instead: each convolution of the network, forward and both gradients; or with REGEX those
     /// cases of `verify --suite full` whose lines it matches
-    #[arg(long, value_name = "REGEX", num_args = 0..=1, conflicts_with_all = ["train", "profile"])]
+    #[arg(long, value_name = "REGEX", num_args = 0..=1, conflicts_with_all = ["train", "profile", "roofline"])]
     ops: Option<Option<String>>,
     /// Print one JSON object
     #[arg(long)]
@@ -67,6 +72,9 @@ struct Report<'a> {
 
 pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     let (architecture, weights) = args.network()?;
+    if let Some(path) = &args.roofline {
+        files::check_writable(path)?;
+    }
     let gpu = context.gpu()?;
     context.console.verbose("measuring the device's peaks");
     let peaks = bench::peaks(&gpu)?;
@@ -84,6 +92,13 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
             let selection = Selection { suite: Suite::Full, filter: filter.clone(), variant: None };
             report.cases = time_cases(&gpu, &selection.cases()?, rounds)?;
         }
+    }
+    if let (Some(path), Some(run)) = (&args.roofline, report.runs.last()) {
+        let mode = if args.train.is_some() { "a training step" } else { "inference" };
+        let title = format!("{}: {mode} of {}, batch size {}", gpu.report().name, run.arch, run.batch_size);
+        let svg = run.profile.as_ref().map(|profile| bench::draw_roofline(&title, &report.peaks, profile));
+        let svg = svg.transpose().map_err(|why| Error::Gpu(format!("the roofline can't be drawn: {why}")))?;
+        files::write(path, svg.unwrap_or_default().as_bytes())?;
     }
     if args.json { print_json(&report) } else { print(table(&report)) }
 }
@@ -140,7 +155,7 @@ impl BenchArgs {
             batch_size: batch_size as usize,
             image_size: image_size as usize,
             iterations: self.iterations.map(|count| count as usize),
-            profile: self.profile,
+            profile: self.profile || self.roofline.is_some(),
         };
         sizes.iter().map(option).collect()
     }
