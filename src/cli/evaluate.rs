@@ -120,21 +120,21 @@ fn tally_all(
 }
 
 /// Counts over all images so far.
-struct Tally {
+pub(super) struct Tally {
     classes: usize,
-    count: usize,
+    pub count: usize,
     loss: f64,
     top5: usize,
     /// `[true class][predicted class]`.
-    confusion: Vec<Vec<usize>>,
+    pub confusion: Vec<Vec<usize>>,
 }
 
 impl Tally {
-    fn new(classes: usize) -> Self {
+    pub fn new(classes: usize) -> Self {
         Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
     }
 
-    fn add(&mut self, logits: &[f32], target: usize) {
+    pub fn add(&mut self, logits: &[f32], target: usize) {
         let probabilities = softmax(logits);
         let best = top_k(&probabilities, 5);
         self.count += 1;

@@ -18,6 +18,8 @@ pub struct Features {
     /// `[N, C]`, row-major.
     pub features: Vec<f32>,
     pub labels: Vec<u32>,
+    /// Their numbers in the data set.
+    pub indices: Vec<usize>,
     /// Images that could not be read; each was reported.
     pub failed: usize,
 }
@@ -66,11 +68,12 @@ impl<'a> Extractor<'a> {
             self.context.console.note(format!("the features could not be kept: {error}"));
         }
         let failed = computed?;
-        let mut out = Features { features: Vec::new(), labels: Vec::new(), failed };
+        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new(), failed };
         for (i, key) in keys.iter().enumerate() {
             if let Some(row) = key.and_then(|key| self.cache.get(&key)) {
                 out.features.extend_from_slice(row);
                 out.labels.push(data.label(i) as u32);
+                out.indices.push(i);
             }
         }
         Ok(out)

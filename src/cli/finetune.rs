@@ -8,6 +8,7 @@ use super::Context;
 use super::console::interrupt;
 use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs};
+use super::run_report::{self, Answers, Ended};
 use super::training::{
     NetworkJob, SETTLED, Sets, Teller, TrainingArgs, absolute, free_output, open_data, report, save_model,
     train_network,
@@ -121,6 +122,7 @@ fn train_upper_part(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets
         resumed,
         output: args.output.as_deref(),
         json: args.training.json,
+        tensorboard: args.training.tensorboard,
         interrupt: stop,
     };
     train_network(context, job, &config)
@@ -156,12 +158,30 @@ fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop
         resume: args.resume.is_some(),
         interrupt: stop,
     };
-    let teller = Teller::new(context);
+    let mut teller = Teller::new(context, args.training.tensorboard.then(|| run.path()))?;
     let result = fit(&job, &mut config, &run, &mut |event| teller.tell(event));
     let outcome = teller.finish(result, "finetune", &run)?;
     let architecture = model.architecture.clone().with_classes(classes.len());
     let network = WithHead { backbone: &model, head: &outcome.head };
     save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
+    let answers = val.as_ref().map(|val| {
+        let mut answers = Answers::new(classes.len());
+        for ((row, &label), &i) in val.features.chunks(shape.features).zip(&val.labels).zip(&val.indices) {
+            answers.add(i, &outcome.head.logits(row), label as usize);
+        }
+        answers
+    });
+    let ended = Ended {
+        command: "finetune",
+        run: &run,
+        config: &config,
+        epochs: &outcome.epochs,
+        epoch: outcome.epoch,
+        stopped_early: outcome.stopped_early,
+        sets: &sets,
+        network: format!("A new head on the fixed features of {architecture}."),
+    };
+    run_report::write(context, &ended, answers)?;
     let failed = train.failed + val.map_or(0, |v| v.failed);
     let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
     report(context, args.training.json, &run, kept, outcome.choice.lr, failed)

@@ -14,6 +14,7 @@ mod gradients;
 mod infer;
 mod model;
 mod op;
+mod run_report;
 mod train;
 mod training;
 mod verify;

@@ -96,6 +96,7 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         resumed,
         output: args.output.as_deref(),
         json: args.training.json,
+        tensorboard: args.training.tensorboard,
         interrupt: &stop,
     };
     train_network(context, job, &config)

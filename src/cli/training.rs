@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 
 use super::Context;
 use super::console::print_json;
+use super::run_report::{self, Answers, Ended};
 use crate::data::{
     self, Augment, Dataset, Preprocess, Subset, open_dataset, open_splits, require_classes, stratified_split,
 };
@@ -16,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Architecture, Recompute, TensorSource};
 use crate::train::{
-    BnMode, Curve, EpochResult, Event, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir, Schedule,
-    Unfreeze, fit_network,
+    BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
+    Schedule, Unfreeze, fit_network,
 };
 use crate::weights::{self, NamedTensor};
 
@@ -73,6 +74,9 @@ pub struct TrainingArgs {
     /// Note the norms of gradients in metrics.jsonl: of all, and of the one that enters each block
     #[arg(long)]
     pub log_gradients: bool,
+    /// Write each epoch's scalars for TensorBoard too, into RUN/events.out.tfevents.…
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Labelled images to validate on, instead of a part of DATA
     #[arg(long, value_name = "DATA")]
     pub val: Option<PathBuf>,
@@ -234,6 +238,7 @@ pub struct Teller<'a> {
     context: &'a Context<'a>,
     bar: ProgressBar,
     started: Instant,
+    events: Option<EventFile>,
 }
 
 fn percent(fraction: f64) -> String {
@@ -241,15 +246,17 @@ fn percent(fraction: f64) -> String {
 }
 
 impl<'a> Teller<'a> {
-    pub fn new(context: &'a Context) -> Self {
-        Self { context, bar: context.console.progress(0, "training"), started: Instant::now() }
+    /// `events` is the folder for TensorBoard's file, if one is wanted.
+    pub fn new(context: &'a Context, events: Option<&Path>) -> Result<Self> {
+        let events = events.map(EventFile::create).transpose()?;
+        Ok(Self { context, bar: context.console.progress(0, "training"), started: Instant::now(), events })
     }
 
     fn note(&self, line: String) {
         self.bar.suspend(|| self.context.console.note(line));
     }
 
-    pub fn tell(&self, event: Event) {
+    pub fn tell(&mut self, event: Event) {
         match event {
             Event::Progress { progress, sweep, epochs } => {
                 let what = if sweep { "sweep" } else { "epoch" };
@@ -283,6 +290,11 @@ impl<'a> Teller<'a> {
             Event::Skipped(error) => self.bar.suspend(|| self.context.console.complain(error)),
             Event::Resumed { epoch } => self.note(format!("going on after epoch {epoch}")),
             Event::Epoch(e) => {
+                // A full disk ends the picture of the run, not the run.
+                if let Some(Err(error)) = self.events.as_mut().map(|events| events.epoch(e)) {
+                    self.bar.suspend(|| self.context.console.complain(error));
+                    self.events = None;
+                }
                 let val = match (e.val_loss, e.val_accuracy) {
                     (Some(loss), Some(accuracy)) => {
                         format!(", validation loss {loss:.4} accuracy {}", percent(accuracy))
@@ -391,6 +403,7 @@ pub struct NetworkJob<'a> {
     pub resumed: Option<RunDir>,
     pub output: Option<&'a Path>,
     pub json: bool,
+    pub tensorboard: bool,
     pub interrupt: &'a Interrupt,
 }
 
@@ -405,8 +418,8 @@ pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> 
         architecture: job.architecture,
         weights: job.weights,
         preprocess: job.preprocess,
-        train: job.sets.train,
-        val: job.sets.val,
+        train: job.sets.train.clone(),
+        val: job.sets.val.clone(),
         resume: job.resumed.is_some(),
         interrupt: job.interrupt,
         save: &save,
@@ -417,9 +430,24 @@ pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> 
         Some(run) => run,
         None => RunDir::create(free_output(job.output, job.command)?, config)?,
     };
-    let teller = Teller::new(context);
+    let mut teller = Teller::new(context, job.tensorboard.then(|| run.path()))?;
     let result = fit_network(&fit, trainer, config, &run, &mut |event| teller.tell(event));
     let outcome = teller.finish(result, job.command, &run)?;
+    let answers = match &job.sets.val {
+        Some(val) => Some(Answers::of_saved(context, &run, val, config.training.batch_size)?),
+        None => None,
+    };
+    let ended = Ended {
+        command: job.command,
+        run: &run,
+        config,
+        epochs: &outcome.epochs,
+        epoch: outcome.epoch,
+        stopped_early: outcome.stopped_early,
+        sets: &job.sets,
+        network: format!("{}.", job.architecture),
+    };
+    run_report::write(context, &ended, answers)?;
     let lr = config.training.lr.unwrap_or_default();
     report(context, job.json, &run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, outcome.failed)
 }

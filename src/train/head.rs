@@ -64,6 +64,16 @@ impl Head {
         Ok(Self { shape, weight, bias })
     }
 
+    /// The logits of one example, summed in f64.
+    pub fn logits(&self, features: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks(self.shape.features).zip(&self.bias);
+        rows.map(|(row, &bias)| {
+            let products = row.iter().zip(features).map(|(&w, &x)| f64::from(w) * f64::from(x));
+            (f64::from(bias) + products.sum::<f64>()) as f32
+        })
+        .collect()
+    }
+
     /// # Errors
     /// [`Error::Shape`] if this is no head of `shape`.
     pub fn check(&self, shape: HeadShape) -> Result<()> {

@@ -29,6 +29,7 @@ mod scaler;
 mod schedule;
 mod state;
 mod tensor_file;
+mod tensorboard;
 mod update;
 
 pub use batches::Examples;
@@ -49,6 +50,7 @@ pub use run_dir::{RunConfig, RunDir};
 pub use scaler::Scaler;
 pub use schedule::{Curve, Schedule};
 pub use state::{HeadState, Moment};
+pub use tensorboard::EventFile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -52,7 +52,14 @@ impl RunDir {
     pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
         let run = Self { path: path.into() };
         create_folder(&run.path)?;
-        let stale = [run.checkpoint_path(), run.metrics_path(), run.model_path(), run.last_path(), run.curves_path()];
+        let stale = [
+            run.checkpoint_path(),
+            run.metrics_path(),
+            run.model_path(),
+            run.last_path(),
+            run.curves_path(),
+            run.report_path(),
+        ];
         for file in stale {
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -96,6 +103,11 @@ impl RunDir {
     /// Where the network of the last epoch goes, if that was not the best.
     pub fn last_path(&self) -> PathBuf {
         self.path.join("last.safetensors")
+    }
+
+    /// Where the page goes that shows the run.
+    pub fn report_path(&self) -> PathBuf {
+        self.path.join("report.html")
     }
 
     pub(super) fn checkpoint_path(&self) -> PathBuf {

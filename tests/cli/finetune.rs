@@ -11,7 +11,9 @@ fn finetune_evaluate_infer() {
         here.good(&[&options, more].concat())
     };
     tune("run", "4", &[]);
-    for file in ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "curves.svg"] {
+    for file in
+        ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "curves.svg", "report.html"]
+    {
         assert!(here.path("run").join(file).is_file(), "{file}");
     }
     let metrics = std::fs::read_to_string(here.path("run/metrics.jsonl")).unwrap();
@@ -100,4 +102,35 @@ fn bad_images_are_left_out() {
     let output = here.run(&["evaluate", &data, "--weights", "run", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["count"]), (Some(1), &12.into()));
+}
+
+#[test]
+fn a_report_shows_mistakes_and_is_safe_to_open() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    std::fs::rename(here.path("data/1"), here.path("data/<u>&\"1")).unwrap();
+    let common = ["finetune", &data, "--val", &data, "--image-size", "32", "--epochs", "2", "--lr", "1e-6"];
+    let networks: [&[&str]; 2] = [&["-o", "head", "--tensorboard"], &["-o", "all", "--unfreeze", "layer4"]];
+    for more in networks {
+        let said = here.good(&[&common[..], more, &["--json"]].concat());
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let page = std::fs::read_to_string(here.path(more[1]).join("report.html")).unwrap();
+        let accuracy = said["val_accuracy"].as_f64().unwrap();
+        assert!(page.contains(&format!("Validation accuracy {:.2} %", accuracy * 100.0)), "{accuracy}");
+        let wrong = ((1.0 - accuracy) * 18.0).round() as usize;
+        assert!(wrong > 0 && page.contains(&format!("{wrong} of 18 validation images")), "{accuracy}");
+        assert_eq!(page.matches("src=\"data:image/png;base64,").count(), wrong);
+        assert_eq!(page.matches("<svg").count(), 2);
+        assert!(page.contains("&lt;u&gt;&amp;") && page.contains("unfreeze = "));
+        for forbidden in ["<script", "<u>", "http-equiv", "<link", "@import", "src=\"http"] {
+            assert!(!page.contains(forbidden), "the page holds {forbidden}");
+        }
+    }
+    let events = |run: &str| {
+        let files = std::fs::read_dir(here.path(run)).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+        files.filter(|name| name.starts_with("events.out.tfevents.")).collect::<Vec<_>>()
+    };
+    assert_eq!((events("head").len(), events("all").len()), (1, 0));
+    let bytes = std::fs::read(here.path("head").join(&events("head")[0])).unwrap();
+    assert_eq!(bytes.windows(10).filter(|w| w == b"loss/train").count(), 2);
 }

@@ -34,7 +34,7 @@ fn order(report: &Report) -> Vec<usize> {
 }
 
 /// A page of this look.
-pub(super) fn document(title: &str, body: &Markup) -> String {
+pub fn document(title: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
