@@ -90,6 +90,16 @@ impl NewFile {
     }
 }
 
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Maps an open file to be read.
 #[allow(unsafe_code)]
 pub fn map(file: &File) -> std::io::Result<memmap2::Mmap> {

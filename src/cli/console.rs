@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -51,6 +52,32 @@ impl Console {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(what.to_owned());
         bar
+    }
+}
+
+/// How far a long job is, told every ten seconds where there is no terminal to draw a bar on.
+pub struct Pace<'a> {
+    console: &'a Console,
+    total: usize,
+    started: Instant,
+    told: Instant,
+}
+
+impl<'a> Pace<'a> {
+    pub fn new(console: &'a Console, total: usize) -> Self {
+        let now = Instant::now();
+        Self { console, total, started: now, told: now }
+    }
+
+    /// `done` of all images are.
+    pub fn at(&mut self, done: usize) {
+        if self.told.elapsed() < Duration::from_secs(10) || std::io::stderr().is_terminal() {
+            return;
+        }
+        self.told = Instant::now();
+        let rate = done as f64 / self.started.elapsed().as_secs_f64();
+        let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
+        self.console.note(format!("{done} of {} images, {rate:.1} images/s, {left:.0} s left", self.total));
     }
 }
 

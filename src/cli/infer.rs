@@ -1,28 +1,32 @@
 //! `gpu-resnet infer`: images in, predictions out, as they are computed.
 
+mod answer;
+mod parquet;
+mod sink;
+
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Serialize;
-
 use super::Context;
 use super::batches::run_batches;
-use super::console::{interrupt, print};
+use super::console::{Pace, interrupt};
 use super::grad_cam::Overlays;
-use super::model::{Loaded, ModelArgs, distinct, numbered, read_labels, softmax, top_k, warn};
+use super::model::{Loaded, ModelArgs, distinct, read_labels, warn};
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
-use crate::files::{self, NewFile};
-use crate::model::{InputKind, Output};
-use crate::weights::{NamedTensor, RawTensor, Weights, write_safetensors};
+use crate::files;
+use crate::model::InputKind;
+use crate::weights::Weights;
+pub(super) use answer::csv_field;
+use sink::Sink;
 
 /// Classify images.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gpu-resnet infer photo.jpg\n  gpu-resnet infer photos/ '*.png' --weights runs/mine \
-                        --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --csv --output predictions.csv"
+                        --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --output predictions.csv\n  gpu-resnet infer photos/ --threshold 0.8 --output predictions.parquet"
 )]
 pub struct InferArgs {
     /// Image files, folders, globs, or `-` for a list of files on standard input
@@ -33,25 +37,31 @@ pub struct InferArgs {
     /// Predictions of each image
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
+    /// Leave out predictions that are less likely than this
+    #[arg(long, value_name = "P", value_parser = probability)]
+    threshold: Option<f64>,
     /// Class names: one a line, or a JSON list
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print one JSON object a line
-    #[arg(long, conflicts_with = "csv")]
+    #[arg(long, conflicts_with_all = ["csv", "format"])]
     json: bool,
     /// Print CSV
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     csv: bool,
-    /// Write the predictions to a file instead of stdout
+    /// Form of the predictions [default: by the name of --output, else text]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write the predictions to a file instead of stdout; .csv, .jsonl and .parquet choose the form
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Take a raw NCHW f32 batch, under the key `input`, instead of images
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "input")]
     tensor: Option<PathBuf>,
-    /// Write `logits` [N, classes] as safetensors, the inputs' names in the metadata
+    /// Write `logits` [N, classes] as safetensors, the inputs' names in the metadata; or as .parquet
     #[arg(long, value_name = "FILE")]
     save_logits: Option<PathBuf>,
-    /// Write `features` [N, C], the input of the classifier, as safetensors
+    /// Write `features` [N, C], the input of the classifier, as safetensors or .parquet
     #[arg(long, value_name = "FILE")]
     save_features: Option<PathBuf>,
     /// Draw into a folder, for each image, where its most likely class was seen
@@ -59,7 +69,54 @@ pub struct InferArgs {
     grad_cam: Option<PathBuf>,
 }
 
+/// The form of predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+    /// A line for each prediction
+    Csv,
+    /// A row for each image, with lists of indices, labels and probabilities
+    Parquet,
+}
+
+impl Format {
+    /// The form that a file's name asks for.
+    fn of_name(path: &Path) -> Result<Option<Self>> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        Ok(match &*extension {
+            "parquet" => Some(Self::Parquet),
+            "csv" => Some(Self::Csv),
+            "json" | "jsonl" | "ndjson" => Some(Self::Json),
+            "arrow" | "feather" => {
+                let problem = format!("{}: Arrow's own files are not written; name it .parquet", path.display());
+                return Err(Error::Usage(problem));
+            }
+            _ => None,
+        })
+    }
+}
+
+/// A number from 0 to 1.
+fn probability(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|p| (0.0..=1.0).contains(p));
+    number.ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
+}
+
 impl InferArgs {
+    /// The form that was asked for, by an option or by the output's name.
+    fn format(&self) -> Result<Format> {
+        Ok(match (self.format, self.json, self.csv, &self.output) {
+            (Some(format), ..) => format,
+            (_, true, ..) => Format::Json,
+            (_, _, true, _) => Format::Csv,
+            (.., Some(path)) => Format::of_name(path)?.unwrap_or(Format::Text),
+            (.., None) => Format::Text,
+        })
+    }
+
     /// Every file that is written.
     fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.output, &self.save_logits, &self.save_features].into_iter().flatten()
@@ -73,7 +130,7 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         None => model.labels.clone(),
     };
     check_outputs(args)?;
-    let mut sink = Sink::new(args, labels, model.architecture.classes)?;
+    let mut sink = Sink::new(args, labels, &model)?;
     let failed = match &args.tensor {
         Some(path) => run_tensor(context, args, &model, path, &mut sink).map(|()| 0)?,
         None => run_images(context, args, &model, &mut sink)?,
@@ -83,7 +140,7 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         // Nothing was predicted, so there is nothing to write.
         return Err(Error::Partial(format!("none of the {all} images could be read; nothing was written")));
     }
-    sink.finish(args, &model)?;
+    sink.finish()?;
     if failed > 0 {
         return Err(Error::Partial(format!("{failed} of {all} images could not be read; the others are done")));
     }
@@ -108,6 +165,10 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     for output in args.outputs() {
         files.iter().try_for_each(|file| distinct(file, output))?;
     }
+    if let Some(folder) = &args.grad_cam {
+        // A picture could take the name of an image that is yet to be read.
+        files.iter().filter_map(|file| file.parent()).try_for_each(|parent| distinct(parent, folder))?;
+    }
     let total = files.len();
     let source = Arc::new(FileList::new(files));
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX));
@@ -119,8 +180,9 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let bar = context.console.progress(total as u64, "images");
     let stop = interrupt();
     let started = Instant::now();
+    let mut pace = Pace::new(context.console, total);
     let failed = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
-        let names = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
+        let names: Vec<String> = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
         let mut drawn = Vec::new();
         if let Some(overlays) = &mut overlays {
             for &i in indices {
@@ -128,7 +190,9 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
                 stop.check()?;
             }
         }
-        bar.suspend(|| sink.take(names, &drawn, output))
+        bar.suspend(|| sink.take(&names, &drawn, &output))?;
+        pace.at(sink.count);
+        Ok(())
     })?;
     let seconds = started.elapsed().as_secs_f64();
     let (done, rate) = (sink.count, sink.count as f64 / seconds);
@@ -156,158 +220,9 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
         let output = predictor.run_tensor(part)?;
         warn(context, &mut predictor);
         let first = index * (step / (3 * h * w));
-        let names = (first..first + part.len() / (3 * h * w)).map(|i| format!("{}#{i}", path.display())).collect();
-        sink.take(names, &[], output)?;
+        let count = part.len() / (3 * h * w);
+        let names: Vec<String> = (first..first + count).map(|i| format!("{}#{i}", path.display())).collect();
+        sink.take(&names, &[], &output)?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    input: &'a str,
-    predictions: Vec<Prediction<'a>>,
-    /// The picture that `--grad-cam` drew.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grad_cam: Option<&'a Path>,
-}
-
-#[derive(Serialize)]
-struct Prediction<'a> {
-    index: usize,
-    label: &'a str,
-    probability: f64,
-}
-
-enum Format {
-    Text,
-    Json,
-    Csv,
-}
-
-enum Out {
-    Stdout,
-    File(NewFile),
-}
-
-/// Where predictions go as they are computed, and what is saved at the end.
-struct Sink {
-    out: Out,
-    format: Format,
-    labels: Vec<String>,
-    top_k: usize,
-    count: usize,
-    keep_logits: bool,
-    keep_features: bool,
-    names: Vec<String>,
-    logits: Vec<f32>,
-    features: Vec<f32>,
-}
-
-impl Sink {
-    fn new(args: &InferArgs, labels: Option<Vec<String>>, classes: usize) -> Result<Self> {
-        let format = match (args.json, args.csv) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Csv,
-            _ => Format::Text,
-        };
-        let out = match &args.output {
-            None => Out::Stdout,
-            Some(path) => Out::File(NewFile::create(path)?),
-        };
-        let mut sink = Self {
-            out,
-            format,
-            labels: labels.unwrap_or_else(|| numbered(classes)),
-            top_k: args.top_k as usize,
-            count: 0,
-            keep_logits: args.save_logits.is_some(),
-            keep_features: args.save_features.is_some(),
-            names: Vec::new(),
-            logits: Vec::new(),
-            features: Vec::new(),
-        };
-        if let Format::Csv = sink.format {
-            sink.write("input,rank,index,label,probability\n")?;
-        }
-        Ok(sink)
-    }
-
-    /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
-    fn take(&mut self, names: Vec<String>, drawn: &[PathBuf], output: Output) -> Result<()> {
-        let classes = self.labels.len();
-        for (i, (name, logits)) in names.iter().zip(output.logits.chunks(classes)).enumerate() {
-            let text = self.line(name, drawn.get(i).map(PathBuf::as_path), logits)?;
-            self.write(&text)?;
-        }
-        self.count += names.len();
-        if self.keep_logits || self.keep_features {
-            self.names.extend(names);
-        }
-        if self.keep_logits {
-            self.logits.extend(output.logits);
-        }
-        if self.keep_features {
-            self.features.extend(output.features);
-        }
-        Ok(())
-    }
-
-    fn line(&self, input: &str, grad_cam: Option<&Path>, logits: &[f32]) -> Result<String> {
-        let probabilities = softmax(logits);
-        let predictions: Vec<Prediction> = top_k(&probabilities, self.top_k)
-            .into_iter()
-            .map(|index| Prediction { index, label: &self.labels[index], probability: probabilities[index] })
-            .collect();
-        Ok(match self.format {
-            Format::Json => {
-                let line = serde_json::to_string(&Line { input, predictions, grad_cam });
-                line.map_err(|e| Error::file("stdout", e))? + "\n"
-            }
-            Format::Csv => predictions
-                .iter()
-                .enumerate()
-                .map(|(rank, p)| {
-                    let (input, label) = (csv_field(input), csv_field(p.label));
-                    format!("{input},{},{},{label},{}\n", rank + 1, p.index, p.probability)
-                })
-                .collect(),
-            Format::Text => {
-                let list: String =
-                    predictions.iter().map(|p| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label)).collect();
-                format!("{input}\n{list}")
-            }
-        })
-    }
-
-    fn write(&mut self, text: &str) -> Result<()> {
-        match &mut self.out {
-            Out::Stdout => print(text),
-            Out::File(file) => file.write(text.as_bytes()),
-        }
-    }
-
-    fn finish(self, args: &InferArgs, model: &Loaded) -> Result<()> {
-        if let Out::File(file) = self.out {
-            file.commit()?;
-        }
-        if let Some(path) = &args.save_logits {
-            save_rows(path, "logits", &self.names, &self.logits, model.architecture.classes)?;
-        }
-        if let Some(path) = &args.save_features {
-            save_rows(path, "features", &self.names, &self.features, model.architecture.features())?;
-        }
-        Ok(())
-    }
-}
-
-/// A field of a CSV line (RFC 4180).
-pub(super) fn csv_field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-fn save_rows(path: &Path, key: &str, names: &[String], data: &[f32], columns: usize) -> Result<()> {
-    let shape = [names.len(), columns];
-    let names = serde_json::to_string(names).map_err(|e| Error::file(path, e))?;
-    let tensor = NamedTensor::new(key, &shape, data);
-    write_safetensors(path, &[RawTensor::from(&tensor)], &[("names".to_owned(), names)].into())
 }

@@ -79,10 +79,10 @@ impl Answers {
         let classes = model.architecture.classes;
         let order = (0..val.len()).collect();
         let loader = Loader::new(val.clone(), order, batch as usize, model.preprocess.clone(), 2)?;
-        let mut predictor = model.predictor(context, batch)?;
+        let mut predictors = model.predictors(context, batch)?;
         let bar = context.console.progress(val.len() as u64, "looking at mistakes");
         let mut answers = Self::new(classes);
-        run_batches(context, loader, &mut predictor, &bar, &interrupt(), |indices, output| {
+        run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
             for (&i, logits) in indices.iter().zip(output.logits.chunks(classes)) {
                 answers.add(i, logits, val.label(i));
             }

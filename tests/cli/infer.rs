@@ -154,4 +154,90 @@ fn overlays_show_where_a_class_was_seen() {
     here.write("file", b"");
     here.bad(1, "file: is a file; name a folder as --grad-cam", &[&infer[..], &["--grad-cam", "file"]].concat());
     here.bad(1, "none of the 1 images could be read", &["infer", "file", "--grad-cam", "empty"]);
+    here.bad(2, "b is both input and output", &["infer", "b", "--grad-cam", "./b"]);
+}
+
+/// The rows of a Parquet file as JSON objects.
+fn parquet_rows(path: &std::path::Path) -> Vec<serde_json::Value> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let file = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    file.get_row_iter(None).unwrap().map(|row| row_json(&row.unwrap())).collect()
+}
+
+/// Lists of numbers and of texts come out as JSON's.
+fn row_json(row: &parquet::record::Row) -> serde_json::Value {
+    use parquet::record::Field;
+    fn value(field: &Field) -> serde_json::Value {
+        match field {
+            Field::Str(text) => text.as_str().into(),
+            Field::Int(number) => (*number).into(),
+            Field::Double(number) => (*number).into(),
+            Field::Float(number) => f64::from(*number).into(),
+            Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+            other => panic!("a field {other}"),
+        }
+    }
+    row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[test]
+fn parquet_says_what_json_says() {
+    let here = Sandbox::new();
+    here.digits("data", &["0", "1"]);
+    let size = ["--image-size", "32", "--batch-size", "5", "--threshold", "0.3"];
+    let infer = |more: &[&str]| here.good(&[&["infer", "data"], &size[..], more].concat());
+    let lines = json_lines(&infer(&["--json", "--save-features", "f.safetensors"]));
+    assert_eq!(infer(&["-o", "p.parquet", "--save-features", "f.parquet", "--save-logits", "l.parquet"]), "");
+    let (rows, vectors) = (parquet_rows(&here.path("p.parquet")), parquet_rows(&here.path("f.parquet")));
+    let (shape, features) = here.tensor("f.safetensors", "features");
+    assert_eq!((rows.len(), vectors.len(), shape), (12, 12, vec![12, 1024]));
+    for (((row, line), vector), features) in rows.iter().zip(&lines).zip(&vectors).zip(features.chunks(1024)) {
+        let predictions = line["predictions"].as_array().unwrap();
+        let column = |key: &str| predictions.iter().map(|p| p[key].clone()).collect::<serde_json::Value>();
+        let expected = [("input", line["input"].clone()), ("index", column("index")), ("label", column("label"))];
+        expected.iter().for_each(|(key, value)| assert_eq!(row[key], *value));
+        let probabilities = row["probability"].as_array().unwrap();
+        assert_eq!(probabilities.len(), predictions.len());
+        for (found, p) in probabilities.iter().zip(predictions) {
+            // serde_json reads decimals to the last bit but one.
+            assert!((found.as_f64().unwrap() - p["probability"].as_f64().unwrap()).abs() < 1e-15, "{row} {line}");
+        }
+        let features: Vec<f64> = features.iter().map(|&f| f64::from(f)).collect();
+        assert_eq!(*vector, serde_json::json!({ "input": line["input"], "features": features }));
+    }
+    assert_eq!(parquet_rows(&here.path("l.parquet"))[11]["logits"].as_array().unwrap().len(), 2);
+    // The suffix chooses, unless an option does.
+    infer(&["-o", "p.csv"]);
+    infer(&["-o", "p.jsonl"]);
+    infer(&["-o", "text.csv", "--format", "text"]);
+    let read = |name: &str| std::fs::read_to_string(here.path(name)).unwrap();
+    assert!(read("p.csv").starts_with("input,rank,") && json_lines(&read("p.jsonl")) == lines);
+    assert!(read("text.csv").starts_with("data/0/"));
+    here.bad(2, "Parquet can't be printed", &["infer", "data", "--format", "parquet"]);
+    here.bad(2, "name it .parquet", &["infer", "data", "-o", "x.feather"]);
+    here.bad(2, "name it .parquet", &["infer", "data", "--save-features", "x.arrow"]);
+}
+
+#[test]
+fn what_is_unlikely_can_be_left_out() {
+    let here = Sandbox::new();
+    let photo = photo();
+    let infer = |threshold: &str, form: &str| {
+        here.good(&["infer", &photo, "--image-size", "64", "--threshold", threshold, "--format", form])
+    };
+    let all = json_lines(&infer("0", "json"))[0]["predictions"].as_array().unwrap().clone();
+    let csv = infer("0", "csv");
+    let probability = |i: usize| csv.lines().nth(1 + i).unwrap().rsplit(',').next().unwrap().parse::<f64>().unwrap();
+    assert!(all.len() == 2 && probability(0) > probability(1));
+    // At the very probability a class stays; a bit above it, it goes.
+    let some = json_lines(&infer(&probability(0).to_string(), "json"))[0]["predictions"].as_array().unwrap().clone();
+    assert_eq!(some, all[..1]);
+    let above = f64::from_bits(probability(0).to_bits() + 1).to_string();
+    assert!(json_lines(&infer(&above, "json"))[0]["predictions"].as_array().unwrap().is_empty());
+    assert!(infer(&above, "text").contains("no class is likely enough"));
+    assert_eq!(infer(&above, "csv").lines().count(), 1);
+    for bad in ["1.5", "-0.1", "x", "nan"] {
+        let output = here.run(&["infer", &photo, &format!("--threshold={bad}")]);
+        assert_eq!(output.status.code(), Some(2), "{bad}");
+    }
 }

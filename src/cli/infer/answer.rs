@@ -1,0 +1,71 @@
+//! What `infer` says of an image, and the forms that it has as text.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::model::{softmax, top_k};
+use crate::error::{Error, Result};
+
+/// What is said of an image; its JSON is a line of `--json`.
+#[derive(Serialize)]
+pub struct Answer<'a> {
+    pub input: &'a str,
+    /// The most likely first.
+    pub predictions: Vec<Prediction<'a>>,
+    /// The picture that `--grad-cam` drew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grad_cam: Option<&'a Path>,
+}
+
+/// A class that an image may be of.
+#[derive(Serialize)]
+pub struct Prediction<'a> {
+    pub index: usize,
+    pub label: &'a str,
+    pub probability: f64,
+}
+
+/// The `most` most likely classes, without those that are less likely than `threshold`.
+pub fn predict<'a>(logits: &[f32], labels: &'a [String], most: usize, threshold: f64) -> Vec<Prediction<'a>> {
+    let probabilities = softmax(logits);
+    top_k(&probabilities, most)
+        .into_iter()
+        .map(|index| Prediction { index, label: &labels[index], probability: probabilities[index] })
+        .filter(|prediction| prediction.probability >= threshold)
+        .collect()
+}
+
+/// The first line of CSV.
+pub const CSV_HEADER: &str = "input,rank,index,label,probability\n";
+
+impl Answer<'_> {
+    /// A JSON object and a line's end.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self).map_err(|e| Error::file("stdout", e))? + "\n")
+    }
+
+    /// A line of CSV for each prediction.
+    pub fn csv(&self) -> String {
+        let input = csv_field(self.input);
+        let line = |(rank, p): (usize, &Prediction)| {
+            format!("{input},{},{},{},{}\n", rank + 1, p.index, csv_field(p.label), p.probability)
+        };
+        self.predictions.iter().enumerate().map(line).collect()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label);
+        let list: String = match self.predictions.is_empty() {
+            true => "       –     no class is likely enough\n".into(),
+            false => self.predictions.iter().map(line).collect(),
+        };
+        format!("{}\n{list}", self.input)
+    }
+}
+
+/// A field of a CSV line (RFC 4180).
+pub fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}

@@ -1,0 +1,168 @@
+//! Tables of results as Parquet: a row for each image, lists of values in its columns, written a row group at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
+
+use super::answer::Prediction;
+use crate::error::{Error, Result};
+use crate::files::NewFile;
+
+/// Values after which a row group is written: what is kept in memory, and what a reader takes at once.
+const GROUP: usize = 1 << 20;
+
+/// A Parquet file that is being written.
+pub struct Table {
+    path: PathBuf,
+    writer: SerializedFileWriter<NewFile>,
+    columns: Vec<Column>,
+}
+
+enum Column {
+    Input(Vec<ByteArray>),
+    Integers(Lists<i32>),
+    Texts(Lists<ByteArray>),
+    Doubles(Lists<f64>),
+    Floats(Lists<f32>),
+}
+
+/// Lists as Parquet has them: values in a row; for each whether it starts a list (repetition 0); an empty list is an entry
+/// without a value (definition 0).
+struct Lists<T> {
+    values: Vec<T>,
+    definition: Vec<i16>,
+    repetition: Vec<i16>,
+}
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), definition: Vec::new(), repetition: Vec::new() }
+    }
+}
+
+impl<T> Lists<T> {
+    fn push(&mut self, list: impl IntoIterator<Item = T>) {
+        let before = self.values.len();
+        self.values.extend(list);
+        let count = self.values.len() - before;
+        self.definition.extend(std::iter::repeat_n(i16::from(count > 0), count.max(1)));
+        self.repetition.push(0);
+        self.repetition.extend(std::iter::repeat_n(1, count.saturating_sub(1)));
+    }
+
+    fn write<D: DataType<T = T>>(&self, to: &mut SerializedColumnWriter) -> Result<(), ParquetError> {
+        to.typed::<D>().write_batch(&self.values, Some(&self.definition), Some(&self.repetition)).map(drop)
+    }
+}
+
+impl Table {
+    /// For predictions: `input`, and the lists `index`, `label` and `probability`, most likely first.
+    pub fn of_predictions(path: &Path) -> Result<Self> {
+        let columns = vec![
+            Column::Input(Vec::new()),
+            Column::Integers(Lists::default()),
+            Column::Texts(Lists::default()),
+            Column::Doubles(Lists::default()),
+        ];
+        let lists =
+            [("index", "int32 element"), ("label", "binary element (STRING)"), ("probability", "double element")];
+        Self::create(path, &lists, columns)
+    }
+
+    /// For vectors: `input` and the list `name`.
+    pub fn of_vectors(path: &Path, name: &str) -> Result<Self> {
+        let columns = vec![Column::Input(Vec::new()), Column::Floats(Lists::default())];
+        Self::create(path, &[(name, "float element")], columns)
+    }
+
+    fn create(path: &Path, lists: &[(&str, &str)], columns: Vec<Column>) -> Result<Self> {
+        let list = |(name, element): &(&str, &str)| {
+            format!("required group {name} (LIST) {{ repeated group list {{ required {element}; }} }}")
+        };
+        let lists: String = lists.iter().map(list).collect();
+        let schema = format!("message images {{ required binary input (STRING); {lists} }}");
+        let create = |file| {
+            let schema = Arc::new(parse_message_type(&schema)?);
+            SerializedFileWriter::new(file, schema, Arc::new(WriterProperties::builder().build()))
+        };
+        let writer = create(NewFile::create(path)?).map_err(|e| failed(path, e))?;
+        Ok(Self { path: path.to_owned(), writer, columns })
+    }
+
+    /// Appends the predictions for an image.
+    pub fn predictions(&mut self, input: &str, predictions: &[Prediction]) -> Result<()> {
+        for column in &mut self.columns {
+            match column {
+                Column::Input(names) => names.push(input.into()),
+                Column::Integers(lists) => lists.push(predictions.iter().map(|p| p.index as i32)),
+                Column::Texts(lists) => lists.push(predictions.iter().map(|p| p.label.into())),
+                Column::Doubles(lists) => lists.push(predictions.iter().map(|p| p.probability)),
+                Column::Floats(_) => {}
+            }
+        }
+        self.flush_if_due()
+    }
+
+    /// Appends the vector of an image.
+    pub fn vector(&mut self, input: &str, vector: &[f32]) -> Result<()> {
+        for column in &mut self.columns {
+            match column {
+                Column::Input(names) => names.push(input.into()),
+                Column::Floats(lists) => lists.push(vector.iter().copied()),
+                _ => {}
+            }
+        }
+        self.flush_if_due()
+    }
+
+    fn flush_if_due(&mut self) -> Result<()> {
+        let values = |column: &Column| match column {
+            Column::Input(names) => names.len(),
+            Column::Integers(lists) => lists.values.len(),
+            Column::Texts(lists) => lists.values.len(),
+            Column::Doubles(lists) => lists.values.len(),
+            Column::Floats(lists) => lists.values.len(),
+        };
+        if self.columns.iter().map(values).sum::<usize>() >= GROUP { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is kept as a row group.
+    fn flush(&mut self) -> Result<()> {
+        let Self { path, writer, columns } = self;
+        let mut write = || {
+            let mut group = writer.next_row_group()?;
+            for column in columns.iter_mut() {
+                let Some(mut to) = group.next_column()? else { break };
+                match column {
+                    Column::Input(names) => {
+                        to.typed::<ByteArrayType>().write_batch(names, None, None)?;
+                        names.clear();
+                    }
+                    Column::Integers(lists) => std::mem::take(lists).write::<Int32Type>(&mut to)?,
+                    Column::Texts(lists) => std::mem::take(lists).write::<ByteArrayType>(&mut to)?,
+                    Column::Doubles(lists) => std::mem::take(lists).write::<DoubleType>(&mut to)?,
+                    Column::Floats(lists) => std::mem::take(lists).write::<FloatType>(&mut to)?,
+                }
+                to.close()?;
+            }
+            group.close().map(drop)
+        };
+        write().map_err(|e: ParquetError| failed(path, e))
+    }
+
+    /// Writes the rest and puts the file under its name.
+    pub fn commit(mut self) -> Result<()> {
+        self.flush()?;
+        let Self { path, writer, .. } = self;
+        writer.into_inner().map_err(|e| failed(&path, e))?.commit()
+    }
+}
+
+fn failed(path: &Path, error: ParquetError) -> Error {
+    Error::file(path, format!("could not be written as Parquet: {error}; check the folder and its space"))
+}

@@ -1,0 +1,166 @@
+//! Where predictions, logits and features go, as they are computed.
+
+use std::path::{Path, PathBuf};
+
+use super::answer::{Answer, CSV_HEADER, predict};
+use super::parquet::Table;
+use super::{Format, InferArgs};
+use crate::cli::console::print;
+use crate::cli::model::{Loaded, numbered};
+use crate::error::{Error, Result};
+use crate::files::NewFile;
+use crate::model::Output;
+use crate::weights::{NamedTensor, RawTensor, write_safetensors};
+
+/// Everything that a run writes.
+pub struct Sink {
+    predictions: Predictions,
+    logits: Option<Vectors>,
+    features: Option<Vectors>,
+    labels: Vec<String>,
+    features_of_image: usize,
+    top_k: usize,
+    threshold: f64,
+    /// Images so far.
+    pub count: usize,
+}
+
+impl Sink {
+    pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &Loaded) -> Result<Self> {
+        let classes = model.architecture.classes;
+        let vectors = |path: &Option<PathBuf>, key| path.as_deref().map(|path| Vectors::new(path, key)).transpose();
+        Ok(Self {
+            predictions: Predictions::new(args)?,
+            logits: vectors(&args.save_logits, "logits")?,
+            features: vectors(&args.save_features, "features")?,
+            labels: labels.unwrap_or_else(|| numbered(classes)),
+            features_of_image: model.architecture.features(),
+            top_k: args.top_k as usize,
+            threshold: args.threshold.unwrap_or(0.0),
+            count: 0,
+        })
+    }
+
+    /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
+    pub fn take(&mut self, names: &[String], drawn: &[PathBuf], output: &Output) -> Result<()> {
+        for (i, (name, logits)) in names.iter().zip(output.logits.chunks(self.labels.len())).enumerate() {
+            let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
+            let grad_cam = drawn.get(i).map(PathBuf::as_path);
+            self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+        }
+        if let Some(vectors) = &mut self.logits {
+            vectors.take(names, &output.logits, self.labels.len())?;
+        }
+        if let Some(vectors) = &mut self.features {
+            vectors.take(names, &output.features, self.features_of_image)?;
+        }
+        self.count += names.len();
+        Ok(())
+    }
+
+    /// Puts every file under its name.
+    pub fn finish(self) -> Result<()> {
+        self.predictions.finish()?;
+        if let Some(vectors) = self.logits {
+            vectors.finish(self.labels.len())?;
+        }
+        if let Some(vectors) = self.features {
+            vectors.finish(self.features_of_image)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where predictions go.
+enum Predictions {
+    Lines { format: Format, to: Option<NewFile> },
+    Table(Box<Table>),
+}
+
+impl Predictions {
+    fn new(args: &InferArgs) -> Result<Self> {
+        let format = args.format()?;
+        let mut lines = match (format, &args.output) {
+            (Format::Parquet, Some(path)) => return Ok(Self::Table(Box::new(Table::of_predictions(path)?))),
+            (Format::Parquet, None) => {
+                return Err(Error::Usage("Parquet can't be printed; name a file by --output".into()));
+            }
+            (format, path) => Self::Lines { format, to: path.as_deref().map(NewFile::create).transpose()? },
+        };
+        if format == Format::Csv {
+            lines.line(CSV_HEADER)?;
+        }
+        Ok(lines)
+    }
+
+    fn write(&mut self, answer: &Answer) -> Result<()> {
+        let text = match self {
+            Self::Table(table) => return table.predictions(answer.input, &answer.predictions),
+            Self::Lines { format: Format::Json, .. } => answer.json()?,
+            Self::Lines { format: Format::Csv, .. } => answer.csv(),
+            Self::Lines { .. } => answer.text(),
+        };
+        self.line(&text)
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        match self {
+            Self::Lines { to: Some(file), .. } => file.write(text.as_bytes()),
+            Self::Lines { to: None, .. } => print(text),
+            Self::Table(_) => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Lines { to, .. } => to.map_or(Ok(()), NewFile::commit),
+            Self::Table(table) => table.commit(),
+        }
+    }
+}
+
+/// A vector of each image.
+enum Vectors {
+    /// One tensor, whose size is in the file's header: it is kept until the last image.
+    Safetensors {
+        path: PathBuf,
+        key: &'static str,
+        names: Vec<String>,
+        data: Vec<f32>,
+    },
+    Table(Box<Table>),
+}
+
+impl Vectors {
+    fn new(path: &Path, key: &'static str) -> Result<Self> {
+        Ok(match Format::of_name(path)? {
+            Some(Format::Parquet) => Self::Table(Box::new(Table::of_vectors(path, key)?)),
+            _ => Self::Safetensors { path: path.to_owned(), key, names: Vec::new(), data: Vec::new() },
+        })
+    }
+
+    fn take(&mut self, new_names: &[String], rows: &[f32], columns: usize) -> Result<()> {
+        match self {
+            Self::Table(table) => {
+                new_names.iter().zip(rows.chunks(columns)).try_for_each(|(name, row)| table.vector(name, row))
+            }
+            Self::Safetensors { names, data, .. } => {
+                names.extend_from_slice(new_names);
+                data.extend_from_slice(rows);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self, columns: usize) -> Result<()> {
+        match self {
+            Self::Table(table) => table.commit(),
+            Self::Safetensors { path, key, names, data } => {
+                let shape = [names.len(), columns];
+                let names = serde_json::to_string(&names).map_err(|e| Error::file(&path, e))?;
+                let tensor = NamedTensor::new(key, &shape, &data[..]);
+                write_safetensors(path, &[RawTensor::from(&tensor)], &[("names".to_owned(), names)].into())
+            }
+        }
+    }
+}
