@@ -15,6 +15,7 @@ mod infer;
 mod model;
 mod op;
 mod run_report;
+mod shell;
 mod train;
 mod training;
 mod verify;
@@ -98,6 +99,10 @@ enum Command {
     /// Look at data sets
     #[command(subcommand)]
     Data(data::DataCommand),
+    /// Print a shell's completions
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page
+    Man(shell::ManArgs),
 }
 
 /// Parses the process arguments, runs the command, reports the error; the exit status.
@@ -137,6 +142,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),
         Command::Data(command) => data::run(&context, command),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
     }
 }
 

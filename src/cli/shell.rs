@@ -1,0 +1,64 @@
+//! What a system's shell and its `man` are told of the program, made from the command line's own description.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Cli;
+use super::console::print;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Print a shell's completions of commands and options.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  gpu-resnet completions bash > ~/.local/share/bash-completion/completions/gpu-resnet"
+)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Print the manual page, or write one of each command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet man | man -l -\n  gpu-resnet man --output ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Write gpu-resnet.1 and a page for each command into this folder
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+}
+
+pub fn completions(args: &CompletionsArgs) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "gpu-resnet", &mut script);
+    print(String::from_utf8_lossy(&script).trim_end())
+}
+
+pub fn man(args: &ManArgs) -> Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let Some(folder) = &args.output else {
+        return print(page(command, None)?.trim_end());
+    };
+    files::create_folder(folder)?;
+    write_pages(folder, command)
+}
+
+/// The page of `command` and those of the commands below it.
+fn write_pages(folder: &Path, command: clap::Command) -> Result<()> {
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    let below: Vec<clap::Command> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+    let path = folder.join(format!("{name}.1"));
+    files::write(&path, page(command, Some(&path))?.as_bytes())?;
+    below.into_iter().try_for_each(|command| write_pages(folder, command))
+}
+
+fn page(command: clap::Command, path: Option<&Path>) -> Result<String> {
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(command).render(&mut page);
+    let file = path.unwrap_or(Path::new("the standard output"));
+    rendered.map_err(|error| Error::file(file, format!("the manual page can't be made: {error}")))?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
