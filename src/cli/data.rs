@@ -139,7 +139,7 @@ fn inspect(context: &Context, path: &Path, quick: bool, json: bool) -> Result<()
     }
     let images = counts.iter().sum();
     let bar = context.console.progress(images as u64, "reading images");
-    let warnings = if quick { Vec::new() } else { data::check(&*train, val, || bar.inc(1)) };
+    let warnings = if quick { Vec::new() } else { data::check(&*train, val, data::Depth::Pixels, || bar.inc(1)) };
     bar.finish_and_clear();
     let classes = train.classes();
     let per_class = classes.iter().cloned().zip(counts).collect();

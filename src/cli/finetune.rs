@@ -219,6 +219,7 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
         lr: asked.lr,
         epochs: asked.epochs,
         label_smoothing: asked.label_smoothing,
+        balance: asked.balance,
         seed: context.global.seed,
         optimizer: asked.optimizer(&args.optimizer, None)?,
         batch_size: args.model.batch_size as usize,

@@ -125,6 +125,7 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
         lr: Some(asked.lr.unwrap_or(if sgd { 0.1 } else { 1e-3 })),
         epochs: Some(asked.epochs.unwrap_or(EPOCHS)),
         label_smoothing: asked.label_smoothing,
+        balance: asked.balance,
         seed: context.global.seed,
         optimizer: asked.optimizer(&args.optimizer, sgd.then_some(WEIGHT_DECAY))?,
         batch_size: args.batch_size as usize,

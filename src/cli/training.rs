@@ -74,6 +74,9 @@ pub struct TrainingArgs {
     /// Note the norms of gradients in metrics.jsonl: of all, and of the one that enters each block
     #[arg(long)]
     pub log_gradients: bool,
+    /// Show every class equally often: images of small classes several times an epoch, of large ones not all
+    #[arg(long)]
+    pub balance: bool,
     /// Write each epoch's scalars for TensorBoard too, into RUN/events.out.tfevents.…
     #[arg(long)]
     pub tensorboard: bool,
@@ -89,7 +92,7 @@ pub struct TrainingArgs {
 }
 
 /// Options, by their names, that a resumed run has already.
-pub const SETTLED: [&str; 18] = [
+pub const SETTLED: [&str; 19] = [
     "data",
     "batch_size",
     "image_size",
@@ -106,6 +109,7 @@ pub const SETTLED: [&str; 18] = [
     "clip_grad_norm",
     "ema",
     "augment",
+    "balance",
     "val",
     "val_split",
 ];
@@ -172,6 +176,9 @@ pub struct Sets {
     pub val: Option<Arc<dyn Dataset>>,
 }
 
+/// Images beyond which training starts without reading all of them for copies; `data inspect` does.
+const MOST_READ: usize = 200_000;
+
 /// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
 pub fn open_data(context: &Context, path: &Path, val: Option<&Path>, val_split: f64, seed: u64) -> Result<Sets> {
     let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
@@ -200,6 +207,13 @@ pub fn open_data(context: &Context, path: &Path, val: Option<&Path>, val_split: 
     let (train, classes) = (sets.train.len(), sets.train.classes().len());
     let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
     context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
+    let all = train + sets.val.as_ref().map_or(0, |val| val.len());
+    let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
+    let bar = context.console.progress(all as u64, "looking for copies");
+    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.inc(1)) {
+        context.console.note(format!("warning: {warning}"));
+    }
+    bar.finish_and_clear();
     Ok(sets)
 }
 

@@ -25,7 +25,7 @@ mod table;
 mod tensors;
 
 pub use augment::{Adjust, Augment, Crop, Drawn, Jitter, View};
-pub use check::check;
+pub use check::{Depth, check};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
 pub use grid::{encode_png, grid, write_png};
 pub use heat::overlay;
@@ -34,7 +34,7 @@ pub use loader::{Batch, Loader};
 pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
 pub use resize::resize;
-pub use split::{Concat, Subset, align_classes, shuffled_indices, stratified_split};
+pub use split::{Concat, Subset, align_classes, balanced_indices, shuffled_indices, stratified_split};
 
 use crate::error::{Error, Result};
 

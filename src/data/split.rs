@@ -216,6 +216,30 @@ pub fn shuffled_indices(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
+/// As many of the numbers 0..`labels.len()` as there are, in an order drawn by `seed` for this `epoch`, every class equally
+/// often to within one: images of small classes come several times, and of large ones each epoch sees others.
+pub fn balanced_indices(labels: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(epoch.wrapping_add(1));
+    let mut by_class = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (i, &label) in labels.iter().enumerate() {
+        by_class.entry(label).or_default().push(i);
+    }
+    let mut classes: Vec<Vec<usize>> = by_class.into_values().collect();
+    // Which classes get the remainder is drawn too.
+    let mut turns: Vec<usize> = (0..classes.len()).collect();
+    shuffle(&mut turns, &mut rng);
+    let mut order = Vec::with_capacity(labels.len());
+    for (turn, &class) in turns.iter().enumerate() {
+        let members = &mut classes[class];
+        shuffle(members, &mut rng);
+        let share = labels.len() / turns.len() + usize::from(turn < labels.len() % turns.len());
+        order.extend(members.iter().cycle().take(share));
+    }
+    shuffle(&mut order, &mut rng);
+    order
+}
+
 /// Fisher and Yates's shuffle. Written out because rand's own depends on its version and on the width of `usize`.
 fn shuffle(items: &mut [usize], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {

@@ -172,14 +172,13 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Starts an epoch that visits the examples in `order`, a permutation of them.
+    /// Starts an epoch that visits examples in `order`, as many as there are; one may come several times.
     pub fn begin(&mut self, order: impl IntoIterator<Item = usize>) -> Result<()> {
         let total = self.examples.len();
         self.order.clear();
-        let mut seen = vec![false; total];
         for index in order {
-            if index >= total || std::mem::replace(&mut seen[index], true) {
-                return Err(Error::shape("head training", format!("the order names example {index} twice or wrongly")));
+            if index >= total {
+                return Err(Error::shape("head training", format!("the order names example {index} of {total}")));
             }
             self.order.push(index as u32);
         }

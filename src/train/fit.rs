@@ -10,9 +10,10 @@ use super::head::{Head, HeadShape};
 use super::head_trainer::{EpochProgress, HeadTrainer};
 use super::metrics::EpochResult;
 use super::network_trainer::TrainingMemory;
-use super::recipe::{Choice, Plan, Trial};
+use super::recipe::{Choice, Plan, Settings, Trial};
 use super::run_dir::{RunConfig, RunDir};
 use super::scaler::Scaler;
+use crate::data::{balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 
@@ -116,7 +117,7 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
     let choice = match plan {
         Plan::Decided(choice) => choice,
         Plan::Sweep { rates, epochs, choice } => {
-            sweep(fit, &mut trainer, &now.state.head, &rates, epochs, choice, events)?
+            sweep(fit, &settings, &mut trainer, &now.state.head, &rates, epochs, choice, events)?
         }
     };
     options.lr = choice.lr;
@@ -141,7 +142,7 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
             break;
         }
         fit.interrupt.check()?;
-        let result = trainer.epoch(now.epoch + 1, |progress| {
+        let result = trainer.epoch_in_order(now.epoch + 1, order(fit, &settings, now.epoch + 1), |progress| {
             events(Event::Progress { progress, sweep: false, epochs: choice.epochs });
             fit.interrupt.check()
         })?;
@@ -181,9 +182,20 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
     Ok(Outcome { head: trainer.unscaled(head), epoch, choice, epochs, stopped_early })
 }
 
+/// The order in which epoch `epoch` visits the examples.
+fn order(fit: &Fit, settings: &Settings, epoch: u64) -> Vec<usize> {
+    if !settings.balance {
+        return shuffled_indices(fit.train.len(), settings.seed, epoch);
+    }
+    let labels: Vec<usize> = fit.train.labels.iter().map(|&label| label as usize).collect();
+    balanced_indices(&labels, settings.seed, epoch)
+}
+
 /// Tries each learning rate from the same head and completes `choice` with the best.
+#[allow(clippy::too_many_arguments)] // a run's parts, once
 fn sweep(
     fit: &Fit,
+    settings: &Settings,
     trainer: &mut HeadTrainer,
     head: &Head,
     rates: &[f64],
@@ -196,7 +208,7 @@ fn sweep(
         let mut trial = Trial { lr, epochs: 0, best_epoch: 0, val_loss: None, val_accuracy: 0.0 };
         for epoch in 1..=epochs {
             fit.interrupt.check()?;
-            let result = trainer.epoch(epoch, |progress| {
+            let result = trainer.epoch_in_order(epoch, order(fit, settings, epoch), |progress| {
                 events(Event::Progress { progress, sweep: true, epochs });
                 fit.interrupt.check()
             })?;

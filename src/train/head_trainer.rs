@@ -165,7 +165,7 @@ impl<'a> HeadTrainer<'a> {
         self.epoch_in_order(epoch, order, progress)
     }
 
-    /// The same in an order of the caller's: a permutation of the training examples.
+    /// The same in an order of the caller's: as many training examples as there are, one maybe several times.
     pub fn epoch_in_order(
         &mut self,
         epoch: u64,

@@ -15,7 +15,7 @@ use super::network_settings::{BnMode, NetworkSettings};
 use super::network_trainer::{NetworkOptions, NetworkTrainer, StepResult};
 use super::recipe::Settings;
 use super::run_dir::{RunConfig, RunDir};
-use crate::data::{Batch, Dataset, Loader, Preprocess, shuffled_indices};
+use crate::data::{Batch, Dataset, Loader, Preprocess, balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, TensorSource};
@@ -176,7 +176,13 @@ impl Job<'_> {
     fn epoch(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
         let (settings, train) = (self.settings, &self.fit.train);
         let rows = settings.batch_size.min(train.len());
-        let mut order = shuffled_indices(train.len(), settings.seed, epoch);
+        let mut order = match settings.balance {
+            false => shuffled_indices(train.len(), settings.seed, epoch),
+            true => {
+                let labels: Vec<usize> = (0..train.len()).map(|i| train.label(i)).collect();
+                balanced_indices(&labels, settings.seed, epoch)
+            }
+        };
         if order.len() % rows == 1 && rows > 1 && self.network.bn == BnMode::Train {
             // A batch of one image has no variance to normalise by where a feature map is a single pixel.
             order.pop();
@@ -334,7 +340,7 @@ fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit) ->
         ("label_smoothing", settings.label_smoothing.to_string()),
         ("seed", settings.seed.to_string()),
         ("network", toml::to_string(&settled).map_err(|e| text(&e))?),
-        ("examples", fit.train.len().to_string()),
+        ("examples", format!("{}{}", fit.train.len(), if settings.balance { ", balanced" } else { "" })),
         ("labels", format!("{:x}", labels.finalize())),
     ])
 }

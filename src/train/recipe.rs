@@ -38,6 +38,9 @@ pub struct Settings {
     pub batch_size: usize,
     /// See [`HeadOptions::label_smoothing`].
     pub label_smoothing: f64,
+    /// Whether every class comes equally often, whatever its images are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balance: bool,
     #[serde(with = "seed")]
     pub seed: u64,
     pub optimizer: Optimizer,
@@ -51,6 +54,7 @@ impl Default for Settings {
             epochs: None,
             batch_size: 32,
             label_smoothing: 0.0,
+            balance: false,
             seed: 0,
             optimizer: Optimizer::default(),
         }

@@ -134,3 +134,47 @@ fn a_report_shows_mistakes_and_is_safe_to_open() {
     let bytes = std::fs::read(here.path("head").join(&events("head")[0])).unwrap();
     assert_eq!(bytes.windows(10).filter(|w| w == b"loss/train").count(), 2);
 }
+
+#[test]
+fn small_classes_can_be_shown_as_often_as_large_ones() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1", "7"]);
+    for i in 1..6 {
+        // Of `1` one image is left.
+        let files: Vec<_> = std::fs::read_dir(here.path("data/1")).unwrap().map(|f| f.unwrap().path()).collect();
+        std::fs::remove_file(&files[0]).unwrap();
+        assert_eq!(files.len(), 7 - i);
+    }
+    let common =
+        ["finetune", &data, "--val-split", "0", "--image-size", "32", "--epochs", "2", "--lr", "1e-3", "--seed", "3"];
+    let networks: [&[&str]; 2] = [&[], &["--unfreeze", "layer4"]];
+    for (number, more) in networks.iter().enumerate() {
+        let run = |name: &str, balance: &[&str]| {
+            let name = format!("{name}{number}");
+            here.good(&[&common[..], more, balance, &["-o", &name]].concat());
+            let read = |file: &str| std::fs::read_to_string(here.path(&name).join(file)).unwrap();
+            let losses: Vec<_> = json_lines(&read("metrics.jsonl")).iter().map(|m| m["train_loss"].clone()).collect();
+            (read("config.toml").contains("balance = true"), losses)
+        };
+        let (plain, balanced, again) =
+            (run("plain", &[]), run("balanced", &["--balance"]), run("again", &["--balance"]));
+        assert!(!plain.0 && balanced.0 && plain.1 != balanced.1 && balanced == again, "{plain:?} {balanced:?}");
+        let resumed = format!("balanced{number}");
+        here.good(&["finetune", "--resume", &resumed, "--epochs", "3"]);
+        assert_eq!(json_lines(&std::fs::read_to_string(here.path(&resumed).join("metrics.jsonl")).unwrap()).len(), 3);
+    }
+    here.bad(2, "cannot be used with", &["finetune", "--resume", "plain0", "--balance"]);
+}
+
+#[test]
+fn what_can_spoil_a_run_is_said_before_it() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1"]);
+    let tune = |more: &[&str]| {
+        let options = ["finetune", &data, "--image-size", "32", "--epochs", "1", "--lr", "1e-3"];
+        String::from_utf8(here.run(&[&options[..], more].concat()).stderr).unwrap()
+    };
+    assert!(!tune(&["-o", "good"]).contains("warning"));
+    let said = tune(&["-o", "same", "--val", &data]);
+    assert!(said.contains("warning: 12 images are held out and trained on, byte for byte"), "{said}");
+}

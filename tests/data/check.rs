@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use gpu_resnet::data::{check, open_splits};
+use gpu_resnet::data::{Depth, check, open_splits};
 use image::ImageFormat::Png;
 
 use crate::{encode, put, source};
@@ -23,7 +23,7 @@ fn images(folder: &Path, classes: &[(&str, usize)], first: u32) {
 fn warnings(folder: &Path) -> Vec<String> {
     let splits = open_splits(folder).expect("a data set");
     let done = AtomicUsize::new(0);
-    let warnings = check(&*splits.train, splits.val.as_deref(), || {
+    let warnings = check(&*splits.train, splits.val.as_deref(), Depth::Pixels, || {
         done.fetch_add(1, SeqCst);
     });
     assert_eq!(done.into_inner(), splits.train.len() + splits.val.map_or(0, |val| val.len()));
@@ -109,6 +109,18 @@ fn classes_without_an_image_are_named() {
     let splits = open_splits(dir.path()).expect("a data set");
     let all: std::sync::Arc<dyn gpu_resnet::data::Dataset> = splits.train.into();
     let part = |indices| gpu_resnet::data::Subset::new(all.clone(), indices).expect("valid");
-    assert_eq!(check(&part(vec![0, 3]), None, || ()), [""; 0]);
-    assert_only(&check(&part(vec![0, 1]), None, || ()), &["1 class has no image to train on", "`bb`"]);
+    assert_eq!(check(&part(vec![0, 3]), None, Depth::Pixels, || ()), [""; 0]);
+    assert_only(&check(&part(vec![0, 1]), None, Depth::Pixels, || ()), &["1 class has no image to train on", "`bb`"]);
+}
+
+#[test]
+fn bytes_tell_copies_and_labels_only_lopsided_classes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    images(dir.path(), &[("a", 3), ("bb", 31)], 0);
+    copy(dir.path(), "a/000.png", "bb/again.png");
+    put(dir.path().join("a/broken.png"), b"no picture");
+    let splits = open_splits(dir.path()).expect("a data set");
+    let said = |depth| check(&*splits.train, None, depth, || ());
+    assert_eq!([Depth::Labels, Depth::Bytes, Depth::Pixels].map(|depth| said(depth).len()), [0, 2, 3]);
+    assert!(said(Depth::Pixels)[0].contains("1 image can't be read") && said(Depth::Bytes)[0].contains("two classes"));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gpu_resnet::data::{Dataset, FileList, Subset, shuffled_indices, stratified_split};
+use gpu_resnet::data::{Dataset, FileList, Subset, balanced_indices, shuffled_indices, stratified_split};
 
 use crate::assert_error;
 
@@ -68,4 +68,23 @@ fn a_subset_keeps_its_order() {
     let subset = Subset::new(list.clone(), vec![2, 0, 2]).expect("valid");
     assert_eq!((0..subset.len()).map(|i| subset.name(i)).collect::<Vec<_>>(), ["c", "a", "c"]);
     assert_error(Subset::new(list, vec![3]), &["image 3", "only 3"]);
+}
+
+#[test]
+fn a_balanced_epoch_shows_every_class_equally_often() {
+    let labels: Vec<usize> = (0..101).map(|i| if i < 90 { 4 } else { i % 2 }).collect();
+    let order = balanced_indices(&labels, 3, 1);
+    let shown = |class| order.iter().filter(|&&i| labels[i] == class).count();
+    let mut counts = [shown(0), shown(1), shown(4)];
+    counts.sort_unstable();
+    assert_eq!((order.len(), counts), (101, [33, 34, 34]));
+    // Of a large class no image comes twice, of a small one each as often as another, to within one.
+    let times = |i: usize| order.iter().filter(|&&j| i == j).count();
+    assert!((0..90).all(|i| times(i) <= 1) && (90..101).all(|i| [5, 6, 7].contains(&times(i))), "{order:?}");
+    assert_eq!(balanced_indices(&labels, 3, 1), order);
+    let seen = |epoch| {
+        balanced_indices(&labels, 3, epoch).into_iter().filter(|&i| i < 90).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(seen(1) != seen(2) && balanced_indices(&labels, 4, 1) != order);
+    assert_eq!(balanced_indices(&[], 0, 1), [] as [usize; 0]);
 }

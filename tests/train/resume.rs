@@ -110,7 +110,7 @@ fn numbers_that_do_not_fit_are_refused() {
     }
     assert!(new(good, HeadOptions { batch_size: 0, ..options("adam") }).is_err());
     let mut trainer = new(good, options("adam")).unwrap();
-    for order in [vec![0; good.len()], (1..=good.len()).collect(), (1..good.len()).collect()] {
+    for order in [vec![0; good.len() + 1], (1..=good.len()).collect(), (1..good.len()).collect()] {
         assert!(trainer.epoch_in_order(1, order, |_| Ok(())).is_err());
     }
     let sgd = new(good, options("sgd")).unwrap().state().unwrap();
