@@ -11,30 +11,82 @@ use crate::gpu::{AdapterReport, Cost, Dispatch, KernelSpec, Recording, TensorId,
 pub enum Conv2dVariant {
     /// Implicit GEMM with workgroup tiles: hardware GPUs.
     Gemm,
+    /// The same with tiles of other sizes (pixels x channels), read as vec4s and fetched ahead: for a tuner to choose.
+    Gemm32x32,
+    Gemm64x64,
+    Gemm128x64,
+    Gemm128x128,
     /// Register blocks without workgroup memory or subgroups: runs everywhere.
     Register,
     /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
     Subgroup,
 }
 
+/// What a variant is: one line of [`Conv2dVariant::traits`].
+struct Traits {
+    name: &'static str,
+    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
+    tile: (usize, usize),
+    /// Forward, by input, and by input in blocks.
+    shaders: [&'static str; 3],
+}
+
 impl Conv2dVariant {
-    pub const ALL: [Self; 3] = [Self::Gemm, Self::Register, Self::Subgroup];
+    pub const ALL: [Self; 7] = [
+        Self::Gemm,
+        Self::Gemm32x32,
+        Self::Gemm64x64,
+        Self::Gemm128x64,
+        Self::Gemm128x128,
+        Self::Register,
+        Self::Subgroup,
+    ];
+
+    fn traits(self) -> Traits {
+        macro_rules! of {
+            ($name:literal, $shader:literal, $tile:expr) => {
+                Traits {
+                    name: $name,
+                    tile: $tile,
+                    shaders: [
+                        concat!("conv2d_", $shader),
+                        concat!("conv2d_backward_input_", $shader),
+                        concat!("conv2d_backward_input_blocks_", $shader),
+                    ],
+                }
+            };
+        }
+        match self {
+            Self::Gemm => of!("gemm", "gemm", (64, 64)),
+            Self::Gemm32x32 => of!("gemm-32x32", "gemm_32x32", (32, 32)),
+            Self::Gemm64x64 => of!("gemm-64x64", "gemm_64x64", (64, 64)),
+            Self::Gemm128x64 => of!("gemm-128x64", "gemm_128x64", (128, 64)),
+            Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
+            Self::Register => of!("register", "register", (8, 8)),
+            Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
+        }
+    }
 
     /// Whether the adapter can run it; the reason if not.
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
+        let (pixels, channels) = self.tile();
+        let memory = if self.is_gemm() { (pixels + channels) * 64 } else { 0 };
         match self {
-            Self::Gemm | Self::Register => Ok(()),
             Self::Subgroup if !adapter.features.subgroups => Err("the adapter has no subgroup operations".into()),
             Self::Subgroup if adapter.subgroup_size != [8, 8] => {
                 let [least, most] = adapter.subgroup_size;
                 Err(format!("it needs subgroups of exactly 8 and the adapter's are {least} to {most}"))
             }
-            Self::Subgroup => Ok(()),
+            _ if memory > adapter.max_workgroup_memory_bytes as usize => {
+                let most = adapter.max_workgroup_memory_bytes;
+                Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
+            }
+            _ => Ok(()),
         }
     }
 
     /// The variant for this class of device, or the one that the environment variable `GPU_RESNET_CONV2D` names
-    /// (`gemm`, `register`, `subgroup`), to bisect a driver bug.
+    /// (`gemm`, `register`, …), to bisect a driver bug.
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
         let named = Self::ALL.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
@@ -48,31 +100,29 @@ impl Conv2dVariant {
     }
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Gemm => "gemm",
-            Self::Register => "register",
-            Self::Subgroup => "subgroup",
-        }
+        self.traits().name
     }
 
     fn shader(self, direction: Direction) -> &'static str {
-        match (self, direction) {
-            (Self::Gemm, Direction::Forward) => "conv2d_gemm",
-            (Self::Register, Direction::Forward) => "conv2d_register",
-            (Self::Subgroup, Direction::Forward) => "conv2d_subgroup",
-            (Self::Gemm, Direction::Transposed) => "conv2d_backward_input_gemm",
-            (Self::Register, Direction::Transposed) => "conv2d_backward_input_register",
-            (Self::Subgroup, Direction::Transposed) => "conv2d_backward_input_subgroup",
+        match direction {
+            Direction::Forward => self.traits().shaders[0],
+            Direction::Transposed => self.traits().shaders[1],
         }
+    }
+
+    /// The kernel of the gradient by the input that makes blocks.
+    pub(super) fn blocks_shader(self) -> &'static str {
+        self.traits().shaders[2]
     }
 
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
     pub(super) fn tile(self) -> (usize, usize) {
-        match self {
-            Self::Gemm => (64, 64),
-            Self::Register => (8, 8),
-            Self::Subgroup => (32, 32),
-        }
+        self.traits().tile
+    }
+
+    /// Whether it goes through workgroup memory.
+    pub(super) fn is_gemm(self) -> bool {
+        !matches!(self, Self::Register | Self::Subgroup)
     }
 }
 
@@ -210,9 +260,9 @@ impl Conv2d {
             groups,
             taps,
             rows: if variant == Conv2dVariant::Subgroup { rows } else { rows.next_multiple_of(4) },
-            // The gemm kernel steps through whole rows of all tiles.
-            tiles: if variant == Conv2dVariant::Gemm { 1 } else { padded / side },
-            side: if variant == Conv2dVariant::Gemm { padded } else { side },
+            // The gemm kernels step through whole rows of all tiles.
+            tiles: if variant.is_gemm() { 1 } else { padded / side },
+            side: if variant.is_gemm() { padded } else { side },
         }
     }
 
@@ -366,11 +416,11 @@ impl Conv2d {
             (params.kernel, params.stride, params.padding) = (pair(taps)?, pair(step)?, pair(reach)?);
             let packing = self.packing(variant, direction);
             more = bytemuck::bytes_of(&self.block_params(blocks, [output.h, output.w], &packing)?).to_vec();
-            shader = Self::blocks_shader(variant);
+            shader = variant.blocks_shader();
         }
         let params = [bytemuck::bytes_of(&params), &more].concat();
         let mut spec = KernelSpec::new(shader);
-        if variant == Conv2dVariant::Gemm {
+        if variant.is_gemm() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }
         let tiles = (pixel_tiles * channel_tiles * groups) as u64;

@@ -152,7 +152,7 @@ impl Conv2d {
         }
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
-            Conv2dVariant::Register | Conv2dVariant::Gemm => ("conv2d_backward_weight_register", 8, 4, 1),
+            _ => ("conv2d_backward_weight_register", 8, 4, 1),
         };
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);

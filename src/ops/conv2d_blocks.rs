@@ -6,7 +6,7 @@
 //! of R and a block of B (a multiple of s): pixel a of block i meets row i*B/s + t - reach of grad_output by
 //! r = a + p - s*(t - reach), if that is in 0..R.
 
-use super::conv2d::{Conv2d, Conv2dVariant, Packing};
+use super::conv2d::{Conv2d, Packing};
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::Result;
@@ -130,15 +130,6 @@ impl Conv2d {
         let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
         let kernel = KernelSpec::new("pack_weight_blocks");
         dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)
-    }
-
-    /// The kernel that makes blocks.
-    pub(super) fn blocks_shader(variant: Conv2dVariant) -> &'static str {
-        match variant {
-            Conv2dVariant::Gemm => "conv2d_backward_input_blocks_gemm",
-            Conv2dVariant::Register => "conv2d_backward_input_blocks_register",
-            Conv2dVariant::Subgroup => "conv2d_backward_input_blocks_subgroup",
-        }
     }
 
     /// Appends the second look at pixels that came out as NaN; `params` are those of the kernel that made them.

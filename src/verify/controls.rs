@@ -123,6 +123,27 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=gemm",
     ),
     (
+        "the last tile of the reduction is missed",
+        "conv2d_gemm_128x128",
+        "start4 < steps4 + STEPS4;",
+        "start4 < steps4;",
+        "conv2d n=1 c=20 h=6 w=7 k=5 kernel=3 variant=gemm-128x128",
+    ),
+    (
+        "pixels of a tile are turned into each other",
+        "conv2d_gemm_32x32",
+        "vec4f(next0.y, next1.y, next2.y, next3.y)",
+        "vec4f(next0.y, next1.y, next3.y, next2.y)",
+        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=gemm-32x32",
+    ),
+    (
+        "the second half of a tile is the first",
+        "conv2d_backward_input_gemm_64x64",
+        "own_quad + PIXELS4 / 2u];",
+        "own_quad];",
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1 variant=gemm-64x64",
+    ),
+    (
         "pixels of a block that never meet a NaN keep it",
         "conv2d_backward_input_blocks_repair",
         "if any(is_nan(output[i])) {",

@@ -32,8 +32,11 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     ],
     fill: true,
     list: |suite| {
-        let mut all = by_variant(forward(suite));
-        all.extend(by_variant(by_tile(winograd(suite))));
+        let mut all = by_variant(suite, forward(suite));
+        all.extend(by_variant(suite, by_tile(winograd(suite))));
+        all.extend(tile_edges(|pixels, channels| {
+            format!("n=1 c=20 h=1 w={pixels} k={channels} kernel=1,3 padding=0,1")
+        }));
         all.extend(many_workgroups(suite));
         all
     },
@@ -75,12 +78,35 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 /// Names of the kernels.
-pub const VARIANTS: &[&str] = &["gemm", "register", "subgroup"];
+pub const VARIANTS: &[&str] =
+    &["gemm", "register", "subgroup", "gemm-32x32", "gemm-64x64", "gemm-128x64", "gemm-128x128"];
+/// Those that differ from each other in the size of their tiles alone.
+const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
+    (Conv2dVariant::Gemm32x32, [32, 32]),
+    (Conv2dVariant::Gemm64x64, [64, 64]),
+    (Conv2dVariant::Gemm128x64, [128, 64]),
+    (Conv2dVariant::Gemm128x128, [128, 128]),
+];
 
-/// Each line once for every kernel.
-pub fn by_variant(lines: Vec<String>) -> Vec<String> {
-    let with = |line: &String| Conv2dVariant::ALL.map(|variant| format!("{line} variant={}", variant.name()));
-    lines.iter().flat_map(with).collect()
+/// Each line once for every kernel; in the quick suite kernels that differ in their tiles alone take turns.
+pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
+    let turn = |i: usize, variant| {
+        let place = SIZES.iter().position(|(sized, _)| *sized == variant);
+        suite == Suite::Full || place.is_none_or(|place| i % SIZES.len() == place)
+    };
+    let with = |(i, line): (usize, &String)| {
+        let variants = Conv2dVariant::ALL.into_iter().filter(move |&variant| turn(i, variant));
+        variants.map(|variant| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
+    };
+    lines.iter().enumerate().flat_map(with).collect()
+}
+
+/// One pixel and channel less than a tile, a whole one, and one more, for each size.
+pub fn tile_edges(line: fn(usize, usize) -> String) -> Vec<String> {
+    let around = |&(variant, [pixels, channels]): &(Conv2dVariant, [usize; 2])| {
+        [0, 1, 2].map(|more| format!("{} variant={}", line(pixels + more - 1, channels + more - 1), variant.name()))
+    };
+    SIZES.iter().flat_map(around).collect()
 }
 
 /// Each line once for every tile of Winograd's.
@@ -100,7 +126,7 @@ pub fn roundings(case: &Case, terms: f64) -> f64 {
 /// More workgroups than one dimension holds: one tile a group. The gemm kernel's tiles take software drivers seconds.
 pub fn many_workgroups(suite: Suite) -> Vec<String> {
     let with = |variant: &&str| format!("n=1 c=66000 h=1 w=1 k=66000 kernel=1 groups=66000 variant={variant}");
-    VARIANTS.iter().filter(|variant| suite == Suite::Full || **variant != "gemm").map(with).collect()
+    VARIANTS.iter().filter(|variant| suite == Suite::Full || !variant.starts_with("gemm")).map(with).collect()
 }
 
 /// The extents of a case.

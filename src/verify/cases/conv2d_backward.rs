@@ -3,7 +3,9 @@
 
 use super::super::case::{Case, Key, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
-use super::conv2d::{Geometry, VARIANTS, by_tile, by_variant, many_workgroups, resnet50, roundings, winograd};
+use super::conv2d::{
+    Geometry, VARIANTS, by_tile, by_variant, many_workgroups, resnet50, roundings, tile_edges, winograd,
+};
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use crate::ops::host::{self, Array};
@@ -34,8 +36,13 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         fill: true,
         list: |suite| {
-            let mut all = by_variant(backward(suite));
-            all.extend(by_variant(by_tile(winograd(suite).into_iter().map(plain).collect())));
+            let mut all = by_variant(suite, backward(suite));
+            all.extend(by_variant(suite, by_tile(winograd(suite).into_iter().map(plain).collect())));
+            all.extend(tile_edges(|pixels, channels| {
+                format!("n=1 c={channels} h=1 w={pixels} k=20 kernel=1,3 padding=0,1 residual=true")
+            }));
+            // By blocks of pixels, with whole tiles of them and a rest.
+            all.extend(tile_edges(|pixels, _| format!("n=1 c=3 h=3 w={} k=20 kernel=3 padding=1", 4 * pixels)));
             all.extend(many_workgroups(suite));
             all
         },
