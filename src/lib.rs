@@ -15,6 +15,7 @@ pub mod model;
 pub mod ops;
 pub mod reference;
 pub mod train;
+pub mod tune;
 pub mod verify;
 pub mod weights;
 

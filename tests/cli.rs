@@ -12,4 +12,5 @@ mod cli {
     mod shell;
     pub mod support;
     mod train;
+    mod tune;
 }

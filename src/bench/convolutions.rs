@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap, pack_nhwc};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, pack_nhwc};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -33,11 +33,22 @@ pub struct ConvTimes {
 }
 
 /// A convolution of a network, and what it is applied to.
-struct Shape {
-    layer: String,
-    layers: usize,
-    op: Conv2d,
-    input: [usize; 4],
+pub(crate) struct Shape {
+    /// The first layer of this shape, and how many there are.
+    pub layer: String,
+    pub layers: usize,
+    pub op: Conv2d,
+    /// NCHW.
+    pub input: [usize; 4],
+}
+
+impl Shape {
+    /// What the formula asks for, a multiply-add counted as two: Winograd's way takes fewer multiplications.
+    pub fn flops(&self) -> f64 {
+        let weight = self.op.weight_shape();
+        let [n, k, p, q] = self.op.output_shape(self.input).unwrap_or_default();
+        2.0 * (n * p * q) as f64 * (k * weight[1..].iter().product::<usize>()) as f64
+    }
 }
 
 /// Times the convolutions of `architecture` over a batch; all of them in each of `iterations` rounds.
@@ -66,12 +77,9 @@ pub fn convolutions(
         }
     }
     let times = shapes.into_iter().zip(best).map(|(shape, [forward_ms, input_ms, weight_ms])| {
-        let algorithm = algorithm(gpu, &shape).name();
+        let (algorithm, gflop) = (algorithm(gpu, &shape).name(), shape.flops() * 1e-9);
         let Shape { layer, layers, op, input } = shape;
         let (weight, stride) = (op.weight_shape(), op.attributes.stride[0]);
-        // What the formula asks for: Winograd's way takes fewer multiplications.
-        let [n, k, p, q] = op.output_shape(input).unwrap_or_default();
-        let gflop = 2e-9 * (n * p * q) as f64 * (k * weight[1..].iter().product::<usize>()) as f64;
         ConvTimes { layer, layers, input, weight, algorithm, stride, gflop, forward_ms, input_ms, weight_ms }
     });
     Ok(times.collect())
@@ -108,11 +116,11 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
 
 fn algorithm(gpu: &Gpu, shape: &Shape) -> Conv2dAlgorithm {
     let [.., h, w] = shape.input;
-    Conv2dAlgorithm::choose(gpu.report(), &shape.op, [h, w])
+    Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &shape.op, [h, w])
 }
 
 /// The distinct convolutions, in order of their first layer.
-fn shapes(architecture: &Architecture, batch: usize, image_size: usize) -> Vec<Shape> {
+pub(crate) fn shapes(architecture: &Architecture, batch: usize, image_size: usize) -> Vec<Shape> {
     let layers = architecture.layers();
     let mut shapes: Vec<Shape> = Vec::new();
     let mut add = |conv: &ConvBn, size: usize| {

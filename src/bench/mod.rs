@@ -10,6 +10,7 @@ mod profile;
 mod roofline;
 
 pub use convolutions::{ConvTimes, convolutions};
+pub(crate) use convolutions::{Shape, shapes};
 pub use network::{infer, train_all, train_head};
 pub use peaks::{Peaks, peaks};
 pub use profile::{KernelTime, Profile};

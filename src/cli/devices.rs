@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use super::Context;
 use super::console::{print, print_json};
+use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, list_adapters};
 use crate::ops::Conv2dVariant;
+use crate::tune::store;
 
 /// List adapters, drivers, limits and what each can run.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,8 @@ struct Device {
     /// The convolution kernel that is used.
     conv2d: &'static str,
     variants: Vec<Variant>,
+    /// Convolutions that `tune` chose kernels for.
+    tuned: usize,
 }
 
 #[derive(serde::Serialize)]
@@ -54,14 +58,16 @@ fn device(report: AdapterReport) -> Device {
         let supported = variant.supported(&report);
         Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
-    Device { conv2d: Conv2dVariant::choose(&report).name(), variants: variants.into(), report }
+    // What is wrong with a file is said where it would be used.
+    let tuned = cache_dir().map_or(0, |cache| store::load(&cache, &report).0.len());
+    Device { conv2d: Conv2dVariant::choose(&report).name(), variants: variants.into(), tuned, report }
 }
 
 fn table(devices: &[Device]) -> String {
     let mut out = String::new();
     let yes = |b: bool| if b { "yes" } else { "no" };
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    for Device { report: r, conv2d, variants } in devices {
+    for Device { report: r, conv2d, variants, tuned } in devices {
         let [least, most] = r.subgroup_size;
         let features = r.features;
         // Writing to a string can't fail.
@@ -83,7 +89,12 @@ fn table(devices: &[Device]) -> String {
             yes(features.timestamps),
             yes(features.pipeline_cache)
         );
-        let _ = writeln!(out, "   convolution  {conv2d}");
+        let can = variants.iter().filter(|v| v.supported).map(|v| v.variant).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(out, "   convolution  {conv2d} by default; can run {can}");
+        let _ = match tuned {
+            0 => writeln!(out, "   tuned        no; `gpu-resnet tune` finds the fastest kernels"),
+            n => writeln!(out, "   tuned        {n} choices"),
+        };
         for variant in variants.iter().filter(|v| !v.supported) {
             let reason = variant.reason.as_deref().unwrap_or_default();
             let _ = writeln!(out, "   can't run    {} {}: {reason}", variant.op, variant.variant);

@@ -18,6 +18,7 @@ mod run_report;
 mod shell;
 mod train;
 mod training;
+mod tune;
 mod verify;
 mod weights;
 
@@ -29,6 +30,7 @@ use clap::{Parser, Subcommand};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
+use crate::tune::store;
 pub use console::Console;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
@@ -58,6 +60,9 @@ pub struct Global {
     /// Seed of everything random: initial weights, splits, orders
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Use no kernels that `tune` chose, but the defaults (GPU_RESNET_TUNE=off does the same)
+    #[arg(long, global = true)]
+    no_tuning: bool,
     /// Say more on stderr
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -89,6 +94,8 @@ enum Command {
     Gradients(gradients::GradientsArgs),
     /// Measure images a second, and each kernel beside the device's own peaks
     Bench(bench::BenchArgs),
+    /// Find and keep the fastest kernel for each convolution on this adapter
+    Tune(tune::TuneArgs),
     /// Check every kernel of this machine's adapters
     Verify(verify::VerifyArgs),
     /// Run one kernel on tensors from a file
@@ -135,10 +142,11 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Finetune(args) => finetune::run(&context, args),
         Command::Train(args) => train::run(&context, args),
         Command::Gradients(args) => gradients::run(&context, args),
-        Command::Op(args) => op::run(&context.gpu()?, args),
+        Command::Op(args) => op::run(&context.gpu_untuned()?, args),
         Command::Verify(args) => verify::run(&context, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Bench(args) => bench::run(&context, args),
+        Command::Tune(args) => tune::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),
         Command::Data(command) => data::run(&context, command),
@@ -154,14 +162,33 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Opens the one adapter that the options name.
+    /// Opens the one adapter that the options name; plans on it use the kernels that were tuned for it.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
-        self.open(self.global.adapter()?)
+        self.open_tuned(self.global.adapter()?)
     }
 
     /// Opens every adapter that the options name, in that order. One that is named twice is opened twice.
     pub fn gpus(&self) -> Result<Vec<Arc<Gpu>>> {
-        self.global.adapters().into_iter().map(|choice| self.open(choice)).collect()
+        self.global.adapters().into_iter().map(|choice| self.open_tuned(choice)).collect()
+    }
+
+    /// Opens the one adapter that the options name, to be used with the default kernels.
+    pub fn gpu_untuned(&self) -> Result<Arc<Gpu>> {
+        self.open(self.global.adapter()?)
+    }
+
+    fn open_tuned(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
+        let gpu = self.open(choice)?;
+        let off = self.global.no_tuning || std::env::var("GPU_RESNET_TUNE").is_ok_and(|value| value == "off");
+        let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(gpu) };
+        let (count, warning) = store::apply(&gpu, &cache);
+        if let Some(warning) = warning {
+            self.console.note(warning);
+        }
+        if count > 0 {
+            self.console.verbose(format!("{count} tuned choices of kernels are used where their shapes come up"));
+        }
+        Ok(gpu)
     }
 
     fn open(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {

@@ -203,7 +203,7 @@ fn offline_shaders(args: &VerifyArgs) -> Result<()> {
 /// The adapters to go through.
 fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> {
     if !args.all_adapters {
-        return Ok(vec![context.gpu()?.report().clone()]);
+        return Ok(vec![context.gpu_untuned()?.report().clone()]);
     }
     let (usable, others): (Vec<_>, Vec<_>) =
         list_adapters(context.global.backend).into_iter().partition(|adapter| adapter.unusable.is_none());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -58,6 +58,8 @@ pub struct Gpu {
     compiling: Mutex<Duration>,
     /// Sources that stand in for the crate's own; see [`Gpu::substitute`].
     substitutes: Mutex<HashMap<String, String>>,
+    /// See [`Gpu::set_choices`].
+    choices: OnceLock<HashMap<String, String>>,
     /// Wall time of the last run of a plan, from its first submit to its end, in seconds.
     pub(super) last_run: Mutex<f64>,
     pub(super) outstanding: Mutex<Outstanding>,
@@ -173,6 +175,7 @@ impl Gpu {
             warning,
             compiling: Mutex::default(),
             substitutes: Mutex::default(),
+            choices: OnceLock::new(),
             last_run: Mutex::default(),
             outstanding: Mutex::default(),
             rate: Mutex::new(rate),
@@ -207,6 +210,17 @@ impl Gpu {
     /// Seconds that the last run of a plan took, from its first submit to its end.
     pub fn last_run_seconds(&self) -> f64 {
         self.last_run.lock().map_or(0.0, |seconds| *seconds)
+    }
+
+    /// What was found best for operations on this adapter: names of algorithms by keys, both the operations' own. The first
+    /// call counts; plans that are made after it follow the choices.
+    pub fn set_choices(&self, choices: HashMap<String, String>) {
+        let _ = self.choices.set(choices);
+    }
+
+    /// The choice under `key`, if there is one.
+    pub fn choice(&self, key: &str) -> Option<&str> {
+        self.choices.get()?.get(key).map(String::as_str)
     }
 
     /// Compiles the shader `name` from `source` from now on, or, without one, from the crate's own text again. Entry points

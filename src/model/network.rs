@@ -20,7 +20,7 @@ use crate::ops::batch_norm::{
 use crate::ops::linear::Linear;
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
-use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap, elementwise, pack_rows};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, elementwise, pack_rows};
 
 /// Where a network's tensors come from, by torchvision's names.
 pub trait TensorSource: Sync {
@@ -224,7 +224,7 @@ impl<'a> Recorder<'_, 'a> {
     ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
-        let algorithm = Conv2dAlgorithm::choose(network.gpu.report(), &op, [x.h, x.w]);
+        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.h, x.w]);
         let packed = match &mut self.used {
             None => network.packed(conv, algorithm)?,
             Some(used) => {

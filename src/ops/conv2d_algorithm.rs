@@ -4,7 +4,7 @@ use super::conv2d::{Conv2d, Conv2dVariant, Epilogue};
 use super::feature_map::FeatureMap;
 use super::winograd::{Winograd, WinogradTile};
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, Recording, TensorId};
+use crate::gpu::{AdapterReport, Gpu, Recording, TensorId};
 
 /// The way to compute a convolution and its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,43 @@ pub enum Conv2dAlgorithm {
     Winograd(WinogradTile, Conv2dVariant),
 }
 
+/// The passes over a convolution; each has an algorithm of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conv2dPass {
+    Forward,
+    /// The gradient by the input.
+    ByInput,
+    /// The gradient by the weight.
+    ByWeight,
+}
+
+impl Conv2dPass {
+    pub const ALL: [Self; 3] = [Self::Forward, Self::ByInput, Self::ByWeight];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::ByInput => "by input",
+            Self::ByWeight => "by weight",
+        }
+    }
+
+    /// What a choice of algorithm goes by: the pass, the precision, the convolution and the size of its input, but not the batch.
+    pub fn key(self, conv: &Conv2d, [height, width]: [usize; 2]) -> String {
+        let [k, c, r, s] = conv.weight_shape();
+        let a = &conv.attributes;
+        let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
+        format!(
+            "{} f32 {k}x{c}x{r}x{s} stride {} padding {} dilation {} groups {} on {height}x{width}",
+            self.name(),
+            pair(a.stride),
+            pair(a.padding),
+            pair(a.dilation),
+            a.groups
+        )
+    }
+}
+
 impl From<Conv2dVariant> for Conv2dAlgorithm {
     fn from(variant: Conv2dVariant) -> Self {
         Self::Direct(variant)
@@ -22,11 +59,51 @@ impl From<Conv2dVariant> for Conv2dAlgorithm {
 }
 
 impl Conv2dAlgorithm {
-    /// What is expected to be fastest for `conv` on maps of `size` (height, width) on this class of device, or what the
-    /// environment variable `GPU_RESNET_CONV2D` names: a kernel, or `winograd2` or `winograd4` wherever they fit.
+    /// Every algorithm: a kernel directly, or a tile of Winograd's around it.
+    fn all() -> impl Iterator<Item = Self> {
+        let tiles = |variant| WinogradTile::ALL.into_iter().map(move |tile| Self::Winograd(tile, variant));
+        Conv2dVariant::ALL.into_iter().map(Self::Direct).chain(Conv2dVariant::ALL.into_iter().flat_map(tiles))
+    }
+
+    /// The algorithm of that [`Self::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Every algorithm that is one of its own in this pass, and why the adapter can't run `conv` so, where it can't.
+    pub fn candidates(adapter: &AdapterReport, conv: &Conv2d, pass: Conv2dPass) -> Vec<(Self, Result<(), String>)> {
+        let distinct = Self::all().filter(|algorithm| algorithm.in_pass(pass) == *algorithm);
+        distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv))).collect()
+    }
+
+    /// The algorithm whose kernels this one runs in `pass`: tiles have no kernel for the gradient by the weight.
+    fn in_pass(self, pass: Conv2dPass) -> Self {
+        let shared = pass == Conv2dPass::ByWeight && self.variant().is_gemm();
+        match self {
+            Self::Direct(_) if shared => Self::Direct(Conv2dVariant::Register),
+            Self::Winograd(tile, _) if shared => Self::Winograd(tile, Conv2dVariant::Register),
+            _ => self,
+        }
+    }
+
+    /// What was tuned for `conv` on maps of `size` (height, width) on this adapter, or else [`Self::usual`].
+    /// `GPU_RESNET_CONV2D` goes before both.
     ///
     /// It doesn't depend on the batch, so that an image's result is the same to the bit in whatever batch it comes.
-    pub fn choose(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
+    pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
+        let forced = std::env::var_os("GPU_RESNET_CONV2D").is_some_and(|value| !value.is_empty());
+        let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size)).and_then(Self::named) };
+        let able = tuned.filter(|algorithm| algorithm.supported(gpu.report(), conv).is_ok());
+        able.unwrap_or_else(|| Self::usual(gpu.report(), pass, conv, size))
+    }
+
+    /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a
+    /// kernel, or `winograd2` or `winograd4` wherever they fit.
+    pub fn usual(adapter: &AdapterReport, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
+        Self::by_class(adapter, conv, size).in_pass(pass)
+    }
+
+    fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
         let variant = Conv2dVariant::choose(adapter);
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
         let fits = |tile: &WinogradTile| Winograd::new(*conv, *tile, variant).is_ok();

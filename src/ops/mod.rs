@@ -27,7 +27,7 @@ pub mod shortcut_pad;
 pub mod winograd;
 
 pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
-pub use conv2d_algorithm::Conv2dAlgorithm;
+pub use conv2d_algorithm::{Conv2dAlgorithm, Conv2dPass};
 pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
 pub use winograd::{Winograd, WinogradTile};
 

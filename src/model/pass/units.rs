@@ -7,7 +7,7 @@ use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Epilogue, FeatureMap};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap};
 
 use super::PassOptions;
 
@@ -66,7 +66,7 @@ impl<'a> Pass<'a> {
         residual: Option<FeatureMap>,
     ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
-        let algorithm = Conv2dAlgorithm::choose(self.network.gpu().report(), &op, [x.h, x.w]);
+        let algorithm = Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.h, x.w]);
         let master = self.parameter(&weight_name(conv))?;
         let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master)?;
         let epilogue = Epilogue { residual, ..Default::default() };
@@ -83,16 +83,17 @@ impl<'a> Pass<'a> {
         wanted: bool,
     ) -> Result<Option<FeatureMap>> {
         let SavedConv { conv, op, input } = saved;
-        let algorithm = Conv2dAlgorithm::choose(self.network.gpu().report(), op, [input.h, input.w]);
-        let grad = algorithm.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
+        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, [input.h, input.w]);
+        let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
+        let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));
         if !wanted {
             return Ok(None);
         }
         let master = self.parameter(&weight_name(conv))?;
-        let packed = algorithm.record_pack_transposed(op, self.recording, &conv.conv, master)?;
+        let packed = by_input.record_pack_transposed(op, self.recording, &conv.conv, master)?;
         let shape = [input.n, input.c, input.h, input.w];
-        let grad = algorithm.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, residual)?;
+        let grad = by_input.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, residual)?;
         Ok(Some(grad))
     }
 

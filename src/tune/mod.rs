@@ -1,0 +1,458 @@
+//! Which algorithm is fastest for each convolution of a network on this adapter, found by measuring.
+//!
+//! Every candidate must first give what the default gives, on random data; only then may it be timed. Candidates are timed in
+//! turns, so that whatever else the machine does meets all of them, and the best time counts. A choice is made for a pass,
+//! a convolution and a size of map, never for a batch: so an image's result is the same to the bit in whatever batch it comes,
+//! and training sees the activations that inference does.
+
+pub mod store;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use self::store::{Choice, Choices};
+use crate::bench::{Shape, shapes};
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
+use crate::model::Architecture;
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, channels4, pack_nhwc};
+use crate::reference::compare;
+use crate::weights::hash_input;
+
+/// NMSE that a candidate may differ from the default by. Two right ones differ by 1e-12 at most (sums of 4,608 products in
+/// another order, or at Winograd's points); one wrong value among a million makes 1e-6.
+const MOST_NMSE: f64 = 1e-10;
+/// Largest difference over the largest value, likewise.
+const MOST_SCALED: f64 = 1e-4;
+/// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
+const WINS_BELOW: f64 = 0.97;
+/// Candidates slower than the best by this are not timed again.
+const OUT_ABOVE: f64 = 1.3;
+/// Winograd's way is not tried around kernels that are slower than the fastest by this by themselves.
+const HOPELESS_ABOVE: f64 = 4.0;
+/// Of those that are left, the most that take turns: each holds memory.
+const FINALISTS: usize = 4;
+/// Turns of each finalist.
+const ROUNDS: usize = 4;
+/// One timed run repeats the convolution for about so long, in seconds.
+const RUN_SECONDS: f64 = 0.01;
+
+/// What to tune.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Images that are timed together.
+    pub batch_size: usize,
+    /// Height and width of the images.
+    pub image_size: usize,
+    /// The gradients too.
+    pub train: bool,
+    /// Nothing new is tried after it, and shapes that are not begun by then keep their defaults; those that take most time come
+    /// first.
+    pub limit: Duration,
+}
+
+/// One algorithm for one pass and shape.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    pub algorithm: String,
+    /// Best time; none if it may not be used.
+    pub ms: Option<f64>,
+    /// Of the formula's arithmetic, multiply-adds counted as two: Winograd's way takes fewer.
+    pub gflops: Option<f64>,
+    /// How far it is from the default.
+    pub nmse: Option<f64>,
+    /// Why it may not be used.
+    pub rejected: Option<String>,
+}
+
+/// The result for one pass over one shape.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tuned {
+    /// The first layer of this shape, and how many there are.
+    pub layer: String,
+    pub layers: usize,
+    pub pass: &'static str,
+    /// NCHW.
+    pub input: [usize; 4],
+    /// KCRS.
+    pub weight: [usize; 4],
+    pub stride: usize,
+    pub default: String,
+    pub default_ms: f64,
+    pub choice: String,
+    pub ms: f64,
+    /// Fastest first, then those that may not be used.
+    pub candidates: Vec<Candidate>,
+    #[serde(skip)]
+    key: String,
+}
+
+/// The results in the network's order, and how many shapes there was no time for.
+#[derive(Debug)]
+pub struct Outcome {
+    pub tuned: Vec<Tuned>,
+    pub left_out: usize,
+}
+
+impl Outcome {
+    /// What [`store::save`] takes.
+    pub fn choices(&self) -> Choices {
+        let choice = |tuned: &Tuned| Choice {
+            algorithm: tuned.choice.clone(),
+            default: tuned.default.clone(),
+            ms: tuned.ms,
+            default_ms: tuned.default_ms,
+            batch_size: tuned.input[0],
+        };
+        self.tuned.iter().map(|tuned| (tuned.key.clone(), choice(tuned))).collect()
+    }
+
+    /// Milliseconds of all convolutions of the network: by default, and as chosen.
+    pub fn totals(&self) -> [f64; 2] {
+        let sum = |ms: fn(&Tuned) -> f64| self.tuned.iter().map(|tuned| tuned.layers as f64 * ms(tuned)).sum();
+        [sum(|tuned| tuned.default_ms), sum(|tuned| tuned.ms)]
+    }
+}
+
+/// Tunes the convolutions of `architecture`. `progress` is told, before each candidate, how many shapes are done, of how many,
+/// and which one is at work; its error ends the tuning.
+///
+/// # Errors
+/// `progress`'s, a lost device, and a default that can't be run.
+pub fn tune(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    options: &Options,
+    progress: &mut dyn FnMut(usize, usize, &str) -> Result<()>,
+) -> Result<Outcome> {
+    let shapes = shapes(architecture, options.batch_size, options.image_size);
+    let passes: &[Conv2dPass] = if options.train { &Conv2dPass::ALL } else { &[Conv2dPass::Forward] };
+    let all = shapes.iter().enumerate().flat_map(|(place, shape)| passes.iter().map(move |&pass| (place, shape, pass)));
+    // Nothing asks for the gradient by the images.
+    let mut jobs: Vec<_> = all.filter(|(place, _, pass)| (*place, *pass) != (0, Conv2dPass::ByInput)).collect();
+    jobs.sort_by(|(_, a, _), (_, b, _)| (b.layers as f64 * b.flops()).total_cmp(&(a.layers as f64 * a.flops())));
+    let (started, count) = (Instant::now(), jobs.len());
+    let mut done: Vec<(usize, Tuned)> = Vec::new();
+    for (index, (place, shape, pass)) in jobs.into_iter().enumerate() {
+        let about = format!("{} {}", shape.layer, pass.name());
+        let mut in_time = || progress(index, count, &about).map(|()| started.elapsed() <= options.limit);
+        if !in_time()? {
+            break;
+        }
+        let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass);
+        let runnable: Vec<_> = candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
+        let tuned = tune_shape(gpu, shape, pass, &runnable, &mut in_time)?;
+        done.push((place * passes.len() + pass as usize, tuned));
+    }
+    let left_out = count - done.len();
+    done.sort_by_key(|(place, _)| *place);
+    Ok(Outcome { tuned: done.into_iter().map(|(_, tuned)| tuned).collect(), left_out })
+}
+
+/// Checks and times `algorithms` and the default for one pass over one shape, as long as there is time.
+fn tune_shape(
+    gpu: &Arc<Gpu>,
+    shape: &Shape,
+    pass: Conv2dPass,
+    algorithms: &[Conv2dAlgorithm],
+    in_time: &mut dyn FnMut() -> Result<bool>,
+) -> Result<Tuned> {
+    let [.., h, w] = shape.input;
+    let op = &shape.op;
+    let default = Conv2dAlgorithm::usual(gpu.report(), pass, op, [h, w]);
+    let data = Data::new(gpu, shape, pass)?;
+    let mut usual = Contender::new(gpu, shape, pass, default, &data)?;
+    let expected: Vec<f64> = usual.run_once()?.into_iter().map(f64::from).collect();
+    usual.plan.run()?;
+    let repeats = (RUN_SECONDS / gpu.last_run_seconds().max(1e-6)).ceil().clamp(1.0, 100.0) as usize;
+    usual.time(gpu, repeats)?;
+    let mut best = usual.seconds;
+    let mut finalists = vec![usual];
+    let mut out: Vec<Candidate> = Vec::new();
+    // Seconds of each kernel by itself, or of the default that is around it.
+    let mut kernels = HashMap::from([(default.variant(), best)]);
+    for &algorithm in algorithms.iter().filter(|algorithm| **algorithm != default) {
+        if !in_time()? {
+            break;
+        }
+        let direct = algorithm == Conv2dAlgorithm::Direct(algorithm.variant());
+        let fastest = kernels.values().copied().fold(f64::INFINITY, f64::min);
+        // Those that were rejected have no time.
+        let alone = kernels.get(&algorithm.variant()).copied().unwrap_or(f64::INFINITY);
+        if !direct && alone > HOPELESS_ABOVE * fastest {
+            continue;
+        }
+        let trial = Contender::new(gpu, shape, pass, algorithm, &data).and_then(|mut contender| {
+            contender.check(&expected)?;
+            if contender.rejected.is_none() {
+                contender.time(gpu, repeats)?;
+                // Once more where something else on the machine may have been in its way.
+                if contender.seconds < HOPELESS_ABOVE * best {
+                    contender.time(gpu, repeats)?;
+                }
+            }
+            Ok(contender)
+        });
+        match trial {
+            Err(error @ (Error::DeviceLost(_) | Error::Interrupted)) => return Err(error),
+            // Too little memory, or a driver that can't compile it: the default stands.
+            Err(error) => out.push(Candidate {
+                algorithm: algorithm.name(),
+                ms: None,
+                gflops: None,
+                nmse: None,
+                rejected: Some(error.to_string()),
+            }),
+            Ok(contender) if contender.rejected.is_some() => out.push(contender.candidate(shape)),
+            Ok(contender) => {
+                best = best.min(contender.seconds);
+                if direct {
+                    kernels.insert(algorithm.variant(), contender.seconds);
+                }
+                finalists.push(contender);
+                // The default, which is first, stays to be compared with.
+                finalists[1..].sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+                let keep = finalists.iter().skip(1).take_while(|f| f.seconds <= OUT_ABOVE * best).count();
+                out.extend(finalists.drain(1 + keep.min(FINALISTS)..).map(|loser| loser.candidate(shape)));
+            }
+        }
+    }
+    let rounds = if finalists.len() > 1 { ROUNDS } else { 0 };
+    for _ in 0..rounds {
+        for contender in &mut finalists {
+            contender.time(gpu, repeats)?;
+        }
+    }
+    let default_ms = finalists[0].seconds * 1e3;
+    out.extend(finalists.into_iter().map(|finalist| finalist.candidate(shape)));
+    out.sort_by(|a, b| a.ms.unwrap_or(f64::MAX).total_cmp(&b.ms.unwrap_or(f64::MAX)));
+    let (choice, ms) = pick(&out, &default.name(), default_ms);
+    Ok(Tuned {
+        layer: shape.layer.clone(),
+        layers: shape.layers,
+        pass: pass.name(),
+        input: shape.input,
+        weight: op.weight_shape(),
+        stride: op.attributes.stride[0],
+        default: default.name(),
+        default_ms,
+        choice,
+        ms,
+        candidates: out,
+        key: pass.key(op, [h, w]),
+    })
+}
+
+/// The fastest of the candidates that were not rejected, if it is clearly faster than the default.
+fn pick(candidates: &[Candidate], default: &str, default_ms: f64) -> (String, f64) {
+    let allowed = candidates.iter().filter(|candidate| candidate.rejected.is_none());
+    let timed = allowed.filter_map(|candidate| Some((candidate.algorithm.clone(), candidate.ms?)));
+    let fastest = timed.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, ms)| *ms < WINS_BELOW * default_ms);
+    fastest.unwrap_or((default.to_owned(), default_ms))
+}
+
+/// What all candidates are given.
+struct Data {
+    input: Arc<Buffer>,
+    grad_output: Arc<Buffer>,
+    /// OIHW.
+    weight: Vec<f32>,
+    krsc: Arc<Buffer>,
+    bias: Arc<Buffer>,
+}
+
+impl Data {
+    fn new(gpu: &Gpu, shape: &Shape, pass: Conv2dPass) -> Result<Self> {
+        let (op, groups) = (&shape.op, shape.op.attributes.groups);
+        let map = |name: &str, shape: [usize; 4], wanted: bool| -> Result<Arc<Buffer>> {
+            let values = if wanted { hash_input(name, shape.iter().product()) } else { Vec::new() };
+            let packed = if wanted { pack_nhwc(&values, shape, groups) } else { Vec::new() };
+            Ok(Arc::new(gpu.upload(name, &packed)?))
+        };
+        let weight = hash_input("weight", op.weight_shape().iter().product());
+        Ok(Self {
+            input: map("input", shape.input, pass != Conv2dPass::ByInput)?,
+            grad_output: map("grad_output", op.output_shape(shape.input)?, pass != Conv2dPass::Forward)?,
+            krsc: Arc::new(gpu.upload("weight", &op.pack_krsc(&weight))?),
+            bias: Arc::new(gpu.upload("bias", &op.pack_bias(Some(&hash_input("bias", op.out_channels))))?),
+            weight,
+        })
+    }
+}
+
+/// An algorithm that is being measured.
+struct Contender {
+    algorithm: Conv2dAlgorithm,
+    plan: Plan,
+    output: TensorId,
+    /// Floats of the output, padding included.
+    len: usize,
+    /// Best time so far.
+    seconds: f64,
+    nmse: Option<f64>,
+    rejected: Option<String>,
+}
+
+impl Contender {
+    fn new(gpu: &Arc<Gpu>, shape: &Shape, pass: Conv2dPass, algorithm: Conv2dAlgorithm, data: &Data) -> Result<Self> {
+        const LABEL: &str = "tune";
+        let op = &shape.op;
+        let mut r = Recording::new();
+        let r = &mut r;
+        let map = |tensor, shape: [usize; 4]| {
+            let c4 = channels4(shape[1], op.attributes.groups);
+            FeatureMap { c4, ..FeatureMap::new(tensor, shape) }
+        };
+        let input = map(r.external("input", data.input.clone()), shape.input);
+        let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
+        let (output, len) = match pass {
+            Conv2dPass::Forward => {
+                let packed = Arc::new(gpu.upload("weight", &algorithm.pack_weight(op, &data.weight)?)?);
+                let (weight, bias) = (r.external("weight", packed), r.external("bias", data.bias.clone()));
+                let epilogue = Epilogue { bias: Some(bias), ..Default::default() };
+                let made = algorithm.record(op, r, LABEL, input, weight, epilogue)?;
+                (made.tensor, made.len4() * 4)
+            }
+            // The weight is packed anew in each step of training, so that it counts here.
+            Conv2dPass::ByInput => {
+                let krsc = r.external("weight", data.krsc.clone());
+                let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc)?;
+                let made = algorithm.record_backward_input(op, r, LABEL, grad_output, shape.input, weight, None)?;
+                (made.tensor, made.len4() * 4)
+            }
+            Conv2dPass::ByWeight => {
+                let made = algorithm.record_backward_weight(op, r, LABEL, input, grad_output)?;
+                (made, op.weight_len4() * 4)
+            }
+        };
+        r.keep(output);
+        let plan = Plan::new(gpu, r)?;
+        Ok(Self { algorithm, plan, output, len, seconds: f64::INFINITY, nmse: None, rejected: None })
+    }
+
+    /// The result of a run over an output that held NaN.
+    fn run_once(&mut self) -> Result<Vec<f32>> {
+        self.plan.write(self.output, &vec![f32::NAN; self.len])?;
+        self.plan.run()?;
+        self.plan.read(self.output, self.len)
+    }
+
+    /// Rejects the algorithm if its result is not `expected`.
+    fn check(&mut self, expected: &[f64]) -> Result<()> {
+        let found = compare(&self.run_once()?, expected);
+        self.nmse = Some(found.nmse);
+        // Written so that a NaN is a difference.
+        let same = found.nmse <= MOST_NMSE && found.max_scaled() <= MOST_SCALED && found.non_finite_mismatches == 0;
+        if !same {
+            let (at, value, right) = (found.worst_index, found.worst_found, found.worst_expected);
+            self.rejected = Some(format!("value {at} is {value:e} and the default's {right:e}"));
+        }
+        Ok(())
+    }
+
+    /// Runs `repeats` times and keeps the mean if it is the best one so far.
+    fn time(&mut self, gpu: &Gpu, repeats: usize) -> Result<()> {
+        self.plan.run_repeated(repeats)?;
+        self.seconds = self.seconds.min(gpu.last_run_seconds() / repeats as f64);
+        Ok(())
+    }
+
+    fn candidate(self, shape: &Shape) -> Candidate {
+        let timed = Some(self.seconds).filter(|seconds| seconds.is_finite());
+        Candidate {
+            algorithm: self.algorithm.name(),
+            ms: timed.map(|seconds| seconds * 1e3),
+            gflops: timed.map(|seconds| shape.flops() / seconds * 1e-9),
+            nmse: self.nmse,
+            rejected: self.rejected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterChoice;
+    use crate::ops::attributes::Conv2dAttributes;
+    use crate::ops::{Conv2d, Conv2dVariant};
+    use crate::verify::controls::broken;
+
+    fn shape(channels: usize) -> Shape {
+        let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
+        let op = Conv2d { attributes, in_channels: channels, out_channels: channels, kernel: [3, 3] };
+        Shape { layer: "layer".into(), layers: 1, op, input: [2, channels, 6, 5] }
+    }
+
+    #[test]
+    fn the_fastest_right_one_wins_if_it_is_clearly_faster() {
+        let candidate = |algorithm: &str, ms: f64, rejected: Option<&str>| Candidate {
+            algorithm: algorithm.into(),
+            ms: Some(ms),
+            gflops: None,
+            nmse: None,
+            rejected: rejected.map(Into::into),
+        };
+        let all = [candidate("wrong", 0.1, Some("wrong")), candidate("a", 0.9, None), candidate("b", 0.5, None)];
+        assert_eq!(pick(&all, "c", 1.0), ("b".into(), 0.5));
+        assert_eq!(pick(&all[..2], "c", 1.0), ("a".into(), 0.9));
+        assert_eq!(pick(&all[..2], "c", 0.91), ("c".into(), 0.91));
+        assert_eq!(pick(&all[..1], "c", 1.0), ("c".into(), 1.0));
+    }
+
+    /// The negative control: a kernel that is broken, and faster for it, is rejected in each pass, and nothing else is.
+    #[test]
+    fn a_wrong_kernel_loses() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        for (pass, shader, from, to) in [
+            (Conv2dPass::Forward, "conv2d_gemm", "return Phase(conv.kernel.x * conv.kernel.y);", "return Phase(1u);"),
+            (
+                Conv2dPass::ByInput,
+                "conv2d_backward_input_gemm",
+                "return phase.count.x * phase.count.y;",
+                "return min(1u, phase.count.x * phase.count.y);",
+            ),
+        ] {
+            let usual = Conv2dAlgorithm::usual(gpu.report(), pass, &shape(5).op, [6, 5]);
+            if usual.variant() == Conv2dVariant::Gemm {
+                // What is compared with can't be broken itself.
+                continue;
+            }
+            gpu.substitute(shader, Some(broken(shader, from, to).unwrap()));
+            let some = [Conv2dVariant::Gemm, Conv2dVariant::Gemm32x32, Conv2dVariant::Register].map(Into::into);
+            let tuned = tune_shape(&gpu, &shape(5), pass, &some, &mut || Ok(true)).unwrap();
+            gpu.substitute(shader, None);
+            assert_ne!(tuned.choice, "gemm");
+            let of = |name: &str| tuned.candidates.iter().find(|candidate| candidate.algorithm == name).unwrap();
+            assert!(of("gemm").rejected.is_some() && of("gemm").ms.is_none(), "{:?}", of("gemm"));
+            let rejected = tuned.candidates.iter().filter(|c| c.rejected.is_some());
+            let others: Vec<_> = rejected.filter(|c| c.algorithm != "gemm").collect();
+            assert!(others.is_empty() && tuned.candidates.len() >= 3, "{others:?}");
+            // Without time only the default is left.
+            let none = tune_shape(&gpu, &shape(5), pass, &some, &mut || Ok(false)).unwrap();
+            assert_eq!((none.choice, none.candidates.len()), (usual.name(), 1));
+        }
+    }
+
+    #[test]
+    fn choices_are_used_and_unknown_ones_are_not() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let (op, size) = (shape(5).op, [6, 5]);
+        let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, size);
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, size), usual);
+        let chosen = ["gemm-32x32", "no such kernel", "winograd2-register"];
+        let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size));
+        gpu.set_choices(keys.into_iter().zip(chosen.map(str::to_owned)).collect());
+        let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, size).name());
+        if std::env::var_os("GPU_RESNET_CONV2D").is_none() {
+            let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, size).name();
+            assert_eq!(found, ["gemm-32x32".to_owned(), by_input, "winograd2-register".to_owned()]);
+        }
+        // Another size of map is another shape.
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [7, 7]).name(), {
+            Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, [7, 7]).name()
+        });
+    }
+}

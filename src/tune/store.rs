@@ -1,0 +1,216 @@
+//! Tuned choices on disk: one JSON file for each adapter and driver, in the folder `tuning` of the cache.
+//!
+//! A file is used if adapter, driver, the crate's version and the text of every shader of a convolution are those that it was
+//! made with; any other is left alone, and the next `tune` replaces it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::gpu::{AdapterReport, Gpu, shaders};
+use crate::ops::Conv2dAlgorithm;
+
+/// A larger file is not read: a choice takes 200 bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What was chosen for one pass over one shape of convolution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// By [`Conv2dAlgorithm::name`].
+    pub algorithm: String,
+    /// What is used without tuning.
+    pub default: String,
+    /// Of the whole batch.
+    pub ms: f64,
+    pub default_ms: f64,
+    /// Images that were timed together. The choice counts for any number, so that an image's result never depends on it.
+    pub batch_size: usize,
+}
+
+/// Choices by [`crate::ops::Conv2dPass::key`].
+pub type Choices = BTreeMap<String, Choice>;
+
+/// What a file was made by and for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Identity {
+    version: String,
+    name: String,
+    backend: String,
+    driver: String,
+    driver_info: String,
+    vendor: u32,
+    device: u32,
+    /// SHA-256 over the shaders of convolutions.
+    shaders: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    made_for: Identity,
+    choices: Choices,
+}
+
+impl Identity {
+    fn of(report: &AdapterReport) -> Self {
+        let mut hash = Sha256::new();
+        let of_convolutions = |name: &str| ["conv2d", "winograd", "pack_weight"].iter().any(|s| name.starts_with(s));
+        for (name, digest) in shaders::hashes().into_iter().filter(|(name, _)| of_convolutions(name)) {
+            hash.update(format!("{name} {digest}\n"));
+        }
+        let AdapterReport { name, backend, driver, driver_info, vendor, device, .. } = report.clone();
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            name,
+            backend: format!("{backend:?}").to_lowercase(),
+            driver,
+            driver_info,
+            vendor,
+            device,
+            shaders: format!("{:x}", hash.finalize()),
+        }
+    }
+}
+
+/// The file of an adapter and driver under the cache folder `cache`.
+pub fn path(cache: &Path, report: &AdapterReport) -> PathBuf {
+    let AdapterReport { name, backend, driver, driver_info, vendor, device, .. } = report;
+    let digest = Sha256::digest(format!("{name}\n{backend:?}\n{driver}\n{driver_info}\n{vendor}\n{device}").as_bytes());
+    cache.join("tuning").join(format!("{:.32}.json", format!("{digest:x}")))
+}
+
+/// The choices for an adapter, and a warning if there is a file that can't be used. Never fails: without a file, or with
+/// a bad one, there are none.
+pub fn load(cache: &Path, report: &AdapterReport) -> (Choices, Option<String>) {
+    let path = path(cache, report);
+    match read(&path, &Identity::of(report)) {
+        Ok(choices) => (choices.unwrap_or_default(), None),
+        Err(why) => {
+            let advice = "the defaults are used until `gpu-resnet tune` is run again";
+            (Choices::new(), Some(format!("{}: {why}; {advice}", path.display())))
+        }
+    }
+}
+
+/// Adds `choices` to those of the adapter's file, in place of what it had for the same shapes; gives its path.
+pub fn save(cache: &Path, report: &AdapterReport, choices: Choices) -> Result<PathBuf> {
+    let (mut all, _) = load(cache, report);
+    all.extend(choices);
+    let path = path(cache, report);
+    files::create_folder(&cache.join("tuning"))?;
+    let file = File { made_for: Identity::of(report), choices: all };
+    let text = serde_json::to_vec_pretty(&file).map_err(|e| Error::file(&path, e))?;
+    files::write(&path, &text)?;
+    Ok(path)
+}
+
+/// Removes the adapter's file; whether there was one.
+pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
+    let path = path(cache, report);
+    match std::fs::remove_file(&path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file(&path, format!("could not be removed: {error}"))),
+    }
+}
+
+/// Makes `gpu` use the choices on disk from now on; their number, and the warning of [`load`].
+pub fn apply(gpu: &Gpu, cache: &Path) -> (usize, Option<String>) {
+    let (choices, warning) = load(cache, gpu.report());
+    let count = choices.len();
+    gpu.set_choices(choices.into_iter().map(|(key, choice)| (key, choice.algorithm)).collect());
+    (count, warning)
+}
+
+fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
+    let Some(bytes) = files::read_limited(path, MAX_BYTES).map_err(|e| e.to_string())? else { return Ok(None) };
+    let file: File = serde_json::from_slice(&bytes).map_err(|e| format!("holds no tuned choices ({e})"))?;
+    if file.made_for != *identity {
+        return Err("was made by another version of the program, or for another adapter".into());
+    }
+    let wrong = file.choices.values().find(|choice| Conv2dAlgorithm::named(&choice.algorithm).is_none());
+    match wrong {
+        Some(choice) => Err(format!("chooses {:?}, which there is not", choice.algorithm)),
+        None => Ok(Some(file.choices)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{BackendName, Features};
+
+    fn report(name: &str) -> AdapterReport {
+        AdapterReport {
+            index: 0,
+            name: name.into(),
+            backend: BackendName::Vulkan,
+            kind: "cpu".into(),
+            driver: "driver".into(),
+            driver_info: "1.0".into(),
+            vendor: 1,
+            device: 2,
+            subgroup_size: [8, 8],
+            max_buffer_bytes: 1 << 30,
+            max_binding_bytes: 1 << 30,
+            max_workgroups_per_dimension: 65_535,
+            max_workgroup_memory_bytes: 16_384,
+            max_invocations_per_workgroup: 256,
+            features: Features { f16: false, subgroups: true, timestamps: true, pipeline_cache: true },
+            unusable: None,
+        }
+    }
+
+    fn choices(pairs: &[(&str, &str)]) -> Choices {
+        let choice = |algorithm: &str| Choice {
+            algorithm: algorithm.into(),
+            default: "gemm".into(),
+            ms: 1.0,
+            default_ms: 2.0,
+            batch_size: 1,
+        };
+        pairs.iter().map(|(key, algorithm)| ((*key).to_owned(), choice(algorithm))).collect()
+    }
+
+    #[test]
+    fn choices_come_back_for_their_adapter_only() {
+        let cache = tempfile::tempdir().unwrap();
+        let (ours, other) = (report("ours"), report("other"));
+        assert_eq!(load(cache.path(), &ours), (Choices::new(), None));
+        save(cache.path(), &ours, choices(&[("a", "register"), ("b", "gemm-32x32")])).unwrap();
+        save(cache.path(), &ours, choices(&[("b", "winograd4-register"), ("c", "gemm")])).unwrap();
+        let expected = choices(&[("a", "register"), ("b", "winograd4-register"), ("c", "gemm")]);
+        assert_eq!(load(cache.path(), &ours), (expected, None));
+        assert_eq!(load(cache.path(), &other), (Choices::new(), None));
+        assert!(clear(cache.path(), &ours).unwrap() && !clear(cache.path(), &ours).unwrap());
+        assert_eq!(load(cache.path(), &ours), (Choices::new(), None));
+    }
+
+    #[test]
+    fn damaged_and_foreign_files_are_ignored_with_a_warning() {
+        let cache = tempfile::tempdir().unwrap();
+        let ours = report("ours");
+        let path = save(cache.path(), &ours, choices(&[("a", "register")])).unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        let version = format!("{:?}", env!("CARGO_PKG_VERSION"));
+        for bad in [
+            String::new(),
+            "noise".into(),
+            "[]".into(),
+            good[..good.len() / 2].to_owned(),
+            good.replace(&version, "\"0.0.0\""),
+            good.replace("\"ours\"", "\"other\""),
+            good.replace("\"register\"", "\"fast\""),
+        ] {
+            std::fs::write(&path, &bad).unwrap();
+            let (found, warning) = load(cache.path(), &ours);
+            assert!(found.is_empty() && warning.unwrap().contains("tune"), "{bad}");
+        }
+        // The next save replaces it.
+        save(cache.path(), &ours, choices(&[("b", "gemm")])).unwrap();
+        assert_eq!(load(cache.path(), &ours), (choices(&[("b", "gemm")]), None));
+    }
+}
