@@ -1,5 +1,12 @@
 //! Weights files: hostile ones are refused, good ones are understood, and what is written is read back.
 
+#[path = "weights/convert.rs"]
+mod convert;
+#[path = "weights/fetch.rs"]
+mod fetch;
+#[path = "weights/pth.rs"]
+mod pth;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -106,8 +113,8 @@ fn headers_that_lie_are_refused() {
         ),
         ("negative", bytes(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,0]}}"#, 0), "JSON"),
         ("unknown type", bytes(r#"{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}"#, 4), "JSON"),
-        ("checkpoint", b"PK\x03\x04 archive/data.pkl".to_vec(), "PyTorch checkpoint"),
-        ("pickle", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(), "PyTorch checkpoint"),
+        ("checkpoint", b"PK\x03\x04 archive/data.pkl".to_vec(), "damaged zip archive"),
+        ("pickle", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(), "damaged pickle"),
         ("page", b"<!DOCTYPE html><html>404</html>".to_vec(), "HTML"),
         ("pointer", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "Git LFS"),
     ] {
@@ -202,17 +209,17 @@ fn types_that_are_not_read_are_named() {
     let names: Vec<_> = names_and_shapes(&small());
     let data = vec![0u8; 8 * 4096];
     let tensors = names.iter().map(|(name, shape)| {
-        let dtype = if name == "fc.bias" { Dtype::F64 } else { Dtype::F32 };
-        let length = shape.iter().product::<usize>() * if dtype == Dtype::F64 { 8 } else { 4 };
+        let dtype = if name == "fc.bias" { Dtype::I64 } else { Dtype::F32 };
+        let length = shape.iter().product::<usize>() * if dtype == Dtype::I64 { 8 } else { 4 };
         RawTensor { name: name.into(), dtype, shape: Cow::Borrowed(shape), bytes: Cow::Borrowed(&data[..length]) }
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wide.safetensors");
     weights::write_safetensors(&path, &tensors.collect::<Vec<_>>(), &BTreeMap::new()).unwrap();
     let weights = Weights::open(&path).unwrap();
-    let expected = [Problem::Type { name: "fc.bias".into(), dtype: Dtype::F64 }];
+    let expected = [Problem::Type { name: "fc.bias".into(), dtype: Dtype::I64 }];
     assert_eq!(weights::compare(&weights, &small()), expected);
-    assert!(weights.tensor_f32("fc.bias").unwrap_err().to_string().contains("fc.bias is F64"));
+    assert!(weights.tensor_f32("fc.bias").unwrap_err().to_string().contains("fc.bias is I64"));
     assert!(weights.tensor_f32("fc.weight").is_ok());
     assert!(weights.tensor_f32("fc").unwrap_err().to_string().contains("has no tensor fc"));
 }
@@ -504,8 +511,11 @@ fn weights_are_found_by_path_folder_and_name() {
     File::create(&model).unwrap();
     assert_eq!(weights::resolve(Some(&run)).unwrap(), Source::File(model.clone()));
     assert_eq!(weights::resolve(Some(&text(&model))).unwrap(), Source::File(model));
-    let unknown = weights::resolve(Some("resnet50.a1_in1k")).unwrap_err();
-    assert!(unknown.to_string().contains("the names are resnet50-thin and resnet20-digits"), "{unknown}");
+    let named = weights::resolve(Some("resnet50.a1_in1k")).unwrap();
+    assert!(matches!(named, Source::Pretrained(entry) if entry.name == "resnet50.a1_in1k"), "{named:?}");
+    let unknown = weights::resolve(Some("resnet50thin")).unwrap_err();
+    let said = unknown.to_string();
+    assert!(said.contains("nearest names are resnet50-thin,") && said.contains("weights list"), "{said}");
     assert_eq!(unknown.exit_status(), 2);
     let missing = weights::resolve(Some(&text(&folder.path().join("x.safetensors")))).unwrap_err();
     assert!(missing.to_string().contains("does not exist"), "{missing}");

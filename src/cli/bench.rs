@@ -71,7 +71,7 @@ struct Report<'a> {
 }
 
 pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
-    let (architecture, weights) = args.network()?;
+    let (architecture, weights) = args.network(context)?;
     if let Some(path) = &args.roofline {
         files::check_writable(path)?;
     }
@@ -128,9 +128,9 @@ fn runs(
 }
 
 impl BenchArgs {
-    fn network(&self) -> Result<(Architecture, Weights)> {
+    fn network(&self, context: &Context) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
-            let (weights, architecture) = open_weights(self.weights.as_deref())?;
+            let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
             return Ok((architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;

@@ -45,11 +45,19 @@ impl Console {
 
     /// A progress bar over `total` items; invisible without a terminal.
     pub fn progress(&self, total: u64, what: &str) -> ProgressBar {
+        self.bar(Some(total), what, "{prefix} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}")
+    }
+
+    /// A progress bar over `total` bytes, if it is known how many.
+    pub fn transfer(&self, total: Option<u64>, what: &str) -> ProgressBar {
+        self.bar(total, what, "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}")
+    }
+
+    fn bar(&self, total: Option<u64>, what: &str, template: &str) -> ProgressBar {
         let visible = !self.quiet && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(total, target);
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(what.to_owned());
         bar
     }

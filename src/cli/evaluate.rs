@@ -43,7 +43,7 @@ struct Report {
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
-    let model = args.model.load()?;
+    let model = args.model.load(context)?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
         .flatten()

@@ -88,7 +88,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
     let job = match &args.resume {
         None => {
-            let model = args.model.load()?;
+            let model = args.model.load(context)?;
             let told = tell(args, &model)?;
             Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
@@ -96,7 +96,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
             let (run, mut config) = RunDir::open(path)?;
             config.training.epochs = args.training.epochs.or(config.training.epochs);
             let told = Told::deserialize_from(&config, path)?;
-            let model = reopen_model(args, &told)?;
+            let model = reopen_model(context, args, &told)?;
             Job { config, told, resumed: Some(run), model }
         }
     };
@@ -271,11 +271,11 @@ fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<Networ
 }
 
 /// The network that a run began with.
-fn reopen_model(args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
+fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
     let mut options = args.model.clone();
     options.weights = told.weights.clone();
     options.image_size = told.image_size;
-    let model = options.load()?;
+    let model = options.load(context)?;
     if model.weights.sha256() != told.weights_sha256 {
         let problem = "is not the file that the run began with; give the run its own weights back, or start a new run";
         return Err(Error::file(model.weights.label(), problem));

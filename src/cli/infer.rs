@@ -40,7 +40,7 @@ pub struct InferArgs {
     /// Leave out predictions that are less likely than this
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f64>,
-    /// Class names: one a line, or a JSON list
+    /// Class names: one a line, or a JSON list; `none` for bare numbers
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print one JSON object a line
@@ -124,8 +124,9 @@ impl InferArgs {
 }
 
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
-    let model = args.model.load()?;
+    let model = args.model.load(context)?;
     let labels = match &args.labels {
+        Some(path) if path.as_os_str() == "none" => None,
         Some(path) => Some(read_labels(path, model.architecture.classes)?),
         None => model.labels.clone(),
     };

@@ -22,6 +22,7 @@ mod tune;
 mod verify;
 mod weights;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +32,7 @@ use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
 use crate::tune::store;
+use crate::weights::{FetchOptions, Weights};
 pub use console::Console;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
@@ -63,6 +65,9 @@ pub struct Global {
     /// Use no kernels that `tune` chose, but the defaults (GPU_RESNET_TUNE=off does the same)
     #[arg(long, global = true)]
     no_tuning: bool,
+    /// Fetch nothing: weights by name must be in the cache already
+    #[arg(long, global = true)]
+    offline: bool,
     /// Say more on stderr
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -162,6 +167,27 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Opens what `--weights` names, fetched first where it has to be, with a bar that shows it.
+    pub fn weights(&self, argument: Option<&str>) -> Result<Weights> {
+        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_with(argument, options))
+    }
+
+    /// Does something that may fetch the network `name`.
+    pub fn fetching<T>(&self, name: &str, act: impl FnOnce(&FetchOptions) -> Result<T>) -> Result<T> {
+        let bar = OnceCell::new();
+        let progress = |have: u64, total: Option<u64>| {
+            let bar = bar.get_or_init(|| self.console.transfer(total, &format!("fetching {name}")));
+            bar.set_position(have);
+        };
+        let options =
+            FetchOptions { offline: self.global.offline, progress: Some(&progress), ..FetchOptions::from_env() };
+        let result = act(&options);
+        if let Some(bar) = bar.get() {
+            bar.finish_and_clear();
+        }
+        result
+    }
+
     /// Opens the one adapter that the options name; plans on it use the kernels that were tuned for it.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
         self.open_tuned(self.global.adapter()?)

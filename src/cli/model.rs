@@ -16,7 +16,7 @@ use crate::weights::{self, Weights};
 /// Options that choose a network and how it is run.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelArgs {
-    /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
+    /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     pub weights: Option<String>,
     /// Images that are run at once
@@ -37,8 +37,8 @@ pub struct Loaded {
 
 impl ModelArgs {
     /// Reads and checks the weights; touches no GPU.
-    pub fn load(&self) -> Result<Loaded> {
-        let (weights, architecture) = open_weights(self.weights.as_deref())?;
+    pub fn load(&self, context: &Context) -> Result<Loaded> {
+        let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
         let preprocess = match weights.preprocess() {
             Some(json) => Preprocess::from_json(json).map_err(|e| Error::file(weights.label(), e))?,
             None => default_preprocess(&architecture),
@@ -47,14 +47,14 @@ impl ModelArgs {
             Some(size) => preprocess.with_image_size(size)?,
             None => preprocess,
         };
-        let labels = weights.labels()?;
+        let labels = weights::known_labels(&weights, &architecture)?;
         Ok(Loaded { weights, architecture, preprocess, labels })
     }
 }
 
 /// The weights that `argument` names, whole and checked, and their architecture.
-pub fn open_weights(argument: Option<&str>) -> Result<(Weights, Architecture)> {
-    let weights = weights::open(argument)?;
+pub fn open_weights(context: &Context, argument: Option<&str>) -> Result<(Weights, Architecture)> {
+    let weights = context.weights(argument)?;
     let architecture = weights::infer_architecture(&weights)?;
     weights::check(&weights, &architecture)?;
     Ok((weights, architecture))

@@ -1,16 +1,56 @@
-//! `gpu-resnet weights`: looking into weights files.
+//! `gpu-resnet weights`: what networks there are, fetching them, and looking into weights files.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
+use super::model::{distinct, open_weights};
 use crate::error::{Error, Result};
-use crate::weights;
+use crate::weights::{self, BUILT_IN, ElementType, Names, Source};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WeightsCommand {
+    /// List the networks that `--weights` knows by name
+    #[command(after_help = "Example:\n  gpu-resnet weights list")]
+    List {
+        /// Print one JSON list
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch a network into the cache, or check the one that is there
+    #[command(
+        after_help = "Example:\n  gpu-resnet weights fetch resnet50.a1_in1k\n\nA transfer that was cut off goes on \
+                            where it ended. GPU_RESNET_CACHE names the cache's folder, GPU_RESNET_MIRROR a server that \
+                            stands in for the hub, HTTPS_PROXY a proxy."
+    )]
+    Fetch {
+        /// A name of `weights list`
+        name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a network as safetensors: from a PyTorch checkpoint, in another element type, or under other names
+    #[command(after_help = "Examples:\n  gpu-resnet weights convert model.pth model.safetensors\n  \
+                            gpu-resnet weights convert runs/mine small.safetensors --dtype f16")]
+    Convert {
+        /// A .safetensors or .pth file, a run's folder, or a name of `weights list`
+        input: String,
+        /// The .safetensors file to write
+        output: PathBuf,
+        /// Element type [default: each tensor's own]
+        #[arg(long, value_enum)]
+        dtype: Option<ElementType>,
+        /// Whose names the tensors get
+        #[arg(long, value_enum, default_value_t)]
+        names: Names,
+    },
     /// Say what a weights file holds and whether it can be used
     #[command(after_help = "Example:\n  gpu-resnet weights inspect runs/mine")]
     Inspect {
-        /// A safetensors file, a run's folder, or the name of built-in weights (the default)
+        /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
         file: Option<String>,
         /// Print one JSON object
         #[arg(long)]
@@ -18,11 +58,84 @@ pub enum WeightsCommand {
     },
 }
 
-pub fn run(_: &Context, command: &WeightsCommand) -> Result<()> {
-    let WeightsCommand::Inspect { file, json } = command;
-    let weights = weights::open(file.as_deref())?;
+pub fn run(context: &Context, command: &WeightsCommand) -> Result<()> {
+    match command {
+        WeightsCommand::List { json } => list(*json),
+        WeightsCommand::Fetch { name, json } => fetch(context, name, *json),
+        WeightsCommand::Convert { input, output, dtype, names } => convert(context, input, output, *dtype, *names),
+        WeightsCommand::Inspect { file, json } => inspect(context, file.as_deref(), *json),
+    }
+}
+
+/// One line of `weights list`.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    entry: &'a weights::Pretrained,
+    url: String,
+    /// Where it lies in the cache; none if it does not.
+    cached: Option<PathBuf>,
+}
+
+fn list(json: bool) -> Result<()> {
+    let mirror = weights::FetchOptions::from_env().mirror;
+    let cache = crate::cache_dir().ok();
+    let listed = weights::manifest()?.iter().map(|entry| {
+        let path = cache.as_ref().map(|folder| folder.join("weights").join(entry.file_name()));
+        Listed { entry, url: entry.url(mirror.as_deref()), cached: path.filter(|path| path.is_file()) }
+    });
+    let listed: Vec<_> = listed.collect();
+    if json {
+        return print_json(&listed);
+    }
+    let mut text =
+        format!("{:<19}{:<14}{:>7}{:>7}  {:<13}where\n", "name", "architecture", "top-1", "top-5", "licence");
+    for Listed { entry, url, cached } in &listed {
+        let weights::Accuracy { top1, top5 } = entry.accuracy;
+        let place = cached.as_ref().map_or(url.clone(), |path| path.display().to_string());
+        text += &format!(
+            "{:<19}{:<14}{top1:>7.2}{top5:>7.2}  {:<13}{place}\n",
+            entry.name, entry.architecture, entry.licence
+        );
+    }
+    for (name, _) in BUILT_IN {
+        text += &format!("{name:<19}built in\n");
+    }
+    print(text)
+}
+
+fn fetch(context: &Context, name: &str, json: bool) -> Result<()> {
+    let entry = match weights::resolve(Some(name))? {
+        Source::Pretrained(entry) => entry,
+        Source::BuiltIn(..) => return Err(Error::Usage(format!("{name} is built in; there is nothing to fetch"))),
+        Source::File(path) => {
+            return Err(Error::file(path, "is a file or folder here; give a name of `gpu-resnet weights list`"));
+        }
+    };
+    let fetched = context.fetching(name, |options| weights::fetch(entry, options, true))?;
+    if json {
+        return print_json(&fetched);
+    }
+    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    print(format!("{name} {done}: {}\nsha256 {}\n", fetched.path.display(), fetched.sha256.unwrap_or_default()))
+}
+
+fn convert(context: &Context, input: &str, output: &Path, dtype: Option<ElementType>, names: Names) -> Result<()> {
+    if !output.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
+        let problem = format!("{}: what is written is safetensors; end the name in .safetensors", output.display());
+        return Err(Error::Usage(problem));
+    }
+    let (weights, architecture) = open_weights(context, Some(input))?;
+    distinct(weights.label(), output)?;
+    weights::convert(&weights, &architecture, output, dtype, names)?;
+    context.console.note(format!("wrote {architecture} to {}", output.display()));
+    Ok(())
+}
+
+fn inspect(context: &Context, file: Option<&str>, json: bool) -> Result<()> {
+    let weights = context.weights(file)?;
     let inspection = weights::inspect(&weights);
-    if *json {
+    if json {
         print_json(&inspection)?
     } else {
         print(&inspection)?

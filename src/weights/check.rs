@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
                 write!(f, "{} is {} instead of {expected:?}", printable(name), shape_text(found))
             }
             Problem::Type { name, dtype } => {
-                write!(f, "{} is {dtype} instead of F32, F16 or BF16", printable(name))
+                write!(f, "{} is {dtype} instead of F32, F16, BF16 or F64", printable(name))
             }
         }
     }
@@ -68,7 +68,7 @@ pub fn compare(weights: &Weights, architecture: &Architecture) -> Vec<Problem> {
                 if shape != spec.shape {
                     let expected = spec.shape.clone();
                     problems.push(Problem::Misshapen { name, found: shape.to_vec(), expected });
-                } else if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+                } else if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
                     problems.push(Problem::Type { name, dtype });
                 }
             }

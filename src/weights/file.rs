@@ -10,17 +10,18 @@ use std::sync::OnceLock;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use memmap2::Mmap;
+use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use super::{LABELS_KEY, PREPROCESS_KEY, naming};
+use super::{LABELS_KEY, PREPROCESS_KEY, naming, pytorch};
 use crate::error::{Error, Result};
 use crate::files;
 
 /// The largest header that is read. ResNet-152's is 0.1 MB; parsing takes many times a header's size in memory.
 const MAX_HEADER: u64 = 8 << 20;
 
-/// Named tensors of a safetensors file, under torchvision's names. The file stays mapped, and a tensor is read when it
+/// Named tensors of a safetensors file or PyTorch checkpoint, under torchvision's names. The file stays mapped, and a tensor is read when it
 /// is asked for, so opening costs a header.
 pub struct Weights {
     label: PathBuf,
@@ -42,6 +43,8 @@ struct Entry {
     dtype: Dtype,
     shape: Vec<usize>,
     range: Range<usize>,
+    /// In elements, where they don't lie in row-major order.
+    strides: Option<Vec<usize>>,
     original: String,
 }
 
@@ -63,13 +66,13 @@ impl std::fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Opens a safetensors file. Errors: not a file, not safetensors, or a header that lies.
+    /// Opens a safetensors file or PyTorch checkpoint. Errors: not a file, neither format, or a header that lies.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         // Before opening, because opening a pipe would wait for a writer.
         let kind = std::fs::metadata(path).map_err(|error| Error::file(path, error))?;
         if !kind.is_file() {
-            return Err(Error::file(path, "is not a regular file; give a .safetensors file"));
+            return Err(Error::file(path, "is not a regular file; give a .safetensors or .pth file"));
         }
         let file = File::open(path).map_err(|error| Error::file(path, error))?;
         if kind.len() == 0 {
@@ -89,6 +92,9 @@ impl Weights {
         let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
             return Err(refuse("is too short to be safetensors; copy or download it again".into()));
         };
+        if length > MAX_HEADER && pytorch::is_pytorch(&bytes) {
+            return Weights::from_pytorch(bytes, label);
+        }
         if length > MAX_HEADER {
             return Err(refuse(other_format(&bytes).map_or_else(
                 || format!("is not safetensors: its header would have {length} bytes; at most {MAX_HEADER} are read"),
@@ -100,18 +106,33 @@ impl Weights {
         })?;
         let start = 8 + header;
         let infos = parsed.tensors();
-        let named =
-            naming::to_torchvision(infos.iter().map(|(name, info)| (name.as_str(), *info))).map_err(|(a, b)| {
-                let (a, b) = (printable(a), printable(b));
-                refuse(format!("has {a} and {b}, which are two names of one tensor; remove one"))
-            })?;
-        let tensors = named.into_iter().map(|(name, (original, info))| {
+        let tensors = rename(&label, infos.iter().map(|(name, info)| (name.as_str(), *info)), |original, info| {
             let range = start + info.data_offsets.0..start + info.data_offsets.1;
-            (name, Entry { dtype: info.dtype, shape: info.shape.clone(), range, original: original.to_owned() })
-        });
-        let tensors = tensors.collect();
+            let original = original.to_owned();
+            Entry { dtype: info.dtype, shape: info.shape.clone(), range, strides: None, original }
+        })?;
         let metadata = parsed.metadata().clone().unwrap_or_default().into_iter().collect();
         Ok(Weights { label, bytes, tensors, metadata, sha256: OnceLock::new() })
+    }
+
+    fn from_pytorch(bytes: Bytes, label: PathBuf) -> Result<Self> {
+        let found = pytorch::read(&bytes).map_err(|problem| Error::file(&label, problem))?;
+        let infos = found.iter().map(|tensor| TensorInfo {
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            data_offsets: (tensor.range.start, tensor.range.end),
+        });
+        let infos: Vec<TensorInfo> = infos.collect();
+        let strides: BTreeMap<&str, _> = found.iter().map(|tensor| (tensor.name.as_str(), &tensor.strides)).collect();
+        let named = found.iter().zip(&infos).map(|(tensor, info)| (tensor.name.as_str(), info));
+        let tensors = rename(&label, named, |original, info| Entry {
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            range: info.data_offsets.0..info.data_offsets.1,
+            strides: strides.get(original).and_then(|strides| (*strides).clone()),
+            original: original.to_owned(),
+        })?;
+        Ok(Weights { label, bytes, tensors, metadata: BTreeMap::new(), sha256: OnceLock::new() })
     }
 
     /// The file's path, or what stands for it.
@@ -155,15 +176,20 @@ impl Weights {
         self.tensors.get(name).map(|entry| entry.original.as_str())
     }
 
-    /// The tensor's elements in row-major order, in place where the file has aligned f32. Errors: no such tensor, a type
-    /// other than F32, F16 and BF16, or elements that are not finite.
+    /// The tensor's elements in row-major order, in place where the file has aligned f32. F64 is rounded. Errors: no such
+    /// tensor, a type other than F32, F16, BF16 and F64, or elements that are not finite.
     pub fn tensor_f32(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let missing = || Error::file(&self.label, format!("has no tensor {}", printable(name)));
         let entry = self.tensors.get(name).ok_or_else(missing)?;
         let values = to_f32(entry.dtype, &self.bytes[entry.range.clone()]).ok_or_else(|| {
             let (name, dtype) = (printable(name), entry.dtype);
-            Error::file(&self.label, format!("{name} is {dtype}; only F32, F16 and BF16 are read, so convert it first"))
+            let problem = format!("{name} is {dtype}; only F32, F16, BF16 and F64 are read, so convert it first");
+            Error::file(&self.label, problem)
         })?;
+        let values = match &entry.strides {
+            Some(strides) => gather(&values, &entry.shape, strides).into(),
+            None => values,
+        };
         let bad = values.iter().filter(|value| !value.is_finite()).count();
         if bad > 0 {
             let name = printable(name);
@@ -179,6 +205,11 @@ impl Weights {
     /// The value of a metadata key.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Gives a metadata key a value where the file has none.
+    pub(super) fn default_metadata(&mut self, key: &str, value: String) {
+        self.metadata.entry(key.to_owned()).or_insert(value);
     }
 
     /// All metadata.
@@ -221,15 +252,40 @@ impl crate::model::TensorSource for Weights {
 /// Formats that people take for safetensors, by their first bytes, which no header of a length that is read has.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
     let starts_with = |text: &str| bytes.get(..text.len()).is_some_and(|b| b.eq_ignore_ascii_case(text.as_bytes()));
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 2]) {
-        Some("is a PyTorch checkpoint; save its state dict with safetensors.torch.save_file and give that file")
-    } else if starts_with("version https://git-lfs") {
+    if starts_with("version https://git-lfs") {
         Some("is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
     } else if starts_with("<!doctype") || starts_with("<html") {
         Some("is an HTML page, not safetensors; download the file itself")
     } else {
         None
     }
+}
+
+/// The tensors under torchvision's names, each made by `entry` of its own name and what the file says of it.
+fn rename<'a>(
+    label: &Path,
+    tensors: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
+    entry: impl Fn(&str, &TensorInfo) -> Entry,
+) -> Result<BTreeMap<String, Entry>> {
+    let named = naming::to_torchvision(tensors).map_err(|(a, b)| {
+        let (a, b) = (printable(a), printable(b));
+        Error::file(label, format!("has {a} and {b}, which are two names of one tensor; remove one"))
+    })?;
+    Ok(named.into_iter().map(|(name, (original, info))| (name, entry(original, info))).collect())
+}
+
+/// The elements of a tensor of `shape` in row-major order, from where `strides` have put them.
+fn gather(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let count: usize = shape.iter().product();
+    let place = |mut index: usize| {
+        let axes = shape.iter().zip(strides).rev();
+        axes.fold(0, |place, (size, stride)| {
+            let along = index % size;
+            index /= size;
+            place + along * stride
+        })
+    };
+    (0..count).map(|index| values[place(index)]).collect()
 }
 
 /// f32 values of raw little-endian elements; None for types that are not read.
@@ -243,6 +299,7 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Cow<'_, [f32]>> {
     }
     match dtype {
         Dtype::F32 => Some(aligned(bytes)),
+        Dtype::F64 => Some(aligned::<f64>(bytes).iter().map(|value| *value as f32).collect()),
         Dtype::F16 => {
             let halves = aligned::<f16>(bytes);
             let mut values = vec![0.0; halves.len()];
@@ -291,7 +348,8 @@ mod tests {
         assert_eq!(to_f32(Dtype::BF16, &brain).unwrap()[..], [1.5, -0.25, 2.0]);
         let single: Vec<u8> = std::iter::repeat_n(0, 3).chain(values.iter().flat_map(|v| v.to_le_bytes())).collect();
         assert_eq!(to_f32(Dtype::F32, &single[3..]).unwrap()[..], values);
-        assert!(to_f32(Dtype::F64, &[0; 8]).is_none());
+        assert_eq!(to_f32(Dtype::F64, &0.1f64.to_le_bytes()).unwrap()[..], [0.1f32]);
+        assert!(to_f32(Dtype::I64, &[0; 8]).is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::file::printable;
-use super::{Weights, compare, infer_architecture};
+use super::{Weights, compare, infer_architecture, known_labels};
 use crate::model::Architecture;
 
 /// Everything that can be said about a weights file without running it.
@@ -74,7 +74,11 @@ pub fn inspect(weights: &Weights) -> Inspection {
         let original = weights.original_name(name).filter(|original| *original != name).map(str::to_owned);
         tensors.push(InspectedTensor { name: name.to_owned(), original, dtype, shape });
     }
-    let labels = weights.labels().map_err(|error| problems.push(error.to_string())).ok().flatten();
+    let labels = match &architecture {
+        Some(architecture) => known_labels(weights, architecture),
+        None => weights.labels(),
+    };
+    let labels = labels.map_err(|error| problems.push(error.to_string())).ok().flatten();
     let preprocess = weights.preprocess().map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()));
     Inspection {
         file: weights.label().display().to_string(),

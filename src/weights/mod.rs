@@ -1,27 +1,39 @@
-//! Weights files: safetensors read, checked against an architecture, described, and written.
+//! Weights files: safetensors and PyTorch checkpoints read, checked against an architecture, described, converted,
+//! fetched by name, and written.
 //!
 //! The names are torchvision's whatever the file has. A file is hostile until it has been read: sizes are bounded,
 //! offsets checked, numbers finite, and every error names the file.
 
 mod check;
+mod convert;
 mod embedded;
+mod fetch;
 mod file;
 mod hash;
+mod http;
+mod imagenet;
 mod infer;
 mod inspect;
+mod manifest;
 mod naming;
+mod pickle;
+mod pytorch;
 mod save;
 mod source;
 
 pub use check::{Problem, check, compare};
+pub use convert::{ElementType, Names, convert};
 pub use embedded::{BUILT_IN, EMBEDDED, EMBEDDED_NAME};
+pub use fetch::{FetchOptions, Fetched, fetch};
 pub use file::Weights;
 pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
+pub use imagenet::{imagenet_labels, known_labels};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use manifest::{Accuracy, Pretrained, manifest};
 pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
-pub use source::{Source, open, resolve};
+pub use source::{Source, open, open_with, resolve};
 
 /// The type of a tensor's elements in a file.
 pub use safetensors::Dtype;

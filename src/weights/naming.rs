@@ -72,6 +72,39 @@ fn from_transformers(name: &str) -> Option<String> {
     layer(place, format!("{block}.conv{number}"), format!("{block}.bn{number}"))
 }
 
+/// The name that `ResNetForImageClassification` has for one of torchvision's.
+pub fn to_transformers(name: &str) -> Option<String> {
+    let layer = |place: &str| {
+        let (kind, parameter) = place.split_once('.')?;
+        let (convolution, number) = match kind {
+            "0" => (true, 1),
+            "1" => (false, 1),
+            _ => match kind.strip_prefix("conv") {
+                Some(number) => (true, number.parse().ok()?),
+                None => (false, kind.strip_prefix("bn")?.parse::<u32>().ok()?),
+            },
+        };
+        let kind = if convolution { "convolution" } else { "normalization" };
+        Some((number.checked_sub(1)?, format!("{kind}.{parameter}")))
+    };
+    if let Some(parameter) = name.strip_prefix("fc.") {
+        return Some(format!("classifier.1.{parameter}"));
+    }
+    let Some(rest) = name.strip_prefix("layer") else {
+        return Some(format!("resnet.embedder.embedder.{}", layer(name)?.1));
+    };
+    let (stage, rest) = rest.split_once('.')?;
+    let (block, rest) = rest.split_once('.')?;
+    let block = format!("resnet.encoder.stages.{}.layers.{block}", stage.parse::<u32>().ok()?.checked_sub(1)?);
+    Some(match rest.strip_prefix("downsample.") {
+        Some(place) => format!("{block}.shortcut.{}", layer(place)?.1),
+        None => {
+            let (position, place) = layer(rest)?;
+            format!("{block}.layer.{position}.{place}")
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +127,8 @@ mod tests {
             ("classifier.1.bias", "fc.bias"),
         ] {
             assert_eq!(from_transformers(theirs).as_deref(), Some(ours));
+            let whole = if theirs.starts_with("encoder") { format!("resnet.{theirs}") } else { theirs.to_owned() };
+            assert_eq!(to_transformers(ours), Some(whole));
         }
         for other in ["encoder.stages.x.layers.0.layer.0.convolution.weight", "encoder.stages.4294967295.layers.0.a.b"]
         {

@@ -1,0 +1,80 @@
+//! PyTorch checkpoints that torch wrote (`tests/golden/pth.py`), against the weights that went into them; and those that
+//! must be refused.
+
+use std::path::PathBuf;
+
+use gpu_resnet::model::Architecture;
+use gpu_resnet::weights::{self, Weights};
+use half::{bf16, f16};
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pth")).join(name)
+}
+
+fn network() -> Architecture {
+    Architecture::from_json(r#"{"block":"basic","depths":[1,1],"widths":[2,4],"stem":{"kind":"cifar"},"classes":3}"#)
+        .unwrap()
+}
+
+/// Whether the file holds `network` and nothing else, every element being `round` of what went in.
+fn holds(weights: &Weights, round: impl Fn(f32) -> f32) -> bool {
+    let network = network();
+    assert_eq!(weights::infer_architecture(weights).unwrap(), network);
+    weights::check(weights, &network).unwrap();
+    network.parameters().iter().all(|spec| {
+        let expected = weights::hash_parameter(&network, spec);
+        let found = weights.tensor_f32(&spec.name).unwrap();
+        found.len() == expected.len() && found.iter().zip(&expected).all(|(found, value)| *found == round(*value))
+    })
+}
+
+#[test]
+fn every_form_that_torch_writes_is_read() {
+    for name in ["zip", "plain", "f64", "strided", "training", "transformers"] {
+        let weights = Weights::open(golden(&format!("{name}.pth"))).unwrap();
+        assert!(holds(&weights, |value| value), "{name}");
+    }
+    let half = Weights::open(golden("f16.pth")).unwrap();
+    assert!(holds(&half, |value| f16::from_f32(value).to_f32()) && !holds(&half, |value| value));
+    let brain = Weights::open(golden("bf16.pth")).unwrap();
+    assert!(holds(&brain, |value| bf16::from_f32(value).to_f32()) && !holds(&brain, |value| value));
+    assert!(holds(&Weights::open(golden("transformers.safetensors")).unwrap(), |value| value));
+}
+
+#[test]
+fn what_is_no_state_dict_is_refused_by_its_reason() {
+    for (name, words) in [
+        ("shell", "system, which no state dict needs, and nothing of a pickle is run here"),
+        ("shell-plain", "system, which no state dict needs"),
+        ("module", "torch.nn.modules.linear.Linear"),
+        ("expanded", "has the tensor fc.weight where there is not as much data"),
+        ("list", "holds no state dict"),
+        ("script", "is TorchScript"),
+        ("deflated", "compressed or encrypted"),
+        ("path", "a path out of the archive"),
+    ] {
+        let path = golden(&format!("refused-{name}.pth"));
+        let text = Weights::open(&path).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("{}: ", path.display())) && !text.contains('\n'), "{text}");
+        assert!(text.contains(words), "{name}: {text}");
+    }
+    assert!(!std::path::Path::new("/tmp/gpu-resnet-ran-a-pickle").exists());
+}
+
+#[test]
+fn damage_never_panics_and_cuts_are_seen() {
+    for name in ["zip.pth", "plain.pth"] {
+        let good = std::fs::read(golden(name)).unwrap();
+        for length in (8..good.len()).step_by(37) {
+            assert!(Weights::from_bytes(good[..length].to_vec(), name).is_err(), "{name} cut at {length}");
+        }
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0xff;
+            // Elements may differ; sizes, places and names can't but be checked.
+            if let Ok(weights) = Weights::from_bytes(bad, name) {
+                weights.names().for_each(|name| drop(weights.tensor_f32(name)));
+            }
+        }
+    }
+}
