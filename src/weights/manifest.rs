@@ -93,9 +93,10 @@ pub fn find(name: &str) -> Result<Option<&'static Pretrained>> {
 /// An error about a name that nothing has: the nearest ones and where all are listed.
 pub fn unknown(name: &str, others: &[&'static str]) -> Error {
     let names = manifest().unwrap_or_default().iter().map(|entry| entry.name.as_str());
-    let mut near: Vec<_> = names.chain(others.iter().copied()).map(|other| (distance(name, other), other)).collect();
+    let rank = |other: &'static str| (!other.starts_with(name), distance(name, other), other);
+    let mut near: Vec<_> = names.chain(others.iter().copied()).map(rank).collect();
     near.sort();
-    let nearest = near.iter().take(3).map(|(_, other)| *other).collect::<Vec<_>>().join(", ");
+    let nearest = near.iter().take(3).map(|(.., other)| *other).collect::<Vec<_>>().join(", ");
     let shown: Cow<str> = if name.len() > 80 { "that".into() } else { format!("{name:?}").into() };
     Error::Usage(format!(
         "there are no weights of the name {shown}, and no such file or run's folder; the nearest names are {nearest}, \
