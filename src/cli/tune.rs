@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
         context.console.note(format!("{what} the choices for {}", gpu.report().name));
         return Ok(());
     }
-    let architecture = args.architecture()?;
+    let architecture = args.architecture(context)?;
     let image_size = args.image_size.unwrap_or_else(|| default_preprocess(&architecture).crop) as usize;
     let gpu = context.gpu_untuned()?;
     let options = Options {
@@ -108,9 +108,9 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
 }
 
 impl TuneArgs {
-    fn architecture(&self) -> Result<Architecture> {
+    fn architecture(&self, context: &Context) -> Result<Architecture> {
         match &self.weights {
-            Some(weights) => Ok(open_weights(Some(weights))?.1),
+            Some(weights) => Ok(open_weights(context, Some(weights))?.1),
             None => Architecture::named(self.arch.as_deref().unwrap_or("resnet50")),
         }
     }
