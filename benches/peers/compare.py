@@ -53,7 +53,7 @@ def prepare(folder: Path, batch: int) -> None:
         try:
             import pnnx
 
-            pnnx.convert(str(folder / "resnet50.pt"), (1, 3, 224, 224), "f32", fp16=False)
+            pnnx.convert(str(folder / "resnet50.pt"), inputs=image[:1], fp16=False)
         except ImportError:
             print("pnnx is not installed, so there is no network for ncnn", file=sys.stderr)
     with torch.no_grad():
