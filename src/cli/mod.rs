@@ -106,10 +106,10 @@ enum Command {
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
     /// Look into weights files
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gpu-resnet weights inspect model.safetensors")]
     Weights(weights::WeightsCommand),
     /// Look at data sets
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gpu-resnet data grid photos/ -o grid.png")]
     Data(data::DataCommand),
     /// Print a shell's completions
     Completions(shell::CompletionsArgs),

@@ -2,7 +2,7 @@
 
 use super::support::Sandbox;
 
-const COMMANDS: [&str; 5] = ["infer", "finetune", "evaluate", "verify", "weights"];
+const COMMANDS: [&str; 6] = ["infer", "finetune", "evaluate", "verify", "weights", "data"];
 
 #[test]
 fn completions_know_the_commands() {
