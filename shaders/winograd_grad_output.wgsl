@@ -9,42 +9,21 @@
 //#import shared/fold.wgsl
 //#import shared/winograd.wgsl
 //#import shared/winograd_tiles.wgsl
-@group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> points: array<vec4f>;
-
-fn grad_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
-    let inside = row < tiles.height && column < tiles.width;
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.channels4 + channel4;
-    return select(vec4f(), grad_output[select(0u, at, inside)], inside);
-}
+//#import shared/winograd_points.wgsl
 
 fn line(image: u32, row: u32, column: u32, channel4: u32) -> Outputs {
 //#if F4
     return Outputs(
-        grad_at(image, row, column, channel4),
-        grad_at(image, row, column + 1u, channel4),
-        grad_at(image, row, column + 2u, channel4),
-        grad_at(image, row, column + 3u, channel4),
+        map_at(image, row, column, channel4),
+        map_at(image, row, column + 1u, channel4),
+        map_at(image, row, column + 2u, channel4),
+        map_at(image, row, column + 3u, channel4),
     );
 //#else
     return Outputs(
-        grad_at(image, row, column, channel4),
-        grad_at(image, row, column + 1u, channel4),
+        map_at(image, row, column, channel4),
+        map_at(image, row, column + 1u, channel4),
     );
-//#endif
-}
-
-// A column of the tile's points.
-fn store(first: u32, column: u32, v: Line) {
-    let at = first + column * tiles.channels4;
-    let step = SIDE * tiles.channels4;
-    points[at] = v.v0;
-    points[at + step] = v.v1;
-    points[at + 2u * step] = v.v2;
-    points[at + 3u * step] = v.v3;
-//#if F4
-    points[at + 4u * step] = v.v4;
-    points[at + 5u * step] = v.v5;
 //#endif
 }
 
@@ -54,34 +33,31 @@ fn main(
     @builtin(num_workgroups) count: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let channel4 = i % tiles.channels4;
-    let tile = i / tiles.channels4;
-    if tile >= tiles.tiles {
+    let place = place_of(unfold(workgroup, count) * 64u + invocation);
+    if !place.there {
         return;
     }
-    let rest = tile / tiles.columns;
-    let row = (rest % tiles.rows) * OUTPUTS;
-    let column = (tile % tiles.columns) * OUTPUTS;
-    let image = rest / tiles.rows;
-    let at = tile * POINTS * tiles.channels4 + channel4;
+    let image = place.image;
+    let row = place.row;
+    let column = place.column;
+    let channel4 = place.channel4;
 //#if F4
     let y0 = gradient_points(line(image, row, column, channel4));
     let y1 = gradient_points(line(image, row + 1u, column, channel4));
     let y2 = gradient_points(line(image, row + 2u, column, channel4));
     let y3 = gradient_points(line(image, row + 3u, column, channel4));
-    store(at, 0u, gradient_points(Outputs(y0.v0, y1.v0, y2.v0, y3.v0)));
-    store(at, 1u, gradient_points(Outputs(y0.v1, y1.v1, y2.v1, y3.v1)));
-    store(at, 2u, gradient_points(Outputs(y0.v2, y1.v2, y2.v2, y3.v2)));
-    store(at, 3u, gradient_points(Outputs(y0.v3, y1.v3, y2.v3, y3.v3)));
-    store(at, 4u, gradient_points(Outputs(y0.v4, y1.v4, y2.v4, y3.v4)));
-    store(at, 5u, gradient_points(Outputs(y0.v5, y1.v5, y2.v5, y3.v5)));
+    store(place.at, 0u, gradient_points(Outputs(y0.v0, y1.v0, y2.v0, y3.v0)));
+    store(place.at, 1u, gradient_points(Outputs(y0.v1, y1.v1, y2.v1, y3.v1)));
+    store(place.at, 2u, gradient_points(Outputs(y0.v2, y1.v2, y2.v2, y3.v2)));
+    store(place.at, 3u, gradient_points(Outputs(y0.v3, y1.v3, y2.v3, y3.v3)));
+    store(place.at, 4u, gradient_points(Outputs(y0.v4, y1.v4, y2.v4, y3.v4)));
+    store(place.at, 5u, gradient_points(Outputs(y0.v5, y1.v5, y2.v5, y3.v5)));
 //#else
     let y0 = gradient_points(line(image, row, column, channel4));
     let y1 = gradient_points(line(image, row + 1u, column, channel4));
-    store(at, 0u, gradient_points(Outputs(y0.v0, y1.v0)));
-    store(at, 1u, gradient_points(Outputs(y0.v1, y1.v1)));
-    store(at, 2u, gradient_points(Outputs(y0.v2, y1.v2)));
-    store(at, 3u, gradient_points(Outputs(y0.v3, y1.v3)));
+    store(place.at, 0u, gradient_points(Outputs(y0.v0, y1.v0)));
+    store(place.at, 1u, gradient_points(Outputs(y0.v1, y1.v1)));
+    store(place.at, 2u, gradient_points(Outputs(y0.v2, y1.v2)));
+    store(place.at, 3u, gradient_points(Outputs(y0.v3, y1.v3)));
 //#endif
 }

@@ -9,6 +9,7 @@
 // vec4s. Four input channels of an output channel an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/winograd.wgsl
+//#import shared/winograd_column.wgsl
 struct Size {
     outputs: u32,
     padded_outputs: u32, // from one point to the next
@@ -16,30 +17,7 @@ struct Size {
     end: u32,
 }
 @group(0) @binding(0) var<uniform> size: Size;
-@group(0) @binding(1) var<storage, read> points: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> grad_weight: array<vec4f>;
-
-// A column of the points, which begins at `at`.
-fn column_at(at: u32) -> Line {
-    let step = SIDE * size.padded_outputs * size.inputs4;
-//#if F4
-    return Line(
-        points[at],
-        points[at + step],
-        points[at + 2u * step],
-        points[at + 3u * step],
-        points[at + 4u * step],
-        points[at + 5u * step],
-    );
-//#else
-    return Line(
-        points[at],
-        points[at + step],
-        points[at + 2u * step],
-        points[at + 3u * step],
-    );
-//#endif
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -53,14 +31,15 @@ fn main(
         return;
     }
     let point = size.padded_outputs * size.inputs4;
+    let step = SIDE * point;
     let to = output * 9u * size.inputs4 + at % size.inputs4;
 //#if F4
-    let u0 = taps_of(column_at(at));
-    let u1 = taps_of(column_at(at + 1u * point));
-    let u2 = taps_of(column_at(at + 2u * point));
-    let u3 = taps_of(column_at(at + 3u * point));
-    let u4 = taps_of(column_at(at + 4u * point));
-    let u5 = taps_of(column_at(at + 5u * point));
+    let u0 = taps_of(column_at(at, step));
+    let u1 = taps_of(column_at(at + 1u * point, step));
+    let u2 = taps_of(column_at(at + 2u * point, step));
+    let u3 = taps_of(column_at(at + 3u * point, step));
+    let u4 = taps_of(column_at(at + 4u * point, step));
+    let u5 = taps_of(column_at(at + 5u * point, step));
     let g0 = taps_of(Line(u0.v0, u1.v0, u2.v0, u3.v0, u4.v0, u5.v0));
     grad_weight[to] = g0.v0;
     grad_weight[to + size.inputs4] = g0.v1;
@@ -74,10 +53,10 @@ fn main(
     grad_weight[to + 7u * size.inputs4] = g2.v1;
     grad_weight[to + 8u * size.inputs4] = g2.v2;
 //#else
-    let u0 = taps_of(column_at(at));
-    let u1 = taps_of(column_at(at + 1u * point));
-    let u2 = taps_of(column_at(at + 2u * point));
-    let u3 = taps_of(column_at(at + 3u * point));
+    let u0 = taps_of(column_at(at, step));
+    let u1 = taps_of(column_at(at + 1u * point, step));
+    let u2 = taps_of(column_at(at + 2u * point, step));
+    let u3 = taps_of(column_at(at + 3u * point, step));
     let g0 = taps_of(Line(u0.v0, u1.v0, u2.v0, u3.v0));
     grad_weight[to] = g0.v0;
     grad_weight[to + size.inputs4] = g0.v1;

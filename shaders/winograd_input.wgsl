@@ -10,47 +10,25 @@
 //#import shared/fold.wgsl
 //#import shared/winograd.wgsl
 //#import shared/winograd_tiles.wgsl
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> points: array<vec4f>;
-
-// Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
-fn input_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
-    let inside = row < tiles.height && column < tiles.width;
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.channels4 + channel4;
-    return select(vec4f(), input[select(0u, at, inside)], inside);
-}
+//#import shared/winograd_points.wgsl
 
 fn line(image: u32, row: u32, column: u32, channel4: u32) -> Line {
 //#if F4
     return Line(
-        input_at(image, row, column, channel4),
-        input_at(image, row, column + 1u, channel4),
-        input_at(image, row, column + 2u, channel4),
-        input_at(image, row, column + 3u, channel4),
-        input_at(image, row, column + 4u, channel4),
-        input_at(image, row, column + 5u, channel4),
+        map_at(image, row, column, channel4),
+        map_at(image, row, column + 1u, channel4),
+        map_at(image, row, column + 2u, channel4),
+        map_at(image, row, column + 3u, channel4),
+        map_at(image, row, column + 4u, channel4),
+        map_at(image, row, column + 5u, channel4),
     );
 //#else
     return Line(
-        input_at(image, row, column, channel4),
-        input_at(image, row, column + 1u, channel4),
-        input_at(image, row, column + 2u, channel4),
-        input_at(image, row, column + 3u, channel4),
+        map_at(image, row, column, channel4),
+        map_at(image, row, column + 1u, channel4),
+        map_at(image, row, column + 2u, channel4),
+        map_at(image, row, column + 3u, channel4),
     );
-//#endif
-}
-
-// A column of the tile's points.
-fn store(first: u32, column: u32, v: Line) {
-    let at = first + column * tiles.channels4;
-    let step = SIDE * tiles.channels4;
-    points[at] = v.v0;
-    points[at + step] = v.v1;
-    points[at + 2u * step] = v.v2;
-    points[at + 3u * step] = v.v3;
-//#if F4
-    points[at + 4u * step] = v.v4;
-    points[at + 5u * step] = v.v5;
 //#endif
 }
 
@@ -60,17 +38,14 @@ fn main(
     @builtin(num_workgroups) count: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let channel4 = i % tiles.channels4;
-    let tile = i / tiles.channels4;
-    if tile >= tiles.tiles {
+    let place = place_of(unfold(workgroup, count) * 64u + invocation);
+    if !place.there {
         return;
     }
-    let rest = tile / tiles.columns;
-    let row = (rest % tiles.rows) * OUTPUTS - tiles.padding.x;
-    let column = (tile % tiles.columns) * OUTPUTS - tiles.padding.y;
-    let image = rest / tiles.rows;
-    let at = tile * POINTS * tiles.channels4 + channel4;
+    let image = place.image;
+    let row = place.row;
+    let column = place.column;
+    let channel4 = place.channel4;
 //#if F4
     let d0 = input_points(line(image, row, column, channel4));
     let d1 = input_points(line(image, row + 1u, column, channel4));
@@ -78,20 +53,20 @@ fn main(
     let d3 = input_points(line(image, row + 3u, column, channel4));
     let d4 = input_points(line(image, row + 4u, column, channel4));
     let d5 = input_points(line(image, row + 5u, column, channel4));
-    store(at, 0u, input_points(Line(d0.v0, d1.v0, d2.v0, d3.v0, d4.v0, d5.v0)));
-    store(at, 1u, input_points(Line(d0.v1, d1.v1, d2.v1, d3.v1, d4.v1, d5.v1)));
-    store(at, 2u, input_points(Line(d0.v2, d1.v2, d2.v2, d3.v2, d4.v2, d5.v2)));
-    store(at, 3u, input_points(Line(d0.v3, d1.v3, d2.v3, d3.v3, d4.v3, d5.v3)));
-    store(at, 4u, input_points(Line(d0.v4, d1.v4, d2.v4, d3.v4, d4.v4, d5.v4)));
-    store(at, 5u, input_points(Line(d0.v5, d1.v5, d2.v5, d3.v5, d4.v5, d5.v5)));
+    store(place.at, 0u, input_points(Line(d0.v0, d1.v0, d2.v0, d3.v0, d4.v0, d5.v0)));
+    store(place.at, 1u, input_points(Line(d0.v1, d1.v1, d2.v1, d3.v1, d4.v1, d5.v1)));
+    store(place.at, 2u, input_points(Line(d0.v2, d1.v2, d2.v2, d3.v2, d4.v2, d5.v2)));
+    store(place.at, 3u, input_points(Line(d0.v3, d1.v3, d2.v3, d3.v3, d4.v3, d5.v3)));
+    store(place.at, 4u, input_points(Line(d0.v4, d1.v4, d2.v4, d3.v4, d4.v4, d5.v4)));
+    store(place.at, 5u, input_points(Line(d0.v5, d1.v5, d2.v5, d3.v5, d4.v5, d5.v5)));
 //#else
     let d0 = input_points(line(image, row, column, channel4));
     let d1 = input_points(line(image, row + 1u, column, channel4));
     let d2 = input_points(line(image, row + 2u, column, channel4));
     let d3 = input_points(line(image, row + 3u, column, channel4));
-    store(at, 0u, input_points(Line(d0.v0, d1.v0, d2.v0, d3.v0)));
-    store(at, 1u, input_points(Line(d0.v1, d1.v1, d2.v1, d3.v1)));
-    store(at, 2u, input_points(Line(d0.v2, d1.v2, d2.v2, d3.v2)));
-    store(at, 3u, input_points(Line(d0.v3, d1.v3, d2.v3, d3.v3)));
+    store(place.at, 0u, input_points(Line(d0.v0, d1.v0, d2.v0, d3.v0)));
+    store(place.at, 1u, input_points(Line(d0.v1, d1.v1, d2.v1, d3.v1)));
+    store(place.at, 2u, input_points(Line(d0.v2, d1.v2, d2.v2, d3.v2)));
+    store(place.at, 3u, input_points(Line(d0.v3, d1.v3, d2.v3, d3.v3)));
 //#endif
 }

@@ -10,32 +10,10 @@
 //#import shared/relu.wgsl
 //#import shared/winograd.wgsl
 //#import shared/winograd_tiles.wgsl
-@group(0) @binding(1) var<storage, read> points: array<vec4f>; // [tile][point][channel]
+//#import shared/winograd_column.wgsl
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>;
-
-// A column of a tile's points, which begins at `at`.
-fn column_at(at: u32) -> Line {
-    let step = SIDE * tiles.channels4;
-//#if F4
-    return Line(
-        points[at],
-        points[at + step],
-        points[at + 2u * step],
-        points[at + 3u * step],
-        points[at + 4u * step],
-        points[at + 5u * step],
-    );
-//#else
-    return Line(
-        points[at],
-        points[at + step],
-        points[at + 2u * step],
-        points[at + 3u * step],
-    );
-//#endif
-}
 
 fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     if row >= tiles.height || column >= tiles.width {
@@ -70,33 +48,32 @@ fn main(
     @builtin(num_workgroups) count: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let channel4 = i % tiles.channels4;
-    let tile = i / tiles.channels4;
-    if tile >= tiles.tiles {
+    let place = place_of(unfold(workgroup, count) * 64u + invocation);
+    if !place.there {
         return;
     }
-    let rest = tile / tiles.columns;
-    let row = (rest % tiles.rows) * OUTPUTS;
-    let column = (tile % tiles.columns) * OUTPUTS;
-    let image = rest / tiles.rows;
-    let at = tile * POINTS * tiles.channels4 + channel4;
+    let image = place.image;
+    let row = place.row;
+    let column = place.column;
+    let channel4 = place.channel4;
+    let at = place.at;
+    let step = SIDE * tiles.channels4;
 //#if F4
-    let m0 = outputs_of(column_at(at));
-    let m1 = outputs_of(column_at(at + 1u * tiles.channels4));
-    let m2 = outputs_of(column_at(at + 2u * tiles.channels4));
-    let m3 = outputs_of(column_at(at + 3u * tiles.channels4));
-    let m4 = outputs_of(column_at(at + 4u * tiles.channels4));
-    let m5 = outputs_of(column_at(at + 5u * tiles.channels4));
+    let m0 = outputs_of(column_at(at, step));
+    let m1 = outputs_of(column_at(at + 1u * tiles.channels4, step));
+    let m2 = outputs_of(column_at(at + 2u * tiles.channels4, step));
+    let m3 = outputs_of(column_at(at + 3u * tiles.channels4, step));
+    let m4 = outputs_of(column_at(at + 4u * tiles.channels4, step));
+    let m5 = outputs_of(column_at(at + 5u * tiles.channels4, step));
     store(image, row, column, channel4, outputs_of(Line(m0.v0, m1.v0, m2.v0, m3.v0, m4.v0, m5.v0)));
     store(image, row + 1u, column, channel4, outputs_of(Line(m0.v1, m1.v1, m2.v1, m3.v1, m4.v1, m5.v1)));
     store(image, row + 2u, column, channel4, outputs_of(Line(m0.v2, m1.v2, m2.v2, m3.v2, m4.v2, m5.v2)));
     store(image, row + 3u, column, channel4, outputs_of(Line(m0.v3, m1.v3, m2.v3, m3.v3, m4.v3, m5.v3)));
 //#else
-    let m0 = outputs_of(column_at(at));
-    let m1 = outputs_of(column_at(at + 1u * tiles.channels4));
-    let m2 = outputs_of(column_at(at + 2u * tiles.channels4));
-    let m3 = outputs_of(column_at(at + 3u * tiles.channels4));
+    let m0 = outputs_of(column_at(at, step));
+    let m1 = outputs_of(column_at(at + 1u * tiles.channels4, step));
+    let m2 = outputs_of(column_at(at + 2u * tiles.channels4, step));
+    let m3 = outputs_of(column_at(at + 3u * tiles.channels4, step));
     store(image, row, column, channel4, outputs_of(Line(m0.v0, m1.v0, m2.v0, m3.v0)));
     store(image, row + 1u, column, channel4, outputs_of(Line(m0.v1, m1.v1, m2.v1, m3.v1)));
 //#endif

@@ -13,3 +13,24 @@ struct Tiles {
     end: u32,
 }
 @group(0) @binding(0) var<uniform> tiles: Tiles;
+
+// What invocation i makes: four channels of a tile, whose first pixel is `row`, `column` of the map (two's complement) and whose
+// points begin at `at`.
+struct Place {
+    image: u32,
+    row: u32,
+    column: u32,
+    channel4: u32,
+    at: u32,
+    there: bool,
+}
+
+fn place_of(i: u32) -> Place {
+    let channel4 = i % tiles.channels4;
+    let tile = i / tiles.channels4;
+    let rest = tile / tiles.columns;
+    let row = (rest % tiles.rows) * OUTPUTS - tiles.padding.x;
+    let column = (tile % tiles.columns) * OUTPUTS - tiles.padding.y;
+    let at = tile * POINTS * tiles.channels4 + channel4;
+    return Place(rest / tiles.rows, row, column, channel4, at, tile < tiles.tiles);
+}

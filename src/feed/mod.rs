@@ -7,6 +7,7 @@
 mod shares;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,8 @@ pub fn feed(
         let delivered = feeder.deliver(&receiver, each);
         feeder.lock().stop();
         feeder.moved.notify_all();
-        let usage = workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect();
+        let usage =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
         delivered.map(|()| usage)
     })?;
     let loader = feeder.loader.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -70,6 +70,14 @@ pub struct AdapterReport {
     pub unusable: Option<String>,
 }
 
+impl AdapterReport {
+    /// Tells adapters and drivers apart: what files that are made for one of them are named and checked by.
+    pub(crate) fn identity(&self) -> String {
+        let Self { name, backend, driver, driver_info, vendor, device, .. } = self;
+        format!("{name}\n{backend:?}\n{driver}\n{driver_info}\n{vendor}\n{device}")
+    }
+}
+
 /// The rest of what an adapter says about itself, for reports to its makers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {

@@ -79,8 +79,7 @@ impl PipelineCache {
 /// What a file must have been written by and for.
 fn identity(report: &AdapterReport) -> [u8; DIGEST] {
     let mut hash = Sha256::new();
-    let AdapterReport { name, backend, driver, driver_info, vendor, device, .. } = report;
-    hash.update(format!("{name}\n{backend:?}\n{driver}\n{driver_info}\n{vendor}\n{device}\n"));
+    hash.update(format!("{}\n", report.identity()));
     for (name, digest) in shaders::hashes() {
         hash.update(format!("{name} {digest}\n"));
     }

@@ -25,6 +25,11 @@ impl FeatureMap {
         Self { tensor, n, h, w, c, c4: c.div_ceil(4) }
     }
 
+    /// A map over `tensor` whose channels are padded group by group.
+    pub fn grouped(tensor: TensorId, shape: [usize; 4], groups: usize) -> Self {
+        Self { c4: channels4(shape[1], groups), ..Self::new(tensor, shape) }
+    }
+
     /// Pixels of the whole batch.
     pub fn pixels(&self) -> usize {
         self.n * self.h * self.w

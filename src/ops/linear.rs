@@ -67,10 +67,21 @@ impl Linear {
         input: TensorId,
         [weight, bias]: [TensorId; 2],
     ) -> Result<TensorId> {
+        self.sliced(r, label, "linear", |partials| vec![input, weight, bias, partials])
+    }
+
+    /// The forward kernel `shader` over slices of the sum, and their sum; `tensors` are its own with the partial sums among them.
+    fn sliced(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        shader: &'static str,
+        tensors: impl FnOnce(TensorId) -> Vec<TensorId>,
+    ) -> Result<TensorId> {
         let slices = self.in4().div_ceil(self.slice());
         let partials = r.temporary(label, slices as u64 * self.output_bytes());
         let items = self.out4() * self.rows.div_ceil(4) * slices;
-        self.step(r, label, "linear", "main", &[input, weight, bias, partials], items)?;
+        self.step(r, label, shader, "main", &tensors(partials), items)?;
         sum_partials(r, label, partials, self.rows * self.out4(), slices)
     }
 
@@ -83,12 +94,7 @@ impl Linear {
         parameters: TensorId,
         [order, cursor]: [TensorId; 2],
     ) -> Result<TensorId> {
-        let slices = self.in4().div_ceil(self.slice());
-        let partials = r.temporary(label, slices as u64 * self.output_bytes());
-        let items = self.out4() * self.rows.div_ceil(4) * slices;
-        let tensors = [features, parameters, partials, order, cursor];
-        self.step(r, label, "linear_gathered", "main", &tensors, items)?;
-        sum_partials(r, label, partials, self.rows * self.out4(), slices)
+        self.sliced(r, label, "linear_gathered", |partials| vec![features, parameters, partials, order, cursor])
     }
 
     /// [`Self::grad_weight`] and after it [`Self::grad_bias`], over the step's rows of all examples' `features`.

@@ -18,7 +18,7 @@ use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
 use crate::model::Architecture;
-use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, channels4, pack_nhwc};
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, pack_nhwc};
 use crate::reference::compare;
 use crate::weights::hash_input;
 
@@ -302,10 +302,7 @@ impl Contender {
         let op = &shape.op;
         let mut r = Recording::new();
         let r = &mut r;
-        let map = |tensor, shape: [usize; 4]| {
-            let c4 = channels4(shape[1], op.attributes.groups);
-            FeatureMap { c4, ..FeatureMap::new(tensor, shape) }
-        };
+        let map = |tensor, shape| FeatureMap::grouped(tensor, shape, op.attributes.groups);
         let input = map(r.external("input", data.input.clone()), shape.input);
         let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
         let (output, len) = match pass {

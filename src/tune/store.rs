@@ -77,8 +77,7 @@ impl Identity {
 
 /// The file of an adapter and driver under the cache folder `cache`.
 pub fn path(cache: &Path, report: &AdapterReport) -> PathBuf {
-    let AdapterReport { name, backend, driver, driver_info, vendor, device, .. } = report;
-    let digest = Sha256::digest(format!("{name}\n{backend:?}\n{driver}\n{driver_info}\n{vendor}\n{device}").as_bytes());
+    let digest = Sha256::digest(report.identity());
     cache.join("tuning").join(format!("{:.32}.json", format!("{digest:x}")))
 }
 

@@ -181,8 +181,8 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "a tile's gradients are read a column too early",
         "winograd2_grad_output",
-        "grad_at(image, row, column + 1u, channel4),",
-        "grad_at(image, row, column, channel4),",
+        "map_at(image, row, column + 1u, channel4),",
+        "map_at(image, row, column, channel4),",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=2 variant=register",
     ),
     (

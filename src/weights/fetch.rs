@@ -67,7 +67,7 @@ pub fn fetch(entry: &Pretrained, options: &FetchOptions, recheck: bool) -> Resul
             return Ok(Fetched { path, cached: true, sha256: None });
         }
         let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
-        let found = hex(&hash(file).map_err(|error| Error::file(&path, error))?.finalize());
+        let found = format!("{:x}", hash(file).map_err(|error| Error::file(&path, error))?.finalize());
         if entry.sha256.as_ref().is_none_or(|expected| found.starts_with(expected.as_str())) {
             return Ok(Fetched { path, cached: true, sha256: Some(found) });
         }
@@ -145,7 +145,7 @@ impl Part {
         let mut reply = match client.get(have)? {
             Reply::Body(body) => body,
             // Nothing follows what is there.
-            Reply::Complete => return Ok(Outcome::Whole(hex(&hasher.finalize()))),
+            Reply::Complete => return Ok(Outcome::Whole(format!("{:x}", hasher.finalize()))),
             Reply::Unreachable(why) if have > 0 => return Ok(Outcome::Cut(why)),
             Reply::Unreachable(why) => return Err(client.unreachable(&why)),
         };
@@ -181,7 +181,7 @@ impl Part {
         }
         match total {
             Some(total) if have < total => Ok(Outcome::Cut(format!("{total} were announced"))),
-            _ => Ok(Outcome::Whole(hex(&hasher.finalize()))),
+            _ => Ok(Outcome::Whole(format!("{:x}", hasher.finalize()))),
         }
     }
 
@@ -228,8 +228,4 @@ fn hash(mut file: impl Read) -> std::io::Result<Sha256> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;
     Ok(hasher)
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

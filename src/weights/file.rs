@@ -147,7 +147,7 @@ impl Weights {
 
     /// SHA-256 of the file in hexadecimal; the first call reads all of it.
     pub fn sha256(&self) -> &str {
-        let digest = || Sha256::digest(&self.bytes[..]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = || format!("{:x}", Sha256::digest(&self.bytes[..]));
         self.sha256.get_or_init(digest)
     }
 

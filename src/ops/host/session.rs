@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
         let c4 = channels4(c, groups);
         self.room(label, &[n, c4, 4, h, w])?;
         let tensor = self.input(label, &pack_nhwc(data, shape, groups));
-        Ok(FeatureMap { tensor, n, h, w, c, c4 })
+        Ok(FeatureMap::grouped(tensor, [n, c, h, w], groups))
     }
 
     /// Compiles and runs the recording once; `states` are the tensors that it changes in place.
