@@ -9,6 +9,7 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod feed;
+mod fetch;
 mod files;
 pub mod gpu;
 pub mod model;

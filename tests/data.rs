@@ -8,12 +8,16 @@ mod check;
 mod datasets;
 #[path = "data/decode.rs"]
 mod decode;
+#[path = "data/fetch.rs"]
+mod fetch;
 #[path = "data/golden.rs"]
 mod golden;
 #[path = "data/inputs.rs"]
 mod inputs;
 #[path = "data/loader.rs"]
 mod loader;
+#[path = "common/server.rs"]
+mod server;
 #[path = "data/split.rs"]
 mod split;
 

@@ -6,6 +6,8 @@ mod convert;
 mod fetch;
 #[path = "weights/pth.rs"]
 mod pth;
+#[path = "common/server.rs"]
+mod server;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

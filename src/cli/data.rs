@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
-use crate::data::{self, Augment, Dataset, Preprocess, Rgb8, Splits};
+use crate::data::{self, Augment, Dataset, FetchOptions, Preprocess, Rgb8, Splits};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -16,7 +16,7 @@ pub enum DataCommand {
     #[command(after_help = "Examples:\n  gpu-resnet data grid photos/ -o grid.png\n  \
                             gpu-resnet data grid photos/ --augment imagenet,jitter -o seen.png")]
     Grid {
-        /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+        /// A folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
         data: PathBuf,
         /// The PNG to write
         #[arg(short, long, default_value = "grid.png")]
@@ -35,11 +35,29 @@ pub enum DataCommand {
         #[arg(long, value_name = "N", requires = "augment", value_parser = clap::value_parser!(u32).range(1..=1024))]
         image_size: Option<u32>,
     },
+    /// Fetch a data set that is known by name, or check the one that is there; DATA may be its name from then on
+    #[command(
+        after_help = "Examples:\n  gpu-resnet data fetch cifar10\n  gpu-resnet train cifar10 --arch resnet20\n\nIt goes \
+                            into the cache (GPU_RESNET_CACHE names its folder), or below DIR in the folders that the \
+                            archives unpack into. A transfer that was cut off goes on where it ended. GPU_RESNET_MIRROR \
+                            names a server that stands in for the publishers' own, HTTPS_PROXY a proxy."
+    )]
+    Fetch {
+        /// Which
+        #[arg(value_parser = ["cifar10", "cifar100", "mnist", "fashion-mnist"])]
+        name: String,
+        /// Fetch it below this folder instead of into the cache
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Count a data set's images and classes, and warn of what can spoil training: unreadable images, copies, lopsided
     /// classes
     #[command(after_help = "Example:\n  gpu-resnet data inspect photos/ --json")]
     Inspect {
-        /// A folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+        /// A folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
         data: PathBuf,
         /// Only count: read no image
         #[arg(long)]
@@ -70,8 +88,24 @@ pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
             context.console.note(format!("wrote {} images to {}", images.len(), output.display()));
             Ok(())
         }
+        DataCommand::Fetch { name, output, json } => fetch(context, name, output.as_deref(), *json),
         DataCommand::Inspect { data, quick, json } => inspect(context, data, *quick, *json),
     }
+}
+
+fn fetch(context: &Context, name: &str, output: Option<&Path>, json: bool) -> Result<()> {
+    let set = data::named_data()?.iter().find(|set| set.name == name);
+    let set = set.ok_or_else(|| Error::Usage(format!("there is no data set of the name {name}")))?;
+    let fetched = context.fetching(name, |options| {
+        let folder = output.map(Path::to_owned);
+        data::fetch(set, &FetchOptions { folder, ..options.clone() })
+    })?;
+    if json {
+        return print_json(&fetched);
+    }
+    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    let data = if output.is_none() { name.to_owned() } else { fetched.path.display().to_string() };
+    print(format!("{name} {done}: {}\nTry: gpu-resnet data grid {data}\n", fetched.path.display()))
 }
 
 /// `columns` images of each class as `show` shows them, drawn by the seed; a class with fewer leaves its row's rest black.

@@ -24,11 +24,11 @@ use crate::train::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --unfreeze \
-                        layer4 --augment imagenet --epochs 10\n  gpu-resnet finetune cifar-10/ --recipe notes --bn \
+                        layer4 --augment imagenet --epochs 10\n  gpu-resnet finetune cifar10 --recipe notes --bn \
                         train\n  gpu-resnet finetune --resume runs/mine"
 )]
 pub struct FinetuneArgs {
-    /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+    /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
     #[arg(required_unless_present = "resume")]
     data: Option<PathBuf>,
     #[command(flatten)]

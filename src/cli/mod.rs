@@ -65,7 +65,7 @@ pub struct Global {
     /// Use no kernels that `tune` chose, but the defaults (GPU_RESNET_TUNE=off does the same)
     #[arg(long, global = true)]
     no_tuning: bool,
-    /// Fetch nothing: weights by name must be in the cache already
+    /// Fetch nothing: weights and data by name must be in the cache already
     #[arg(long, global = true)]
     offline: bool,
     /// Say more on stderr
@@ -172,15 +172,21 @@ impl Context<'_> {
         self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_with(argument, options))
     }
 
-    /// Does something that may fetch the network `name`.
+    /// Does something that may fetch the network or data set `name`.
     pub fn fetching<T>(&self, name: &str, act: impl FnOnce(&FetchOptions) -> Result<T>) -> Result<T> {
         let bar = OnceCell::new();
         let progress = |have: u64, total: Option<u64>| {
             let bar = bar.get_or_init(|| self.console.transfer(total, &format!("fetching {name}")));
             bar.set_position(have);
+            total.iter().for_each(|&total| bar.set_length(total));
         };
-        let options =
-            FetchOptions { offline: self.global.offline, progress: Some(&progress), ..FetchOptions::from_env() };
+        let notice = |text: &str| self.console.note(text);
+        let options = FetchOptions {
+            offline: self.global.offline,
+            progress: Some(&progress),
+            notice: Some(&notice),
+            ..FetchOptions::from_env()
+        };
         let result = act(&options);
         if let Some(bar) = bar.get() {
             bar.finish_and_clear();

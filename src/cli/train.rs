@@ -14,11 +14,11 @@ use crate::train::{BnMode, Curve, Recipe, RunConfig, RunDir, Settings, Unfreeze,
 /// Train a network from scratch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gpu-resnet train cifar-10/ --arch resnet20 --epochs 60 --augment cifar --output runs/resnet20\n  \
-                        gpu-resnet train cifar-10/ --arch plain56 --log-gradients\n  gpu-resnet train --resume runs/resnet20"
+    after_help = "Examples:\n  gpu-resnet train cifar10 --arch resnet20 --epochs 60 --augment cifar --output runs/resnet20\n  \
+                        gpu-resnet train cifar10 --arch plain56 --log-gradients\n  gpu-resnet train --resume runs/resnet20"
 )]
 pub struct TrainArgs {
-    /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, or safetensors
+    /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
     #[arg(required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// Architecture: resnet18 to 152, resnext…, wide_resnet…; for small images resnet20 to 110, plain20, plain56,

@@ -165,9 +165,12 @@ impl TrainingArgs {
     }
 }
 
-/// A path that means the same from any folder, so that a run can be resumed from any.
+/// A path that means the same from any folder, so that a run can be resumed from any. The name of a fetched data set does.
 pub fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
+    match data::find_named(&path) {
+        Ok(Some(_)) => path,
+        _ => std::path::absolute(&path).unwrap_or(path),
+    }
 }
 
 /// Images to train and to validate on.

@@ -11,32 +11,38 @@ mod check;
 mod cifar;
 mod csv;
 mod decode;
+mod fetch;
 mod folder;
 mod grid;
 mod heat;
 mod inputs;
 mod loader;
 mod mnist;
+mod named;
 mod open;
 mod preprocess;
 mod resize;
 mod split;
 mod table;
 mod tensors;
+mod unpack;
 
 pub use augment::{Adjust, Augment, Crop, Drawn, Jitter, View};
 pub use check::{Depth, check};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
+pub use fetch::{FetchedData, fetch};
 pub use grid::{encode_png, grid, write_png};
 pub use heat::overlay;
 pub use inputs::{FileList, expand_inputs, is_image_name};
 pub use loader::{Batch, Loader};
+pub use named::{Archive, Member, NamedData, find_named, named_data};
 pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
 pub use resize::resize;
 pub use split::{Concat, Subset, align_classes, balanced_indices, shuffled_indices, stratified_split};
 
 use crate::error::{Error, Result};
+pub use crate::fetch::FetchOptions;
 
 /// An RGB image of 8 bits a channel: row-major, `height * width * 3` bytes (HWC).
 #[derive(Clone, Debug, PartialEq, Eq)]

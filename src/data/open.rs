@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::bytes::describe;
+use super::named::locate;
 use super::split::{Concat, align_classes};
 use super::{Dataset, cifar, csv, folder, mnist, tensors};
 use crate::error::{Error, Result};
@@ -19,7 +20,8 @@ pub struct Splits {
 ///
 /// A folder may be: class folders of images, alone or under `train` and `val` or `test`; CIFAR-10 or CIFAR-100 binary
 /// files; MNIST's IDX files; `train` and `val` or `test` as CSV or safetensors files. A file may be: a CSV of
-/// `path,label`; safetensors with `images` and `labels`; one CIFAR `.bin`; one IDX file of images.
+/// `path,label`; safetensors with `images` and `labels`; one CIFAR `.bin`; one IDX file of images. Where nothing lies under
+/// `path`, it may be the name of a fetched data set ([`named_data`](super::named_data)).
 ///
 /// # Errors
 /// A path that is missing or none of these, and whatever is wrong with the files.
@@ -33,6 +35,7 @@ pub fn open_dataset(path: &Path) -> Result<Box<dyn Dataset>> {
 
 /// Opens the data set at `path` in its own two parts; `val` is `None` if it has only one. See [`open_dataset`].
 pub fn open_splits(path: &Path) -> Result<Splits> {
+    let path = &*locate(path)?;
     let about = std::fs::metadata(path).map_err(|e| Error::file(path, describe(&e)))?;
     if !about.is_dir() {
         return Ok(Splits { train: open_file(path)?, val: None });

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::fetch::mirrored;
 
 /// Networks that can be fetched, and the facts of each.
 const MANIFEST: &str = include_str!("../../weights/manifest.toml");
@@ -47,15 +48,11 @@ impl Pretrained {
     /// Where the file is fetched from. A `mirror` stands in for the beginning of the URL, the hub's or another's:
     /// `MIRROR/OWNER/REPOSITORY/resolve/REVISION/FILE`, or `MIRROR/models/resnet50-0676ba61.pth`.
     pub fn url(&self, mirror: Option<&str>) -> String {
-        let mirror = mirror.map(|base| base.trim_end_matches('/'));
         match self.source.strip_prefix("hub:").and_then(|path| path.rsplit_once('/')) {
             Some((repository, file)) => {
-                format!("{}/{repository}/resolve/{}/{file}", mirror.unwrap_or(HUB), self.revision)
+                mirrored(&format!("{HUB}/{repository}/resolve/{}/{file}", self.revision), mirror)
             }
-            None => match (mirror, self.source.splitn(4, '/').nth(3)) {
-                (Some(mirror), Some(path)) => format!("{mirror}/{path}"),
-                _ => self.source.clone(),
-            },
+            None => mirrored(&self.source, mirror),
         }
     }
 

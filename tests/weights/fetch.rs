@@ -2,84 +2,16 @@
 //! sentence, with the cache as it was.
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use gpu_resnet::weights::{self, FetchOptions, Pretrained, fetch};
-use sha2::{Digest, Sha256};
 
-/// A server that answers the request heads it gets by `answer`, whatever bytes that gives, and then hangs up.
-struct Server {
-    base: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn new(answer: impl Fn(&str, usize) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
-        // Ends with the test's process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { continue };
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
-                    head.push(byte[0]);
-                }
-                let head = String::from_utf8_lossy(&head).to_lowercase();
-                let nth = {
-                    let mut seen = seen.lock().unwrap();
-                    seen.push(head.clone());
-                    seen.len() - 1
-                };
-                let _ = stream.write_all(&answer(&head, nth));
-            }
-        });
-        Server { base, requests }
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n");
-    [head.as_bytes(), body].concat()
-}
-
-fn whole(body: &[u8]) -> Vec<u8> {
-    reply("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
-}
-
-/// `body` from the byte that `head` asks for on, at most `most` bytes of it, with the headers of all of it.
-fn ranged(head: &str, body: &[u8], most: usize) -> Vec<u8> {
-    let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
-    let start = range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
-    if start >= body.len() {
-        return reply("416 Range Not Satisfiable", &format!("Content-Range: bytes */{}\r\n", body.len()), b"");
-    }
-    let (status, last) = (if start > 0 { "206 Partial Content" } else { "200 OK" }, body.len() - 1);
-    let left = body.len() - start;
-    let mut headers = format!("Content-Length: {left}\r\n");
-    if start > 0 {
-        headers += &format!("Content-Range: bytes {start}-{last}/{}\r\n", body.len());
-    }
-    reply(status, &headers, &body[start..start.saturating_add(most).min(body.len())])
-}
+use crate::server::{Server, listing, ranged, reply, sha256, whole};
 
 fn file() -> Vec<u8> {
     (0..300_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn entry(sha256: Option<String>) -> Pretrained {
@@ -89,13 +21,6 @@ fn entry(sha256: Option<String>) -> Pretrained {
 
 fn options<'a>(server: &Server, folder: &Path) -> FetchOptions<'a> {
     FetchOptions { mirror: Some(server.base.clone()), folder: Some(folder.into()), ..Default::default() }
-}
-
-fn listing(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// The error of fetching from `server`, which must be one sentence that begins with the network's name, and leave an empty
@@ -178,6 +103,48 @@ fn a_call_goes_on_where_the_last_one_ended() {
         assert_eq!(result.is_ok(), good);
         assert_eq!(listing(folder.path()).len(), usize::from(good));
     }
+}
+
+/// Two at a time, as two processes would: one fetches, the other waits for it and takes what it got.
+#[test]
+fn two_that_fetch_at_once_ask_once() {
+    let body = file();
+    let served = body.clone();
+    let server = Server::new(move |head, _| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        ranged(head, &served, usize::MAX)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(Some(sha256(&body)));
+    let run = || {
+        let told = RefCell::new(0);
+        let notice = |text: &str| {
+            assert!(text.starts_with("test.name: another process"), "{text}");
+            *told.borrow_mut() += 1;
+        };
+        let options = FetchOptions { notice: Some(&notice), ..options(&server, folder.path()) };
+        let fetched = fetch(&entry, &options, false).unwrap();
+        assert_eq!(fetched.cached, *told.borrow() == 1);
+        (fetched.cached, std::fs::read(fetched.path).unwrap() == body)
+    };
+    let mut results = std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|one| one.join().unwrap()));
+    results.sort();
+    assert_eq!(results, [(false, true), (true, true)]);
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(listing(folder.path()), ["test.name.safetensors"]);
+
+    // Where the first one fails, the second one fetches.
+    let served = body.clone();
+    let server = Server::new(move |head, nth| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        if nth == 0 { whole(b"another file") } else { ranged(head, &served, usize::MAX) }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let run = || fetch(&entry, &options(&server, folder.path()), false).is_ok();
+    let mut good = std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|one| one.join().unwrap()));
+    good.sort();
+    assert_eq!((good, server.requests().len()), ([false, true], 2));
+    assert_eq!(listing(folder.path()), ["test.name.safetensors"]);
 }
 
 #[test]

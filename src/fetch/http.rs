@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode, header};
 
+use super::Remote;
 use crate::error::{Error, Result};
 
 /// One file on one server. Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 pub(super) struct Client<'a> {
-    name: &'a str,
-    url: &'a str,
+    remote: &'a Remote<'a>,
     agent: ureq::Agent,
 }
 
@@ -32,8 +32,7 @@ pub(super) struct Body {
 }
 
 impl<'a> Client<'a> {
-    /// For the file at `url`; `name` opens every error.
-    pub fn new(name: &'a str, url: &'a str) -> Self {
+    pub fn new(remote: &'a Remote<'a>) -> Self {
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .user_agent(concat!("gpu-resnet/", env!("CARGO_PKG_VERSION")))
@@ -41,15 +40,15 @@ impl<'a> Client<'a> {
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)));
-        if is_loopback(url) {
+        if is_loopback(remote.url) {
             config = config.proxy(None);
         }
-        Client { name, url, agent: config.build().into() }
+        Client { remote, agent: config.build().into() }
     }
 
     /// The file from byte `start` on, or from its first if the server won't have it otherwise.
     pub fn get(&self, start: u64) -> Result<Reply> {
-        let mut request = self.agent.get(self.url);
+        let mut request = self.agent.get(self.remote.url);
         if start > 0 {
             request = request.header(header::RANGE, format!("bytes={start}-"));
         }
@@ -64,16 +63,16 @@ impl<'a> Client<'a> {
             // Of a file that has just these bytes; any other will fail its checksum, and be fetched from the start next time.
             StatusCode::RANGE_NOT_SATISFIABLE if start > 0 => return Ok(Reply::Complete),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                return Err(self.failed(
-                    "is not there any more (404); see `gpu-resnet weights list` for other names, or check \
-                     GPU_RESNET_MIRROR if it is set",
-                ));
+                let instead = self.remote.instead;
+                return Err(self.failed(&format!(
+                    "is not there any more (404); check GPU_RESNET_MIRROR if it is set, or {instead}"
+                )));
             }
             status if status.is_server_error() => return Ok(Reply::Unreachable(format!("status {status}"))),
             status => {
                 return Err(self.failed(&format!(
-                    "was refused with the status {status}; fetch it with a browser and give the file, or set \
-                     GPU_RESNET_MIRROR to a mirror"
+                    "was refused with the status {status}; set GPU_RESNET_MIRROR to a mirror, or fetch it with a browser and {}",
+                    self.remote.instead
                 )));
             }
         };
@@ -86,7 +85,8 @@ impl<'a> Client<'a> {
 
     /// The SHA-256 that the hub gives for the file, before it points to where the bytes lie.
     pub fn checksum(&self) -> Result<String> {
-        let request = self.agent.head(self.url).config().max_redirects(0).max_redirects_will_error(false).build();
+        let request =
+            self.agent.head(self.remote.url).config().max_redirects(0).max_redirects_will_error(false).build();
         let response = request.call().map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
@@ -106,13 +106,13 @@ impl<'a> Client<'a> {
 
     /// An error about what is at the URL.
     pub fn failed(&self, problem: &str) -> Error {
-        Error::file(self.name, format!("{} {problem}", self.url))
+        Error::file(self.remote.name, format!("{} {problem}", self.remote.url))
     }
 
     pub fn unreachable(&self, why: &str) -> Error {
         self.failed(&format!(
-            "could not be reached ({why}); check the network and HTTPS_PROXY, set GPU_RESNET_MIRROR to a mirror, or give a \
-             file with --weights"
+            "could not be reached ({why}); check the network and HTTPS_PROXY, set GPU_RESNET_MIRROR to a mirror, or {}",
+            self.remote.instead
         ))
     }
 
