@@ -165,7 +165,7 @@ def make_train_resnet20():
     tensors, differences = train_resnet20.make()
     print("  losses", tensors["losses"].round(4)[[0, 1, 2, 9, 19, 29]], *differences.items(), sep="\n  ")
     metadata = {"gpu_resnet.architecture": json.dumps(train_resnet20.ARCHITECTURE), "optimizer": "sgd", "options": json.dumps(train_resnet20.OPTIONS),
-                "steps": str(train_resnet20.STEPS), "batch": str(train_resnet20.BATCH), "input_shape": json.dumps([train_resnet20.BATCH, 3, 32, 32]),
+                "steps": str(train_resnet20.STEPS), "batch": str(train_resnet20.BATCH), "input_shape": json.dumps([train_resnet20.BATCH, 3, train_resnet20.SIZE, train_resnet20.SIZE]),
                 "torch_f32_error": json.dumps(differences.pop("torch_f32")), "wrong": json.dumps(differences)}
     write("train_resnet20", {key: value.astype(np.float32) for key, value in tensors.items()}, metadata)
 

@@ -22,7 +22,8 @@ const LOSS_TOLERANCE: f64 = 1e-3;
 struct Golden {
     architecture: Architecture,
     options: NetworkOptions,
-    batch: usize,
+    /// Of each step's images.
+    shape: [usize; 4],
     /// By name: values, and torch's own f32 error (relative root mean square).
     tensors: Vec<(String, Vec<f32>, f64)>,
 }
@@ -38,8 +39,8 @@ fn golden() -> Golden {
     let number = |key: &str| options[key].as_f64().expect("a number");
     let (momentum, weight_decay) = (number("momentum"), number("weight_decay"));
     let optimizer = Optimizer::Sgd(SgdAttributes { momentum, weight_decay, ..SgdAttributes::default() });
-    let batch = metadata["batch"].parse().expect("batch");
-    let head = HeadOptions { optimizer, lr: number("lr"), batch_size: batch, ..HeadOptions::default() };
+    let shape: [usize; 4] = serde_json::from_str(&metadata["input_shape"]).expect("a shape");
+    let head = HeadOptions { optimizer, lr: number("lr"), batch_size: shape[0], ..HeadOptions::default() };
     let network = NetworkSettings { bias_decay: false, ..NetworkSettings::default() };
     let tensors = file.tensors().into_iter().map(|(name, view)| {
         let values = view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
@@ -48,8 +49,8 @@ fn golden() -> Golden {
     });
     Golden {
         architecture: Architecture::from_json(&metadata["gpu_resnet.architecture"]).expect("an architecture"),
-        options: NetworkOptions { head, network, input: InputKind::Tensor, size: [32, 32] },
-        batch,
+        options: NetworkOptions { head, network, input: InputKind::Tensor, size: [shape[2], shape[3]] },
+        shape,
         tensors: tensors.collect(),
     }
 }
@@ -60,8 +61,8 @@ fn thirty_steps(gpu: &Arc<Gpu>, golden: &Golden, options: NetworkOptions) -> (Ve
     let mut trainer = NetworkTrainer::new(gpu, &golden.architecture, &weights, options, 10_000).expect("a trainer");
     let mut losses = Vec::new();
     for step in 0..30 {
-        let images = hash_input(&format!("images.{step}"), golden.batch * 3 * 32 * 32);
-        let targets = hash_targets(&format!("targets.{step}"), golden.batch, 10);
+        let images = hash_input(&format!("images.{step}"), golden.shape.iter().product());
+        let targets = hash_targets(&format!("targets.{step}"), golden.shape[0], 10);
         let targets: Vec<u32> = targets.into_iter().map(|target| target as u32).collect();
         let result = trainer.step(bytemuck::cast_slice(&images), &targets, 1.0).expect("a step");
         losses.push(result.summary[0]);
