@@ -78,6 +78,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_input_blocks_subgroup",
         "conv2d_backward_input_blocks_repair",
         "pack_weight_blocks",
+        "conv2d_backward_weight_gemm",
         "conv2d_backward_weight_register",
         "conv2d_backward_weight_subgroup",
         "sum_partials",

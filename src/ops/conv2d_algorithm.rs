@@ -76,12 +76,12 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv))).collect()
     }
 
-    /// The algorithm whose kernels this one runs in `pass`: tiles have no kernel for the gradient by the weight.
+    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight.
     fn in_pass(self, pass: Conv2dPass) -> Self {
         let shared = pass == Conv2dPass::ByWeight && self.variant().is_gemm();
         match self {
-            Self::Direct(_) if shared => Self::Direct(Conv2dVariant::Register),
-            Self::Winograd(tile, _) if shared => Self::Winograd(tile, Conv2dVariant::Register),
+            Self::Direct(_) if shared => Self::Direct(Conv2dVariant::Gemm),
+            Self::Winograd(tile, _) if shared => Self::Winograd(tile, Conv2dVariant::Gemm),
             _ => self,
         }
     }

@@ -152,7 +152,8 @@ impl Conv2d {
         }
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
-            _ => ("conv2d_backward_weight_register", 8, 4, 1),
+            Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
+            _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
         };
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);

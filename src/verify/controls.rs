@@ -44,8 +44,11 @@ const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_blocks_register", "register"),
     ("conv2d_backward_input_blocks_subgroup", "subgroup"),
 ];
-const BY_WEIGHT: &[(&str, &str)] =
-    &[("conv2d_backward_weight_register", "register"), ("conv2d_backward_weight_subgroup", "subgroup")];
+const BY_WEIGHT: &[(&str, &str)] = &[
+    ("conv2d_backward_weight_gemm", "gemm"),
+    ("conv2d_backward_weight_register", "register"),
+    ("conv2d_backward_weight_subgroup", "subgroup"),
+];
 
 const CONVOLUTIONS: &[ConvFault] = &[
     (
