@@ -1,3 +1,9 @@
+//#variant avg_pool2d
+//#variant avg_pool2d_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // avg_pool2d: output[n,p,q,c] = 1/|window| * sum over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
 // PyTorch's count_include_pad: |window| counts the zeros of the padding, but nothing beyond it.
@@ -28,5 +34,5 @@ fn main(
             sum += input_at(window, row, column);
         }
     }
-    output[i] = sum / size;
+    output[i] = Stored4(sum / size);
 }

@@ -1,3 +1,9 @@
+//#variant batch_norm
+//#variant batch_norm_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // batch_norm: output[m,c] = relu((input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c] + residual[m,c])
 //
 // with m over N, H, W; residual and ReLU where asked for.
@@ -13,6 +19,7 @@
 // folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 struct BatchNorm {
     pixels: u32,
     channels4: u32,
@@ -28,14 +35,14 @@ const PART: u32 = 16u;
 const RUN: u32 = 8u; // pixels of an invocation of `apply`
 
 @group(0) @binding(0) var<uniform> norm: BatchNorm;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> running: array<vec4f>;  // means, then variances
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>; // [chunk][channel4]
 @group(0) @binding(6) var<storage, read_write> batch: array<vec4f>;    // means, scales, biases, 1 / deviations
-@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(7) var<storage, read> residual: array<Stored4>;
+@group(0) @binding(8) var<storage, read_write> output: array<Stored4>;
 
 fn index(workgroup: vec3u, count: vec3u, invocation: u32) -> u32 {
     return unfold(workgroup, count) * 64u + invocation;
@@ -79,7 +86,7 @@ fn partial_sums(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            part += input[pixel * norm.channels4 + c];
+            part += vec4f(input[pixel * norm.channels4 + c]);
         }
         sum += part;
     }
@@ -104,7 +111,7 @@ fn partial_squares(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            let distance = input[pixel * norm.channels4 + c] - mean;
+            let distance = vec4f(input[pixel * norm.channels4 + c]) - mean;
             part += distance * distance;
         }
         sum += part;
@@ -168,13 +175,13 @@ fn apply(
     let shift = batch[2u * norm.channels4 + c];
     for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
         let at = pixel * norm.channels4 + c;
-        var value = (input[at] - mean) * scale + shift;
+        var value = (vec4f(input[at]) - mean) * scale + shift;
         if norm.residual != 0u {
-            value += residual[at];
+            value += vec4f(residual[at]);
         }
         if norm.relu != 0u {
             value = rectify(value);
         }
-        output[at] = value;
+        output[at] = Stored4(value);
     }
 }

@@ -1,6 +1,10 @@
 //#variant conv2d_gemm
+//#variant conv2d_gemm_f16 HALF
 //#variant conv2d_backward_input_gemm TRANSPOSED
 //#variant conv2d_backward_input_blocks_gemm BLOCKS
+//#if HALF
+enable f16;
+//#endif
 //
 // conv2d and its gradient by input as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //
@@ -17,7 +21,7 @@
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
 // True for a 1x1 kernel: the reduction then needs no divisions.
 override POINTWISE: bool = false;
@@ -47,7 +51,7 @@ fn fetch(p: Pixel, step: Step, group_offset: u32) -> vec4f {
     if !inside(p, step.tap) {
         return vec4f();
     }
-    return input[source_pixel(p, step.tap) * conv.source_channels4 + group_offset + step.channel4];
+    return vec4f(input[source_pixel(p, step.tap) * conv.source_channels4 + group_offset + step.channel4]);
 }
 
 @compute @workgroup_size(128)
@@ -111,7 +115,7 @@ fn main(
             if step4 < steps4 {
                 let step = step_at(phase, step4, group_in4);
                 let channel = step.tap.index * group_in4 * 4u + step.channel4 * 4u + row % 4u;
-                w = weight[weight_at + channel * row_channels4];
+                w = vec4f(weight[weight_at + channel * row_channels4]);
             }
             weights[row * 16u + invocation % 16u] = w;
         }

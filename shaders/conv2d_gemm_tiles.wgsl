@@ -2,6 +2,10 @@
 //#variant conv2d_gemm_64x64 T64X64 EIGHT
 //#variant conv2d_gemm_128x64 T128X64 EIGHT
 //#variant conv2d_gemm_128x128 T128X128 EIGHT TWICE
+//#variant conv2d_gemm_32x32_f16 HALF T32X32
+//#variant conv2d_gemm_64x64_f16 HALF T64X64 EIGHT
+//#variant conv2d_gemm_128x64_f16 HALF T128X64 EIGHT
+//#variant conv2d_gemm_128x128_f16 HALF T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_gemm_32x32 TRANSPOSED T32X32
 //#variant conv2d_backward_input_gemm_64x64 TRANSPOSED T64X64 EIGHT
 //#variant conv2d_backward_input_gemm_128x64 TRANSPOSED T128X64 EIGHT
@@ -10,6 +14,9 @@
 //#variant conv2d_backward_input_blocks_gemm_64x64 BLOCKS T64X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x64 BLOCKS T128X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x128 BLOCKS T128X128 EIGHT TWICE
+//#if HALF
+enable f16;
+//#endif
 //
 // conv2d and its gradient by input as an implicit GEMM with workgroup tiles of several sizes, for a tuner to choose from.
 //
@@ -27,7 +34,7 @@
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
 // True for a 1x1 kernel: the reduction then needs no divisions.
 override POINTWISE: bool = false;
@@ -85,7 +92,7 @@ fn fetch(p: Pixel, step: Step, group_offset: u32) -> vec4f {
     if !inside(p, step.tap) {
         return vec4f();
     }
-    return input[source_pixel(p, step.tap) * conv.source_channels4 + group_offset + step.channel4];
+    return vec4f(input[source_pixel(p, step.tap) * conv.source_channels4 + group_offset + step.channel4]);
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -261,5 +268,5 @@ fn weight_of(
     }
     let step = step_at(phase, step4, group_in4);
     let channel = (step.tap.index * group_in4 + step.channel4) * 4u + row;
-    return weight[weight_at + channel * row_channels4];
+    return vec4f(weight[weight_at + channel * row_channels4]);
 }

@@ -1,6 +1,10 @@
 //#variant conv2d_register
+//#variant conv2d_register_f16 HALF
 //#variant conv2d_backward_input_register TRANSPOSED
 //#variant conv2d_backward_input_blocks_register BLOCKS
+//#if HALF
+enable f16;
+//#endif
 //
 // conv2d and its gradient by input, register-blocked; no workgroup memory, no barriers, no subgroup operations.
 //
@@ -16,7 +20,7 @@
 // dispatch: one invocation per tile, pixel tiles fastest, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -83,14 +87,14 @@ fn main(
         var at6 = select(0u, source_pixel(pixel6, tap) * conv.source_channels4 + group_offset, inside6);
         var at7 = select(0u, source_pixel(pixel7, tap) * conv.source_channels4 + group_offset, inside7);
         for (var c4 = 0u; c4 < group_in4; c4++) {
-            let x0 = select(vec4f(), input[at0], inside0);
-            let x1 = select(vec4f(), input[at1], inside1);
-            let x2 = select(vec4f(), input[at2], inside2);
-            let x3 = select(vec4f(), input[at3], inside3);
-            let x4 = select(vec4f(), input[at4], inside4);
-            let x5 = select(vec4f(), input[at5], inside5);
-            let x6 = select(vec4f(), input[at6], inside6);
-            let x7 = select(vec4f(), input[at7], inside7);
+            let x0 = select(vec4f(), vec4f(input[at0]), inside0);
+            let x1 = select(vec4f(), vec4f(input[at1]), inside1);
+            let x2 = select(vec4f(), vec4f(input[at2]), inside2);
+            let x3 = select(vec4f(), vec4f(input[at3]), inside3);
+            let x4 = select(vec4f(), vec4f(input[at4]), inside4);
+            let x5 = select(vec4f(), vec4f(input[at5]), inside5);
+            let x6 = select(vec4f(), vec4f(input[at6]), inside6);
+            let x7 = select(vec4f(), vec4f(input[at7]), inside7);
             at0++;
             at1++;
             at2++;
@@ -99,7 +103,7 @@ fn main(
             at5++;
             at6++;
             at7++;
-            let w0 = weight[w_at];
+            let w0 = vec4f(weight[w_at]);
             sum0_0 += w0 * x0.x;
             sum1_0 += w0 * x1.x;
             sum2_0 += w0 * x2.x;
@@ -108,7 +112,7 @@ fn main(
             sum5_0 += w0 * x5.x;
             sum6_0 += w0 * x6.x;
             sum7_0 += w0 * x7.x;
-            let w1 = weight[w_at + 1u];
+            let w1 = vec4f(weight[w_at + 1u]);
             sum0_1 += w1 * x0.x;
             sum1_1 += w1 * x1.x;
             sum2_1 += w1 * x2.x;
@@ -117,7 +121,7 @@ fn main(
             sum5_1 += w1 * x5.x;
             sum6_1 += w1 * x6.x;
             sum7_1 += w1 * x7.x;
-            let w2 = weight[w_at + 2u];
+            let w2 = vec4f(weight[w_at + 2u]);
             sum0_0 += w2 * x0.y;
             sum1_0 += w2 * x1.y;
             sum2_0 += w2 * x2.y;
@@ -126,7 +130,7 @@ fn main(
             sum5_0 += w2 * x5.y;
             sum6_0 += w2 * x6.y;
             sum7_0 += w2 * x7.y;
-            let w3 = weight[w_at + 3u];
+            let w3 = vec4f(weight[w_at + 3u]);
             sum0_1 += w3 * x0.y;
             sum1_1 += w3 * x1.y;
             sum2_1 += w3 * x2.y;
@@ -135,7 +139,7 @@ fn main(
             sum5_1 += w3 * x5.y;
             sum6_1 += w3 * x6.y;
             sum7_1 += w3 * x7.y;
-            let w4 = weight[w_at + 4u];
+            let w4 = vec4f(weight[w_at + 4u]);
             sum0_0 += w4 * x0.z;
             sum1_0 += w4 * x1.z;
             sum2_0 += w4 * x2.z;
@@ -144,7 +148,7 @@ fn main(
             sum5_0 += w4 * x5.z;
             sum6_0 += w4 * x6.z;
             sum7_0 += w4 * x7.z;
-            let w5 = weight[w_at + 5u];
+            let w5 = vec4f(weight[w_at + 5u]);
             sum0_1 += w5 * x0.z;
             sum1_1 += w5 * x1.z;
             sum2_1 += w5 * x2.z;
@@ -153,7 +157,7 @@ fn main(
             sum5_1 += w5 * x5.z;
             sum6_1 += w5 * x6.z;
             sum7_1 += w5 * x7.z;
-            let w6 = weight[w_at + 6u];
+            let w6 = vec4f(weight[w_at + 6u]);
             sum0_0 += w6 * x0.w;
             sum1_0 += w6 * x1.w;
             sum2_0 += w6 * x2.w;
@@ -162,7 +166,7 @@ fn main(
             sum5_0 += w6 * x5.w;
             sum6_0 += w6 * x6.w;
             sum7_0 += w6 * x7.w;
-            let w7 = weight[w_at + 7u];
+            let w7 = vec4f(weight[w_at + 7u]);
             sum0_1 += w7 * x0.w;
             sum1_1 += w7 * x1.w;
             sum2_1 += w7 * x2.w;

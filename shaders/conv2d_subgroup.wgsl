@@ -1,6 +1,10 @@
 //#variant conv2d_subgroup
+//#variant conv2d_subgroup_f16 HALF
 //#variant conv2d_backward_input_subgroup TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup BLOCKS
+//#if HALF
+enable f16;
+//#endif
 //
 // conv2d and its gradient by input, register-blocked with weights broadcast through the subgroup; no workgroup memory, no
 // barriers.
@@ -20,7 +24,7 @@
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
 
 @compute @workgroup_size(8)
 fn main(
@@ -106,12 +110,12 @@ fn main(
         var at2 = select(0u, source_pixel(pixel2, tap) * pixel_stride + group_offset, inside2);
         var at3 = select(0u, source_pixel(pixel3, tap) * pixel_stride + group_offset, inside3);
         for (var c = 0u; c < conv.group_source_channels; c++) {
-            let held = weight[w_at];
+            let held = vec4f(weight[w_at]);
             w_at += 8u;
-            let x0 = select(0.0, input[at0], inside0);
-            let x1 = select(0.0, input[at1], inside1);
-            let x2 = select(0.0, input[at2], inside2);
-            let x3 = select(0.0, input[at3], inside3);
+            let x0 = select(0.0, f32(input[at0]), inside0);
+            let x1 = select(0.0, f32(input[at1]), inside1);
+            let x2 = select(0.0, f32(input[at2]), inside2);
+            let x3 = select(0.0, f32(input[at3]), inside3);
             at0++;
             at1++;
             at2++;

@@ -1,10 +1,22 @@
+//#variant global_avg_pool
+//#variant global_avg_pool_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
 //
+// The output is f32 whatever the input is.
 // One vec4 of channels of one image an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+
+fn x(at: u32) -> vec4f {
+    return vec4f(input[at]);
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -27,12 +39,12 @@ fn main(
         var part = vec4f();
         for (var pixel = start; pixel < min(start + 64u, whole); pixel += 4u) {
             let at = first + pixel * channels4;
-            part += input[at] + input[at + channels4] + (input[at + 2u * channels4] + input[at + 3u * channels4]);
+            part += x(at) + x(at + channels4) + (x(at + 2u * channels4) + x(at + 3u * channels4));
         }
         sum += part;
     }
     for (var pixel = whole; pixel < pixels; pixel++) {
-        sum += input[first + pixel * channels4];
+        sum += x(first + pixel * channels4);
     }
     output[i] = sum / f32(pixels);
 }

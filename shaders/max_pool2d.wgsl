@@ -1,5 +1,9 @@
 //#variant max_pool2d
+//#variant max_pool2d_f16 HALF
 //#variant max_pool2d_indices INDICES
+//#if HALF
+enable f16;
+//#endif
 //
 // max_pool2d: output[n,p,q,c] = max over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
@@ -39,7 +43,7 @@ fn main(
             place = select(place, vec4u(u32(row) * pool.in_width + u32(column)), wins);
         }
     }
-    output[i] = best;
+    output[i] = Stored4(best);
 //#if INDICES
     indices[i] = place;
 //#endif

@@ -1,12 +1,19 @@
+//#variant relu
+//#variant relu_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // relu: output[i] = max(input[i], 0)
 //
 // NaN stays NaN, as in PyTorch.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,5 +25,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    output[i] = rectify(input[i]);
+    output[i] = Stored4(rectify(vec4f(input[i])));
 }

@@ -1,9 +1,16 @@
+//#variant shortcut_pad
+//#variant shortcut_pad_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c], and 0 for channels that the input lacks
 //
 // The parameter-free shortcut of He et al. 2015, option A: where a stage halves the map and widens it, the identity is
 // sampled and the new channels are zero.
 // One vec4 of channels an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
     in_width: u32,
@@ -15,8 +22,8 @@ struct Shortcut {
     stride: u32,
 }
 @group(0) @binding(0) var<uniform> shortcut: Shortcut;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -34,7 +41,7 @@ fn main(
     let rest = pixel / shortcut.out_width;
     let row = rest % shortcut.out_height;
     let image = rest / shortcut.out_height;
-    var value = vec4f();
+    var value = Stored4();
     if channel4 < shortcut.in_channels4 {
         let source = (image * shortcut.in_height + row * shortcut.stride) * shortcut.in_width + column * shortcut.stride;
         value = input[source * shortcut.in_channels4 + channel4];

@@ -1,10 +1,16 @@
 //#variant winograd2_input
 //#variant winograd4_input F4
+//#variant winograd2_input_f16 HALF
+//#variant winograd4_input_f16 F4 HALF
+//#if HALF
+enable f16;
+//#endif
 //
 // The input's side of a Winograd convolution (shared/winograd.wgsl): tiles of t x t pixels, m apart, at their points.
 //
 //   points[tile][point][c] = (B' d B)[point],  d the tile's t x t pixels of channel c, zero outside of the map
 //
+// Points are f32 whatever the map is: they are up to 26 times as large as what they are made of.
 // With the points as groups, a 1x1 convolution then multiplies them by the weight's points. Map and points have channels
 // padded to vec4s. Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded.
 //#import shared/fold.wgsl

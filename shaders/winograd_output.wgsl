@@ -1,5 +1,10 @@
 //#variant winograd2_output
 //#variant winograd4_output F4
+//#variant winograd2_output_f16 HALF
+//#variant winograd4_output_f16 F4 HALF
+//#if HALF
+enable f16;
+//#endif
 //
 // The output's side of a Winograd convolution (shared/winograd.wgsl): from products at the points to m x m pixels.
 //
@@ -8,12 +13,13 @@
 // Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 //#import shared/winograd.wgsl
 //#import shared/winograd_tiles.wgsl
 //#import shared/winograd_column.wgsl
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(3) var<storage, read> residual: array<Stored4>;
+@group(0) @binding(4) var<storage, read_write> output: array<Stored4>;
 
 fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     if row >= tiles.height || column >= tiles.width {
@@ -25,12 +31,12 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
         value += bias[channel4];
     }
     if tiles.residual != 0u {
-        value += residual[at];
+        value += vec4f(residual[at]);
     }
     if tiles.relu != 0u {
         value = rectify(value);
     }
-    output[at] = value;
+    output[at] = Stored4(value);
 }
 
 fn store(image: u32, row: u32, column: u32, channel4: u32, v: Outputs) {

@@ -10,6 +10,7 @@
 // block of pixels of grad_input, each a vec4 of its channels, and the geometry is that of a convolution over grad_output that
 // makes them all; `own_…` is that of the convolution whose gradient it is.
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 struct Conv2d {
     source_height: u32,
     source_width: u32,
@@ -43,10 +44,10 @@ struct Conv2d {
 }
 
 @group(0) @binding(0) var<uniform> conv: Conv2d;
-@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<Stored4>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(4) var<storage, read> residual: array<Stored4>;
+@group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
 
 const NOWHERE: u32 = 0xffffffffu;
 
@@ -194,9 +195,9 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     let i = (p.image * conv.map.x + at.x) * conv.map.y + at.y;
     var value = sum;
     if conv.residual != 0u {
-        value += residual[i];
+        value += vec4f(residual[i]);
     }
-    output[i] = value;
+    output[i] = Stored4(value);
 }
 
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
@@ -221,11 +222,11 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     let at = p.at * conv.channels4 + channel;
     var value = sum;
     if conv.residual != 0u {
-        value += residual[at];
+        value += vec4f(residual[at]);
     }
     if conv.relu != 0u {
         value = rectify(value);
     }
-    output[at] = value;
+    output[at] = Stored4(value);
 }
 //#endif

@@ -1,4 +1,5 @@
 // Bindings and window arithmetic that the pooling kernels share. NHWC, channels padded to a multiple of 4.
+//#import shared/stored.wgsl
 struct Pool {
     in_height: u32,
     in_width: u32,
@@ -11,8 +12,8 @@ struct Pool {
     padding: vec2u,
 }
 @group(0) @binding(0) var<uniform> pool: Pool;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
 // The output element that an invocation makes: image, channels, and where its window starts (may be above the image).
 struct Window {
@@ -38,5 +39,5 @@ fn window_of(index: u32) -> Window {
 
 fn input_at(window: Window, row: i32, column: i32) -> vec4f {
     let pixel = (window.image * pool.in_height + u32(row)) * pool.in_width + u32(column);
-    return input[pixel * pool.channels4 + window.channel4];
+    return vec4f(input[pixel * pool.channels4 + window.channel4]);
 }

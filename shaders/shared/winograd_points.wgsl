@@ -1,12 +1,13 @@
 // Reading a map and writing its points, for the kernels that transform one.
-@group(0) @binding(1) var<storage, read> map: array<vec4f>;
+//#import shared/stored.wgsl
+@group(0) @binding(1) var<storage, read> map: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> points: array<vec4f>; // [tile][point][channel]
 
 // Zero outside of the map. Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
 fn map_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
     let inside = row < tiles.height && column < tiles.width;
     let at = ((image * tiles.height + row) * tiles.width + column) * tiles.channels4 + channel4;
-    return select(vec4f(), map[select(0u, at, inside)], inside);
+    return select(vec4f(), vec4f(map[select(0u, at, inside)]), inside);
 }
 
 // A column of the tile's points.

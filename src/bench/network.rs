@@ -7,7 +7,7 @@ use crate::data::Preprocess;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording};
 use crate::model::{Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_pass};
-use crate::ops::{FeatureMap, pack_nhwc};
+use crate::ops::{FeatureMap, Precision, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
 use crate::weights::{hash_input, hash_targets};
 
@@ -30,8 +30,8 @@ pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run>
     })?;
     let submits = (forward.plan_mut().submits() - before) as f64;
     let flops = forward_flops(network.architecture(), options)?;
-    let run = result(network.architecture(), Mode::Infer, options, peaks, &times, forward.plan_mut(), flops, submits)?;
-    Ok(run)
+    let (arch, precision) = (network.architecture(), network.precision());
+    result(arch, Mode::Infer, options, precision, peaks, &times, forward.plan_mut(), flops, submits)
 }
 
 /// A step of training every parameter: forward and backward pass, by the batch's own statistics. (The optimiser is not
@@ -55,7 +55,8 @@ pub fn train_all(network: &TrainableNetwork, peaks: &Peaks, options: &Options) -
     })?;
     let submits = (plan.submits() - before) as f64;
     let flops = forward_flops(network.architecture(), options)?;
-    let run = result(network.architecture(), Mode::Train, options, peaks, &times, &mut plan, 3.0 * flops, submits)?;
+    let (arch, precision) = (network.architecture(), Precision::F32);
+    let run = result(arch, Mode::Train, options, precision, peaks, &times, &mut plan, 3.0 * flops, submits)?;
     Ok(Run { train: Some(TrainPart::All), ..run })
 }
 
@@ -78,7 +79,8 @@ pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, op
     let submits = (trainer.plan_mut().submits() - before) as f64 / HEAD_STEPS as f64;
     let steps: Vec<f64> = times.iter().map(|seconds| seconds / HEAD_STEPS as f64).collect();
     let flops = trainer.plan_mut().summary().flops;
-    let run = result(architecture, Mode::Train, options, peaks, &steps, trainer.plan_mut(), flops, submits)?;
+    let (plan, precision) = (trainer.plan_mut(), Precision::F32);
+    let run = result(architecture, Mode::Train, options, precision, peaks, &steps, plan, flops, submits)?;
     Ok(Run { train: Some(TrainPart::Head), ..run })
 }
 
@@ -94,6 +96,7 @@ fn result(
     architecture: &Architecture,
     mode: Mode,
     options: &Options,
+    precision: Precision,
     peaks: &Peaks,
     times: &[f64],
     plan: &mut Plan,
@@ -110,7 +113,7 @@ fn result(
         train: None,
         batch_size: options.batch_size,
         image_size: options.image_size,
-        precision: "f32",
+        precision: precision.name(),
         iterations: times.len(),
         ms_per_image: seconds * 1e3 / options.batch_size as f64,
         images_per_second: options.batch_size as f64 / seconds,

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::model::{Architecture, Network, TrainableNetwork};
+use crate::ops::Precision;
 use crate::verify::cases::Suite;
 use crate::verify::select::Selection;
 use crate::verify::timing::{CaseTime, time_cases};
@@ -75,6 +76,12 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     if let Some(path) = &args.roofline {
         files::check_writable(path)?;
     }
+    if args.train.is_some() {
+        context.f32_only("--train")?;
+    }
+    if args.ops.is_some() {
+        context.f32_only("--ops")?;
+    }
     let gpu = context.gpu()?;
     context.console.verbose("measuring the device's peaks");
     let peaks = bench::peaks(&gpu)?;
@@ -83,7 +90,9 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     let sizes = args.options(&architecture);
     let rounds = args.iterations.unwrap_or(5) as usize;
     match &args.ops {
-        None => report.runs = runs(&gpu, &architecture, &weights, args.train, &report.peaks, &sizes)?,
+        None => {
+            report.runs = runs(&gpu, &architecture, &weights, args.train, context.precision(), &report.peaks, &sizes)?
+        }
         Some(None) => {
             let Options { batch_size, image_size, .. } = sizes[0];
             report.convolutions = bench::convolutions(&gpu, &architecture, batch_size, image_size, rounds)?;
@@ -109,12 +118,13 @@ fn runs(
     architecture: &Architecture,
     weights: &Weights,
     train: Option<TrainPart>,
+    precision: Precision,
     peaks: &Peaks,
     sizes: &[Options],
 ) -> Result<Vec<Run>> {
     match train {
         None => {
-            let network = Network::new(gpu, architecture, weights)?;
+            let network = Network::with_precision(gpu, architecture, weights, precision)?;
             sizes.iter().map(|options| bench::infer(&network, peaks, options)).collect()
         }
         Some(TrainPart::All) => {

@@ -11,6 +11,7 @@ use super::model::Loaded;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
+use crate::ops::Precision;
 use crate::train::{FeatureCache, Interrupt};
 
 /// Features and labels of the images that could be read, in the data set's order.
@@ -42,6 +43,10 @@ impl<'a> Extractor<'a> {
             model.architecture.to_json()?,
             serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?
         );
+        let key = match context.precision() {
+            Precision::F32 => key,
+            other => format!("{key}\nprecision {}", other.name()),
+        };
         let cache = FeatureCache::open(&key, model.architecture.features());
         if let Some(warning) = cache.warning() {
             context.console.note(warning);

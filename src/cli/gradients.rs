@@ -39,6 +39,7 @@ pub enum Bn {
 
 pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     distinct(&args.input, &args.output)?;
+    context.f32_only("gradients")?;
     let model = ModelArgs { weights: args.weights.clone(), batch_size: 1, image_size: None }.load(context)?;
     let file = TensorFile::open(&args.input)?;
     let input = file.array("input")?;

@@ -31,6 +31,7 @@ use clap::{Parser, Subcommand};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
+use crate::ops::Precision;
 use crate::tune::store;
 use crate::weights::{FetchOptions, Weights};
 pub use console::Console;
@@ -56,7 +57,8 @@ pub struct Global {
     /// Graphics interface to use
     #[arg(long, global = true, env = "GPU_RESNET_BACKEND", value_enum)]
     backend: Option<BackendName>,
-    /// Arithmetic of the kernels
+    /// How activations and weights are stored for infer, evaluate, the frozen backbone of finetune, bench, tune and op; sums
+    /// are f32
     #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
     /// Seed of everything random: initial weights, splits, orders
@@ -74,13 +76,6 @@ pub struct Global {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     quiet: bool,
-}
-
-/// What the kernels compute with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Precision {
-    F32,
-    F16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,7 +142,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Finetune(args) => finetune::run(&context, args),
         Command::Train(args) => train::run(&context, args),
         Command::Gradients(args) => gradients::run(&context, args),
-        Command::Op(args) => op::run(&context.gpu_untuned()?, args),
+        Command::Op(args) => op::run(&context.gpu_untuned()?, context.precision(), args),
         Command::Verify(args) => verify::run(&context, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Bench(args) => bench::run(&context, args),
@@ -194,6 +189,21 @@ impl Context<'_> {
         result
     }
 
+    /// How activations and weights are stored.
+    pub fn precision(&self) -> Precision {
+        self.global.precision
+    }
+
+    /// Refuses `--precision f16` for `what`, which has no kernels of it.
+    pub fn f32_only(&self, what: &str) -> Result<()> {
+        match self.precision() {
+            Precision::F32 => Ok(()),
+            Precision::F16 => {
+                Err(Error::Usage(format!("{what} has no kernels for --precision f16; leave it out or use f32")))
+            }
+        }
+    }
+
     /// Opens the one adapter that the options name; plans on it use the kernels that were tuned for it.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
         self.open_tuned(self.global.adapter()?)
@@ -224,9 +234,6 @@ impl Context<'_> {
     }
 
     fn open(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
-        if self.global.precision == Precision::F16 {
-            return Err(Error::Usage("--precision f16 has no kernels yet; leave it out or use f32".into()));
-        }
         let started = Instant::now();
         let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
         let gpu = Gpu::open_with(&choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;

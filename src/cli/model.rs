@@ -84,7 +84,7 @@ impl Loaded {
 
     fn on(&self, context: &Context, gpu: Arc<Gpu>, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
         let started = Instant::now();
-        let network = Arc::new(Network::new(&gpu, &self.architecture, &self.weights)?);
+        let network = Arc::new(Network::with_precision(&gpu, &self.architecture, &self.weights, context.precision())?);
         let seconds = started.elapsed().as_secs_f64();
         context.console.verbose(format!("weights folded, packed and uploaded in {seconds:.2} s"));
         let mut predictor = Predictor::new(network, kind, size, batch as usize)?;

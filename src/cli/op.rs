@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::ops::Precision;
 
 use settings::Settings;
 use table::{Call, OPERATIONS, Operation};
@@ -41,12 +42,17 @@ pub struct OpArgs {
 /// # Errors
 /// [`Error::Usage`] for an unknown operation or attribute, [`Error::File`] for a missing, superfluous or unreadable
 /// tensor, [`Error::Shape`] for tensors that don't fit together, and what the GPU reports.
-pub fn run(gpu: &Arc<Gpu>, args: &OpArgs) -> Result<()> {
+pub fn run(gpu: &Arc<Gpu>, precision: Precision, args: &OpArgs) -> Result<()> {
     let operation = find(&args.name)?;
     let settings = Settings::parse(operation, &args.set)?;
+    if !precision.has(operation.name) {
+        let name = precision.name();
+        return Err(Error::Usage(format!("{} has no kernel for --precision {name}; leave it out", args.name)));
+    }
+    precision.supported(gpu.report()).map_err(Error::NoAdapter)?;
     let file = TensorFile::open(&args.input)?;
     file.check_keys(operation)?;
-    let results = (operation.run)(&Call { gpu, file: &file, settings: &settings })?;
+    let results = (operation.run)(&Call { gpu, precision, file: &file, settings: &settings })?;
     tensors::write(&args.output, &results)
 }
 

@@ -426,6 +426,7 @@ pub struct NetworkJob<'a> {
 
 /// Trains a network and reports.
 pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> Result<()> {
+    context.f32_only("training of convolutions")?;
     let gpu = context.gpu()?;
     let classes = job.sets.train.classes().to_vec();
     let save =

@@ -69,6 +69,9 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
         context.console.note(format!("{what} the choices for {}", gpu.report().name));
         return Ok(());
     }
+    if args.train {
+        context.f32_only("--train")?;
+    }
     let architecture = args.architecture(context)?;
     let image_size = args.image_size.unwrap_or_else(|| default_preprocess(&architecture).crop) as usize;
     let gpu = context.gpu_untuned()?;
@@ -76,6 +79,7 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
         batch_size: args.batch_size as usize,
         image_size,
         train: args.train,
+        precision: context.precision(),
         limit: Duration::from_secs(args.limit.into()),
     };
     let stop = interrupt();

@@ -4,7 +4,7 @@ use super::network::{ForwardTensors, Network};
 use crate::error::{Error, Result};
 use crate::gpu::{Flight, Plan, PlanSummary, Recording, TensorId};
 use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, pack_nhwc, unpack_nhwc, unpack_rows};
+use crate::ops::{FeatureMap, Precision, pack_nhwc, unpack_nhwc, unpack_rows};
 
 /// What goes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +63,7 @@ pub struct Forward {
     input: TensorId,
     shape: [usize; 4],
     classes: usize,
+    precision: Precision,
     tensors: ForwardTensors,
 }
 
@@ -77,7 +78,8 @@ impl Forward {
         }
         let plan = Plan::new(network.gpu(), &recording)?;
         let classes = network.architecture().classes;
-        Ok(Self { plan, kind, input, shape: [batch, 3, h, w], classes, tensors })
+        let precision = network.precision();
+        Ok(Self { plan, kind, input, shape: [batch, 3, h, w], classes, precision, tensors })
     }
 
     /// The largest batch whose tensors the adapter can bind, at least 1.
@@ -120,7 +122,7 @@ impl Forward {
     /// Runs on a whole batch of NCHW floats.
     pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
         self.check(input.len(), self.kind == InputKind::Tensor)?;
-        self.plan.write(self.input, &pack_nhwc(input, self.shape, 1))?;
+        self.plan.write(self.input, &self.precision.words(&pack_nhwc(input, self.shape, 1)))?;
         self.start()?.wait()
     }
 
@@ -150,7 +152,9 @@ impl Forward {
     pub fn stages(&self) -> Result<Vec<StageOutput>> {
         let read = |(name, map): &(String, FeatureMap)| {
             let shape = [map.n, map.c, map.h, map.w];
-            let data = self.plan.read::<f32>(map.tensor, map.len4() * 4)?;
+            let count = map.len4() * 4;
+            let words = self.plan.read::<u32>(map.tensor, map.precision.word_count(count))?;
+            let data = map.precision.values(&words, count);
             Ok(StageOutput { name: name.clone(), shape, data: unpack_nhwc(&data, shape, 1) })
         };
         self.tensors.stages.iter().map(read).collect()
@@ -171,11 +175,12 @@ fn record(
     let (input, map) = match kind {
         InputKind::Pixels { mean, std } => {
             let bytes = recording.kept("pixels", (n * c * h * w) as u64);
-            (bytes, preprocess(&mut recording, "preprocess", bytes, [n, h, w], mean, std)?)
+            (bytes, preprocess(&mut recording, "preprocess", bytes, [n, h, w], mean, std, network.precision())?)
         }
         InputKind::Tensor => {
-            let map = FeatureMap::new(recording.kept("input", (n * h * w * 16) as u64), shape);
-            (map.tensor, map)
+            let bytes = (n * h * w) as u64 * network.precision().bytes4();
+            let input = recording.kept("input", bytes);
+            (input, FeatureMap::new(input, shape).stored(network.precision()))
         }
     };
     let tensors = forward(network, &mut recording, map)?;

@@ -20,7 +20,7 @@ use crate::ops::batch_norm::{
 use crate::ops::linear::Linear;
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, elementwise, pack_rows};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, elementwise, pack_rows};
 
 /// Where a network's tensors come from, by torchvision's names.
 pub trait TensorSource: Sync {
@@ -51,6 +51,7 @@ struct PackedNorm {
 pub struct Network {
     gpu: Arc<Gpu>,
     architecture: Architecture,
+    precision: Precision,
     layers: Layers,
     convs: HashMap<String, FoldedConv>,
     norms: HashMap<String, PackedNorm>,
@@ -70,7 +71,22 @@ pub struct ForwardTensors {
 impl Network {
     /// Folds the weights, a layer a core at a time; they are packed and uploaded when the maps' size is known.
     pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
+        Self::with_precision(gpu, architecture, source, Precision::F32)
+    }
+
+    /// The same with activations and weights stored as `precision`.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where the adapter can't store them so.
+    pub fn with_precision(
+        gpu: &Arc<Gpu>,
+        architecture: &Architecture,
+        source: &dyn TensorSource,
+        precision: Precision,
+    ) -> Result<Self> {
         architecture.validate()?;
+        let hint = |why| Error::NoAdapter(format!("{why}; use --precision f32, or another --adapter"));
+        precision.supported(gpu.report()).map_err(hint)?;
         let layers = architecture.layers();
         let upload = |label: &str, data: &[f32]| Ok::<_, Error>(Arc::new(gpu.upload(label, data)?));
         let mut norms = HashMap::new();
@@ -106,7 +122,8 @@ impl Network {
             bias: upload(&head.name, &pack_rows(&bias, [1, head.out_features], 1))?,
         };
         gpu.wait()?;
-        Ok(Self { gpu: gpu.clone(), architecture: architecture.clone(), layers, convs, norms, head: packed_head })
+        let architecture = architecture.clone();
+        Ok(Self { gpu: gpu.clone(), architecture, precision, layers, convs, norms, head: packed_head })
     }
 
     pub fn gpu(&self) -> &Arc<Gpu> {
@@ -117,7 +134,12 @@ impl Network {
         &self.architecture
     }
 
-    /// Appends the whole forward pass over `input` (NHWC, three channels padded to four).
+    /// How activations and weights are stored.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Appends the whole forward pass over `input` (NHWC, three channels padded to four, of the network's precision).
     pub fn record(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
         // Weights are packed on all cores, once it is known how.
         let mut used = Vec::new();
@@ -178,7 +200,8 @@ impl Network {
             return Ok(buffer.clone());
         }
         let weight = algorithm.pack_weight(&conv_op(conv), &folded.weight)?;
-        let buffer = Arc::new(self.gpu.upload(&conv.conv, &weight)?);
+        let words = algorithm.weight_precision(self.precision).words(&weight);
+        let buffer = Arc::new(self.gpu.upload(&conv.conv, &words)?);
         packed.insert(algorithm, buffer.clone());
         Ok(buffer)
     }
@@ -224,7 +247,7 @@ impl<'a> Recorder<'_, 'a> {
     ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
-        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.h, x.w]);
+        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.h, x.w], network.precision);
         let packed = match &mut self.used {
             None => network.packed(conv, algorithm)?,
             Some(used) => {

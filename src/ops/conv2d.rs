@@ -4,7 +4,7 @@ use super::attributes::Conv2dAttributes;
 use super::conv2d_blocks::Blocks;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};
+use crate::gpu::{AdapterReport, Cost, Dispatch, Recording, TensorId, fold_workgroups};
 
 /// The kernels that can compute a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -287,7 +287,8 @@ impl Conv2d {
         self.attributes.output_shape(input, self.weight_shape())
     }
 
-    /// Appends the convolution of `input`; `weight` and `bias` are packed for `variant`. The result is
+    /// Appends the convolution of `input`; `weight` and `bias` are packed for `variant`, the weight of the
+    /// input's precision. The result is
     /// `relu(conv(input) + bias + residual)`, bias, residual and ReLU where asked for.
     pub fn record(
         &self,
@@ -300,7 +301,7 @@ impl Conv2d {
     ) -> Result<FeatureMap> {
         let [n, c, h, w] = self.output_shape([input.n, input.c, input.h, input.w])?;
         let c4 = channels4(c, self.attributes.groups);
-        let output = FeatureMap { tensor: input.tensor, n, h, w, c, c4 };
+        let output = FeatureMap { n, h, w, c, c4, ..input };
         self.launch(recording, label, variant, Direction::Forward, input, output, weight, epilogue)
     }
 
@@ -320,7 +321,7 @@ impl Conv2d {
         self.check_grad_output(label, grad_output, input)?;
         let [n, c, h, w] = input;
         let c4 = channels4(c, self.attributes.groups);
-        let output = FeatureMap { tensor: grad_output.tensor, n, h, w, c, c4 };
+        let output = FeatureMap { n, h, w, c, c4, ..grad_output };
         let epilogue = Epilogue { bias: None, residual, relu: false };
         self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, epilogue)
     }
@@ -419,7 +420,7 @@ impl Conv2d {
             shader = variant.blocks_shader();
         }
         let params = [bytemuck::bytes_of(&params), &more].concat();
-        let mut spec = KernelSpec::new(shader);
+        let mut spec = source.precision.kernel(shader)?;
         if variant.is_gemm() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }

@@ -1,5 +1,6 @@
 //! How a convolution is computed: by one of the kernels directly, or by Winograd's way around one of them.
 
+use super::Precision;
 use super::conv2d::{Conv2d, Conv2dVariant, Epilogue};
 use super::feature_map::FeatureMap;
 use super::winograd::{Winograd, WinogradTile};
@@ -37,13 +38,14 @@ impl Conv2dPass {
     }
 
     /// What a choice of algorithm goes by: the pass, the precision, the convolution and the size of its input, but not the batch.
-    pub fn key(self, conv: &Conv2d, [height, width]: [usize; 2]) -> String {
+    pub fn key(self, conv: &Conv2d, [height, width]: [usize; 2], precision: Precision) -> String {
         let [k, c, r, s] = conv.weight_shape();
         let a = &conv.attributes;
         let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
         format!(
-            "{} f32 {k}x{c}x{r}x{s} stride {} padding {} dilation {} groups {} on {height}x{width}",
+            "{} {} {k}x{c}x{r}x{s} stride {} padding {} dilation {} groups {} on {height}x{width}",
             self.name(),
+            precision.name(),
             pair(a.stride),
             pair(a.padding),
             pair(a.dilation),
@@ -90,9 +92,9 @@ impl Conv2dAlgorithm {
     /// `GPU_RESNET_CONV2D` goes before both.
     ///
     /// It doesn't depend on the batch, so that an image's result is the same to the bit in whatever batch it comes.
-    pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
+    pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2], precision: Precision) -> Self {
         let forced = std::env::var_os("GPU_RESNET_CONV2D").is_some_and(|value| !value.is_empty());
-        let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size)).and_then(Self::named) };
+        let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) };
         let able = tuned.filter(|algorithm| algorithm.supported(gpu.report(), conv).is_ok());
         able.unwrap_or_else(|| Self::usual(gpu.report(), pass, conv, size))
     }
@@ -120,6 +122,14 @@ impl Conv2dAlgorithm {
         match costs.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, cost)| *cost < direct) {
             Some((tile, _)) => Self::Winograd(tile, variant),
             None => variant.into(),
+        }
+    }
+
+    /// The type of the packed weight for maps of `maps`: Winograd's points are f32.
+    pub fn weight_precision(self, maps: Precision) -> Precision {
+        match self {
+            Self::Direct(_) => maps,
+            Self::Winograd(..) => Precision::F32,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, KernelSpec, Recording};
+use crate::gpu::{Cost, Recording};
 
 /// `max(input, 0)`; NaN stays NaN.
 pub fn relu(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
@@ -51,6 +51,7 @@ fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[Fe
     tensors.push(output.tensor);
     let size = [u32_of(op, "a tensor", first.len4())?, 0, 0, 0];
     let cost = Cost { flops: (first.len4() * 4) as f64, bytes: (first.bytes() * (inputs.len() as u64 + 1)) as f64 };
-    dispatch_items(recording, label, KernelSpec::new(op), &tensors, bytemuck::bytes_of(&size), first.len4(), cost)?;
+    let kernel = first.precision.kernel(op)?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&size), first.len4(), cost)?;
     Ok(output)
 }

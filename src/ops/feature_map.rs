@@ -3,6 +3,7 @@
 //! Activations are NHWC with the channels padded to a multiple of 4 by zeros, so that every kernel reads vec4s; a
 //! grouped convolution pads each group. Matrices are rows padded to vec4s. Outside the process all is PyTorch's NCHW.
 
+use super::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::TensorId;
 
@@ -17,17 +18,23 @@ pub struct FeatureMap {
     pub c: usize,
     /// vec4s from one pixel to the next.
     pub c4: usize,
+    pub precision: Precision,
 }
 
 impl FeatureMap {
-    /// A map over `tensor` whose channels are padded as one group.
+    /// A map of f32 over `tensor` whose channels are padded as one group.
     pub fn new(tensor: TensorId, [n, c, h, w]: [usize; 4]) -> Self {
-        Self { tensor, n, h, w, c, c4: c.div_ceil(4) }
+        Self { tensor, n, h, w, c, c4: c.div_ceil(4), precision: Precision::F32 }
     }
 
     /// A map over `tensor` whose channels are padded group by group.
     pub fn grouped(tensor: TensorId, shape: [usize; 4], groups: usize) -> Self {
         Self { c4: channels4(shape[1], groups), ..Self::new(tensor, shape) }
+    }
+
+    /// The same of another type.
+    pub fn stored(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Pixels of the whole batch.
@@ -42,7 +49,7 @@ impl FeatureMap {
 
     /// Bytes of the whole batch.
     pub fn bytes(&self) -> u64 {
-        self.len4() as u64 * 16
+        self.len4() as u64 * self.precision.bytes4()
     }
 
     /// Whether `residual` can be added to this map, an output of the convolution `label`.

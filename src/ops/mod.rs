@@ -21,6 +21,7 @@ pub mod host;
 pub mod linear;
 pub mod peak;
 pub mod pool;
+mod precision;
 pub mod preprocess;
 pub mod sgd;
 pub mod shortcut_pad;
@@ -29,6 +30,7 @@ pub mod winograd;
 pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
 pub use conv2d_algorithm::{Conv2dAlgorithm, Conv2dPass};
 pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
+pub use precision::Precision;
 pub use winograd::{Winograd, WinogradTile};
 
 use crate::error::Result;

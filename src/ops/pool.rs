@@ -1,10 +1,10 @@
 //! Pooling: windowed maximum and average, and the average over a whole map.
 
 use super::attributes::PoolAttributes;
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+use crate::gpu::{Cost, Recording, TensorId};
 
 /// The uniform block of `shaders/shared/pool2d.wgsl`.
 #[repr(C)]
@@ -59,7 +59,8 @@ pub fn max_pool2d_indices(
     attributes: &PoolAttributes,
 ) -> Result<(FeatureMap, TensorId)> {
     let (h, w) = attributes.output_size(input.h, input.w)?;
-    let indices = recording.temporary("max_pool2d indices", FeatureMap { h, w, ..input }.bytes());
+    let indices =
+        recording.temporary("max_pool2d indices", FeatureMap { h, w, precision: Precision::F32, ..input }.bytes());
     Ok((windows(recording, label, "max_pool2d_indices", input, attributes, Some(indices))?, indices))
 }
 
@@ -89,7 +90,7 @@ fn windows(
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
     let mut tensors = vec![input.tensor, output.tensor];
     tensors.extend(indices);
-    let kernel = KernelSpec::new(shader);
+    let kernel = input.precision.kernel(shader)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
 }
@@ -137,15 +138,15 @@ fn windows_backward(
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + 2 * grad_output.bytes()) as f64 };
     let mut tensors = vec![grad_output.tensor, grad_input.tensor];
     tensors.extend(indices);
-    let kernel = KernelSpec::new(op);
+    let kernel = input.precision.kernel(op)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
     Ok(grad_input)
 }
 
-/// Average over the whole map: `[N, C, H, W]` to `[N, C, 1, 1]`.
+/// Average over the whole map: `[N, C, H, W]` to `[N, C, 1, 1]`, of f32 whatever the input is.
 pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
     const OP: &str = "global_avg_pool";
-    let mut output = FeatureMap { h: 1, w: 1, ..input };
+    let mut output = FeatureMap { h: 1, w: 1, precision: Precision::F32, ..input };
     output.tensor = recording.temporary(label, output.bytes());
     u32_of(OP, "an input", input.len4())?;
     let size = [
@@ -156,7 +157,8 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
     ];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
-    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&size), output.len4(), cost)?;
+    let kernel = input.precision.kernel(OP)?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&size), output.len4(), cost)?;
     Ok(output)
 }
 
@@ -176,7 +178,7 @@ pub fn global_avg_pool_backward(
     let params = [size(input.h * input.w)?, size(input.c4)?, size(input.len4())?, 0];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, grad_input.tensor];
-    let kernel = KernelSpec::new(OP);
+    let kernel = input.precision.kernel(OP)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
     Ok(grad_input)
 }

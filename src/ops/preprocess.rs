@@ -1,9 +1,9 @@
 //! Packed RGB bytes to normalised activations: torchvision's `ToTensor` and `Normalize`, on the GPU.
 
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::Result;
-use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+use crate::gpu::{Cost, Recording, TensorId};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -14,7 +14,7 @@ struct Params {
     padding: [u32; 3],
 }
 
-/// `bytes` holds `n` images of `h` x `w` pixels as HWC RGB; mean and std are fractions of 255.
+/// `bytes` holds `n` images of `h` x `w` pixels as HWC RGB; mean and std are fractions of 255; the map is of `precision`.
 pub fn preprocess(
     recording: &mut Recording,
     label: &str,
@@ -22,9 +22,10 @@ pub fn preprocess(
     [n, h, w]: [usize; 3],
     mean: [f32; 3],
     std: [f32; 3],
+    precision: Precision,
 ) -> Result<FeatureMap> {
     const OP: &str = "preprocess";
-    let mut output = FeatureMap::new(bytes, [n, 3, h, w]);
+    let mut output = FeatureMap::new(bytes, [n, 3, h, w]).stored(precision);
     output.tensor = recording.temporary(label, output.bytes());
     // The shader counts single bytes.
     u32_of(OP, "a batch", output.pixels() * 3)?;
@@ -41,7 +42,7 @@ pub fn preprocess(
     dispatch_items(
         recording,
         label,
-        KernelSpec::new(OP),
+        precision.kernel(OP)?,
         &tensors,
         bytemuck::bytes_of(&params),
         output.pixels(),

@@ -3,7 +3,7 @@
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, KernelSpec, Recording};
+use crate::gpu::{Cost, Recording};
 
 /// `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`; both channel counts multiples of 4.
 pub fn shortcut_pad(
@@ -25,7 +25,7 @@ pub fn shortcut_pad(
         ));
     }
     let (h, w) = (input.h.div_ceil(stride), input.w.div_ceil(stride));
-    let mut output = FeatureMap::new(input.tensor, [input.n, out_channels, h, w]);
+    let mut output = FeatureMap::new(input.tensor, [input.n, out_channels, h, w]).stored(input.precision);
     output.tensor = recording.temporary(label, output.bytes());
     let size = |value| u32_of(OP, "a tensor", value);
     let params = [
@@ -40,7 +40,8 @@ pub fn shortcut_pad(
     ];
     let cost = Cost { flops: 0.0, bytes: (input.bytes() / (stride * stride) as u64 + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
-    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
+    let kernel = input.precision.kernel(OP)?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
 }
 
@@ -73,7 +74,7 @@ pub fn shortcut_pad_backward(
     ];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() * 2 + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, residual.tensor, grad_input.tensor];
-    let kernel = KernelSpec::new(OP);
+    let kernel = input.precision.kernel(OP)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
     Ok(grad_input)
 }

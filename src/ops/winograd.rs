@@ -9,8 +9,8 @@
 
 use super::attributes::Conv2dAttributes;
 use super::conv2d::{Conv2d, Conv2dVariant, Direction, Epilogue};
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::Result;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -231,7 +231,7 @@ impl Winograd {
         Ok(packed)
     }
 
-    /// Appends `relu(conv(input) + bias + residual)`, as [`Conv2d::record`].
+    /// Appends `relu(conv(input) + bias + residual)`, as [`Conv2d::record`]; but the weight is f32 whatever the input is.
     pub fn record(
         &self,
         r: &mut Recording,
@@ -241,7 +241,7 @@ impl Winograd {
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
         let [n, c, h, w] = self.conv.output_shape([input.n, input.c, input.h, input.w])?;
-        let output = FeatureMap::new(input.tensor, [n, c, h, w]);
+        let output = FeatureMap::new(input.tensor, [n, c, h, w]).stored(input.precision);
         self.convolve(r, label, input, self.conv.attributes.padding, weight, output, Direction::Forward, epilogue)
     }
 
@@ -256,7 +256,7 @@ impl Winograd {
         residual: Option<FeatureMap>,
     ) -> Result<FeatureMap> {
         self.conv.check_grad_output(label, grad_output, input)?;
-        let grad_input = FeatureMap::new(grad_output.tensor, input);
+        let grad_input = FeatureMap::new(grad_output.tensor, input).stored(grad_output.precision);
         let padding = self.conv.attributes.padding.map(|padding| 2 - padding);
         let epilogue = Epilogue { residual, ..Default::default() };
         self.convolve(r, label, grad_output, padding, weight, grad_input, Direction::Transposed, epilogue)
@@ -323,7 +323,7 @@ impl Winograd {
             residual: epilogue.residual.is_some().into(),
             ..self.tiles(output, [0, 0], tiling)?
         };
-        let kernel = KernelSpec::new(self.tile.shader(Part::Output));
+        let kernel = output.precision.kernel(self.tile.shader(Part::Output))?;
         let touched = 1 + u64::from(epilogue.residual.is_some());
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * touched) as f64 };
         let tensors = [y.tensor, bias, residual, output.tensor];
@@ -331,7 +331,7 @@ impl Winograd {
         Ok(output)
     }
 
-    /// Appends the transform of `map` to its points: a map of one column, a row for each tile, the points as groups of channels.
+    /// Appends the transform of `map` to its points, of f32 whatever the map is: a map of one column, a row for each tile, the points as groups of channels.
     fn transformed(
         &self,
         r: &mut Recording,
@@ -343,12 +343,12 @@ impl Winograd {
     ) -> Result<FeatureMap> {
         let (tiles, points) = (map.n * tiling[0] * tiling[1], self.tile.points());
         let c4 = points * map.c4;
-        let mut out = FeatureMap { tensor: map.tensor, n: 1, h: tiles, w: 1, c: c4 * 4, c4 };
+        let mut out = FeatureMap { n: 1, h: tiles, w: 1, c: c4 * 4, c4, precision: Precision::F32, ..map };
         u32_of(OP, "a map at its points", out.len4() * 4)?;
         out.tensor = r.temporary(label, out.bytes());
         let params = self.tiles(map, padding, tiling)?;
         let cost = Cost { flops: 0.0, bytes: (map.bytes() + out.bytes()) as f64 };
-        let kernel = KernelSpec::new(self.tile.shader(part));
+        let kernel = map.precision.kernel(self.tile.shader(part))?;
         let tensors = [map.tensor, out.tensor];
         dispatch_items(r, label, kernel, &tensors, bytemuck::bytes_of(&params), tiles * map.c4, cost)?;
         Ok(out)

@@ -12,7 +12,7 @@ use crate::ops::clip_grad_norm::{GradNorms, Gradient, grad_norms, scale};
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::ema::ema;
 use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, pack_nhwc};
+use crate::ops::{FeatureMap, Precision, pack_nhwc};
 
 /// Where a batch goes.
 struct Input {
@@ -29,7 +29,7 @@ impl Input {
         let (tensor, map) = match options.input {
             InputKind::Pixels { mean, std } => {
                 let bytes = recording.kept("pixels", (rows * 3 * h * w) as u64);
-                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std)?)
+                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std, Precision::F32)?)
             }
             InputKind::Tensor => {
                 let map = FeatureMap::new(recording.kept("input", (rows * h * w * 16) as u64), shape);

@@ -18,15 +18,20 @@ use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
 use crate::model::Architecture;
-use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, pack_nhwc};
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, pack_nhwc};
 use crate::reference::compare;
 use crate::weights::hash_input;
 
-/// NMSE that a candidate may differ from the default by. Two right ones differ by 1e-12 at most (sums of 4,608 products in
-/// another order, or at Winograd's points); one wrong value among a million makes 1e-6.
-const MOST_NMSE: f64 = 1e-10;
-/// Largest difference over the largest value, likewise.
-const MOST_SCALED: f64 = 1e-4;
+/// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
+/// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
+/// 5e-8, since each rounds its results and Winograd's way does not round the weights. One wrong value among a million makes 1e-6.
+fn most_differences(precision: Precision) -> [f64; 2] {
+    match precision {
+        Precision::F32 => [1e-10, 1e-4],
+        Precision::F16 => [4e-7, 4e-3],
+    }
+}
+
 /// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
 const WINS_BELOW: f64 = 0.97;
 /// Candidates slower than the best by this are not timed again.
@@ -47,8 +52,9 @@ pub struct Options {
     pub batch_size: usize,
     /// Height and width of the images.
     pub image_size: usize,
-    /// The gradients too.
+    /// The gradients too: in f32 alone.
     pub train: bool,
+    pub precision: Precision,
     /// Nothing new is tried after it, and shapes that are not begun by then keep their defaults; those that take most time come
     /// first.
     pub limit: Duration,
@@ -144,7 +150,7 @@ pub fn tune(
         }
         let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass);
         let runnable: Vec<_> = candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
-        let tuned = tune_shape(gpu, shape, pass, &runnable, &mut in_time)?;
+        let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &mut in_time)?;
         done.push((place * passes.len() + pass as usize, tuned));
     }
     let left_out = count - done.len();
@@ -157,13 +163,14 @@ fn tune_shape(
     gpu: &Arc<Gpu>,
     shape: &Shape,
     pass: Conv2dPass,
+    precision: Precision,
     algorithms: &[Conv2dAlgorithm],
     in_time: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Tuned> {
     let [.., h, w] = shape.input;
     let op = &shape.op;
     let default = Conv2dAlgorithm::usual(gpu.report(), pass, op, [h, w]);
-    let data = Data::new(gpu, shape, pass)?;
+    let data = Data::new(gpu, shape, pass, precision)?;
     let mut usual = Contender::new(gpu, shape, pass, default, &data)?;
     let expected: Vec<f64> = usual.run_once()?.into_iter().map(f64::from).collect();
     usual.plan.run()?;
@@ -242,7 +249,7 @@ fn tune_shape(
         choice,
         ms,
         candidates: out,
-        key: pass.key(op, [h, w]),
+        key: pass.key(op, [h, w], data.precision),
     })
 }
 
@@ -256,6 +263,7 @@ fn pick(candidates: &[Candidate], default: &str, default_ms: f64) -> (String, f6
 
 /// What all candidates are given.
 struct Data {
+    precision: Precision,
     input: Arc<Buffer>,
     grad_output: Arc<Buffer>,
     /// OIHW.
@@ -265,15 +273,16 @@ struct Data {
 }
 
 impl Data {
-    fn new(gpu: &Gpu, shape: &Shape, pass: Conv2dPass) -> Result<Self> {
+    fn new(gpu: &Gpu, shape: &Shape, pass: Conv2dPass, precision: Precision) -> Result<Self> {
         let (op, groups) = (&shape.op, shape.op.attributes.groups);
         let map = |name: &str, shape: [usize; 4], wanted: bool| -> Result<Arc<Buffer>> {
             let values = if wanted { hash_input(name, shape.iter().product()) } else { Vec::new() };
             let packed = if wanted { pack_nhwc(&values, shape, groups) } else { Vec::new() };
-            Ok(Arc::new(gpu.upload(name, &packed)?))
+            Ok(Arc::new(gpu.upload(name, &precision.words(&packed))?))
         };
         let weight = hash_input("weight", op.weight_shape().iter().product());
         Ok(Self {
+            precision,
             input: map("input", shape.input, pass != Conv2dPass::ByInput)?,
             grad_output: map("grad_output", op.output_shape(shape.input)?, pass != Conv2dPass::Forward)?,
             krsc: Arc::new(gpu.upload("weight", &op.pack_krsc(&weight))?),
@@ -286,9 +295,10 @@ impl Data {
 /// An algorithm that is being measured.
 struct Contender {
     algorithm: Conv2dAlgorithm,
+    precision: Precision,
     plan: Plan,
     output: TensorId,
-    /// Floats of the output, padding included.
+    /// Values of the output, padding included.
     len: usize,
     /// Best time so far.
     seconds: f64,
@@ -302,12 +312,14 @@ impl Contender {
         let op = &shape.op;
         let mut r = Recording::new();
         let r = &mut r;
-        let map = |tensor, shape| FeatureMap::grouped(tensor, shape, op.attributes.groups);
+        let precision = data.precision;
+        let map = |tensor, shape| FeatureMap::grouped(tensor, shape, op.attributes.groups).stored(precision);
         let input = map(r.external("input", data.input.clone()), shape.input);
         let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
         let (output, len) = match pass {
             Conv2dPass::Forward => {
-                let packed = Arc::new(gpu.upload("weight", &algorithm.pack_weight(op, &data.weight)?)?);
+                let packed = algorithm.weight_precision(precision).words(&algorithm.pack_weight(op, &data.weight)?);
+                let packed = Arc::new(gpu.upload("weight", &packed)?);
                 let (weight, bias) = (r.external("weight", packed), r.external("bias", data.bias.clone()));
                 let epilogue = Epilogue { bias: Some(bias), ..Default::default() };
                 let made = algorithm.record(op, r, LABEL, input, weight, epilogue)?;
@@ -327,22 +339,24 @@ impl Contender {
         };
         r.keep(output);
         let plan = Plan::new(gpu, r)?;
-        Ok(Self { algorithm, plan, output, len, seconds: f64::INFINITY, nmse: None, rejected: None })
+        Ok(Self { algorithm, precision, plan, output, len, seconds: f64::INFINITY, nmse: None, rejected: None })
     }
 
     /// The result of a run over an output that held NaN.
     fn run_once(&mut self) -> Result<Vec<f32>> {
-        self.plan.write(self.output, &vec![f32::NAN; self.len])?;
+        self.plan.write(self.output, &self.precision.words(&vec![f32::NAN; self.len]))?;
         self.plan.run()?;
-        self.plan.read(self.output, self.len)
+        let words = self.plan.read(self.output, self.precision.word_count(self.len))?;
+        Ok(self.precision.values(&words, self.len))
     }
 
     /// Rejects the algorithm if its result is not `expected`.
     fn check(&mut self, expected: &[f64]) -> Result<()> {
         let found = compare(&self.run_once()?, expected);
         self.nmse = Some(found.nmse);
+        let [most_nmse, most_scaled] = most_differences(self.precision);
         // Written so that a NaN is a difference.
-        let same = found.nmse <= MOST_NMSE && found.max_scaled() <= MOST_SCALED && found.non_finite_mismatches == 0;
+        let same = found.nmse <= most_nmse && found.max_scaled() <= most_scaled && found.non_finite_mismatches == 0;
         if !same {
             let (at, value, right) = (found.worst_index, found.worst_found, found.worst_expected);
             self.rejected = Some(format!("value {at} is {value:e} and the default's {right:e}"));
@@ -419,7 +433,7 @@ mod tests {
             }
             gpu.substitute(shader, Some(broken(shader, from, to).unwrap()));
             let some = [Conv2dVariant::Gemm, Conv2dVariant::Gemm32x32, Conv2dVariant::Register].map(Into::into);
-            let tuned = tune_shape(&gpu, &shape(5), pass, &some, &mut || Ok(true)).unwrap();
+            let tuned = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &mut || Ok(true)).unwrap();
             gpu.substitute(shader, None);
             assert_ne!(tuned.choice, "gemm");
             let of = |name: &str| tuned.candidates.iter().find(|candidate| candidate.algorithm == name).unwrap();
@@ -428,7 +442,7 @@ mod tests {
             let others: Vec<_> = rejected.filter(|c| c.algorithm != "gemm").collect();
             assert!(others.is_empty() && tuned.candidates.len() >= 3, "{others:?}");
             // Without time only the default is left.
-            let none = tune_shape(&gpu, &shape(5), pass, &some, &mut || Ok(false)).unwrap();
+            let none = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &mut || Ok(false)).unwrap();
             assert_eq!((none.choice, none.candidates.len()), (usual.name(), 1));
         }
     }
@@ -438,17 +452,17 @@ mod tests {
         let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
         let (op, size) = (shape(5).op, [6, 5]);
         let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, size);
-        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, size), usual);
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, size, Precision::F32), usual);
         let chosen = ["gemm-32x32", "no such kernel", "winograd2-register"];
-        let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size));
+        let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size, Precision::F32));
         gpu.set_choices(keys.into_iter().zip(chosen.map(str::to_owned)).collect());
-        let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, size).name());
+        let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, size, Precision::F32).name());
         if std::env::var_os("GPU_RESNET_CONV2D").is_none() {
             let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, size).name();
             assert_eq!(found, ["gemm-32x32".to_owned(), by_input, "winograd2-register".to_owned()]);
         }
         // Another size of map is another shape.
-        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [7, 7]).name(), {
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [7, 7], Precision::F32).name(), {
             Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, [7, 7]).name()
         });
     }

@@ -8,7 +8,7 @@ use super::cases::{Operation, operation};
 use super::report::Direction;
 use crate::error::{Error, Result};
 use crate::ops::host::Array;
-use crate::ops::{Conv2dAlgorithm, Conv2dVariant, WinogradTile};
+use crate::ops::{Conv2dAlgorithm, Conv2dVariant, Precision, WinogradTile};
 use crate::weights::{hash_input, hash_targets};
 
 /// One value of a case.
@@ -135,6 +135,9 @@ pub const VARIANT: &str = "variant";
 pub const WINOGRAD: &str = "winograd";
 /// What [`WINOGRAD`] may be.
 pub const TILES: &[&str] = &["no", "2", "4"];
+
+/// How the operation's maps and weights are stored; without the key f32.
+pub const PRECISION: Key = Key::word("precision", &["f32", "f16"]);
 
 /// One operation with its shapes, attributes, variant and inputs.
 #[derive(Clone)]
@@ -273,6 +276,11 @@ impl Case {
             "4" => Conv2dAlgorithm::Winograd(WinogradTile::Four, variant),
             _ => variant.into(),
         }
+    }
+
+    /// How maps and weights are stored.
+    pub fn precision(&self) -> Precision {
+        if self.word(PRECISION.name) == "f16" { Precision::F16 } else { Precision::F32 }
     }
 
     /// Whether the inputs are plain: neither special values nor unusual magnitudes.

@@ -16,6 +16,11 @@ use crate::weights::hash_tensor;
 const REPEATS: usize = 3;
 /// Square of the rounding error of f32, 2^-24.
 const ROUNDING2: f64 = 1.0 / (1u64 << 48) as f64;
+/// Square of the largest relative error of one rounding to f16, 2^-11, and twice that for drivers that round towards zero,
+/// whose errors are on average a third of the square of 2^-10.
+const HALF_ROUNDING2: f64 = 2.0 / (1u64 << 22) as f64;
+/// The smallest normal f16, 2^-14: drivers may take what is below for zero.
+const HALF_MIN_POSITIVE: f64 = 1.0 / 16_384.0;
 /// Largest error of a slope, relative to the gradient's norm.
 const SLOPE_LIMIT: f64 = 5e-4;
 /// Larger cases are not held to differences: the twin would take too long.
@@ -98,7 +103,7 @@ pub fn unmeasured(case: &Case, status: Status, message: impl Into<String>) -> Ca
         op: case.operation.name.into(),
         direction: case.direction(),
         variant: variant.into(),
-        precision: "f32".into(),
+        precision: case.precision().name().into(),
         status,
         nmse: None,
         max_abs: None,
@@ -145,7 +150,7 @@ impl Checker {
         let data_line = case.data_line();
         if self.last.as_ref().is_none_or(|last| last.data_line != data_line) {
             self.last = None;
-            self.last = Some(Prepared { data_line, inputs: (kernel.inputs)(case)?, twin: None });
+            self.last = Some(Prepared { data_line, inputs: stored(case, (kernel.inputs)(case)?), twin: None });
         }
         let Some(prepared) = &mut self.last else { unreachable!("just prepared") };
         if let Some(why) = too_large(gpu, &prepared.inputs) {
@@ -175,7 +180,18 @@ impl Checker {
 
 /// Why the adapter can't run the case, if it can't.
 pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
-    case.variant().and_then(|variant| variant.supported(gpu.report()).err())
+    let variant = case.variant().and_then(|variant| variant.supported(gpu.report()).err());
+    variant.or_else(|| case.precision().supported(gpu.report()).err())
+}
+
+/// The inputs as the case's precision can hold them, so that what is left to judge is the arithmetic.
+fn stored(case: &Case, inputs: Vec<Array>) -> Vec<Array> {
+    let precision = case.precision();
+    let round = |array: Array| {
+        let words = precision.words(&array.data);
+        Array { data: precision.values(&words, array.data.len()), shape: array.shape }
+    };
+    inputs.into_iter().map(round).collect()
 }
 
 /// Why the tensors don't fit on the adapter, if they don't. Feature maps have their channels padded to four.
@@ -268,17 +284,18 @@ pub fn limit(allowed: Allowed, count: usize) -> f64 {
     match allowed {
         Allowed::Exact => 0.0,
         Allowed::Roundings(terms) => 4.0 * ROUNDING2 * (1.0 + terms) * (1.0 + 16.0 / count.max(1) as f64),
+        Allowed::Stored(terms) => limit(Allowed::Roundings(terms), count) + HALF_ROUNDING2,
     }
 }
 
 /// Compares one output. Drivers may take numbers below the smallest normal one for zero, so errors of a few of those are
 /// none.
 fn compare_output(found: &Array, expected: &Expected) -> Comparison {
-    let terms = match expected.allowed {
-        Allowed::Exact => 0.0,
-        Allowed::Roundings(terms) => terms,
+    let floor = match expected.allowed {
+        Allowed::Exact => 4.0 * f64::from(f32::MIN_POSITIVE),
+        Allowed::Roundings(terms) => 4.0 * (terms + 1.0) * f64::from(f32::MIN_POSITIVE),
+        Allowed::Stored(_) => HALF_MIN_POSITIVE,
     };
-    let floor = 4.0 * (terms + 1.0) * f64::from(f32::MIN_POSITIVE);
     let expected: Vec<f64> = expected.tensor.data.iter().map(|&value| overflowed(value)).collect();
     let found: Vec<f64> = found.data.iter().map(|&value| f64::from(value)).collect();
     let near = |f: f64, e: f64| (f - e).abs() <= floor;

@@ -34,6 +34,8 @@ type ConvFault = (&'static str, &'static str, &'static str, &'static [(&'static 
 
 const FORWARD: &[(&str, &str)] =
     &[("conv2d_gemm", "gemm"), ("conv2d_register", "register"), ("conv2d_subgroup", "subgroup")];
+const HALVES: &[(&str, &str)] =
+    &[("conv2d_gemm_f16", "gemm"), ("conv2d_register_f16", "register"), ("conv2d_subgroup_f16", "subgroup")];
 const BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_gemm", "gemm"),
     ("conv2d_backward_input_register", "register"),
@@ -85,6 +87,13 @@ const CONVOLUTIONS: &[ConvFault] = &[
         "let at = p.at * conv.channels4 + channel + 1u;",
         FORWARD,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "results are stored with four bits after the point",
+        "output[at] = Stored4(value);",
+        "output[at] = Stored4(round(value * 16.0) / 16.0);",
+        HALVES,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 precision=f16",
     ),
     (
         "the gradient by the input forgets the padding",
@@ -173,6 +182,27 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "if tiles.residual != 0u {",
         "if tiles.residual != 0u && tiles.relu == 0u {",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true relu=true winograd=2 variant=register",
+    ),
+    (
+        "the second row of a tile's f16 map is the first",
+        "winograd2_input_f16",
+        "line(image, row + 1u, column,",
+        "line(image, row, column,",
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=2 precision=f16 variant=register",
+    ),
+    (
+        "an f16 residual is added twice",
+        "winograd4_output_f16",
+        "value += vec4f(residual[at]);",
+        "value += vec4f(residual[at] + residual[at]);",
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true winograd=4 precision=f16 variant=register",
+    ),
+    (
+        "the sum of an f16 map is made in f16",
+        "global_avg_pool_f16",
+        "sum += part;",
+        "sum = vec4f(vec4<f16>(sum + part));",
+        "global_avg_pool n=1 c=3 h=8 w=8 precision=f16",
     ),
     (
         "the taps are not turned for the gradient by the input",

@@ -7,11 +7,12 @@ use super::settings::Settings;
 use super::tensors::{Named, TensorFile};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::ops::Precision;
 use crate::ops::adam::AdamKind;
 use crate::ops::attributes::{
     AdamAttributes, BatchNormAttributes, Conv2dAttributes, CrossEntropyAttributes, PoolAttributes, SgdAttributes,
 };
-use crate::ops::host::{self, AdamState, Array, Gradients};
+use crate::ops::host::{self, AdamState, Array, Gradients, On};
 
 /// One operation.
 pub(super) struct Operation {
@@ -27,6 +28,7 @@ pub(super) struct Operation {
 /// What an operation is called with.
 pub(super) struct Call<'a> {
     pub gpu: &'a Arc<Gpu>,
+    pub precision: Precision,
     pub file: &'a TensorFile,
     pub settings: &'a Settings,
 }
@@ -43,7 +45,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |call| {
             let bias = call.file.optional("bias")?;
             let (input, weight) = (call.input()?, call.file.array("weight")?);
-            one(host::conv2d(call.gpu, None, &input, &weight, bias.as_ref(), &call.conv2d()?)?)
+            one(host::conv2d(call.on(), None, &input, &weight, bias.as_ref(), &call.conv2d()?)?)
         },
     },
     Operation {
@@ -81,7 +83,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::relu(call.gpu, &call.input()?)?),
+        run: |call| one(host::relu(call.on(), &call.input()?)?),
     },
     Operation {
         name: "relu_backward",
@@ -95,14 +97,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input", "other"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::add(call.gpu, &call.input()?, &call.file.array("other")?)?),
+        run: |call| one(host::add(call.on(), &call.input()?, &call.file.array("other")?)?),
     },
     Operation {
         name: "add_relu",
         required: &["input", "other"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::add_relu(call.gpu, &call.input()?, &call.file.array("other")?)?),
+        run: |call| one(host::add_relu(call.on(), &call.input()?, &call.file.array("other")?)?),
     },
     Operation {
         name: "add_relu_backward",
@@ -120,7 +122,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
-        run: |call| one(host::max_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
+        run: |call| one(host::max_pool2d(call.on(), &call.input()?, &call.pool()?)?),
     },
     Operation {
         name: "max_pool2d_backward",
@@ -136,7 +138,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
-        run: |call| one(host::avg_pool2d(call.gpu, &call.input()?, &call.pool()?)?),
+        run: |call| one(host::avg_pool2d(call.on(), &call.input()?, &call.pool()?)?),
     },
     Operation {
         name: "avg_pool2d_backward",
@@ -152,7 +154,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::global_avg_pool(call.gpu, &call.input()?)?),
+        run: |call| one(host::global_avg_pool(call.on(), &call.input()?)?),
     },
     Operation {
         name: "global_avg_pool_backward",
@@ -234,6 +236,10 @@ fn gradients(found: Gradients) -> Result<Vec<Named>> {
 }
 
 impl Call<'_> {
+    fn on(&self) -> On<'_> {
+        On { gpu: self.gpu, precision: self.precision }
+    }
+
     fn input(&self) -> Result<Array> {
         self.file.array("input")
     }
@@ -277,7 +283,7 @@ fn batch_norm(call: &Call) -> Result<Vec<Named>> {
     let array = |key| call.file.array(key);
     let (weight, bias, mean, variance) =
         (array("weight")?, array("bias")?, array("running_mean")?, array("running_var")?);
-    let found = host::batch_norm(call.gpu, &call.input()?, [&weight, &bias, &mean, &variance], &attributes)?;
+    let found = host::batch_norm(call.on(), &call.input()?, [&weight, &bias, &mean, &variance], &attributes)?;
     let mut results = vec![("output", found.output)];
     if let Some([mean, variance]) = found.running {
         results.extend([("running_mean", mean), ("running_var", variance)]);

@@ -7,7 +7,7 @@ use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision};
 
 use super::PassOptions;
 
@@ -66,7 +66,8 @@ impl<'a> Pass<'a> {
         residual: Option<FeatureMap>,
     ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
-        let algorithm = Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.h, x.w]);
+        let algorithm =
+            Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.h, x.w], Precision::F32);
         let master = self.parameter(&weight_name(conv))?;
         let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master)?;
         let epilogue = Epilogue { residual, ..Default::default() };
@@ -83,7 +84,7 @@ impl<'a> Pass<'a> {
         wanted: bool,
     ) -> Result<Option<FeatureMap>> {
         let SavedConv { conv, op, input } = saved;
-        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, [input.h, input.w]);
+        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, [input.h, input.w], Precision::F32);
         let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
         let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));

@@ -1,9 +1,7 @@
 //! Operations on feature maps, and elementwise ones.
 
-use std::sync::Arc;
-
 use super::Array;
-use super::session::Session;
+use super::session::{On, Session};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
@@ -18,20 +16,20 @@ pub(super) const NCHW: &str = "[N, C, H, W]";
 ///
 /// # Errors
 /// [`Error::Shape`] where shapes and attributes don't fit together, and an algorithm that the adapter or the convolution is not for.
-pub fn conv2d(
-    gpu: &Arc<Gpu>,
+pub fn conv2d<'a>(
+    on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     input: &Array,
     weight: &Array,
     bias: Option<&Array>,
     attributes: &Conv2dAttributes,
 ) -> Result<Array> {
-    conv2d_fused(gpu, algorithm, [input, weight], bias, None, false, attributes)
+    conv2d_fused(on, algorithm, [input, weight], bias, None, false, attributes)
 }
 
 /// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part where asked for.
-pub fn conv2d_fused(
-    gpu: &Arc<Gpu>,
+pub fn conv2d_fused<'a>(
+    on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
     bias: Option<&Array>,
@@ -52,12 +50,14 @@ pub fn conv2d_fused(
     }
     let groups = attributes.groups;
     let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    let On { gpu, precision } = on.into();
     let algorithm = runnable(gpu, OP, &conv, algorithm)?;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new((gpu, precision), OP);
     session.room("output", &[shape[0], channels4(out_channels, groups), 4, shape[2], shape[3]])?;
     session.room("weight", &algorithm.packed_weight_shape(&conv)?)?;
     let map = session.map("input", &input.data, input_shape, groups)?;
-    let weight = session.input("weight", &algorithm.pack_weight(&conv, &weight.data)?);
+    let packed = algorithm.pack_weight(&conv, &weight.data)?;
+    let weight = session.words("weight", &algorithm.weight_precision(precision).words(&packed));
     let epilogue = Epilogue {
         bias: bias.map(|bias| session.input("bias", &conv.pack_bias(Some(&bias.data)))),
         residual: residual.map(|residual| session.map("residual", &residual.data, shape, groups)).transpose()?,
@@ -100,25 +100,25 @@ pub struct MapEpilogue<'a> {
 }
 
 /// `batch_norm`: `input` `[N, C, …]`; weight, bias, running mean and running variance `[C]`.
-pub fn batch_norm(
-    gpu: &Arc<Gpu>,
+pub fn batch_norm<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
     attributes: &BatchNormAttributes,
 ) -> Result<BatchNormOutput> {
-    batch_norm_fused(gpu, input, parameters, MapEpilogue::default(), attributes)
+    batch_norm_fused(on, input, parameters, MapEpilogue::default(), attributes)
 }
 
 /// [`batch_norm`] with its whole epilogue.
-pub fn batch_norm_fused(
-    gpu: &Arc<Gpu>,
+pub fn batch_norm_fused<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
     epilogue: MapEpilogue,
     attributes: &BatchNormAttributes,
 ) -> Result<BatchNormOutput> {
     const OP: &str = "batch_norm";
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let norm = BatchNorm::record(&mut session, OP, input, parameters, epilogue, attributes)?;
     let running = norm.tensors.running;
     let done = session.run(&[running])?;
@@ -187,31 +187,31 @@ impl BatchNorm {
 }
 
 /// `relu`: `max(input, 0)` of any shape; NaN stays NaN.
-pub fn relu(gpu: &Arc<Gpu>, input: &Array) -> Result<Array> {
-    elementwise(gpu, "relu", &[("input", input)], |r, maps| ops::elementwise::relu(r, "relu", maps[0]))
+pub fn relu<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
+    elementwise(on, "relu", &[("input", input)], |r, maps| ops::elementwise::relu(r, "relu", maps[0]))
 }
 
 /// `add`: `input + other` of equal shapes.
-pub fn add(gpu: &Arc<Gpu>, input: &Array, other: &Array) -> Result<Array> {
+pub fn add<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
     let inputs = [("input", input), ("other", other)];
-    elementwise(gpu, "add", &inputs, |r, maps| ops::elementwise::add(r, "add", maps[0], maps[1]))
+    elementwise(on, "add", &inputs, |r, maps| ops::elementwise::add(r, "add", maps[0], maps[1]))
 }
 
 /// `add_relu`: `max(input + other, 0)` of equal shapes.
-pub fn add_relu(gpu: &Arc<Gpu>, input: &Array, other: &Array) -> Result<Array> {
+pub fn add_relu<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
     let inputs = [("input", input), ("other", other)];
-    elementwise(gpu, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1]))
+    elementwise(on, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1]))
 }
 
 /// These kernels are layout-free, so the values go up as they lie: as the channels of a single pixel.
-pub(super) fn elementwise(
-    gpu: &Arc<Gpu>,
+pub(super) fn elementwise<'a>(
+    on: impl Into<On<'a>>,
     op: &'static str,
     inputs: &[(&str, &Array)],
     record: impl Fn(&mut Recording, &[FeatureMap]) -> Result<FeatureMap>,
 ) -> Result<Array> {
     let (_, first) = inputs[0];
-    let mut session = Session::new(gpu, op);
+    let mut session = Session::new(on, op);
     let mut maps = Vec::new();
     for (name, array) in inputs {
         array.check(op, name)?;
@@ -223,22 +223,28 @@ pub(super) fn elementwise(
 }
 
 /// `max_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; NaN wins, padding never does.
-pub fn max_pool2d(gpu: &Arc<Gpu>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
-    pool(gpu, "max_pool2d", input, attributes, ops::pool::max_pool2d)
+pub fn max_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(on, "max_pool2d", input, attributes, ops::pool::max_pool2d)
 }
 
 /// `avg_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; the zeros of the padding count.
-pub fn avg_pool2d(gpu: &Arc<Gpu>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
-    pool(gpu, "avg_pool2d", input, attributes, ops::pool::avg_pool2d)
+pub fn avg_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(on, "avg_pool2d", input, attributes, ops::pool::avg_pool2d)
 }
 
 type Pool = fn(&mut Recording, &str, FeatureMap, &PoolAttributes) -> Result<FeatureMap>;
 
-fn pool(gpu: &Arc<Gpu>, op: &'static str, input: &Array, attributes: &PoolAttributes, record: Pool) -> Result<Array> {
+fn pool<'a>(
+    on: impl Into<On<'a>>,
+    op: &'static str,
+    input: &Array,
+    attributes: &PoolAttributes,
+    record: Pool,
+) -> Result<Array> {
     let shape: [usize; 4] = input.dims(op, "input", NCHW)?;
     let [n, c, h, w] = shape;
     let (p, q) = attributes.output_size(h, w)?;
-    let mut session = Session::new(gpu, op);
+    let mut session = Session::new(on, op);
     session.room("output", &[n, c.div_ceil(4), 4, p, q])?;
     let map = session.map("input", &input.data, shape, 1)?;
     let output = record(&mut session.recording, op, map, attributes)?;
@@ -246,21 +252,21 @@ fn pool(gpu: &Arc<Gpu>, op: &'static str, input: &Array, attributes: &PoolAttrib
 }
 
 /// `global_avg_pool`: `[N, C, H, W]` to `[N, C]`.
-pub fn global_avg_pool(gpu: &Arc<Gpu>, input: &Array) -> Result<Array> {
+pub fn global_avg_pool<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool";
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::pool::global_avg_pool(&mut session.recording, OP, map)?;
     Ok(Array { shape: shape[..2].to_vec(), data: session.run(&[])?.map(output, 1)? })
 }
 
 /// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero.
-pub fn shortcut_pad(gpu: &Arc<Gpu>, input: &Array, out_channels: usize, stride: usize) -> Result<Array> {
+pub fn shortcut_pad<'a>(on: impl Into<On<'a>>, input: &Array, out_channels: usize, stride: usize) -> Result<Array> {
     const OP: &str = "shortcut_pad";
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let [n, _, h, w] = shape;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     session.room("output", &[n, out_channels, h.div_ceil(stride.max(1)), w.div_ceil(stride.max(1))])?;
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::shortcut_pad::shortcut_pad(&mut session.recording, OP, map, out_channels, stride)?;
@@ -269,10 +275,17 @@ pub fn shortcut_pad(gpu: &Arc<Gpu>, input: &Array, out_channels: usize, stride: 
 }
 
 /// `preprocess`: 8-bit RGB images `[N, H, W, 3]` to `[N, 3, H, W]`, `(value / 255 - mean) / std`.
-pub fn preprocess(gpu: &Arc<Gpu>, pixels: &[u8], nhw: [usize; 3], mean: [f32; 3], std: [f32; 3]) -> Result<Array> {
+pub fn preprocess<'a>(
+    on: impl Into<On<'a>>,
+    pixels: &[u8],
+    nhw: [usize; 3],
+    mean: [f32; 3],
+    std: [f32; 3],
+) -> Result<Array> {
     const OP: &str = "preprocess";
     let [n, h, w] = nhw;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
+    let precision = session.precision;
     session.room("output", &[n, 4, h, w])?;
     if pixels.is_empty() || pixels.len() != n * h * w * 3 {
         let found = pixels.len();
@@ -281,6 +294,6 @@ pub fn preprocess(gpu: &Arc<Gpu>, pixels: &[u8], nhw: [usize; 3], mean: [f32; 3]
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
     let words: Vec<u32> = pixels.chunks(4).map(word).collect();
     let tensor = session.words("pixels", &words);
-    let output = ops::preprocess::preprocess(&mut session.recording, OP, tensor, nhw, mean, std)?;
+    let output = ops::preprocess::preprocess(&mut session.recording, OP, tensor, nhw, mean, std, precision)?;
     Ok(Array { shape: vec![n, 3, h, w], data: session.run(&[])?.map(output, 1)? })
 }

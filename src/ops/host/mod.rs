@@ -25,6 +25,7 @@ pub use maps_backward::{
     max_pool2d_backward, relu_backward, shortcut_pad_backward,
 };
 pub use optimisers::{AdamState, adam, clip_grad_norm, ema, sgd};
+pub use session::On;
 
 /// The gradients of an operation that has an input, a weight and a bias.
 #[derive(Clone, Debug, PartialEq)]

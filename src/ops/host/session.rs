@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
-use crate::ops::FeatureMap;
 use crate::ops::feature_map::{channels4, pack_nhwc, unpack_nhwc};
+use crate::ops::{FeatureMap, Precision};
 
 /// Words after every tensor, inputs included: a kernel that reads them computes with NaN.
 const GUARD_WORDS: usize = 256;
@@ -15,10 +15,30 @@ const INPUT_GUARD: u32 = 0x7fc3_3c3c;
 /// Largest number of floats in one tensor: shaders index with 32-bit integers.
 const MOST_FLOATS: u64 = u32::MAX as u64;
 
+/// Where an operation runs, and how its maps and weights are stored: a GPU alone means f32.
+#[derive(Clone, Copy)]
+pub struct On<'a> {
+    pub gpu: &'a Arc<Gpu>,
+    pub precision: Precision,
+}
+
+impl<'a> From<&'a Arc<Gpu>> for On<'a> {
+    fn from(gpu: &'a Arc<Gpu>) -> Self {
+        Self { gpu, precision: Precision::F32 }
+    }
+}
+
+impl<'a> From<(&'a Arc<Gpu>, Precision)> for On<'a> {
+    fn from((gpu, precision): (&'a Arc<Gpu>, Precision)) -> Self {
+        Self { gpu, precision }
+    }
+}
+
 /// One operation being recorded.
 pub(super) struct Session<'a> {
     gpu: &'a Arc<Gpu>,
     op: &'static str,
+    pub precision: Precision,
     pub recording: Recording,
     uploads: Vec<(TensorId, Vec<u32>)>,
 }
@@ -30,8 +50,9 @@ pub(super) struct Done {
 }
 
 impl<'a> Session<'a> {
-    pub fn new(gpu: &'a Arc<Gpu>, op: &'static str) -> Self {
-        Self { gpu, op, recording: Recording::new(), uploads: Vec::new() }
+    pub fn new(on: impl Into<On<'a>>, op: &'static str) -> Self {
+        let On { gpu, precision } = on.into();
+        Self { gpu, op, precision, recording: Recording::new(), uploads: Vec::new() }
     }
 
     /// Checks that `extents` multiplied are no more floats than a shader can index and a binding can hold; before
@@ -81,8 +102,8 @@ impl<'a> Session<'a> {
         let [n, c, h, w] = shape;
         let c4 = channels4(c, groups);
         self.room(label, &[n, c4, 4, h, w])?;
-        let tensor = self.input(label, &pack_nhwc(data, shape, groups));
-        Ok(FeatureMap::grouped(tensor, [n, c, h, w], groups))
+        let tensor = self.words(label, &self.precision.words(&pack_nhwc(data, shape, groups)));
+        Ok(FeatureMap::grouped(tensor, [n, c, h, w], groups).stored(self.precision))
     }
 
     /// Compiles and runs the recording once; `states` are the tensors that it changes in place.
@@ -125,19 +146,25 @@ impl Done {
     /// # Errors
     /// [`Error::Mismatch`] if the kernel left one of them unwritten.
     pub fn read(&self, tensor: TensorId, count: usize) -> Result<Vec<f32>> {
+        Ok(bytemuck::cast_slice(&self.words(tensor, count)?).to_vec())
+    }
+
+    fn words(&self, tensor: TensorId, count: usize) -> Result<Vec<u32>> {
         let words: Vec<u32> = self.plan.read(tensor, count)?;
         if let Some(at) = words.iter().position(|&word| word == GUARD) {
             return Err(Error::Mismatch(format!(
-                "{}: the kernel left value {at} of {count} unwritten; please report the driver",
+                "{}: the kernel left word {at} of {count} unwritten; please report the driver",
                 self.op
             )));
         }
-        Ok(bytemuck::cast_slice(&words).to_vec())
+        Ok(words)
     }
 
     /// A batch of feature maps as NCHW, padded by `groups`.
     pub fn map(&self, map: FeatureMap, groups: usize) -> Result<Vec<f32>> {
-        let data = self.read(map.tensor, map.len4() * 4)?;
+        let count = map.len4() * 4;
+        let words = self.words(map.tensor, map.precision.word_count(count))?;
+        let data = map.precision.values(&words, count);
         Ok(unpack_nhwc(&data, [map.n, map.c, map.h, map.w], groups))
     }
 }
@@ -166,6 +193,6 @@ mod tests {
         let stray = relu_over(5).unwrap_err();
         assert!(matches!(&stray, Error::Mismatch(message) if message.contains("past the end")), "{stray}");
         let hole = relu_over(3).unwrap_err();
-        assert!(matches!(&hole, Error::Mismatch(message) if message.contains("value 12 of 16")), "{hole}");
+        assert!(matches!(&hole, Error::Mismatch(message) if message.contains("word 12 of 16")), "{hole}");
     }
 }

@@ -1,8 +1,8 @@
 //! `conv2d`, with all of its fused epilogue, by every kernel.
 
-use super::super::case::{Case, Key, TILES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, PRECISION, TILES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Suite, lines};
+use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::error::Result;
 use crate::ops::Conv2dVariant;
 use crate::ops::attributes::Conv2dAttributes;
@@ -28,6 +28,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::flag("relu"),
         Key::number("weight_scale", 1.0),
         Key::word(WINOGRAD, TILES),
+        PRECISION,
         Key::name(VARIANT, VARIANTS),
     ],
     fill: true,
@@ -38,6 +39,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             format!("n=1 c=20 h=1 w={pixels} k={channels} kernel=1,3 padding=0,1")
         }));
         all.extend(many_workgroups(suite));
+        all.extend(by_variant(suite, half(suite)));
         all
     },
     flops: |case| 2.0 * Geometry::of(case).multiply_adds(),
@@ -57,7 +59,8 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             let bias = case.flag("bias").then_some(bias);
             let residual = case.flag("residual").then_some(residual);
             let (relu, attributes) = (case.flag("relu"), Geometry::of(case).attributes);
-            let output = host::conv2d_fused(gpu, case.algorithm(), [input, weight], bias, residual, relu, &attributes)?;
+            let (on, inputs) = ((gpu, case.precision()), [input, weight]);
+            let output = host::conv2d_fused(on, case.algorithm(), inputs, bias, residual, relu, &attributes)?;
             Ok(vec![output])
         },
         twin: |case, inputs| {
@@ -71,7 +74,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             if case.flag("relu") {
                 output = reference::relu(&output);
             }
-            vec![Expected::sum("output", output, roundings(case, g.terms()) + 2.0)]
+            vec![Expected::stored(case, "output", output, roundings(case, g.terms()) + 2.0)]
         },
         slope: None,
     }),
@@ -205,6 +208,41 @@ const WINOGRADS: &str = "
     # What is past the map or its channels must not leak in.
     n=1 c=3 h=6 w=6 k=3 kernel=3 padding=1 offset=1000
 ";
+
+/// Maps and weights stored as f16: every loop and epilogue once, the borders of tiles, and Winograd's transforms of such maps.
+fn half(suite: Suite) -> Vec<String> {
+    let mut all = halves(HALVES);
+    for c in 1..=9 {
+        all.push(format!("n=1 c={c} h=5 w=7 k={} kernel=3 padding=1 bias=true precision=f16", 10 - c));
+    }
+    for k in [31, 33, 65, 129] {
+        all.push(format!("n=1 c=5 h=3 w=11 k={k} kernel=1 precision=f16"));
+    }
+    for tile in [2, 4] {
+        let lines = ["n=2 c=24 h=7 w=7 k=40", "n=1 c=5 h=6 w=9 k=6", "n=1 c=3 h=8 w=8 k=3"];
+        all.extend(lines.map(|line| {
+            format!("{line} kernel=3 padding=1 bias=true residual=true relu=true winograd={tile} precision=f16")
+        }));
+    }
+    if suite == Suite::Full {
+        all.extend(resnet50(false).iter().map(|line| format!("{line} precision=f16")));
+    }
+    all
+}
+
+const HALVES: &[&str] = &[
+    "n=1 c=3 h=112 w=112 k=64 kernel=7 stride=2 padding=3 bias=true relu=true",
+    "n=1 c=64 h=28 w=28 k=64 kernel=3 padding=1 bias=true relu=true residual=true",
+    "n=1 c=256 h=14 w=14 k=512 kernel=1 stride=2 bias=true relu=true residual=true",
+    "n=1 c=128 h=14 w=14 k=128 kernel=3 padding=1 groups=32 bias=true",
+    "n=2 c=5 h=12 w=17 k=6 kernel=3,2 stride=2,1 padding=0,3 dilation=1,5",
+    "n=1 c=3 h=4 w=4 k=5 kernel=1 padding=2",
+    "n=2 c=6 h=7 w=5 k=10 kernel=3 padding=1 groups=2 bias=true residual=true relu=true",
+    "n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 values=zeros",
+    "n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 scale=300.0",
+    "n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 values=nan",
+    "n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=inf",
+];
 
 fn forward(suite: Suite) -> Vec<String> {
     let mut all = lines(RESNET);

@@ -1,15 +1,15 @@
 //! ReLU and the residual addition, forward and backward. They are layout-free, so that a case has only a count.
 
-use super::super::case::{Case, Key, VALUES};
+use super::super::case::{Case, Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot};
+use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves};
 use crate::ops::host;
 use crate::reference;
 
 /// A sum of two numbers is rounded once.
 const ONE_SUM: f64 = 1.0;
 
-const FORWARD: &[Key] = &[Key::size("count")];
+const FORWARD: &[Key] = &[Key::size("count"), PRECISION];
 const BACKWARD: &[Key] = &[Key::size("count"), Key::word("grad_values", VALUES)];
 
 type List = fn(Suite) -> Vec<String>;
@@ -41,10 +41,14 @@ const fn backward(name: &'static str, list: List, kernel: Kernel) -> Operation {
 pub const OPERATIONS: &[Operation] = &[
     forward(
         "relu",
-        |suite| counts(suite, true),
+        |suite| {
+            let mut all = counts(suite, true);
+            all.extend(halves(&["count=257", "count=729 values=special"]));
+            all
+        },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0)]),
-            run: |gpu, _, inputs| Ok(vec![host::relu(gpu, &inputs[0])?]),
+            run: |gpu, case, inputs| Ok(vec![host::relu((gpu, case.precision()), &inputs[0])?]),
             twin: |_, inputs| vec![Expected::exact("output", reference::relu(&inputs[0]))],
             slope: None,
         },
@@ -54,7 +58,7 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| counts(suite, suite == Suite::Full),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
-            run: |gpu, _, inputs| Ok(vec![host::add(gpu, &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| Ok(vec![host::add((gpu, case.precision()), &inputs[0], &inputs[1])?]),
             twin: |_, inputs| vec![Expected::sum("output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)],
             slope: None,
         },
@@ -64,7 +68,7 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| counts(suite, suite == Suite::Full),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
-            run: |gpu, _, inputs| Ok(vec![host::add_relu(gpu, &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| Ok(vec![host::add_relu((gpu, case.precision()), &inputs[0], &inputs[1])?]),
             twin: |_, inputs| vec![Expected::sum("output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)],
             slope: None,
         },

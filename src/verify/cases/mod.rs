@@ -22,6 +22,7 @@ use super::check::Judgement;
 use super::report::{CaseResult, Direction};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::ops::Precision;
 use crate::ops::host::{Array, Gradients};
 use crate::reference::{self, Tensor};
 
@@ -88,13 +89,15 @@ pub struct Expected {
     pub allowed: Allowed,
 }
 
-/// What an f32 kernel may be off by.
+/// What a kernel may be off by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Allowed {
     /// Not a bit: values are only moved or chosen.
     Exact,
     /// What this many roundings leave; see `docs/verification.md`.
     Roundings(f64),
+    /// The same, and then one rounding to f16.
+    Stored(f64),
 }
 
 impl Expected {
@@ -106,6 +109,15 @@ impl Expected {
     /// An output that is a sum of `terms`, or takes as many roundings.
     pub fn sum(name: &'static str, tensor: Tensor, terms: f64) -> Self {
         Self { name, tensor, allowed: Allowed::Roundings(terms) }
+    }
+
+    /// [`Self::sum`] of an output that is stored in the case's precision.
+    pub fn stored(case: &Case, name: &'static str, tensor: Tensor, terms: f64) -> Self {
+        let allowed = match case.precision() {
+            Precision::F32 => Allowed::Roundings(terms),
+            Precision::F16 => Allowed::Stored(terms),
+        };
+        Self { name, tensor, allowed }
     }
 }
 
@@ -169,6 +181,11 @@ pub fn cases(suite: Suite) -> Result<Vec<Case>> {
 fn lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The same lines for maps that are stored as f16.
+fn halves(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| format!("{line} precision=f16")).collect()
 }
 
 /// The three gradients in order, as [`Kernel::run`] gives them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::super::case::{Case, Key};
+use super::super::case::{Case, Key, PRECISION};
 use super::super::check::{Check, Judgement};
 use super::super::references::{self, FORWARD, GRADIENTS};
 use super::super::report::{CaseResult, Direction};
@@ -13,11 +13,16 @@ use super::{Body, Operation, Suite};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, Forward, GradientPass, InputKind, Network, PassOptions, TrainableNetwork};
+use crate::ops::Precision;
 use crate::reference::compare_f64;
 use crate::weights::{Weights, hash_input, hash_targets, hash_weights};
 
 /// Largest NMSE of a forward pass. torch's own f32 stays below 2e-13.
 const FORWARD_LIMIT: f64 = 1e-11;
+/// The same with activations and weights stored as f16.
+const HALF_LIMIT: f64 = 1e-5;
+/// Networks that are also run so: one of each kind of block.
+const HALVES: &[&str] = &[];
 /// A gradient may be off by this many times torch's own f32 error, or by the least.
 const TORCH_ERRORS: f64 = 8.0;
 const LEAST_ERROR: f64 = 2e-6;
@@ -26,10 +31,11 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "network",
         direction: Direction::Network,
-        keys: &[Key::name("name", &FORWARD_NAMES), Key::count("size", 0)],
+        keys: &[Key::name("name", &FORWARD_NAMES), Key::count("size", 0), PRECISION],
         fill: false,
         list: |suite| {
             let mut all: Vec<String> = FORWARD_NAMES.iter().map(|name| format!("name={name}")).collect();
+            all.extend(HALVES.iter().map(|name| format!("name={name} precision=f16")));
             if suite == Suite::Full {
                 // Photographs' size, where the reference has it.
                 all.extend(["name=resnet18 size=224".into(), "name=resnet50 size=224".into()]);
@@ -147,7 +153,9 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
     if size > 0 {
         (n, h, w) = (1, size, size);
     }
-    let network = Network::new(gpu, &reference.architecture, &hash_weights(&reference.architecture)?)?;
+    let (weights, precision) = (hash_weights(&reference.architecture)?, case.precision());
+    let network = Network::with_precision(gpu, &reference.architecture, &weights, precision)?;
+    let limit = if precision == Precision::F16 { HALF_LIMIT } else { FORWARD_LIMIT };
     let mut forward = Forward::new(&network, InputKind::Tensor, n, [h, w], true)?;
     (result.flops, result.bytes) = (forward.summary().flops, forward.summary().bytes as f64);
     let input = hash_input("input", n * 3 * h * w);
@@ -166,7 +174,7 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
         if !reference.file.contains(&key) {
             return Err(Error::file(reference.file.label(), format!("has no {key}")));
         }
-        all.compare("logits", &output.logits, &reference.values(&key)?, FORWARD_LIMIT);
+        all.compare("logits", &output.logits, &reference.values(&key)?, limit);
         return Ok(all.failed);
     }
     #[derive(serde::Deserialize)]
@@ -175,8 +183,8 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
         every: usize,
     }
     let layout: HashMap<String, Layout> = metadata(&reference.file, "layout")?;
-    all.compare("logits", &output.logits, &reference.values("logits")?, FORWARD_LIMIT);
-    all.compare("features", &output.features, &reference.values("features")?, FORWARD_LIMIT);
+    all.compare("logits", &output.logits, &reference.values("logits")?, limit);
+    all.compare("features", &output.features, &reference.values("features")?, limit);
     for stage in forward.stages()? {
         let name = &stage.name;
         let missing = || Error::file(reference.file.label(), format!("has no stage {name}"));
@@ -184,9 +192,9 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
         if stage.shape[..] != shape[..] {
             return Ok(Some((Check::Shape, format!("{name} has the shape {:?}, not {shape:?}", stage.shape))));
         }
-        all.compare(name, &sampled(&stage.data, *every), &reference.values(name)?, FORWARD_LIMIT);
+        all.compare(name, &sampled(&stage.data, *every), &reference.values(name)?, limit);
         let summary = reference.values(&format!("{name}.mean_rms"))?;
-        all.compare(&format!("{name}.mean_rms"), &mean_rms(&stage.data), &summary, FORWARD_LIMIT);
+        all.compare(&format!("{name}.mean_rms"), &mean_rms(&stage.data), &summary, limit);
     }
     Ok(all.failed)
 }

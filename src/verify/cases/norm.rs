@@ -1,8 +1,8 @@
 //! Batch normalisation, forward and backward, with the residual and ReLU that are fused to its end.
 
-use super::super::case::{Case, Key, VALUES};
+use super::super::case::{Case, Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
+use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::host::{self, Array, MapEpilogue};
 use crate::reference::{self, Tensor};
@@ -18,6 +18,7 @@ const KEYS: [Key; 9] = [
     Key::flag("residual"),
     Key::flag("relu"),
 ];
+const FORWARD: &[Key] = &[KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], PRECISION];
 const WITH_GRAD: [Key; 10] =
     [KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], Key::word("grad_values", VALUES)];
 
@@ -25,7 +26,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "batch_norm",
         direction: Direction::Forward,
-        keys: &KEYS,
+        keys: FORWARD,
         fill: true,
         list: forward_list,
         flops: |case| 4.0 * values(case),
@@ -35,14 +36,14 @@ pub const OPERATIONS: &[Operation] = &[
                 let [input, weight, bias, mean, variance, residual] = inputs else { unreachable!("six inputs") };
                 let parameters = [weight, bias, mean, variance];
                 let end = epilogue(case, residual);
-                let found = host::batch_norm_fused(gpu, input, parameters, end, &attributes(case))?;
+                let found = host::batch_norm_fused((gpu, case.precision()), input, parameters, end, &attributes(case))?;
                 Ok([found.output].into_iter().chain(found.running.into_iter().flatten()).collect())
             },
             twin: |case, inputs| {
                 let [input, weight, bias, mean, variance, residual] = inputs else { unreachable!("six inputs") };
                 let found = reference::batch_norm(input, weight, bias, mean, variance, &attributes(case));
                 let terms = terms(case);
-                let mut expected = vec![Expected::sum("output", ended(case, found.output, residual), terms)];
+                let mut expected = vec![Expected::stored(case, "output", ended(case, found.output, residual), terms)];
                 if case.flag("training") {
                     expected.push(Expected::sum("running_mean", found.running_mean, terms));
                     expected.push(Expected::sum("running_var", found.running_var, terms));
@@ -189,6 +190,12 @@ fn forward_list(suite: Suite) -> Vec<String> {
             all.push(format!("{shape} {end} training=true"));
         }
     }
+    all.extend(halves(&[
+        "n=2 c=64 h=14 w=14",
+        "n=2 c=5 h=7 w=9 residual=true relu=true",
+        "n=3 c=6 h=5 w=7 training=true",
+        "n=1 c=3 h=9 w=9 values=nan",
+    ]));
     for c in 1..=9 {
         all.push(format!("n=3 c={c} h=5 w=7 training=true offset=-1.0"));
         all.push(format!("n=1 c={c} h=1 w=1 offset=-1.0"));

@@ -1,8 +1,8 @@
 //! Pooling, forward and backward.
 
-use super::super::case::{Case, Key, VALUES};
+use super::super::case::{Case, Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, lines};
+use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves, lines};
 use crate::ops::attributes::PoolAttributes;
 use crate::ops::host::{self, Array};
 use crate::reference;
@@ -11,7 +11,9 @@ const SHAPE: [Key; 4] = [Key::size("n"), Key::size("c"), Key::size("h"), Key::si
 const WINDOW: [Key; 4] =
     [Key::extent("kernel"), Key::pair("stride", 1), Key::pair("padding", 0), Key::flag("ceil_mode")];
 
-const FORWARD: &[Key] = &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], WINDOW[0], WINDOW[1], WINDOW[2], WINDOW[3]];
+const FORWARD: &[Key] =
+    &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], WINDOW[0], WINDOW[1], WINDOW[2], WINDOW[3], PRECISION];
+const GLOBAL: &[Key] = &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], PRECISION];
 const BACKWARD: &[Key] = &[
     SHAPE[0],
     SHAPE[1],
@@ -39,7 +41,9 @@ pub const OPERATIONS: &[Operation] = &[
         "max_pool2d",
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
-            run: |gpu, case, inputs| Ok(vec![host::max_pool2d(gpu, &inputs[0], &attributes(case))?]),
+            run: |gpu, case, inputs| {
+                Ok(vec![host::max_pool2d((gpu, case.precision()), &inputs[0], &attributes(case))?])
+            },
             twin: |case, inputs| vec![Expected::exact("output", reference::max_pool2d(&inputs[0], &attributes(case)))],
             slope: None,
         },
@@ -65,10 +69,12 @@ pub const OPERATIONS: &[Operation] = &[
         "avg_pool2d",
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
-            run: |gpu, case, inputs| Ok(vec![host::avg_pool2d(gpu, &inputs[0], &attributes(case))?]),
+            run: |gpu, case, inputs| {
+                Ok(vec![host::avg_pool2d((gpu, case.precision()), &inputs[0], &attributes(case))?])
+            },
             twin: |case, inputs| {
                 let output = reference::avg_pool2d(&inputs[0], &attributes(case));
-                vec![Expected::sum("output", output, taps(case))]
+                vec![Expected::stored(case, "output", output, taps(case))]
             },
             slope: None,
         },
@@ -93,13 +99,13 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "global_avg_pool",
         direction: Direction::Forward,
-        keys: &SHAPE,
+        keys: GLOBAL,
         fill: true,
         list: global_list,
         flops: |case| shape(case).iter().map(|&extent| extent as f64).product(),
         body: Body::Kernel(Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
-            run: |gpu, _, inputs| Ok(vec![host::global_avg_pool(gpu, &inputs[0])?]),
+            run: |gpu, case, inputs| Ok(vec![host::global_avg_pool((gpu, case.precision()), &inputs[0])?]),
             twin: |case, inputs| {
                 let pixels = (case.size("h") * case.size("w")) as f64;
                 // Parts of 64 pixels are added up.
@@ -229,6 +235,11 @@ fn forward_list(_: Suite) -> Vec<String> {
     let mut all = shared();
     // A loop of more than 65,535 iterations, its two levels counted together.
     all.push("n=1 c=1 h=260 w=260 kernel=260".into());
+    all.extend(halves(&[
+        "n=2 c=64 h=28 w=28 kernel=3 stride=2 padding=1",
+        "n=1 c=3 h=9 w=7 kernel=2,3 stride=2 padding=1 ceil_mode=true",
+        "n=1 c=5 h=6 w=6 kernel=3 values=special",
+    ]));
     all
 }
 
@@ -289,5 +300,6 @@ fn global_list(_: Suite) -> Vec<String> {
     ",
     );
     all.extend((1..=9).map(|c| format!("n=2 c={c} h=3 w=5")));
+    all.extend(halves(&["n=1 c=3 h=5 w=13", "n=1 c=6 h=16 w=8", "n=2 c=5 h=7 w=7 values=nan"]));
     all
 }

@@ -1,15 +1,21 @@
 //! `preprocess`: 8-bit images to normalised tensors.
 
-use super::super::case::{Case, Key};
+use super::super::case::{Case, Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation};
+use super::{Body, Expected, Kernel, Operation, halves};
 use crate::ops::host::{self, Array};
 use crate::reference;
 
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "preprocess",
     direction: Direction::Forward,
-    keys: &[Key::size("n"), Key::size("h"), Key::size("w"), Key::word("norm", &["imagenet", "bytes", "none"])],
+    keys: &[
+        Key::size("n"),
+        Key::size("h"),
+        Key::size("w"),
+        Key::word("norm", &["imagenet", "bytes", "none"]),
+        PRECISION,
+    ],
     fill: false,
     list: |_| {
         let all = [
@@ -23,7 +29,8 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             "n=1 h=17 w=13 norm=bytes",
             "n=1 h=16 w=16 norm=none",
         ];
-        all.map(str::to_owned).into()
+        let halves = halves(&["n=1 h=17 w=13", "n=1 h=1 w=1 norm=none"]);
+        all.map(str::to_owned).into_iter().chain(halves).collect()
     },
     flops: |case| 9.0 * pixels(case) as f64,
     body: Body::Kernel(Kernel {
@@ -34,13 +41,13 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         run: |gpu, case, inputs| {
             let (mean, std) = normalisation(case);
             let f32s = |values: [f64; 3]| values.map(|value| value as f32);
-            Ok(vec![host::preprocess(gpu, &bytes(&inputs[0]), shape(case), f32s(mean), f32s(std))?])
+            Ok(vec![host::preprocess((gpu, case.precision()), &bytes(&inputs[0]), shape(case), f32s(mean), f32s(std))?])
         },
         twin: |case, inputs| {
             let (mean, std) = normalisation(case);
             let pixels: Vec<u8> = inputs[0].data.iter().map(|&value| value as u8).collect();
             // Mean and deviation are rounded to f32, and their difference may cancel.
-            vec![Expected::sum("output", reference::preprocess(&pixels, shape(case), mean, std), 32.0)]
+            vec![Expected::stored(case, "output", reference::preprocess(&pixels, shape(case), mean, std), 32.0)]
         },
         slope: None,
     }),

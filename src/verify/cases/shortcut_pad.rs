@@ -1,22 +1,26 @@
 //! `shortcut_pad` (option A of the paper's shortcuts), forward and backward.
 
-use super::super::case::{Case, Key};
+use super::super::case::{Case, Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, dot};
+use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves};
+
 use crate::ops::host;
 use crate::reference;
 
-const KEYS: &[Key] =
+const BACKWARD: &[Key] =
     &[Key::size("n"), Key::size("c"), Key::size("h"), Key::size("w"), Key::size("k"), Key::size("stride")];
+const FORWARD: &[Key] = &[BACKWARD[0], BACKWARD[1], BACKWARD[2], BACKWARD[3], BACKWARD[4], BACKWARD[5], PRECISION];
 
-const fn operation(name: &'static str, direction: Direction, kernel: Kernel) -> Operation {
+type List = fn(Suite) -> Vec<String>;
+
+const fn operation(name: &'static str, direction: Direction, list: List, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
     Operation {
         name,
         direction,
-        keys: KEYS,
+        keys: if matches!(direction, Direction::Forward) { FORWARD } else { BACKWARD },
         fill: true,
-        list: |_| CASES.map(str::to_owned).into(),
+        list,
         flops: |_| 0.0,
         body,
     }
@@ -26,10 +30,14 @@ pub const OPERATIONS: &[Operation] = &[
     operation(
         "shortcut_pad",
         Direction::Forward,
+        |_| {
+            let halves = halves(&["n=1 c=4 h=7 w=5 k=8 stride=2", "n=3 c=8 h=5 w=5 k=8 stride=3"]);
+            CASES.map(str::to_owned).into_iter().chain(halves).collect()
+        },
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
             run: |gpu, case, inputs| {
-                Ok(vec![host::shortcut_pad(gpu, &inputs[0], case.size("k"), case.size("stride"))?])
+                Ok(vec![host::shortcut_pad((gpu, case.precision()), &inputs[0], case.size("k"), case.size("stride"))?])
             },
             twin: |case, inputs| {
                 let output = reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"));
@@ -41,6 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation(
         "shortcut_pad_backward",
         Direction::Backward,
+        |_| CASES.map(str::to_owned).into(),
         Kernel {
             inputs: |case| {
                 let ([n, _, h, w], stride) = (shape(case), case.size("stride").max(1));

@@ -1,0 +1,115 @@
+//! How activations and weights are stored. Sums, biases and statistics are f32 whatever that is.
+
+use half::f16;
+
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterReport, KernelSpec, shaders};
+
+/// The type of stored activations and weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, clap::ValueEnum)]
+pub enum Precision {
+    /// 32 bits: every adapter.
+    #[default]
+    F32,
+    /// 16 bits, at half the memory and traffic, of values up to 65,504: adapters with f16, inference alone.
+    F16,
+}
+
+impl Precision {
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// `f32` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// Bytes of four values.
+    pub fn bytes4(self) -> u64 {
+        match self {
+            Self::F32 => 16,
+            Self::F16 => 8,
+        }
+    }
+
+    /// Whether the adapter has kernels of it; the reason if not.
+    pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
+        if self == Self::F16 && !adapter.features.f16 {
+            return Err(format!("the adapter {} has no f16", adapter.name));
+        }
+        Ok(())
+    }
+
+    /// Whether the operation `op` has kernels over maps of this type.
+    pub fn has(self, op: &str) -> bool {
+        self == Self::F32 || op == "conv2d" || shaders::find(&format!("{op}_f16")).is_some()
+    }
+
+    /// The kernel `name` over maps of this type.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the operation has none.
+    pub(super) fn kernel(self, name: &'static str) -> Result<KernelSpec> {
+        match self {
+            Self::F32 => Ok(KernelSpec::new(name)),
+            Self::F16 => shaders::find(&format!("{name}_f16"))
+                .map(|shader| KernelSpec::new(shader.name))
+                .ok_or_else(|| Error::shape(name, "has no kernel for f16; use f32")),
+        }
+    }
+
+    /// Values as they are uploaded, two to a word in f16; rounded to nearest.
+    pub fn words(self, values: &[f32]) -> Vec<u32> {
+        match self {
+            Self::F32 => bytemuck::cast_slice(values).to_vec(),
+            Self::F16 => {
+                let half = |value: Option<&f32>| u32::from(f16::from_f32(value.copied().unwrap_or(0.0)).to_bits());
+                values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect()
+            }
+        }
+    }
+
+    /// The first `count` values of words that were read back.
+    pub fn values(self, words: &[u32], count: usize) -> Vec<f32> {
+        match self {
+            Self::F32 => words[..count].iter().map(|&word| f32::from_bits(word)).collect(),
+            Self::F16 => {
+                let halves = words.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]);
+                halves.take(count).map(|half| f16::from_bits(half).to_f32()).collect()
+            }
+        }
+    }
+
+    /// Words of `count` values.
+    pub fn word_count(self, count: usize) -> usize {
+        match self {
+            Self::F32 => count,
+            Self::F16 => count.div_ceil(2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_round_trip() {
+        let values = [1.0, -2.5, 0.0, 65504.0, 5.960_464_5e-8];
+        for precision in Precision::ALL {
+            let words = precision.words(&values);
+            assert_eq!(words.len(), precision.word_count(values.len()));
+            assert_eq!(precision.values(&words, values.len()), values);
+        }
+        let rounded = Precision::F16.values(&Precision::F16.words(&[1.0 + 1.0 / 2048.0, 65520.0]), 2);
+        assert_eq!(rounded, [1.0, f32::INFINITY]);
+    }
+
+    #[test]
+    fn only_forward_operations_have_f16() {
+        assert_eq!(Precision::F16.kernel("relu").unwrap().shader, "relu_f16");
+        assert!(Precision::F16.kernel("relu_backward").unwrap_err().to_string().contains("no kernel for f16"));
+    }
+}
