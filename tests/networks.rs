@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, Output, StageOutput};
+use gpu_resnet::ops::Precision;
 use gpu_resnet::weights::{self, Weights};
 
+/// The same with activations and weights stored as f16. torch's own f16 logits of these networks differ by up to 1.0e-3.
+const HALF_TOLERANCE: f64 = 4e-3;
 /// Largest difference over the largest expected value. torch's own f32 forward differs by up to 6e-7.
 const TOLERANCE: f64 = 4e-6;
 
@@ -35,9 +38,14 @@ fn error(found: &[f32], expected: &[f32]) -> f64 {
     worst / largest
 }
 
-fn run(gpu: &Arc<Gpu>, architecture: &Architecture, shape: [usize; 4]) -> (Output, Vec<StageOutput>) {
+fn run(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    shape: [usize; 4],
+    precision: Precision,
+) -> (Output, Vec<StageOutput>) {
     let weights = weights::hash_weights(architecture).unwrap();
-    let network = Network::new(gpu, architecture, &weights).unwrap();
+    let network = Network::with_precision(gpu, architecture, &weights, precision).unwrap();
     let mut forward = Forward::new(&network, InputKind::Tensor, shape[0], [shape[2], shape[3]], true).unwrap();
     let input = weights::hash_input("input", shape.iter().product());
     let output = forward.run_tensor(&input).unwrap();
@@ -47,19 +55,29 @@ fn run(gpu: &Arc<Gpu>, architecture: &Architecture, shape: [usize; 4]) -> (Outpu
 }
 
 fn check(name: &str) {
+    check_in(name, Precision::F32, TOLERANCE);
+}
+
+/// Adapters that can't store `precision` are left out; at least one can.
+fn check_in(name: &str, precision: Precision, tolerance: f64) {
     let reference = golden(name);
     let architecture = Architecture::from_json(reference.metadata("gpu_resnet.architecture").unwrap()).unwrap();
     let shape: Vec<usize> = serde_json::from_str(reference.metadata("input_shape").unwrap()).unwrap();
     let layout: HashMap<String, serde_json::Value> =
         serde_json::from_str(reference.metadata("layout").unwrap()).unwrap();
     let expect = |key: &str| reference.tensor_f32(key).unwrap().into_owned();
+    let tried = std::cell::Cell::new(0);
     each_adapter(|gpu| {
-        let (output, stages) = run(gpu, &architecture, shape.clone().try_into().unwrap());
+        if precision.supported(gpu.report()).is_err() {
+            return;
+        }
+        tried.set(tried.get() + 1);
+        let (output, stages) = run(gpu, &architecture, shape.clone().try_into().unwrap(), precision);
         let mut checked = 0;
         let mut worst: f64 = 0.0;
         let mut compare = |key: &str, found: &[f32], expected: &[f32]| {
             let e = error(found, expected);
-            assert!(e <= TOLERANCE, "{name} {key}: differs by {e:.2e} of the largest value");
+            assert!(e <= tolerance, "{name} {key}: differs by {e:.2e} of the largest value");
             worst = worst.max(e);
             checked += 1;
         };
@@ -77,13 +95,21 @@ fn check(name: &str) {
             compare("mean and RMS", &[mean as f32, rms as f32], &expect(&format!("{key}.mean_rms")));
         }
         assert_eq!(checked, 2 + 2 * (1 + architecture.depths.len()));
-        println!("  {name}: worst {worst:.1e} of the largest value");
+        println!("  {name}, {}: worst {worst:.1e} of the largest value", precision.name());
     });
+    assert!(tried.get() > 0, "no adapter stores {}", precision.name());
 }
 
 #[test]
 fn resnet50_agrees_with_torchvision() {
     check("resnet50");
+}
+
+#[test]
+fn networks_stored_as_f16_agree_with_torch() {
+    for name in ["resnet18", "resnet50", "resnext", "resnet20-zero-pad", "preact-bottleneck", "v1-ceil"] {
+        check_in(name, Precision::F16, HALF_TOLERANCE);
+    }
 }
 
 #[test]
@@ -134,7 +160,7 @@ fn full_size_images_agree_with_torchvision() {
         let reference = golden(name);
         let architecture = Architecture::from_json(reference.metadata("gpu_resnet.architecture").unwrap()).unwrap();
         each_adapter(|gpu| {
-            let (output, _) = run(gpu, &architecture, [1, 3, 224, 224]);
+            let (output, _) = run(gpu, &architecture, [1, 3, 224, 224], Precision::F32);
             let e = error(&output.logits, &reference.tensor_f32("logits_224").unwrap());
             assert!(e <= TOLERANCE, "{name} at 224: differs by {e:.2e}");
         });
@@ -153,7 +179,7 @@ fn a_wrong_network_is_caught() {
     let expected = reference.tensor_f32("logits").unwrap().into_owned();
     let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
     for wrong in [wrong_eps, wrong_stride] {
-        let e = error(&run(&gpu, &wrong, [2, 3, 64, 64]).0.logits, &expected);
+        let e = error(&run(&gpu, &wrong, [2, 3, 64, 64], Precision::F32).0.logits, &expected);
         assert!(e > 10.0 * TOLERANCE, "a wrong network differs by only {e:.1e}");
     }
 }

@@ -103,7 +103,16 @@ fn numbers_that_make_no_sense_are_wrong_usage() {
     ] {
         here.bad(2, words, &["finetune", &data, option, value, "--output", "run"]);
     }
-    here.bad(2, "--precision f16 has no kernels yet", &["--precision", "f16", "infer", &photo()]);
+}
+
+#[test]
+fn what_has_no_f16_says_so() {
+    let here = Sandbox::new();
+    let data = here.digits("data", &["0", "1"]);
+    let no = "has no kernels for --precision f16";
+    here.bad(2, no, &["--precision", "f16", "train", &data, "--arch", "resnet20", "--output", "run"]);
+    here.bad(2, no, &["--precision", "f16", "bench", "--train", "all"]);
+    assert!(!here.path("run").exists());
 }
 
 #[test]

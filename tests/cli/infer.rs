@@ -61,6 +61,33 @@ fn every_way_in_gives_the_same() {
 }
 
 #[test]
+fn f16_says_what_f32_says() {
+    let here = Sandbox::new();
+    here.digits("data", &["0", "1"]);
+    let run = |precision: &str, more: &[&str]| {
+        here.run(&[&["--precision", precision, "infer", "data", "--json", "--image-size", "64"], more].concat())
+    };
+    let wide = run("f32", &[]);
+    let narrow = run("f16", &[]);
+    let said = String::from_utf8(narrow.stderr).unwrap();
+    if narrow.status.code() == Some(4) {
+        assert!(said.contains("has no f16; use --precision f32"), "{said}");
+        return;
+    }
+    assert!(narrow.status.success(), "{said}");
+    assert_eq!(run("f16", &["--batch-size", "5"]).stdout, narrow.stdout, "a batch of another size gives other bits");
+    let [wide, narrow] = [wide.stdout, narrow.stdout].map(|out| json_lines(&String::from_utf8(out).unwrap()));
+    let mut differs = false;
+    for (a, b) in wide.iter().zip(&narrow) {
+        let of = |line: &serde_json::Value| line["predictions"][0]["probability"].as_f64().unwrap();
+        assert_eq!(a["predictions"][0]["label"], b["predictions"][0]["label"]);
+        assert!((of(a) - of(b)).abs() < 2e-2, "{a} {b}");
+        differs |= of(a) != of(b);
+    }
+    assert!(wide.len() == narrow.len() && differs, "f16 is f32");
+}
+
+#[test]
 fn every_way_out_says_the_same() {
     let here = Sandbox::new();
     here.digits("data", &["0", "1"]);
