@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
+use super::sets::open_kept;
 use crate::data::{self, Augment, Dataset, FetchOptions, Preprocess, Rgb8, Splits};
 use crate::error::{Error, Result};
 use crate::files;
@@ -21,6 +22,9 @@ pub enum DataCommand {
         /// The PNG to write
         #[arg(short, long, default_value = "grid.png")]
         output: PathBuf,
+        /// Show these classes alone, in this order: a file with a name a line
+        #[arg(long, value_name = "FILE")]
+        classes: Option<PathBuf>,
         /// Images of each class
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         columns: u32,
@@ -59,6 +63,9 @@ pub enum DataCommand {
     Inspect {
         /// A folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
         data: PathBuf,
+        /// Look at the images of these classes alone: a file with a name a line
+        #[arg(long, value_name = "FILE")]
+        classes: Option<PathBuf>,
         /// Only count: read no image
         #[arg(long)]
         quick: bool,
@@ -73,11 +80,11 @@ const MOST_ROWS: usize = 32;
 
 pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
     match command {
-        DataCommand::Grid { data, output, columns, cell, augment, image_size } => {
+        DataCommand::Grid { data, output, classes, columns, cell, augment, image_size } => {
             if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
                 return Err(Error::Usage(format!("{}: the grid is a PNG; end its name in .png", output.display())));
             }
-            let set = data::open_dataset(data)?;
+            let set = open_kept(data, classes.as_deref())?.join()?;
             files::check_writable(output)?;
             set.remarks().iter().for_each(|remark| context.console.note(remark));
             let images = sample(&*set, *columns as usize, context, |i, image| match augment {
@@ -89,7 +96,9 @@ pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
             Ok(())
         }
         DataCommand::Fetch { name, output, json } => fetch(context, name, output.as_deref(), *json),
-        DataCommand::Inspect { data, quick, json } => inspect(context, data, *quick, *json),
+        DataCommand::Inspect { data, classes, quick, json } => {
+            inspect(context, open_kept(data, classes.as_deref())?, *quick, *json)
+        }
     }
 }
 
@@ -162,8 +171,8 @@ struct Summary {
     warnings: Vec<String>,
 }
 
-fn inspect(context: &Context, path: &Path, quick: bool, json: bool) -> Result<()> {
-    let Splits { train, val } = data::open_splits(path)?;
+fn inspect(context: &Context, splits: Splits, quick: bool, json: bool) -> Result<()> {
+    let Splits { train, val } = splits;
     let val = val.as_deref();
     let mut counts = vec![0usize; train.classes().len()];
     let mut remarks = Vec::new();

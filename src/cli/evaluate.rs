@@ -1,6 +1,6 @@
 //! `gpu-resnet evaluate`: accuracy of a network on labelled images.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +9,8 @@ use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
 use super::model::{Loaded, ModelArgs, numbered, softmax, top_k};
-use crate::data::{Dataset, Loader, align_classes, count, open_splits};
+use super::sets::open_kept;
+use crate::data::{Dataset, Loader, align_classes, count};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -21,6 +22,9 @@ pub struct EvaluateArgs {
     data: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
+    /// Measure on the images of these classes alone: a file with a name a line
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -50,7 +54,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         .try_for_each(|path| files::check_writable(path))?;
     let classes = model.architecture.classes;
     let labels = model.labels.clone().unwrap_or_else(|| numbered(classes));
-    let data = open(context, &args.data, &model, &labels)?;
+    let data = open(context, args, &model, &labels)?;
     let mut tally = Tally::new(classes);
     let failed = tally_all(context, args, &model, data, &mut tally)?;
     if tally.count == 0 {
@@ -75,8 +79,9 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The held-out part of the data if it has one, its labels numbered as the network's.
-fn open(context: &Context, path: &Path, model: &Loaded, labels: &[String]) -> Result<Arc<dyn Dataset>> {
-    let splits = open_splits(path)?;
+fn open(context: &Context, args: &EvaluateArgs, model: &Loaded, labels: &[String]) -> Result<Arc<dyn Dataset>> {
+    let path = &args.data;
+    let splits = open_kept(path, args.classes.as_deref())?;
     let data = match splits.val {
         Some(val) => {
             context.console.note(format!("evaluating the held-out part: {} images", val.len()));
@@ -84,6 +89,7 @@ fn open(context: &Context, path: &Path, model: &Loaded, labels: &[String]) -> Re
         }
         None => splits.train,
     };
+    data.remarks().iter().for_each(|remark| context.console.note(remark));
     if model.labels.is_some() {
         return Ok(align_classes(data, labels)?.into());
     }

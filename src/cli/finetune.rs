@@ -9,10 +9,8 @@ use super::console::interrupt;
 use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs};
 use super::run_report::{self, Answers, Ended};
-use super::training::{
-    NetworkJob, SETTLED, Sets, Teller, TrainingArgs, absolute, free_output, open_data, report, save_model,
-    train_network,
-};
+use super::sets::{Sets, ToldData, absolute, open_data};
+use super::training::{NetworkJob, SETTLED, Teller, TrainingArgs, free_output, report, save_model, train_network};
 use crate::error::{Error, Result};
 use crate::model::TensorSource;
 use crate::train::{
@@ -63,10 +61,8 @@ pub struct FinetuneArgs {
 /// What the command itself was told, as config.toml keeps it: a resumed run must see the same data and network.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Told {
-    data: PathBuf,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    val: Option<PathBuf>,
-    val_split: f64,
+    #[serde(flatten)]
+    data: ToldData,
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<String>,
     weights_sha256: String,
@@ -100,8 +96,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
             Job { config, told, resumed: Some(run), model }
         }
     };
-    let Told { data, val, val_split, .. } = &job.told;
-    let sets = open_data(context, data, val.as_deref(), *val_split, job.config.training.seed)?;
+    let sets = open_data(context, &job.told.data, job.config.training.seed)?;
     match job.config.network {
         Some(_) => train_upper_part(context, args, job, sets, &stop),
         None => train_head(context, args, job, sets, &stop),
@@ -141,7 +136,7 @@ fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop
     let mut extractor = Extractor::new(context, &model, batch, stop)?;
     let train = extractor.extract(&sets.train, "training")?;
     let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
-    check_features(&train, &classes, &told.data)?;
+    check_features(&train, &classes, &told.data.data)?;
     let run = match resumed {
         Some(run) => run,
         None => RunDir::create(&output, &config)?,
@@ -188,16 +183,12 @@ fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop
 }
 
 fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
-    let data = args.data.clone().ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
-    args.training.check_val_split()?;
     let weights = args.model.weights.as_ref().map(|weights| match Path::new(weights).exists() {
         true => absolute(weights.into()).to_string_lossy().into_owned(),
         false => weights.clone(),
     });
     Ok(Told {
-        data: absolute(data),
-        val: args.training.val.clone().map(absolute),
-        val_split: args.training.val_split,
+        data: ToldData::new(args.data.as_deref(), &args.training)?,
         weights,
         weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,

@@ -15,6 +15,7 @@ mod infer;
 mod model;
 mod op;
 mod run_report;
+mod sets;
 mod shell;
 mod train;
 mod training;

@@ -108,23 +108,27 @@ pub fn numbered(classes: usize) -> Vec<String> {
 /// The most that is read of a file of class names.
 const MAX_LABELS_BYTES: u64 = 16 << 20;
 
-/// Class names from a file: a JSON list, or one name a line.
+/// Class names from a file, one for each of the network's.
 pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::file(path, format!("could not be read ({e}); give a text file of class names"))
-    };
-    let text = files::read_text(path, MAX_LABELS_BYTES).map_err(|e| failed(&e))?;
-    let text = text.ok_or_else(|| failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)))?;
-    let labels: Vec<String> = if text.trim_start().starts_with('[') {
-        serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")))?
-    } else {
-        text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect()
-    };
+    let labels = read_names(path)?;
     if labels.len() != classes {
         let problem = format!("has {} names and the network {classes} classes; give one for each", labels.len());
         return Err(Error::file(path, problem));
     }
     Ok(labels)
+}
+
+/// Class names from a file: a JSON list, or one name a line.
+pub fn read_names(path: &Path) -> Result<Vec<String>> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("could not be read ({e}); give a text file of class names"))
+    };
+    let text = files::read_text(path, MAX_LABELS_BYTES).map_err(|e| failed(&e))?;
+    let text = text.ok_or_else(|| failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)))?;
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")));
+    }
+    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect())
 }
 
 /// Softmax of one row of logits, in f64.

@@ -9,7 +9,7 @@ use super::batches::run_batches;
 use super::console::interrupt;
 use super::evaluate::Tally;
 use super::model::{ModelArgs, softmax, top_k};
-use super::training::Sets;
+use super::sets::Sets;
 use crate::data::{self, Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::files;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::training::{NetworkJob, SETTLED, TrainingArgs, absolute, open_data, train_network};
+use super::sets::{ToldData, open_data};
+use super::training::{NetworkJob, SETTLED, TrainingArgs, train_network};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
@@ -53,10 +54,8 @@ pub struct TrainArgs {
 /// What the command itself was told, as config.toml keeps it: a resumed run must see the same data and network.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Told {
-    data: PathBuf,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    val: Option<PathBuf>,
-    val_split: f64,
+    #[serde(flatten)]
+    data: ToldData,
     /// Its JSON, without the number of classes, which the data has.
     architecture: String,
     preprocess: String,
@@ -81,7 +80,7 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         Error::file(run.join("config.toml"), format!("is not of a train run: {e}"))
     })?;
     let seed = config.training.seed;
-    let sets = open_data(context, &told.data, told.val.as_deref(), told.val_split, seed)?;
+    let sets = open_data(context, &told.data, seed)?;
     let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
     let preprocess = Preprocess::from_json(&told.preprocess)?;
     architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
@@ -104,18 +103,14 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
 
 fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
     let asked = &args.training;
-    asked.check_val_split()?;
     let architecture = architecture(args)?;
     let preprocess = match args.image_size {
         Some(size) => default_preprocess(&architecture).with_image_size(size)?,
         None => default_preprocess(&architecture),
     };
-    let data = args.data.clone().ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
     let kept = |e: &dyn std::fmt::Display| Error::Usage(format!("the options can't be kept: {e}"));
     let told = Told {
-        data: absolute(data),
-        val: asked.val.clone().map(absolute),
-        val_split: asked.val_split,
+        data: ToldData::new(args.data.as_deref(), asked)?,
         architecture: architecture.to_json()?,
         preprocess: serde_json::to_string(&preprocess).map_err(|e| kept(&e))?,
     };

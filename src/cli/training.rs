@@ -1,8 +1,7 @@
-//! What `train` and `finetune` share: their options, the data with its split, the RUN folder, and what they say while they
+//! What `train` and `finetune` share: their options, the RUN folder, and what they say while they
 //! work.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -10,9 +9,8 @@ use indicatif::ProgressBar;
 use super::Context;
 use super::console::print_json;
 use super::run_report::{self, Answers, Ended};
-use crate::data::{
-    self, Augment, Dataset, Preprocess, Subset, open_dataset, open_splits, require_classes, stratified_split,
-};
+use super::sets::Sets;
+use crate::data::{self, Augment, Preprocess};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Architecture, Recompute, TensorSource};
@@ -80,6 +78,9 @@ pub struct TrainingArgs {
     /// Write each epoch's scalars for TensorBoard too, into RUN/events.out.tfevents.…
     #[arg(long)]
     pub tensorboard: bool,
+    /// Keep the images of these classes alone, in this order: a file with a name a line
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
     /// Labelled images to validate on, instead of a part of DATA
     #[arg(long, value_name = "DATA")]
     pub val: Option<PathBuf>,
@@ -92,7 +93,7 @@ pub struct TrainingArgs {
 }
 
 /// Options, by their names, that a resumed run has already.
-pub const SETTLED: [&str; 19] = [
+pub const SETTLED: [&str; 23] = [
     "data",
     "batch_size",
     "image_size",
@@ -108,8 +109,12 @@ pub const SETTLED: [&str; 19] = [
     "warmup_epochs",
     "clip_grad_norm",
     "ema",
+    "patience",
     "augment",
+    "recompute",
+    "log_gradients",
     "balance",
+    "classes",
     "val",
     "val_split",
 ];
@@ -155,69 +160,6 @@ impl TrainingArgs {
             augment: self.augment,
         }
     }
-
-    /// Checks the share to validate on.
-    pub fn check_val_split(&self) -> Result<()> {
-        match (0.0..1.0).contains(&self.val_split) {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", self.val_split))),
-        }
-    }
-}
-
-/// A path that means the same from any folder, so that a run can be resumed from any. The name of a fetched data set does.
-pub fn absolute(path: PathBuf) -> PathBuf {
-    match data::find_named(&path) {
-        Ok(Some(_)) => path,
-        _ => std::path::absolute(&path).unwrap_or(path),
-    }
-}
-
-/// Images to train and to validate on.
-pub struct Sets {
-    pub train: Arc<dyn Dataset>,
-    pub val: Option<Arc<dyn Dataset>>,
-}
-
-/// Images beyond which training starts without reading all of them for copies; `data inspect` does.
-const MOST_READ: usize = 200_000;
-
-/// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
-pub fn open_data(context: &Context, path: &Path, val: Option<&Path>, val_split: f64, seed: u64) -> Result<Sets> {
-    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
-    let splits = match val {
-        None => open_splits(path)?,
-        Some(val) => {
-            let train = open_splits(path)?.train;
-            let val = data::align_classes(open_dataset(val)?, train.classes())?;
-            data::Splits { train, val: Some(val) }
-        }
-    };
-    note(&*splits.train);
-    require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
-    let sets = match splits.val {
-        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
-        None if val_split == 0.0 => Sets { train: splits.train.into(), val: None },
-        None => {
-            let all: Arc<dyn Dataset> = splits.train.into();
-            let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
-            let (train, val) = stratified_split(&labels, val_split, seed);
-            let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
-            let val = if val.is_empty() { None } else { Some(part(val)?) };
-            Sets { train: part(train)?, val }
-        }
-    };
-    let (train, classes) = (sets.train.len(), sets.train.classes().len());
-    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
-    context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
-    let all = train + sets.val.as_ref().map_or(0, |val| val.len());
-    let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
-    let bar = context.console.progress(all as u64, "looking for copies");
-    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.inc(1)) {
-        context.console.note(format!("warning: {warning}"));
-    }
-    bar.finish_and_clear();
-    Ok(sets)
 }
 
 /// The folder for the run; one that holds a run is not overwritten.

@@ -39,7 +39,7 @@ pub use named::{Archive, Member, NamedData, find_named, named_data};
 pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
 pub use resize::resize;
-pub use split::{Concat, Subset, align_classes, balanced_indices, shuffled_indices, stratified_split};
+pub use split::{Concat, Subset, align_classes, balanced_indices, keep_classes, shuffled_indices, stratified_split};
 
 use crate::error::{Error, Result};
 pub use crate::fetch::FetchOptions;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::describe;
 use super::named::locate;
-use super::split::{Concat, align_classes};
+use super::split::{Concat, align_classes, keep_classes};
 use super::{Dataset, cifar, csv, folder, mnist, tensors};
 use crate::error::{Error, Result};
 
@@ -14,6 +14,22 @@ pub struct Splits {
     pub train: Box<dyn Dataset>,
     /// The held-out images: `val`, `valid` or `validation` if there, else `test`.
     pub val: Option<Box<dyn Dataset>>,
+}
+
+impl Splits {
+    /// Both parts with the images of `classes` alone, numbered by that list ([`keep_classes`]).
+    pub fn keep_classes(self, classes: &[String]) -> Result<Self> {
+        let val = self.val.map(|val| keep_classes(val, classes)).transpose()?;
+        Ok(Splits { train: keep_classes(self.train, classes)?, val })
+    }
+
+    /// Both parts as one data set, the training part first.
+    pub fn join(self) -> Result<Box<dyn Dataset>> {
+        match self.val {
+            None => Ok(self.train),
+            Some(val) => Ok(Box::new(Concat::new(self.train, val)?)),
+        }
+    }
 }
 
 /// Opens the data set at `path`, all of it: if it comes in two parts, the training part and then the held-out part.
@@ -26,11 +42,7 @@ pub struct Splits {
 /// # Errors
 /// A path that is missing or none of these, and whatever is wrong with the files.
 pub fn open_dataset(path: &Path) -> Result<Box<dyn Dataset>> {
-    let Splits { train, val } = open_splits(path)?;
-    match val {
-        None => Ok(train),
-        Some(val) => Ok(Box::new(Concat::new(train, val)?)),
-    }
+    open_splits(path)?.join()
 }
 
 /// Opens the data set at `path` in its own two parts; `val` is `None` if it has only one. See [`open_dataset`].

@@ -128,6 +128,8 @@ struct Relabelled {
     /// The new label of each old one.
     place: Vec<usize>,
     classes: Vec<String>,
+    /// What is to be said beside the data's own remarks.
+    remark: Option<String>,
 }
 
 impl Dataset for Relabelled {
@@ -156,7 +158,9 @@ impl Dataset for Relabelled {
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.data.remarks()
+        let mut remarks = self.data.remarks();
+        remarks.extend(self.remark.clone());
+        remarks
     }
 }
 
@@ -179,7 +183,44 @@ pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<d
         )));
     }
     let place = data.classes().iter().map(|c| known[c]).collect();
-    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec() }))
+    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec(), remark: None }))
+}
+
+/// The images of `data` whose class is in `classes`, numbered by that list; a remark counts those that are left out.
+///
+/// # Errors
+/// No name at all, one that comes twice, or one that no class of `data` has.
+pub fn keep_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
+    if classes.is_empty() {
+        return Err(Error::Usage("no class was named to keep; give one name a line".into()));
+    }
+    let mut known = HashMap::new();
+    for (class, i) in classes.iter().zip(0..) {
+        if known.insert(class, i).is_some() {
+            return Err(Error::Usage(format!("the class `{class}` is named twice; name it once")));
+        }
+        if !data.classes().contains(class) {
+            let some = data.classes().iter().take(5).map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
+            let count = data.classes().len();
+            return Err(Error::Usage(format!(
+                "the data has no class `{class}`; its {count} classes begin with {some}"
+            )));
+        }
+    }
+    let place = data.classes().iter().map(|class| known.get(class).copied());
+    let place: Vec<Option<usize>> = place.collect();
+    let kept: Vec<usize> = (0..data.len()).filter(|&i| place[data.label(i)].is_some()).collect();
+    let (left, others) = (data.len() - kept.len(), data.classes().len() - classes.len());
+    let remark = (left > 0).then(|| {
+        format!(
+            "{} of {} left out",
+            super::count(left, "image"),
+            if others == 1 { "1 other class".into() } else { format!("{others} other classes") }
+        )
+    });
+    let place = place.into_iter().map(Option::unwrap_or_default).collect();
+    let data = Box::new(Subset::new(Arc::from(data), kept)?);
+    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec(), remark }))
 }
 
 /// Splits images into a training and a validation part, class by class: `fraction` of each class, rounded, goes to

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use gpu_resnet::data::{Dataset, FileList, Subset, balanced_indices, shuffled_indices, stratified_split};
+use gpu_resnet::data::{
+    Dataset, FileList, Subset, balanced_indices, keep_classes, open_dataset, shuffled_indices, stratified_split,
+};
 
-use crate::assert_error;
+use crate::{assert_error, put};
 
 // Written down once; another generator, seeding or shuffle would change them.
 const ORDER_0_0: [usize; 10] = [5, 1, 9, 0, 3, 2, 8, 4, 6, 7];
@@ -87,4 +89,29 @@ fn a_balanced_epoch_shows_every_class_equally_often() {
     };
     assert!(seen(1) != seen(2) && balanced_indices(&labels, 4, 1) != order);
     assert_eq!(balanced_indices(&[], 0, 1), [] as [usize; 0]);
+}
+
+#[test]
+fn classes_can_be_kept_and_ordered() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let open = || {
+        let rows =
+            "cat,0.png\ndog,1.png\nape,2.png\ndog,3.png\n".lines().map(|row| row.split_once(',').expect("a row"));
+        let lines: Vec<_> =
+            rows.map(|(class, name)| format!("{},{class}", put(dir.path().join(name), "x").display())).collect();
+        open_dataset(&put(dir.path().join("list.csv"), lines.join("\n"))).expect("a list")
+    };
+    let names = |list: &[&str]| list.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let data = keep_classes(open(), &names(&["dog", "ape"])).expect("classes that are there");
+    assert_eq!(data.classes(), ["dog", "ape"]);
+    let found: Vec<_> = (0..data.len()).map(|i| (data.name(i).chars().rev().nth(4), data.label(i))).collect();
+    assert_eq!(found, [(Some('1'), 0), (Some('2'), 1), (Some('3'), 0)]);
+    assert_eq!(data.remarks(), ["1 image of 1 other class left out"]);
+    assert_eq!(keep_classes(open(), &names(&["ape", "cat", "dog"])).expect("all").remarks(), [""; 0]);
+    for (list, word) in
+        [(&["dog", "dog"][..], "named twice"), (&["dog", "cow"], "no class `cow`"), (&[], "no class was named")]
+    {
+        let text = keep_classes(open(), &names(list)).err().expect("an error").to_string();
+        assert!(text.contains(word), "{text}");
+    }
 }

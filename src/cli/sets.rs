@@ -1,0 +1,108 @@
+//! The images that a command works on: DATA, the classes of it that were asked for, and its parts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Context;
+use super::model::read_names;
+use super::training::TrainingArgs;
+use crate::data::{self, Dataset, Splits, Subset, open_splits, require_classes, stratified_split};
+use crate::error::{Error, Result};
+
+/// Which images a run sees, as config.toml keeps it: a resumed run must see the same.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ToldData {
+    pub data: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val: Option<PathBuf>,
+    pub val_split: f64,
+    /// The classes that are kept, if not all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+}
+
+impl ToldData {
+    /// What a new run was told.
+    pub fn new(data: Option<&Path>, asked: &TrainingArgs) -> Result<Self> {
+        let data = data.ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
+        if !(0.0..1.0).contains(&asked.val_split) {
+            return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", asked.val_split)));
+        }
+        Ok(ToldData {
+            data: absolute(data.to_owned()),
+            val: asked.val.clone().map(absolute),
+            val_split: asked.val_split,
+            classes: asked.classes.as_deref().map(read_names).transpose()?,
+        })
+    }
+}
+
+/// The images of `splits`, which `path` holds, that have one of `classes`, if any were named.
+pub fn kept(splits: Splits, classes: Option<&[String]>, path: &Path) -> Result<Splits> {
+    match classes {
+        None => Ok(splits),
+        Some(classes) => splits.keep_classes(classes).map_err(|error| Error::file(path, error)),
+    }
+}
+
+/// The data set that `path` names, or the images of it whose class is in the file `classes`.
+pub fn open_kept(path: &Path, classes: Option<&Path>) -> Result<Splits> {
+    kept(open_splits(path)?, classes.map(read_names).transpose()?.as_deref(), path)
+}
+
+/// A path that means the same from any folder, so that a run can be resumed from any. The name of a fetched data set does.
+pub fn absolute(path: PathBuf) -> PathBuf {
+    match data::find_named(&path) {
+        Ok(Some(_)) => path,
+        _ => std::path::absolute(&path).unwrap_or(path),
+    }
+}
+
+/// Images to train and to validate on.
+pub struct Sets {
+    pub train: Arc<dyn Dataset>,
+    pub val: Option<Arc<dyn Dataset>>,
+}
+
+/// Images beyond which training starts without reading all of them for copies; `data inspect` does.
+const MOST_READ: usize = 200_000;
+
+/// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
+pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> {
+    let ToldData { data: path, val, val_split, classes } = told;
+    let open = |path: &Path| kept(open_splits(path)?, classes.as_deref(), path);
+    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
+    let splits = match val {
+        None => open(path)?,
+        Some(val) => {
+            let train = open(path)?.train;
+            let val = data::align_classes(open(val)?.join()?, train.classes())?;
+            data::Splits { train, val: Some(val) }
+        }
+    };
+    note(&*splits.train);
+    require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
+    let sets = match splits.val {
+        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
+        None if *val_split == 0.0 => Sets { train: splits.train.into(), val: None },
+        None => {
+            let all: Arc<dyn Dataset> = splits.train.into();
+            let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
+            let (train, val) = stratified_split(&labels, *val_split, seed);
+            let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
+            let val = if val.is_empty() { None } else { Some(part(val)?) };
+            Sets { train: part(train)?, val }
+        }
+    };
+    let (train, classes) = (sets.train.len(), sets.train.classes().len());
+    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
+    context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
+    let all = train + sets.val.as_ref().map_or(0, |val| val.len());
+    let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
+    let bar = context.console.progress(all as u64, "looking for copies");
+    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.inc(1)) {
+        context.console.note(format!("warning: {warning}"));
+    }
+    bar.finish_and_clear();
+    Ok(sets)
+}
