@@ -79,6 +79,10 @@ pub struct Run {
     pub dispatches: usize,
     /// GPU memory that the step needs: activations after sharing, weights, optimiser state.
     pub peak_bytes: u64,
+    /// Microseconds of a dispatch that does next to nothing after another, measured beside steps that consist of short ones:
+    /// `dispatches` times this is what the driver takes of a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispatch_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }

@@ -7,6 +7,7 @@ use crate::data::Preprocess;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording};
 use crate::model::{Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_pass};
+use crate::ops::peak::{CopyWidth, copy};
 use crate::ops::{FeatureMap, Precision, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
 use crate::weights::{hash_input, hash_targets};
@@ -81,7 +82,23 @@ pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, op
     let flops = trainer.plan_mut().summary().flops;
     let (plan, precision) = (trainer.plan_mut(), Precision::F32);
     let run = result(architecture, Mode::Train, options, precision, peaks, &steps, plan, flops, submits)?;
-    Ok(Run { train: Some(TrainPart::Head), ..run })
+    let dispatch_us = Some(dispatch_seconds(gpu, run.dispatches, options.iterations)? * 1e6);
+    Ok(Run { train: Some(TrainPart::Head), dispatch_us, ..run })
+}
+
+/// What a dispatch costs by itself: one workgroup copies 1 KiB there, the next the same back, each waiting for the one before
+/// it; as many of them a step, and as many steps a submit, as a head takes.
+fn dispatch_seconds(gpu: &Arc<Gpu>, dispatches: usize, iterations: Option<usize>) -> Result<f64> {
+    const VECTORS: usize = 64;
+    let mut recording = Recording::new();
+    let [mut from, mut to] = ["there", "back"].map(|label| recording.kept(label, VECTORS as u64 * 16));
+    for _ in 0..dispatches {
+        copy(&mut recording, CopyWidth::One, from, to, VECTORS)?;
+        (from, to) = (to, from);
+    }
+    let mut plan = Plan::new(gpu, &recording)?;
+    let times = time(iterations, || plan.run_repeated(HEAD_STEPS))?;
+    Ok(median(&times) / (HEAD_STEPS * dispatches) as f64)
 }
 
 /// What the formulas of a forward pass ask for, a multiply-add counted as two; Winograd's way takes fewer. A training step takes
@@ -122,6 +139,7 @@ fn result(
         submits,
         dispatches: summary.dispatches,
         peak_bytes: summary.bytes + summary.bytes_external,
+        dispatch_us: None,
         profile,
     })
 }

@@ -203,6 +203,16 @@ fn table(report: &Report) -> String {
             run.dispatches,
             run.peak_bytes as f64 / f64::from(1 << 20)
         );
+        if let Some(dispatch_us) = run.dispatch_us {
+            let step_us = run.ms_per_image * run.batch_size as f64 * 1e3;
+            let _ = writeln!(
+                out,
+                "    {:.0} steps/s; a dispatch that does next to nothing takes {dispatch_us:.1} us, {} of them {:.0} % of the step",
+                1e6 / step_us,
+                run.dispatches,
+                dispatch_us * run.dispatches as f64 / step_us * 100.0
+            );
+        }
     }
     for run in runs {
         if let Some(profile) = &run.profile {

@@ -26,9 +26,12 @@ fn json_has_the_documented_keys() {
         assert_eq!(profile["kernels"].as_array().unwrap().len() as u64, run["dispatches"].as_u64().unwrap());
         assert_eq!(keys(&profile["kernels"][0]), "fraction_of_roofline gbps gflops kernel label ms");
     }
-    for part in ["head", "all"] {
+    for (part, expected) in [
+        ("head", common.replace("dispatches", "dispatch_us dispatches") + " submits train"),
+        ("all", format!("{common} submits train")),
+    ] {
         let found = run(&["--batch-size", "2", "--train", part]);
-        assert_eq!(keys(&found["runs"][0]), format!("{common} submits train"));
+        assert_eq!(keys(&found["runs"][0]), expected);
         assert_eq!((&found["runs"][0]["mode"], &found["runs"][0]["train"]), (&"train".into(), &part.into()));
     }
 }
