@@ -239,7 +239,7 @@ for argument in "$@"; do
 done
 
 if [[ $(uname -s) != Linux ]]; then say "nothing to do: the system's own Metal or DX12 driver is used."; exit 0; fi
-command -v cargo >/dev/null || [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]] || say "Rust is missing: install it with rustup (1.88 or newer)."
+command -v cargo >/dev/null || [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]] || say "Rust is missing: install it with rustup (1.89 or newer)."
 
 distribution=$(. /etc/os-release 2>/dev/null && echo "${ID:-}" || true)
 codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}" || true)
