@@ -83,7 +83,7 @@
 //!
 //! Every error is an [`Error`], one sentence that says what is wrong and what to do. The tree is the architecture, and imports
 //! point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`], [`feed`],
-//! [`train`], [`bench`] and [`verify`] know models; the command line knows everything.
+//! [`train`], [`mod@bench`] and [`verify`] know models; the command line knows everything.
 
 pub mod bench;
 mod cache;

@@ -1,7 +1,7 @@
 //! Batches of images through a network on one adapter or several, in order.
 //!
 //! The [`Loader`]'s threads decode ahead. Each adapter has a thread that takes the next batch whenever it has fewer than
-//! [`DEPTH`] under way: so the next batch is uploaded and submitted before the one before it is read back, and a faster
+//! two batches under way: so the next batch is uploaded and submitted before the one before it is read back, and a faster
 //! adapter takes more. What comes out is put back in order and handed on by the caller's thread.
 
 mod shares;

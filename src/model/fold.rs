@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// `bias'[k] = beta[k] - mean[k] * gamma[k] / sqrt(var[k] + eps)`.
 ///
 /// `weight` is OIHW with as many output channels K as `gamma`, `beta`, `mean` and `var` have elements; gives weight' (as
-/// long as `weight`) and bias' [K]. Errors: lengths that don't fit, a variance that leaves nothing to divide by, a result
+/// long as `weight`) and bias' `[K]`. Errors: lengths that don't fit, a variance that leaves nothing to divide by, a result
 /// that f32 can't hold.
 pub fn fold_bn(
     weight: &[f32],

@@ -83,7 +83,7 @@ pub struct BatchNorm {
     pub channels: usize,
 }
 
-/// The classifier: `fc.weight` [out_features, in_features], `fc.bias` [out_features].
+/// The classifier: `fc.weight` `[out_features, in_features]`, `fc.bias` `[out_features]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     pub name: String,

@@ -19,7 +19,7 @@ pub struct ParameterSpec {
 pub enum ParameterKind {
     /// [out_channels, in_channels / groups, kernel, kernel].
     ConvWeight,
-    /// A normalisation's scale, [channels]; the next three likewise.
+    /// A normalisation's scale, `[channels]`; the next three likewise.
     BnWeight,
     BnBias,
     /// The running mean, a buffer that no optimiser sees.
@@ -28,7 +28,7 @@ pub enum ParameterKind {
     BnVar,
     /// [classes, features].
     LinearWeight,
-    /// [classes].
+    /// `[classes]`.
     LinearBias,
 }
 

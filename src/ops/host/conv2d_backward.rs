@@ -19,7 +19,8 @@ const OP: &str = "conv2d_backward";
 /// kernels for all attributes.
 ///
 /// # Errors
-/// [`Error::Shape`] where shapes and attributes don't fit together, and an algorithm that the adapter or the convolution is not for.
+/// [`Error::Shape`](crate::Error::Shape) where shapes and attributes don't fit together, and an algorithm that the adapter or the
+/// convolution is not for.
 pub fn conv2d_backward(
     gpu: &Arc<Gpu>,
     algorithm: Option<Conv2dAlgorithm>,
