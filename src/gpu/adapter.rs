@@ -186,7 +186,7 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
         max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
         max_workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
         max_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-        features: super::Features::of(adapter.features()),
+        features: super::Features::of(adapter, adapter.features()),
         unusable,
     }
 }

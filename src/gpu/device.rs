@@ -17,17 +17,38 @@ use super::recording::pad16;
 use crate::error::{Error, Result};
 
 /// Optional abilities that make faster kernel variants; the default f32 path needs none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Features {
     pub f16: bool,
     pub subgroups: bool,
     pub timestamps: bool,
     pub pipeline_cache: bool,
+    /// Cooperative matrices of 8x8x8 f32.
+    #[serde(default)]
+    pub matrices_f32: bool,
+    /// Cooperative matrices of 16x16x16 f16 with f32 sums.
+    #[serde(default)]
+    pub matrices_f16: bool,
+    /// Plain arithmetic stands in for cooperative matrices; see [`DeviceOptions::emulated_matrices`].
+    #[serde(default)]
+    pub emulated_matrices: bool,
 }
 
 impl Features {
-    pub(super) fn of(features: wgpu::Features) -> Self {
+    /// Those among `features` of `adapter`.
+    pub(super) fn of(adapter: &wgpu::Adapter, features: wgpu::Features) -> Self {
+        use wgpu::CooperativeScalarType::{F16, F32};
+        let matrices = |side, operands| {
+            let shapes = adapter.cooperative_matrix_properties();
+            features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
+                && shapes
+                    .iter()
+                    .any(|p| [p.m_size, p.n_size, p.k_size] == [side; 3] && (p.ab_type, p.cr_type) == (operands, F32))
+        };
         Self {
+            matrices_f32: matrices(8, F32),
+            matrices_f16: matrices(16, F16) && features.contains(wgpu::Features::SHADER_F16),
+            emulated_matrices: false,
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
@@ -74,6 +95,7 @@ pub enum FeatureName {
     Subgroups,
     Timestamps,
     PipelineCache,
+    CooperativeMatrices,
 }
 
 impl FeatureName {
@@ -83,6 +105,7 @@ impl FeatureName {
             Self::Subgroups => wgpu::Features::SUBGROUP,
             Self::Timestamps => wgpu::Features::TIMESTAMP_QUERY,
             Self::PipelineCache => wgpu::Features::PIPELINE_CACHE,
+            Self::CooperativeMatrices => wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
         }
     }
 }
@@ -96,6 +119,9 @@ pub struct DeviceOptions {
     pub bounds_checks: Option<bool>,
     /// The folder that compiled pipelines are kept in between processes, if they are.
     pub pipeline_cache: Option<PathBuf>,
+    /// Plain arithmetic stands in for cooperative matrices, so that all else of their kernels can be tried on adapters that have
+    /// none.
+    pub emulated_matrices: bool,
 }
 
 /// A GPU buffer of 4-byte elements, padded to 16 bytes.
@@ -119,15 +145,27 @@ impl Gpu {
     }
 
     /// [`Self::open`] with some abilities left unused.
+    #[allow(unsafe_code)]
     pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
         let mut found = adapter::select(choice)?;
         let used = FeatureName::value_variants().iter().filter(|name| !options.disabled.contains(name));
         let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
         let wanted = found.adapter.features() & used;
-        found.report.features = Features::of(wanted);
+        found.report.features = Features::of(&found.adapter, wanted);
+        if options.emulated_matrices {
+            let features = &mut found.report.features;
+            (features.matrices_f32, features.matrices_f16, features.emulated_matrices) = (true, features.f16, true);
+        }
+        // SAFETY: cooperative matrices are the one experimental feature that is asked for; the kernel that uses them loads and
+        // stores whole matrices inside of its own workgroup memory.
+        let experimental_features = match wanted.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+            false => wgpu::ExperimentalFeatures::disabled(),
+        };
         let (device, queue) = pollster::block_on(found.adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gpu-resnet"),
             required_features: wanted,
+            experimental_features,
             required_limits: found.adapter.limits(),
             ..Default::default()
         }))

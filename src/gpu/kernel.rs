@@ -67,7 +67,9 @@ impl Kernel {
     #[allow(unsafe_code)]
     pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
-        let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
+        let emulated = gpu.features().emulated_matrices.then(|| shaders::find(&format!("{}_emulated", spec.shader)));
+        let shader = emulated.flatten().or_else(|| shaders::find(spec.shader));
+        let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !gpu.features().subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
         }

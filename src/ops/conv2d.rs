@@ -1,5 +1,6 @@
 //! Forward convolution: one spec, a family of kernels (`shaders/conv2d_*.wgsl`), bias, residual and ReLU fused.
 
+use super::Precision;
 use super::attributes::Conv2dAttributes;
 use super::conv2d_blocks::Blocks;
 use super::feature_map::{FeatureMap, channels4, u32_of};
@@ -20,6 +21,8 @@ pub enum Conv2dVariant {
     Register,
     /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
     Subgroup,
+    /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
+    Cooperative,
 }
 
 /// What a variant is: one line of [`Conv2dVariant::traits`].
@@ -32,6 +35,7 @@ struct Traits {
 }
 
 impl Conv2dVariant {
+    /// Those that compute the convolution and its gradient by the input.
     pub const ALL: [Self; 7] = [
         Self::Gemm,
         Self::Gemm32x32,
@@ -40,6 +44,18 @@ impl Conv2dVariant {
         Self::Gemm128x128,
         Self::Register,
         Self::Subgroup,
+    ];
+
+    /// Those that compute the convolution.
+    pub const FORWARD: [Self; 8] = [
+        Self::Gemm,
+        Self::Gemm32x32,
+        Self::Gemm64x64,
+        Self::Gemm128x64,
+        Self::Gemm128x128,
+        Self::Register,
+        Self::Subgroup,
+        Self::Cooperative,
     ];
 
     fn traits(self) -> Traits {
@@ -64,18 +80,30 @@ impl Conv2dVariant {
             Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
             Self::Register => of!("register", "register", (8, 8)),
             Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
+            Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
         }
     }
 
     /// Whether the adapter can run it; the reason if not.
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
         let (pixels, channels) = self.tile();
-        let memory = if self.is_gemm() { (pixels + channels) * 64 } else { 0 };
+        let memory = match self {
+            Self::Register | Self::Subgroup => 0,
+            Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
+            _ => (pixels + channels) * 64,
+        };
         match self {
             Self::Subgroup if !adapter.features.subgroups => Err("the adapter has no subgroup operations".into()),
             Self::Subgroup if adapter.subgroup_size != [8, 8] => {
                 let [least, most] = adapter.subgroup_size;
                 Err(format!("it needs subgroups of exactly 8 and the adapter's are {least} to {most}"))
+            }
+            Self::Cooperative if !adapter.features.matrices_f32 && !adapter.features.matrices_f16 => {
+                Err("the adapter has no cooperative matrices of 8x8x8 f32 or 16x16x16 f16 with f32 sums".into())
+            }
+            Self::Cooperative if adapter.subgroup_size != [32, 32] && !adapter.features.emulated_matrices => {
+                let [least, most] = adapter.subgroup_size;
+                Err(format!("it needs subgroups of exactly 32 and the adapter's are {least} to {most}"))
             }
             _ if memory > adapter.max_workgroup_memory_bytes as usize => {
                 let most = adapter.max_workgroup_memory_bytes;
@@ -89,7 +117,7 @@ impl Conv2dVariant {
     /// (`gemm`, `register`, …), to bisect a driver bug.
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
-        let named = Self::ALL.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
+        let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
         named.unwrap_or(if adapter.kind != "cpu" {
             Self::Gemm
         } else if Self::Subgroup.supported(adapter).is_ok() {
@@ -118,6 +146,18 @@ impl Conv2dVariant {
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
     pub(super) fn tile(self) -> (usize, usize) {
         self.traits().tile
+    }
+
+    /// Whether the adapter can run it on maps of `precision`; the reason if not.
+    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> Result<(), String> {
+        let matrices = match precision {
+            Precision::F32 => (adapter.features.matrices_f32, "8x8x8 f32"),
+            Precision::F16 => (adapter.features.matrices_f16, "16x16x16 f16 with f32 sums"),
+        };
+        match (self, matrices) {
+            (Self::Cooperative, (false, shape)) => Err(format!("the adapter has no cooperative matrices of {shape}")),
+            _ => self.supported(adapter),
+        }
     }
 
     /// Whether it goes through workgroup memory.

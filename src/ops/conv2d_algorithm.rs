@@ -64,7 +64,7 @@ impl Conv2dAlgorithm {
     /// Every algorithm: a kernel directly, or a tile of Winograd's around it.
     fn all() -> impl Iterator<Item = Self> {
         let tiles = |variant| WinogradTile::ALL.into_iter().map(move |tile| Self::Winograd(tile, variant));
-        Conv2dVariant::ALL.into_iter().map(Self::Direct).chain(Conv2dVariant::ALL.into_iter().flat_map(tiles))
+        Conv2dVariant::FORWARD.into_iter().map(Self::Direct).chain(Conv2dVariant::ALL.into_iter().flat_map(tiles))
     }
 
     /// The algorithm of that [`Self::name`].
@@ -73,15 +73,24 @@ impl Conv2dAlgorithm {
     }
 
     /// Every algorithm that is one of its own in this pass, and why the adapter can't run `conv` so, where it can't.
-    pub fn candidates(adapter: &AdapterReport, conv: &Conv2d, pass: Conv2dPass) -> Vec<(Self, Result<(), String>)> {
+    pub fn candidates(
+        adapter: &AdapterReport,
+        conv: &Conv2d,
+        pass: Conv2dPass,
+        precision: Precision,
+    ) -> Vec<(Self, Result<(), String>)> {
         let distinct = Self::all().filter(|algorithm| algorithm.in_pass(pass) == *algorithm);
-        distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv))).collect()
+        distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight.
+    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight, and there is
+    /// none for gradients by cooperative matrices.
     fn in_pass(self, pass: Conv2dPass) -> Self {
         let shared = pass == Conv2dPass::ByWeight && self.variant().is_gemm();
         match self {
+            Self::Direct(Conv2dVariant::Cooperative) if pass != Conv2dPass::Forward => {
+                Self::Direct(Conv2dVariant::Gemm)
+            }
             Self::Direct(_) if shared => Self::Direct(Conv2dVariant::Gemm),
             Self::Winograd(tile, _) if shared => Self::Winograd(tile, Conv2dVariant::Gemm),
             _ => self,
@@ -95,8 +104,12 @@ impl Conv2dAlgorithm {
     pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2], precision: Precision) -> Self {
         let forced = std::env::var_os("GPU_RESNET_CONV2D").is_some_and(|value| !value.is_empty());
         let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) };
-        let able = tuned.filter(|algorithm| algorithm.supported(gpu.report(), conv).is_ok());
-        able.unwrap_or_else(|| Self::usual(gpu.report(), pass, conv, size))
+        let able = tuned.filter(|algorithm| algorithm.supported(gpu.report(), conv, precision).is_ok());
+        let usual = Self::usual(gpu.report(), pass, conv, size);
+        match able.unwrap_or(usual) {
+            asked if asked.supported(gpu.report(), conv, precision).is_err() => Self::Direct(Conv2dVariant::Gemm),
+            able => able,
+        }
     }
 
     /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a
@@ -108,7 +121,8 @@ impl Conv2dAlgorithm {
     fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
         let variant = Conv2dVariant::choose(adapter);
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
-        let fits = |tile: &WinogradTile| Winograd::new(*conv, *tile, variant).is_ok();
+        let fits =
+            |tile: &WinogradTile| variant != Conv2dVariant::Cooperative && Winograd::new(*conv, *tile, variant).is_ok();
         let mut tiles = WinogradTile::ALL.into_iter().filter(fits);
         if let Some(tile) = tiles.clone().find(|tile| tile.name() == asked) {
             return Self::Winograd(tile, variant);
@@ -149,11 +163,11 @@ impl Conv2dAlgorithm {
     }
 
     /// Whether the adapter can run `conv` so; the reason if not.
-    pub fn supported(self, adapter: &AdapterReport, conv: &Conv2d) -> Result<(), String> {
+    pub fn supported(self, adapter: &AdapterReport, conv: &Conv2d, precision: Precision) -> Result<(), String> {
         if let Self::Winograd(tile, variant) = self {
             Winograd::new(*conv, tile, variant)?;
         }
-        self.variant().supported(adapter)
+        self.variant().supported_in(adapter, self.weight_precision(precision))
     }
 
     fn winograd(self, conv: &Conv2d) -> Result<Option<Winograd>> {

@@ -148,7 +148,7 @@ pub fn tune(
         if !in_time()? {
             break;
         }
-        let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass);
+        let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass, options.precision);
         let runnable: Vec<_> = candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
         let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &mut in_time)?;
         done.push((place * passes.len() + pass as usize, tuned));

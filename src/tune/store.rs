@@ -158,7 +158,13 @@ mod tests {
             max_workgroups_per_dimension: 65_535,
             max_workgroup_memory_bytes: 16_384,
             max_invocations_per_workgroup: 256,
-            features: Features { f16: false, subgroups: true, timestamps: true, pipeline_cache: true },
+            features: Features {
+                f16: false,
+                subgroups: true,
+                timestamps: true,
+                pipeline_cache: true,
+                ..Default::default()
+            },
             unusable: None,
         }
     }

@@ -261,7 +261,7 @@ impl Case {
 
     /// The convolution kernel, where the case names one.
     pub fn variant(&self) -> Option<Conv2dVariant> {
-        Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == self.word(VARIANT))
+        Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == self.word(VARIANT))
     }
 
     /// The same with Winograd's tile around it, if the case has one.

@@ -180,7 +180,7 @@ impl Checker {
 
 /// Why the adapter can't run the case, if it can't.
 pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
-    let variant = case.variant().and_then(|variant| variant.supported(gpu.report()).err());
+    let variant = case.variant().and_then(|variant| variant.supported_in(gpu.report(), case.precision()).err());
     variant.or_else(|| case.precision().supported(gpu.report()).err())
 }
 

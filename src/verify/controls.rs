@@ -142,6 +142,20 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d n=1 c=20 h=6 w=7 k=5 kernel=3 variant=gemm-128x128",
     ),
     (
+        "a matrix of the second row is that of the first",
+        "conv2d_cooperative_f16",
+        "coopLoadT<Left>(&activations[256], SIDE);",
+        "coopLoadT<Left>(&activations[0], SIDE);",
+        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 precision=f16 variant=cooperative",
+    ),
+    (
+        "a matrix of the second column is that of the first",
+        "conv2d_cooperative",
+        "coopLoadT<Right>(&weights[8], CHANNELS);",
+        "coopLoadT<Right>(&weights[0], CHANNELS);",
+        "conv2d n=1 c=5 h=6 w=7 k=15 kernel=3 variant=cooperative",
+    ),
+    (
         "pixels of a tile are turned into each other",
         "conv2d_gemm_32x32",
         "vec4f(next0.y, next1.y, next2.y, next3.y)",

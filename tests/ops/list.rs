@@ -34,7 +34,11 @@ fn every_case_ends_as_expected() {
         println!("{}: {passed} cases passed", gpu.report().name);
     }
     // Every shader is run by some case, but those that measure: a new kernel can't be forgotten.
-    let measures = |name: &str| name.starts_with("peak") || name.starts_with("fingerprint/");
+    // What needs cooperative matrices is in ops/cooperative.rs.
+    let measures = |name: &str| {
+        let elsewhere = ["peak", "fingerprint/", "conv2d_cooperative"];
+        elsewhere.iter().any(|start| name.starts_with(start))
+    };
     for gpu in adapters.iter() {
         let compiled: Vec<&str> = gpu.compiled().iter().map(|spec| spec.shader).collect();
         // Those with subgroups need ones of eight.

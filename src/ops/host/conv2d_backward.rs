@@ -10,7 +10,7 @@ use crate::gpu::Gpu;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::conv2d_backward::sum_pixels;
 use crate::ops::feature_map::{channels4, unpack_nhwc};
-use crate::ops::{Conv2d, Conv2dAlgorithm};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Precision};
 
 const OP: &str = "conv2d_backward";
 
@@ -50,7 +50,7 @@ pub fn conv2d_backward_fused(
     let [out_channels, _, r, s] = weight_shape;
     let groups = attributes.groups;
     let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
-    let algorithm = runnable(gpu, OP, &conv, algorithm)?;
+    let algorithm = runnable(gpu, OP, &conv, algorithm, Precision::F32)?;
     let mut session = Session::new(gpu, OP);
     session.room("weight", &algorithm.packed_weight_transposed_shape(&conv)?)?;
     session.room("weight", &[conv.weight_len4(), 4])?;

@@ -7,7 +7,7 @@ use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
 use crate::ops::feature_map::{channels4, pack_nhwc};
-use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap};
+use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap, Precision};
 
 pub(super) const NCHW: &str = "[N, C, H, W]";
 
@@ -51,7 +51,7 @@ pub fn conv2d_fused<'a>(
     let groups = attributes.groups;
     let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
     let On { gpu, precision } = on.into();
-    let algorithm = runnable(gpu, OP, &conv, algorithm)?;
+    let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
     let mut session = Session::new((gpu, precision), OP);
     session.room("output", &[shape[0], channels4(out_channels, groups), 4, shape[2], shape[3]])?;
     session.room("weight", &algorithm.packed_weight_shape(&conv)?)?;
@@ -74,10 +74,11 @@ pub(super) fn runnable(
     op: &str,
     conv: &Conv2d,
     algorithm: Option<Conv2dAlgorithm>,
+    precision: Precision,
 ) -> Result<Conv2dAlgorithm> {
     let algorithm = algorithm.unwrap_or_else(|| Conv2dVariant::choose(gpu.report()).into());
     let named = |why| Error::shape(op, format!("kernel {}: {why}", algorithm.name()));
-    algorithm.supported(gpu.report(), conv).map_err(named)?;
+    algorithm.supported(gpu.report(), conv, precision).map_err(named)?;
     Ok(algorithm)
 }
 

@@ -29,7 +29,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::number("weight_scale", 1.0),
         Key::word(WINOGRAD, TILES),
         PRECISION,
-        Key::name(VARIANT, VARIANTS),
+        Key::name(VARIANT, FORWARD_VARIANTS),
     ],
     fill: true,
     list: |suite| {
@@ -40,6 +40,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         }));
         all.extend(many_workgroups(suite));
         all.extend(by_variant(suite, half(suite)));
+        all.extend(cooperative(suite));
         all
     },
     flops: |case| 2.0 * Geometry::of(case).multiply_adds(),
@@ -80,7 +81,10 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     }),
 }];
 
-/// Names of the kernels.
+/// Names of the kernels that compute the convolution.
+const FORWARD_VARIANTS: &[&str] =
+    &["gemm", "register", "subgroup", "gemm-32x32", "gemm-64x64", "gemm-128x64", "gemm-128x128", "cooperative"];
+/// Those that compute its gradient by the input too.
 pub const VARIANTS: &[&str] =
     &["gemm", "register", "subgroup", "gemm-32x32", "gemm-64x64", "gemm-128x64", "gemm-128x128"];
 /// Those that differ from each other in the size of their tiles alone.
@@ -208,6 +212,18 @@ const WINOGRADS: &str = "
     # What is past the map or its channels must not leak in.
     n=1 c=3 h=6 w=6 k=3 kernel=3 padding=1 offset=1000
 ";
+
+/// Cooperative matrices of both operand types: the borders of their tiles (32 pixels, 64 channels, 8 or 16 steps), and all of
+/// [`half`] that is no Winograd convolution.
+fn cooperative(suite: Suite) -> Vec<String> {
+    let mut halves = half(suite);
+    halves.retain(|line| !line.contains("winograd"));
+    for (c, w, k) in [(4, 31, 63), (8, 32, 64), (12, 33, 65), (16, 95, 3), (20, 1, 129), (17, 64, 128)] {
+        halves.push(format!("n=1 c={c} h=1 w={w} k={k} kernel=1 bias=true precision=f16"));
+    }
+    let wide = halves.iter().map(|line| line.replace(" precision=f16", ""));
+    wide.chain(halves.iter().cloned()).map(|line| format!("{line} variant=cooperative")).collect()
+}
 
 /// Maps and weights stored as f16: every loop and epilogue once, the borders of tiles, and Winograd's transforms of such maps.
 fn half(suite: Suite) -> Vec<String> {

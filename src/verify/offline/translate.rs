@@ -38,6 +38,9 @@ impl Target {
     pub(super) fn lacks(self, source: &str) -> Option<String> {
         let needs = |part: &str| source.contains(part);
         match self {
+            Self::Glsl | Self::Hlsl if needs("enable wgpu_cooperative_matrix;") => {
+                Some(format!("{} has no cooperative matrices", if self == Self::Glsl { "GL" } else { "DX12" }))
+            }
             Self::Glsl if needs("enable f16;") => Some("GL has no f16".into()),
             Self::Glsl if needs("subgroup_invocation_id") => Some("GL has no subgroup operations".into()),
             _ => None,

@@ -21,7 +21,7 @@ fn adapter(index: usize, name: &str) -> AdapterReport {
         max_workgroups_per_dimension: 65_535,
         max_workgroup_memory_bytes: 32 << 10,
         max_invocations_per_workgroup: 1024,
-        features: Features { f16: true, subgroups: true, timestamps: true, pipeline_cache: true },
+        features: Features { f16: true, subgroups: true, timestamps: true, pipeline_cache: true, ..Default::default() },
         unusable: None,
     }
 }
