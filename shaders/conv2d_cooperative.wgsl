@@ -19,7 +19,7 @@ enable wgpu_cooperative_matrix;
 // operands (HALF), or 8 x 8 of f32 (EIGHT). For SIDE steps of the reduction (r, s, c) at a time it brings activations and weights
 // into workgroup memory, zero past the last step, where the matrices are loaded from. The sums go through workgroup memory
 // (8 KiB) to the epilogue. With EMULATED plain arithmetic stands in for the matrices, so that all the rest can be tried on
-// adapters that have none: invocation i then holds SIDE * SIDE / 32 consecutive values of each sum.
+// adapters that have none: invocation i then makes SIDE * SIDE / 32 consecutive values of each sum.
 //
 // weight: [group][r][s][source channel padded to 4][destination channels padded to 64], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
@@ -48,27 +48,23 @@ var<workgroup> sums: array<f32, PIXELS * CHANNELS>;       // [pixel][channel]
 
 //#if EMULATED
 const OWN: u32 = SIDE * SIDE / INVOCATIONS;
-alias Sum = array<f32, OWN>;
 
-// c + A[row] B[column], the invocation's part of it.
-fn multiply_add(invocation: u32, row: u32, column: u32, c: Sum) -> Sum {
-    var out = c;
-    for (var i = 0u; i < OWN; i++) {
-        let pixel = row * SIDE + (invocation * OWN + i) / SIDE;
-        let channel = column * SIDE + (invocation * OWN + i) % SIDE;
-        for (var step = 0u; step < SIDE; step++) {
-            out[i] += f32(activations[pixel * SIDE + step]) * f32(weights[step * CHANNELS + channel]);
-        }
+fn zero(invocation: u32) {
+    for (var i = invocation; i < PIXELS * CHANNELS; i += INVOCATIONS) {
+        sums[i] = 0.0;
     }
-    return out;
 }
 
-fn put(invocation: u32, row: u32, column: u32, c: Sum) {
-    var own = c;
+// The invocation's part of sum += A[row] B[column].
+fn multiply_add(invocation: u32, row: u32, column: u32) {
     for (var i = 0u; i < OWN; i++) {
         let pixel = row * SIDE + (invocation * OWN + i) / SIDE;
         let channel = column * SIDE + (invocation * OWN + i) % SIDE;
-        sums[pixel * CHANNELS + channel] = own[i];
+        var sum = sums[pixel * CHANNELS + channel];
+        for (var step = 0u; step < SIDE; step++) {
+            sum += f32(activations[pixel * SIDE + step]) * f32(weights[step * CHANNELS + channel]);
+        }
+        sums[pixel * CHANNELS + channel] = sum;
     }
 }
 //#else
@@ -126,7 +122,7 @@ fn main(
     let weight_at = group * steps4 * 4u * row_channels4 + channel_tile * CHANNELS4;
 
 //#if EMULATED
-    var sum: array<array<Sum, COLUMNS>, ROWS>;
+    zero(invocation);
 //#else
 //#if EIGHT
     var sum0_0 = Sum();
@@ -183,20 +179,20 @@ fn main(
         }
         for (var i = invocation; i < SIDE * CHANNELS4; i += INVOCATIONS) {
             let row = start4 * 4u + i / CHANNELS4;
-            var w = Stored4();
+            var w = vec4f();
             if row < steps4 * 4u {
-                w = weight[weight_at + row * row_channels4 + i % CHANNELS4];
+                w = vec4f(weight[weight_at + row * row_channels4 + i % CHANNELS4]);
             }
-            weights[i * 4u] = w.x;
-            weights[i * 4u + 1u] = w.y;
-            weights[i * 4u + 2u] = w.z;
-            weights[i * 4u + 3u] = w.w;
+            weights[i * 4u] = Stored(w.x);
+            weights[i * 4u + 1u] = Stored(w.y);
+            weights[i * 4u + 2u] = Stored(w.z);
+            weights[i * 4u + 3u] = Stored(w.w);
         }
         workgroupBarrier();
 //#if EMULATED
         for (var row = 0u; row < ROWS; row++) {
             for (var column = 0u; column < COLUMNS; column++) {
-                sum[row][column] = multiply_add(invocation, row, column, sum[row][column]);
+                multiply_add(invocation, row, column);
             }
         }
 //#else
@@ -265,11 +261,6 @@ fn main(
         workgroupBarrier();
     }
 //#if EMULATED
-    for (var row = 0u; row < ROWS; row++) {
-        for (var column = 0u; column < COLUMNS; column++) {
-            put(invocation, row, column, sum[row][column]);
-        }
-    }
 //#else
 //#if EIGHT
     coopStoreT(sum0_0, &sums[0], CHANNELS);

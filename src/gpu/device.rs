@@ -138,6 +138,31 @@ impl Buffer {
     }
 }
 
+const MATRICES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+
+/// Asks for a device with these features and all of the adapter's own limits.
+#[allow(unsafe_code)]
+async fn request(
+    adapter: &wgpu::Adapter,
+    features: wgpu::Features,
+) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    let experimental_features = if features.contains(MATRICES) {
+        // SAFETY: cooperative matrices are the one experimental feature that is asked for; the kernel that uses them loads
+        // and stores whole matrices inside of its own workgroup memory.
+        unsafe { wgpu::ExperimentalFeatures::enabled() }
+    } else {
+        wgpu::ExperimentalFeatures::disabled()
+    };
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("gpu-resnet"),
+        required_features: features,
+        required_limits: adapter.limits(),
+        experimental_features,
+        ..Default::default()
+    };
+    adapter.request_device(&descriptor).await
+}
+
 impl Gpu {
     /// Opens the adapter that `choice` names with all of its own limits.
     pub fn open(choice: &AdapterChoice) -> Result<Arc<Self>> {
@@ -145,31 +170,27 @@ impl Gpu {
     }
 
     /// [`Self::open`] with some abilities left unused.
-    #[allow(unsafe_code)]
     pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
         let mut found = adapter::select(choice)?;
         let used = FeatureName::value_variants().iter().filter(|name| !options.disabled.contains(name));
         let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
-        let wanted = found.adapter.features() & used;
+        let mut wanted = found.adapter.features() & used;
+        let (device, queue) = loop {
+            match pollster::block_on(request(&found.adapter, wanted)) {
+                Ok(opened) => break opened,
+                // What is experimental is done without where it is in the way.
+                Err(_) if wanted.contains(MATRICES) => wanted.remove(MATRICES),
+                Err(e) => {
+                    let problem = format!("the adapter {} could not be opened: {e}", found.report.name);
+                    return Err(Error::NoAdapter(problem));
+                }
+            }
+        };
         found.report.features = Features::of(&found.adapter, wanted);
         if options.emulated_matrices {
             let features = &mut found.report.features;
             (features.matrices_f32, features.matrices_f16, features.emulated_matrices) = (true, features.f16, true);
         }
-        // SAFETY: cooperative matrices are the one experimental feature that is asked for; the kernel that uses them loads and
-        // stores whole matrices inside of its own workgroup memory.
-        let experimental_features = match wanted.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
-            true => unsafe { wgpu::ExperimentalFeatures::enabled() },
-            false => wgpu::ExperimentalFeatures::disabled(),
-        };
-        let (device, queue) = pollster::block_on(found.adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("gpu-resnet"),
-            required_features: wanted,
-            experimental_features,
-            required_limits: found.adapter.limits(),
-            ..Default::default()
-        }))
-        .map_err(|e| Error::NoAdapter(format!("the adapter {} could not be opened: {e}", found.report.name)))?;
         let trouble = Arc::new(Trouble::default());
         let noted = trouble.clone();
         device.on_uncaptured_error(Arc::new(move |error| {

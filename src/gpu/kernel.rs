@@ -77,7 +77,7 @@ impl Kernel {
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
         checks.bounds_checks = bounds_checks(gpu, spec.shader);
-        let substitute = gpu.substituted(spec.shader);
+        let substitute = gpu.substituted(shader.name);
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.
         let module = unsafe {

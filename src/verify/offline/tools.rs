@@ -70,12 +70,13 @@ impl Tools {
 
     /// Compiles with the first tool found that can take the kernel.
     pub(super) fn compile(&self, target: Target, translation: &Translation, source: &str) -> Outcome {
+        let matrices = source.contains("enable wgpu_cooperative_matrix;");
         let modern = ["enable f16;", "subgroup_invocation_id"].iter().any(|part| source.contains(part));
         let fits = |tool: &&Tool| {
             tool.version.is_some()
                 && match (target, tool.kind) {
-                    (Target::Spirv, Kind::SpirvVal)
-                    | (Target::Msl, Kind::Metal | Kind::Xcrun)
+                    (Target::Spirv, Kind::SpirvVal) => !matrices || tool.knows_matrices(),
+                    (Target::Msl, Kind::Metal | Kind::Xcrun)
                     | (Target::Hlsl, Kind::Dxc)
                     | (Target::Glsl, Kind::GlslangGlsl) => true,
                     (Target::Hlsl, Kind::GlslangHlsl) => !modern,
@@ -91,6 +92,15 @@ impl Tools {
 }
 
 impl Tool {
+    /// Whether a spirv-val has heard of cooperative matrices: from v2023.4 on.
+    fn knows_matrices(&self) -> bool {
+        let version = self.version.as_deref().unwrap_or_default();
+        let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+        let year = version.split_once('v').and_then(|(_, rest)| rest.split_once('.'));
+        let found = year.and_then(|(year, minor)| Some((number(year)?, number(minor)?)));
+        found.is_some_and(|found: (u32, u32)| found >= (2023, 4))
+    }
+
     fn run(&self, translation: &Translation) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("{} could not be run: {error}", self.name);
         let folder = tempfile::tempdir().map_err(failed)?;
