@@ -7,7 +7,7 @@ use super::console::{print, print_json};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, list_adapters};
-use crate::ops::{Conv2dVariant, Precision};
+use crate::ops::Conv2dVariant;
 use crate::tune::store;
 
 /// List adapters, drivers, limits and what each can run.
@@ -55,8 +55,7 @@ pub fn run(context: &Context, args: &DevicesArgs) -> Result<()> {
 
 fn device(report: AdapterReport) -> Device {
     let variants = Conv2dVariant::FORWARD.map(|variant| {
-        let supported = Precision::ALL.map(|precision| variant.supported_in(&report, precision));
-        let supported = supported.into_iter().reduce(Result::or).unwrap_or(Ok(()));
+        let supported = variant.supported(&report);
         Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
     // What is wrong with a file is said where it would be used.

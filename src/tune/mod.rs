@@ -22,16 +22,6 @@ use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, p
 use crate::reference::compare;
 use crate::weights::hash_input;
 
-/// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
-/// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
-/// 5e-8, since each rounds its results and Winograd's way does not round the weights. One wrong value among a million makes 1e-6.
-fn most_differences(precision: Precision) -> [f64; 2] {
-    match precision {
-        Precision::F32 => [1e-10, 1e-4],
-        Precision::F16 => [4e-7, 4e-3],
-    }
-}
-
 /// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
 const WINS_BELOW: f64 = 0.97;
 /// Candidates slower than the best by this are not timed again.
@@ -44,6 +34,16 @@ const FINALISTS: usize = 4;
 const ROUNDS: usize = 4;
 /// One timed run repeats the convolution for about so long, in seconds.
 const RUN_SECONDS: f64 = 0.01;
+
+/// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
+/// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
+/// 5e-8, since each rounds its results and Winograd's way does not round the weights. One wrong value among a million makes 1e-6.
+fn most_differences(precision: Precision) -> [f64; 2] {
+    match precision {
+        Precision::F32 => [1e-10, 1e-4],
+        Precision::F16 => [4e-7, 4e-3],
+    }
+}
 
 /// What to tune.
 #[derive(Debug, Clone)]
