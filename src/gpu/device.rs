@@ -16,6 +16,8 @@ use super::pipeline_cache::PipelineCache;
 use super::recording::pad16;
 use crate::error::{Error, Result};
 
+const MATRICES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+
 /// Optional abilities that make faster kernel variants; the default f32 path needs none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Features {
@@ -39,9 +41,9 @@ impl Features {
     pub(super) fn of(adapter: &wgpu::Adapter, features: wgpu::Features) -> Self {
         use wgpu::CooperativeScalarType::{F16, F32};
         let matrices = |side, operands| {
-            let shapes = adapter.cooperative_matrix_properties();
-            features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
-                && shapes
+            features.contains(MATRICES)
+                && adapter
+                    .cooperative_matrix_properties()
                     .iter()
                     .any(|p| [p.m_size, p.n_size, p.k_size] == [side; 3] && (p.ab_type, p.cr_type) == (operands, F32))
         };
@@ -105,7 +107,7 @@ impl FeatureName {
             Self::Subgroups => wgpu::Features::SUBGROUP,
             Self::Timestamps => wgpu::Features::TIMESTAMP_QUERY,
             Self::PipelineCache => wgpu::Features::PIPELINE_CACHE,
-            Self::CooperativeMatrices => wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+            Self::CooperativeMatrices => MATRICES,
         }
     }
 }
@@ -137,8 +139,6 @@ impl Buffer {
         self.bytes
     }
 }
-
-const MATRICES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
 /// Asks for a device with these features and all of the adapter's own limits.
 #[allow(unsafe_code)]

@@ -47,16 +47,10 @@ impl Conv2dVariant {
     ];
 
     /// Those that compute the convolution.
-    pub const FORWARD: [Self; 8] = [
-        Self::Gemm,
-        Self::Gemm32x32,
-        Self::Gemm64x64,
-        Self::Gemm128x64,
-        Self::Gemm128x128,
-        Self::Register,
-        Self::Subgroup,
-        Self::Cooperative,
-    ];
+    pub const FORWARD: [Self; 8] = {
+        let [a, b, c, d, e, f, g] = Self::ALL;
+        [a, b, c, d, e, f, g, Self::Cooperative]
+    };
 
     fn traits(self) -> Traits {
         macro_rules! of {

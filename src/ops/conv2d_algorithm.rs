@@ -104,12 +104,9 @@ impl Conv2dAlgorithm {
     pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2], precision: Precision) -> Self {
         let forced = std::env::var_os("GPU_RESNET_CONV2D").is_some_and(|value| !value.is_empty());
         let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) };
-        let able = tuned.filter(|algorithm| algorithm.supported(gpu.report(), conv, precision).is_ok());
-        let usual = Self::usual(gpu.report(), pass, conv, size);
-        match able.unwrap_or(usual) {
-            asked if asked.supported(gpu.report(), conv, precision).is_err() => Self::Direct(Conv2dVariant::Gemm),
-            able => able,
-        }
+        let able = |algorithm: &Self| algorithm.supported(gpu.report(), conv, precision).is_ok();
+        let usual = || Some(Self::usual(gpu.report(), pass, conv, size)).filter(able);
+        tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::Gemm))
     }
 
     /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a

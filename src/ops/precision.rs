@@ -1,5 +1,7 @@
 //! How activations and weights are stored. Sums, biases and statistics are f32 whatever that is.
 
+use std::borrow::Cow;
+
 use half::f16;
 
 use crate::error::{Error, Result};
@@ -61,9 +63,9 @@ impl Precision {
     }
 
     /// Values as they are uploaded, two to a word in f16; rounded to nearest.
-    pub fn words(self, values: &[f32]) -> Vec<u32> {
+    pub fn words(self, values: &[f32]) -> Cow<'_, [u32]> {
         match self {
-            Self::F32 => bytemuck::cast_slice(values).to_vec(),
+            Self::F32 => Cow::Borrowed(bytemuck::cast_slice(values)),
             Self::F16 => {
                 let half = |value: Option<&f32>| u32::from(f16::from_f32(value.copied().unwrap_or(0.0)).to_bits());
                 values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect()

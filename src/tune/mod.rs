@@ -318,7 +318,8 @@ impl Contender {
         let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
         let (output, len) = match pass {
             Conv2dPass::Forward => {
-                let packed = algorithm.weight_precision(precision).words(&algorithm.pack_weight(op, &data.weight)?);
+                let packed = algorithm.pack_weight(op, &data.weight)?;
+                let packed = algorithm.weight_precision(precision).words(&packed);
                 let packed = Arc::new(gpu.upload("weight", &packed)?);
                 let (weight, bias) = (r.external("weight", packed), r.external("bias", data.bias.clone()));
                 let epilogue = Epilogue { bias: Some(bias), ..Default::default() };
