@@ -29,6 +29,7 @@ struct BatchNorm {
     unbias: f32, // pixels / (pixels - 1)
     relu: u32,
     residual: u32,
+    pitch4: u32, // vec4s from one pixel to the next
 }
 const CHUNK: u32 = 128u;
 const PART: u32 = 16u;
@@ -86,7 +87,7 @@ fn partial_sums(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            part += vec4f(input[pixel * norm.channels4 + c]);
+            part += vec4f(input[pixel * norm.pitch4 + c]);
         }
         sum += part;
     }
@@ -111,7 +112,7 @@ fn partial_squares(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            let distance = vec4f(input[pixel * norm.channels4 + c]) - mean;
+            let distance = vec4f(input[pixel * norm.pitch4 + c]) - mean;
             part += distance * distance;
         }
         sum += part;
@@ -174,7 +175,7 @@ fn apply(
     let scale = batch[norm.channels4 + c];
     let shift = batch[2u * norm.channels4 + c];
     for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
-        let at = pixel * norm.channels4 + c;
+        let at = pixel * norm.pitch4 + c;
         var value = (vec4f(input[at]) - mean) * scale + shift;
         if norm.residual != 0u {
             value += vec4f(residual[at]);

@@ -17,6 +17,7 @@ struct BatchNormBackward {
     chunks: u32,
     training: u32,
     relu: u32,
+    pitch4: u32, // vec4s from one pixel to the next
 }
 const CHUNK: u32 = 128u;
 const PART: u32 = 16u;
@@ -62,7 +63,7 @@ fn partial_sums(
         var part_sum = vec4f();
         var part_product = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            let at = pixel * norm.channels4 + c;
+            let at = pixel * norm.pitch4 + c;
             let g = grad_at(at);
             part_sum += g;
             part_product += g * ((input[at] - mean) * inverse);
@@ -113,7 +114,7 @@ fn apply(
     let offset = grad_bias[c] * share;
     let slope = grad_weight[c] * share;
     for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
-        let at = pixel * norm.channels4 + c;
+        let at = pixel * norm.pitch4 + c;
         var g = grad_at(at);
         if norm.training != 0u {
             g -= offset + ((input[at] - mean) * inverse) * slope;

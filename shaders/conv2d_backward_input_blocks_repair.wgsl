@@ -25,7 +25,7 @@ fn sum_at(image: u32, at: vec2u) -> vec4f {
         if meets {
             let tap = pq + conv.padding - origin;
             let row = (tile * conv.kernel.x * conv.kernel.y + tap.x * conv.kernel.y + tap.y) * conv.weight_rows;
-            let source = ((image * conv.source_height + pq.x) * conv.source_width + pq.y) * conv.source_channels4 * 4u;
+            let source = ((image * conv.source_height + pq.x) * conv.source_width + pq.y) * conv.source_pitch4 * 4u;
             for (var k = 0u; k < conv.group_source_channels; k++) {
                 sum += input[source + k] * weight[(row + k) * conv.weight_side4 + column];
             }

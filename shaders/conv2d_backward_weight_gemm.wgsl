@@ -26,7 +26,7 @@ fn grad_at(pixel: u32, end: u32, channel4: u32) -> vec4f {
     if pixel >= end {
         return vec4f();
     }
-    return grad_output[pixel * conv.out_channels4 + channel4];
+    return grad_output[pixel * conv.out_pitch4 + channel4];
 }
 
 // A column's part of the input for a pixel; zero past the slice's end.
@@ -52,7 +52,7 @@ fn main(
     let place = invocation % SIDE4;
     let line = invocation / SIDE4;
     let column = column_at(tile, tile.column * SIDE4 + place);
-    let group_out4 = conv.out_channels4 / conv.groups;
+    let group_out4 = (conv.group_out_channels + 3u) / 4u;
     // A group may end in the middle of the tile; the repeated channels are never stored.
     let channel4 = tile.group * group_out4 + min(tile.row * SIDE4 + place, group_out4 - 1u);
     let start = tile.slice * conv.slice;

@@ -27,7 +27,7 @@ fn main(
     let column1 = column_at(tile, tile.column * 4u + 1u);
     let column2 = column_at(tile, tile.column * 4u + 2u);
     let column3 = column_at(tile, tile.column * 4u + 3u);
-    let group_out4 = conv.out_channels4 / conv.groups;
+    let group_out4 = (conv.group_out_channels + 3u) / 4u;
     let own4 = tile.group * group_out4 + tile.row * 2u;
     // A group may end in the middle of the tile; the repeated channels are never stored.
     let next4 = min(own4 + 1u, (tile.group + 1u) * group_out4 - 1u);
@@ -70,8 +70,8 @@ fn main(
     var sum7_2 = vec4f();
     var sum7_3 = vec4f();
     for (var pixel = start; pixel < end; pixel++) {
-        let g0 = grad_output[pixel * conv.out_channels4 + own4];
-        let g1 = grad_output[pixel * conv.out_channels4 + next4];
+        let g0 = grad_output[pixel * conv.out_pitch4 + own4];
+        let g1 = grad_output[pixel * conv.out_pitch4 + next4];
         let x0 = input_at(column0, n, p, q);
         sum0_0 += g0.x * x0;
         sum1_0 += g0.y * x0;

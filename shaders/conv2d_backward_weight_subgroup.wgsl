@@ -25,7 +25,7 @@ fn main(
         return;
     }
     let column = column_at(tile, tile.column * 8u + lane);
-    let group_out4 = conv.out_channels4 / conv.groups;
+    let group_out4 = (conv.group_out_channels + 3u) / 4u;
     // Lanes past the group's last channel repeat it; what they hand out is never stored.
     let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;
@@ -67,7 +67,7 @@ fn main(
     var sum30 = vec4f();
     var sum31 = vec4f();
     for (var pixel = start; pixel < end; pixel++) {
-        let held = grad_output[pixel * conv.out_channels4 + own4];
+        let held = grad_output[pixel * conv.out_pitch4 + own4];
         let x = input_at(column, n, p, q);
         let g0 = subgroupBroadcast(held, 0u);
         sum0 += g0.x * x;

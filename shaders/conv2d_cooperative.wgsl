@@ -93,7 +93,7 @@ fn fetch(p: Pixel, phase: Phase, step4: u32, steps4: u32, group_in4: u32, group_
     if !inside(p, tap) {
         return vec4f();
     }
-    return vec4f(input[source_pixel(p, tap) * conv.source_channels4 + group_offset + channel4]);
+    return vec4f(input[source_pixel(p, tap) * conv.source_pitch4 + group_offset + channel4]);
 }
 
 @compute @workgroup_size(32)
@@ -112,7 +112,7 @@ fn main(
     }
     let phase = phase_of(0u);
     let first = pixel_tile * PIXELS;
-    let group_in4 = conv.source_channels4 / conv.groups;
+    let group_in4 = group_source4();
     let group_offset = group * group_in4;
     let steps4 = conv.kernel.x * conv.kernel.y * group_in4;
 

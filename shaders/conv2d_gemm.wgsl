@@ -51,7 +51,7 @@ fn fetch(p: Pixel, step: Step, group_offset: u32) -> vec4f {
     if !inside(p, step.tap) {
         return vec4f();
     }
-    return vec4f(input[source_pixel(p, step.tap) * conv.source_channels4 + group_offset + step.channel4]);
+    return vec4f(input[source_pixel(p, step.tap) * conv.source_pitch4 + group_offset + step.channel4]);
 }
 
 @compute @workgroup_size(128)
@@ -69,7 +69,7 @@ fn main(
     }
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * SIDE;
-    let group_in4 = conv.source_channels4 / conv.groups;
+    let group_in4 = group_source4();
     let group_offset = group * group_in4;
     let steps4 = tap_count(phase) * group_in4;
 

@@ -47,8 +47,8 @@ fn main(
     let pixel2 = pixel_at(phase, first + 16u);
     let pixel3 = pixel_at(phase, first + 24u);
     // In floats, as the source is read one channel at a time.
-    let pixel_stride = conv.source_channels4 * 4u;
-    let group_offset = group * (pixel_stride / conv.groups);
+    let pixel_stride = conv.source_pitch4 * 4u;
+    let group_offset = group * group_source4() * 4u;
     let tap_weights = conv.group_source_channels * 8u;
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 

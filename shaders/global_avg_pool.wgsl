@@ -10,7 +10,7 @@ enable f16;
 // One vec4 of channels of one image an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
 //#import shared/stored.wgsl
-@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s
+@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s, pitch
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
@@ -30,7 +30,8 @@ fn main(
     }
     let pixels = size.x;
     let channels4 = size.y;
-    let first = (i / channels4) * pixels * channels4 + i % channels4;
+    let pitch4 = size.w;
+    let first = (i / channels4) * pixels * pitch4 + i % channels4;
     var sum = vec4f();
     // Partial sums of 64 pixels keep the rounding error of large maps small. Four pixels an iteration, also because Mesa 22's
     // lavapipe silently leaves loops after 65,535 iterations, nested ones counted together.
@@ -38,13 +39,13 @@ fn main(
     for (var start = 0u; start < whole; start += 64u) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + 64u, whole); pixel += 4u) {
-            let at = first + pixel * channels4;
-            part += x(at) + x(at + channels4) + (x(at + 2u * channels4) + x(at + 3u * channels4));
+            let at = first + pixel * pitch4;
+            part += x(at) + x(at + pitch4) + (x(at + 2u * pitch4) + x(at + 3u * pitch4));
         }
         sum += part;
     }
     for (var pixel = whole; pixel < pixels; pixel++) {
-        sum += x(first + pixel * channels4);
+        sum += x(first + pixel * pitch4);
     }
     output[i] = sum / f32(pixels);
 }

@@ -2,7 +2,7 @@
 //
 // One vec4 of channels of one pixel an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
-@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s
+@group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s, pitch
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<vec4f>;
 
@@ -16,6 +16,7 @@ fn main(
     if i >= size.z {
         return;
     }
-    let image = i / (size.x * size.y);
-    grad_input[i] = grad_output[image * size.y + i % size.y] / f32(size.x);
+    let pixel = i / size.y;
+    let channel4 = i % size.y;
+    grad_input[pixel * size.w + channel4] = grad_output[pixel / size.x * size.y + channel4] / f32(size.x);
 }

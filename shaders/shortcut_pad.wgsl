@@ -14,12 +14,13 @@ enable f16;
 struct Shortcut {
     in_height: u32,
     in_width: u32,
-    in_channels4: u32,
+    in_pitch4: u32, // vec4s from one pixel to the next
     out_height: u32,
     out_width: u32,
-    out_channels4: u32,
+    out_pitch4: u32,
     outputs: u32, // vec4s
     stride: u32,
+    in_channels4: u32, // vec4s of the channels of a pixel
 }
 @group(0) @binding(0) var<uniform> shortcut: Shortcut;
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
@@ -35,8 +36,8 @@ fn main(
     if i >= shortcut.outputs {
         return;
     }
-    let channel4 = i % shortcut.out_channels4;
-    let pixel = i / shortcut.out_channels4;
+    let channel4 = i % shortcut.out_pitch4;
+    let pixel = i / shortcut.out_pitch4;
     let column = pixel % shortcut.out_width;
     let rest = pixel / shortcut.out_width;
     let row = rest % shortcut.out_height;
@@ -44,7 +45,7 @@ fn main(
     var value = Stored4();
     if channel4 < shortcut.in_channels4 {
         let source = (image * shortcut.in_height + row * shortcut.stride) * shortcut.in_width + column * shortcut.stride;
-        value = input[source * shortcut.in_channels4 + channel4];
+        value = input[source * shortcut.in_pitch4 + channel4];
     }
     output[i] = value;
 }

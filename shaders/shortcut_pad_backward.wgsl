@@ -7,10 +7,10 @@
 struct Shortcut {
     in_height: u32,
     in_width: u32,
-    in_channels4: u32,
+    in_pitch4: u32,
     out_height: u32,
     out_width: u32,
-    out_channels4: u32,
+    out_pitch4: u32,
     inputs: u32, // vec4s
     stride: u32,
 }
@@ -29,8 +29,8 @@ fn main(
     if i >= shortcut.inputs {
         return;
     }
-    let c = i % shortcut.in_channels4;
-    let pixel = i / shortcut.in_channels4;
+    let c = i % shortcut.in_pitch4;
+    let pixel = i / shortcut.in_pitch4;
     let column = pixel % shortcut.in_width;
     let rest = pixel / shortcut.in_width;
     let row = rest % shortcut.in_height;
@@ -39,7 +39,7 @@ fn main(
     if row % shortcut.stride == 0u && column % shortcut.stride == 0u {
         let p = row / shortcut.stride;
         let q = column / shortcut.stride;
-        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_channels4 + c];
+        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_pitch4 + c];
     }
     grad_input[i] = value;
 }

@@ -3,7 +3,14 @@
 // The gradient of a bias, or any sum over N, H and W, in slices that sum_partials.wgsl adds up. NHWC.
 // One vec4 of channels of one slice an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
-@group(0) @binding(0) var<uniform> size: vec4u; // pixels, vec4s of channels, pixels of a slice, slices
+struct Size {
+    pixels: u32,
+    channels4: u32,
+    slice: u32,  // pixels of a slice
+    slices: u32,
+    pitch4: u32, // vec4s from one pixel to the next
+}
+@group(0) @binding(0) var<uniform> size: Size;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
@@ -14,14 +21,14 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let i = unfold(workgroup, count) * 64u + invocation;
-    let slice = i / size.y;
-    if slice >= size.w {
+    let slice = i / size.channels4;
+    if slice >= size.slices {
         return;
     }
-    let c = i % size.y;
+    let c = i % size.channels4;
     var sum = vec4f();
-    for (var pixel = slice * size.z; pixel < min((slice + 1u) * size.z, size.x); pixel++) {
-        sum += input[pixel * size.y + c];
+    for (var pixel = slice * size.slice; pixel < min((slice + 1u) * size.slice, size.pixels); pixel++) {
+        sum += input[pixel * size.pitch4 + c];
     }
     partials[i] = sum;
 }

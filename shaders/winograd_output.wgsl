@@ -25,7 +25,7 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     if row >= tiles.height || column >= tiles.width {
         return;
     }
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.channels4 + channel4;
+    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + channel4;
     var value = sum;
     if tiles.biased != 0u {
         value += bias[channel4];

@@ -14,11 +14,11 @@
 struct Conv2d {
     source_height: u32,
     source_width: u32,
-    source_channels4: u32,      // vec4s from one source pixel to the next
+    source_pitch4: u32,         // vec4s from one source pixel to the next
     group_source_channels: u32, // channels of one group, without padding
     height: u32,                // of the destination
     width: u32,
-    channels4: u32,             // vec4s from one destination pixel to the next
+    pitch4: u32,                // vec4s from one destination pixel to the next
     group_channels4: u32,       // vec4s of one group
     images: u32,
     pixel_tiles: u32,           // of all phases; forward there is one phase
@@ -48,6 +48,11 @@ struct Conv2d {
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> residual: array<Stored4>;
 @group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
+
+// vec4s of one group of the source.
+fn group_source4() -> u32 {
+    return (conv.group_source_channels + 3u) / 4u;
+}
 
 const NOWHERE: u32 = 0xffffffffu;
 
@@ -219,7 +224,7 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
         return;
     }
     let channel = group * conv.group_channels4 + channel4;
-    let at = p.at * conv.channels4 + channel;
+    let at = p.at * conv.pitch4 + channel;
     var value = sum;
     if conv.residual != 0u {
         value += vec4f(residual[at]);

@@ -3,11 +3,11 @@
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,
-    in_channels4: u32,        // vec4s from one input pixel to the next
+    in_pitch4: u32,           // vec4s from one input pixel to the next
     group_in4: u32,           // vec4s of one group
     out_height: u32,
     out_width: u32,
-    out_channels4: u32,
+    out_pitch4: u32,
     group_out_channels: u32,  // channels of one group, without padding
     pixels: u32,              // N * P * Q
     slice: u32,               // pixels of one partial result
@@ -66,7 +66,7 @@ fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
     if row >= conv.in_height || at >= conv.in_width {
         return vec4f();
     }
-    return input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_channels4 + column.channel4];
+    return input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4];
 }
 
 fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {

@@ -6,7 +6,7 @@
 // Zero outside of the map. Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
 fn map_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
     let inside = row < tiles.height && column < tiles.width;
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.channels4 + channel4;
+    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + channel4;
     return select(vec4f(), vec4f(map[select(0u, at, inside)]), inside);
 }
 

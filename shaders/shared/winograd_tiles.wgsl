@@ -10,7 +10,8 @@ struct Tiles {
     biased: u32,
     relu: u32,
     residual: u32,
-    end: u32,
+    pitch4: u32,        // vec4s from one pixel of the map to the next
+    points_pitch4: u32, // from one tile's points to the next
 }
 @group(0) @binding(0) var<uniform> tiles: Tiles;
 
@@ -31,6 +32,6 @@ fn place_of(i: u32) -> Place {
     let rest = tile / tiles.columns;
     let row = (rest % tiles.rows) * OUTPUTS - tiles.padding.x;
     let column = (tile % tiles.columns) * OUTPUTS - tiles.padding.y;
-    let at = tile * POINTS * tiles.channels4 + channel4;
+    let at = tile * tiles.points_pitch4 + channel4;
     return Place(rest / tiles.rows, row, column, channel4, at, tile < tiles.tiles);
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, channels4, pack_nhwc};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, pack_nhwc};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -94,12 +94,12 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
     let floats = |extents: [usize; 5]| (extents.iter().product::<usize>() * 4) as u64;
     let [n, c, h, w] = shape.input;
     let groups = op.attributes.groups;
-    let bytes = (n * h * w * channels4(c, groups) * 16) as u64;
-    let input = FeatureMap::grouped(r.kept("input", bytes), shape.input, groups);
     let weights: [TensorId; 2] = [
         r.kept("weight", floats(algorithm.packed_weight_shape(op)?)),
         r.kept("transposed weight", floats(algorithm.packed_weight_transposed_shape(op)?)),
     ];
+    let mut input = FeatureMap::grouped(weights[0], shape.input, groups);
+    input.tensor = r.kept("input", input.bytes());
     let output = algorithm.record(op, &mut r, PARTS[0], input, weights[0], Epilogue::default())?;
     algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], None)?;
     algorithm.record_backward_weight(op, &mut r, PARTS[2], input, output)?;

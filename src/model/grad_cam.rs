@@ -45,9 +45,9 @@ impl GradCam {
         let classes = network.architecture().classes;
         let shape = forward.top_shape().ok_or_else(|| Error::shape("grad_cam", "the network has no stage"))?;
         let mut recording = Recording::new();
-        let [n, c, h, w] = shape;
-        let top = FeatureMap::new(recording.kept("top", (n * h * w * c.div_ceil(4) * 16) as u64), shape);
         let seed = recording.kept("seed", (classes.next_multiple_of(4) * 4) as u64);
+        let mut top = FeatureMap::new(seed, shape);
+        top.tensor = recording.kept("top", top.bytes());
         let grad = network.record_head_backward(&mut recording, top, seed)?;
         recording.keep(grad.tensor);
         let backward = Plan::new(network.gpu(), &recording)?;

@@ -218,7 +218,7 @@ impl Network {
         let linear = Linear { rows: top.n, in_features: head.in_features, out_features: head.out_features };
         let weight = recording.external("fc.weight", self.head.weight.clone());
         let grad = linear.grad_input(recording, &head.name, weight, grad_logits)?;
-        let grad = FeatureMap::new(grad, [top.n, top.c, 1, 1]);
+        let grad = FeatureMap::rows(grad, [top.n, top.c]);
         let grad = global_avg_pool_backward(recording, "avgpool", top, grad)?;
         let Some(bn) = &self.layers.final_bn else { return Ok(grad) };
         let mut record = Recorder { network: self, recording, used: None };

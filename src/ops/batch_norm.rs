@@ -18,6 +18,8 @@ struct Params {
     unbias: f32,
     relu: u32,
     residual: u32,
+    pitch4: u32,
+    padding: [u32; 3],
 }
 
 /// Pixels that one invocation sums; `CHUNK` of the shader.
@@ -77,6 +79,8 @@ pub fn batch_norm_fused(
         unbias: (pixels as f64 / (pixels as f64 - 1.0).max(1.0)) as f32,
         relu: epilogue.relu.into(),
         residual: epilogue.residual.is_some().into(),
+        pitch4: u32_of(OP, "channels", input.pitch4)?,
+        padding: [0; 3],
     };
     if let Some(other) = epilogue.residual
         && (FeatureMap { tensor: input.tensor, ..other }) != input
@@ -118,7 +122,8 @@ struct BackwardParams {
     chunks: u32,
     training: u32,
     relu: u32,
-    padding: [u32; 3],
+    pitch4: u32,
+    padding: [u32; 2],
 }
 
 /// What the backward pass reads of the forward one.
@@ -164,7 +169,8 @@ pub fn batch_norm_backward(
         chunks: u32_of(OP, "a batch", chunks)?,
         training: training.into(),
         relu: saved.rectified.is_some().into(),
-        padding: [0; 3],
+        pitch4: u32_of(OP, "channels", input.pitch4)?,
+        padding: [0; 2],
     };
     let partials = recording.temporary("batch_norm partials", (2 * chunks * input.c4 * 16) as u64);
     let grad_weight = recording.temporary(label, (input.c4 * 16) as u64);

@@ -176,11 +176,11 @@ pub struct Conv2d {
 struct Params {
     source_height: u32,
     source_width: u32,
-    source_channels4: u32,
+    source_pitch4: u32,
     group_source_channels: u32,
     height: u32,
     width: u32,
-    channels4: u32,
+    pitch4: u32,
     group_channels4: u32,
     images: u32,
     pixel_tiles: u32,
@@ -313,7 +313,7 @@ impl Conv2d {
     /// Packs a bias (zeros if there is none) as the epilogue reads it.
     pub fn pack_bias(&self, bias: Option<&[f32]>) -> Vec<f32> {
         let zeros = vec![0.0; self.out_channels];
-        super::pack_nhwc(bias.unwrap_or(&zeros), [1, self.out_channels, 1, 1], self.attributes.groups)
+        super::pack_channels(bias.unwrap_or(&zeros), self.attributes.groups)
     }
 
     /// Output shape NCHW for an input shape NCHW.
@@ -333,9 +333,8 @@ impl Conv2d {
         weight: TensorId,
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
-        let [n, c, h, w] = self.output_shape([input.n, input.c, input.h, input.w])?;
-        let c4 = channels4(c, self.attributes.groups);
-        let output = FeatureMap { n, h, w, c, c4, ..input };
+        let shape = self.output_shape([input.n, input.c, input.h, input.w])?;
+        let output = FeatureMap::grouped(input.tensor, shape, self.attributes.groups).stored(input.precision);
         self.launch(recording, label, variant, Direction::Forward, input, output, weight, epilogue)
     }
 
@@ -353,9 +352,8 @@ impl Conv2d {
         residual: Option<FeatureMap>,
     ) -> Result<FeatureMap> {
         self.check_grad_output(label, grad_output, input)?;
-        let [n, c, h, w] = input;
-        let c4 = channels4(c, self.attributes.groups);
-        let output = FeatureMap { n, h, w, c, c4, ..grad_output };
+        let output =
+            FeatureMap::grouped(grad_output.tensor, input, self.attributes.groups).stored(grad_output.precision);
         let epilogue = Epilogue { bias: None, residual, relu: false };
         self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, epilogue)
     }
@@ -421,11 +419,11 @@ impl Conv2d {
         let mut params = Params {
             source_height: size("height", source.h)?,
             source_width: size("width", source.w)?,
-            source_channels4: size("channels", source.c4)?,
+            source_pitch4: size("channels", source.pitch4)?,
             group_source_channels: size("channels", source.c / groups)?,
             height: size("height", output.h)?,
             width: size("width", output.w)?,
-            channels4: size("channels", output.c4)?,
+            pitch4: size("channels", output.pitch4)?,
             group_channels4: size("channels", output.c4 / groups)?,
             images: size("a batch", output.n)?,
             pixel_tiles: size("a batch", pixel_tiles)?,
@@ -447,7 +445,8 @@ impl Conv2d {
             let pixels = size("a block", h * w)?;
             (params.height, params.width) =
                 (size("height", output.h.div_ceil(h))?, size("width", output.w.div_ceil(w))?);
-            (params.channels4, params.group_channels4) = (pixels, pixels);
+            // A block's pixels are found by its corner and not by a pitch.
+            params.group_channels4 = pixels;
             (params.kernel, params.stride, params.padding) = (pair(taps)?, pair(step)?, pair(reach)?);
             let packing = self.packing(variant, direction);
             more = bytemuck::bytes_of(&self.block_params(blocks, [output.h, output.w], &packing)?).to_vec();

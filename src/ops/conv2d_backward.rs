@@ -21,11 +21,11 @@ const PARTIALS_BYTES: u64 = 64 << 20;
 struct Params {
     in_height: u32,
     in_width: u32,
-    in_channels4: u32,
+    in_pitch4: u32,
     group_in4: u32,
     out_height: u32,
     out_width: u32,
-    out_channels4: u32,
+    out_pitch4: u32,
     group_out_channels: u32,
     pixels: u32,
     slice: u32,
@@ -171,11 +171,11 @@ impl Conv2d {
         let params = Params {
             in_height: size(input.h)?,
             in_width: size(input.w)?,
-            in_channels4: size(input.c4)?,
+            in_pitch4: size(input.pitch4)?,
             group_in4: size(input.c4 / groups)?,
             out_height: size(grad_output.h)?,
             out_width: size(grad_output.w)?,
-            out_channels4: size(grad_output.c4)?,
+            out_pitch4: size(grad_output.pitch4)?,
             group_out_channels: size(k / groups)?,
             pixels: size(pixels)?,
             slice: size(slice)?,
@@ -205,7 +205,8 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
     let slices = input.pixels().div_ceil(SLICE);
     let size = |value| u32_of("sum_pixels", "a tensor", value);
     size(input.len4() * 4)?;
-    let params = [size(input.pixels())?, size(input.c4)?, size(SLICE)?, size(slices)?];
+    let (pixels, channels4) = (size(input.pixels())?, size(input.c4)?);
+    let params = [pixels, channels4, size(SLICE)?, size(slices)?, size(input.pitch4)?, 0, 0, 0];
     let partials = recording.temporary(label, (slices * input.c4 * 16) as u64);
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
     let tensors = [input.tensor, partials];

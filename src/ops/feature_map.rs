@@ -2,6 +2,10 @@
 //!
 //! Activations are NHWC with the channels padded to a multiple of 4 by zeros, so that every kernel reads vec4s; a
 //! grouped convolution pads each group. Matrices are rows padded to vec4s. Outside the process all is PyTorch's NCHW.
+//!
+//! Pixels are not always next to each other: a kernel reads the same channel of many pixels at once, and with a kibibyte or a
+//! multiple of it between them they would compete for a few sets of the cache, and push each other out before the next
+//! channel of the same line is read. So there is a cache line more between such pixels. What lies in it is never used.
 
 use super::Precision;
 use crate::error::{Error, Result};
@@ -16,20 +20,30 @@ pub struct FeatureMap {
     pub w: usize,
     /// Channels without padding.
     pub c: usize,
-    /// vec4s from one pixel to the next.
+    /// vec4s of the channels of a pixel.
     pub c4: usize,
+    /// vec4s from one pixel to the next.
+    pub pitch4: usize,
     pub precision: Precision,
 }
 
 impl FeatureMap {
     /// A map of f32 over `tensor` whose channels are padded as one group.
     pub fn new(tensor: TensorId, [n, c, h, w]: [usize; 4]) -> Self {
-        Self { tensor, n, h, w, c, c4: c.div_ceil(4), precision: Precision::F32 }
+        Self::grouped(tensor, [n, c, h, w], 1)
     }
 
     /// A map over `tensor` whose channels are padded group by group.
     pub fn grouped(tensor: TensorId, shape: [usize; 4], groups: usize) -> Self {
-        Self { c4: channels4(shape[1], groups), ..Self::new(tensor, shape) }
+        let [n, c, h, w] = shape;
+        let c4 = channels4(c, groups);
+        Self { tensor, n, h, w, c, c4, pitch4: pitch4(c4), precision: Precision::F32 }
+    }
+
+    /// A matrix of `n` rows of `c` columns over `tensor`, as a map of one pixel an image.
+    pub fn rows(tensor: TensorId, [n, c]: [usize; 2]) -> Self {
+        let c4 = c.div_ceil(4);
+        Self { tensor, n, h: 1, w: 1, c, c4, pitch4: c4, precision: Precision::F32 }
     }
 
     /// The same of another type.
@@ -42,9 +56,9 @@ impl FeatureMap {
         self.n * self.h * self.w
     }
 
-    /// vec4s of the whole batch.
+    /// vec4s of the whole batch, with what is between the pixels.
     pub fn len4(&self) -> usize {
-        self.pixels() * self.c4
+        self.pixels() * self.pitch4
     }
 
     /// Bytes of the whole batch.
@@ -69,10 +83,38 @@ pub fn channels4(channels: usize, groups: usize) -> usize {
     groups * (channels / groups).div_ceil(4)
 }
 
+/// vec4s from one pixel to the next for `c4` of channels; see the module's own words.
+fn pitch4(c4: usize) -> usize {
+    const KIBIBYTE: usize = 1024 / 16;
+    const LINE: usize = 64 / 16;
+    if c4.is_multiple_of(KIBIBYTE) { c4 + LINE } else { c4 }
+}
+
+/// A value for each channel (a bias), padded as the channels of a map are.
+pub fn pack_channels(data: &[f32], groups: usize) -> Vec<f32> {
+    let group = data.len() / groups;
+    let padded = group.next_multiple_of(4);
+    let mut out = vec![0.0; groups * padded];
+    for (to, from) in out.chunks_exact_mut(padded.max(1)).zip(data.chunks_exact(group.max(1))) {
+        to[..group].copy_from_slice(from);
+    }
+    out
+}
+
+/// The reverse of [`pack_channels`] for `channels`.
+pub fn unpack_channels(data: &[f32], channels: usize, groups: usize) -> Vec<f32> {
+    let group = channels / groups;
+    data.chunks_exact(group.next_multiple_of(4))
+        .take(groups)
+        .flat_map(|padded| padded[..group].iter().copied())
+        .collect()
+}
+
 /// NCHW to padded NHWC.
 pub fn pack_nhwc(data: &[f32], [n, c, h, w]: [usize; 4], groups: usize) -> Vec<f32> {
-    let stride = channels4(c, groups) * 4;
-    let (group, padded_group) = (c / groups, stride / groups);
+    let c4 = channels4(c, groups);
+    let stride = pitch4(c4) * 4;
+    let (group, padded_group) = (c / groups, c4 * 4 / groups);
     let mut out = vec![0.0; n * h * w * stride];
     for image in 0..n {
         for channel in 0..c {
@@ -88,8 +130,9 @@ pub fn pack_nhwc(data: &[f32], [n, c, h, w]: [usize; 4], groups: usize) -> Vec<f
 
 /// Padded NHWC to NCHW.
 pub fn unpack_nhwc(data: &[f32], [n, c, h, w]: [usize; 4], groups: usize) -> Vec<f32> {
-    let stride = channels4(c, groups) * 4;
-    let (group, padded_group) = (c / groups, stride / groups);
+    let c4 = channels4(c, groups);
+    let stride = pitch4(c4) * 4;
+    let (group, padded_group) = (c / groups, c4 * 4 / groups);
     let mut out = vec![0.0; n * c * h * w];
     for image in 0..n {
         for channel in 0..c {
@@ -130,17 +173,33 @@ mod tests {
 
     #[test]
     fn layouts_round_trip() {
-        for (shape, groups) in [([2, 5, 3, 2], 1), ([1, 6, 2, 2], 2), ([1, 8, 1, 1], 1), ([3, 9, 1, 4], 3)] {
+        let shapes = [
+            ([2, 5, 3, 2], 1),
+            ([1, 6, 2, 2], 2),
+            ([1, 8, 1, 1], 1),
+            ([3, 9, 1, 4], 3),
+            ([1, 256, 2, 1], 1),
+            ([2, 1022, 1, 1], 2),
+        ];
+        for (shape, groups) in shapes {
             let count = shape.iter().product::<usize>();
             let data: Vec<f32> = (1..=count).map(|i| i as f32).collect();
             let packed = pack_nhwc(&data, shape, groups);
-            assert_eq!(packed.len(), shape[0] * shape[2] * shape[3] * channels4(shape[1], groups) * 4);
+            assert_eq!(packed.len(), shape[0] * shape[2] * shape[3] * pitch4(channels4(shape[1], groups)) * 4);
             assert_eq!(packed.iter().filter(|&&v| v != 0.0).count(), count, "padding is zero");
             assert_eq!(unpack_nhwc(&packed, shape, groups), data);
         }
+        let data: Vec<f32> = (1..=6).map(|i| i as f32).collect();
+        assert_eq!(pack_channels(&data, 2), [1.0, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0, 0.0]);
+        assert_eq!(unpack_channels(&pack_channels(&data, 2), 6, 2), data);
         let data: Vec<f32> = (0..15).map(|i| i as f32).collect();
         let packed = pack_rows(&data, [3, 5], 4);
         assert_eq!(packed.len(), 4 * 8);
         assert_eq!(unpack_rows(&packed, [3, 5]), data);
+    }
+
+    #[test]
+    fn pixels_of_a_kibibyte_are_a_line_apart() {
+        assert_eq!([16, 48, 64, 65, 128, 192, 512].map(pitch4), [16, 48, 68, 65, 132, 196, 516]);
     }
 }

@@ -29,7 +29,9 @@ pub mod winograd;
 
 pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
 pub use conv2d_algorithm::{Conv2dAlgorithm, Conv2dPass};
-pub use feature_map::{FeatureMap, channels4, pack_nhwc, pack_rows, unpack_nhwc, unpack_rows};
+pub use feature_map::{
+    FeatureMap, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc, unpack_rows,
+};
 pub use precision::Precision;
 pub use winograd::{Winograd, WinogradTile};
 

@@ -30,7 +30,8 @@ impl Params {
         Ok(Self {
             in_height: size(input.h)?,
             in_width: size(input.w)?,
-            channels4: size(input.c4)?,
+            // What is between the pixels is pooled with them, and no more used than before.
+            channels4: size(input.pitch4)?,
             out_height: size(output.h)?,
             out_width: size(output.w)?,
             items: size(items)?,
@@ -146,14 +147,14 @@ fn windows_backward(
 /// Average over the whole map: `[N, C, H, W]` to `[N, C, 1, 1]`, of f32 whatever the input is.
 pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
     const OP: &str = "global_avg_pool";
-    let mut output = FeatureMap { h: 1, w: 1, precision: Precision::F32, ..input };
+    let mut output = FeatureMap { h: 1, w: 1, pitch4: input.c4, precision: Precision::F32, ..input };
     output.tensor = recording.temporary(label, output.bytes());
     u32_of(OP, "an input", input.len4())?;
     let size = [
         u32_of(OP, "a map", input.h * input.w)?,
         u32_of(OP, "channels", input.c4)?,
         u32_of(OP, "an output", output.len4())?,
-        0,
+        u32_of(OP, "channels", input.pitch4)?,
     ];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
@@ -170,15 +171,18 @@ pub fn global_avg_pool_backward(
     grad_output: FeatureMap,
 ) -> Result<FeatureMap> {
     const OP: &str = "global_avg_pool_backward";
-    if (grad_output.n, grad_output.c4, grad_output.h, grad_output.w) != (input.n, input.c4, 1, 1) {
+    let g = grad_output;
+    if (g.n, g.c4, g.pitch4, g.h, g.w) != (input.n, input.c4, input.c4, 1, 1) {
         return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the output")));
     }
     let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
     let size = |value| u32_of(OP, "an input", value);
-    let params = [size(input.h * input.w)?, size(input.c4)?, size(input.len4())?, 0];
+    let items = input.pixels() * input.c4;
+    size(input.len4())?;
+    let params = [size(input.h * input.w)?, size(input.c4)?, size(items)?, size(input.pitch4)?];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, grad_input.tensor];
     let kernel = input.precision.kernel(OP)?;
-    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
     Ok(grad_input)
 }

@@ -31,12 +31,16 @@ pub fn shortcut_pad(
     let params = [
         size(input.h)?,
         size(input.w)?,
-        size(input.c4)?,
+        size(input.pitch4)?,
         size(h)?,
         size(w)?,
-        size(output.c4)?,
+        size(output.pitch4)?,
         size(output.len4())?,
         size(stride)?,
+        size(input.c4)?,
+        0,
+        0,
+        0,
     ];
     let cost = Cost { flops: 0.0, bytes: (input.bytes() / (stride * stride) as u64 + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
@@ -65,10 +69,10 @@ pub fn shortcut_pad_backward(
     let params = [
         size(input.h)?,
         size(input.w)?,
-        size(input.c4)?,
+        size(input.pitch4)?,
         size(grad_output.h)?,
         size(grad_output.w)?,
-        size(grad_output.c4)?,
+        size(grad_output.pitch4)?,
         size(input.len4())?,
         size(stride)?,
     ];

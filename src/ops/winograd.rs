@@ -9,8 +9,8 @@
 
 use super::attributes::Conv2dAttributes;
 use super::conv2d::{Conv2d, Conv2dVariant, Direction, Epilogue};
+use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
-use super::{Precision, dispatch_items};
 use crate::error::Result;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -109,7 +109,9 @@ struct Tiles {
     biased: u32,
     relu: u32,
     residual: u32,
-    end: u32,
+    pitch4: u32,
+    points_pitch4: u32,
+    end: [u32; 3],
 }
 
 /// A convolution by Winograd's way; `variant` multiplies at the points.
@@ -321,7 +323,7 @@ impl Winograd {
             biased: epilogue.bias.is_some().into(),
             relu: epilogue.relu.into(),
             residual: epilogue.residual.is_some().into(),
-            ..self.tiles(output, [0, 0], tiling)?
+            ..self.tiles(output, y, [0, 0], tiling)?
         };
         let kernel = output.precision.kernel(self.tile.shader(Part::Output))?;
         let touched = 1 + u64::from(epilogue.residual.is_some());
@@ -342,11 +344,10 @@ impl Winograd {
         tiling: [usize; 2],
     ) -> Result<FeatureMap> {
         let (tiles, points) = (map.n * tiling[0] * tiling[1], self.tile.points());
-        let c4 = points * map.c4;
-        let mut out = FeatureMap { n: 1, h: tiles, w: 1, c: c4 * 4, c4, precision: Precision::F32, ..map };
+        let mut out = FeatureMap::new(map.tensor, [1, points * map.c4 * 4, tiles, 1]);
         u32_of(OP, "a map at its points", out.len4() * 4)?;
         out.tensor = r.temporary(label, out.bytes());
-        let params = self.tiles(map, padding, tiling)?;
+        let params = self.tiles(map, out, padding, tiling)?;
         let cost = Cost { flops: 0.0, bytes: (map.bytes() + out.bytes()) as f64 };
         let kernel = map.precision.kernel(self.tile.shader(part))?;
         let tensors = [map.tensor, out.tensor];
@@ -354,7 +355,13 @@ impl Winograd {
         Ok(out)
     }
 
-    fn tiles(&self, map: FeatureMap, padding: [usize; 2], [rows, columns]: [usize; 2]) -> Result<Tiles> {
+    fn tiles(
+        &self,
+        map: FeatureMap,
+        points: FeatureMap,
+        padding: [usize; 2],
+        [rows, columns]: [usize; 2],
+    ) -> Result<Tiles> {
         let size = |value| u32_of(OP, "a map", value);
         size(map.len4() * 4)?;
         Ok(Tiles {
@@ -368,7 +375,9 @@ impl Winograd {
             biased: 0,
             relu: 0,
             residual: 0,
-            end: 0,
+            pitch4: size(map.pitch4)?,
+            points_pitch4: size(points.pitch4)?,
+            end: [0; 3],
         })
     }
 }

@@ -300,6 +300,8 @@ struct Contender {
     output: TensorId,
     /// Values of the output, padding included.
     len: usize,
+    /// Values from one pixel of the output to the next, and how many of them are its channels.
+    pixel: [usize; 2],
     /// Best time so far.
     seconds: f64,
     nmse: Option<f64>,
@@ -316,7 +318,8 @@ impl Contender {
         let map = |tensor, shape| FeatureMap::grouped(tensor, shape, op.attributes.groups).stored(precision);
         let input = map(r.external("input", data.input.clone()), shape.input);
         let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
-        let (output, len) = match pass {
+        let pixel = |made: FeatureMap| [made.pitch4 * 4, made.c4 * 4];
+        let (output, len, pixel) = match pass {
             Conv2dPass::Forward => {
                 let packed = algorithm.pack_weight(op, &data.weight)?;
                 let packed = algorithm.weight_precision(precision).words(&packed);
@@ -324,23 +327,23 @@ impl Contender {
                 let (weight, bias) = (r.external("weight", packed), r.external("bias", data.bias.clone()));
                 let epilogue = Epilogue { bias: Some(bias), ..Default::default() };
                 let made = algorithm.record(op, r, LABEL, input, weight, epilogue)?;
-                (made.tensor, made.len4() * 4)
+                (made.tensor, made.len4() * 4, pixel(made))
             }
             // The weight is packed anew in each step of training, so that it counts here.
             Conv2dPass::ByInput => {
                 let krsc = r.external("weight", data.krsc.clone());
                 let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc)?;
                 let made = algorithm.record_backward_input(op, r, LABEL, grad_output, shape.input, weight, None)?;
-                (made.tensor, made.len4() * 4)
+                (made.tensor, made.len4() * 4, pixel(made))
             }
             Conv2dPass::ByWeight => {
                 let made = algorithm.record_backward_weight(op, r, LABEL, input, grad_output)?;
-                (made, op.weight_len4() * 4)
+                (made, op.weight_len4() * 4, [op.weight_len4() * 4; 2])
             }
         };
         r.keep(output);
         let plan = Plan::new(gpu, r)?;
-        Ok(Self { algorithm, precision, plan, output, len, seconds: f64::INFINITY, nmse: None, rejected: None })
+        Ok(Self { algorithm, precision, plan, output, len, pixel, seconds: f64::INFINITY, nmse: None, rejected: None })
     }
 
     /// The result of a run over an output that held NaN.
@@ -348,7 +351,9 @@ impl Contender {
         self.plan.write(self.output, &self.precision.words(&vec![f32::NAN; self.len]))?;
         self.plan.run()?;
         let words = self.plan.read(self.output, self.precision.word_count(self.len))?;
-        Ok(self.precision.values(&words, self.len))
+        let [pitch, channels] = self.pixel;
+        let values = self.precision.values(&words, self.len);
+        Ok(values.chunks(pitch.max(1)).flat_map(|pixel| &pixel[..channels]).copied().collect())
     }
 
     /// Rejects the algorithm if its result is not `expected`.

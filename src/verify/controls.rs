@@ -83,8 +83,8 @@ const CONVOLUTIONS: &[ConvFault] = &[
     ),
     (
         "a channel is written past a tensor's end",
-        "let at = p.at * conv.channels4 + channel;",
-        "let at = p.at * conv.channels4 + channel + 1u;",
+        "let at = p.at * conv.pitch4 + channel;",
+        "let at = p.at * conv.pitch4 + channel + 1u;",
         FORWARD,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
     ),

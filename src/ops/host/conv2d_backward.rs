@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::conv2d_backward::sum_pixels;
-use crate::ops::feature_map::{channels4, unpack_nhwc};
+use crate::ops::feature_map::{channels4, unpack_channels};
 use crate::ops::{Conv2d, Conv2dAlgorithm, Precision};
 
 const OP: &str = "conv2d_backward";
@@ -71,7 +71,7 @@ pub fn conv2d_backward_fused(
             shape: weight.shape.clone(),
             data: conv.unpack_krsc(&done.read(grad_weight, conv.weight_len4() * 4)?),
         },
-        grad_bias: Array { shape: vec![out_channels], data: unpack_nhwc(&bias, [1, out_channels, 1, 1], groups) },
+        grad_bias: Array { shape: vec![out_channels], data: unpack_channels(&bias, out_channels, groups) },
     })
 }
 

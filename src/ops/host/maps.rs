@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
-use crate::ops::feature_map::{channels4, pack_nhwc};
+use crate::ops::feature_map::{channels4, pack_channels, unpack_rows};
 use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap, Precision};
 
 pub(super) const NCHW: &str = "[N, C, H, W]";
@@ -174,7 +174,7 @@ impl BatchNorm {
             array.expect(op, "residual", &input.shape, "the output's shape")?;
             residual = Some(session.map("residual", &array.data, shape, 1)?);
         }
-        let vector = |array: &Array| pack_nhwc(&array.data, [1, c, 1, 1], 1);
+        let vector = |array: &Array| pack_channels(&array.data, 1);
         let tensors = BatchNormTensors {
             weight: session.input("weight", &vector(weight)),
             bias: session.input("bias", &vector(bias)),
@@ -259,7 +259,8 @@ pub fn global_avg_pool<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array
     let mut session = Session::new(on, OP);
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::pool::global_avg_pool(&mut session.recording, OP, map)?;
-    Ok(Array { shape: shape[..2].to_vec(), data: session.run(&[])?.map(output, 1)? })
+    let rows = session.run(&[])?.read(output.tensor, output.len4() * 4)?;
+    Ok(Array { shape: shape[..2].to_vec(), data: unpack_rows(&rows, [output.n, output.c]) })
 }
 
 /// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero.

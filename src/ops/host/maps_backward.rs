@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch_norm_backward};
-use crate::ops::{self, FeatureMap};
+use crate::ops::{self, FeatureMap, pack_rows};
 
 /// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
@@ -133,7 +133,7 @@ pub fn global_avg_pool_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Arr
     grad_output.expect(OP, "grad_output", &[n, c], "the output's shape")?;
     let mut session = Session::new(gpu, OP);
     session.room("input", &[n, c.div_ceil(4), 4, h, w])?;
-    let g = session.map("grad_output", &grad_output.data, [n, c, 1, 1], 1)?;
+    let g = FeatureMap::rows(session.input("grad_output", &pack_rows(&grad_output.data, [n, c], 1)), [n, c]);
     let like = FeatureMap::new(g.tensor, shape);
     let output = ops::pool::global_avg_pool_backward(&mut session.recording, OP, like, g)?;
     Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })

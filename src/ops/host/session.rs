@@ -151,19 +151,24 @@ impl Done {
 
     fn words(&self, tensor: TensorId, count: usize) -> Result<Vec<u32>> {
         let words: Vec<u32> = self.plan.read(tensor, count)?;
-        if let Some(at) = words.iter().position(|&word| word == GUARD) {
-            return Err(Error::Mismatch(format!(
-                "{}: the kernel left word {at} of {count} unwritten; please report the driver",
-                self.op
-            )));
-        }
+        self.check_written(&words)?;
         Ok(words)
+    }
+
+    fn check_written(&self, words: &[u32]) -> Result<()> {
+        let Some(at) = words.iter().position(|&word| word == GUARD) else { return Ok(()) };
+        let problem = format!("the kernel left word {at} of {} unwritten; please report the driver", words.len());
+        Err(Error::Mismatch(format!("{}: {problem}", self.op)))
     }
 
     /// A batch of feature maps as NCHW, padded by `groups`.
     pub fn map(&self, map: FeatureMap, groups: usize) -> Result<Vec<f32>> {
         let count = map.len4() * 4;
-        let words = self.words(map.tensor, map.precision.word_count(count))?;
+        let words: Vec<u32> = self.plan.read(map.tensor, map.precision.word_count(count))?;
+        let pixel = map.precision.word_count(map.pitch4 * 4);
+        for words in words.chunks(pixel.max(1)) {
+            self.check_written(&words[..map.precision.word_count(map.c4 * 4)])?;
+        }
         let data = map.precision.values(&words, count);
         Ok(unpack_nhwc(&data, [map.n, map.c, map.h, map.w], groups))
     }

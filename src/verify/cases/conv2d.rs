@@ -296,6 +296,8 @@ const RESNET: &str = "
     n=3 c=512 h=7 w=7 k=256 kernel=1 bias=true relu=true
     n=1 c=256 h=7 w=7 k=256 kernel=3 padding=1 bias=true relu=true residual=true
     n=1 c=128 h=14 w=14 k=128 kernel=3 padding=1 groups=32 bias=true
+    # Groups whose pixels have a line between them.
+    n=2 c=512 h=3 w=5 k=256 kernel=1 groups=2 bias=true residual=true relu=true
 ";
 
 const CORNERS: &str = "

@@ -198,6 +198,8 @@ fn shared() -> Vec<String> {
         n=1 c=64 h=57 w=56 kernel=3 stride=2 ceil_mode=true offset=-3.0
         n=1 c=3 h=4 w=4 kernel=2,4 stride=2,4 offset=-3.0
         n=1 c=1 h=1 w=1 kernel=1
+        # Pixels with a line between them.
+        n=2 c=256 h=5 w=4 kernel=3 stride=2 padding=1 offset=-3.0
         n=2 c=3 h=7 w=5 kernel=7 padding=3 offset=-3.0
         n=1 c=5 h=6 w=11 kernel=3,2 stride=1,3 padding=1,0 offset=-3.0
         # Pixels that no window holds.

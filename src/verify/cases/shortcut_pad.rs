@@ -75,8 +75,10 @@ pub const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-const CASES: [&str; 7] = [
+const CASES: [&str; 8] = [
     "n=2 c=16 h=32 w=32 k=32 stride=2",
+    // Pixels with a line between them, which must not be taken for channels.
+    "n=2 c=256 h=3 w=2 k=512 stride=2",
     "n=1 c=4 h=7 w=5 k=8 stride=2",
     "n=3 c=8 h=5 w=5 k=8 stride=3",
     "n=1 c=4 h=1 w=1 k=12 stride=4",
