@@ -2,6 +2,10 @@
 //#variant conv2d_subgroup_f16 HALF
 //#variant conv2d_backward_input_subgroup TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup BLOCKS
+//#variant conv2d_subgroup_wide WIDE
+//#variant conv2d_subgroup_wide_f16 WIDE HALF
+//#variant conv2d_backward_input_subgroup_wide WIDE TRANSPOSED
+//#variant conv2d_backward_input_blocks_subgroup_wide WIDE BLOCKS
 //#if HALF
 enable f16;
 //#endif
@@ -20,11 +24,23 @@ enable f16;
 // vec4 of the weights, which the eight lanes hand to each other. Geometry comes from the uniform block, so that one
 // pipeline (half a second of compile time on lavapipe) serves every layer.
 //
-// weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one.
+// With the flag WIDE memory is accessed through integers of 64 bits, two source channels an iteration: lavapipe checks, branches
+// and moves once for each component of each lane, however wide it is. What order the multiply-adds are written in decides
+// how LLVM allots registers; see docs/rejected.md.
+//
+// Loops over taps and channels end at their ends: lavapipe finds at the end of a body that no lane is left, so that one with
+// its condition at the head runs its body once more with nothing on.
+//
+// weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one; with
+// WIDE an even number of source channels, of which the last may be zero.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
+//#if WIDE
+@group(0) @binding(1) var<storage, read> input: array<Stored2>;
+//#else
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
+//#endif
 
 @compute @workgroup_size(8)
 fn main(
@@ -46,10 +62,17 @@ fn main(
     let pixel1 = pixel_at(phase, first + 8u);
     let pixel2 = pixel_at(phase, first + 16u);
     let pixel3 = pixel_at(phase, first + 24u);
+//#if WIDE
+    // In pairs of channels, as the source is read.
+    let pixel_stride = conv.source_pitch4 * 2u;
+    let group_offset = group * group_source4() * 2u;
+    let tap_weights = (conv.group_source_channels + 1u) / 2u * 16u;
+//#else
     // In floats, as the source is read one channel at a time.
     let pixel_stride = conv.source_pitch4 * 4u;
     let group_offset = group * group_source4() * 4u;
     let tap_weights = conv.group_source_channels * 8u;
+//#endif
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
     // Sums begin with the bias, of which each lane fetches an eighth, instead of all of it at the end.
@@ -109,7 +132,110 @@ fn main(
         var at1 = select(0u, source_pixel(pixel1, tap) * pixel_stride + group_offset, inside1);
         var at2 = select(0u, source_pixel(pixel2, tap) * pixel_stride + group_offset, inside2);
         var at3 = select(0u, source_pixel(pixel3, tap) * pixel_stride + group_offset, inside3);
-        for (var c = 0u; c < conv.group_source_channels; c++) {
+//#if WIDE
+        var c = 0u;
+        loop {
+            // After an odd number of channels the second of a pair is padding.
+            let second = c + 1u < conv.group_source_channels;
+            let held = unpack4(weight[w_at]);
+            let next = unpack4(weight[w_at + 8u]);
+            w_at += 16u;
+            let x0 = select(vec2f(), unpack2(input[at0]), vec2(inside0, inside0 && second));
+            let x1 = select(vec2f(), unpack2(input[at1]), vec2(inside1, inside1 && second));
+            let x2 = select(vec2f(), unpack2(input[at2]), vec2(inside2, inside2 && second));
+            let x3 = select(vec2f(), unpack2(input[at3]), vec2(inside3, inside3 && second));
+            at0++;
+            at1++;
+            at2++;
+            at3++;
+            let w0 = subgroupBroadcast(held, 0u);
+            sum0_0 += w0 * x0.x;
+            sum1_0 += w0 * x1.x;
+            sum2_0 += w0 * x2.x;
+            sum3_0 += w0 * x3.x;
+            let v0 = subgroupBroadcast(next, 0u);
+            sum0_0 += v0 * x0.y;
+            sum1_0 += v0 * x1.y;
+            sum2_0 += v0 * x2.y;
+            sum3_0 += v0 * x3.y;
+            let w1 = subgroupBroadcast(held, 1u);
+            sum0_1 += w1 * x0.x;
+            sum1_1 += w1 * x1.x;
+            sum2_1 += w1 * x2.x;
+            sum3_1 += w1 * x3.x;
+            let v1 = subgroupBroadcast(next, 1u);
+            sum0_1 += v1 * x0.y;
+            sum1_1 += v1 * x1.y;
+            sum2_1 += v1 * x2.y;
+            sum3_1 += v1 * x3.y;
+            let w2 = subgroupBroadcast(held, 2u);
+            sum0_2 += w2 * x0.x;
+            sum1_2 += w2 * x1.x;
+            sum2_2 += w2 * x2.x;
+            sum3_2 += w2 * x3.x;
+            let v2 = subgroupBroadcast(next, 2u);
+            sum0_2 += v2 * x0.y;
+            sum1_2 += v2 * x1.y;
+            sum2_2 += v2 * x2.y;
+            sum3_2 += v2 * x3.y;
+            let w3 = subgroupBroadcast(held, 3u);
+            sum0_3 += w3 * x0.x;
+            sum1_3 += w3 * x1.x;
+            sum2_3 += w3 * x2.x;
+            sum3_3 += w3 * x3.x;
+            let v3 = subgroupBroadcast(next, 3u);
+            sum0_3 += v3 * x0.y;
+            sum1_3 += v3 * x1.y;
+            sum2_3 += v3 * x2.y;
+            sum3_3 += v3 * x3.y;
+            let w4 = subgroupBroadcast(held, 4u);
+            sum0_4 += w4 * x0.x;
+            sum1_4 += w4 * x1.x;
+            sum2_4 += w4 * x2.x;
+            sum3_4 += w4 * x3.x;
+            let v4 = subgroupBroadcast(next, 4u);
+            sum0_4 += v4 * x0.y;
+            sum1_4 += v4 * x1.y;
+            sum2_4 += v4 * x2.y;
+            sum3_4 += v4 * x3.y;
+            let w5 = subgroupBroadcast(held, 5u);
+            sum0_5 += w5 * x0.x;
+            sum1_5 += w5 * x1.x;
+            sum2_5 += w5 * x2.x;
+            sum3_5 += w5 * x3.x;
+            let v5 = subgroupBroadcast(next, 5u);
+            sum0_5 += v5 * x0.y;
+            sum1_5 += v5 * x1.y;
+            sum2_5 += v5 * x2.y;
+            sum3_5 += v5 * x3.y;
+            let w6 = subgroupBroadcast(held, 6u);
+            sum0_6 += w6 * x0.x;
+            sum1_6 += w6 * x1.x;
+            sum2_6 += w6 * x2.x;
+            sum3_6 += w6 * x3.x;
+            let v6 = subgroupBroadcast(next, 6u);
+            sum0_6 += v6 * x0.y;
+            sum1_6 += v6 * x1.y;
+            sum2_6 += v6 * x2.y;
+            sum3_6 += v6 * x3.y;
+            let w7 = subgroupBroadcast(held, 7u);
+            sum0_7 += w7 * x0.x;
+            sum1_7 += w7 * x1.x;
+            sum2_7 += w7 * x2.x;
+            sum3_7 += w7 * x3.x;
+            let v7 = subgroupBroadcast(next, 7u);
+            sum0_7 += v7 * x0.y;
+            sum1_7 += v7 * x1.y;
+            sum2_7 += v7 * x2.y;
+            sum3_7 += v7 * x3.y;
+            continuing {
+                c += 2u;
+                break if c >= conv.group_source_channels;
+            }
+        }
+//#else
+        var c = 0u;
+        loop {
             let held = vec4f(weight[w_at]);
             w_at += 8u;
             let x0 = select(0.0, f32(input[at0]), inside0);
@@ -160,6 +286,14 @@ fn main(
             sum1_7 += w7 * x1;
             sum2_7 += w7 * x2;
             sum3_7 += w7 * x3;
+            continuing {
+                c++;
+                break if c >= conv.group_source_channels;
+            }
+        }
+//#endif
+        if i + 1u >= taps {
+            break;
         }
     }
     store_biased(pixel0, group, channel4, sum0_0);

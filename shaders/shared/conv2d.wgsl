@@ -200,9 +200,9 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     let i = (p.image * conv.map.x + at.x) * conv.map.y + at.y;
     var value = sum;
     if conv.residual != 0u {
-        value += vec4f(residual[i]);
+        value += unpack4(residual[i]);
     }
-    output[i] = Stored4(value);
+    output[i] = pack4(value);
 }
 
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
@@ -227,11 +227,11 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     let at = p.at * conv.pitch4 + channel;
     var value = sum;
     if conv.residual != 0u {
-        value += vec4f(residual[at]);
+        value += unpack4(residual[at]);
     }
     if conv.relu != 0u {
         value = rectify(value);
     }
-    output[at] = Stored4(value);
+    output[at] = pack4(value);
 }
 //#endif

@@ -1,8 +1,60 @@
 // How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way.
 //#if HALF
 alias Stored = f16;
-alias Stored4 = vec4<f16>;
 //#else
 alias Stored = f32;
+//#endif
+
+// Four values at once: a vector, or with the flag WIDE integers of 64 bits (two values of f16: of 32), since a software driver
+// moves a vector component by component.
+//#if WIDE
+//#if HALF
+alias Stored2 = u32;
+alias Stored4 = u64;
+
+fn unpack2(v: Stored2) -> vec2f {
+    return unpack2x16float(v);
+}
+
+fn unpack4(v: Stored4) -> vec4f {
+    return vec4f(unpack2(u32(v)), unpack2(u32(v >> 32u)));
+}
+
+fn pack4(v: vec4f) -> Stored4 {
+    return u64(pack2x16float(v.xy)) | (u64(pack2x16float(v.zw)) << 32u);
+}
+//#else
+alias Stored2 = u64;
+alias Stored4 = vec2<u64>;
+
+fn unpack2(v: Stored2) -> vec2f {
+    return vec2f(bitcast<f32>(u32(v)), bitcast<f32>(u32(v >> 32u)));
+}
+
+fn unpack4(v: Stored4) -> vec4f {
+    return vec4f(unpack2(v.x), unpack2(v.y));
+}
+
+fn pack2(v: vec2f) -> Stored2 {
+    return u64(bitcast<u32>(v.x)) | (u64(bitcast<u32>(v.y)) << 32u);
+}
+
+fn pack4(v: vec4f) -> Stored4 {
+    return Stored4(pack2(v.xy), pack2(v.zw));
+}
+//#endif
+//#else
+//#if HALF
+alias Stored4 = vec4<f16>;
+//#else
 alias Stored4 = vec4f;
+//#endif
+
+fn unpack4(v: Stored4) -> vec4f {
+    return vec4f(v);
+}
+
+fn pack4(v: vec4f) -> Stored4 {
+    return Stored4(v);
+}
 //#endif

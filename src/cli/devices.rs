@@ -83,11 +83,12 @@ fn table(devices: &[Device]) -> String {
         );
         let _ = writeln!(
             out,
-            "   features     f16 {}, subgroups {} ({least} to {most}), timestamps {}, pipeline cache {}",
+            "   features     f16 {}, subgroups {} ({least} to {most}), timestamps {}, pipeline cache {}, 64-bit integers {}",
             yes(features.f16),
             yes(features.subgroups),
             yes(features.timestamps),
-            yes(features.pipeline_cache)
+            yes(features.pipeline_cache),
+            yes(features.int64)
         );
         let can = variants.iter().filter(|v| v.supported).map(|v| v.variant).collect::<Vec<_>>().join(", ");
         let _ = writeln!(out, "   convolution  {conv2d} by default; can run {can}");

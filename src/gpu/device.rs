@@ -25,6 +25,9 @@ pub struct Features {
     pub subgroups: bool,
     pub timestamps: bool,
     pub pipeline_cache: bool,
+    /// 64-bit integers in shaders.
+    #[serde(default)]
+    pub int64: bool,
     /// Cooperative matrices of 8x8x8 f32.
     #[serde(default)]
     pub matrices_f32: bool,
@@ -55,6 +58,7 @@ impl Features {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
+            int64: features.contains(wgpu::Features::SHADER_INT64),
         }
     }
 }
@@ -97,6 +101,7 @@ pub enum FeatureName {
     Subgroups,
     Timestamps,
     PipelineCache,
+    Int64,
     CooperativeMatrices,
 }
 
@@ -107,6 +112,7 @@ impl FeatureName {
             Self::Subgroups => wgpu::Features::SUBGROUP,
             Self::Timestamps => wgpu::Features::TIMESTAMP_QUERY,
             Self::PipelineCache => wgpu::Features::PIPELINE_CACHE,
+            Self::Int64 => wgpu::Features::SHADER_INT64,
             Self::CooperativeMatrices => MATRICES,
         }
     }

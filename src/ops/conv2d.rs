@@ -21,6 +21,8 @@ pub enum Conv2dVariant {
     Register,
     /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
     Subgroup,
+    /// The same, two source channels at a time and memory accessed 64 bits at once: lavapipe with 64-bit integers.
+    SubgroupWide,
     /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
     Cooperative,
 }
@@ -36,7 +38,7 @@ struct Traits {
 
 impl Conv2dVariant {
     /// Those that compute the convolution and its gradient by the input.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gemm,
         Self::Gemm32x32,
         Self::Gemm64x64,
@@ -44,12 +46,13 @@ impl Conv2dVariant {
         Self::Gemm128x128,
         Self::Register,
         Self::Subgroup,
+        Self::SubgroupWide,
     ];
 
     /// Those that compute the convolution.
-    pub const FORWARD: [Self; 8] = {
-        let [a, b, c, d, e, f, g] = Self::ALL;
-        [a, b, c, d, e, f, g, Self::Cooperative]
+    pub const FORWARD: [Self; 9] = {
+        let [a, b, c, d, e, f, g, h] = Self::ALL;
+        [a, b, c, d, e, f, g, h, Self::Cooperative]
     };
 
     fn traits(self) -> Traits {
@@ -74,6 +77,7 @@ impl Conv2dVariant {
             Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
             Self::Register => of!("register", "register", (8, 8)),
             Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
+            Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
             Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
         }
     }
@@ -82,11 +86,15 @@ impl Conv2dVariant {
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
         let (pixels, channels) = self.tile();
         let memory = match self {
-            Self::Register | Self::Subgroup => 0,
+            Self::Register | Self::Subgroup | Self::SubgroupWide => 0,
             Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
             _ => (pixels + channels) * 64,
         };
         match self {
+            Self::SubgroupWide if !adapter.features.int64 => {
+                Err("the adapter has no 64-bit integers in shaders".into())
+            }
+            Self::SubgroupWide => Self::Subgroup.supported(adapter),
             Self::Subgroup if !adapter.features.subgroups => Err("the adapter has no subgroup operations".into()),
             Self::Subgroup if adapter.subgroup_size != [8, 8] => {
                 let [least, most] = adapter.subgroup_size;
@@ -112,13 +120,9 @@ impl Conv2dVariant {
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
         let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
-        named.unwrap_or(if adapter.kind != "cpu" {
-            Self::Gemm
-        } else if Self::Subgroup.supported(adapter).is_ok() {
-            Self::Subgroup
-        } else {
-            Self::Register
-        })
+        let by_class = if adapter.kind != "cpu" { &[Self::Gemm][..] } else { &[Self::SubgroupWide, Self::Subgroup] };
+        let able = || by_class.iter().copied().find(|variant| variant.supported(adapter).is_ok());
+        named.or_else(able).unwrap_or(Self::Register)
     }
 
     pub fn name(self) -> &'static str {
@@ -156,7 +160,7 @@ impl Conv2dVariant {
 
     /// Whether it goes through workgroup memory.
     pub(super) fn is_gemm(self) -> bool {
-        !matches!(self, Self::Register | Self::Subgroup)
+        !matches!(self, Self::Register | Self::Subgroup | Self::SubgroupWide)
     }
 }
 
@@ -293,7 +297,11 @@ impl Conv2d {
         Packing {
             groups,
             taps,
-            rows: if variant == Conv2dVariant::Subgroup { rows } else { rows.next_multiple_of(4) },
+            rows: match variant {
+                Conv2dVariant::Subgroup => rows,
+                Conv2dVariant::SubgroupWide => rows.next_multiple_of(2),
+                _ => rows.next_multiple_of(4),
+            },
             // The gemm kernels step through whole rows of all tiles.
             tiles: if variant.is_gemm() { 1 } else { padded / side },
             side: if variant.is_gemm() { padded } else { side },

@@ -32,19 +32,29 @@ pub struct Control {
 /// variant.
 type ConvFault = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
 
-const FORWARD: &[(&str, &str)] =
-    &[("conv2d_gemm", "gemm"), ("conv2d_register", "register"), ("conv2d_subgroup", "subgroup")];
-const HALVES: &[(&str, &str)] =
-    &[("conv2d_gemm_f16", "gemm"), ("conv2d_register_f16", "register"), ("conv2d_subgroup_f16", "subgroup")];
+const FORWARD: &[(&str, &str)] = &[
+    ("conv2d_gemm", "gemm"),
+    ("conv2d_register", "register"),
+    ("conv2d_subgroup", "subgroup"),
+    ("conv2d_subgroup_wide", "subgroup-wide"),
+];
+const HALVES: &[(&str, &str)] = &[
+    ("conv2d_gemm_f16", "gemm"),
+    ("conv2d_register_f16", "register"),
+    ("conv2d_subgroup_f16", "subgroup"),
+    ("conv2d_subgroup_wide_f16", "subgroup-wide"),
+];
 const BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_gemm", "gemm"),
     ("conv2d_backward_input_register", "register"),
     ("conv2d_backward_input_subgroup", "subgroup"),
+    ("conv2d_backward_input_subgroup_wide", "subgroup-wide"),
 ];
 const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_blocks_gemm", "gemm"),
     ("conv2d_backward_input_blocks_register", "register"),
     ("conv2d_backward_input_blocks_subgroup", "subgroup"),
+    ("conv2d_backward_input_blocks_subgroup_wide", "subgroup-wide"),
 ];
 const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_gemm", "gemm"),
@@ -90,8 +100,8 @@ const CONVOLUTIONS: &[ConvFault] = &[
     ),
     (
         "results are stored with four bits after the point",
-        "output[at] = Stored4(value);",
-        "output[at] = Stored4(round(value * 16.0) / 16.0);",
+        "output[at] = pack4(value);",
+        "output[at] = pack4(round(value * 16.0) / 16.0);",
         HALVES,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 precision=f16",
     ),
@@ -140,6 +150,13 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "start4 < steps4 + STEPS4;",
         "start4 < steps4;",
         "conv2d n=1 c=20 h=6 w=7 k=5 kernel=3 variant=gemm-128x128",
+    ),
+    (
+        "the second of a pair of channels is the first",
+        "conv2d_subgroup_wide",
+        "sum3_7 += v7 * x3.y;",
+        "sum3_7 += v7 * x3.x;",
+        "conv2d n=1 c=5 h=6 w=7 k=32 kernel=3 variant=subgroup-wide",
     ),
     (
         "a matrix of the second row is that of the first",

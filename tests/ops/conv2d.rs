@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use gpu_resnet::Result;
-use gpu_resnet::gpu::Gpu;
-use gpu_resnet::ops::Conv2dVariant;
+use gpu_resnet::gpu::{Gpu, Plan, Recording};
 use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array};
+use gpu_resnet::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, Precision, pack_nhwc};
 use gpu_resnet::reference::{Tensor, conv2d, relu};
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
@@ -141,4 +141,56 @@ fn impossible_shapes_are_refused() {
         let lying = Array { shape: vec![1, 3, 8, usize::MAX], data: vec![0.0; 8] };
         refused(gpu, "a lying shape", host::conv2d(gpu, None, &lying, &lying, None, &default));
     }
+}
+
+/// What lies in the padding of a map's channels never counts for the kernels with subgroups, which read channels one by one or in
+/// pairs; those that read vec4s rely on zeros there, and so show that the test can fail.
+#[test]
+fn padding_of_channels_does_not_count() {
+    for gpu in adapters().iter() {
+        for variant in conv2d_variants(gpu) {
+            let subgroups = [Conv2dVariant::Subgroup, Conv2dVariant::SubgroupWide].contains(&variant);
+            if !subgroups && variant != Conv2dVariant::Register {
+                continue;
+            }
+            for precision in Precision::ALL {
+                if precision.supported(gpu.report()).is_err() {
+                    continue;
+                }
+                for channels in 1..=7 {
+                    let output = |padding| padded(gpu, variant, precision, channels, padding).expect("an output");
+                    let counts = output(0.0) != output(f32::NAN);
+                    assert_eq!(counts, !subgroups && channels != 4, "{variant:?} {precision:?} {channels} channels");
+                }
+            }
+        }
+    }
+}
+
+/// A convolution of a map with `padding` in the padding of its channels, as bits.
+fn padded(
+    gpu: &Arc<Gpu>,
+    variant: Conv2dVariant,
+    precision: Precision,
+    channels: usize,
+    padding: f32,
+) -> Result<Vec<u32>> {
+    let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
+    let conv = Conv2d { attributes, in_channels: channels, out_channels: 8, kernel: [3, 3] };
+    let shape = [1, channels, 4, 5];
+    let mut values = pack_nhwc(&array("conv2d.input", &shape).data, shape, 1);
+    let stride = channels.next_multiple_of(4);
+    values.chunks_mut(stride).for_each(|pixel| pixel[channels..].fill(padding));
+    let weight = conv.pack_weight(variant, &array("conv2d.weight", &conv.weight_shape()).data);
+    let mut r = Recording::new();
+    let bytes = |values: &[f32]| (precision.word_count(values.len()) * 4) as u64;
+    let input = FeatureMap::new(r.kept("input", bytes(&values)), shape).stored(precision);
+    let packed = r.kept("weight", bytes(&weight));
+    let output = conv.record(&mut r, "conv2d", variant, input, packed, Epilogue::default())?;
+    r.keep(output.tensor);
+    let mut plan = Plan::new(gpu, &r)?;
+    plan.write(input.tensor, &precision.words(&values))?;
+    plan.write(packed, &precision.words(&weight))?;
+    plan.run()?;
+    plan.read(output.tensor, precision.word_count(4 * 5 * 8))
 }

@@ -44,7 +44,10 @@ fn every_case_ends_as_expected() {
         // Those with subgroups need ones of eight.
         let eight = gpu.report().subgroup_size == [8, 8];
         let shaders = shaders::all().iter().filter(|shader| {
-            (!shader.subgroups || eight) && (!shader.source.contains("enable f16;") || gpu.features().f16)
+            let uses = |part| shader.source.contains(part);
+            (!shader.subgroups || eight)
+                && (!uses("enable f16;") || gpu.features().f16)
+                && (!uses("u64") || gpu.features().int64)
         });
         let unused = shaders.map(|shader| shader.name).filter(|name| !measures(name) && !compiled.contains(name));
         let unused: Vec<&str> = unused.collect();

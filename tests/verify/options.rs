@@ -55,13 +55,13 @@ fn a_wrong_file_of_expectations_is_refused() {
 #[test]
 fn features_can_be_left_unused() {
     let line = "conv2d n=1 c=5 h=8 w=8 k=5 kernel=3 variant=subgroup";
-    let (output, report) = verify(&["--filter", line, "--no-controls", "--disable", "subgroups,f16,timestamps"]);
+    let (output, report) = verify(&["--filter", line, "--no-controls", "--disable", "subgroups,f16,timestamps,int64"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     let (status, message) = ended(&report, line);
     assert_eq!(status, Status::Unsupported);
     assert!(message.contains("subgroup"), "{message}");
     let features = report.adapters[0].adapter.features;
-    assert!(!features.subgroups && !features.f16 && !features.timestamps);
+    assert!(!features.subgroups && !features.f16 && !features.timestamps && !features.int64);
 }
 
 #[test]

@@ -82,8 +82,17 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 /// Names of the kernels that compute the convolution.
-const FORWARD_VARIANTS: &[&str] =
-    &["gemm", "register", "subgroup", "gemm-32x32", "gemm-64x64", "gemm-128x64", "gemm-128x128", "cooperative"];
+const FORWARD_VARIANTS: &[&str] = &[
+    "gemm",
+    "register",
+    "subgroup",
+    "subgroup-wide",
+    "gemm-32x32",
+    "gemm-64x64",
+    "gemm-128x64",
+    "gemm-128x128",
+    "cooperative",
+];
 /// Those that compute its gradient by the input too: all but the last.
 pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 1).0;
 /// Those that differ from each other in the size of their tiles alone.
