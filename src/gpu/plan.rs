@@ -162,28 +162,24 @@ impl Plan {
     fn submit(&mut self, times: usize, reads: &[(TensorId, usize)]) -> Result<Flight> {
         let budget = self.gpu.rate.lock().map_or(4e9, |rate| *rate) * SUBMIT_SECONDS;
         let started = Instant::now();
-        let new_encoder = || self.gpu.device.create_command_encoder(&Default::default());
-        let mut encoder = new_encoder();
         // The first run compiles shaders in some drivers.
         let warm = std::mem::replace(&mut self.warm, true);
-        let mut units = 0.0;
-        for step in std::iter::repeat_n(&self.steps, times).flatten() {
-            let cost = step.units();
-            if units > 0.0 && units + cost > budget {
-                self.gpu.submit(std::mem::replace(&mut encoder, new_encoder()).finish(), warm.then_some(units))?;
-                self.submits += 1;
-                units = 0.0;
+        let mut steps = std::iter::repeat_n(&self.steps, times).flatten().peekable();
+        loop {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            let units = record_steps(&mut encoder, &mut steps, budget);
+            let units = warm.then_some(units);
+            self.submits += 1;
+            if steps.peek().is_some() {
+                self.gpu.submit(encoder.finish(), units)?;
+                continue;
             }
-            units += cost;
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            record_step(&mut pass, step);
+            let reads: Vec<(&Buffer, usize)> =
+                reads.iter().map(|&(tensor, count)| (&*self.buffers[tensor.0], count * 4)).collect();
+            let read_back = ReadBack::record(&self.gpu, &mut encoder, &reads)?;
+            let last = self.gpu.submit(encoder.finish(), units)?;
+            return Ok(Flight::new(&self.gpu, last, read_back, started));
         }
-        let reads: Vec<(&Buffer, usize)> =
-            reads.iter().map(|&(tensor, count)| (&*self.buffers[tensor.0], count * 4)).collect();
-        let read_back = ReadBack::record(&self.gpu, &mut encoder, &reads)?;
-        let last = self.gpu.submit(encoder.finish(), warm.then_some(units))?;
-        self.submits += 1;
-        Ok(Flight::new(&self.gpu, last, read_back, started))
     }
 
     /// Runs every dispatch once and times each, by timestamps where the device has them.
@@ -232,6 +228,22 @@ impl Plan {
         let period = f64::from(self.gpu.queue.get_timestamp_period());
         Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period * 1e-9)
     }
+}
+
+/// Records steps up to the `budget` of a submit, one at least, in one pass (a pass of its own for each dispatch costs a software
+/// driver as much as the dispatch); gives what they count for.
+fn record_steps<'a>(
+    encoder: &mut wgpu::CommandEncoder,
+    steps: &mut std::iter::Peekable<impl Iterator<Item = &'a Step>>,
+    budget: f64,
+) -> f64 {
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    let mut units = 0.0;
+    while let Some(step) = steps.next_if(|step| units == 0.0 || units + step.units() <= budget) {
+        units += step.units();
+        record_step(&mut pass, step);
+    }
+    units
 }
 
 fn record_step(pass: &mut wgpu::ComputePass<'_>, step: &Step) {
