@@ -67,8 +67,8 @@ fn main(
     var sum6_1 = vec4f();
     var sum7_0 = vec4f();
     var sum7_1 = vec4f();
+    var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
-        let tap = tap_at(phase, i);
         var w_at = tile_weights + tap.index * tap_weights;
         let inside0 = inside(pixel0, tap);
         let inside1 = inside(pixel1, tap);
@@ -177,6 +177,7 @@ fn main(
             sum7_1 += w7 * x7.w;
             w_at += 8u;
         }
+        tap = next_tap(phase, tap);
     }
     let channel4 = channel_tile * 2u;
     store(pixel0, group, channel4, sum0_0);

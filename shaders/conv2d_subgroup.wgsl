@@ -121,8 +121,8 @@ fn main(
     var sum3_5 = bias5;
     var sum3_6 = bias6;
     var sum3_7 = bias7;
+    var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
-        let tap = tap_at(phase, i);
         var w_at = tile_weights + tap.index * tap_weights;
         let inside0 = inside(pixel0, tap);
         let inside1 = inside(pixel1, tap);
@@ -295,6 +295,7 @@ fn main(
         if i + 1u >= taps {
             break;
         }
+        tap = next_tap(phase, tap);
     }
     store_biased(pixel0, group, channel4, sum0_0);
     store_biased(pixel0, group, channel4 + 1u, sum0_1);

@@ -1,5 +1,7 @@
 //#variant winograd2_grad_output
 //#variant winograd4_grad_output F4
+//#variant winograd2_grad_output_wide WIDE
+//#variant winograd4_grad_output_wide F4 WIDE
 //
 // The gradient's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).
 //

@@ -2,6 +2,10 @@
 //#variant winograd4_input F4
 //#variant winograd2_input_f16 HALF
 //#variant winograd4_input_f16 F4 HALF
+//#variant winograd2_input_wide WIDE
+//#variant winograd4_input_wide F4 WIDE
+//#variant winograd2_input_wide_f16 WIDE HALF
+//#variant winograd4_input_wide_f16 F4 WIDE HALF
 //#if HALF
 enable f16;
 //#endif

@@ -2,6 +2,10 @@
 //#variant winograd4_output F4
 //#variant winograd2_output_f16 HALF
 //#variant winograd4_output_f16 F4 HALF
+//#variant winograd2_output_wide WIDE
+//#variant winograd4_output_wide F4 WIDE
+//#variant winograd2_output_wide_f16 WIDE HALF
+//#variant winograd4_output_wide_f16 F4 WIDE HALF
 //#if HALF
 enable f16;
 //#endif
@@ -31,12 +35,12 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
         value += bias[channel4];
     }
     if tiles.residual != 0u {
-        value += vec4f(residual[at]);
+        value += unpack4(residual[at]);
     }
     if tiles.relu != 0u {
         value = rectify(value);
     }
-    output[at] = Stored4(value);
+    output[at] = pack4(value);
 }
 
 fn store(image: u32, row: u32, column: u32, channel4: u32, v: Outputs) {

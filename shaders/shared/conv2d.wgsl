@@ -65,8 +65,9 @@ struct Pixel {
     at: u32,
 }
 
-// A tap: its index in the kernel, r * width + s, and its offset in source rows and columns.
+// A tap: its place among those that count, its index in the kernel, r * width + s, and its offset in source rows and columns.
 struct Tap {
+    place: vec2u,
     index: u32,
     offset: vec2u,
 }
@@ -79,6 +80,8 @@ struct Phase {
     step: vec2u,
     count: vec2u,
     size: vec2u,   // rows and columns of the destination that belong to it
+    start: vec2u,  // source rows and columns under the first tap for origin (two's complement), and how many less under the next
+    back: vec2u,
 }
 
 // First tap r with (origin + padding - r * dilation) divisible by the stride, the distance to the next, and their number.
@@ -111,18 +114,17 @@ fn phase_of(index: u32) -> Phase {
     let rows = taps_of(origin.x, conv.kernel.x, conv.stride.x, conv.padding.x, conv.dilation.x);
     let columns = taps_of(origin.y, conv.kernel.y, conv.stride.y, conv.padding.y, conv.dilation.y);
     let size = (vec2u(conv.height, conv.width) + conv.stride - 1u - origin) / conv.stride;
-    return Phase(origin, vec2u(rows.x, columns.x), vec2u(rows.y, columns.y), vec2u(rows.z, columns.z), size);
+    let first = vec2u(rows.x, columns.x);
+    let step = vec2u(rows.y, columns.y);
+    // Exact where there are taps to count, and negative where the first one reaches up: a signed division.
+    let start = (vec2i(origin + conv.padding) - vec2i(first * conv.dilation)) / vec2i(conv.stride);
+    let back = step * conv.dilation / conv.stride;
+    return Phase(origin, first, step, vec2u(rows.z, columns.z), size, bitcast<vec2u>(start), back);
 }
 
-fn tap_count(phase: Phase) -> u32 {
-    return phase.count.x * phase.count.y;
-}
-
-fn tap_at(phase: Phase, i: u32) -> Tap {
-    let rs = phase.first + vec2u(i / phase.count.y, i % phase.count.y) * phase.step;
-    // Exact, and negative where the tap reaches up: a signed division.
-    let offset = vec2i(phase.origin + conv.padding) - vec2i(rs * conv.dilation);
-    return Tap(rs.x * conv.kernel.y + rs.y, bitcast<vec2u>(offset / vec2i(conv.stride)));
+fn tap_of(phase: Phase, place: vec2u) -> Tap {
+    let rs = phase.first + place * phase.step;
+    return Tap(place, rs.x * conv.kernel.y + rs.y, phase.start - place * phase.back);
 }
 
 fn pixel_at(phase: Phase, index: u32) -> Pixel {
@@ -139,19 +141,15 @@ fn pixel_at(phase: Phase, index: u32) -> Pixel {
 //#else
 // Forward there is nothing to tell phases apart by.
 struct Phase {
-    taps: u32,
+    count: vec2u,
 }
 
 fn phase_of(index: u32) -> Phase {
-    return Phase(conv.kernel.x * conv.kernel.y);
+    return Phase(conv.kernel);
 }
 
-fn tap_count(phase: Phase) -> u32 {
-    return phase.taps;
-}
-
-fn tap_at(phase: Phase, i: u32) -> Tap {
-    return Tap(i, vec2u(i / conv.kernel.y, i % conv.kernel.y) * conv.dilation);
+fn tap_of(phase: Phase, place: vec2u) -> Tap {
+    return Tap(place, place.x * conv.kernel.y + place.y, place * conv.dilation);
 }
 
 fn pixel_at(phase: Phase, index: u32) -> Pixel {
@@ -164,6 +162,20 @@ fn pixel_at(phase: Phase, index: u32) -> Pixel {
     return Pixel(rest / conv.height, start.x, start.y, select(NOWHERE, i, there));
 }
 //#endif
+
+fn tap_count(phase: Phase) -> u32 {
+    return phase.count.x * phase.count.y;
+}
+
+fn tap_at(phase: Phase, i: u32) -> Tap {
+    return tap_of(phase, vec2u(i / phase.count.y, i % phase.count.y));
+}
+
+// The one after `tap`, without the divisions, which a software driver makes lane by lane.
+fn next_tap(phase: Phase, tap: Tap) -> Tap {
+    let last = tap.place.y + 1u == phase.count.y;
+    return tap_of(phase, select(tap.place + vec2u(0u, 1u), vec2u(tap.place.x + 1u, 0u), last));
+}
 
 // Tiles of destination pixels in one phase.
 fn phase_tiles() -> u32 {

@@ -50,16 +50,22 @@ impl WinogradTile {
         }
     }
 
-    fn shader(self, part: Part) -> &'static str {
+    /// The kernel of a part; `wide` accesses maps and points 64 bits at a time.
+    fn shader(self, part: Part, wide: bool) -> &'static str {
+        macro_rules! of {
+            ($name:literal) => {
+                if wide { concat!($name, "_wide") } else { $name }
+            };
+        }
         match (self, part) {
-            (Self::Two, Part::Input) => "winograd2_input",
-            (Self::Two, Part::Output) => "winograd2_output",
-            (Self::Two, Part::GradOutput) => "winograd2_grad_output",
+            (Self::Two, Part::Input) => of!("winograd2_input"),
+            (Self::Two, Part::Output) => of!("winograd2_output"),
+            (Self::Two, Part::GradOutput) => of!("winograd2_grad_output"),
             (Self::Two, Part::Weight) => "winograd2_weight",
             (Self::Two, Part::GradWeight) => "winograd2_grad_weight",
-            (Self::Four, Part::Input) => "winograd4_input",
-            (Self::Four, Part::Output) => "winograd4_output",
-            (Self::Four, Part::GradOutput) => "winograd4_grad_output",
+            (Self::Four, Part::Input) => of!("winograd4_input"),
+            (Self::Four, Part::Output) => of!("winograd4_output"),
+            (Self::Four, Part::GradOutput) => of!("winograd4_grad_output"),
             (Self::Four, Part::Weight) => "winograd4_weight",
             (Self::Four, Part::GradWeight) => "winograd4_grad_weight",
         }
@@ -227,7 +233,7 @@ impl Winograd {
             u32::from(direction == Direction::Transposed),
         ];
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 };
-        let kernel = KernelSpec::new(self.tile.shader(Part::Weight));
+        let kernel = KernelSpec::new(self.shader(Part::Weight));
         let items = packing.tiles * packing.rows * packing.side / 4;
         dispatch_items(r, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), items, cost)?;
         Ok(packed)
@@ -282,10 +288,14 @@ impl Winograd {
         let params = [size(outputs)?, size(outputs.next_multiple_of(4))?, size(inputs4)?, 0];
         let grad = r.temporary(label, self.conv.weight_len4() as u64 * 16);
         let bytes = (outputs * inputs4 * 16 * (TAPS + self.tile.points())) as f64;
-        let kernel = KernelSpec::new(self.tile.shader(Part::GradWeight));
+        let kernel = KernelSpec::new(self.shader(Part::GradWeight));
         let cost = Cost { flops: 0.0, bytes };
         dispatch_items(r, label, kernel, &[points, grad], bytemuck::bytes_of(&params), outputs * inputs4, cost)?;
         Ok(grad)
+    }
+
+    fn shader(&self, part: Part) -> &'static str {
+        self.tile.shader(part, self.variant == Conv2dVariant::SubgroupWide)
     }
 
     /// Tiles of each image along both axes, for outputs like `map`.
@@ -325,7 +335,7 @@ impl Winograd {
             residual: epilogue.residual.is_some().into(),
             ..self.tiles(output, y, [0, 0], tiling)?
         };
-        let kernel = output.precision.kernel(self.tile.shader(Part::Output))?;
+        let kernel = output.precision.kernel(self.shader(Part::Output))?;
         let touched = 1 + u64::from(epilogue.residual.is_some());
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * touched) as f64 };
         let tensors = [y.tensor, bias, residual, output.tensor];
@@ -349,7 +359,7 @@ impl Winograd {
         out.tensor = r.temporary(label, out.bytes());
         let params = self.tiles(map, out, padding, tiling)?;
         let cost = Cost { flops: 0.0, bytes: (map.bytes() + out.bytes()) as f64 };
-        let kernel = map.precision.kernel(self.tile.shader(part))?;
+        let kernel = map.precision.kernel(self.shader(part))?;
         let tensors = [map.tensor, out.tensor];
         dispatch_items(r, label, kernel, &tensors, bytemuck::bytes_of(&params), tiles * map.c4, cost)?;
         Ok(out)

@@ -424,7 +424,7 @@ mod tests {
     fn a_wrong_kernel_loses() {
         let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
         for (pass, shader, from, to) in [
-            (Conv2dPass::Forward, "conv2d_gemm", "return Phase(conv.kernel.x * conv.kernel.y);", "return Phase(1u);"),
+            (Conv2dPass::Forward, "conv2d_gemm", "return Phase(conv.kernel);", "return Phase(vec2u(1u));"),
             (
                 Conv2dPass::ByInput,
                 "conv2d_backward_input_gemm",

@@ -79,8 +79,8 @@ const CONVOLUTIONS: &[ConvFault] = &[
     ),
     (
         "the last tap is forgotten",
-        "return Phase(conv.kernel.x * conv.kernel.y);",
-        "return Phase(max(conv.kernel.x * conv.kernel.y, 2u) - 1u);",
+        "return phase.count.x * phase.count.y;",
+        "return max(phase.count.x * phase.count.y, 2u) - 1u;",
         FORWARD,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
     ),
@@ -107,8 +107,8 @@ const CONVOLUTIONS: &[ConvFault] = &[
     ),
     (
         "the gradient by the input forgets the padding",
-        "let offset = vec2i(phase.origin + conv.padding) -",
-        "let offset = vec2i(phase.origin) -",
+        "let start = (vec2i(origin + conv.padding) -",
+        "let start = (vec2i(origin) -",
         BY_INPUT,
         "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1",
     ),
