@@ -154,9 +154,9 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "the second of a pair of channels is the first",
         "conv2d_subgroup_wide",
-        "sum3_7 += v7 * x3.y;",
-        "sum3_7 += v7 * x3.x;",
-        "conv2d n=1 c=5 h=6 w=7 k=32 kernel=3 variant=subgroup-wide",
+        "sum0_0 += v0 * x0.y;",
+        "sum0_0 += v0 * x0.x;",
+        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-wide",
     ),
     (
         "a matrix of the second row is that of the first",
