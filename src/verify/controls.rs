@@ -224,9 +224,16 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "an f16 residual is added twice",
         "winograd4_output_f16",
-        "value += vec4f(residual[at]);",
-        "value += vec4f(residual[at] + residual[at]);",
+        "value += unpack4(residual[at]);",
+        "value += 2.0 * unpack4(residual[at]);",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true winograd=4 precision=f16 variant=register",
+    ),
+    (
+        "two channels of a tile's points change places",
+        "winograd4_input_wide",
+        "Point4(of_pair(v.xy),",
+        "Point4(of_pair(v.yx),",
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=4 variant=subgroup-wide",
     ),
     (
         "the sum of an f16 map is rounded to f16",
