@@ -44,6 +44,9 @@ fn every_adapter_is_measured() {
         check(&head, name, &options);
         assert_eq!((head.mode, head.train), (Mode::Train, Some(TrainPart::Head)));
 
+        for run in [&inference, &step, &head] {
+            assert!((1..=run.activation_bytes).contains(&run.largest_cut_bytes), "{run:?}");
+        }
         let times = convolutions(&gpu, &architecture, 1, 16, 1).unwrap();
         assert_eq!(times.iter().map(|t| t.layers).sum::<usize>(), architecture.layers().convs().count());
         assert!(

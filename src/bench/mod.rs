@@ -79,6 +79,10 @@ pub struct Run {
     pub dispatches: usize,
     /// GPU memory that the step needs: activations after sharing, weights, optimiser state.
     pub peak_bytes: u64,
+    /// Activations alone, after sharing.
+    pub activation_bytes: u64,
+    /// The most bytes of activations that are alive at one dispatch: what `activation_bytes` is at least.
+    pub largest_cut_bytes: u64,
     /// Microseconds of a dispatch that does next to nothing after another, measured beside steps that consist of short ones:
     /// `dispatches` times this is what the driver takes of a step.
     #[serde(skip_serializing_if = "Option::is_none")]

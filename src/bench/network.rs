@@ -139,6 +139,8 @@ fn result(
         submits,
         dispatches: summary.dispatches,
         peak_bytes: summary.bytes + summary.bytes_external,
+        activation_bytes: summary.bytes,
+        largest_cut_bytes: summary.largest_cut,
         dispatch_us: None,
         profile,
     })

@@ -180,8 +180,19 @@ fn table(report: &Report) -> String {
     if !runs.is_empty() {
         let _ = writeln!(
             out,
-            "\n{:18} {:12} {:>5} {:>10} {:>9} {:>9} {:>7} {:>7} {:>10} {:>9}",
-            "network", "", "batch", "ms/image", "images/s", "GFLOP/s", "of peak", "submits", "dispatches", "MiB"
+            "\n{:18} {:12} {:>5} {:>10} {:>9} {:>9} {:>7} {:>7} {:>10} {:>9} {:>11} {:>6}",
+            "network",
+            "",
+            "batch",
+            "ms/image",
+            "images/s",
+            "GFLOP/s",
+            "of peak",
+            "submits",
+            "dispatches",
+            "MiB",
+            "activations",
+            "of cut"
         );
     }
     for run in runs {
@@ -192,7 +203,7 @@ fn table(report: &Report) -> String {
         };
         let _ = writeln!(
             out,
-            "{:18} {what:12} {:>5} {:>10.3} {:>9.1} {:>9.1} {:>6.1}% {:>7.2} {:>10} {:>9.1}",
+            "{:18} {what:12} {:>5} {:>10.3} {:>9.1} {:>9.1} {:>6.1}% {:>7.2} {:>10} {:>9.1} {:>11.1} {:>6.2}",
             run.arch,
             run.batch_size,
             run.ms_per_image,
@@ -201,7 +212,9 @@ fn table(report: &Report) -> String {
             run.fraction_of_peak * 100.0,
             run.submits,
             run.dispatches,
-            run.peak_bytes as f64 / f64::from(1 << 20)
+            run.peak_bytes as f64 / f64::from(1 << 20),
+            run.activation_bytes as f64 / f64::from(1 << 20),
+            run.activation_bytes as f64 / run.largest_cut_bytes as f64
         );
         if let Some(dispatch_us) = run.dispatch_us {
             let step_us = run.ms_per_image * run.batch_size as f64 * 1e3;

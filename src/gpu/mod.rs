@@ -4,6 +4,7 @@ mod adapter;
 mod device;
 mod flight;
 mod kernel;
+mod memory;
 mod pipeline_cache;
 mod plan;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::device::{Buffer, Gpu};
 use super::flight::{Flight, ReadBack};
 use super::kernel::Kernel;
+use super::memory::{Life, largest_cut, lives, share};
 use super::recording::{Cost, Recording, Storage, TensorId};
 use super::shaders::BindingKind;
 use crate::error::{Error, Result};
@@ -50,6 +51,8 @@ pub struct PlanSummary {
     pub bytes: u64,
     /// The same without sharing.
     pub bytes_unshared: u64,
+    /// The most bytes of them that are alive at one dispatch: what `bytes` is at least.
+    pub largest_cut: u64,
     /// Memory that lives outside of the plan: weights, optimiser state, cached features.
     pub bytes_external: u64,
 }
@@ -76,7 +79,8 @@ pub struct DispatchTime {
 impl Plan {
     /// Compiles `recording` for `gpu`.
     pub fn new(gpu: &Arc<Gpu>, recording: &Recording) -> Result<Self> {
-        let buffers = assign(gpu, recording)?;
+        let lives = lives(recording);
+        let buffers = assign(gpu, recording, &lives)?;
         let params = upload_params(gpu, recording)?;
         gpu.compile(recording.dispatches.iter().map(|dispatch| &dispatch.kernel))?;
         let mut steps = Vec::with_capacity(recording.dispatches.len());
@@ -117,7 +121,7 @@ impl Plan {
             });
         }
         gpu.check()?;
-        let summary = summarise(recording, &buffers);
+        let summary = summarise(recording, &buffers, &lives);
         Ok(Self { gpu: gpu.clone(), steps, buffers, summary, submits: 0, warm: false })
     }
 
@@ -273,37 +277,13 @@ fn upload_params(gpu: &Gpu, recording: &Recording) -> Result<Params> {
     Ok(Params { buffer, offsets })
 }
 
-/// One physical buffer of the pool, and the last dispatch that uses it.
-struct Slot {
-    bytes: u64,
-    free_after: usize,
-    tensors: Vec<usize>,
-}
-
-/// Gives every tensor a buffer. Temporaries share: each takes the free buffer that fits it best, or enlarges the largest
-/// free one, and returns it after its last use.
-fn assign(gpu: &Gpu, recording: &Recording) -> Result<Vec<Arc<Buffer>>> {
-    let (first, last) = lives(recording);
-    let mut slots: Vec<Slot> = Vec::new();
-    let mut order: Vec<usize> = (0..recording.tensors.len())
-        .filter(|&t| matches!(recording.tensors[t].storage, Storage::Temporary) && first[t] != usize::MAX)
-        .collect();
-    order.sort_by_key(|&t| first[t]);
-    for tensor in order {
-        let bytes = recording.tensors[tensor].bytes;
-        let free = slots.iter_mut().filter(|slot| slot.free_after < first[tensor]);
-        let best = free.min_by_key(|slot| if slot.bytes >= bytes { (0, slot.bytes) } else { (1, bytes - slot.bytes) });
-        match best {
-            Some(slot) => {
-                slot.bytes = slot.bytes.max(bytes);
-                slot.free_after = last[tensor];
-                slot.tensors.push(tensor);
-            }
-            None => slots.push(Slot { bytes, free_after: last[tensor], tensors: vec![tensor] }),
-        }
-    }
+/// Gives every tensor a buffer; temporaries share.
+fn assign(gpu: &Gpu, recording: &Recording, lives: &[Option<Life>]) -> Result<Vec<Arc<Buffer>>> {
+    let shared = |t: &usize| matches!(recording.tensors[*t].storage, Storage::Temporary);
+    let temporaries: Vec<(usize, Life)> =
+        (0..lives.len()).filter(shared).filter_map(|t| lives[t].map(|life| (t, life))).collect();
     let mut buffers: Vec<Option<Arc<Buffer>>> = vec![None; recording.tensors.len()];
-    for slot in slots {
+    for slot in share(&temporaries) {
         let buffer = Arc::new(gpu.buffer("activations", slot.bytes)?);
         for tensor in slot.tensors {
             buffers[tensor] = Some(buffer.clone());
@@ -320,20 +300,7 @@ fn assign(gpu: &Gpu, recording: &Recording) -> Result<Vec<Arc<Buffer>>> {
     Ok(out)
 }
 
-/// First and last dispatch that touches each tensor (`usize::MAX` and 0 if none does).
-fn lives(recording: &Recording) -> (Vec<usize>, Vec<usize>) {
-    let mut first = vec![usize::MAX; recording.tensors.len()];
-    let mut last = vec![0; recording.tensors.len()];
-    for (index, dispatch) in recording.dispatches.iter().enumerate() {
-        for tensor in &dispatch.tensors {
-            first[tensor.0] = first[tensor.0].min(index);
-            last[tensor.0] = index;
-        }
-    }
-    (first, last)
-}
-
-fn summarise(recording: &Recording, buffers: &[Arc<Buffer>]) -> PlanSummary {
+fn summarise(recording: &Recording, buffers: &[Arc<Buffer>], lives: &[Option<Life>]) -> PlanSummary {
     let mut seen = std::collections::HashSet::new();
     let (mut bytes, mut bytes_unshared, mut bytes_external) = (0, 0, 0);
     for (tensor, buffer) in recording.tensors.iter().zip(buffers) {
@@ -350,6 +317,7 @@ fn summarise(recording: &Recording, buffers: &[Arc<Buffer>]) -> PlanSummary {
         flops: recording.dispatches.iter().map(|d| d.cost.flops).sum(),
         bytes,
         bytes_unshared,
+        largest_cut: largest_cut(lives),
         bytes_external,
     }
 }

@@ -13,8 +13,8 @@ fn json_has_the_documented_keys() {
     let found = run(&["--batch-size", "1,2", "--profile"]);
     assert_eq!(keys(&found), "adapter peaks runs");
     assert_eq!(keys(&found["peaks"]), "gbps gflops");
-    let common = "arch batch_size dispatches fraction_of_peak gflops image_size images_per_second iterations mode \
-                  ms_per_image peak_bytes precision";
+    let common = "activation_bytes arch batch_size dispatches fraction_of_peak gflops image_size images_per_second \
+                  iterations largest_cut_bytes mode ms_per_image peak_bytes precision";
     let runs = found["runs"].as_array().unwrap();
     assert_eq!(runs.iter().map(|run| run["batch_size"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
     for run in runs {

@@ -1,0 +1,103 @@
+//! Which temporary tensors share memory: a static assignment by the lives that a recording gives them.
+
+use super::recording::{Recording, Storage};
+
+/// When a tensor is alive: the first and last dispatch that touches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    pub bytes: u64,
+    pub first: usize,
+    pub last: usize,
+}
+
+impl Life {
+    fn is_alive(&self, at: usize) -> bool {
+        self.first <= at && at <= self.last
+    }
+}
+
+/// One buffer, and the tensors (by their index) that take it in turn.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub bytes: u64,
+    pub tensors: Vec<usize>,
+    /// The last dispatch that touches the last of them.
+    taken_until: usize,
+}
+
+/// The lives of a recording's own tensors, kept ones too; none for one that lives outside of it or is never touched.
+pub(super) fn lives(recording: &Recording) -> Vec<Option<Life>> {
+    let mut lives: Vec<Option<Life>> = vec![None; recording.tensors.len()];
+    for (index, dispatch) in recording.dispatches.iter().enumerate() {
+        for tensor in &dispatch.tensors {
+            let (Storage::Temporary | Storage::Kept) = recording.tensors[tensor.0].storage else { continue };
+            let bytes = recording.tensors[tensor.0].bytes;
+            lives[tensor.0].get_or_insert(Life { bytes, first: index, last: index }).last = index;
+        }
+    }
+    lives
+}
+
+/// The most bytes that are alive at one dispatch: no assignment takes less.
+pub(super) fn largest_cut(lives: &[Option<Life>]) -> u64 {
+    let lives = || lives.iter().flatten();
+    // Where a sum is largest, some tensor's life begins.
+    let alive_at = |at: usize| lives().filter(|life| life.is_alive(at)).map(|life| life.bytes).sum();
+    lives().map(|life| alive_at(life.first)).max().unwrap_or(0)
+}
+
+/// Gives each of `tensors` (an index and its life) a slot that no other uses while it lives: in order of their first use each takes the
+/// free slot that fits it best, or enlarges the one that comes nearest.
+pub(super) fn share(tensors: &[(usize, Life)]) -> Vec<Slot> {
+    let mut order = tensors.to_vec();
+    order.sort_by_key(|(_, life)| life.first);
+    let mut slots: Vec<Slot> = Vec::new();
+    for (tensor, Life { bytes, first, last }) in order {
+        let free = slots.iter_mut().filter(|slot| slot.taken_until < first);
+        let best = free.min_by_key(|slot| if slot.bytes >= bytes { (0, slot.bytes) } else { (1, bytes - slot.bytes) });
+        match best {
+            Some(slot) => {
+                slot.bytes = slot.bytes.max(bytes);
+                slot.taken_until = last;
+                slot.tensors.push(tensor);
+            }
+            None => slots.push(Slot { bytes, tensors: vec![tensor], taken_until: last }),
+        }
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensors(all: &[(u64, usize, usize)]) -> Vec<(usize, Life)> {
+        all.iter().enumerate().map(|(i, &(bytes, first, last))| (i, Life { bytes, first, last })).collect()
+    }
+
+    fn cut(tensors: &[(usize, Life)]) -> u64 {
+        largest_cut(&tensors.iter().map(|&(_, life)| Some(life)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_chain_takes_two_buffers_and_no_two_living_tensors_share_one() {
+        let chain = tensors(&[(10, 0, 1), (30, 1, 2), (20, 2, 3), (10, 3, 4)]);
+        let slots = share(&chain);
+        assert_eq!(slots.iter().map(|slot| slot.bytes).collect::<Vec<_>>(), [20, 30]);
+        assert_eq!(slots.iter().map(|slot| slot.tensors.len()).sum::<usize>(), chain.len());
+        assert_eq!(cut(&chain), 50);
+        for slot in &slots {
+            for (i, a) in slot.tensors.iter().enumerate() {
+                assert!(slot.tensors[..i].iter().all(|b| chain[*b].1.last < chain[*a].1.first), "{slot:?}");
+            }
+        }
+        // A residual stays alive over the block.
+        assert_eq!(cut(&tensors(&[(10, 0, 3), (30, 1, 2), (20, 2, 3), (10, 3, 4)])), 60);
+    }
+
+    #[test]
+    fn the_cut_is_found_in_the_middle_and_nothing_has_none() {
+        assert_eq!(cut(&tensors(&[(8, 0, 9), (1, 0, 1), (4, 4, 5), (2, 9, 9)])), 12);
+        assert_eq!(cut(&[]), 0);
+    }
+}
