@@ -3,7 +3,8 @@
 #[path = "common/adapters.rs"]
 mod adapters;
 
-use gpu_resnet::bench::{Mode, Options, Run, TrainPart, convolutions, infer, peaks, train_all, train_head};
+use gpu_resnet::bench::{Mode, Options, Peaks, Run, TrainPart, convolutions, infer, peaks, train_all, train_head};
+use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, BlockKind, Network, StemKind, TrainableNetwork};
 use gpu_resnet::weights::hash_weights;
 
@@ -53,4 +54,16 @@ fn every_adapter_is_measured() {
             times.iter().all(|t| t.gflop > 0.0 && [t.forward_ms, t.input_ms, t.weight_ms].iter().all(|ms| *ms >= 0.0))
         );
     }
+}
+
+/// What activations take is near what no assignment can go below; without sharing it would be several times that.
+#[test]
+fn activations_share_memory() {
+    let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+    let architecture = Architecture::named("resnet50").unwrap();
+    let network = Network::new(&gpu, &architecture, &hash_weights(&architecture).unwrap()).unwrap();
+    let options = Options { batch_size: 1, image_size: 224, iterations: Some(1), profile: false };
+    let run = infer(&network, &Peaks { gflops: 1.0, gbps: 1.0 }, &options).unwrap();
+    let (taken, cut) = (run.activation_bytes as f64, run.largest_cut_bytes as f64);
+    assert!((cut..=1.2 * cut).contains(&taken), "{taken} bytes of activations, {cut} at the largest cut");
 }

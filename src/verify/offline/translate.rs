@@ -43,6 +43,7 @@ impl Target {
             }
             Self::Glsl if needs("enable f16;") => Some("GL has no f16".into()),
             Self::Glsl if needs("subgroup_invocation_id") => Some("GL has no subgroup operations".into()),
+            Self::Glsl if needs("u64") => Some("GL has no 64-bit integers".into()),
             _ => None,
         }
     }
