@@ -1,6 +1,3 @@
-//#variant conv2d_backward_weight_subgroup
-//#variant conv2d_backward_weight_subgroup_wide WIDE
-//
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
@@ -11,8 +8,7 @@
 //
 // For drivers with subgroups of eight (lavapipe). A workgroup is one subgroup; it makes 32 output channels x 8 columns:
 // each lane owns one column and all 32 channels in registers; per pixel it loads one vec4 of the input and one of
-// grad_output, which the eight lanes hand to each other. With the flag WIDE memory is accessed through integers of 64 bits, as in
-// conv2d_subgroup.wgsl; the loop ends at its end for the same reason as there, and a slice is never empty.
+// grad_output, which the eight lanes hand to each other.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, folded.
 //#import shared/fold.wgsl
@@ -70,9 +66,8 @@ fn main(
     var sum29 = vec4f();
     var sum30 = vec4f();
     var sum31 = vec4f();
-    var pixel = start;
-    loop {
-        let held = unpack4(grad_output[pixel * conv.out_pitch4 + own4]);
+    for (var pixel = start; pixel < end; pixel++) {
+        let held = grad_output[pixel * conv.out_pitch4 + own4];
         let x = input_at(column, n, p, q);
         let g0 = subgroupBroadcast(held, 0u);
         sum0 += g0.x * x;
@@ -122,10 +117,6 @@ fn main(
                 p = 0u;
                 n++;
             }
-        }
-        continuing {
-            pixel++;
-            break if pixel >= end;
         }
     }
     let first = tile.row * 32u;

@@ -1,6 +1,5 @@
 // Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
 // group padded to a multiple of 4.
-//#import shared/stored.wgsl
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,
@@ -24,10 +23,10 @@ struct BackwardWeight {
 }
 
 @group(0) @binding(0) var<uniform> conv: BackwardWeight;
-@group(0) @binding(1) var<storage, read> input: array<Stored4>;
-@group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
+@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
 // [slice][group][output channel][column]
-@group(0) @binding(3) var<storage, read_write> partials: array<Stored4>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
 // What a workgroup or invocation makes, from its place in the dispatch: column tiles fastest, since they share the rows of
 // grad_output.
@@ -67,12 +66,12 @@ fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
     if row >= conv.in_height || at >= conv.in_width {
         return vec4f();
     }
-    return unpack4(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
+    return input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4];
 }
 
 fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {
     if channel < conv.group_out_channels && column < conv.columns {
         let row = (tile.slice * conv.groups + tile.group) * conv.group_out_channels + channel;
-        partials[row * conv.columns + column] = pack4(sum);
+        partials[row * conv.columns + column] = sum;
     }
 }
