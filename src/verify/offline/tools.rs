@@ -54,7 +54,7 @@ impl Tools {
             tool(Kind::Metal, "MSL", "metal", &["--version"]),
             tool(Kind::Xcrun, "MSL", "xcrun", &["-sdk", "macosx", "metal", "--version"]),
             tool(Kind::Dxc, "HLSL", "dxc", &["--version"]),
-            tool(Kind::GlslangHlsl, "HLSL without f16 and waves", "glslangValidator", &["--version"]),
+            tool(Kind::GlslangHlsl, "HLSL without f16, waves and u64", "glslangValidator", &["--version"]),
             tool(Kind::GlslangGlsl, "GLSL", "glslangValidator", &["--version"]),
         ])
     }
@@ -71,7 +71,7 @@ impl Tools {
     /// Compiles with the first tool found that can take the kernel.
     pub(super) fn compile(&self, target: Target, translation: &Translation, source: &str) -> Outcome {
         let matrices = source.contains("enable wgpu_cooperative_matrix;");
-        let modern = ["enable f16;", "subgroup_invocation_id"].iter().any(|part| source.contains(part));
+        let modern = ["enable f16;", "subgroup_invocation_id", "u64"].iter().any(|part| source.contains(part));
         let fits = |tool: &&Tool| {
             tool.version.is_some()
                 && match (target, tool.kind) {
