@@ -52,7 +52,7 @@ fn main(
     let place = invocation % SIDE4;
     let line = invocation / SIDE4;
     let column = column_at(tile, tile.column * SIDE4 + place);
-    let group_out4 = (conv.group_out_channels + 3u) / 4u;
+    let group_out4 = group_out_vec4s();
     // A group may end in the middle of the tile; the repeated channels are never stored.
     let channel4 = tile.group * group_out4 + min(tile.row * SIDE4 + place, group_out4 - 1u);
     let start = tile.slice * conv.slice;

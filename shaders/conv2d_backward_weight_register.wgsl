@@ -27,7 +27,7 @@ fn main(
     let column1 = column_at(tile, tile.column * 4u + 1u);
     let column2 = column_at(tile, tile.column * 4u + 2u);
     let column3 = column_at(tile, tile.column * 4u + 3u);
-    let group_out4 = (conv.group_out_channels + 3u) / 4u;
+    let group_out4 = group_out_vec4s();
     let own4 = tile.group * group_out4 + tile.row * 2u;
     // A group may end in the middle of the tile; the repeated channels are never stored.
     let next4 = min(own4 + 1u, (tile.group + 1u) * group_out4 - 1u);

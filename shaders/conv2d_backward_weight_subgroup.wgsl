@@ -25,7 +25,7 @@ fn main(
         return;
     }
     let column = column_at(tile, tile.column * 8u + lane);
-    let group_out4 = (conv.group_out_channels + 3u) / 4u;
+    let group_out4 = group_out_vec4s();
     // Lanes past the group's last channel repeat it; what they hand out is never stored.
     let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;

@@ -23,6 +23,12 @@ struct BackwardWeight {
 }
 
 @group(0) @binding(0) var<uniform> conv: BackwardWeight;
+
+// vec4s of one group of grad_output.
+fn group_out_vec4s() -> u32 {
+    return (conv.group_out_channels + 3u) / 4u;
+}
+
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
 // [slice][group][output channel][column]

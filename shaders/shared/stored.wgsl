@@ -24,23 +24,20 @@ fn pack4(v: vec4f) -> Stored4 {
     return u64(pack2x16float(v.xy)) | (u64(pack2x16float(v.zw)) << 32u);
 }
 //#else
+//#import shared/floats.wgsl
 alias Stored2 = u64;
-alias Stored4 = vec2<u64>;
+alias Stored4 = Float4;
 
 fn unpack2(v: Stored2) -> vec2f {
-    return vec2f(bitcast<f32>(u32(v)), bitcast<f32>(u32(v >> 32u)));
+    return pair_of(v);
 }
 
 fn unpack4(v: Stored4) -> vec4f {
-    return vec4f(unpack2(v.x), unpack2(v.y));
-}
-
-fn pack2(v: vec2f) -> Stored2 {
-    return u64(bitcast<u32>(v.x)) | (u64(bitcast<u32>(v.y)) << 32u);
+    return unpack_floats(v);
 }
 
 fn pack4(v: vec4f) -> Stored4 {
-    return Stored4(pack2(v.xy), pack2(v.zw));
+    return pack_floats(v);
 }
 //#endif
 //#else

@@ -231,8 +231,8 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "two channels of a tile's points change places",
         "winograd4_input_wide",
-        "Point4(of_pair(v.xy),",
-        "Point4(of_pair(v.yx),",
+        "Float4(of_pair(v.xy),",
+        "Float4(of_pair(v.yx),",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=4 variant=subgroup-wide",
     ),
     (
