@@ -1,3 +1,6 @@
+//#variant conv2d_backward_weight_subgroup
+//#variant conv2d_backward_weight_subgroup_wide WIDE
+//
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
@@ -8,11 +11,59 @@
 //
 // For drivers with subgroups of eight (lavapipe). A workgroup is one subgroup; it makes 32 output channels x 8 columns:
 // each lane owns one column and all 32 channels in registers; per pixel it loads one vec4 of the input and one of
-// grad_output, which the eight lanes hand to each other.
+// grad_output, which the eight lanes hand to each other. With the flag WIDE it takes two pixels an iteration and loads through
+// integers of 64 bits, as conv2d_subgroup.wgsl does and for its reasons, but stores vectors: sums that end as integers are
+// integers to LLVM from the start, which then takes half again as long. See docs/rejected.md.
+//
+// The place in the input moves by additions, and the loop ends at its end; a slice is never empty.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d_backward_weight.wgsl
+
+// Pixels of an iteration.
+//#if WIDE
+const PIXELS = 2u;
+//#else
+const PIXELS = 1u;
+//#endif
+
+// Where in the input an output pixel's window starts, without padding.
+struct Place {
+    row: u32,
+    column: u32,
+    index: u32, // of its first vec4
+}
+
+fn place_of(pixel: u32) -> Place {
+    let row = (pixel / conv.out_width) % conv.out_height * conv.stride.x;
+    let column = pixel % conv.out_width * conv.stride.y;
+    let image = pixel / (conv.out_width * conv.out_height);
+    return Place(row, column, ((image * conv.in_height + row) * conv.in_width + column) * conv.in_pitch4);
+}
+
+// The next pixel's, by additions alone.
+fn after(place: Place) -> Place {
+    let end = conv.stride * vec2u(conv.out_height, conv.out_width);
+    let row_ends = place.column + conv.stride.y == end.y;
+    let row = place.row + select(0u, conv.stride.x, row_ends);
+    let image_ends = row == end.x;
+    // From the end of a row or an image on to the next one's start, in pixels of the input.
+    let to_row = conv.stride.x * conv.in_width - end.y;
+    let to_image = (conv.in_height - end.x) * conv.in_width;
+    let pixels = conv.stride.y + select(0u, to_row, row_ends) + select(0u, to_image, image_ends);
+    return Place(
+        select(row, 0u, image_ends),
+        select(place.column + conv.stride.y, 0u, row_ends),
+        place.index + pixels * conv.in_pitch4,
+    );
+}
+
+// Four input channels under a column's tap, `start` vec4s from a window's start; zero where they are padding or not `wanted`.
+fn input_under(column: Column, start: u32, place: Place, wanted: bool) -> vec4f {
+    let inside = wanted && place.row + column.offset.x < conv.in_height && place.column + column.offset.y < conv.in_width;
+    return select(vec4f(), unpack_floats(input[select(0u, place.index + start, inside)]), inside);
+}
 
 @compute @workgroup_size(8)
 fn main(
@@ -30,9 +81,9 @@ fn main(
     let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
-    var q = start % conv.out_width;
-    var p = (start / conv.out_width) % conv.out_height;
-    var n = start / (conv.out_width * conv.out_height);
+    var place = place_of(start);
+    let x_start = (column.offset.x * conv.in_width + column.offset.y) * conv.in_pitch4 + column.channel4;
+    var g_at = start * conv.out_pitch4 + own4;
 
     var sum0 = vec4f();
     var sum1 = vec4f();
@@ -66,9 +117,66 @@ fn main(
     var sum29 = vec4f();
     var sum30 = vec4f();
     var sum31 = vec4f();
-    for (var pixel = start; pixel < end; pixel++) {
-        let held = grad_output[pixel * conv.out_pitch4 + own4];
-        let x = input_at(column, n, p, q);
+    var pixel = start;
+    loop {
+        let held = unpack_floats(grad_output[g_at]);
+        let x = input_under(column, x_start, place, true);
+        place = after(place);
+//#if WIDE
+        // After an odd number of pixels there is no second one.
+        let second = pixel + 1u < end;
+        let next = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, second)]), second);
+        let y = input_under(column, x_start, place, second);
+        place = after(place);
+        let g0 = subgroupBroadcast(held, 0u);
+        let h0 = subgroupBroadcast(next, 0u);
+        sum0 += g0.x * x + h0.x * y;
+        sum1 += g0.y * x + h0.y * y;
+        sum2 += g0.z * x + h0.z * y;
+        sum3 += g0.w * x + h0.w * y;
+        let g1 = subgroupBroadcast(held, 1u);
+        let h1 = subgroupBroadcast(next, 1u);
+        sum4 += g1.x * x + h1.x * y;
+        sum5 += g1.y * x + h1.y * y;
+        sum6 += g1.z * x + h1.z * y;
+        sum7 += g1.w * x + h1.w * y;
+        let g2 = subgroupBroadcast(held, 2u);
+        let h2 = subgroupBroadcast(next, 2u);
+        sum8 += g2.x * x + h2.x * y;
+        sum9 += g2.y * x + h2.y * y;
+        sum10 += g2.z * x + h2.z * y;
+        sum11 += g2.w * x + h2.w * y;
+        let g3 = subgroupBroadcast(held, 3u);
+        let h3 = subgroupBroadcast(next, 3u);
+        sum12 += g3.x * x + h3.x * y;
+        sum13 += g3.y * x + h3.y * y;
+        sum14 += g3.z * x + h3.z * y;
+        sum15 += g3.w * x + h3.w * y;
+        let g4 = subgroupBroadcast(held, 4u);
+        let h4 = subgroupBroadcast(next, 4u);
+        sum16 += g4.x * x + h4.x * y;
+        sum17 += g4.y * x + h4.y * y;
+        sum18 += g4.z * x + h4.z * y;
+        sum19 += g4.w * x + h4.w * y;
+        let g5 = subgroupBroadcast(held, 5u);
+        let h5 = subgroupBroadcast(next, 5u);
+        sum20 += g5.x * x + h5.x * y;
+        sum21 += g5.y * x + h5.y * y;
+        sum22 += g5.z * x + h5.z * y;
+        sum23 += g5.w * x + h5.w * y;
+        let g6 = subgroupBroadcast(held, 6u);
+        let h6 = subgroupBroadcast(next, 6u);
+        sum24 += g6.x * x + h6.x * y;
+        sum25 += g6.y * x + h6.y * y;
+        sum26 += g6.z * x + h6.z * y;
+        sum27 += g6.w * x + h6.w * y;
+        let g7 = subgroupBroadcast(held, 7u);
+        let h7 = subgroupBroadcast(next, 7u);
+        sum28 += g7.x * x + h7.x * y;
+        sum29 += g7.y * x + h7.y * y;
+        sum30 += g7.z * x + h7.z * y;
+        sum31 += g7.w * x + h7.w * y;
+//#else
         let g0 = subgroupBroadcast(held, 0u);
         sum0 += g0.x * x;
         sum1 += g0.y * x;
@@ -109,14 +217,11 @@ fn main(
         sum29 += g7.y * x;
         sum30 += g7.z * x;
         sum31 += g7.w * x;
-        q++;
-        if q == conv.out_width {
-            q = 0u;
-            p++;
-            if p == conv.out_height {
-                p = 0u;
-                n++;
-            }
+//#endif
+        g_at += PIXELS * conv.out_pitch4;
+        continuing {
+            pixel += PIXELS;
+            break if pixel >= end;
         }
     }
     let first = tile.row * 32u;

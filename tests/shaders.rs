@@ -83,6 +83,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_weight_gemm",
         "conv2d_backward_weight_register",
         "conv2d_backward_weight_subgroup",
+        "conv2d_backward_weight_subgroup_wide",
         "sum_partials",
         "sum_pixels",
         "pack_weight",

@@ -1,5 +1,6 @@
 // Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
 // group padded to a multiple of 4.
+//#import shared/floats.wgsl
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,
@@ -29,8 +30,8 @@ fn group_out_vec4s() -> u32 {
     return (conv.group_out_channels + 3u) / 4u;
 }
 
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> grad_output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Float4>;
+@group(0) @binding(2) var<storage, read> grad_output: array<Float4>;
 // [slice][group][output channel][column]
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
@@ -72,7 +73,7 @@ fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
     if row >= conv.in_height || at >= conv.in_width {
         return vec4f();
     }
-    return input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4];
+    return unpack_floats(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
 }
 
 fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {

@@ -151,7 +151,8 @@ impl Conv2d {
             return Err(Error::shape(OP, problem));
         }
         let (shader, rows, columns, per_workgroup) = match variant {
-            Conv2dVariant::Subgroup | Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup", 32, 8, 8),
+            Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
+            Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
             Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
         };

@@ -60,6 +60,7 @@ const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_gemm", "gemm"),
     ("conv2d_backward_weight_register", "register"),
     ("conv2d_backward_weight_subgroup", "subgroup"),
+    ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
 ];
 
 const CONVOLUTIONS: &[ConvFault] = &[
