@@ -51,7 +51,7 @@ pub struct Kernel {
     pub(super) bindings: &'static [(u32, BindingKind)],
 }
 
-/// Whether naga adds bounds checks to buffer accesses: on unless the kernel is one whose accesses are proved with guard
+/// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the kernel is one whose accesses are proved with guard
 /// words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all kernels.
 fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
     let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0").then_some(true);
@@ -77,6 +77,8 @@ impl Kernel {
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
         checks.bounds_checks = bounds_checks(gpu, spec.shader);
+        // Sizes, counts and strides are what such kernels divide by: none is zero. The tests cost lavapipe's compiler registers.
+        checks.int_div_checks = checks.bounds_checks;
         let substitute = gpu.substituted(shader.name);
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.
