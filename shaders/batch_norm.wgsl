@@ -1,5 +1,6 @@
 //#variant batch_norm
 //#variant batch_norm_f16 HALF
+//#variant batch_norm_wide WIDE
 //#if HALF
 enable f16;
 //#endif
@@ -87,7 +88,7 @@ fn partial_sums(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            part += vec4f(input[pixel * norm.pitch4 + c]);
+            part += unpack4(input[pixel * norm.pitch4 + c]);
         }
         sum += part;
     }
@@ -112,7 +113,7 @@ fn partial_squares(
     for (var start = chunk * CHUNK; start < end; start += PART) {
         var part = vec4f();
         for (var pixel = start; pixel < min(start + PART, end); pixel++) {
-            let distance = vec4f(input[pixel * norm.pitch4 + c]) - mean;
+            let distance = unpack4(input[pixel * norm.pitch4 + c]) - mean;
             part += distance * distance;
         }
         sum += part;
@@ -176,13 +177,13 @@ fn apply(
     let shift = batch[2u * norm.channels4 + c];
     for (var pixel = start; pixel < min(start + RUN, norm.pixels); pixel++) {
         let at = pixel * norm.pitch4 + c;
-        var value = (vec4f(input[at]) - mean) * scale + shift;
+        var value = (unpack4(input[at]) - mean) * scale + shift;
         if norm.residual != 0u {
-            value += vec4f(residual[at]);
+            value += unpack4(residual[at]);
         }
         if norm.relu != 0u {
             value = rectify(value);
         }
-        output[at] = Stored4(value);
+        output[at] = pack4(value);
     }
 }

@@ -1,10 +1,14 @@
+//#variant sum_partials
+//#variant sum_partials_wide WIDE
+//
 // sum_partials: output[i] = sum over j of partials[j, i]
 //
 // The second stage of a split reduction: always in the same order, so that the bits never change.
 // One vec4 an invocation, 64 to a workgroup, folded.
+//#import shared/floats.wgsl
 //#import shared/fold.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // vec4s of the output, partial results
-@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(1) var<storage, read> partials: array<Float4>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -19,7 +23,7 @@ fn main(
     }
     var sum = vec4f();
     for (var j = 0u; j < size.y; j++) {
-        sum += partials[j * size.x + i];
+        sum += unpack_floats(partials[j * size.x + i]);
     }
     output[i] = sum;
 }

@@ -85,6 +85,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_weight_subgroup",
         "conv2d_backward_weight_subgroup_wide",
         "sum_partials",
+        "sum_partials_wide",
         "sum_pixels",
         "pack_weight",
         "batch_norm_backward",

@@ -11,12 +11,14 @@ pub struct KernelSpec {
     pub entry: &'static str,
     /// Values of `override` constants; all are integers or booleans (0 or 1).
     pub constants: Vec<(&'static str, u32)>,
+    /// See [`Self::or_wide`].
+    pub wide: bool,
 }
 
 impl KernelSpec {
     /// The entry point `main` of `shader` without constants.
     pub fn new(shader: &'static str) -> Self {
-        Self { shader, entry: "main", constants: Vec::new() }
+        Self { shader, entry: "main", constants: Vec::new(), wide: false }
     }
 
     /// The same with another entry point.
@@ -28,6 +30,13 @@ impl KernelSpec {
     /// The same with one more constant.
     pub fn constant(mut self, name: &'static str, value: u32) -> Self {
         self.constants.push((name, value));
+        self
+    }
+
+    /// The same, by the shader `NAME_wide` on software drivers with 64-bit integers: they move a vector component by
+    /// component, so that it accesses memory in fewer pieces.
+    pub fn or_wide(mut self) -> Self {
+        self.wide = true;
         self
     }
 
@@ -68,7 +77,11 @@ impl Kernel {
     pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
         let emulated = gpu.features().emulated_matrices.then(|| shaders::find(&format!("{}_emulated", spec.shader)));
-        let shader = emulated.flatten().or_else(|| shaders::find(spec.shader));
+        // What stands in for a shader's source does so in place of its wide form too.
+        let widens = spec.wide && gpu.features().int64 && gpu.report().kind == "cpu";
+        let wide =
+            (widens && gpu.substituted(spec.shader).is_none()).then(|| shaders::find(&format!("{}_wide", spec.shader)));
+        let shader = emulated.flatten().or(wide.flatten()).or_else(|| shaders::find(spec.shader));
         let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !gpu.features().subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));

@@ -95,7 +95,7 @@ pub fn batch_norm_fused(
     let BatchNormTensors { weight, bias, running } = tensors;
     let pass = Cost { flops: (input.len4() * 8) as f64, bytes: input.bytes() as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {
-        let kernel = input.precision.kernel(OP)?.entry(entry);
+        let kernel = input.precision.kernel(OP)?.entry(entry).or_wide();
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&params), items, cost)
     };
     if attributes.training {
@@ -180,7 +180,7 @@ pub fn batch_norm_backward(
     let rectified = saved.rectified.unwrap_or(input.tensor);
     let pass = Cost { flops: (input.len4() * 24) as f64, bytes: (input.bytes() * 3) as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {
-        let kernel = input.precision.kernel(OP)?.entry(entry);
+        let kernel = input.precision.kernel(OP)?.entry(entry).or_wide();
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&params), items, cost)
     };
     let (x, g) = (input.tensor, grad_output.tensor);

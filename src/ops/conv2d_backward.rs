@@ -12,6 +12,10 @@ const OP: &str = "conv2d_backward";
 
 /// Pixels of one partial result: short enough for precision and parallel work, long enough to pay for its stores.
 const SLICE: usize = 256;
+/// The longest slice where there are workgroups enough, which keeps precision.
+const LONG_SLICE: usize = 1024;
+/// Workgroups that are enough for a CPU: more partial results would only have to be stored and added.
+const ENOUGH: usize = 512;
 /// The most that partial results may take; larger weights get longer slices.
 const PARTIALS_BYTES: u64 = 64 << 20;
 
@@ -161,9 +165,16 @@ impl Conv2d {
         let weight_bytes = self.weight_len4() as u64 * 16;
         let pixels = grad_output.pixels();
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
-        let slice = pixels.div_ceil(most_slices).max(SLICE);
-        let slices = pixels.div_ceil(slice);
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
+        let usual = match variant {
+            Conv2dVariant::Subgroup | Conv2dVariant::SubgroupWide => {
+                (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
+            }
+            _ => SLICE,
+        };
+        // Even, for the kernel that takes two pixels at a time.
+        let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(2);
+        let slices = pixels.div_ceil(slice);
         let size = |value| u32_of(OP, "a tensor or attribute", value);
         size(input.len4() * 4)?;
         size(grad_output.len4() * 4)?;
@@ -238,7 +249,7 @@ pub(super) fn sum_partials(
     let output = recording.temporary(label, (len4 * 16) as u64);
     let params = [u32_of(OP, "a weight", len4)?, u32_of(OP, "a batch", count)?, 0, 0];
     let cost = Cost { flops: (len4 * 4 * count) as f64, bytes: (len4 * 16 * (count + 1)) as f64 };
-    let kernel = KernelSpec::new("sum_partials");
+    let kernel = KernelSpec::new("sum_partials").or_wide();
     dispatch_items(recording, label, kernel, &[partials, output], bytemuck::bytes_of(&params), len4, cost)?;
     Ok(output)
 }

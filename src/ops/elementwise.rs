@@ -51,7 +51,7 @@ fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[Fe
     tensors.push(output.tensor);
     let size = [u32_of(op, "a tensor", first.len4())?, 0, 0, 0];
     let cost = Cost { flops: (first.len4() * 4) as f64, bytes: (first.bytes() * (inputs.len() as u64 + 1)) as f64 };
-    let kernel = first.precision.kernel(op)?;
+    let kernel = first.precision.kernel(op)?.or_wide();
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&size), first.len4(), cost)?;
     Ok(output)
 }

@@ -340,14 +340,14 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "the gradient passes a ReLU that is off",
         "relu_backward",
-        "rectify_backward(input[i], grad_output[i])",
-        "grad_output[i]",
+        "rectify_backward(unpack_floats(input[i]), unpack_floats(grad_output[i]))",
+        "unpack_floats(grad_output[i])",
         "relu_backward count=257",
     ),
     (
         "the gradient passes the fused ReLU",
         "batch_norm_backward",
-        "return rectify_backward(output[i], g);",
+        "return rectify_backward(unpack_floats(output[i]), g);",
         "return g;",
         "batch_norm_backward n=2 c=5 h=7 w=9 relu=true",
     ),
