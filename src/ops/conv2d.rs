@@ -23,6 +23,8 @@ pub enum Conv2dVariant {
     Subgroup,
     /// The same, two source channels at a time and memory accessed 64 bits at once: lavapipe with 64-bit integers.
     SubgroupWide,
+    /// Register blocks with activations broadcast through subgroups of exactly four: SwiftShader.
+    Subgroup4,
     /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
     Cooperative,
 }
@@ -38,7 +40,7 @@ struct Traits {
 
 impl Conv2dVariant {
     /// Those that compute the convolution and its gradient by the input.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gemm,
         Self::Gemm32x32,
         Self::Gemm64x64,
@@ -47,12 +49,13 @@ impl Conv2dVariant {
         Self::Register,
         Self::Subgroup,
         Self::SubgroupWide,
+        Self::Subgroup4,
     ];
 
     /// Those that compute the convolution.
-    pub const FORWARD: [Self; 9] = {
-        let [a, b, c, d, e, f, g, h] = Self::ALL;
-        [a, b, c, d, e, f, g, h, Self::Cooperative]
+    pub const FORWARD: [Self; 10] = {
+        let [a, b, c, d, e, f, g, h, i] = Self::ALL;
+        [a, b, c, d, e, f, g, h, i, Self::Cooperative]
     };
 
     fn traits(self) -> Traits {
@@ -78,6 +81,7 @@ impl Conv2dVariant {
             Self::Register => of!("register", "register", (8, 8)),
             Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
             Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
+            Self::Subgroup4 => of!("subgroup4", "subgroup4", (16, 32)),
             Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
         }
     }
@@ -86,7 +90,7 @@ impl Conv2dVariant {
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
         let (pixels, channels) = self.tile();
         let memory = match self {
-            Self::Register | Self::Subgroup | Self::SubgroupWide => 0,
+            Self::Register | Self::Subgroup | Self::SubgroupWide | Self::Subgroup4 => 0,
             Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
             _ => (pixels + channels) * 64,
         };
@@ -95,10 +99,16 @@ impl Conv2dVariant {
                 Err("the adapter has no 64-bit integers in shaders".into())
             }
             Self::SubgroupWide => Self::Subgroup.supported(adapter),
-            Self::Subgroup if !adapter.features.subgroups => Err("the adapter has no subgroup operations".into()),
-            Self::Subgroup if adapter.subgroup_size != [8, 8] => {
+            Self::Subgroup | Self::Subgroup4 if !adapter.features.subgroups => {
+                Err("the adapter has no subgroup operations".into())
+            }
+            Self::Subgroup | Self::Subgroup4 => {
+                let lanes = if self == Self::Subgroup { 8 } else { 4 };
                 let [least, most] = adapter.subgroup_size;
-                Err(format!("it needs subgroups of exactly 8 and the adapter's are {least} to {most}"))
+                if [least, most] == [lanes, lanes] {
+                    return Ok(());
+                }
+                Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
             }
             Self::Cooperative if !adapter.features.matrices_f32 && !adapter.features.matrices_f16 => {
                 Err("the adapter has no cooperative matrices of 8x8x8 f32 or 16x16x16 f16 with f32 sums".into())
@@ -120,7 +130,10 @@ impl Conv2dVariant {
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
         let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
-        let by_class = if adapter.kind != "cpu" { &[Self::Gemm][..] } else { &[Self::SubgroupWide, Self::Subgroup] };
+        let by_class = match adapter.kind.as_str() {
+            "cpu" => &[Self::SubgroupWide, Self::Subgroup, Self::Subgroup4][..],
+            _ => &[Self::Gemm],
+        };
         let able = || by_class.iter().copied().find(|variant| variant.supported(adapter).is_ok());
         named.or_else(able).unwrap_or(Self::Register)
     }
@@ -160,7 +173,7 @@ impl Conv2dVariant {
 
     /// Whether it goes through workgroup memory.
     pub(super) fn is_gemm(self) -> bool {
-        !matches!(self, Self::Register | Self::Subgroup | Self::SubgroupWide)
+        !matches!(self, Self::Register | Self::Subgroup | Self::SubgroupWide | Self::Subgroup4)
     }
 }
 

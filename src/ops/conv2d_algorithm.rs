@@ -83,11 +83,12 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight, and
-    /// there is none for gradients by cooperative matrices.
+    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight,
+    /// subgroups of four have none for it, and cooperative matrices none for either gradient.
     fn in_pass(self, pass: Conv2dPass) -> Self {
         let variant = match self.variant() {
             Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
+            Conv2dVariant::Subgroup4 if pass == Conv2dPass::ByWeight => Conv2dVariant::Register,
             variant if pass == Conv2dPass::ByWeight && variant.is_gemm() => Conv2dVariant::Gemm,
             variant => variant,
         };

@@ -157,7 +157,7 @@ impl Conv2d {
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
             Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
-            Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
+            Conv2dVariant::Register | Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
         };
         let [k, c, r, s] = self.weight_shape();

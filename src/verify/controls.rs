@@ -37,24 +37,28 @@ const FORWARD: &[(&str, &str)] = &[
     ("conv2d_register", "register"),
     ("conv2d_subgroup", "subgroup"),
     ("conv2d_subgroup_wide", "subgroup-wide"),
+    ("conv2d_subgroup4", "subgroup4"),
 ];
 const HALVES: &[(&str, &str)] = &[
     ("conv2d_gemm_f16", "gemm"),
     ("conv2d_register_f16", "register"),
     ("conv2d_subgroup_f16", "subgroup"),
     ("conv2d_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_subgroup4_f16", "subgroup4"),
 ];
 const BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_gemm", "gemm"),
     ("conv2d_backward_input_register", "register"),
     ("conv2d_backward_input_subgroup", "subgroup"),
     ("conv2d_backward_input_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_subgroup4", "subgroup4"),
 ];
 const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_blocks_gemm", "gemm"),
     ("conv2d_backward_input_blocks_register", "register"),
     ("conv2d_backward_input_blocks_subgroup", "subgroup"),
     ("conv2d_backward_input_blocks_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_blocks_subgroup4", "subgroup4"),
 ];
 const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_gemm", "gemm"),

@@ -150,7 +150,7 @@ fn padding_of_channels_does_not_count() {
     for gpu in adapters().iter() {
         for variant in conv2d_variants(gpu) {
             let subgroups = [Conv2dVariant::Subgroup, Conv2dVariant::SubgroupWide].contains(&variant);
-            if !subgroups && variant != Conv2dVariant::Register {
+            if !subgroups && ![Conv2dVariant::Register, Conv2dVariant::Subgroup4].contains(&variant) {
                 continue;
             }
             for precision in Precision::ALL {

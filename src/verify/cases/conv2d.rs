@@ -87,6 +87,7 @@ const FORWARD_VARIANTS: &[&str] = &[
     "register",
     "subgroup",
     "subgroup-wide",
+    "subgroup4",
     "gemm-32x32",
     "gemm-64x64",
     "gemm-128x64",
