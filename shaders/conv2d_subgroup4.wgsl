@@ -29,8 +29,8 @@ enable f16;
 // Two vec4s of channels of a pixel, given by its image and where it is stored.
 fn store_both(place: vec2u, group: u32, channel4: u32, sum0: vec4f, sum1: vec4f) {
     let pixel = Pixel(place.x, 0u, 0u, place.y);
-    store(pixel, group, channel4, sum0);
-    store(pixel, group, channel4 + 4u, sum1);
+    store_biased(pixel, group, channel4, sum0);
+    store_biased(pixel, group, channel4 + 4u, sum1);
 }
 
 @compute @workgroup_size(4)
@@ -58,38 +58,48 @@ fn main(
     let tap_weights = group_in4 * 32u;
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
-    var sum0_0 = vec4f();
-    var sum0_1 = vec4f();
-    var sum1_0 = vec4f();
-    var sum1_1 = vec4f();
-    var sum2_0 = vec4f();
-    var sum2_1 = vec4f();
-    var sum3_0 = vec4f();
-    var sum3_1 = vec4f();
-    var sum4_0 = vec4f();
-    var sum4_1 = vec4f();
-    var sum5_0 = vec4f();
-    var sum5_1 = vec4f();
-    var sum6_0 = vec4f();
-    var sum6_1 = vec4f();
-    var sum7_0 = vec4f();
-    var sum7_1 = vec4f();
-    var sum8_0 = vec4f();
-    var sum8_1 = vec4f();
-    var sum9_0 = vec4f();
-    var sum9_1 = vec4f();
-    var sum10_0 = vec4f();
-    var sum10_1 = vec4f();
-    var sum11_0 = vec4f();
-    var sum11_1 = vec4f();
-    var sum12_0 = vec4f();
-    var sum12_1 = vec4f();
-    var sum13_0 = vec4f();
-    var sum13_1 = vec4f();
-    var sum14_0 = vec4f();
-    var sum14_1 = vec4f();
-    var sum15_0 = vec4f();
-    var sum15_1 = vec4f();
+    // Sums begin with the bias, which each lane fetches once for all of its pixels.
+    let channel4 = channel_tile * 8u + lane;
+    var bias0 = vec4f();
+    var bias1 = vec4f();
+    if conv.biased != 0u {
+        let group_channel4 = group * conv.group_channels4;
+        let last4 = conv.group_channels4 - 1u;
+        bias0 = bias[group_channel4 + min(channel4, last4)];
+        bias1 = bias[group_channel4 + min(channel4 + 4u, last4)];
+    }
+    var sum0_0 = bias0;
+    var sum0_1 = bias1;
+    var sum1_0 = bias0;
+    var sum1_1 = bias1;
+    var sum2_0 = bias0;
+    var sum2_1 = bias1;
+    var sum3_0 = bias0;
+    var sum3_1 = bias1;
+    var sum4_0 = bias0;
+    var sum4_1 = bias1;
+    var sum5_0 = bias0;
+    var sum5_1 = bias1;
+    var sum6_0 = bias0;
+    var sum6_1 = bias1;
+    var sum7_0 = bias0;
+    var sum7_1 = bias1;
+    var sum8_0 = bias0;
+    var sum8_1 = bias1;
+    var sum9_0 = bias0;
+    var sum9_1 = bias1;
+    var sum10_0 = bias0;
+    var sum10_1 = bias1;
+    var sum11_0 = bias0;
+    var sum11_1 = bias1;
+    var sum12_0 = bias0;
+    var sum12_1 = bias1;
+    var sum13_0 = bias0;
+    var sum13_1 = bias1;
+    var sum14_0 = bias0;
+    var sum14_1 = bias1;
+    var sum15_0 = bias0;
+    var sum15_1 = bias1;
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
@@ -170,7 +180,6 @@ fn main(
         }
         tap = next_tap(phase, tap);
     }
-    let channel4 = channel_tile * 8u + lane;
     let place0 = vec2u(pixel0.image, pixel0.at);
     let place1 = vec2u(pixel1.image, pixel1.at);
     let place2 = vec2u(pixel2.image, pixel2.at);
