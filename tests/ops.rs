@@ -51,5 +51,7 @@ mod preprocess;
 mod sgd;
 #[path = "ops/shortcut_pad.rs"]
 mod shortcut_pad;
+#[path = "ops/space_to_depth.rs"]
+mod space_to_depth;
 #[path = "ops/support.rs"]
 mod support;

@@ -1,8 +1,10 @@
-//! How a convolution is computed: by one of the kernels directly, or by Winograd's way around one of them.
+//! How a convolution is computed: by one of the kernels directly, or around one of them by Winograd's way or over blocks of
+//! pixels.
 
 use super::Precision;
 use super::conv2d::{Conv2d, Conv2dVariant, Epilogue};
 use super::feature_map::FeatureMap;
+use super::space_to_depth::SpaceToDepth;
 use super::winograd::{Winograd, WinogradTile};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu, Recording, TensorId};
@@ -14,6 +16,15 @@ pub enum Conv2dAlgorithm {
     Direct(Conv2dVariant),
     /// Tiles at their points; only for 3x3 kernels of stride 1.
     Winograd(WinogradTile, Conv2dVariant),
+    /// Blocks of pixels as channels; only forward, with a stride and few channels.
+    SpaceToDepth(Conv2dVariant),
+}
+
+/// An algorithm with the convolution that it is for.
+enum Way {
+    Direct(Conv2dVariant),
+    Winograd(Winograd),
+    SpaceToDepth(SpaceToDepth),
 }
 
 /// The passes over a convolution; each has an algorithm of its own.
@@ -61,10 +72,12 @@ impl From<Conv2dVariant> for Conv2dAlgorithm {
 }
 
 impl Conv2dAlgorithm {
-    /// Every algorithm: a kernel directly, or a tile of Winograd's around it.
+    /// Every algorithm: a kernel directly, or a tile of Winograd's or blocks of pixels around it.
     fn all() -> impl Iterator<Item = Self> {
         let tiles = |variant| WinogradTile::ALL.into_iter().map(move |tile| Self::Winograd(tile, variant));
-        Conv2dVariant::FORWARD.into_iter().map(Self::Direct).chain(Conv2dVariant::ALL.into_iter().flat_map(tiles))
+        let direct = Conv2dVariant::FORWARD.into_iter().map(Self::Direct);
+        let blocks = Conv2dVariant::FORWARD.into_iter().map(Self::SpaceToDepth);
+        direct.chain(Conv2dVariant::ALL.into_iter().flat_map(tiles)).chain(blocks)
     }
 
     /// The algorithm of that [`Self::name`].
@@ -95,6 +108,8 @@ impl Conv2dAlgorithm {
         match self {
             Self::Direct(_) => Self::Direct(variant),
             Self::Winograd(tile, _) => Self::Winograd(tile, variant),
+            Self::SpaceToDepth(_) if pass != Conv2dPass::Forward => Self::Direct(variant),
+            Self::SpaceToDepth(_) => Self::SpaceToDepth(variant),
         }
     }
 
@@ -111,7 +126,7 @@ impl Conv2dAlgorithm {
     }
 
     /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a
-    /// kernel, or `winograd2` or `winograd4` wherever they fit.
+    /// kernel, or `winograd2`, `winograd4` or `space-to-depth` wherever they fit.
     pub fn usual(adapter: &AdapterReport, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
         Self::by_class(adapter, conv, size).in_pass(pass)
     }
@@ -125,9 +140,16 @@ impl Conv2dAlgorithm {
         if let Some(tile) = tiles.clone().find(|tile| tile.name() == asked) {
             return Self::Winograd(tile, variant);
         }
+        let blocks = SpaceToDepth::new(*conv, variant).ok();
+        if blocks.is_some() && asked == BLOCKS {
+            return Self::SpaceToDepth(variant);
+        }
         // On hardware the transforms' traffic may cost more than the multiplications: that is for measurements to say.
         if !asked.is_empty() || adapter.kind != "cpu" {
             return variant.into();
+        }
+        if blocks.is_some_and(|blocks| stem_cost(&blocks.inner()) < stem_cost(conv)) {
+            return Self::SpaceToDepth(variant);
         }
         let direct = 2.0;
         let costs = tiles.by_ref().map(|tile| (tile, winograd_cost(conv, tile, variant, size)));
@@ -140,7 +162,7 @@ impl Conv2dAlgorithm {
     /// The type of the packed weight for maps of `maps`: Winograd's points are f32.
     pub fn weight_precision(self, maps: Precision) -> Precision {
         match self {
-            Self::Direct(_) => maps,
+            Self::Direct(_) | Self::SpaceToDepth(_) => maps,
             Self::Winograd(..) => Precision::F32,
         }
     }
@@ -148,72 +170,85 @@ impl Conv2dAlgorithm {
     /// The kernel that multiplies.
     pub fn variant(self) -> Conv2dVariant {
         match self {
-            Self::Direct(variant) | Self::Winograd(_, variant) => variant,
+            Self::Direct(variant) | Self::Winograd(_, variant) | Self::SpaceToDepth(variant) => variant,
         }
     }
 
-    /// `subgroup`, `winograd4-subgroup`, …
+    /// `subgroup`, `winograd4-subgroup`, `space-to-depth-subgroup`, …
     pub fn name(self) -> String {
         match self {
             Self::Direct(variant) => variant.name().to_owned(),
             Self::Winograd(tile, variant) => format!("{}-{}", tile.name(), variant.name()),
+            Self::SpaceToDepth(variant) => format!("{BLOCKS}-{}", variant.name()),
         }
     }
 
     /// Whether the adapter can run `conv` so; the reason if not.
     pub fn supported(self, adapter: &AdapterReport, conv: &Conv2d, precision: Precision) -> Result<(), String> {
-        if let Self::Winograd(tile, variant) = self {
-            Winograd::new(*conv, tile, variant)?;
-        }
+        self.way(conv)?;
         self.variant().supported_in(adapter, self.weight_precision(precision))
     }
 
-    fn winograd(self, conv: &Conv2d) -> Result<Option<Winograd>> {
-        match self {
-            Self::Direct(_) => Ok(None),
-            Self::Winograd(tile, variant) => {
-                Winograd::new(*conv, tile, variant).map(Some).map_err(|why| Error::shape("conv2d", why))
-            }
-        }
+    fn way(self, conv: &Conv2d) -> Result<Way, String> {
+        Ok(match self {
+            Self::Direct(variant) => Way::Direct(variant),
+            Self::Winograd(tile, variant) => Way::Winograd(Winograd::new(*conv, tile, variant)?),
+            Self::SpaceToDepth(variant) => Way::SpaceToDepth(SpaceToDepth::new(*conv, variant)?),
+        })
+    }
+
+    fn forward(self, conv: &Conv2d) -> Result<Way> {
+        self.way(conv).map_err(|why| Error::shape("conv2d", why))
+    }
+
+    /// Blocks of pixels are for the forward pass alone: gradients are computed directly.
+    fn backward(self, conv: &Conv2d) -> Result<Way> {
+        Ok(match self.forward(conv)? {
+            Way::SpaceToDepth(_) => Way::Direct(self.variant()),
+            way => way,
+        })
     }
 
     /// An OIHW weight in the order that [`Self::record`] reads.
     pub fn pack_weight(self, conv: &Conv2d, weight: &[f32]) -> Result<Vec<f32>> {
-        Ok(match self.winograd(conv)? {
-            Some(winograd) => winograd.pack_weight(weight),
-            None => conv.pack_weight(self.variant(), weight),
+        Ok(match self.forward(conv)? {
+            Way::Winograd(winograd) => winograd.pack_weight(weight),
+            Way::SpaceToDepth(blocks) => blocks.pack_weight(weight),
+            Way::Direct(variant) => conv.pack_weight(variant, weight),
         })
     }
 
     /// The same for [`Self::record_backward_input`].
     pub fn pack_weight_transposed(self, conv: &Conv2d, weight: &[f32]) -> Result<Vec<f32>> {
-        Ok(match self.winograd(conv)? {
-            Some(winograd) => winograd.pack_weight_transposed(weight),
-            None => conv.pack_weight_transposed(self.variant(), weight),
+        Ok(match self.backward(conv)? {
+            Way::Winograd(winograd) => winograd.pack_weight_transposed(weight),
+            Way::Direct(_) | Way::SpaceToDepth(_) => conv.pack_weight_transposed(self.variant(), weight),
         })
     }
 
     /// Extents whose product is the length of [`Self::pack_weight`].
     pub fn packed_weight_shape(self, conv: &Conv2d) -> Result<[usize; 5]> {
-        Ok(match self.winograd(conv)? {
-            Some(winograd) => winograd.packed_weight_shape(),
-            None => conv.packed_weight_shape(self.variant()),
+        Ok(match self.forward(conv)? {
+            Way::Winograd(winograd) => winograd.packed_weight_shape(),
+            Way::SpaceToDepth(blocks) => blocks.packed_weight_shape(),
+            Way::Direct(variant) => conv.packed_weight_shape(variant),
         })
     }
 
     /// The same for [`Self::pack_weight_transposed`].
     pub fn packed_weight_transposed_shape(self, conv: &Conv2d) -> Result<[usize; 5]> {
-        Ok(match self.winograd(conv)? {
-            Some(winograd) => winograd.packed_weight_transposed_shape(),
-            None => conv.packed_weight_transposed_shape(self.variant()),
+        Ok(match self.backward(conv)? {
+            Way::Winograd(winograd) => winograd.packed_weight_transposed_shape(),
+            Way::Direct(_) | Way::SpaceToDepth(_) => conv.packed_weight_transposed_shape(self.variant()),
         })
     }
 
     /// Appends the packing of a KRSC weight for [`Self::record`].
     pub fn record_pack(self, conv: &Conv2d, r: &mut Recording, label: &str, weight: TensorId) -> Result<TensorId> {
-        match self.winograd(conv)? {
-            Some(winograd) => winograd.record_pack(r, label, weight),
-            None => conv.record_pack(r, label, self.variant(), weight),
+        match self.forward(conv)? {
+            Way::Winograd(winograd) => winograd.record_pack(r, label, weight),
+            Way::SpaceToDepth(blocks) => blocks.record_pack(r, label, weight),
+            Way::Direct(variant) => conv.record_pack(r, label, variant, weight),
         }
     }
 
@@ -225,9 +260,9 @@ impl Conv2dAlgorithm {
         label: &str,
         weight: TensorId,
     ) -> Result<TensorId> {
-        match self.winograd(conv)? {
-            Some(winograd) => winograd.record_pack_transposed(r, label, weight),
-            None => conv.record_pack_transposed(r, label, self.variant(), weight),
+        match self.backward(conv)? {
+            Way::Winograd(winograd) => winograd.record_pack_transposed(r, label, weight),
+            Way::Direct(_) | Way::SpaceToDepth(_) => conv.record_pack_transposed(r, label, self.variant(), weight),
         }
     }
 
@@ -241,9 +276,10 @@ impl Conv2dAlgorithm {
         weight: TensorId,
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
-        match self.winograd(conv)? {
-            Some(winograd) => winograd.record(r, label, input, weight, epilogue),
-            None => conv.record(r, label, self.variant(), input, weight, epilogue),
+        match self.forward(conv)? {
+            Way::Winograd(winograd) => winograd.record(r, label, input, weight, epilogue),
+            Way::SpaceToDepth(blocks) => blocks.record(r, label, input, weight, epilogue),
+            Way::Direct(variant) => conv.record(r, label, variant, input, weight, epilogue),
         }
     }
 
@@ -259,9 +295,11 @@ impl Conv2dAlgorithm {
         weight: TensorId,
         residual: Option<FeatureMap>,
     ) -> Result<FeatureMap> {
-        match self.winograd(conv)? {
-            Some(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, residual),
-            None => conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, residual),
+        match self.backward(conv)? {
+            Way::Winograd(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, residual),
+            Way::Direct(_) | Way::SpaceToDepth(_) => {
+                conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, residual)
+            }
         }
     }
 
@@ -274,11 +312,22 @@ impl Conv2dAlgorithm {
         input: FeatureMap,
         grad_output: FeatureMap,
     ) -> Result<TensorId> {
-        match self.winograd(conv)? {
-            Some(winograd) => winograd.record_backward_weight(r, label, input, grad_output),
-            None => conv.record_backward_weight(r, label, self.variant(), input, grad_output),
+        match self.backward(conv)? {
+            Way::Winograd(winograd) => winograd.record_backward_weight(r, label, input, grad_output),
+            Way::Direct(_) | Way::SpaceToDepth(_) => {
+                conv.record_backward_weight(r, label, self.variant(), input, grad_output)
+            }
         }
     }
+}
+
+/// What blocks of pixels are called in names of algorithms.
+const BLOCKS: &str = "space-to-depth";
+
+/// Time of a convolution of few channels for each value that it makes, in multiply-adds, of which a tap costs two more: it has
+/// 7x7 taps of stride 2 go over blocks of pixels, but not 3x3.
+fn stem_cost(conv: &Conv2d) -> usize {
+    conv.kernel.iter().product::<usize>() * (conv.in_channels.next_multiple_of(4) + 2)
 }
 
 /// Time by Winograd's way as a part of the direct kernel's, for one image and for eight, added up. On lavapipe the product at
@@ -312,5 +361,15 @@ mod tests {
         assert!(cost(four, 64, 56) < 1.5 && cost(four, 128, 28) < 1.2);
         assert!(cost(two, 512, 7) < 2.0 && cost(four, 512, 7) > 2.0);
         assert!(cost(four, 4, 56) > 2.0);
+    }
+
+    #[test]
+    fn blocks_of_pixels_pay_for_large_kernels() {
+        let pays = |kernel, stride| {
+            let attributes = Conv2dAttributes { stride: [stride; 2], padding: [kernel / 2; 2], ..Default::default() };
+            let conv = Conv2d { attributes, in_channels: 3, out_channels: 64, kernel: [kernel; 2] };
+            SpaceToDepth::new(conv, Conv2dVariant::Subgroup).is_ok_and(|b| stem_cost(&b.inner()) < stem_cost(&conv))
+        };
+        assert!(pays(7, 2) && pays(4, 4) && !pays(3, 2) && !pays(3, 1));
     }
 }

@@ -25,6 +25,7 @@ mod precision;
 pub mod preprocess;
 pub mod sgd;
 pub mod shortcut_pad;
+pub mod space_to_depth;
 pub mod winograd;
 
 pub use conv2d::{Conv2d, Conv2dVariant, Epilogue};
@@ -33,6 +34,7 @@ pub use feature_map::{
     FeatureMap, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc, unpack_rows,
 };
 pub use precision::Precision;
+pub use space_to_depth::SpaceToDepth;
 pub use winograd::{Winograd, WinogradTile};
 
 use crate::error::Result;

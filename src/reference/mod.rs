@@ -24,6 +24,7 @@ mod preprocess;
 mod relu;
 mod sgd;
 mod shortcut_pad;
+mod space_to_depth;
 mod tensor;
 mod window;
 
@@ -48,6 +49,7 @@ pub use preprocess::preprocess;
 pub use relu::{relu, relu_backward};
 pub use sgd::{SgdState, sgd};
 pub use shortcut_pad::{shortcut_pad, shortcut_pad_backward};
+pub use space_to_depth::space_to_depth;
 pub use tensor::Tensor;
 
 /// The gradients of an operation that has an input, a weight and a bias.

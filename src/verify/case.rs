@@ -136,6 +136,9 @@ pub const WINOGRAD: &str = "winograd";
 /// What [`WINOGRAD`] may be.
 pub const TILES: &[&str] = &["no", "2", "4"];
 
+/// Whether blocks of pixels count as channels.
+pub const SPACE_TO_DEPTH: Key = Key::flag("space_to_depth");
+
 /// How the operation's maps and weights are stored; without the key f32.
 pub const PRECISION: Key = Key::word("precision", &["f32", "f16"]);
 
@@ -264,16 +267,17 @@ impl Case {
         Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == self.word(VARIANT))
     }
 
-    /// The same with Winograd's tile around it, if the case has one.
+    /// The same with Winograd's tile or blocks of pixels around it, if the case has them.
     pub fn algorithm(&self) -> Option<Conv2dAlgorithm> {
         self.variant().map(|variant| self.algorithm_of(variant))
     }
 
-    /// `variant` with Winograd's tile around it, if the case has one.
+    /// `variant` with Winograd's tile or blocks of pixels around it, if the case has them.
     pub fn algorithm_of(&self, variant: Conv2dVariant) -> Conv2dAlgorithm {
         match self.word(WINOGRAD) {
             "2" => Conv2dAlgorithm::Winograd(WinogradTile::Two, variant),
             "4" => Conv2dAlgorithm::Winograd(WinogradTile::Four, variant),
+            _ if self.flag(SPACE_TO_DEPTH.name) => Conv2dAlgorithm::SpaceToDepth(variant),
             _ => variant.into(),
         }
     }

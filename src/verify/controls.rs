@@ -241,6 +241,20 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=4 variant=subgroup-wide",
     ),
     (
+        "blocks begin a row too low",
+        "space_to_depth",
+        "* depth.stride - depth.padding;",
+        "* depth.stride - depth.padding + vec2u(1u, 0u);",
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 stride=2 padding=1 space_to_depth=true variant=register",
+    ),
+    (
+        "pixels outside of an f16 map are not zero",
+        "space_to_depth_f16",
+        "select(Stored(), input[first + c], there)",
+        "input[first + c]",
+        "space_to_depth n=1 c=3 h=9 w=8 stride=2 padding=1 blocks=6 precision=f16",
+    ),
+    (
         "the sum of an f16 map is rounded to f16",
         "global_avg_pool_f16",
         "sum += part;",

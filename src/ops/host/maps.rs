@@ -276,6 +276,25 @@ pub fn shortcut_pad<'a>(on: impl Into<On<'a>>, input: &Array, out_channels: usiz
     Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
 }
 
+/// `space_to_depth`: `[N, C, H, W]` to `[N, stride * stride * C, size]`, the pixels of blocks as channels, the blocks beginning
+/// `padding` before the map. Pairs are height, width.
+pub fn space_to_depth<'a>(
+    on: impl Into<On<'a>>,
+    input: &Array,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    size: [usize; 2],
+) -> Result<Array> {
+    const OP: &str = "space_to_depth";
+    let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
+    let mut session = Session::new(on, OP);
+    session.room("output", &[shape[0], shape[1].div_ceil(4), 4, stride[0], stride[1], size[0], size[1]])?;
+    let map = session.map("input", &input.data, shape, 1)?;
+    let output = ops::space_to_depth::space_to_depth(&mut session.recording, OP, map, stride, padding, size)?;
+    let shape = vec![output.n, output.c, output.h, output.w];
+    Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
+}
+
 /// `preprocess`: 8-bit RGB images `[N, H, W, 3]` to `[N, 3, H, W]`, `(value / 255 - mean) / std`.
 pub fn preprocess<'a>(
     on: impl Into<On<'a>>,

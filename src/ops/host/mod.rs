@@ -18,7 +18,7 @@ pub use conv2d_backward::{conv2d_backward, conv2d_backward_fused, pack_weight};
 pub use head::{HeadStepOutput, cross_entropy, head_step, linear, linear_backward};
 pub use maps::{
     BatchNormOutput, MapEpilogue, add, add_relu, avg_pool2d, batch_norm, batch_norm_fused, conv2d, conv2d_fused,
-    global_avg_pool, max_pool2d, preprocess, relu, shortcut_pad,
+    global_avg_pool, max_pool2d, preprocess, relu, shortcut_pad, space_to_depth,
 };
 pub use maps_backward::{
     add_relu_backward, avg_pool2d_backward, batch_norm_backward, batch_norm_fused_backward, global_avg_pool_backward,

@@ -1,6 +1,6 @@
 //! `conv2d`, with all of its fused epilogue, by every kernel.
 
-use super::super::case::{Case, Key, PRECISION, TILES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, PRECISION, SPACE_TO_DEPTH, TILES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::error::Result;
@@ -28,6 +28,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::flag("relu"),
         Key::number("weight_scale", 1.0),
         Key::word(WINOGRAD, TILES),
+        SPACE_TO_DEPTH,
         PRECISION,
         Key::name(VARIANT, FORWARD_VARIANTS),
     ],
@@ -40,6 +41,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         }));
         all.extend(many_workgroups(suite));
         all.extend(by_variant(suite, half(suite)));
+        all.extend(by_variant(suite, over_blocks(suite)));
         all.extend(cooperative(suite));
         all
     },
@@ -220,6 +222,35 @@ const WINOGRADS: &str = "
     n=1 c=5 h=7 w=7 k=6 kernel=3 padding=1 weight_scale=1e15 scale=1e15
     # What is past the map or its channels must not leak in.
     n=1 c=3 h=6 w=6 k=3 kernel=3 padding=1 offset=1000
+";
+
+/// Stems over blocks of pixels: all relations of kernel, stride and padding to the end of a map, and real ones.
+fn over_blocks(suite: Suite) -> Vec<String> {
+    let stem = |side| format!("n=1 c=3 h={side} w={side} k=64 kernel=7 stride=2 padding=3 bias=true relu=true");
+    let mut all = lines(STEMS);
+    all.push(stem(112));
+    for (h, w) in (7..=12).map(|h| (h, 19 - h)) {
+        all.push(format!("n=2 c=3 h={h} w={w} k=5 kernel=4,3 stride=3,2 padding=1,2 residual=true"));
+        all.push(format!("n=1 c={} h={h} w={w} k=9 kernel=5 stride=2 padding={}", h % 4 + 1, h % 6));
+    }
+    if suite == Suite::Full {
+        all.push(stem(224));
+    }
+    let halves = [stem(56), "n=2 c=3 h=9 w=10 k=5 kernel=3 stride=2 padding=1 residual=true".into()];
+    let halves = halves.map(|line| format!("{line} precision=f16"));
+    all.into_iter().chain(halves).map(|line| format!("{line} space_to_depth=true")).collect()
+}
+
+const STEMS: &str = "
+    n=2 c=3 h=17 w=16 k=32 kernel=3 stride=2 padding=1 bias=true relu=true
+    n=1 c=3 h=32 w=32 k=33 kernel=4 stride=4
+    n=1 c=4 h=9 w=9 k=8 kernel=2 stride=1,2
+    n=1 c=3 h=4 w=3 k=5 kernel=7 stride=2 padding=9
+    n=1 c=3 h=2 w=2 k=5 kernel=7 stride=4 padding=3
+    n=2 c=3 h=15 w=14 k=6 kernel=7 stride=2 padding=3 values=zeros
+    n=2 c=3 h=15 w=14 k=6 kernel=7 stride=2 padding=3 weight_scale=1e18 scale=1e18
+    # What is past the map or its channels must not leak in.
+    n=2 c=3 h=15 w=14 k=6 kernel=7 stride=2 padding=3 offset=1000
 ";
 
 /// Cooperative matrices of both operand types: the borders of their tiles (32 pixels, 64 channels, 8 or 16 steps), and all of

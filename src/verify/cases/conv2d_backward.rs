@@ -1,7 +1,7 @@
 //! `conv2d_backward`: the gradients by input, weight and bias, by every kernel; and `pack_weight`, the order that the
 //! kernels read weights in.
 
-use super::super::case::{Case, Key, TILES, VALUES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
     Geometry, VARIANTS, by_tile, by_variant, many_workgroups, resnet50, roundings, tile_edges, winograd,
@@ -94,6 +94,8 @@ pub const OPERATIONS: &[Operation] = &[
             Key::count("groups", 1),
             Key::flag("transposed"),
             Key::word(WINOGRAD, TILES),
+            Key::pair("stride", 1),
+            SPACE_TO_DEPTH,
             Key::name("layout", VARIANTS),
         ],
         fill: false,
@@ -116,7 +118,9 @@ pub const OPERATIONS: &[Operation] = &[
                 let packed = packed.unwrap_or_default();
                 let packed = Tensor::from_f32(&[packed.len()], &packed);
                 match reader {
-                    Conv2dAlgorithm::Direct(_) => vec![Expected::exact("packed", packed)],
+                    Conv2dAlgorithm::Direct(_) | Conv2dAlgorithm::SpaceToDepth(_) => {
+                        vec![Expected::exact("packed", packed)]
+                    }
                     Conv2dAlgorithm::Winograd(..) => vec![Expected::sum("packed", packed, 9.0)],
                 }
             },
@@ -134,7 +138,7 @@ fn objective(case: &Case, inputs: &[Tensor]) -> f64 {
 
 fn layer(case: &Case) -> Conv2d {
     let [in_channels, out_channels, groups] = case.sizes(["c", "k", "groups"]);
-    let attributes = Conv2dAttributes { groups, ..Default::default() };
+    let attributes = Conv2dAttributes { groups, stride: case.pair("stride"), ..Default::default() };
     Conv2d { attributes, in_channels, out_channels, kernel: case.pair("kernel") }
 }
 
@@ -269,6 +273,8 @@ fn packings() -> Vec<String> {
     all.extend((1..=9).map(|c| format!("c={c} k={} kernel=2,3", 10 - c)));
     all.extend((1..=5).map(|c| format!("c={} k={} kernel=1,3 groups=3", 3 * c, 18 - 3 * c)));
     all.extend(by_tile((1..=9).map(|c| format!("c={c} k={} kernel=3", 37 - 4 * c)).collect()));
+    let stems = lines("c=3 k=64 kernel=7 stride=2\nc=1 k=9 kernel=4,3 stride=3,2\nc=4 k=5 kernel=3 stride=1,2");
+    all.extend(stems.iter().map(|line| format!("{line} space_to_depth=true")));
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
     all.iter().flat_map(|line| VARIANTS.iter().map(move |layout| format!("{line} layout={layout}"))).collect()
 }

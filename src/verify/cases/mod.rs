@@ -14,6 +14,7 @@ mod optimisers;
 mod pool;
 mod preprocess;
 mod shortcut_pad;
+mod space_to_depth;
 
 use std::sync::Arc;
 
@@ -143,6 +144,7 @@ static OPERATIONS: &[&[Operation]] = &[
     elementwise::OPERATIONS,
     pool::OPERATIONS,
     shortcut_pad::OPERATIONS,
+    space_to_depth::OPERATIONS,
     head::OPERATIONS,
     head_step::OPERATIONS,
     optimisers::OPERATIONS,

@@ -1,0 +1,61 @@
+//#variant space_to_depth
+//#variant space_to_depth_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
+// space_to_depth: output[n,i,j,(a,b,c)] = input[n, i*stride+a-padding, j*stride+b-padding, c], and 0 outside of the input
+//
+// where (a,b,c) = (a * stride + b) * C + c: the pixels of a block of stride x stride become the channels of one, without gaps
+// between them, so that a convolution of few channels has vectors full of them (see src/ops/space_to_depth.rs).
+// One block an invocation, 64 to a workgroup, folded.
+//#import shared/fold.wgsl
+//#import shared/stored.wgsl
+struct SpaceToDepth {
+    in_height: u32,
+    in_width: u32,
+    in_pitch: u32, // values from one pixel to the next
+    in_channels: u32,
+    out_height: u32,
+    out_width: u32,
+    out_pitch: u32,
+    blocks: u32,
+    stride: vec2u,
+    padding: vec2u,
+}
+@group(0) @binding(0) var<uniform> depth: SpaceToDepth;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> output: array<Stored>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    if i >= depth.blocks {
+        return;
+    }
+    let rest = i / depth.out_width;
+    let image = rest / depth.out_height;
+    let corner = vec2u(rest % depth.out_height, i % depth.out_width) * depth.stride - depth.padding;
+    var at = i * depth.out_pitch;
+    for (var a = 0u; a < depth.stride.x; a++) {
+        for (var b = 0u; b < depth.stride.y; b++) {
+            // Rows above the input wrap to large numbers, so that one comparison covers both ends.
+            let row = corner.x + a;
+            let column = corner.y + b;
+            let there = row < depth.in_height && column < depth.in_width;
+            let source = ((image * depth.in_height + row) * depth.in_width + column) * depth.in_pitch;
+            let first = select(0u, source, there);
+            for (var c = 0u; c < depth.in_channels; c++) {
+                output[at] = select(Stored(), input[first + c], there);
+                at++;
+            }
+        }
+    }
+    for (; at < (i + 1u) * depth.out_pitch; at++) {
+        output[at] = Stored();
+    }
+}
