@@ -412,6 +412,11 @@ impl Gpu {
         self.kernels.lock().map(|kernels| kernels.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// Names of the shaders that those were made of, where a form such as `NAME_wide` may stand for what was asked for.
+    pub fn compiled_shaders(&self) -> Vec<&'static str> {
+        self.kernels.lock().map(|kernels| kernels.values().map(|kernel| kernel.shader).collect()).unwrap_or_default()
+    }
+
     /// The compiled kernel of `spec`; compiled at its first use and kept.
     pub fn kernel(&self, spec: &KernelSpec) -> Result<Arc<Kernel>> {
         self.compile([spec])?;

@@ -58,10 +58,12 @@ pub struct Kernel {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
     pub(super) bindings: &'static [(u32, BindingKind)],
+    /// Name of the shader that it was made of: the spec's, or a form of it.
+    pub(super) shader: &'static str,
 }
 
-/// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the kernel is one whose accesses are proved with guard
-/// words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all kernels.
+/// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the kernel is one whose accesses
+/// are proved with guard words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
 fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
     let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0").then_some(true);
     gpu.options.bounds_checks.or(asked).unwrap_or(!is_proved(shader))
@@ -144,6 +146,6 @@ impl Kernel {
             cache: gpu.pipelines.as_ref().map(|pipelines| &pipelines.raw),
         });
         gpu.check()?;
-        Ok(Self { pipeline, layout, bindings: entry.bindings })
+        Ok(Self { pipeline, layout, bindings: entry.bindings, shader: shader.name })
     }
 }

@@ -1,4 +1,5 @@
-//! Long loops. Mesa 22's lavapipe leaves a loop after about 65,535 iterations, and says nothing.
+//! Long loops, and loops that lanes leave at different times. Mesa 22's lavapipe leaves a loop after about 65,535 iterations, and
+//! says nothing.
 
 use super::probe;
 use super::run::Asker;
@@ -7,11 +8,28 @@ use crate::gpu::KernelSpec;
 use crate::verify::report::Probe;
 
 const COUNTS: [u32; 8] = [1, 1000, 65_534, 65_535, 65_536, 70_000, 200_000, 1_000_000];
+/// Iterations of 64 lanes that end at the loop's end, each at a time of its own.
+const UNEVEN: [u32; 64] = {
+    let mut counts = [0; 64];
+    let mut lane = 0;
+    while lane < 64 {
+        counts[lane as usize] = 1 + lane * 29 % 64;
+        lane += 1;
+    }
+    counts
+};
 const SEED: u32 = 12345;
 
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
-    let operands = COUNTS.map(|count| [count, SEED, 0, 0]);
-    Ok(judge(&asker.ask(KernelSpec::new("fingerprint/loops"), &operands, [0; 3], 2 * COUNTS.len())?))
+    let run = |spec: KernelSpec, counts: &[u32]| {
+        let operands: Vec<_> = counts.iter().map(|&count| [count, SEED, 0, 0]).collect();
+        asker.ask(spec, &operands, [0; 3], 2 * counts.len())
+    };
+    let loops = KernelSpec::new("fingerprint/loops");
+    Ok(vec![
+        judge("loops.long", &COUNTS, &run(loops.clone(), &COUNTS)?),
+        judge("loops.condition_at_end", &UNEVEN, &run(loops.entry("condition_at_end"), &UNEVEN)?),
+    ])
 }
 
 /// The generator's state after `count` steps.
@@ -19,17 +37,17 @@ fn state_after(count: u32) -> u32 {
     (0..count).fold(SEED, |state, _| state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
 }
 
-fn judge(results: &[u32]) -> Vec<Probe> {
-    let runs = || COUNTS.iter().zip(results.chunks_exact(2));
+fn judge(name: &str, counts: &[u32], results: &[u32]) -> Probe {
+    let runs = || counts.iter().zip(results.chunks_exact(2));
     let short = runs().find(|(count, found)| found[0] != **count || found[1] != state_after(**count));
     let (value, detail) = match short {
-        None => ("complete".to_owned(), format!("up to {} iterations", COUNTS[COUNTS.len() - 1])),
+        None => ("complete".to_owned(), format!("up to {} iterations", counts.iter().max().unwrap_or(&0))),
         Some((count, found)) if found[0] < *count => {
             (format!("left after {}", found[0]), format!("a loop of {count} iterations"))
         }
         Some((count, found)) => ("wrong".into(), format!("a loop of {count} iterations counted {}", found[0])),
     };
-    vec![probe("loops.long", value, detail)]
+    probe(name, value, detail)
 }
 
 #[cfg(test)]
@@ -38,14 +56,27 @@ mod tests {
 
     #[test]
     fn a_loop_that_ends_early_is_noticed() {
+        let long = |results: &[u32]| judge("loops.long", &COUNTS, results).value;
         let run = |f: fn(u32) -> u32| -> Vec<u32> { COUNTS.iter().flat_map(|&c| [f(c), state_after(f(c))]).collect() };
-        assert_eq!(judge(&run(|count| count))[0].value, "complete");
-        assert_eq!(judge(&run(|count| count.min(65_535)))[0].value, "left after 65535");
+        assert_eq!(long(&run(|count| count)), "complete");
+        assert_eq!(long(&run(|count| count.min(65_535))), "left after 65535");
         // The counter alone is not believed.
         let mut lying = run(|count| count.min(65_535));
         for (found, count) in lying.chunks_exact_mut(2).zip(COUNTS) {
             found[0] = count;
         }
-        assert_eq!(judge(&lying)[0].value, "wrong");
+        assert_eq!(long(&lying), "wrong");
+    }
+
+    #[test]
+    fn a_lane_that_does_not_leave_is_noticed() {
+        let run = |f: fn(u32) -> u32| -> Vec<u32> { UNEVEN.iter().flat_map(|&c| [f(c), state_after(f(c))]).collect() };
+        let uneven = |results: &[u32]| judge("loops.condition_at_end", &UNEVEN, results).value;
+        assert_eq!(uneven(&run(|count| count)), "complete");
+        assert_eq!(uneven(&run(|count| count.max(2))), "wrong");
+        // Counted right, and computed once too often.
+        let mut late = run(|count| count);
+        late[1] = state_after(UNEVEN[0] + 1);
+        assert_eq!(uneven(&late), "wrong");
     }
 }
