@@ -78,12 +78,13 @@ impl Kernel {
     #[allow(unsafe_code)]
     pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
-        let emulated = gpu.features().emulated_matrices.then(|| shaders::find(&format!("{}_emulated", spec.shader)));
+        let form = |suffix| shaders::find(&format!("{}{suffix}", spec.shader));
+        let emulated = if gpu.features().emulated_matrices { form("_emulated") } else { None };
         // What stands in for a shader's source does so in place of its wide form too.
-        let widens = spec.wide && gpu.features().int64 && gpu.report().kind == "cpu";
-        let wide =
-            (widens && gpu.substituted(spec.shader).is_none()).then(|| shaders::find(&format!("{}_wide", spec.shader)));
-        let shader = emulated.flatten().or(wide.flatten()).or_else(|| shaders::find(spec.shader));
+        let software = gpu.features().int64 && gpu.report().kind == "cpu";
+        let widens = spec.wide && software && gpu.substituted(spec.shader).is_none();
+        let wide = if widens { form("_wide") } else { None };
+        let shader = emulated.or(wide).or_else(|| form(""));
         let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !gpu.features().subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));

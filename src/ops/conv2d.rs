@@ -90,9 +90,16 @@ impl Conv2dVariant {
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
         let (pixels, channels) = self.tile();
         let memory = match self {
-            Self::Register | Self::Subgroup | Self::SubgroupWide | Self::Subgroup4 => 0,
+            _ if !self.is_gemm() => 0,
             Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
             _ => (pixels + channels) * 64,
+        };
+        let exactly = |lanes: u32| {
+            let [least, most] = adapter.subgroup_size;
+            if [least, most] == [lanes; 2] {
+                return Ok(());
+            }
+            Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
         };
         match self {
             Self::SubgroupWide if !adapter.features.int64 => {
@@ -102,21 +109,12 @@ impl Conv2dVariant {
             Self::Subgroup | Self::Subgroup4 if !adapter.features.subgroups => {
                 Err("the adapter has no subgroup operations".into())
             }
-            Self::Subgroup | Self::Subgroup4 => {
-                let lanes = if self == Self::Subgroup { 8 } else { 4 };
-                let [least, most] = adapter.subgroup_size;
-                if [least, most] == [lanes, lanes] {
-                    return Ok(());
-                }
-                Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
-            }
+            Self::Subgroup => exactly(8),
+            Self::Subgroup4 => exactly(4),
             Self::Cooperative if !adapter.features.matrices_f32 && !adapter.features.matrices_f16 => {
                 Err("the adapter has no cooperative matrices of 8x8x8 f32 or 16x16x16 f16 with f32 sums".into())
             }
-            Self::Cooperative if adapter.subgroup_size != [32, 32] && !adapter.features.emulated_matrices => {
-                let [least, most] = adapter.subgroup_size;
-                Err(format!("it needs subgroups of exactly 32 and the adapter's are {least} to {most}"))
-            }
+            Self::Cooperative if exactly(32).is_err() && !adapter.features.emulated_matrices => exactly(32),
             _ if memory > adapter.max_workgroup_memory_bytes as usize => {
                 let most = adapter.max_workgroup_memory_bytes;
                 Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
