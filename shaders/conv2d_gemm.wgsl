@@ -12,6 +12,7 @@ enable f16;
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // A workgroup of 128 invocations makes 64 pixels x 64 channels, 16 steps of the reduction (r, s, c) at a time: every
 // invocation fetches two vec4s of activations (four channels of one tap each, stored turned, so that a row of the tile

@@ -24,6 +24,7 @@ enable f16;
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // A workgroup makes PIXELS x CHANNELS, 16 steps of the reduction (r, s, c) at a time. An invocation brings either four
 // channels of four pixels, which it turns so that a row of the tile is one step, or four vec4s of weights; both lie as vec4s

@@ -12,6 +12,7 @@ enable f16;
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // For software drivers without subgroups, and small GPUs with little workgroup memory. Each invocation makes 8 pixels x
 // 8 channels in registers; per four source channels it loads one vec4 of each pixel and 8 vec4s of weights.

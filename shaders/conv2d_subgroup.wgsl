@@ -17,6 +17,7 @@ enable f16;
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // For drivers that run one subgroup per vector register (lavapipe: eight lanes), where a load is dear and a broadcast is
 // two shuffles. A workgroup is one subgroup of eight lanes. It makes 32 pixels x 32 channels: each lane owns four pixels
@@ -77,10 +78,7 @@ fn main(
 
     // Sums begin with the bias, of which each lane fetches an eighth, instead of all of it at the end.
     let channel4 = channel_tile * 8u;
-    var own_bias = vec4f();
-    if conv.biased != 0u {
-        own_bias = bias[group * conv.group_channels4 + min(channel4 + lane, conv.group_channels4 - 1u)];
-    }
+    let own_bias = bias_at(group, channel4 + lane);
     let bias0 = subgroupBroadcast(own_bias, 0u);
     let bias1 = subgroupBroadcast(own_bias, 1u);
     let bias2 = subgroupBroadcast(own_bias, 2u);

@@ -13,6 +13,7 @@ enable f16;
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // For SwiftShader, which runs four lanes at once, checks and moves each component of each lane by itself, and broadcasts in a
 // few instructions. A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of channels (lane,
@@ -60,14 +61,8 @@ fn main(
 
     // Sums begin with the bias, which each lane fetches once for all of its pixels.
     let channel4 = channel_tile * 8u + lane;
-    var bias0 = vec4f();
-    var bias1 = vec4f();
-    if conv.biased != 0u {
-        let group_channel4 = group * conv.group_channels4;
-        let last4 = conv.group_channels4 - 1u;
-        bias0 = bias[group_channel4 + min(channel4, last4)];
-        bias1 = bias[group_channel4 + min(channel4 + 4u, last4)];
-    }
+    let bias0 = bias_at(group, channel4);
+    let bias1 = bias_at(group, channel4 + 4u);
     var sum0_0 = bias0;
     var sum0_1 = bias1;
     var sum1_0 = bias0;

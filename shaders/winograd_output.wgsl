@@ -14,6 +14,7 @@ enable f16;
 //
 //   output[pixel][k] = relu((A' points[tile] A)[pixel] + bias[k] + residual[pixel][k])
 //
+// The gradient by an input that came out of a ReLU (`rectified`) goes through it instead.
 // Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
@@ -23,7 +24,8 @@ enable f16;
 //#import shared/winograd_column.wgsl
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read> residual: array<Stored4>;
-@group(0) @binding(4) var<storage, read_write> output: array<Stored4>;
+@group(0) @binding(4) var<storage, read> rectified: array<Stored4>;
+@group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
 
 fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     if row >= tiles.height || column >= tiles.width {
@@ -39,6 +41,9 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     }
     if tiles.relu != 0u {
         value = rectify(value);
+    }
+    if tiles.rectified != 0u {
+        value = rectify_backward(unpack4(rectified[at]), value);
     }
     output[at] = pack4(value);
 }

@@ -29,7 +29,7 @@ struct Conv2d {
     padding: vec2u,
     dilation: vec2u,
     biased: u32,
-    relu: u32,
+    relu: u32,                  // at the end, or with TRANSPOSED the gradient through one
     residual: u32,
 //#if BLOCKS
     end: u32,
@@ -45,9 +45,25 @@ struct Conv2d {
 
 @group(0) @binding(0) var<uniform> conv: Conv2d;
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
+//#if TRANSPOSED
+@group(0) @binding(3) var<storage, read> rectified: array<Stored4>; // the input, where it came out of a ReLU
+//#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+//#endif
 @group(0) @binding(4) var<storage, read> residual: array<Stored4>;
 @group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
+
+// What sums of these channels begin with: the bias, or that of the last channels past the end.
+fn bias_at(group: u32, channel4: u32) -> vec4f {
+    var value = vec4f();
+//#if TRANSPOSED
+//#else
+    if conv.biased != 0u {
+        value = bias[group * conv.group_channels4 + min(channel4, conv.group_channels4 - 1u)];
+    }
+//#endif
+    return value;
+}
 
 // vec4s of one group of the source.
 fn group_source4() -> u32 {
@@ -221,6 +237,27 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
 //#else
+//#if TRANSPOSED
+// grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
+fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
+        return;
+    }
+    let at = p.at * conv.pitch4 + group * conv.group_channels4 + channel4;
+    var value = sum;
+    if conv.residual != 0u {
+        value += unpack4(residual[at]);
+    }
+    if conv.relu != 0u {
+        value = rectify_backward(unpack4(rectified[at]), value);
+    }
+    output[at] = pack4(value);
+}
+
+fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
+    store(p, group, channel4, sum);
+}
+//#else
 // output = relu(sum + bias + residual), for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
@@ -246,4 +283,5 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = pack4(value);
 }
+//#endif
 //#endif

@@ -12,6 +12,7 @@ struct Tiles {
     residual: u32,
     pitch4: u32,        // vec4s from one pixel of the map to the next
     points_pitch4: u32, // from one tile's points to the next
+    rectified: u32,
 }
 @group(0) @binding(0) var<uniform> tiles: Tiles;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, pack_nhwc};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, pack_nhwc};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -101,7 +101,7 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
     let mut input = FeatureMap::grouped(weights[0], shape.input, groups);
     input.tensor = r.kept("input", input.bytes());
     let output = algorithm.record(op, &mut r, PARTS[0], input, weights[0], Epilogue::default())?;
-    algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], None)?;
+    algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], GradEpilogue::default())?;
     algorithm.record_backward_weight(op, &mut r, PARTS[2], input, output)?;
     let plan = Plan::new(gpu, &r)?;
     let values = hash_input("input", n * c * h * w);

@@ -6,7 +6,7 @@ mod blocks;
 mod units;
 
 use self::blocks::SavedBlock;
-use self::units::{Pass, SavedNorm, Unit};
+use self::units::{Grad, Pass, SavedNorm, Unit, Wanted};
 use super::network::pool_attributes;
 use super::trainable::TrainableNetwork;
 use crate::error::Result;
@@ -43,12 +43,21 @@ pub struct PassOptions {
     pub grad_input: bool,
     pub label_smoothing: f64,
     pub recompute: Recompute,
+    /// Whether [`PassTensors::block_gradients`] are wanted. Without, some are never stored.
+    pub block_gradients: bool,
 }
 
 impl Default for PassOptions {
     fn default() -> Self {
         let recompute = Recompute::default();
-        Self { bn_training: true, train_from: 0, grad_input: false, label_smoothing: 0.0, recompute }
+        Self {
+            bn_training: true,
+            train_from: 0,
+            grad_input: false,
+            label_smoothing: 0.0,
+            recompute,
+            block_gradients: false,
+        }
     }
 }
 
@@ -60,7 +69,7 @@ pub struct PassTensors {
     /// Gradients by parameter name, laid out like the parameters.
     pub gradients: Vec<(String, TensorId)>,
     pub grad_input: Option<FeatureMap>,
-    /// The gradient that enters each block from above, by the block's name.
+    /// The gradient that enters each block from above, by the block's name, if they are wanted.
     pub block_gradients: Vec<(String, FeatureMap)>,
 }
 
@@ -176,30 +185,44 @@ impl<'a> Pass<'a> {
         let weight = self.parameter(&format!("{}.weight", head.name))?;
         let grad = linear.grad_input(self.recording, &head.name, weight, loss.grad)?;
         let grad = FeatureMap { tensor: grad, ..*features };
-        let mut g = global_avg_pool_backward(self.recording, "avgpool", saved.top, grad)?;
+        let mut g = Grad::of(global_avg_pool_backward(self.recording, "avgpool", saved.top, grad)?);
         if let Some(norm) = &saved.last_norm {
-            g = self.norm_backward(norm, g)?;
+            g = Grad::of(self.norm_backward(norm, g)?);
         }
-        for (index, blocks) in saved.stages.into_iter().enumerate().rev() {
-            if index + 1 < train_from {
-                break;
-            }
-            for (position, block) in blocks.into_iter().enumerate().rev() {
-                back.block_gradients.push((block.name().to_owned(), g));
-                let lowest = index + 1 == train_from && position == 0;
-                if let Some(below) = self.any_block_backward(block, g, !lowest)? {
-                    g = below;
+        // From the last block to the first that is trained, each with whether its input comes out of a ReLU.
+        let mut blocks: Vec<(SavedBlock, bool)> = Vec::new();
+        let mut rectified = saved.pool.is_none() && saved.stem.norm.is_some();
+        for (index, stage) in saved.stages.into_iter().enumerate() {
+            for block in stage {
+                let below = std::mem::replace(&mut rectified, block.ends_in_relu());
+                if index + 1 >= train_from {
+                    blocks.push((block, below));
                 }
+            }
+        }
+        let mut left = blocks.len();
+        for (block, rectified) in blocks.into_iter().rev() {
+            left -= 1;
+            if self.options.block_gradients {
+                back.block_gradients.push((block.name().to_owned(), g.map));
+            }
+            // The gradient by a block's output is wanted before it goes through the ReLU there.
+            let through_relu = rectified && !self.options.block_gradients;
+            let wanted = (left > 0 || train_from == 0).then_some(Wanted { residual: None, through_relu });
+            if let Some(below) = self.any_block_backward(block, g, wanted)? {
+                g = below;
             }
         }
         if train_from == 0 {
             if let Some((attributes, input, indices)) = saved.pool {
-                g = max_pool2d_backward(self.recording, "maxpool", input, g, indices, &attributes)?;
+                g = Grad::of(max_pool2d_backward(self.recording, "maxpool", input, g.map, indices, &attributes)?);
             }
-            if let Some(norm) = &saved.stem.norm {
-                g = self.norm_backward(norm, g)?;
-            }
-            back.grad_input = self.conv_backward(&saved.stem.conv, g, None, self.options.grad_input)?;
+            let g = match &saved.stem.norm {
+                Some(norm) => self.norm_backward(norm, g)?,
+                None => g.map,
+            };
+            let wanted = self.options.grad_input.then_some(Wanted::default());
+            back.grad_input = self.conv_backward(&saved.stem.conv, g, wanted)?.map(|g| g.map);
         }
         Ok(back)
     }

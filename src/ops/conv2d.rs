@@ -3,6 +3,8 @@
 use super::Precision;
 use super::attributes::Conv2dAttributes;
 use super::conv2d_blocks::Blocks;
+use super::conv2d_epilogue::{Epilogue, GradEpilogue};
+use super::elementwise::relu_backward;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Cost, Dispatch, Recording, TensorId, fold_workgroups};
@@ -354,11 +356,11 @@ impl Conv2d {
     ) -> Result<FeatureMap> {
         let shape = self.output_shape([input.n, input.c, input.h, input.w])?;
         let output = FeatureMap::grouped(input.tensor, shape, self.attributes.groups).stored(input.precision);
-        self.launch(recording, label, variant, Direction::Forward, input, output, weight, epilogue)
+        self.launch(recording, label, variant, Direction::Forward, input, output, weight, (epilogue, None))
     }
 
     /// Appends the gradient by the input, of shape `input` (NCHW), from `grad_output`; `weight` is packed transposed for
-    /// `variant`. A residual is added to it: the gradient that reaches the same input by another way.
+    /// `variant`.
     #[allow(clippy::too_many_arguments)] // each is one of the operation's own inputs
     pub fn record_backward_input(
         &self,
@@ -368,13 +370,14 @@ impl Conv2d {
         grad_output: FeatureMap,
         input: [usize; 4],
         weight: TensorId,
-        residual: Option<FeatureMap>,
+        epilogue: GradEpilogue,
     ) -> Result<FeatureMap> {
         self.check_grad_output(label, grad_output, input)?;
         let output =
             FeatureMap::grouped(grad_output.tensor, input, self.attributes.groups).stored(grad_output.precision);
-        let epilogue = Epilogue { bias: None, residual, relu: false };
-        self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, epilogue)
+        let GradEpilogue { residual, rectified } = epilogue;
+        let ends = (Epilogue { residual, ..Default::default() }, rectified);
+        self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, ends)
     }
 
     pub(super) fn check_grad_output(&self, label: &str, grad_output: FeatureMap, input: [usize; 4]) -> Result<()> {
@@ -396,7 +399,7 @@ impl Conv2d {
         source: FeatureMap,
         mut output: FeatureMap,
         weight: TensorId,
-        epilogue: Epilogue,
+        (epilogue, rectified): (Epilogue, Option<FeatureMap>),
     ) -> Result<FeatureMap> {
         const OP: &str = "conv2d";
         let Conv2dAttributes { stride, padding, dilation, groups } = self.attributes;
@@ -406,6 +409,7 @@ impl Conv2d {
         }
         output.tensor = recording.temporary(label, output.bytes());
         output.check_residual(label, epilogue.residual)?;
+        output.check_residual(label, rectified)?;
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
@@ -453,7 +457,7 @@ impl Conv2d {
             padding: pair(padding)?,
             dilation: pair(dilation)?,
             biased: epilogue.bias.is_some().into(),
-            relu: epilogue.relu.into(),
+            relu: (epilogue.relu || rectified.is_some()).into(),
             residual: epilogue.residual.is_some().into(),
             end: 0,
         };
@@ -483,10 +487,10 @@ impl Conv2d {
             Direction::Transposed => source.pixels(),
         } as f64
             * self.weight_shape().iter().product::<usize>() as f64;
-        let touched = 1 + u64::from(epilogue.residual.is_some());
+        let touched = 1 + u64::from(epilogue.residual.is_some()) + u64::from(rectified.is_some());
         let bytes = source.bytes() + output.bytes() * touched + recording.bytes(weight);
-        // Bias and residual are always bound; where there is none, the weight stands in and is never read as such.
-        let bias = epilogue.bias.unwrap_or(weight);
+        // They are always bound; where there is none, the weight stands in and is never read as such.
+        let bias = rectified.map(|map| map.tensor).or(epilogue.bias).unwrap_or(weight);
         let residual = epilogue.residual.map_or(weight, |map| map.tensor);
         let mut tensors = vec![source.tensor, weight, bias, residual, output.tensor];
         // A kernel of blocks that never reads a bias has no binding for it.
@@ -503,18 +507,11 @@ impl Conv2d {
         });
         if blocks.is_some() {
             Self::record_repair(recording, label, source, weight, epilogue.residual, output, params)?;
+            // A block's kernel has no such end: few networks have a ReLU before so few channels.
+            if let Some(rectified) = rectified {
+                return relu_backward(recording, label, rectified, output);
+            }
         }
         Ok(output)
     }
-}
-
-/// What happens to a convolution's sums before they are stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Epilogue {
-    /// Added to each channel; packed by [`Conv2d::pack_bias`].
-    pub bias: Option<TensorId>,
-    /// Added to each element; of the output's shape.
-    pub residual: Option<FeatureMap>,
-    /// `max(x, 0)` at the end.
-    pub relu: bool,
 }

@@ -2,7 +2,8 @@
 //! pixels.
 
 use super::Precision;
-use super::conv2d::{Conv2d, Conv2dVariant, Epilogue};
+use super::conv2d::{Conv2d, Conv2dVariant};
+use super::conv2d_epilogue::{Epilogue, GradEpilogue};
 use super::feature_map::FeatureMap;
 use super::space_to_depth::SpaceToDepth;
 use super::winograd::{Winograd, WinogradTile};
@@ -296,12 +297,12 @@ impl Conv2dAlgorithm {
         grad_output: FeatureMap,
         input: [usize; 4],
         weight: TensorId,
-        residual: Option<FeatureMap>,
+        epilogue: GradEpilogue,
     ) -> Result<FeatureMap> {
         match self.backward(conv)? {
-            Way::Winograd(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, residual),
+            Way::Winograd(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, epilogue),
             Way::Direct(_) | Way::SpaceToDepth(_) => {
-                conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, residual)
+                conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, epilogue)
             }
         }
     }

@@ -8,7 +8,8 @@
 //! A NaN or an infinity reaches all of its tile, not only the outputs that it belongs to: an infinity becomes NaN there.
 
 use super::attributes::Conv2dAttributes;
-use super::conv2d::{Conv2d, Conv2dVariant, Direction, Epilogue};
+use super::conv2d::{Conv2d, Conv2dVariant, Direction};
+use super::conv2d_epilogue::{Epilogue, GradEpilogue};
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::Result;
@@ -117,7 +118,8 @@ struct Tiles {
     residual: u32,
     pitch4: u32,
     points_pitch4: u32,
-    end: [u32; 3],
+    rectified: u32,
+    end: [u32; 2],
 }
 
 /// A convolution by Winograd's way; `variant` multiplies at the points.
@@ -250,7 +252,16 @@ impl Winograd {
     ) -> Result<FeatureMap> {
         let [n, c, h, w] = self.conv.output_shape([input.n, input.c, input.h, input.w])?;
         let output = FeatureMap::new(input.tensor, [n, c, h, w]).stored(input.precision);
-        self.convolve(r, label, input, self.conv.attributes.padding, weight, output, Direction::Forward, epilogue)
+        self.convolve(
+            r,
+            label,
+            input,
+            self.conv.attributes.padding,
+            weight,
+            output,
+            Direction::Forward,
+            (epilogue, None),
+        )
     }
 
     /// Appends the gradient by the input, as [`Conv2d::record_backward_input`].
@@ -261,13 +272,13 @@ impl Winograd {
         grad_output: FeatureMap,
         input: [usize; 4],
         weight: TensorId,
-        residual: Option<FeatureMap>,
+        epilogue: GradEpilogue,
     ) -> Result<FeatureMap> {
         self.conv.check_grad_output(label, grad_output, input)?;
         let grad_input = FeatureMap::new(grad_output.tensor, input).stored(grad_output.precision);
         let padding = self.conv.attributes.padding.map(|padding| 2 - padding);
-        let epilogue = Epilogue { residual, ..Default::default() };
-        self.convolve(r, label, grad_output, padding, weight, grad_input, Direction::Transposed, epilogue)
+        let ends = (Epilogue { residual: epilogue.residual, ..Default::default() }, epilogue.rectified);
+        self.convolve(r, label, grad_output, padding, weight, grad_input, Direction::Transposed, ends)
     }
 
     /// Appends the gradient by the weight, in KRSC, as [`Conv2d::record_backward_weight`].
@@ -313,9 +324,10 @@ impl Winograd {
         weight: TensorId,
         mut output: FeatureMap,
         direction: Direction,
-        epilogue: Epilogue,
+        (epilogue, rectified): (Epilogue, Option<FeatureMap>),
     ) -> Result<FeatureMap> {
         output.check_residual(label, epilogue.residual)?;
+        output.check_residual(label, rectified)?;
         let tiling = self.tiling(output);
         let x = self.transformed(r, label, source, Part::Input, padding, tiling)?;
         let (products, none) = (self.products(), Epilogue::default());
@@ -323,22 +335,23 @@ impl Winograd {
             Direction::Forward => products.record(r, label, self.variant, x, weight, none)?,
             Direction::Transposed => {
                 let made = [1, products.in_channels, x.h, 1];
-                products.record_backward_input(r, label, self.variant, x, made, weight, None)?
+                products.record_backward_input(r, label, self.variant, x, made, weight, GradEpilogue::default())?
             }
         };
         output.tensor = r.temporary(label, output.bytes());
         let bias = epilogue.bias.unwrap_or(y.tensor);
-        let residual = epilogue.residual.map_or(y.tensor, |map| map.tensor);
+        let [residual, through] = [epilogue.residual, rectified].map(|map| map.map_or(y.tensor, |map| map.tensor));
         let tiles = Tiles {
             biased: epilogue.bias.is_some().into(),
             relu: epilogue.relu.into(),
             residual: epilogue.residual.is_some().into(),
+            rectified: rectified.is_some().into(),
             ..self.tiles(output, y, [0, 0], tiling)?
         };
         let kernel = output.precision.kernel(self.shader(Part::Output))?;
-        let touched = 1 + u64::from(epilogue.residual.is_some());
+        let touched = 1 + u64::from(epilogue.residual.is_some()) + u64::from(rectified.is_some());
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * touched) as f64 };
-        let tensors = [y.tensor, bias, residual, output.tensor];
+        let tensors = [y.tensor, bias, residual, through, output.tensor];
         dispatch_items(r, label, kernel, &tensors, bytemuck::bytes_of(&tiles), y.h * output.c4, cost)?;
         Ok(output)
     }
@@ -387,7 +400,8 @@ impl Winograd {
             residual: 0,
             pitch4: size(map.pitch4)?,
             points_pitch4: size(points.pitch4)?,
-            end: [0; 3],
+            rectified: 0,
+            end: [0; 2],
         })
     }
 }

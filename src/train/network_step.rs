@@ -90,7 +90,7 @@ impl StepPlan {
             norms = Some(found);
         }
         let mut block_norms = None;
-        if settings.log_gradients && !tensors.block_gradients.is_empty() {
+        if !tensors.block_gradients.is_empty() {
             let floats = |map: &FeatureMap| vec![(map.tensor, map.len4() * 4)];
             let groups: Vec<_> = tensors.block_gradients.iter().map(|(_, map)| floats(map)).collect();
             let found = grad_norms(&mut r, &groups, f64::INFINITY)?;

@@ -265,6 +265,7 @@ impl NetworkOptions {
             grad_input: false,
             label_smoothing: self.head.label_smoothing,
             recompute: self.network.recompute,
+            block_gradients: self.network.log_gradients,
         })
     }
 }

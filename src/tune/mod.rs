@@ -18,7 +18,7 @@ use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
 use crate::model::Architecture;
-use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, pack_nhwc};
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision, pack_nhwc};
 use crate::reference::compare;
 use crate::weights::hash_input;
 
@@ -333,7 +333,15 @@ impl Contender {
             Conv2dPass::ByInput => {
                 let krsc = r.external("weight", data.krsc.clone());
                 let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc)?;
-                let made = algorithm.record_backward_input(op, r, LABEL, grad_output, shape.input, weight, None)?;
+                let made = algorithm.record_backward_input(
+                    op,
+                    r,
+                    LABEL,
+                    grad_output,
+                    shape.input,
+                    weight,
+                    GradEpilogue::default(),
+                )?;
                 (made.tensor, made.len4() * 4, pixel(made))
             }
             Conv2dPass::ByWeight => {

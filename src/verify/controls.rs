@@ -118,6 +118,13 @@ const CONVOLUTIONS: &[ConvFault] = &[
         "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1",
     ),
     (
+        "the gradient by the input passes a ReLU unchanged",
+        "value = rectify_backward(unpack4(rectified[at]), value);",
+        "value = rectify_backward(1.0 + abs(unpack4(rectified[at])), value);",
+        BY_INPUT,
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 relu=true",
+    ),
+    (
         "the columns of a block are told apart by its rows",
         "channel4 % conv.block.y);",
         "channel4 % conv.block.x);",
@@ -218,6 +225,13 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "if tiles.residual != 0u {",
         "if tiles.residual != 0u && tiles.relu == 0u {",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true relu=true winograd=2 variant=register",
+    ),
+    (
+        "a tile's gradient passes a ReLU unchanged",
+        "winograd4_output",
+        "rectify_backward(unpack4(rectified[at]), value);",
+        "rectify_backward(1.0 + abs(unpack4(rectified[at])), value);",
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 relu=true winograd=4 variant=register",
     ),
     (
         "the second row of a tile's f16 map is the first",

@@ -5,23 +5,24 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::Conv2dVariant;
 use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array, Gradients};
-use gpu_resnet::reference::{self, conv2d_backward};
+use gpu_resnet::reference::{self, conv2d_backward, relu_backward};
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
-/// A convolution with PyTorch's shapes; `residual` is added to the gradient by the input.
+/// A convolution with PyTorch's shapes; `residual` is added to the gradient by the input, which with `relu` goes through one.
 #[derive(Clone, Debug)]
 struct Case {
     input: [usize; 4],
     weight: [usize; 4],
     attributes: Conv2dAttributes,
     residual: bool,
+    relu: bool,
 }
 
 /// `input` to `outputs` channels, a kernel of `kernel` and the same attribute on both axes.
 fn case(input: [usize; 4], outputs: usize, kernel: [usize; 2], stride: usize, padding: usize) -> Case {
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
-    Case { input, weight: [outputs, input[1], kernel[0], kernel[1]], attributes, residual: false }
+    Case { input, weight: [outputs, input[1], kernel[0], kernel[1]], attributes, residual: false, relu: false }
 }
 
 impl Case {
@@ -42,6 +43,9 @@ impl Case {
         if self.residual {
             expected.grad_input = expected.grad_input.zip(&residual, |a, b| a + b);
         }
+        if self.relu {
+            expected.grad_input = relu_backward(&input, &expected.grad_input);
+        }
         expected
     }
 
@@ -53,7 +57,14 @@ impl Case {
     ) -> Result<Gradients> {
         let residual = self.residual.then_some(residual);
         let inputs = [input, weight];
-        host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, grad_output, residual, &self.attributes)
+        host::conv2d_backward_fused(
+            gpu,
+            Some(variant.into()),
+            inputs,
+            grad_output,
+            (residual, self.relu),
+            &self.attributes,
+        )
     }
 }
 
@@ -61,7 +72,7 @@ impl Case {
 #[test]
 fn wrong_attributes_are_caught() {
     let mut right = case([1, 5, 8, 8], 6, [3, 3], 4, 1);
-    right.residual = true;
+    (right.residual, right.relu) = (true, true);
     let inputs = right.inputs();
     let expected = right.expected(&inputs);
     let change = |change: fn(&mut Case)| {
@@ -90,6 +101,7 @@ fn wrong_attributes_are_caught() {
                 assert_eq!(run(case, &inputs), [false, false, true], "{case:?} went unnoticed");
             }
             assert_eq!(run(&change(|c| c.residual = false), &inputs), [false, true, true]);
+            assert_eq!(run(&change(|c| c.relu = false), &inputs), [false, true, true]);
             let nudge = |which: usize, at: usize| {
                 let mut nudged = inputs.clone();
                 nudged[which].data[at] += 0.01;
@@ -145,7 +157,7 @@ fn impossible_shapes_are_refused() {
                 Some(variant.into()),
                 [&input, &weight],
                 &grad,
-                Some(&residual),
+                (Some(&residual), false),
                 &default,
             );
             refused(gpu, "another residual", found);

@@ -1,7 +1,7 @@
 //! Residual, plain and pre-activation blocks, forward and back.
 
 use super::Recompute;
-use super::units::{Pass, Unit};
+use super::units::{Grad, Pass, Unit, Wanted};
 use crate::error::{Error, Result};
 use crate::model::layers::{Block, BlockShortcut, ConvBn};
 use crate::ops::shortcut_pad::{shortcut_pad, shortcut_pad_backward};
@@ -25,6 +25,11 @@ impl SavedBlock<'_> {
     pub fn name(&self) -> &str {
         &self.block.name
     }
+
+    /// Whether the output comes out of a ReLU.
+    pub fn ends_in_relu(&self) -> bool {
+        !self.block.preact
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -34,21 +39,21 @@ impl<'a> Pass<'a> {
         Ok(SavedBlock { block, input: x, output, inside })
     }
 
-    /// The gradient by the block's input, if it is `wanted`, from `g` by its output. With recomputation the block is first
+    /// The gradient by the block's input, where it is `wanted`, from `g` by its output. With recomputation the block is first
     /// run again: what the forward pass had inside of it was not needed since, so its memory was free for others.
     pub fn any_block_backward(
         &mut self,
         mut saved: SavedBlock<'a>,
-        g: FeatureMap,
-        wanted: bool,
-    ) -> Result<Option<FeatureMap>> {
+        g: Grad,
+        wanted: Option<Wanted>,
+    ) -> Result<Option<Grad>> {
         if self.options.recompute == Recompute::Blocks {
             self.replaying = true;
             saved.inside = self.any_block(saved.block, saved.input)?.inside;
             self.replaying = false;
         }
         if saved.block.preact {
-            self.preact_block_backward(&saved, g, wanted)
+            self.preact_block_backward(&saved, g.map, wanted.is_some())
         } else {
             self.block_backward(&saved, g, wanted)
         }
@@ -87,37 +92,40 @@ impl<'a> Pass<'a> {
         Ok((out, Inside { units, projection }))
     }
 
-    fn block_backward(&mut self, saved: &SavedBlock, g: FeatureMap, wanted: bool) -> Result<Option<FeatureMap>> {
+    fn block_backward(&mut self, saved: &SavedBlock, g: Grad, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let shortcut = &saved.block.shortcut;
         // With a shortcut, the gradient through the last ReLU goes two ways.
         let g = match shortcut {
             BlockShortcut::None => g,
-            _ => elementwise::relu_backward(self.recording, &saved.block.name, saved.output, g)?,
+            _ if g.through_relu => g,
+            _ => {
+                let map = elementwise::relu_backward(self.recording, &saved.block.name, saved.output, g.map)?;
+                Grad { map, through_relu: true }
+            }
         };
         let added = match (shortcut, &saved.inside.projection) {
-            (BlockShortcut::Identity, _) => Some(g),
-            (_, Some(unit)) => self.conv_norm_backward(unit, g, None, wanted)?,
+            (BlockShortcut::Identity, _) => Some(g.map),
+            (_, Some(unit)) => self.conv_norm_backward(unit, g, wanted.map(|_| Wanted::default()))?.map(|g| g.map),
             _ => None,
         };
+        // What is added to the gradient later goes through the ReLU as well.
+        let padded = matches!(shortcut, BlockShortcut::ZeroPad { .. });
+        let lowest = wanted.map(|wanted| Wanted { residual: added, through_relu: wanted.through_relu && !padded });
+        let inner = Some(Wanted { residual: None, through_relu: true });
         let mut below = Some(g);
         for (index, unit) in saved.inside.units.iter().enumerate().rev() {
             let from = below.ok_or_else(|| Error::shape(&saved.block.name, "its gradient was dropped"))?;
-            let first = index == 0;
-            below = self.conv_norm_backward(unit, from, if first { added } else { None }, !first || wanted)?;
+            below = self.conv_norm_backward(unit, from, if index == 0 { lowest } else { inner })?;
         }
-        self.add_padded(saved, g, below)
+        self.add_padded(saved, g.map, below)
     }
 
     /// Adds the gradient through a zero-padded shortcut, which no convolution's epilogue can.
-    fn add_padded(
-        &mut self,
-        saved: &SavedBlock,
-        g: FeatureMap,
-        below: Option<FeatureMap>,
-    ) -> Result<Option<FeatureMap>> {
+    fn add_padded(&mut self, saved: &SavedBlock, g: FeatureMap, below: Option<Grad>) -> Result<Option<Grad>> {
         match (&saved.block.shortcut, below) {
             (BlockShortcut::ZeroPad { stride }, Some(below)) => {
-                Ok(Some(shortcut_pad_backward(self.recording, &saved.block.name, g, below, *stride)?))
+                let map = shortcut_pad_backward(self.recording, &saved.block.name, g, below.map, *stride)?;
+                Ok(Some(Grad::of(map)))
             }
             _ => Ok(below),
         }
@@ -146,15 +154,16 @@ impl<'a> Pass<'a> {
         Ok((out, Inside { units, projection }))
     }
 
-    fn preact_block_backward(&mut self, saved: &SavedBlock, g: FeatureMap, wanted: bool) -> Result<Option<FeatureMap>> {
+    fn preact_block_backward(&mut self, saved: &SavedBlock, g: FeatureMap, wanted: bool) -> Result<Option<Grad>> {
         let mut below = g;
         for (index, unit) in saved.inside.units.iter().enumerate().rev() {
             // The projection reads the first ReLU's output, so its gradient joins there.
             let added = match &saved.inside.projection {
-                Some(projection) if index == 0 => self.conv_backward(&projection.conv, g, None, true)?,
+                Some(projection) if index == 0 => self.conv_backward(&projection.conv, g, Some(Wanted::default()))?,
                 _ => None,
             };
-            let activated = self.conv_backward(&unit.conv, below, added, true)?;
+            let end = Wanted { residual: added.map(|g| g.map), through_relu: true };
+            let activated = self.conv_backward(&unit.conv, below, Some(end))?;
             let activated = activated.ok_or_else(|| Error::shape(&saved.block.name, "its gradient was dropped"))?;
             let norm = unit.norm.as_ref().ok_or_else(|| Error::shape(&saved.block.name, "has no normalisation"))?;
             below = self.norm_backward(norm, activated)?;
@@ -163,8 +172,10 @@ impl<'a> Pass<'a> {
             return Ok(None);
         }
         match saved.block.shortcut {
-            BlockShortcut::Identity => Ok(Some(elementwise::add(self.recording, &saved.block.name, below, g)?)),
-            _ => self.add_padded(saved, g, Some(below)),
+            BlockShortcut::Identity => {
+                Ok(Some(Grad::of(elementwise::add(self.recording, &saved.block.name, below, g)?)))
+            }
+            _ => self.add_padded(saved, g, Some(Grad::of(below))),
         }
     }
 }

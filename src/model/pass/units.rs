@@ -7,9 +7,33 @@ use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision};
 
 use super::PassOptions;
+
+/// The gradient by a map.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grad {
+    pub map: FeatureMap,
+    /// Whether it is the gradient before the ReLU that made the map: the convolution that read the map has undone it.
+    pub through_relu: bool,
+}
+
+impl Grad {
+    /// The gradient by the map itself.
+    pub fn of(map: FeatureMap) -> Self {
+        Self { map, through_relu: false }
+    }
+}
+
+/// What is wanted of a convolution's gradient by its input.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// Added to it.
+    pub residual: Option<FeatureMap>,
+    /// Whether the input came out of a ReLU, through which the gradient goes too.
+    pub through_relu: bool,
+}
 
 /// A convolution as it was run.
 pub(super) struct SavedConv<'a> {
@@ -75,27 +99,22 @@ impl<'a> Pass<'a> {
         Ok((z, SavedConv { conv, op, input: x }))
     }
 
-    /// Gradients by the weight, and by the input if `wanted`; `residual` is added to the latter.
-    pub fn conv_backward(
-        &mut self,
-        saved: &SavedConv,
-        g: FeatureMap,
-        residual: Option<FeatureMap>,
-        wanted: bool,
-    ) -> Result<Option<FeatureMap>> {
+    /// Gradients by the weight, and by the input where it is `wanted`.
+    pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
         let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, [input.h, input.w], Precision::F32);
         let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
         let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));
-        if !wanted {
+        let Some(Wanted { residual, through_relu }) = wanted else {
             return Ok(None);
-        }
+        };
         let master = self.parameter(&weight_name(conv))?;
         let packed = by_input.record_pack_transposed(op, self.recording, &conv.conv, master)?;
         let shape = [input.n, input.c, input.h, input.w];
-        let grad = by_input.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, residual)?;
-        Ok(Some(grad))
+        let epilogue = GradEpilogue { residual, rectified: through_relu.then_some(*input) };
+        let map = by_input.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, epilogue)?;
+        Ok(Some(Grad { map, through_relu }))
     }
 
     pub fn norm(
@@ -122,8 +141,9 @@ impl<'a> Pass<'a> {
         Ok((y, SavedNorm { name: name.to_owned(), saved: BatchNormSaved { input: x, statistics, rectified } }))
     }
 
-    pub fn norm_backward(&mut self, norm: &SavedNorm, g: FeatureMap) -> Result<FeatureMap> {
-        let grads = batch_norm_backward(self.recording, &norm.name, norm.saved, g, self.options.bn_training)?;
+    pub fn norm_backward(&mut self, norm: &SavedNorm, g: Grad) -> Result<FeatureMap> {
+        let saved = BatchNormSaved { rectified: norm.saved.rectified.filter(|_| !g.through_relu), ..norm.saved };
+        let grads = batch_norm_backward(self.recording, &norm.name, saved, g.map, self.options.bn_training)?;
         self.gradients.push((format!("{}.weight", norm.name), grads.grad_weight));
         self.gradients.push((format!("{}.bias", norm.name), grads.grad_bias));
         Ok(grads.grad_input)
@@ -143,17 +163,11 @@ impl<'a> Pass<'a> {
         Ok((y, Unit { conv: saved, norm: Some(norm) }))
     }
 
-    pub fn conv_norm_backward(
-        &mut self,
-        unit: &Unit,
-        g: FeatureMap,
-        residual: Option<FeatureMap>,
-        wanted: bool,
-    ) -> Result<Option<FeatureMap>> {
+    pub fn conv_norm_backward(&mut self, unit: &Unit, g: Grad, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let g = match &unit.norm {
             Some(norm) => self.norm_backward(norm, g)?,
-            None => g,
+            None => g.map,
         };
-        self.conv_backward(&unit.conv, g, residual, wanted)
+        self.conv_backward(&unit.conv, g, wanted)
     }
 }

@@ -10,7 +10,7 @@ use crate::gpu::Gpu;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::conv2d_backward::sum_pixels;
 use crate::ops::feature_map::{channels4, unpack_channels};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Precision};
+use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue, Precision};
 
 const OP: &str = "conv2d_backward";
 
@@ -28,16 +28,17 @@ pub fn conv2d_backward(
     grad_output: &Array,
     attributes: &Conv2dAttributes,
 ) -> Result<Gradients> {
-    conv2d_backward_fused(gpu, algorithm, input_and_weight, grad_output, None, attributes)
+    conv2d_backward_fused(gpu, algorithm, input_and_weight, grad_output, (None, false), attributes)
 }
 
-/// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the gradient by the input.
+/// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the gradient by the input; with
+/// `relu` the input came out of one, and that gradient goes through it.
 pub fn conv2d_backward_fused(
     gpu: &Arc<Gpu>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
     grad_output: &Array,
-    residual: Option<&Array>,
+    (residual, relu): (Option<&Array>, bool),
     attributes: &Conv2dAttributes,
 ) -> Result<Gradients> {
     let input_shape: [usize; 4] = input.dims(OP, "input", "[N, C, H, W]")?;
@@ -60,7 +61,8 @@ pub fn conv2d_backward_fused(
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
     let recording = &mut session.recording;
     let packed = algorithm.record_pack_transposed(&conv, recording, OP, krsc)?;
-    let grad_input = algorithm.record_backward_input(&conv, recording, OP, g, input_shape, packed, residual)?;
+    let epilogue = GradEpilogue { residual, rectified: relu.then_some(x) };
+    let grad_input = algorithm.record_backward_input(&conv, recording, OP, g, input_shape, packed, epilogue)?;
     let grad_weight = algorithm.record_backward_weight(&conv, recording, OP, x, g)?;
     let grad_bias = sum_pixels(recording, OP, g)?;
     let done = session.run(&[])?;

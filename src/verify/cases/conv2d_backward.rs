@@ -1,6 +1,8 @@
 //! `conv2d_backward`: the gradients by input, weight and bias, by every kernel; and `pack_weight`, the order that the
 //! kernels read weights in.
 
+use std::borrow::Cow;
+
 use super::super::case::{Case, Key, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
@@ -28,6 +30,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::pair("dilation", 1),
             Key::count("groups", 1),
             Key::flag("residual"),
+            Key::flag("relu"),
             Key::number("weight_scale", 1.0),
             Key::number("grad_scale", 1.0),
             Key::word("grad_values", VALUES),
@@ -37,7 +40,7 @@ pub const OPERATIONS: &[Operation] = &[
         fill: true,
         list: |suite| {
             let mut all = by_variant(suite, backward(suite));
-            all.extend(by_variant(suite, by_tile(winograd(suite).into_iter().map(plain).collect())));
+            all.extend(by_variant(suite, by_tile(winograd(suite).into_iter().map(unbiased).collect())));
             all.extend(tile_edges(|pixels, channels| {
                 format!("n=1 c={channels} h=1 w={pixels} k=20 kernel=1,3 padding=0,1 residual=true")
             }));
@@ -54,6 +57,7 @@ pub const OPERATIONS: &[Operation] = &[
                 let mut grad = case.grad("grad_output", &g.outputs()?, 1);
                 grad.data.iter_mut().for_each(|value| *value *= scale);
                 Ok(vec![
+                    // With `relu` what comes before it.
                     case.filled("input", &g.input, 0),
                     g.weight(case),
                     grad,
@@ -64,17 +68,23 @@ pub const OPERATIONS: &[Operation] = &[
             },
             run: |gpu, case, inputs| {
                 let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
-                let residual = case.flag("residual").then_some(residual);
-                let (algorithm, attributes) = (case.algorithm(), Geometry::of(case).attributes);
-                let found = host::conv2d_backward_fused(gpu, algorithm, [input, weight], grad, residual, &attributes)?;
-                Ok(three(found))
+                let (residual, relu) = (case.flag("residual").then_some(residual), case.flag("relu"));
+                let mut input = input.clone();
+                if relu {
+                    input.data.iter_mut().filter(|value| **value <= 0.0).for_each(|value| *value = 0.0);
+                }
+                let (algorithm, attributes, end) = (case.algorithm(), Geometry::of(case).attributes, (residual, relu));
+                Ok(three(host::conv2d_backward_fused(gpu, algorithm, [&input, weight], grad, end, &attributes)?))
             },
             twin: |case, inputs| {
                 let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
                 let g = Geometry::of(case);
-                let mut expected = reference::conv2d_backward(input, weight, grad, &g.attributes);
+                let mut expected = reference::conv2d_backward(&before(case, input), weight, grad, &g.attributes);
                 if case.flag("residual") {
                     expected.grad_input = expected.grad_input.zip(residual, |a, b| a + b);
+                }
+                if case.flag("relu") {
+                    expected.grad_input = reference::relu_backward(input, &expected.grad_input);
                 }
                 let pixels = (grad.data.len() / g.weight[0]) as f64;
                 let outputs = g.weight[0] / g.attributes.groups * g.weight[2] * g.weight[3];
@@ -129,11 +139,17 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// What the convolution reads of the case's input.
+fn before<'a>(case: &Case, input: &'a Tensor) -> Cow<'a, Tensor> {
+    if case.flag("relu") { Cow::Owned(reference::relu(input)) } else { Cow::Borrowed(input) }
+}
+
 /// The forward twin's outputs weighted by the gradient from above; and what comes by another way, where it is added.
 fn objective(case: &Case, inputs: &[Tensor]) -> f64 {
     let [input, weight, grad, residual, bias] = inputs else { unreachable!("five inputs") };
-    let output = reference::conv2d(input, weight, Some(bias), &Geometry::of(case).attributes);
-    dot(&output, grad) + if case.flag("residual") { dot(input, residual) } else { 0.0 }
+    let input = before(case, input);
+    let output = reference::conv2d(&input, weight, Some(bias), &Geometry::of(case).attributes);
+    dot(&output, grad) + if case.flag("residual") { dot(&input, residual) } else { 0.0 }
 }
 
 fn layer(case: &Case) -> Conv2d {
@@ -196,6 +212,7 @@ fn backward(suite: Suite) -> Vec<String> {
         all.push(format!("n=1 c={} h=5 w=6 k=3 kernel=1 groups=3 residual=true", 3 * c));
     }
     all.extend(resnet50(true).into_iter().map(plain));
+    all.extend(lines(RELUS));
     if suite == Suite::Full {
         all.extend(resnet50(false).into_iter().map(plain));
         all.push("n=1 c=33 h=1024 w=1024 k=4 kernel=1".into());
@@ -252,9 +269,26 @@ const CORNERS: &str = "
     n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=-inf
 ";
 
+/// Through the ReLU that made the input: in every phase of a stride, at the borders of tiles and groups, in blocks of pixels.
+const RELUS: &str = "
+    n=2 c=64 h=7 w=7 k=32 kernel=1 relu=true residual=true
+    n=1 c=33 h=9 w=8 k=12 kernel=3 stride=2 padding=1 relu=true
+    n=1 c=9 h=11 w=6 k=5 kernel=2,4 stride=3 padding=2 relu=true
+    n=2 c=6 h=7 w=5 k=10 kernel=3 padding=1 groups=2 relu=true residual=true
+    n=2 c=256 h=3 w=5 k=64 kernel=1 relu=true
+    n=1 c=3 h=12 w=15 k=8 kernel=3 stride=2 padding=1 relu=true residual=true
+    n=2 c=5 h=9 w=9 k=5 kernel=3 padding=1 relu=true values=nan
+    n=2 c=5 h=9 w=9 k=5 kernel=3 padding=1 relu=true grad_values=nan
+";
+
 /// A forward case's line without what the gradients know nothing of.
+fn unbiased(line: String) -> String {
+    line.replace(" bias=true", "")
+}
+
+/// The same without a ReLU.
 fn plain(line: String) -> String {
-    line.replace(" bias=true", "").replace(" relu=true", "")
+    unbiased(line).replace(" relu=true", "")
 }
 
 fn packings() -> Vec<String> {
