@@ -108,7 +108,7 @@ fn wrong_attributes_are_caught() {
                 run(&right, &nudged)
             };
             assert_eq!(nudge(0, 0), [true, false, true], "a wrong input");
-            assert_eq!(nudge(1, 14), [false, true, true], "a wrong weight");
+            assert_eq!(nudge(1, 13), [false, true, true], "a wrong weight");
             assert_eq!(nudge(2, 3), [false, false, false], "a wrong grad_output");
         }
     }
