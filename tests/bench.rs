@@ -29,15 +29,19 @@ fn every_adapter_is_measured() {
         let peaks = peaks(&gpu).unwrap();
         assert!([peaks.gflops, peaks.gbps].iter().all(|x| x.is_finite() && *x > 0.0), "{name}: {peaks:?}");
 
-        let network = Network::new(&gpu, &architecture, &weights).unwrap();
-        let inference = infer(&network, &peaks, &options).unwrap();
+        let folded = Network::new(&gpu, &architecture, &weights).unwrap();
+        let inference = infer(&folded, &peaks, &options).unwrap();
         check(&inference, name, &options);
         assert_eq!((inference.mode, inference.train), (Mode::Infer, None));
 
         let network = TrainableNetwork::new(&gpu, &architecture, &weights).unwrap();
-        let step = train_all(&network, &peaks, &options).unwrap();
+        let step = train_all(&network, &folded, &peaks, &options).unwrap();
         check(&step, name, &options);
         assert_eq!((step.mode, step.train), (Mode::Train, Some(TrainPart::All)));
+        let parts = step.parts.expect("the parts of a step");
+        assert!(parts.forward_ms_per_image > 0.0 && parts.inference_ms_per_image > 0.0, "{parts:?}");
+        let sum = parts.forward_ms_per_image + parts.backward_ms_per_image;
+        assert!((sum - step.ms_per_image).abs() < 1e-6 * sum, "{parts:?} of {}", step.ms_per_image);
         // Forward, two gradients, the weights and gradients beside the activations.
         assert!(step.dispatches > 2 * inference.dispatches && step.peak_bytes > inference.peak_bytes, "{step:?}");
 

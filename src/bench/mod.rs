@@ -87,24 +87,48 @@ pub struct Run {
     /// `dispatches` times this is what the driver takes of a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatch_us: Option<f64>,
+    /// What a step of the whole network consists of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<StepParts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
+/// Medians of what a step of training the whole network consists of, and of inference, all run in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StepParts {
+    /// The forward pass with the loss, by the batch's statistics.
+    pub forward_ms_per_image: f64,
+    /// The step without that.
+    pub backward_ms_per_image: f64,
+    pub inference_ms_per_image: f64,
+}
+
 /// Seconds of each repetition of `step`, after one that is not counted: it compiles shaders and touches memory first.
 fn time(iterations: Option<usize>, mut step: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    let [times] = time_in_turn(iterations, [&mut step])?;
+    Ok(times)
+}
+
+/// The same of several steps that run in turn, so that a machine that slows down does so to all of them.
+fn time_in_turn<const N: usize>(
+    iterations: Option<usize>,
+    mut steps: [&mut dyn FnMut() -> Result<()>; N],
+) -> Result<[Vec<f64>; N]> {
     const SECONDS: f64 = 3.0;
-    step()?;
+    steps.iter_mut().try_for_each(|step| step())?;
     let started = Instant::now();
-    let mut times = Vec::new();
-    let enough = |times: &[f64]| match iterations {
-        Some(count) => times.len() >= count.max(1),
-        None => times.len() >= 100 || (times.len() >= 3 && started.elapsed().as_secs_f64() > SECONDS),
+    let mut times = [(); N].map(|()| Vec::new());
+    let enough = |rounds: usize| match iterations {
+        Some(count) => rounds >= count.max(1),
+        None => rounds >= 100 || (rounds >= 3 && started.elapsed().as_secs_f64() > SECONDS),
     };
-    while !enough(&times) {
-        let began = Instant::now();
-        step()?;
-        times.push(began.elapsed().as_secs_f64());
+    while !enough(times[0].len()) {
+        for (step, times) in steps.iter_mut().zip(&mut times) {
+            let began = Instant::now();
+            step()?;
+            times.push(began.elapsed().as_secs_f64());
+        }
     }
     Ok(times)
 }
@@ -139,5 +163,16 @@ mod tests {
             Ok(())
         });
         assert_eq!((times.unwrap().len(), runs), (4, 5));
+    }
+
+    #[test]
+    fn steps_run_in_turn() {
+        let order = std::cell::RefCell::new(String::new());
+        let step = |name| {
+            order.borrow_mut().push(name);
+            Ok(())
+        };
+        let times = time_in_turn(Some(2), [&mut || step('a'), &mut || step('b')]).unwrap();
+        assert_eq!((times.map(|times| times.len()), order.borrow().as_str()), ([2, 2], "ababab"));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Mode, Options, Peaks, Profile, Run, TrainPart, median, time};
+use super::{Mode, Options, Peaks, Profile, Run, StepParts, TrainPart, median, time, time_in_turn};
 use crate::data::Preprocess;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording};
-use crate::model::{Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_pass};
+use crate::model::{
+    Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_forward, record_pass,
+};
 use crate::ops::peak::{CopyWidth, copy};
 use crate::ops::{FeatureMap, Precision, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
@@ -19,11 +21,7 @@ const HEAD_STEPS: usize = 64;
 
 /// Inference from bytes in host memory to logits in host memory, as `infer` does it once an image is decoded.
 pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run> {
-    let Options { batch_size, image_size, .. } = *options;
-    let Preprocess { mean, std, .. } = Preprocess::default();
-    let mut forward =
-        Forward::new(network, InputKind::Pixels { mean, std }, batch_size, [image_size, image_size], false)?;
-    let pixels: Vec<u8> = (0..batch_size * image_size * image_size * 3).map(|i| (i * 2_654_435_761) as u8).collect();
+    let (mut forward, pixels) = inference(network, options)?;
     let mut before = 0;
     let times = time(options.iterations, || {
         before = forward.plan_mut().submits();
@@ -35,30 +33,61 @@ pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run>
     result(arch, Mode::Infer, options, precision, peaks, &times, forward.plan_mut(), flops, submits)
 }
 
-/// A step of training every parameter: forward and backward pass, by the batch's own statistics. (The optimiser is not
-/// part of it.)
-pub fn train_all(network: &TrainableNetwork, peaks: &Peaks, options: &Options) -> Result<Run> {
+/// What `infer` runs, and the pixels of a batch for it.
+fn inference(network: &Network, options: &Options) -> Result<(Forward, Vec<u8>)> {
+    let Options { batch_size, image_size, .. } = *options;
+    let Preprocess { mean, std, .. } = Preprocess::default();
+    let kind = InputKind::Pixels { mean, std };
+    let pixels = (0..batch_size * image_size * image_size * 3).map(|i| (i * 2_654_435_761) as u8).collect();
+    Ok((Forward::new(network, kind, batch_size, [image_size, image_size], false)?, pixels))
+}
+
+/// A step of training every parameter: forward and backward pass, by the batch's own statistics, in turn with its forward pass
+/// alone and with inference by the same weights. (The optimiser is not part of it.)
+pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, options: &Options) -> Result<Run> {
     let Options { batch_size, image_size, .. } = *options;
     let shape = [batch_size, 3, image_size, image_size];
-    let mut recording = Recording::new();
-    let input = FeatureMap::new(recording.kept("input", (batch_size * image_size * image_size * 16) as u64), shape);
-    let targets = recording.kept("targets", (batch_size * 4) as u64);
-    record_pass(network, &mut recording, input, targets, &PassOptions::default())?;
-    let mut plan = Plan::new(network.gpu(), &recording)?;
-    plan.write(input.tensor, &pack_nhwc(&hash_input("input", shape.iter().product()), shape, 1))?;
-    let classes = network.architecture().classes as u64;
-    let labels: Vec<u32> = hash_targets("target", batch_size, classes).into_iter().map(|t| t as u32).collect();
-    plan.write(targets, &labels)?;
+    let images = pack_nhwc(&hash_input("input", shape.iter().product()), shape, 1);
+    let arch = network.architecture();
+    let labels: Vec<u32> =
+        hash_targets("target", batch_size, arch.classes as u64).into_iter().map(|t| t as u32).collect();
+    let pass = PassOptions::default();
+    let plan_of = |forward_alone: bool| {
+        let mut r = Recording::new();
+        let input = FeatureMap::new(r.kept("input", (batch_size * image_size * image_size * 16) as u64), shape);
+        let targets = r.kept("targets", (batch_size * 4) as u64);
+        if forward_alone {
+            record_forward(network, &mut r, input, targets, &pass)?;
+        } else {
+            record_pass(network, &mut r, input, targets, &pass)?;
+        }
+        let plan = Plan::new(network.gpu(), &r)?;
+        plan.write(input.tensor, &images)?;
+        plan.write(targets, &labels)?;
+        Ok(plan)
+    };
+    let (mut plan, mut forward): (Plan, Plan) = (plan_of(false)?, plan_of(true)?);
+    let (mut inference, pixels) = inference(folded, options)?;
     let mut before = 0;
-    let times = time(options.iterations, || {
+    let mut step = || {
         before = plan.submits();
         plan.run()
-    })?;
+    };
+    let [times, forward_times, inference_times] = time_in_turn(
+        options.iterations,
+        [&mut step, &mut || forward.run(), &mut || inference.run_pixels(&pixels).map(drop)],
+    )?;
     let submits = (plan.submits() - before) as f64;
-    let flops = forward_flops(network.architecture(), options)?;
-    let (arch, precision) = (network.architecture(), Precision::F32);
-    let run = result(arch, Mode::Train, options, precision, peaks, &times, &mut plan, 3.0 * flops, submits)?;
-    Ok(Run { train: Some(TrainPart::All), ..run })
+    let flops = forward_flops(arch, options)?;
+    let run = result(arch, Mode::Train, options, Precision::F32, peaks, &times, &mut plan, 3.0 * flops, submits)?;
+    let ms = |times: &[f64]| median(times) * 1e3 / batch_size as f64;
+    let forward_ms_per_image = ms(&forward_times);
+    let parts = StepParts {
+        forward_ms_per_image,
+        backward_ms_per_image: run.ms_per_image - forward_ms_per_image,
+        inference_ms_per_image: ms(&inference_times),
+    };
+    Ok(Run { train: Some(TrainPart::All), parts: Some(parts), ..run })
 }
 
 /// A step of training the head of `architecture` on features that are on the device, as `finetune` does it.
@@ -142,6 +171,7 @@ fn result(
         activation_bytes: summary.bytes,
         largest_cut_bytes: summary.largest_cut,
         dispatch_us: None,
+        parts: None,
         profile,
     })
 }

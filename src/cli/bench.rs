@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Context;
 use super::console::{print, print_json};
 use super::model::{default_preprocess, open_weights};
-use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, TrainPart};
+use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, Gpu};
@@ -129,7 +129,8 @@ fn runs(
         }
         Some(TrainPart::All) => {
             let network = TrainableNetwork::new(gpu, architecture, weights)?;
-            sizes.iter().map(|options| bench::train_all(&network, peaks, options)).collect()
+            let folded = Network::with_precision(gpu, architecture, weights, precision)?;
+            sizes.iter().map(|options| bench::train_all(&network, &folded, peaks, options)).collect()
         }
         Some(TrainPart::Head) => {
             sizes.iter().map(|options| bench::train_head(gpu, architecture, peaks, options)).collect()
@@ -216,6 +217,14 @@ fn table(report: &Report) -> String {
             run.activation_bytes as f64 / f64::from(1 << 20),
             run.activation_bytes as f64 / run.largest_cut_bytes as f64
         );
+        if let Some(StepParts { forward_ms_per_image, backward_ms_per_image, inference_ms_per_image }) = run.parts {
+            let _ = writeln!(
+                out,
+                "    forward pass {forward_ms_per_image:.3} ms/image, backward pass {backward_ms_per_image:.3}, {:.2} times as long; \
+                 inference {inference_ms_per_image:.3}",
+                backward_ms_per_image / forward_ms_per_image
+            );
+        }
         if let Some(dispatch_us) = run.dispatch_us {
             let step_us = run.ms_per_image * run.batch_size as f64 * 1e3;
             let _ = writeln!(

@@ -23,6 +23,6 @@ pub use gradients::{GradientPass, Gradients};
 pub use layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers, Linear, Stage, StemLayers};
 pub use network::{ForwardTensors, Network, TensorSource, conv_op};
 pub use parameters::{ParameterKind, ParameterSpec};
-pub use pass::{PassOptions, PassTensors, Recompute, record_evaluation, record_pass};
+pub use pass::{PassOptions, PassTensors, Recompute, record_evaluation, record_forward, record_pass};
 pub use predictor::Predictor;
 pub use trainable::{Parameter, TrainableNetwork};

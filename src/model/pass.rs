@@ -89,6 +89,18 @@ pub fn record_pass(
     Ok(PassTensors { loss, logits, gradients, grad_input: back.grad_input, block_gradients: back.block_gradients })
 }
 
+/// Appends the forward pass of [`record_pass`] alone; gives the loss and the logits.
+pub fn record_forward(
+    network: &TrainableNetwork,
+    recording: &mut Recording,
+    input: FeatureMap,
+    targets: TensorId,
+    options: &PassOptions,
+) -> Result<(CrossEntropy, TensorId)> {
+    let forward = Pass::new(network, recording, options).forward(input, targets)?;
+    Ok((forward.loss, forward.logits))
+}
+
 /// Appends the forward pass in evaluation mode, with the loss but without label smoothing: what validation needs.
 pub fn record_evaluation(
     network: &TrainableNetwork,
@@ -98,8 +110,7 @@ pub fn record_evaluation(
 ) -> Result<(CrossEntropy, TensorId)> {
     let past_the_head = network.layers().stages.len() + 1;
     let options = PassOptions { bn_training: false, train_from: past_the_head, ..Default::default() };
-    let forward = Pass::new(network, recording, &options).forward(input, targets)?;
-    Ok((forward.loss, forward.logits))
+    record_forward(network, recording, input, targets, &options)
 }
 
 /// What the forward pass leaves for the backward one.
