@@ -1,5 +1,6 @@
 //#variant conv2d_backward_weight_subgroup
 //#variant conv2d_backward_weight_subgroup_wide WIDE
+//#variant conv2d_backward_weight_subgroup_wide_pointwise WIDE POINTWISE
 //
 // The gradient of a convolution by its weight,
 //
@@ -14,6 +15,9 @@
 // grad_output, which the eight lanes hand to each other. With the flag WIDE it takes two pixels an iteration and loads through
 // integers of 64 bits, as conv2d_subgroup.wgsl does and for its reasons, but stores vectors: sums that end as integers are
 // integers to LLVM from the start, which then takes half again as long. See docs/rejected.md.
+//
+// With the flag POINTWISE as well it is for kernels of 1x1 without stride or padding, over an even number of pixels: a pixel
+// of grad_output is one of the input, and nothing that is loaded has to be dropped.
 //
 // The place in the input moves by additions, and the loop ends at its end; a slice is never empty.
 //
@@ -81,8 +85,12 @@ fn main(
     let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
+//#if POINTWISE
+    var x_at = start * conv.in_pitch4 + column.channel4;
+//#else
     var place = place_of(start);
     let x_start = (column.offset.x * conv.in_width + column.offset.y) * conv.in_pitch4 + column.channel4;
+//#endif
     var g_at = start * conv.out_pitch4 + own4;
 
     var sum0 = vec4f();
@@ -120,8 +128,15 @@ fn main(
     var pixel = start;
     loop {
 //#if WIDE
-        // After an odd number of pixels there is no second one. What is loaded of grad_output comes first, and what is dropped of
-        // it last: in other orders the loop takes up to a fifth longer.
+        // The order of what is loaded and dropped is what LLVM makes most of; in others the loop takes up to a fifth longer.
+//#if POINTWISE
+        let x = unpack_floats(input[x_at]);
+        let held = unpack_floats(grad_output[g_at]);
+        let y = unpack_floats(input[x_at + conv.in_pitch4]);
+        let next = unpack_floats(grad_output[g_at + conv.out_pitch4]);
+        x_at += PIXELS * conv.in_pitch4;
+//#else
+        // After an odd number of pixels there is no second one.
         let second = pixel + 1u < end;
         let held = unpack_floats(grad_output[g_at]);
         let ahead = unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
@@ -130,6 +145,7 @@ fn main(
         let y = input_under(column, x_start, place, second);
         place = after(place);
         let next = select(vec4f(), ahead, second);
+//#endif
         let g0 = subgroupBroadcast(held, 0u);
         let h0 = subgroupBroadcast(next, 0u);
         sum0 += g0.x * x + h0.x * y;

@@ -86,6 +86,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_weight_register",
         "conv2d_backward_weight_subgroup",
         "conv2d_backward_weight_subgroup_wide",
+        "conv2d_backward_weight_subgroup_wide_pointwise",
         "sum_partials",
         "sum_partials_wide",
         "sum_pixels",

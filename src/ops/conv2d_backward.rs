@@ -154,8 +154,14 @@ impl Conv2d {
                 format!("{label}: the channels of each of the {groups} groups are not padded to a multiple of 4");
             return Err(Error::shape(OP, problem));
         }
+        let pixels = grad_output.pixels();
+        // A pixel of grad_output is one of the input.
+        let pointwise = (self.kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]);
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
+            Conv2dVariant::SubgroupWide if pointwise && pixels.is_multiple_of(2) => {
+                ("conv2d_backward_weight_subgroup_wide_pointwise", 32, 8, 8)
+            }
             Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
             Conv2dVariant::Register | Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
@@ -163,7 +169,6 @@ impl Conv2d {
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);
         let weight_bytes = self.weight_len4() as u64 * 16;
-        let pixels = grad_output.pixels();
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
         let usual = match variant {
@@ -172,7 +177,7 @@ impl Conv2d {
             }
             _ => SLICE,
         };
-        // Even, for the kernel that takes two pixels at a time.
+        // Even, for the kernels that take two pixels at a time.
         let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(2);
         let slices = pixels.div_ceil(slice);
         let size = |value| u32_of(OP, "a tensor or attribute", value);

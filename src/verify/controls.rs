@@ -66,6 +66,7 @@ const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_subgroup", "subgroup"),
     ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
 ];
+const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide")];
 
 const CONVOLUTIONS: &[ConvFault] = &[
     (
@@ -144,6 +145,20 @@ const CONVOLUTIONS: &[ConvFault] = &[
         "let end = min(start + conv.slice, conv.pixels) - 1u;",
         BY_WEIGHT,
         "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=3",
+    ),
+    (
+        "a slice of the gradient by the weight is two pixels short",
+        "let end = min(start + conv.slice, conv.pixels);",
+        "let end = min(start + conv.slice, conv.pixels) - 2u;",
+        POINTWISE_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=1",
+    ),
+    (
+        "a second pixel meets the first one's gradient",
+        "grad_output[g_at + conv.out_pitch4]",
+        "grad_output[g_at]",
+        POINTWISE_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=1",
     ),
 ];
 

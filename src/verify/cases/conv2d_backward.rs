@@ -252,6 +252,9 @@ const CORNERS: &str = "
     n=1 c=5 h=8 w=8 k=5 kernel=3 padding=1 groups=5
     n=1 c=3 h=9 w=8 k=12 kernel=3 stride=2 padding=1 groups=3
     n=1 c=36 h=5 w=5 k=140 kernel=1 groups=2
+    # The same over an even number of pixels, in two slices; and with a second slice of one pixel.
+    n=2 c=36 h=9 w=15 k=140 kernel=1 groups=2
+    n=1 c=6 h=1 w=257 k=70 kernel=1 groups=2
     n=2 c=6 h=27 w=19 k=70 kernel=3 padding=1 groups=2
     # Groups whose pixels have a line between them.
     n=2 c=256 h=3 w=5 k=512 kernel=1 groups=2
