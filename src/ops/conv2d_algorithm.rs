@@ -2,8 +2,9 @@
 //! pixels.
 
 use super::Precision;
-use super::conv2d::{Conv2d, Conv2dVariant};
+use super::conv2d::Conv2d;
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
+use super::conv2d_variant::{Conv2dVariant, asked};
 use super::feature_map::FeatureMap;
 use super::space_to_depth::SpaceToDepth;
 use super::winograd::{Winograd, WinogradTile};
@@ -119,8 +120,8 @@ impl Conv2dAlgorithm {
     ///
     /// It doesn't depend on the batch, so that an image's result is the same to the bit in whatever batch it comes.
     pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2], precision: Precision) -> Self {
-        let forced = std::env::var_os("GPU_RESNET_CONV2D").is_some_and(|value| !value.is_empty());
-        let tuned = if forced { None } else { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) };
+        let tuned =
+            if asked().is_empty() { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) } else { None };
         let able = |algorithm: &Self| algorithm.supported(gpu.report(), conv, precision).is_ok();
         let usual = || Some(Self::usual(gpu.report(), pass, conv, size)).filter(able);
         tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::Gemm))
@@ -134,7 +135,7 @@ impl Conv2dAlgorithm {
 
     fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
         let variant = Conv2dVariant::choose(adapter);
-        let asked = std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase();
+        let asked = asked();
         let fits =
             |tile: &WinogradTile| variant != Conv2dVariant::Cooperative && Winograd::new(*conv, *tile, variant).is_ok();
         let mut tiles = WinogradTile::ALL.into_iter().filter(fits);

@@ -2,7 +2,9 @@
 //! the order in which weights are trained: KRSC, input channels padded to vec4s.
 
 use super::attributes::Conv2dAttributes;
-use super::conv2d::{Conv2d, Conv2dVariant, Direction};
+use super::conv2d::Conv2d;
+use super::conv2d_packing::Direction;
+use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};

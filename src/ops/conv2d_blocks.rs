@@ -6,7 +6,8 @@
 //! of R and a block of B (a multiple of s): pixel a of block i meets row i*B/s + t - reach of grad_output by
 //! r = a + p - s*(t - reach), if that is in 0..R.
 
-use super::conv2d::{Conv2d, Packing};
+use super::conv2d::Conv2d;
+use super::conv2d_packing::Packing;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::Result;

@@ -9,8 +9,9 @@
 //! A NaN or an infinity also reaches the outputs that meet its block and not its pixel, where a zero weight makes a NaN of it.
 
 use super::attributes::Conv2dAttributes;
-use super::conv2d::{Conv2d, Conv2dVariant};
+use super::conv2d::Conv2d;
 use super::conv2d_epilogue::Epilogue;
+use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};

@@ -8,8 +8,10 @@
 //! A NaN or an infinity reaches all of its tile, not only the outputs that it belongs to: an infinity becomes NaN there.
 
 use super::attributes::Conv2dAttributes;
-use super::conv2d::{Conv2d, Conv2dVariant, Direction};
+use super::conv2d::Conv2d;
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
+use super::conv2d_packing::Direction;
+use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::Result;

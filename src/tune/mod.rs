@@ -402,6 +402,7 @@ mod tests {
     use super::*;
     use crate::gpu::AdapterChoice;
     use crate::ops::attributes::Conv2dAttributes;
+    use crate::ops::conv2d_variant::asked;
     use crate::ops::{Conv2d, Conv2dVariant};
     use crate::verify::controls::broken;
 
@@ -471,7 +472,7 @@ mod tests {
         let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size, Precision::F32));
         gpu.set_choices(keys.into_iter().zip(chosen.map(str::to_owned)).collect());
         let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, size, Precision::F32).name());
-        if std::env::var_os("GPU_RESNET_CONV2D").is_none() {
+        if asked().is_empty() {
             let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, size).name();
             assert_eq!(found, ["gemm-32x32".to_owned(), by_input, "winograd2-register".to_owned()]);
         }

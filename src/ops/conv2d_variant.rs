@@ -1,0 +1,178 @@
+//! The kernels that compute convolutions: what each is for, and which adapter can run it.
+
+use super::Precision;
+use super::conv2d_packing::Direction;
+use crate::gpu::AdapterReport;
+
+/// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
+pub(crate) fn asked() -> String {
+    std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase()
+}
+
+/// The kernels that can compute a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conv2dVariant {
+    /// Implicit GEMM with workgroup tiles: hardware GPUs.
+    Gemm,
+    /// The same with tiles of other sizes (pixels x channels), read as vec4s and fetched ahead: for a tuner to choose.
+    Gemm32x32,
+    Gemm64x64,
+    Gemm128x64,
+    Gemm128x128,
+    /// Register blocks without workgroup memory or subgroups: runs everywhere.
+    Register,
+    /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
+    Subgroup,
+    /// The same, two source channels at a time and memory accessed 64 bits at once: lavapipe with 64-bit integers.
+    SubgroupWide,
+    /// Register blocks with activations broadcast through subgroups of exactly four: SwiftShader.
+    Subgroup4,
+    /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
+    Cooperative,
+}
+
+/// What a variant is: one line of [`Conv2dVariant::traits`].
+struct Traits {
+    name: &'static str,
+    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
+    tile: (usize, usize),
+    /// Forward, by input, and by input in blocks.
+    shaders: [&'static str; 3],
+}
+
+impl Conv2dVariant {
+    /// Those that compute the convolution and its gradient by the input.
+    pub const ALL: [Self; 9] = [
+        Self::Gemm,
+        Self::Gemm32x32,
+        Self::Gemm64x64,
+        Self::Gemm128x64,
+        Self::Gemm128x128,
+        Self::Register,
+        Self::Subgroup,
+        Self::SubgroupWide,
+        Self::Subgroup4,
+    ];
+
+    /// Those that compute the convolution.
+    pub const FORWARD: [Self; 10] = {
+        let [a, b, c, d, e, f, g, h, i] = Self::ALL;
+        [a, b, c, d, e, f, g, h, i, Self::Cooperative]
+    };
+
+    fn traits(self) -> Traits {
+        macro_rules! of {
+            ($name:literal, $shader:literal, $tile:expr) => {
+                Traits {
+                    name: $name,
+                    tile: $tile,
+                    shaders: [
+                        concat!("conv2d_", $shader),
+                        concat!("conv2d_backward_input_", $shader),
+                        concat!("conv2d_backward_input_blocks_", $shader),
+                    ],
+                }
+            };
+        }
+        match self {
+            Self::Gemm => of!("gemm", "gemm", (64, 64)),
+            Self::Gemm32x32 => of!("gemm-32x32", "gemm_32x32", (32, 32)),
+            Self::Gemm64x64 => of!("gemm-64x64", "gemm_64x64", (64, 64)),
+            Self::Gemm128x64 => of!("gemm-128x64", "gemm_128x64", (128, 64)),
+            Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
+            Self::Register => of!("register", "register", (8, 8)),
+            Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
+            Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
+            Self::Subgroup4 => of!("subgroup4", "subgroup4", (16, 32)),
+            Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
+        }
+    }
+
+    /// Whether the adapter can run it; the reason if not.
+    pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
+        let (pixels, channels) = self.tile();
+        let memory = match self {
+            _ if !self.is_gemm() => 0,
+            Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
+            _ => (pixels + channels) * 64,
+        };
+        let exactly = |lanes: u32| {
+            let [least, most] = adapter.subgroup_size;
+            if [least, most] == [lanes; 2] {
+                return Ok(());
+            }
+            Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
+        };
+        match self {
+            Self::SubgroupWide if !adapter.features.int64 => {
+                Err("the adapter has no 64-bit integers in shaders".into())
+            }
+            Self::SubgroupWide => Self::Subgroup.supported(adapter),
+            Self::Subgroup | Self::Subgroup4 if !adapter.features.subgroups => {
+                Err("the adapter has no subgroup operations".into())
+            }
+            Self::Subgroup => exactly(8),
+            Self::Subgroup4 => exactly(4),
+            Self::Cooperative if !adapter.features.matrices_f32 && !adapter.features.matrices_f16 => {
+                Err("the adapter has no cooperative matrices of 8x8x8 f32 or 16x16x16 f16 with f32 sums".into())
+            }
+            Self::Cooperative if exactly(32).is_err() && !adapter.features.emulated_matrices => exactly(32),
+            _ if memory > adapter.max_workgroup_memory_bytes as usize => {
+                let most = adapter.max_workgroup_memory_bytes;
+                Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The variant for this class of device, or the one that the environment variable `GPU_RESNET_CONV2D` names
+    /// (`gemm`, `register`, …), to bisect a driver bug.
+    pub fn choose(adapter: &AdapterReport) -> Self {
+        let asked = asked();
+        let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
+        let by_class = match adapter.kind.as_str() {
+            "cpu" => &[Self::SubgroupWide, Self::Subgroup, Self::Subgroup4][..],
+            _ => &[Self::Gemm],
+        };
+        let able = || by_class.iter().copied().find(|variant| variant.supported(adapter).is_ok());
+        named.or_else(able).unwrap_or(Self::Register)
+    }
+
+    pub fn name(self) -> &'static str {
+        self.traits().name
+    }
+
+    pub(super) fn shader(self, direction: Direction) -> &'static str {
+        match direction {
+            Direction::Forward => self.traits().shaders[0],
+            Direction::Transposed => self.traits().shaders[1],
+        }
+    }
+
+    /// The kernel of the gradient by the input that makes blocks.
+    pub(super) fn blocks_shader(self) -> &'static str {
+        self.traits().shaders[2]
+    }
+
+    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
+    pub(super) fn tile(self) -> (usize, usize) {
+        self.traits().tile
+    }
+
+    /// Whether the adapter can run it on maps of `precision`; the reason if not.
+    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> Result<(), String> {
+        let matrices = match precision {
+            Precision::F32 => (adapter.features.matrices_f32, "8x8x8 f32"),
+            Precision::F16 => (adapter.features.matrices_f16, "16x16x16 f16 with f32 sums"),
+        };
+        match (self, matrices) {
+            (Self::Cooperative, (false, shape)) => Err(format!("the adapter has no cooperative matrices of {shape}")),
+            _ => self.supported(adapter),
+        }
+    }
+
+    /// Whether it goes through workgroup memory.
+    pub(super) fn is_gemm(self) -> bool {
+        !matches!(self, Self::Register | Self::Subgroup | Self::SubgroupWide | Self::Subgroup4)
+    }
+}
