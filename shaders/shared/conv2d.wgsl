@@ -44,7 +44,11 @@ struct Conv2d {
 }
 
 @group(0) @binding(0) var<uniform> conv: Conv2d;
+//#if QUAD
+@group(0) @binding(2) var<storage, read> weight: array<Stored8>;
+//#else
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
+//#endif
 //#if TRANSPOSED
 @group(0) @binding(3) var<storage, read> rectified: array<Stored4>; // the input, where it came out of a ReLU
 //#else

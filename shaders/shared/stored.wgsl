@@ -23,6 +23,16 @@ fn unpack4(v: Stored4) -> vec4f {
 fn pack4(v: vec4f) -> Stored4 {
     return u64(pack2x16float(v.xy)) | (u64(pack2x16float(v.zw)) << 32u);
 }
+
+alias Stored8 = vec2<u64>;
+
+fn first4(v: Stored8) -> vec4f {
+    return unpack4(v.x);
+}
+
+fn last4(v: Stored8) -> vec4f {
+    return unpack4(v.y);
+}
 //#else
 //#import shared/floats.wgsl
 alias Stored2 = u64;
@@ -38,6 +48,16 @@ fn unpack4(v: Stored4) -> vec4f {
 
 fn pack4(v: vec4f) -> Stored4 {
     return pack_floats(v);
+}
+
+alias Stored8 = vec4<u64>;
+
+fn first4(v: Stored8) -> vec4f {
+    return unpack4(v.xy);
+}
+
+fn last4(v: Stored8) -> vec4f {
+    return unpack4(v.zw);
 }
 //#endif
 //#else

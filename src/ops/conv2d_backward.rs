@@ -159,12 +159,17 @@ impl Conv2d {
         let pixels = grad_output.pixels();
         // A pixel of grad_output is one of the input.
         let pointwise = (self.kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]);
+        let multiple_of = |iteration| pointwise && pixels.is_multiple_of(iteration);
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
-            Conv2dVariant::SubgroupWide if pointwise && pixels.is_multiple_of(2) => {
+            Conv2dVariant::SubgroupWide if multiple_of(2) => {
                 ("conv2d_backward_weight_subgroup_wide_pointwise", 32, 8, 8)
             }
             Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
+            Conv2dVariant::SubgroupQuad if multiple_of(4) => {
+                ("conv2d_backward_weight_subgroup_quad_pointwise", 32, 8, 8)
+            }
+            Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
             Conv2dVariant::Register | Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
         };
@@ -174,13 +179,13 @@ impl Conv2d {
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
         let usual = match variant {
-            Conv2dVariant::Subgroup | Conv2dVariant::SubgroupWide => {
+            Conv2dVariant::Subgroup | Conv2dVariant::SubgroupWide | Conv2dVariant::SubgroupQuad => {
                 (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
             }
             _ => SLICE,
         };
-        // Even, for the kernels that take two pixels at a time.
-        let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(2);
+        // For the kernels that take two pixels at a time, or four.
+        let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(4);
         let slices = pixels.div_ceil(slice);
         let size = |value| u32_of(OP, "a tensor or attribute", value);
         size(input.len4() * 4)?;

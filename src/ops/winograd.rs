@@ -308,7 +308,7 @@ impl Winograd {
     }
 
     fn shader(&self, part: Part) -> &'static str {
-        self.tile.shader(part, self.variant == Conv2dVariant::SubgroupWide)
+        self.tile.shader(part, self.variant.is_wide())
     }
 
     /// Tiles of each image along both axes, for outputs like `map`.

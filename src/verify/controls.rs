@@ -37,6 +37,7 @@ const FORWARD: &[(&str, &str)] = &[
     ("conv2d_register", "register"),
     ("conv2d_subgroup", "subgroup"),
     ("conv2d_subgroup_wide", "subgroup-wide"),
+    ("conv2d_subgroup_quad", "subgroup-quad"),
     ("conv2d_subgroup4", "subgroup4"),
 ];
 const HALVES: &[(&str, &str)] = &[
@@ -44,6 +45,7 @@ const HALVES: &[(&str, &str)] = &[
     ("conv2d_register_f16", "register"),
     ("conv2d_subgroup_f16", "subgroup"),
     ("conv2d_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_subgroup_quad_f16", "subgroup-quad"),
     ("conv2d_subgroup4_f16", "subgroup4"),
 ];
 const BY_INPUT: &[(&str, &str)] = &[
@@ -51,6 +53,7 @@ const BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_register", "register"),
     ("conv2d_backward_input_subgroup", "subgroup"),
     ("conv2d_backward_input_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_subgroup_quad", "subgroup-quad"),
     ("conv2d_backward_input_subgroup4", "subgroup4"),
 ];
 const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
@@ -58,6 +61,7 @@ const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
     ("conv2d_backward_input_blocks_register", "register"),
     ("conv2d_backward_input_blocks_subgroup", "subgroup"),
     ("conv2d_backward_input_blocks_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_blocks_subgroup_quad", "subgroup-quad"),
     ("conv2d_backward_input_blocks_subgroup4", "subgroup4"),
 ];
 const BY_WEIGHT: &[(&str, &str)] = &[
@@ -65,8 +69,12 @@ const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_register", "register"),
     ("conv2d_backward_weight_subgroup", "subgroup"),
     ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_weight_subgroup_quad", "subgroup-quad"),
 ];
-const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide")];
+const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
+    ("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide"),
+    ("conv2d_backward_weight_subgroup_quad_pointwise", "subgroup-quad"),
+];
 
 const CONVOLUTIONS: &[ConvFault] = &[
     (
@@ -147,9 +155,9 @@ const CONVOLUTIONS: &[ConvFault] = &[
         "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=3",
     ),
     (
-        "a slice of the gradient by the weight is two pixels short",
+        "a slice of the gradient by the weight is four pixels short",
         "let end = min(start + conv.slice, conv.pixels);",
-        "let end = min(start + conv.slice, conv.pixels) - 2u;",
+        "let end = min(start + conv.slice, conv.pixels) - 4u;",
         POINTWISE_BY_WEIGHT,
         "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=1",
     ),
@@ -184,6 +192,27 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "sum0_0 += v0 * x0.y;",
         "sum0_0 += v0 * x0.x;",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-wide",
+    ),
+    (
+        "the last of four channels is the first",
+        "conv2d_subgroup_quad",
+        "sum0_0 += b0 * x0.w;",
+        "sum0_0 += b0 * x0.x;",
+        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-quad",
+    ),
+    (
+        "a channel takes the weights of the one before it",
+        "conv2d_subgroup_quad",
+        "let v0 = subgroupBroadcast(even0, 4u);",
+        "let v0 = subgroupBroadcast(even0, 0u);",
+        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-quad",
+    ),
+    (
+        "the last of four pixels is left out at a slice's end",
+        "conv2d_backward_weight_subgroup_quad",
+        "let inside3 = left > 3u;",
+        "let inside3 = left > 4u;",
+        "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 variant=subgroup-quad",
     ),
     (
         "a matrix of the second row is that of the first",

@@ -89,6 +89,7 @@ const FORWARD_VARIANTS: &[&str] = &[
     "register",
     "subgroup",
     "subgroup-wide",
+    "subgroup-quad",
     "subgroup4",
     "gemm-32x32",
     "gemm-64x64",
