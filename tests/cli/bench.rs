@@ -28,10 +28,14 @@ fn json_has_the_documented_keys() {
     }
     for (part, expected) in [
         ("head", common.replace("dispatches", "dispatch_us dispatches") + " submits train"),
-        ("all", format!("{common} submits train")),
+        ("all", common.replace("peak_bytes", "parts peak_bytes") + " submits train"),
     ] {
         let found = run(&["--batch-size", "2", "--train", part]);
         assert_eq!(keys(&found["runs"][0]), expected);
+        if part == "all" {
+            let parts = "backward_ms_per_image forward_ms_per_image inference_ms_per_image";
+            assert_eq!(keys(&found["runs"][0]["parts"]), parts);
+        }
         assert_eq!((&found["runs"][0]["mode"], &found["runs"][0]["train"]), (&"train".into(), &part.into()));
     }
 }
