@@ -1,5 +1,7 @@
 //#variant adam
+//#variant adam_wide WIDE
 //#variant adamw DECOUPLED
+//#variant adamw_wide WIDE DECOUPLED
 //
 // adam, adamw (Kingma & Ba 2015; Loshchilov & Hutter 2019), as torch.optim computes them at step t:
 //
@@ -10,6 +12,7 @@
 //
 // What depends on t (learning rate and bias corrections) is computed by the host in f64, a row for each step, and found
 // by the step counter on the device, so that many steps fit in one submit. One vec4 an invocation, 64 to a workgroup.
+//#import shared/floats.wgsl
 //#import shared/fold.wgsl
 struct Adam {
     size4: u32,
@@ -20,12 +23,12 @@ struct Adam {
     weight_decay: f32,
 }
 @group(0) @binding(0) var<uniform> adam: Adam;
-@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad: array<Float4>;
 @group(0) @binding(2) var<storage, read> schedule: array<vec4f>; // lr/(1-beta1^t), sqrt(1-beta2^t), lr*weight_decay, 0
 @group(0) @binding(3) var<storage, read> cursor: array<u32>;     // x: the step, from 0
-@group(0) @binding(4) var<storage, read_write> param: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> exp_avg: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> exp_avg_sq: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> param: array<Float4>;
+@group(0) @binding(5) var<storage, read_write> exp_avg: array<Float4>;
+@group(0) @binding(6) var<storage, read_write> exp_avg_sq: array<Float4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -38,16 +41,17 @@ fn main(
         return;
     }
     let now = schedule[cursor[0]];
-    var p = param[i];
-    var g = grad[i];
+    var p = unpack_floats(param[i]);
+    var g = unpack_floats(grad[i]);
 //#if DECOUPLED
     p -= now.z * p;
 //#else
     g += adam.weight_decay * p;
 //#endif
-    let m = exp_avg[i] + adam.one_minus_beta1 * (g - exp_avg[i]);
-    let v = adam.beta2 * exp_avg_sq[i] + adam.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    param[i] = p - now.x * (m / (sqrt(v) / now.y + adam.eps));
+    let before = unpack_floats(exp_avg[i]);
+    let m = before + adam.one_minus_beta1 * (g - before);
+    let v = adam.beta2 * unpack_floats(exp_avg_sq[i]) + adam.one_minus_beta2 * g * g;
+    exp_avg[i] = pack_floats(m);
+    exp_avg_sq[i] = pack_floats(v);
+    param[i] = pack_floats(p - now.x * (m / (sqrt(v) / now.y + adam.eps)));
 }

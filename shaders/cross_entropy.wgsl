@@ -1,5 +1,5 @@
 //#variant cross_entropy
-//#variant cross_entropy_gathered GATHERED
+//#variant cross_entropy_gathered GATHERED MOVES
 //
 // cross_entropy over rows of logits x[n,k] with target t[n] and label smoothing e, mean over the rows:
 //
@@ -11,8 +11,15 @@
 // gradient (PyTorch's ignore_index); a short last batch is filled up with them. One row an invocation in `rows`, which
 // also counts correct answers (the first maximum); `total` adds the rows in order, so that the bits never change.
 // A NaN among a row's logits makes its loss and gradient NaN; told by the sum, since a driver's exp() may lose NaN
-// (SwiftShader's clamps its argument). GATHERED, as head training has it: targets are labels of examples in the epoch's order
-// (shared/gathered.wgsl), and the sum over the rows is left to head_step.wgsl.
+// (SwiftShader's clamps its argument).
+//
+// GATHERED, as head training has it: targets are labels of examples in the epoch's order (shared/gathered.wgsl), and `step` does all
+// that lies between the slices of linear.wgsl's sums and the gradient by the weight in one workgroup, since a dispatch costs a software
+// driver more than what there is to do: it adds the slices in order, then makes the rows, notes
+//
+//   history[step] = (sum of losses / rows counted, rows correct, rows counted, 0)
+//
+// and moves the counter on.
 //#import shared/fold.wgsl
 //#import shared/nan.wgsl
 struct CrossEntropy {
@@ -20,6 +27,9 @@ struct CrossEntropy {
     classes: u32,
     classes4: u32, // vec4s from one row to the next
     smoothing: f32,
+//#if GATHERED
+    slices: u32,
+//#endif
 }
 //#if GATHERED
 //#import shared/gathered.wgsl
@@ -28,14 +38,27 @@ const IGNORE: u32 = 0xffffffffu;
 //#endif
 
 @group(0) @binding(0) var<uniform> size: CrossEntropy;
+//#if GATHERED
+@group(0) @binding(1) var<storage, read> partials: array<f32>; // [slice][row][class]
+//#else
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
+//#endif
 @group(0) @binding(2) var<storage, read> targets: array<u32>; // of the rows; GATHERED, of all examples
-@group(0) @binding(3) var<storage, read_write> grad: array<f32>;
+@group(0) @binding(3) var<storage, read_write> grad: array<f32>; // GATHERED, the logits before
 @group(0) @binding(4) var<storage, read_write> row_results: array<vec4f>; // loss, correct, counted, 0
 //#if GATHERED
+@group(0) @binding(5) var<storage, read_write> history: array<vec4f>; // for each step of the epoch
 //#else
-@group(0) @binding(5) var<storage, read_write> summary: array<vec4f>;     // mean loss, correct, rows counted, 0
+@group(0) @binding(5) var<storage, read_write> summary: array<vec4f>; // mean loss, correct, rows counted, 0
 //#endif
+
+fn logit(at: u32) -> f32 {
+//#if GATHERED
+    return grad[at];
+//#else
+    return logits[at];
+//#endif
+}
 
 fn target_of(row: u32) -> u32 {
 //#if GATHERED
@@ -56,16 +79,8 @@ fn counted_rows() -> f32 {
     return f32(counted);
 }
 
-@compute @workgroup_size(64)
-fn rows(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let row = unfold(workgroup, count) * 64u + invocation;
-    if row >= size.rows {
-        return;
-    }
+// The loss and the gradient of a row.
+fn make_row(row: u32) {
     let stride = size.classes4 * 4u;
     let first = row * stride;
     let t = target_of(row);
@@ -76,10 +91,10 @@ fn rows(
         row_results[row] = vec4f();
         return;
     }
-    var best = logits[first];
+    var best = logit(first);
     var best_class = 0u;
     for (var k = 1u; k < size.classes; k++) {
-        let x = logits[first + k];
+        let x = logit(first + k);
         if x > best {
             best = x;
             best_class = k;
@@ -88,13 +103,13 @@ fn rows(
     var sum_exp = 0.0;
     var sum = 0.0;
     for (var k = 0u; k < size.classes; k++) {
-        let x = logits[first + k] - best;
+        let x = logit(first + k) - best;
         sum_exp += exp(x);
         sum += x;
     }
     let share = size.smoothing / f32(size.classes);
     let keep = 1.0 - size.smoothing;
-    var loss = log(sum_exp) - keep * (logits[first + t] - best);
+    var loss = log(sum_exp) - keep * (logit(first + t) - best);
     // Without smoothing the other classes take no part, not even as 0 times an infinity (a masked class's logit).
     if share > 0.0 {
         loss -= share * sum;
@@ -108,21 +123,63 @@ fn rows(
         var g = 0.0;
         if k < size.classes {
             let q = share + select(0.0, keep, k == t);
-            g = select((exp(logits[first + k] - best) / sum_exp - q) * scale, sum, poisoned);
+            g = select((exp(logit(first + k) - best) / sum_exp - q) * scale, sum, poisoned);
         }
         grad[first + k] = g;
     }
     row_results[row] = vec4f(loss, select(0.0, 1.0, best_class == t), 1.0, 0.0);
 }
 
-//#if GATHERED
-//#else
-@compute @workgroup_size(1)
-fn total() {
+// Mean loss, correct rows, counted rows, 0.
+fn summed_rows() -> vec4f {
     var sum = vec4f();
     for (var row = 0u; row < size.rows; row++) {
         sum += row_results[row];
     }
-    summary[0] = vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
+    return vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
+}
+
+//#if GATHERED
+// Adds the slices of a row's logits.
+fn add_slices(row: u32) {
+    let stride = size.classes4 * 4u;
+    for (var k = 0u; k < stride; k++) {
+        var sum = 0.0;
+        for (var slice = 0u; slice < size.slices; slice++) {
+            sum += partials[(slice * size.rows + row) * stride + k];
+        }
+        grad[row * stride + k] = sum;
+    }
+}
+
+@compute @workgroup_size(256)
+fn step(@builtin(local_invocation_index) invocation: u32) {
+    for (var row = invocation; row < size.rows; row += 256u) {
+        add_slices(row);
+        make_row(row);
+    }
+    storageBarrier();
+    if invocation == 0u {
+        history[cursor[1]] = summed_rows();
+        cursor[0] += 1u;
+        cursor[1] += 1u;
+    }
+}
+//#else
+@compute @workgroup_size(64)
+fn rows(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let row = unfold(workgroup, count) * 64u + invocation;
+    if row < size.rows {
+        make_row(row);
+    }
+}
+
+@compute @workgroup_size(1)
+fn total() {
+    summary[0] = summed_rows();
 }
 //#endif

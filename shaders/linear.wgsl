@@ -1,5 +1,7 @@
 //#variant linear
+//#variant linear_wide WIDE
 //#variant linear_gathered GATHERED
+//#variant linear_gathered_wide WIDE GATHERED
 //
 // linear: output[n,k] = bias[k] + sum over c of input[n,c] * weight[k,c]
 //
@@ -8,15 +10,16 @@
 // 64 to a workgroup, output tiles fastest, folded.
 //
 // Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
-// own, and sum_partials.wgsl adds them in a fixed order. The first slice has the bias. GATHERED, as head training has it: rows are
+// own, and sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice has the bias. GATHERED, as head training has it: rows are
 // examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the weight.
+//#import shared/floats.wgsl
 //#import shared/fold.wgsl
 //#if GATHERED
 //#import shared/gathered.wgsl
 //#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs, vec4s of inputs of a slice
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Float4>;
+@group(0) @binding(2) var<storage, read> weight: array<Float4>;
 //#if GATHERED
 //#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
@@ -34,7 +37,7 @@ fn row_at(row: u32) -> u32 {
 
 fn bias_at(k4: u32) -> vec4f {
 //#if GATHERED
-    return weight[size.z * 4u * size.y + k4];
+    return unpack_floats(weight[size.z * 4u * size.y + k4]);
 //#else
     return bias[k4];
 //#endif
@@ -70,14 +73,14 @@ fn main(
     var sum2 = vec4f();
     var sum3 = vec4f();
     for (var c = start; c < min(start + size.w, in4); c++) {
-        let w0 = weight[w_at + c];
-        let w1 = weight[w_at + in4 + c];
-        let w2 = weight[w_at + 2u * in4 + c];
-        let w3 = weight[w_at + 3u * in4 + c];
-        let x0 = input[x0_at + c];
-        let x1 = input[x1_at + c];
-        let x2 = input[x2_at + c];
-        let x3 = input[x3_at + c];
+        let w0 = unpack_floats(weight[w_at + c]);
+        let w1 = unpack_floats(weight[w_at + in4 + c]);
+        let w2 = unpack_floats(weight[w_at + 2u * in4 + c]);
+        let w3 = unpack_floats(weight[w_at + 3u * in4 + c]);
+        let x0 = unpack_floats(input[x0_at + c]);
+        let x1 = unpack_floats(input[x1_at + c]);
+        let x2 = unpack_floats(input[x2_at + c]);
+        let x3 = unpack_floats(input[x3_at + c]);
         sum0 += vec4f(dot(x0, w0), dot(x0, w1), dot(x0, w2), dot(x0, w3));
         sum1 += vec4f(dot(x1, w0), dot(x1, w1), dot(x1, w2), dot(x1, w3));
         sum2 += vec4f(dot(x2, w0), dot(x2, w1), dot(x2, w2), dot(x2, w3));

@@ -1,5 +1,7 @@
 //#variant linear_backward
-//#variant linear_backward_gathered GATHERED
+//#variant linear_backward_wide WIDE
+//#variant linear_backward_gathered GATHERED MOVED
+//#variant linear_backward_gathered_wide WIDE GATHERED MOVED
 //
 // linear_backward, from grad = d loss / d output [n,k]:
 //
@@ -11,18 +13,19 @@
 // rows of two vec4 columns an invocation, five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
 // GATHERED, as head training has it: rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` makes
 // grad_weight with grad_bias after it.
+//#import shared/floats.wgsl
 //#import shared/fold.wgsl
 //#if GATHERED
 //#import shared/gathered.wgsl
 //#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Float4>;
 //#if GATHERED
 //#else
-@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<Float4>;
 //#endif
-@group(0) @binding(3) var<storage, read> grad: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> result: array<vec4f>;
+@group(0) @binding(3) var<storage, read> grad: array<Float4>;
+@group(0) @binding(4) var<storage, read_write> result: array<Float4>;
 
 // sum + the outer product of four inputs and four gradients: a column for each gradient.
 fn add_outer(sum: mat4x4f, x: vec4f, g: vec4f) -> mat4x4f {
@@ -31,10 +34,10 @@ fn add_outer(sum: mat4x4f, x: vec4f, g: vec4f) -> mat4x4f {
 
 fn store(k4: u32, c: u32, sum: mat4x4f) {
     let at = k4 * 4u * size.y + c;
-    result[at] = sum[0];
-    result[at + size.y] = sum[1];
-    result[at + 2u * size.y] = sum[2];
-    result[at + 3u * size.y] = sum[3];
+    result[at] = pack_floats(sum[0]);
+    result[at + size.y] = pack_floats(sum[1]);
+    result[at + 2u * size.y] = pack_floats(sum[2]);
+    result[at + 3u * size.y] = pack_floats(sum[3]);
 }
 
 // Where a row of the batch begins in the input.
@@ -65,11 +68,11 @@ fn weight_tile(i: u32) {
     var sum2_1 = mat4x4f();
     for (var row = 0u; row < size.x; row++) {
         let at = row_at(row);
-        let x0 = input[at + c];
-        let x1 = input[at + c1];
-        let g0 = grad[row * out4 + k4];
-        let g1 = grad[row * out4 + g1_at];
-        let g2 = grad[row * out4 + g2_at];
+        let x0 = unpack_floats(input[at + c]);
+        let x1 = unpack_floats(input[at + c1]);
+        let g0 = unpack_floats(grad[row * out4 + k4]);
+        let g1 = unpack_floats(grad[row * out4 + g1_at]);
+        let g2 = unpack_floats(grad[row * out4 + g2_at]);
         sum0_0 = add_outer(sum0_0, x0, g0);
         sum0_1 = add_outer(sum0_1, x1, g0);
         sum1_0 = add_outer(sum1_0, x0, g1);
@@ -99,7 +102,7 @@ fn weight_tile(i: u32) {
 fn bias_tile(k4: u32) -> vec4f {
     var sum = vec4f();
     for (var row = 0u; row < size.x; row++) {
-        sum += grad[row * size.z + k4];
+        sum += unpack_floats(grad[row * size.z + k4]);
     }
     return sum;
 }
@@ -121,7 +124,7 @@ fn gradient(
     if i < tiles {
         weight_tile(i);
     } else if i - tiles < size.z {
-        result[size.z * 4u * size.y + i - tiles] = bias_tile(i - tiles);
+        result[size.z * 4u * size.y + i - tiles] = pack_floats(bias_tile(i - tiles));
     }
 }
 //#else
@@ -141,11 +144,12 @@ fn grad_input(
     let c = i % in4;
     var sum = vec4f();
     for (var k4 = 0u; k4 < out4; k4++) {
-        let g = grad[row * out4 + k4];
+        let g = unpack_floats(grad[row * out4 + k4]);
         let w = k4 * 4u * in4 + c;
-        sum += g.x * weight[w] + g.y * weight[w + in4] + g.z * weight[w + 2u * in4] + g.w * weight[w + 3u * in4];
+        sum += g.x * unpack_floats(weight[w]) + g.y * unpack_floats(weight[w + in4])
+            + g.z * unpack_floats(weight[w + 2u * in4]) + g.w * unpack_floats(weight[w + 3u * in4]);
     }
-    result[i] = sum;
+    result[i] = pack_floats(sum);
 }
 
 @compute @workgroup_size(64)
@@ -168,7 +172,7 @@ fn grad_bias(
 ) {
     let k4 = unfold(workgroup, count) * 64u + invocation;
     if k4 < size.z {
-        result[k4] = bias_tile(k4);
+        result[k4] = pack_floats(bias_tile(k4));
     }
 }
 //#endif

@@ -1,3 +1,6 @@
+//#variant sgd
+//#variant sgd_wide WIDE
+//
 // sgd with momentum, as torch.optim.SGD computes it:
 //
 //   g += weight_decay * p
@@ -6,6 +9,7 @@
 //
 // Without momentum b is g itself. The learning rate comes from a row for each step, found by the step counter on the
 // device. One vec4 an invocation, 64 to a workgroup.
+//#import shared/floats.wgsl
 //#import shared/fold.wgsl
 struct Sgd {
     size4: u32,
@@ -15,11 +19,11 @@ struct Sgd {
     nesterov: u32,
 }
 @group(0) @binding(0) var<uniform> sgd: Sgd;
-@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad: array<Float4>;
 @group(0) @binding(2) var<storage, read> schedule: array<vec4f>; // lr, 1 at the very first step, 0, 0
 @group(0) @binding(3) var<storage, read> cursor: array<u32>;     // x: the step, from 0
-@group(0) @binding(4) var<storage, read_write> param: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> momentum_buffer: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> param: array<Float4>;
+@group(0) @binding(5) var<storage, read_write> momentum_buffer: array<Float4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -32,17 +36,17 @@ fn main(
         return;
     }
     let now = schedule[cursor[0]];
-    let p = param[i];
-    var g = grad[i] + sgd.weight_decay * p;
+    let p = unpack_floats(param[i]);
+    var g = unpack_floats(grad[i]) + sgd.weight_decay * p;
     var b = g;
     if now.y == 0.0 {
-        b = sgd.momentum * momentum_buffer[i] + sgd.one_minus_dampening * g;
+        b = sgd.momentum * unpack_floats(momentum_buffer[i]) + sgd.one_minus_dampening * g;
     }
-    momentum_buffer[i] = b;
+    momentum_buffer[i] = pack_floats(b);
     if sgd.nesterov != 0u {
         g += sgd.momentum * b;
     } else if sgd.momentum != 0.0 {
         g = b;
     }
-    param[i] = p - now.x * g;
+    param[i] = pack_floats(p - now.x * g);
 }

@@ -70,5 +70,5 @@ pub fn adam(
     };
     let cost = Cost { flops: (elements * 14) as f64, bytes: (elements * 28) as f64 };
     let tensors = [t.grad, t.schedule, t.cursor, t.param, t.exp_avg, t.exp_avg_sq];
-    dispatch_items(recording, label, KernelSpec::new(op), &tensors, bytemuck::bytes_of(&params), size4, cost)
+    dispatch_items(recording, label, KernelSpec::new(op).or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

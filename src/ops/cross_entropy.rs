@@ -41,55 +41,70 @@ pub fn cross_entropy(
     attributes: &CrossEntropyAttributes,
 ) -> Result<CrossEntropy> {
     let kernel = KernelSpec::new(OP);
-    let (params, [grad, row_results]) =
-        record_rows(recording, label, kernel.clone(), [logits, targets], &[], [rows, classes], attributes)?;
-    let summary = recording.temporary("mean loss", 16);
+    let params = Params::new([rows, classes], attributes)?;
     let params = bytemuck::bytes_of(&params);
+    let (grad, row_results, cost) = outputs(recording, label, [rows, classes]);
+    let tensors = [logits, targets, grad, row_results];
+    dispatch_items(recording, label, kernel.clone().entry("rows"), &tensors, params, rows, cost)?;
+    let summary = recording.temporary("mean loss", 16);
     dispatch_items(recording, label, kernel.entry("total"), &[row_results, summary], params, 1, Cost::default())?;
     Ok(CrossEntropy { grad, rows: row_results, summary })
 }
 
-/// The rows of a training step by itself: `labels` are those of all examples, of which the step's are found by the epoch's order.
-/// Gives `d loss / d logits` and the rows' results, whose mean [`HeadStep::finish`](super::head_step::HeadStep::finish) notes.
+/// What a training step of a head reads and notes beside its logits.
+pub struct GatheredTensors {
+    /// Those of all examples.
+    pub labels: TensorId,
+    /// The example of each row of each step.
+    pub order: TensorId,
+    /// Two u32: steps since the start, steps of this epoch.
+    pub cursor: TensorId,
+    /// A vec4 for each step of the epoch.
+    pub history: TensorId,
+}
+
+/// The loss of a training step in one dispatch: the logits come as `slices` partial sums, the step's labels are found by the epoch's
+/// order, the mean loss is noted and the counter moved on. Gives `d loss / d logits`.
 pub fn cross_entropy_gathered(
     recording: &mut Recording,
     label: &str,
-    [logits, labels]: [TensorId; 2],
-    order_and_cursor: [TensorId; 2],
-    sizes: [usize; 2],
-    attributes: &CrossEntropyAttributes,
-) -> Result<[TensorId; 2]> {
-    let kernel = KernelSpec::new("cross_entropy_gathered");
-    let tensors = [logits, labels];
-    Ok(record_rows(recording, label, kernel, tensors, &order_and_cursor, sizes, attributes)?.1)
-}
-
-/// Appends the kernel that works row by row; gives its sizes, the gradient and the rows' results.
-fn record_rows(
-    recording: &mut Recording,
-    label: &str,
-    kernel: KernelSpec,
-    [logits, targets]: [TensorId; 2],
-    gathered: &[TensorId],
+    (partials, slices): (TensorId, usize),
+    t: &GatheredTensors,
     [rows, classes]: [usize; 2],
     attributes: &CrossEntropyAttributes,
-) -> Result<(Params, [TensorId; 2])> {
-    attributes.check()?;
-    if rows == 0 || classes == 0 {
-        return Err(Error::shape(OP, format!("{rows} rows of {classes} classes have no loss")));
+) -> Result<TensorId> {
+    let params = Params::new([rows, classes], attributes)?;
+    let slices = u32_of(OP, "partial sums", slices)?;
+    let params = [bytemuck::bytes_of(&params), bytemuck::bytes_of(&[slices, 0, 0, 0])].concat();
+    let (grad, results, cost) = outputs(recording, label, [rows, classes]);
+    let kernel = KernelSpec::new("cross_entropy_gathered").entry("step");
+    let tensors = [partials, t.labels, grad, results, t.history, t.order, t.cursor];
+    // One workgroup, however many rows.
+    dispatch_items(recording, label, kernel, &tensors, &params, 1, cost)?;
+    Ok(grad)
+}
+
+impl Params {
+    fn new([rows, classes]: [usize; 2], attributes: &CrossEntropyAttributes) -> Result<Self> {
+        attributes.check()?;
+        if rows == 0 || classes == 0 {
+            return Err(Error::shape(OP, format!("{rows} rows of {classes} classes have no loss")));
+        }
+        let classes4 = classes.div_ceil(4);
+        u32_of(OP, "logits", rows * classes4 * 4)?;
+        Ok(Self {
+            rows: u32_of(OP, "a batch", rows)?,
+            classes: u32_of(OP, "classes", classes)?,
+            classes4: u32_of(OP, "classes", classes4)?,
+            smoothing: attributes.label_smoothing as f32,
+        })
     }
-    let classes4 = classes.div_ceil(4);
-    u32_of(OP, "logits", rows * classes4 * 4)?;
-    let params = Params {
-        rows: u32_of(OP, "a batch", rows)?,
-        classes: u32_of(OP, "classes", classes)?,
-        classes4: u32_of(OP, "classes", classes4)?,
-        smoothing: attributes.label_smoothing as f32,
-    };
-    let grad = recording.temporary(label, (rows * classes4 * 16) as u64);
+}
+
+/// The gradient by the logits, the rows' results, and what it takes to make them.
+fn outputs(recording: &mut Recording, label: &str, [rows, classes]: [usize; 2]) -> (TensorId, TensorId, Cost) {
+    let grad = recording.temporary(label, (rows * classes.div_ceil(4) * 16) as u64);
     let results = recording.temporary("row losses", (rows * 16) as u64);
     let cost = Cost { flops: (rows * classes * 12) as f64, bytes: (rows * classes * 8) as f64 };
-    let tensors = [&[logits, targets, grad, results], gathered].concat();
-    dispatch_items(recording, label, kernel.entry("rows"), &tensors, bytemuck::bytes_of(&params), rows, cost)?;
-    Ok((params, [grad, results]))
+    (grad, results, cost)
 }

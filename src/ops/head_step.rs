@@ -2,12 +2,10 @@
 //! its loss is noted there, so that many steps follow each other without the host.
 
 use super::attributes::CrossEntropyAttributes;
-use super::cross_entropy::cross_entropy_gathered;
-use super::dispatch_items;
-use super::feature_map::u32_of;
+use super::cross_entropy::{GatheredTensors, cross_entropy_gathered};
 use super::linear::Linear;
 use crate::error::Result;
-use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+use crate::gpu::{Recording, TensorId};
 
 /// What lives on the device between steps.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +16,8 @@ pub struct HeadStepTensors {
     pub labels: TensorId,
     /// The example of each row of each step; [`IGNORE`](super::cross_entropy::IGNORE) past the end of the last one.
     pub order: TensorId,
-    /// Two u32: steps since the start (or since the schedule's first row), steps of this epoch.
+    /// Two u32: steps since the start (or since the schedule's first row), steps of this epoch. The loss moves them, so that an
+    /// update after it finds its row of the schedule one later.
     pub cursor: TensorId,
     /// The weight as [`Linear`] takes it, and after it the bias.
     pub parameters: TensorId,
@@ -38,29 +37,22 @@ impl HeadStep {
         (self.layer.weight_bytes() / 4) as usize + self.layer.out_features.next_multiple_of(4)
     }
 
-    /// Appends the logits and the loss; gives `d loss / d logits` and the rows' results, for [`Self::finish`].
+    /// Appends the logits and the loss, which is noted while the counters move on; gives `d loss / d logits`.
     pub fn loss(
         &self,
         r: &mut Recording,
         t: &HeadStepTensors,
         attributes: &CrossEntropyAttributes,
-    ) -> Result<[TensorId; 2]> {
-        let rows = [t.order, t.cursor];
-        let logits = self.layer.forward_gathered(r, "logits", t.features, t.parameters, rows)?;
+    ) -> Result<TensorId> {
+        let &HeadStepTensors { features, labels, order, cursor, parameters, history } = t;
+        let logits = self.layer.forward_gathered(r, "logits", features, parameters, [order, cursor])?;
         let sizes = [self.layer.rows, self.layer.out_features];
-        cross_entropy_gathered(r, "loss", [logits, t.labels], rows, sizes, attributes)
+        let tensors = GatheredTensors { labels, order, cursor, history };
+        cross_entropy_gathered(r, "loss", logits, &tensors, sizes, attributes)
     }
 
-    /// Appends the gradient by the parameters, laid out like them.
+    /// Appends the gradient by the parameters, laid out like them, after [`Self::loss`].
     pub fn gradient(&self, r: &mut Recording, t: &HeadStepTensors, grad_logits: TensorId) -> Result<TensorId> {
         self.layer.gradient_gathered(r, "gradient", t.features, grad_logits, [t.order, t.cursor])
-    }
-
-    /// Appends the end of the step: its mean loss is noted and the counters move.
-    pub fn finish(&self, r: &mut Recording, t: &HeadStepTensors, row_results: TensorId) -> Result<()> {
-        let params = [u32_of("head_step", "a batch", self.layer.rows)?, 0, 0, 0];
-        let tensors = [row_results, t.history, t.cursor];
-        let kernel = KernelSpec::new("head_step");
-        dispatch_items(r, "finish step", kernel, &tensors, bytemuck::bytes_of(&params), 1, Cost::default())
     }
 }

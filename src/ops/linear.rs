@@ -67,10 +67,16 @@ impl Linear {
         input: TensorId,
         [weight, bias]: [TensorId; 2],
     ) -> Result<TensorId> {
-        self.sliced(r, label, "linear", |partials| vec![input, weight, bias, partials])
+        let partials = self.sliced(r, label, "linear", |partials| vec![input, weight, bias, partials])?;
+        sum_partials(r, label, partials, self.rows * self.out4(), self.slices())
     }
 
-    /// The forward kernel `shader` over slices of the sum, and their sum; `tensors` are its own with the partial sums among them.
+    /// Slices of the sum over the inputs.
+    fn slices(&self) -> usize {
+        self.in4().div_ceil(self.slice())
+    }
+
+    /// The forward kernel `shader` over slices of the sum; `tensors` are its own with the partial sums among them.
     fn sliced(
         &self,
         r: &mut Recording,
@@ -78,14 +84,14 @@ impl Linear {
         shader: &'static str,
         tensors: impl FnOnce(TensorId) -> Vec<TensorId>,
     ) -> Result<TensorId> {
-        let slices = self.in4().div_ceil(self.slice());
-        let partials = r.temporary(label, slices as u64 * self.output_bytes());
-        let items = self.out4() * self.rows.div_ceil(4) * slices;
+        let partials = r.temporary(label, self.slices() as u64 * self.output_bytes());
+        let items = self.out4() * self.rows.div_ceil(4) * self.slices();
         self.step(r, label, shader, "main", &tensors(partials), items)?;
-        sum_partials(r, label, partials, self.rows * self.out4(), slices)
+        Ok(partials)
     }
 
     /// [`Self::forward`] over the step's rows of all examples' `features`; `parameters` are the weight and after it the bias.
+    /// Gives partial sums, `[slice][row][output]`, and the number of slices.
     pub fn forward_gathered(
         &self,
         r: &mut Recording,
@@ -93,11 +99,14 @@ impl Linear {
         features: TensorId,
         parameters: TensorId,
         [order, cursor]: [TensorId; 2],
-    ) -> Result<TensorId> {
-        self.sliced(r, label, "linear_gathered", |partials| vec![features, parameters, partials, order, cursor])
+    ) -> Result<(TensorId, usize)> {
+        let partials =
+            self.sliced(r, label, "linear_gathered", |partials| vec![features, parameters, partials, order, cursor])?;
+        Ok((partials, self.slices()))
     }
 
-    /// [`Self::grad_weight`] and after it [`Self::grad_bias`], over the step's rows of all examples' `features`.
+    /// [`Self::grad_weight`] and after it [`Self::grad_bias`], over the rows of all examples' `features` of the step that the
+    /// counter has just been moved past.
     pub fn gradient_gathered(
         &self,
         r: &mut Recording,
@@ -148,7 +157,7 @@ impl Linear {
         tensors: &[TensorId],
         items: usize,
     ) -> Result<()> {
-        let kernel = KernelSpec::new(shader).entry(entry);
+        let kernel = KernelSpec::new(shader).entry(entry).or_wide();
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&self.params()?), items, self.cost())
     }
 }

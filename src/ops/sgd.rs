@@ -56,5 +56,5 @@ pub fn sgd(
     };
     let cost = Cost { flops: (elements * 6) as f64, bytes: (elements * 20) as f64 };
     let tensors = [t.grad, t.schedule, t.cursor, t.param, t.momentum_buffer];
-    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&params), size4, cost)
+    dispatch_items(recording, label, KernelSpec::new(OP).or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

@@ -80,7 +80,7 @@ impl<'a> HeadTrainer<'a> {
         let scaler = scaler.map(Arc::new);
         let parameters = Parameters::new(gpu, shape, &options.optimizer)?;
         let batches = Batches::new(gpu, train, shape, options.batch_size, scaler.clone(), options.resident_bytes)?;
-        let schedule = Arc::new(gpu.buffer("schedule", batches.steps() as u64 * 16)?);
+        let schedule = Arc::new(gpu.buffer("schedule", (batches.steps() as u64 + 1) * 16)?);
         let plan = Plan::new(gpu, &record_step(&batches, &parameters, shape, &options, &schedule)?)?;
         let validation = match val {
             None => None,
@@ -230,11 +230,13 @@ impl<'a> HeadTrainer<'a> {
         Ok(Some(totals.mean()))
     }
 
-    /// The optimiser's row for each step of the epoch that begins.
+    /// The optimiser's row for each step of the epoch that begins, after one that no step reads: the counter has moved on by the time
+    /// of the update.
     fn schedule_rows(&self) -> Vec<[f32; 4]> {
         let lr = self.options.lr;
         let steps = self.step + 1..=self.step + self.batches.steps() as u64;
-        steps.map(|t| schedule_row(&self.options.optimizer, lr, t)).collect()
+        let rows = steps.map(|t| schedule_row(&self.options.optimizer, lr, t));
+        std::iter::once([0.0; 4]).chain(rows).collect()
     }
 
     /// Chooses the next chunk's length by the time that `count` steps took.
@@ -256,10 +258,9 @@ fn record_step(
     let mut r = Recording::new();
     let tensors = batches.tensors(&mut r, &parameters.head);
     let schedule = r.external("schedule", schedule.clone());
-    let [grad_logits, results] = step.loss(&mut r, &tensors, &options.loss())?;
+    let grad_logits = step.loss(&mut r, &tensors, &options.loss())?;
     let grad = step.gradient(&mut r, &tensors, grad_logits)?;
     parameters.update(&mut r, &options.optimizer, &tensors, schedule, grad)?;
-    step.finish(&mut r, &tensors, results)?;
     Ok(r)
 }
 
@@ -268,7 +269,6 @@ fn record_validation(batches: &Batches, parameters: &Parameters, shape: HeadShap
     let step = HeadStep { layer: shape.layer(batches.rows()) };
     let mut r = Recording::new();
     let tensors = batches.tensors(&mut r, &parameters.head);
-    let [_, results] = step.loss(&mut r, &tensors, &CrossEntropyAttributes::default())?;
-    step.finish(&mut r, &tensors, results)?;
+    step.loss(&mut r, &tensors, &CrossEntropyAttributes::default())?;
     Ok(r)
 }

@@ -356,7 +356,7 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "the counter of steps stays",
-        "head_step",
+        "cross_entropy_gathered",
         "cursor[0] += 1u;",
         "cursor[0] += 0u;",
         "head_step n=4 c=7 k=5 examples=10 step=1",

@@ -170,9 +170,8 @@ pub fn head_step(
         history: session.state("history", &vec![0.0; 4 * (step + 1)]),
     };
     let head = HeadStep { layer };
-    let [grad, results] = head.loss(&mut session.recording, &tensors, &CrossEntropyAttributes::default())?;
+    let grad = head.loss(&mut session.recording, &tensors, &CrossEntropyAttributes::default())?;
     let grad = head.gradient(&mut session.recording, &tensors, grad)?;
-    head.finish(&mut session.recording, &tensors, results)?;
     let done = session.run(&[tensors.cursor, tensors.history])?;
     let cursor = done.read(tensors.cursor, 2)?;
     let grad = done.read(grad, head.parameters())?;
