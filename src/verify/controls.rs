@@ -472,8 +472,8 @@ const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "a running mean is rounded to half precision",
         "adam",
-        "    exp_avg[i] = m;",
-        "    exp_avg[i] = quantizeToF16(m);",
+        "exp_avg[i] = pack_floats(m);",
+        "exp_avg[i] = pack_floats(quantizeToF16(m));",
         "adam count=9 step=3",
     ),
     (
