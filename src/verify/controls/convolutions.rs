@@ -1,0 +1,143 @@
+//! Faults of the kernels for convolutions, each put into one shader after another.
+
+/// Faults of the kernels for convolutions: what is wrong, what is replaced by what, which shaders, and the case without its
+/// variant.
+type Fault = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const FORWARD: &[(&str, &str)] = &[
+    ("conv2d_gemm", "gemm"),
+    ("conv2d_register", "register"),
+    ("conv2d_subgroup", "subgroup"),
+    ("conv2d_subgroup_wide", "subgroup-wide"),
+    ("conv2d_subgroup_quad", "subgroup-quad"),
+    ("conv2d_subgroup4", "subgroup4"),
+];
+const HALVES: &[(&str, &str)] = &[
+    ("conv2d_gemm_f16", "gemm"),
+    ("conv2d_register_f16", "register"),
+    ("conv2d_subgroup_f16", "subgroup"),
+    ("conv2d_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_subgroup_quad_f16", "subgroup-quad"),
+    ("conv2d_subgroup4_f16", "subgroup4"),
+];
+const BY_INPUT: &[(&str, &str)] = &[
+    ("conv2d_backward_input_gemm", "gemm"),
+    ("conv2d_backward_input_register", "register"),
+    ("conv2d_backward_input_subgroup", "subgroup"),
+    ("conv2d_backward_input_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_subgroup_quad", "subgroup-quad"),
+    ("conv2d_backward_input_subgroup4", "subgroup4"),
+];
+const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
+    ("conv2d_backward_input_blocks_gemm", "gemm"),
+    ("conv2d_backward_input_blocks_register", "register"),
+    ("conv2d_backward_input_blocks_subgroup", "subgroup"),
+    ("conv2d_backward_input_blocks_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_input_blocks_subgroup_quad", "subgroup-quad"),
+    ("conv2d_backward_input_blocks_subgroup4", "subgroup4"),
+];
+const BY_WEIGHT: &[(&str, &str)] = &[
+    ("conv2d_backward_weight_gemm", "gemm"),
+    ("conv2d_backward_weight_register", "register"),
+    ("conv2d_backward_weight_subgroup", "subgroup"),
+    ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
+    ("conv2d_backward_weight_subgroup_quad", "subgroup-quad"),
+];
+const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
+    ("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide"),
+    ("conv2d_backward_weight_subgroup_quad_pointwise", "subgroup-quad"),
+];
+
+pub(super) const CONVOLUTIONS: &[Fault] = &[
+    (
+        "the padding is off by one",
+        "* conv.stride - conv.padding;",
+        "* conv.stride - conv.padding + 1u;",
+        FORWARD,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1",
+    ),
+    (
+        "the strides of rows and columns are swapped",
+        "vec2u(row, column) * conv.stride -",
+        "vec2u(row, column) * conv.stride.yx -",
+        FORWARD,
+        "conv2d n=1 c=3 h=9 w=9 k=5 kernel=3 stride=2,1",
+    ),
+    (
+        "the last tap is forgotten",
+        "return phase.count.x * phase.count.y;",
+        "return max(phase.count.x * phase.count.y, 2u) - 1u;",
+        FORWARD,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "the residual is added after the ReLU",
+        "if conv.residual != 0u {",
+        "if conv.residual != 0u && conv.relu == 0u {",
+        FORWARD,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true relu=true",
+    ),
+    (
+        "a channel is written past a tensor's end",
+        "let at = p.at * conv.pitch4 + channel;",
+        "let at = p.at * conv.pitch4 + channel + 1u;",
+        FORWARD,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "results are stored with four bits after the point",
+        "output[at] = pack4(value);",
+        "output[at] = pack4(round(value * 16.0) / 16.0);",
+        HALVES,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 precision=f16",
+    ),
+    (
+        "the gradient by the input forgets the padding",
+        "let start = (vec2i(origin + conv.padding) -",
+        "let start = (vec2i(origin) -",
+        BY_INPUT,
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1",
+    ),
+    (
+        "the gradient by the input passes a ReLU unchanged",
+        "value = rectify_backward(unpack4(rectified[at]), value);",
+        "value = rectify_backward(1.0 + abs(unpack4(rectified[at])), value);",
+        BY_INPUT,
+        "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 relu=true",
+    ),
+    (
+        "the columns of a block are told apart by its rows",
+        "channel4 % conv.block.y);",
+        "channel4 % conv.block.x);",
+        BLOCKS_BY_INPUT,
+        "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1",
+    ),
+    (
+        "the gradient by the weight has no first tap",
+        "let tap = i / conv.group_in4;",
+        "let tap = max(i / conv.group_in4, 1u);",
+        BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "the gradient by the weight leaves out the last pixel of a slice",
+        "let end = min(start + conv.slice, conv.pixels);",
+        "let end = min(start + conv.slice, conv.pixels) - 1u;",
+        BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=3",
+    ),
+    (
+        "a slice of the gradient by the weight is four pixels short",
+        "let end = min(start + conv.slice, conv.pixels);",
+        "let end = min(start + conv.slice, conv.pixels) - 4u;",
+        POINTWISE_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=1",
+    ),
+    (
+        "a second pixel meets the first one's gradient",
+        "grad_output[g_at + conv.out_pitch4]",
+        "grad_output[g_at]",
+        POINTWISE_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=1",
+    ),
+];
