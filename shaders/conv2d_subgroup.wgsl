@@ -153,6 +153,7 @@ fn main(
 //#if QUAD
         var c = 0u;
         loop {
+            // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
             let both0 = weight[w_at];
             let even0 = first4(both0);
             let odd0 = last4(both0);

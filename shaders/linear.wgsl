@@ -10,8 +10,9 @@
 // 64 to a workgroup, output tiles fastest, folded.
 //
 // Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
-// own, and sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice has the bias. GATHERED, as head training has it: rows are
-// examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the weight.
+// own, and sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice has the bias.
+// GATHERED, as head training has it: rows are examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the
+// weight.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
 //#if GATHERED

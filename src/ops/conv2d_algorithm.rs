@@ -151,7 +151,7 @@ impl Conv2dAlgorithm {
             return variant.into();
         }
         // Kernels that read channels one by one or in pairs waste nothing on three of them and gain nothing (lavapipe,
-        // Mesa 25.0.7 and 22.3.6, 2026-11-25).
+        // Mesa 25.0.7 and 22.3.6, 2026-11-25), nor does `subgroup-quad` (25.0.7, 2026-11-27).
         let by_fours = matches!(variant, Conv2dVariant::Register | Conv2dVariant::Subgroup4);
         if by_fours && blocks.is_some_and(|blocks| stem_cost(&blocks.inner()) < stem_cost(conv)) {
             return Self::SpaceToDepth(variant);

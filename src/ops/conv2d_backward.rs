@@ -159,14 +159,14 @@ impl Conv2d {
         let pixels = grad_output.pixels();
         // A pixel of grad_output is one of the input.
         let pointwise = (self.kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]);
-        let multiple_of = |iteration| pointwise && pixels.is_multiple_of(iteration);
+        let without_tests = |iteration| pointwise && pixels.is_multiple_of(iteration);
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
-            Conv2dVariant::SubgroupWide if multiple_of(2) => {
+            Conv2dVariant::SubgroupWide if without_tests(2) => {
                 ("conv2d_backward_weight_subgroup_wide_pointwise", 32, 8, 8)
             }
             Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
-            Conv2dVariant::SubgroupQuad if multiple_of(4) => {
+            Conv2dVariant::SubgroupQuad if without_tests(4) => {
                 ("conv2d_backward_weight_subgroup_quad_pointwise", 32, 8, 8)
             }
             Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),

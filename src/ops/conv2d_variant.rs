@@ -178,9 +178,7 @@ impl Conv2dVariant {
 
     /// Whether it goes through workgroup memory.
     pub(super) fn is_gemm(self) -> bool {
-        let through_registers =
-            [Self::Register, Self::Subgroup, Self::SubgroupWide, Self::SubgroupQuad, Self::Subgroup4];
-        !through_registers.contains(&self)
+        !(matches!(self, Self::Register | Self::Subgroup | Self::Subgroup4) || self.is_wide())
     }
 
     /// Whether it accesses memory through 64-bit integers.

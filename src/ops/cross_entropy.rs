@@ -3,6 +3,7 @@
 use super::attributes::CrossEntropyAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
+use super::head_step::HeadStepTensors;
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -51,25 +52,13 @@ pub fn cross_entropy(
     Ok(CrossEntropy { grad, rows: row_results, summary })
 }
 
-/// What a training step of a head reads and notes beside its logits.
-pub struct GatheredTensors {
-    /// Those of all examples.
-    pub labels: TensorId,
-    /// The example of each row of each step.
-    pub order: TensorId,
-    /// Two u32: steps since the start, steps of this epoch.
-    pub cursor: TensorId,
-    /// A vec4 for each step of the epoch.
-    pub history: TensorId,
-}
-
 /// The loss of a training step in one dispatch: the logits come as `slices` partial sums, the step's labels are found by the epoch's
 /// order, the mean loss is noted and the counter moved on. Gives `d loss / d logits`.
 pub fn cross_entropy_gathered(
     recording: &mut Recording,
     label: &str,
     (partials, slices): (TensorId, usize),
-    t: &GatheredTensors,
+    t: &HeadStepTensors,
     [rows, classes]: [usize; 2],
     attributes: &CrossEntropyAttributes,
 ) -> Result<TensorId> {

@@ -2,7 +2,7 @@
 //! its loss is noted there, so that many steps follow each other without the host.
 
 use super::attributes::CrossEntropyAttributes;
-use super::cross_entropy::{GatheredTensors, cross_entropy_gathered};
+use super::cross_entropy::cross_entropy_gathered;
 use super::linear::Linear;
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
@@ -44,11 +44,9 @@ impl HeadStep {
         t: &HeadStepTensors,
         attributes: &CrossEntropyAttributes,
     ) -> Result<TensorId> {
-        let &HeadStepTensors { features, labels, order, cursor, parameters, history } = t;
-        let logits = self.layer.forward_gathered(r, "logits", features, parameters, [order, cursor])?;
+        let logits = self.layer.forward_gathered(r, "logits", t.features, t.parameters, [t.order, t.cursor])?;
         let sizes = [self.layer.rows, self.layer.out_features];
-        let tensors = GatheredTensors { labels, order, cursor, history };
-        cross_entropy_gathered(r, "loss", logits, &tensors, sizes, attributes)
+        cross_entropy_gathered(r, "loss", logits, t, sizes, attributes)
     }
 
     /// Appends the gradient by the parameters, laid out like them, after [`Self::loss`].

@@ -1,6 +1,6 @@
 //! Faults of the kernels for convolutions, each put into one shader after another.
 
-/// Faults of the kernels for convolutions: what is wrong, what is replaced by what, which shaders, and the case without its
+/// What is wrong, what is replaced by what, which shaders, and the case without its
 /// variant.
 type Fault = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
 

@@ -1,6 +1,6 @@
 //! Faults of single shaders.
 
-/// Faults of single shaders: what is wrong, the shader, what is replaced by what, and the case.
+/// What is wrong, the shader, what is replaced by what, and the case.
 pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "the last tile of the reduction is missed",
