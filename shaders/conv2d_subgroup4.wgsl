@@ -6,7 +6,7 @@
 enable f16;
 //#endif
 //
-// conv2d and its gradient by input for subgroups of four, register-blocked with activations broadcast through the subgroup;
+// conv2d and its gradient by input for subgroups of four, register-blocked with activations exchanged by its lanes;
 // no workgroup memory, no barriers.
 //
 //   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
@@ -15,17 +15,34 @@ enable f16;
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
 //                           through the ReLU before the convolution, where its input came out of one
 //
-// For SwiftShader, which runs four lanes at once, checks and moves each component of each lane by itself, and broadcasts in a
-// few instructions. A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of channels (lane,
-// lane+4) of all 16 pixels in registers. Per four source channels it loads eight vec4s of the weights for itself, and the
-// vec4s of four pixels (lane, lane+4, lane+8, lane+12), which the lanes hand to each other: so each finds under a tap only
-// four pixels, and not 16.
+// For SwiftShader, which runs four lanes at once and turns a shader into SSE code as it stands, about an instruction for every
+// operation on every component. A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
+// channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the weights and four of the
+// activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane
+// takes the pixels of the others in an order of its own, so that sum<4i+k> belongs to pixel 4i + (lane xor k). A swap is one
+// instruction there, a broadcast twenty.
+//
+// What was measured (docs/performance.md): a load costs as much as 40 products, hence the swaps and not more loads; and
+// the loop has to fit into the processor's instruction cache (it takes 64 KB), hence neither a larger tile nor eight
+// source channels at once, which take fewer instructions and twice the time.
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel padded to 4][32], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
+
+// sum + x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3, component by component, so that a product goes from its register into the
+// sum: as operations on vec4s, all four products are kept in memory first. The weight comes first since that operand is
+// copied and the other, of which there are fewer, can stay in a register.
+fn add_products(sum: vec4f, x: vec4f, w0: vec4f, w1: vec4f, w2: vec4f, w3: vec4f) -> vec4f {
+    return vec4f(
+        sum.x + w0.x * x.x + w1.x * x.y + w2.x * x.z + w3.x * x.w,
+        sum.y + w0.y * x.x + w1.y * x.y + w2.y * x.z + w3.y * x.w,
+        sum.z + w0.z * x.x + w1.z * x.y + w2.z * x.z + w3.z * x.w,
+        sum.w + w0.w * x.x + w1.w * x.y + w2.w * x.z + w3.w * x.w,
+    );
+}
 
 // Two vec4s of channels of a pixel, given by its image and where it is stored.
 fn store_both(place: vec2u, group: u32, channel4: u32, sum0: vec4f, sum1: vec4f) {
@@ -107,14 +124,6 @@ fn main(
         var at2 = select(0u, source_pixel(pixel2, tap) * conv.source_pitch4 + group_offset, inside2);
         var at3 = select(0u, source_pixel(pixel3, tap) * conv.source_pitch4 + group_offset, inside3);
         for (var c4 = 0u; c4 < group_in4; c4++) {
-            let held0 = select(vec4f(), vec4f(input[at0]), inside0);
-            let held1 = select(vec4f(), vec4f(input[at1]), inside1);
-            let held2 = select(vec4f(), vec4f(input[at2]), inside2);
-            let held3 = select(vec4f(), vec4f(input[at3]), inside3);
-            at0++;
-            at1++;
-            at2++;
-            at3++;
             let w0_0 = vec4f(weight[w_at]);
             let w0_1 = vec4f(weight[w_at + 4u]);
             let w1_0 = vec4f(weight[w_at + 8u]);
@@ -124,54 +133,58 @@ fn main(
             let w3_0 = vec4f(weight[w_at + 24u]);
             let w3_1 = vec4f(weight[w_at + 28u]);
             w_at += 32u;
-            let x0 = subgroupBroadcast(held0, 0u);
-            sum0_0 = sum0_0 + w0_0 * x0.x + w1_0 * x0.y + w2_0 * x0.z + w3_0 * x0.w;
-            sum0_1 = sum0_1 + w0_1 * x0.x + w1_1 * x0.y + w2_1 * x0.z + w3_1 * x0.w;
-            let x1 = subgroupBroadcast(held0, 1u);
-            sum1_0 = sum1_0 + w0_0 * x1.x + w1_0 * x1.y + w2_0 * x1.z + w3_0 * x1.w;
-            sum1_1 = sum1_1 + w0_1 * x1.x + w1_1 * x1.y + w2_1 * x1.z + w3_1 * x1.w;
-            let x2 = subgroupBroadcast(held0, 2u);
-            sum2_0 = sum2_0 + w0_0 * x2.x + w1_0 * x2.y + w2_0 * x2.z + w3_0 * x2.w;
-            sum2_1 = sum2_1 + w0_1 * x2.x + w1_1 * x2.y + w2_1 * x2.z + w3_1 * x2.w;
-            let x3 = subgroupBroadcast(held0, 3u);
-            sum3_0 = sum3_0 + w0_0 * x3.x + w1_0 * x3.y + w2_0 * x3.z + w3_0 * x3.w;
-            sum3_1 = sum3_1 + w0_1 * x3.x + w1_1 * x3.y + w2_1 * x3.z + w3_1 * x3.w;
-            let x4 = subgroupBroadcast(held1, 0u);
-            sum4_0 = sum4_0 + w0_0 * x4.x + w1_0 * x4.y + w2_0 * x4.z + w3_0 * x4.w;
-            sum4_1 = sum4_1 + w0_1 * x4.x + w1_1 * x4.y + w2_1 * x4.z + w3_1 * x4.w;
-            let x5 = subgroupBroadcast(held1, 1u);
-            sum5_0 = sum5_0 + w0_0 * x5.x + w1_0 * x5.y + w2_0 * x5.z + w3_0 * x5.w;
-            sum5_1 = sum5_1 + w0_1 * x5.x + w1_1 * x5.y + w2_1 * x5.z + w3_1 * x5.w;
-            let x6 = subgroupBroadcast(held1, 2u);
-            sum6_0 = sum6_0 + w0_0 * x6.x + w1_0 * x6.y + w2_0 * x6.z + w3_0 * x6.w;
-            sum6_1 = sum6_1 + w0_1 * x6.x + w1_1 * x6.y + w2_1 * x6.z + w3_1 * x6.w;
-            let x7 = subgroupBroadcast(held1, 3u);
-            sum7_0 = sum7_0 + w0_0 * x7.x + w1_0 * x7.y + w2_0 * x7.z + w3_0 * x7.w;
-            sum7_1 = sum7_1 + w0_1 * x7.x + w1_1 * x7.y + w2_1 * x7.z + w3_1 * x7.w;
-            let x8 = subgroupBroadcast(held2, 0u);
-            sum8_0 = sum8_0 + w0_0 * x8.x + w1_0 * x8.y + w2_0 * x8.z + w3_0 * x8.w;
-            sum8_1 = sum8_1 + w0_1 * x8.x + w1_1 * x8.y + w2_1 * x8.z + w3_1 * x8.w;
-            let x9 = subgroupBroadcast(held2, 1u);
-            sum9_0 = sum9_0 + w0_0 * x9.x + w1_0 * x9.y + w2_0 * x9.z + w3_0 * x9.w;
-            sum9_1 = sum9_1 + w0_1 * x9.x + w1_1 * x9.y + w2_1 * x9.z + w3_1 * x9.w;
-            let x10 = subgroupBroadcast(held2, 2u);
-            sum10_0 = sum10_0 + w0_0 * x10.x + w1_0 * x10.y + w2_0 * x10.z + w3_0 * x10.w;
-            sum10_1 = sum10_1 + w0_1 * x10.x + w1_1 * x10.y + w2_1 * x10.z + w3_1 * x10.w;
-            let x11 = subgroupBroadcast(held2, 3u);
-            sum11_0 = sum11_0 + w0_0 * x11.x + w1_0 * x11.y + w2_0 * x11.z + w3_0 * x11.w;
-            sum11_1 = sum11_1 + w0_1 * x11.x + w1_1 * x11.y + w2_1 * x11.z + w3_1 * x11.w;
-            let x12 = subgroupBroadcast(held3, 0u);
-            sum12_0 = sum12_0 + w0_0 * x12.x + w1_0 * x12.y + w2_0 * x12.z + w3_0 * x12.w;
-            sum12_1 = sum12_1 + w0_1 * x12.x + w1_1 * x12.y + w2_1 * x12.z + w3_1 * x12.w;
-            let x13 = subgroupBroadcast(held3, 1u);
-            sum13_0 = sum13_0 + w0_0 * x13.x + w1_0 * x13.y + w2_0 * x13.z + w3_0 * x13.w;
-            sum13_1 = sum13_1 + w0_1 * x13.x + w1_1 * x13.y + w2_1 * x13.z + w3_1 * x13.w;
-            let x14 = subgroupBroadcast(held3, 2u);
-            sum14_0 = sum14_0 + w0_0 * x14.x + w1_0 * x14.y + w2_0 * x14.z + w3_0 * x14.w;
-            sum14_1 = sum14_1 + w0_1 * x14.x + w1_1 * x14.y + w2_1 * x14.z + w3_1 * x14.w;
-            let x15 = subgroupBroadcast(held3, 3u);
-            sum15_0 = sum15_0 + w0_0 * x15.x + w1_0 * x15.y + w2_0 * x15.z + w3_0 * x15.w;
-            sum15_1 = sum15_1 + w0_1 * x15.x + w1_1 * x15.y + w2_1 * x15.z + w3_1 * x15.w;
+            let x0 = select(vec4f(), vec4f(input[at0]), inside0);
+            at0++;
+            sum0_0 = add_products(sum0_0, x0, w0_0, w1_0, w2_0, w3_0);
+            sum0_1 = add_products(sum0_1, x0, w0_1, w1_1, w2_1, w3_1);
+            let x1 = quadSwapX(x0);
+            sum1_0 = add_products(sum1_0, x1, w0_0, w1_0, w2_0, w3_0);
+            sum1_1 = add_products(sum1_1, x1, w0_1, w1_1, w2_1, w3_1);
+            let x2 = quadSwapY(x0);
+            sum2_0 = add_products(sum2_0, x2, w0_0, w1_0, w2_0, w3_0);
+            sum2_1 = add_products(sum2_1, x2, w0_1, w1_1, w2_1, w3_1);
+            let x3 = quadSwapDiagonal(x0);
+            sum3_0 = add_products(sum3_0, x3, w0_0, w1_0, w2_0, w3_0);
+            sum3_1 = add_products(sum3_1, x3, w0_1, w1_1, w2_1, w3_1);
+            let x4 = select(vec4f(), vec4f(input[at1]), inside1);
+            at1++;
+            sum4_0 = add_products(sum4_0, x4, w0_0, w1_0, w2_0, w3_0);
+            sum4_1 = add_products(sum4_1, x4, w0_1, w1_1, w2_1, w3_1);
+            let x5 = quadSwapX(x4);
+            sum5_0 = add_products(sum5_0, x5, w0_0, w1_0, w2_0, w3_0);
+            sum5_1 = add_products(sum5_1, x5, w0_1, w1_1, w2_1, w3_1);
+            let x6 = quadSwapY(x4);
+            sum6_0 = add_products(sum6_0, x6, w0_0, w1_0, w2_0, w3_0);
+            sum6_1 = add_products(sum6_1, x6, w0_1, w1_1, w2_1, w3_1);
+            let x7 = quadSwapDiagonal(x4);
+            sum7_0 = add_products(sum7_0, x7, w0_0, w1_0, w2_0, w3_0);
+            sum7_1 = add_products(sum7_1, x7, w0_1, w1_1, w2_1, w3_1);
+            let x8 = select(vec4f(), vec4f(input[at2]), inside2);
+            at2++;
+            sum8_0 = add_products(sum8_0, x8, w0_0, w1_0, w2_0, w3_0);
+            sum8_1 = add_products(sum8_1, x8, w0_1, w1_1, w2_1, w3_1);
+            let x9 = quadSwapX(x8);
+            sum9_0 = add_products(sum9_0, x9, w0_0, w1_0, w2_0, w3_0);
+            sum9_1 = add_products(sum9_1, x9, w0_1, w1_1, w2_1, w3_1);
+            let x10 = quadSwapY(x8);
+            sum10_0 = add_products(sum10_0, x10, w0_0, w1_0, w2_0, w3_0);
+            sum10_1 = add_products(sum10_1, x10, w0_1, w1_1, w2_1, w3_1);
+            let x11 = quadSwapDiagonal(x8);
+            sum11_0 = add_products(sum11_0, x11, w0_0, w1_0, w2_0, w3_0);
+            sum11_1 = add_products(sum11_1, x11, w0_1, w1_1, w2_1, w3_1);
+            let x12 = select(vec4f(), vec4f(input[at3]), inside3);
+            at3++;
+            sum12_0 = add_products(sum12_0, x12, w0_0, w1_0, w2_0, w3_0);
+            sum12_1 = add_products(sum12_1, x12, w0_1, w1_1, w2_1, w3_1);
+            let x13 = quadSwapX(x12);
+            sum13_0 = add_products(sum13_0, x13, w0_0, w1_0, w2_0, w3_0);
+            sum13_1 = add_products(sum13_1, x13, w0_1, w1_1, w2_1, w3_1);
+            let x14 = quadSwapY(x12);
+            sum14_0 = add_products(sum14_0, x14, w0_0, w1_0, w2_0, w3_0);
+            sum14_1 = add_products(sum14_1, x14, w0_1, w1_1, w2_1, w3_1);
+            let x15 = quadSwapDiagonal(x12);
+            sum15_0 = add_products(sum15_0, x15, w0_0, w1_0, w2_0, w3_0);
+            sum15_1 = add_products(sum15_1, x15, w0_1, w1_1, w2_1, w3_1);
         }
         tap = next_tap(phase, tap);
     }
@@ -179,20 +192,20 @@ fn main(
     let place1 = vec2u(pixel1.image, pixel1.at);
     let place2 = vec2u(pixel2.image, pixel2.at);
     let place3 = vec2u(pixel3.image, pixel3.at);
-    store_both(subgroupBroadcast(place0, 0u), group, channel4, sum0_0, sum0_1);
-    store_both(subgroupBroadcast(place0, 1u), group, channel4, sum1_0, sum1_1);
-    store_both(subgroupBroadcast(place0, 2u), group, channel4, sum2_0, sum2_1);
-    store_both(subgroupBroadcast(place0, 3u), group, channel4, sum3_0, sum3_1);
-    store_both(subgroupBroadcast(place1, 0u), group, channel4, sum4_0, sum4_1);
-    store_both(subgroupBroadcast(place1, 1u), group, channel4, sum5_0, sum5_1);
-    store_both(subgroupBroadcast(place1, 2u), group, channel4, sum6_0, sum6_1);
-    store_both(subgroupBroadcast(place1, 3u), group, channel4, sum7_0, sum7_1);
-    store_both(subgroupBroadcast(place2, 0u), group, channel4, sum8_0, sum8_1);
-    store_both(subgroupBroadcast(place2, 1u), group, channel4, sum9_0, sum9_1);
-    store_both(subgroupBroadcast(place2, 2u), group, channel4, sum10_0, sum10_1);
-    store_both(subgroupBroadcast(place2, 3u), group, channel4, sum11_0, sum11_1);
-    store_both(subgroupBroadcast(place3, 0u), group, channel4, sum12_0, sum12_1);
-    store_both(subgroupBroadcast(place3, 1u), group, channel4, sum13_0, sum13_1);
-    store_both(subgroupBroadcast(place3, 2u), group, channel4, sum14_0, sum14_1);
-    store_both(subgroupBroadcast(place3, 3u), group, channel4, sum15_0, sum15_1);
+    store_both(place0, group, channel4, sum0_0, sum0_1);
+    store_both(quadSwapX(place0), group, channel4, sum1_0, sum1_1);
+    store_both(quadSwapY(place0), group, channel4, sum2_0, sum2_1);
+    store_both(quadSwapDiagonal(place0), group, channel4, sum3_0, sum3_1);
+    store_both(place1, group, channel4, sum4_0, sum4_1);
+    store_both(quadSwapX(place1), group, channel4, sum5_0, sum5_1);
+    store_both(quadSwapY(place1), group, channel4, sum6_0, sum6_1);
+    store_both(quadSwapDiagonal(place1), group, channel4, sum7_0, sum7_1);
+    store_both(place2, group, channel4, sum8_0, sum8_1);
+    store_both(quadSwapX(place2), group, channel4, sum9_0, sum9_1);
+    store_both(quadSwapY(place2), group, channel4, sum10_0, sum10_1);
+    store_both(quadSwapDiagonal(place2), group, channel4, sum11_0, sum11_1);
+    store_both(place3, group, channel4, sum12_0, sum12_1);
+    store_both(quadSwapX(place3), group, channel4, sum13_0, sum13_1);
+    store_both(quadSwapY(place3), group, channel4, sum14_0, sum14_1);
+    store_both(quadSwapDiagonal(place3), group, channel4, sum15_0, sum15_1);
 }

@@ -48,6 +48,8 @@ const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_subgroup_quad_pointwise", "subgroup-quad"),
 ];
 
+const SWAPPING: &[(&str, &str)] = &[("conv2d_subgroup4", "subgroup4")];
+
 pub(super) const CONVOLUTIONS: &[Fault] = &[
     (
         "the padding is off by one",
@@ -82,6 +84,13 @@ pub(super) const CONVOLUTIONS: &[Fault] = &[
         "let at = p.at * conv.pitch4 + channel;",
         "let at = p.at * conv.pitch4 + channel + 1u;",
         FORWARD,
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "a pixel's activations come from another lane",
+        "let x5 = quadSwapX(x4);",
+        "let x5 = quadSwapY(x4);",
+        SWAPPING,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
     ),
     (
