@@ -91,6 +91,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_weight_subgroup_quad",
         "conv2d_backward_weight_subgroup_wide_pointwise",
         "conv2d_backward_weight_subgroup_quad_pointwise",
+        "conv2d_backward_weight_subgroup4",
         "sum_partials",
         "sum_partials_wide",
         "sum_pixels",

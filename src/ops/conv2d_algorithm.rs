@@ -99,11 +99,10 @@ impl Conv2dAlgorithm {
     }
 
     /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight,
-    /// subgroups of four have none for it, and cooperative matrices none for either gradient.
+    /// and cooperative matrices have none for either gradient.
     fn in_pass(self, pass: Conv2dPass) -> Self {
         let variant = match self.variant() {
             Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
-            Conv2dVariant::Subgroup4 if pass == Conv2dPass::ByWeight => Conv2dVariant::Register,
             variant if pass == Conv2dPass::ByWeight && variant.is_gemm() => Conv2dVariant::Gemm,
             variant => variant,
         };

@@ -170,7 +170,8 @@ impl Conv2d {
                 ("conv2d_backward_weight_subgroup_quad_pointwise", 32, 8, 8)
             }
             Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
-            Conv2dVariant::Register | Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_register", 8, 4, 1),
+            Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_subgroup4", 16, 4, 4),
+            Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
         };
         let [k, c, r, s] = self.weight_shape();
@@ -179,7 +180,10 @@ impl Conv2d {
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
         let usual = match variant {
-            Conv2dVariant::Subgroup | Conv2dVariant::SubgroupWide | Conv2dVariant::SubgroupQuad => {
+            Conv2dVariant::Subgroup
+            | Conv2dVariant::SubgroupWide
+            | Conv2dVariant::SubgroupQuad
+            | Conv2dVariant::Subgroup4 => {
                 (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
             }
             _ => SLICE,

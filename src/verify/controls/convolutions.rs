@@ -42,6 +42,7 @@ const BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_subgroup", "subgroup"),
     ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
     ("conv2d_backward_weight_subgroup_quad", "subgroup-quad"),
+    ("conv2d_backward_weight_subgroup4", "subgroup4"),
 ];
 const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide"),
@@ -49,6 +50,7 @@ const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
 ];
 
 const SWAPPING: &[(&str, &str)] = &[("conv2d_subgroup4", "subgroup4")];
+const SWAPPING_BY_WEIGHT: &[(&str, &str)] = &[("conv2d_backward_weight_subgroup4", "subgroup4")];
 
 pub(super) const CONVOLUTIONS: &[Fault] = &[
     (
@@ -92,6 +94,13 @@ pub(super) const CONVOLUTIONS: &[Fault] = &[
         "let x5 = quadSwapY(x4);",
         SWAPPING,
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3",
+    ),
+    (
+        "a channel's gradients come from another lane",
+        "let swapped_y = mat4x4f(quadSwapY(g0),",
+        "let swapped_y = mat4x4f(quadSwapX(g0),",
+        SWAPPING_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=8 w=9 k=13 kernel=3",
     ),
     (
         "results are stored with four bits after the point",
