@@ -18,13 +18,12 @@ enable f16;
 // For SwiftShader, which runs four lanes at once and turns a shader into SSE code as it stands, about an instruction for every
 // operation on every component. A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
 // channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the weights and four of the
-// activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane
-// takes the pixels of the others in an order of its own, so that sum<4i+k> belongs to pixel 4i + (lane xor k). A swap is one
-// instruction there, a broadcast twenty.
+// activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane takes
+// the others' pixels in an order of its own, so that sum<4i+j> belongs to pixel 4i + (lane xor j).
 //
-// What was measured (docs/performance.md): a load costs as much as 40 products, hence the swaps and not more loads; and
-// the loop has to fit into the processor's instruction cache (it takes 64 KB), hence neither a larger tile nor eight
-// source channels at once, which take fewer instructions and twice the time.
+// A vec4 that is loaded costs as much as 70 products there and a broadcast as much as five, a swap less than one. The loop just
+// fits into an instruction cache of 64 KB: a larger tile, or eight source channels at once, takes fewer instructions and up to
+// twice the time (docs/rejected.md).
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel padded to 4][32], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
