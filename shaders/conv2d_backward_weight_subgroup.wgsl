@@ -61,7 +61,7 @@ fn main(
     var x_at = start * conv.in_pitch4 + column.channel4;
 //#else
     var place = place_of(start);
-    let x_start = (column.offset.x * conv.in_width + column.offset.y) * conv.in_pitch4 + column.channel4;
+    let x_start = column_start(column);
 //#endif
     var g_at = start * conv.out_pitch4 + own4;
 

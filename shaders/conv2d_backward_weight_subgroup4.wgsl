@@ -17,6 +17,14 @@
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/window.wgsl
 
+// One column of four output channels.
+fn store_four(tile: Tile, channel: u32, column: u32, sum0: vec4f, sum1: vec4f, sum2: vec4f, sum3: vec4f) {
+    store(tile, channel, column, sum0);
+    store(tile, channel + 1u, column, sum1);
+    store(tile, channel + 2u, column, sum2);
+    store(tile, channel + 3u, column, sum3);
+}
+
 @compute @workgroup_size(4)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
@@ -34,7 +42,7 @@ fn main(
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
     var place = place_of(start);
-    let x_start = (column.offset.x * conv.in_width + column.offset.y) * conv.in_pitch4 + column.channel4;
+    let x_start = column_start(column);
     var g_at = start * conv.out_pitch4 + own4;
 
     var sum0 = vec4f();
@@ -72,46 +80,29 @@ fn main(
         let g2 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
         let g3 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 3u * conv.out_pitch4, there3)]), there3);
         g_at += 4u * conv.out_pitch4;
-        let own = mat4x4f(g0, g1, g2, g3);
-        sum0 = add_products(sum0, vec4f(own[0].x, own[1].x, own[2].x, own[3].x), x0, x1, x2, x3);
-        sum1 = add_products(sum1, vec4f(own[0].y, own[1].y, own[2].y, own[3].y), x0, x1, x2, x3);
-        sum2 = add_products(sum2, vec4f(own[0].z, own[1].z, own[2].z, own[3].z), x0, x1, x2, x3);
-        sum3 = add_products(sum3, vec4f(own[0].w, own[1].w, own[2].w, own[3].w), x0, x1, x2, x3);
-        let swapped_x = mat4x4f(quadSwapX(g0), quadSwapX(g1), quadSwapX(g2), quadSwapX(g3));
-        sum4 = add_products(sum4, vec4f(swapped_x[0].x, swapped_x[1].x, swapped_x[2].x, swapped_x[3].x), x0, x1, x2, x3);
-        sum5 = add_products(sum5, vec4f(swapped_x[0].y, swapped_x[1].y, swapped_x[2].y, swapped_x[3].y), x0, x1, x2, x3);
-        sum6 = add_products(sum6, vec4f(swapped_x[0].z, swapped_x[1].z, swapped_x[2].z, swapped_x[3].z), x0, x1, x2, x3);
-        sum7 = add_products(sum7, vec4f(swapped_x[0].w, swapped_x[1].w, swapped_x[2].w, swapped_x[3].w), x0, x1, x2, x3);
-        let swapped_y = mat4x4f(quadSwapY(g0), quadSwapY(g1), quadSwapY(g2), quadSwapY(g3));
-        sum8 = add_products(sum8, vec4f(swapped_y[0].x, swapped_y[1].x, swapped_y[2].x, swapped_y[3].x), x0, x1, x2, x3);
-        sum9 = add_products(sum9, vec4f(swapped_y[0].y, swapped_y[1].y, swapped_y[2].y, swapped_y[3].y), x0, x1, x2, x3);
-        sum10 = add_products(sum10, vec4f(swapped_y[0].z, swapped_y[1].z, swapped_y[2].z, swapped_y[3].z), x0, x1, x2, x3);
-        sum11 = add_products(sum11, vec4f(swapped_y[0].w, swapped_y[1].w, swapped_y[2].w, swapped_y[3].w), x0, x1, x2, x3);
-        let swapped_diagonal = mat4x4f(quadSwapDiagonal(g0), quadSwapDiagonal(g1), quadSwapDiagonal(g2), quadSwapDiagonal(g3));
-        sum12 = add_products(sum12, vec4f(swapped_diagonal[0].x, swapped_diagonal[1].x, swapped_diagonal[2].x, swapped_diagonal[3].x), x0, x1, x2, x3);
-        sum13 = add_products(sum13, vec4f(swapped_diagonal[0].y, swapped_diagonal[1].y, swapped_diagonal[2].y, swapped_diagonal[3].y), x0, x1, x2, x3);
-        sum14 = add_products(sum14, vec4f(swapped_diagonal[0].z, swapped_diagonal[1].z, swapped_diagonal[2].z, swapped_diagonal[3].z), x0, x1, x2, x3);
-        sum15 = add_products(sum15, vec4f(swapped_diagonal[0].w, swapped_diagonal[1].w, swapped_diagonal[2].w, swapped_diagonal[3].w), x0, x1, x2, x3);
+        // By channel instead of by pixel.
+        let g = transpose(mat4x4f(g0, g1, g2, g3));
+        sum0 = add_products(sum0, g[0], x0, x1, x2, x3);
+        sum1 = add_products(sum1, g[1], x0, x1, x2, x3);
+        sum2 = add_products(sum2, g[2], x0, x1, x2, x3);
+        sum3 = add_products(sum3, g[3], x0, x1, x2, x3);
+        sum4 = add_products(sum4, quadSwapX(g[0]), x0, x1, x2, x3);
+        sum5 = add_products(sum5, quadSwapX(g[1]), x0, x1, x2, x3);
+        sum6 = add_products(sum6, quadSwapX(g[2]), x0, x1, x2, x3);
+        sum7 = add_products(sum7, quadSwapX(g[3]), x0, x1, x2, x3);
+        sum8 = add_products(sum8, quadSwapY(g[0]), x0, x1, x2, x3);
+        sum9 = add_products(sum9, quadSwapY(g[1]), x0, x1, x2, x3);
+        sum10 = add_products(sum10, quadSwapY(g[2]), x0, x1, x2, x3);
+        sum11 = add_products(sum11, quadSwapY(g[3]), x0, x1, x2, x3);
+        sum12 = add_products(sum12, quadSwapDiagonal(g[0]), x0, x1, x2, x3);
+        sum13 = add_products(sum13, quadSwapDiagonal(g[1]), x0, x1, x2, x3);
+        sum14 = add_products(sum14, quadSwapDiagonal(g[2]), x0, x1, x2, x3);
+        sum15 = add_products(sum15, quadSwapDiagonal(g[3]), x0, x1, x2, x3);
     }
     let at = tile.column * 4u + lane;
-    let first0 = 4u * (tile.row * 4u + lane);
-    store(tile, first0, at, sum0);
-    store(tile, first0 + 1u, at, sum1);
-    store(tile, first0 + 2u, at, sum2);
-    store(tile, first0 + 3u, at, sum3);
-    let first1 = 4u * (tile.row * 4u + (lane ^ 1u));
-    store(tile, first1, at, sum4);
-    store(tile, first1 + 1u, at, sum5);
-    store(tile, first1 + 2u, at, sum6);
-    store(tile, first1 + 3u, at, sum7);
-    let first2 = 4u * (tile.row * 4u + (lane ^ 2u));
-    store(tile, first2, at, sum8);
-    store(tile, first2 + 1u, at, sum9);
-    store(tile, first2 + 2u, at, sum10);
-    store(tile, first2 + 3u, at, sum11);
-    let first3 = 4u * (tile.row * 4u + (lane ^ 3u));
-    store(tile, first3, at, sum12);
-    store(tile, first3 + 1u, at, sum13);
-    store(tile, first3 + 2u, at, sum14);
-    store(tile, first3 + 3u, at, sum15);
+    let first = 4u * (tile.row * 4u + lane);
+    store_four(tile, first, at, sum0, sum1, sum2, sum3);
+    store_four(tile, first ^ 4u, at, sum4, sum5, sum6, sum7);
+    store_four(tile, first ^ 8u, at, sum8, sum9, sum10, sum11);
+    store_four(tile, first ^ 12u, at, sum12, sum13, sum14, sum15);
 }

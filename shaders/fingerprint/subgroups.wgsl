@@ -15,7 +15,7 @@ fn main(
     let item = id.x;
     let ones = subgroupAdd(operands[item].x);
     let first = subgroupBroadcastFirst(item);
-    let third = subgroupBroadcast(item, 3u);
+    let handed = subgroupBroadcast(item, 3u);
     let beside = quadSwapX(item);
     let below = quadSwapY(item);
     let across = quadSwapDiagonal(item);
@@ -27,7 +27,7 @@ fn main(
     results[at + 1u] = lane;
     results[at + 2u] = ones;
     results[at + 3u] = first;
-    results[at + 4u] = third;
+    results[at + 4u] = handed;
     results[at + 5u] = beside;
     results[at + 6u] = below;
     results[at + 7u] = across;

@@ -32,6 +32,11 @@ fn after(place: Place) -> Place {
     );
 }
 
+// vec4s from a window's start to a column's (two's complement).
+fn column_start(column: Column) -> u32 {
+    return (column.offset.x * conv.in_width + column.offset.y) * conv.in_pitch4 + column.channel4;
+}
+
 // Four input channels under a column's tap, `start` vec4s from a window's start; zero where they are padding or not `wanted`.
 fn input_under(column: Column, start: u32, place: Place, wanted: bool) -> vec4f {
     let inside = wanted && place.row + column.offset.x < conv.in_height && place.column + column.offset.y < conv.in_width;

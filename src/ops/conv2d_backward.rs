@@ -179,14 +179,10 @@ impl Conv2d {
         let weight_bytes = self.weight_len4() as u64 * 16;
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
-        let usual = match variant {
-            Conv2dVariant::Subgroup
-            | Conv2dVariant::SubgroupWide
-            | Conv2dVariant::SubgroupQuad
-            | Conv2dVariant::Subgroup4 => {
-                (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
-            }
-            _ => SLICE,
+        let usual = if variant.is_gemm() || variant == Conv2dVariant::Register {
+            SLICE
+        } else {
+            (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
         };
         // For the kernels that take two pixels at a time, or four.
         let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(4);

@@ -97,8 +97,8 @@ pub(super) const CONVOLUTIONS: &[Fault] = &[
     ),
     (
         "a channel's gradients come from another lane",
-        "let swapped_y = mat4x4f(quadSwapY(g0),",
-        "let swapped_y = mat4x4f(quadSwapX(g0),",
+        "add_products(sum9, quadSwapY(g[1]),",
+        "add_products(sum9, quadSwapX(g[1]),",
         SWAPPING_BY_WEIGHT,
         "conv2d_backward n=1 c=3 h=8 w=9 k=13 kernel=3",
     ),
