@@ -10,6 +10,9 @@
 //#variant conv2d_subgroup_quad_f16 WIDE QUAD HALF
 //#variant conv2d_backward_input_subgroup_quad WIDE QUAD TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup_quad WIDE QUAD BLOCKS
+//#variant conv2d_subgroup_oct WIDE QUAD OCT
+//#variant conv2d_subgroup_oct_f16 WIDE QUAD OCT HALF
+//#variant conv2d_backward_input_subgroup_oct WIDE QUAD OCT TRANSPOSED
 //#if HALF
 enable f16;
 //#endif
@@ -38,16 +41,26 @@ enable f16;
 // and here there is one for four products. A lane reads 32 bytes of the weights at once, which are checked for once: lanes 0 to 3
 // hold one channel's and lanes 4 to 7 the next one's. The loop no longer fits what some processors keep decoded.
 //
+// With the flag OCT, where each group has an even number of vec4s on both sides, it takes eight source channels and stores eight:
+// half of the blends and of the tests for activations again, for a loop of 42 KB of machine code on lavapipe 25.0.7.
+//
+// A workgroup makes some tiles of channels in turn, of the same pixels, so that what it takes to find those counts once.
+//
 // Loops over taps and channels end at their ends: lavapipe finds at the end of a body that no lane is left, so that one with
 // its condition at the head runs its body once more with nothing on.
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one; with
-// WIDE an even number of source channels, of which the last may be zero; with QUAD a multiple of four.
-// dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
+// WIDE an even number of source channels, of which the last may be zero; with QUAD a multiple of four, with OCT of eight.
+// dispatch: pixel_tiles * (channel_tiles / workgroup_tiles, rounded up) * groups workgroups, channels fastest (they share
+// activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
 //#if QUAD
+//#if OCT
+@group(0) @binding(1) var<storage, read> input: array<Stored8>;
+//#else
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
+//#endif
 //#else
 //#if WIDE
 @group(0) @binding(1) var<storage, read> input: array<Stored2>;
@@ -56,30 +69,141 @@ enable f16;
 //#endif
 //#endif
 
+// The sums of four pixels and eight vec4s of channels.
+alias Sums = array<array<vec4f, 8>, 4>;
+
+//#if QUAD
+//#if OCT
+const SOURCE_CHANNELS: u32 = 8u; // an iteration
+//#else
+const SOURCE_CHANNELS: u32 = 4u; // an iteration
+//#endif
+
+// The products of two source channels of four pixels; even and odd hold the weights of the vec4s 0 2 4 6 and 1 3 5 7, the first channel's
+// in lanes 0 to 3 and the second's in 4 to 7. For each vec4 the first channel's products, then the second's.
+fn add_two(sums: ptr<function, Sums>, even: vec4f, odd: vec4f, x0: vec2f, x1: vec2f, x2: vec2f, x3: vec2f) {
+    let w0 = subgroupBroadcast(even, 0u);
+    sums[0][0] += w0 * x0.x;
+    sums[1][0] += w0 * x1.x;
+    sums[2][0] += w0 * x2.x;
+    sums[3][0] += w0 * x3.x;
+    let v0 = subgroupBroadcast(even, 4u);
+    sums[0][0] += v0 * x0.y;
+    sums[1][0] += v0 * x1.y;
+    sums[2][0] += v0 * x2.y;
+    sums[3][0] += v0 * x3.y;
+    let w1 = subgroupBroadcast(odd, 0u);
+    sums[0][1] += w1 * x0.x;
+    sums[1][1] += w1 * x1.x;
+    sums[2][1] += w1 * x2.x;
+    sums[3][1] += w1 * x3.x;
+    let v1 = subgroupBroadcast(odd, 4u);
+    sums[0][1] += v1 * x0.y;
+    sums[1][1] += v1 * x1.y;
+    sums[2][1] += v1 * x2.y;
+    sums[3][1] += v1 * x3.y;
+    let w2 = subgroupBroadcast(even, 1u);
+    sums[0][2] += w2 * x0.x;
+    sums[1][2] += w2 * x1.x;
+    sums[2][2] += w2 * x2.x;
+    sums[3][2] += w2 * x3.x;
+    let v2 = subgroupBroadcast(even, 5u);
+    sums[0][2] += v2 * x0.y;
+    sums[1][2] += v2 * x1.y;
+    sums[2][2] += v2 * x2.y;
+    sums[3][2] += v2 * x3.y;
+    let w3 = subgroupBroadcast(odd, 1u);
+    sums[0][3] += w3 * x0.x;
+    sums[1][3] += w3 * x1.x;
+    sums[2][3] += w3 * x2.x;
+    sums[3][3] += w3 * x3.x;
+    let v3 = subgroupBroadcast(odd, 5u);
+    sums[0][3] += v3 * x0.y;
+    sums[1][3] += v3 * x1.y;
+    sums[2][3] += v3 * x2.y;
+    sums[3][3] += v3 * x3.y;
+    let w4 = subgroupBroadcast(even, 2u);
+    sums[0][4] += w4 * x0.x;
+    sums[1][4] += w4 * x1.x;
+    sums[2][4] += w4 * x2.x;
+    sums[3][4] += w4 * x3.x;
+    let v4 = subgroupBroadcast(even, 6u);
+    sums[0][4] += v4 * x0.y;
+    sums[1][4] += v4 * x1.y;
+    sums[2][4] += v4 * x2.y;
+    sums[3][4] += v4 * x3.y;
+    let w5 = subgroupBroadcast(odd, 2u);
+    sums[0][5] += w5 * x0.x;
+    sums[1][5] += w5 * x1.x;
+    sums[2][5] += w5 * x2.x;
+    sums[3][5] += w5 * x3.x;
+    let v5 = subgroupBroadcast(odd, 6u);
+    sums[0][5] += v5 * x0.y;
+    sums[1][5] += v5 * x1.y;
+    sums[2][5] += v5 * x2.y;
+    sums[3][5] += v5 * x3.y;
+    let w6 = subgroupBroadcast(even, 3u);
+    sums[0][6] += w6 * x0.x;
+    sums[1][6] += w6 * x1.x;
+    sums[2][6] += w6 * x2.x;
+    sums[3][6] += w6 * x3.x;
+    let v6 = subgroupBroadcast(even, 7u);
+    sums[0][6] += v6 * x0.y;
+    sums[1][6] += v6 * x1.y;
+    sums[2][6] += v6 * x2.y;
+    sums[3][6] += v6 * x3.y;
+    let w7 = subgroupBroadcast(odd, 3u);
+    sums[0][7] += w7 * x0.x;
+    sums[1][7] += w7 * x1.x;
+    sums[2][7] += w7 * x2.x;
+    sums[3][7] += w7 * x3.x;
+    let v7 = subgroupBroadcast(odd, 7u);
+    sums[0][7] += v7 * x0.y;
+    sums[1][7] += v7 * x1.y;
+    sums[2][7] += v7 * x2.y;
+    sums[3][7] += v7 * x3.y;
+}
+//#endif
+
 @compute @workgroup_size(8)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) count: vec3u,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let tile = unfold(workgroup, count);
-    let pixel_tile = tile % conv.pixel_tiles;
-    let channel_tile = (tile / conv.pixel_tiles) % conv.channel_tiles;
-    let group = tile / (conv.pixel_tiles * conv.channel_tiles);
+    let runs = (conv.channel_tiles + conv.workgroup_tiles - 1u) / conv.workgroup_tiles;
+    let run = unfold(workgroup, count);
+    let pixel_tile = (run / runs) % conv.pixel_tiles;
+    let group = run / (conv.pixel_tiles * runs);
     if group >= conv.groups {
         return;
     }
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 32u + lane;
+    let pixels = array(
+        pixel_at(phase, first),
+        pixel_at(phase, first + 8u),
+        pixel_at(phase, first + 16u),
+        pixel_at(phase, first + 24u),
+    );
+    var channel_tile = (run % runs) * conv.workgroup_tiles;
+    let end = min(channel_tile + conv.workgroup_tiles, conv.channel_tiles);
+    loop {
+        make_tile(phase, pixels, group, channel_tile, lane);
+        continuing {
+            channel_tile++;
+            break if channel_tile >= end;
+        }
+    }
+}
+
+// 32 channels of the lane's pixels.
+fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u32, lane: u32) {
     let taps = tap_count(phase);
-    let pixel0 = pixel_at(phase, first);
-    let pixel1 = pixel_at(phase, first + 8u);
-    let pixel2 = pixel_at(phase, first + 16u);
-    let pixel3 = pixel_at(phase, first + 24u);
 //#if QUAD
-    // In vec4s, as the source is read, and the weights in two of them.
-    let pixel_stride = conv.source_pitch4;
-    let group_offset = group * group_source4();
+    // In vec4s, or two of them, as the source is read, and the weights in two.
+    let pixel_stride = conv.source_pitch4 * 4u / SOURCE_CHANNELS;
+    let group_offset = group * group_source4() * 4u / SOURCE_CHANNELS;
     let tap_weights = group_source4() * 16u;
 //#else
 //#if WIDE
@@ -99,57 +223,28 @@ fn main(
     // Sums begin with the bias, of which each lane fetches an eighth, instead of all of it at the end.
     let channel4 = channel_tile * 8u;
     let own_bias = bias_at(group, channel4 + lane);
-    let bias0 = subgroupBroadcast(own_bias, 0u);
-    let bias1 = subgroupBroadcast(own_bias, 1u);
-    let bias2 = subgroupBroadcast(own_bias, 2u);
-    let bias3 = subgroupBroadcast(own_bias, 3u);
-    let bias4 = subgroupBroadcast(own_bias, 4u);
-    let bias5 = subgroupBroadcast(own_bias, 5u);
-    let bias6 = subgroupBroadcast(own_bias, 6u);
-    let bias7 = subgroupBroadcast(own_bias, 7u);
-    var sum0_0 = bias0;
-    var sum0_1 = bias1;
-    var sum0_2 = bias2;
-    var sum0_3 = bias3;
-    var sum0_4 = bias4;
-    var sum0_5 = bias5;
-    var sum0_6 = bias6;
-    var sum0_7 = bias7;
-    var sum1_0 = bias0;
-    var sum1_1 = bias1;
-    var sum1_2 = bias2;
-    var sum1_3 = bias3;
-    var sum1_4 = bias4;
-    var sum1_5 = bias5;
-    var sum1_6 = bias6;
-    var sum1_7 = bias7;
-    var sum2_0 = bias0;
-    var sum2_1 = bias1;
-    var sum2_2 = bias2;
-    var sum2_3 = bias3;
-    var sum2_4 = bias4;
-    var sum2_5 = bias5;
-    var sum2_6 = bias6;
-    var sum2_7 = bias7;
-    var sum3_0 = bias0;
-    var sum3_1 = bias1;
-    var sum3_2 = bias2;
-    var sum3_3 = bias3;
-    var sum3_4 = bias4;
-    var sum3_5 = bias5;
-    var sum3_6 = bias6;
-    var sum3_7 = bias7;
+    let biases = array(
+        subgroupBroadcast(own_bias, 0u),
+        subgroupBroadcast(own_bias, 1u),
+        subgroupBroadcast(own_bias, 2u),
+        subgroupBroadcast(own_bias, 3u),
+        subgroupBroadcast(own_bias, 4u),
+        subgroupBroadcast(own_bias, 5u),
+        subgroupBroadcast(own_bias, 6u),
+        subgroupBroadcast(own_bias, 7u),
+    );
+    var sums = Sums(biases, biases, biases, biases);
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
-        let inside0 = inside(pixel0, tap);
-        let inside1 = inside(pixel1, tap);
-        let inside2 = inside(pixel2, tap);
-        let inside3 = inside(pixel3, tap);
-        var at0 = select(0u, source_pixel(pixel0, tap) * pixel_stride + group_offset, inside0);
-        var at1 = select(0u, source_pixel(pixel1, tap) * pixel_stride + group_offset, inside1);
-        var at2 = select(0u, source_pixel(pixel2, tap) * pixel_stride + group_offset, inside2);
-        var at3 = select(0u, source_pixel(pixel3, tap) * pixel_stride + group_offset, inside3);
+        let inside0 = inside(pixels[0], tap);
+        let inside1 = inside(pixels[1], tap);
+        let inside2 = inside(pixels[2], tap);
+        let inside3 = inside(pixels[3], tap);
+        var at0 = select(0u, source_pixel(pixels[0], tap) * pixel_stride + group_offset, inside0);
+        var at1 = select(0u, source_pixel(pixels[1], tap) * pixel_stride + group_offset, inside1);
+        var at2 = select(0u, source_pixel(pixels[2], tap) * pixel_stride + group_offset, inside2);
+        var at3 = select(0u, source_pixel(pixels[3], tap) * pixel_stride + group_offset, inside3);
 //#if QUAD
         var c = 0u;
         loop {
@@ -160,6 +255,20 @@ fn main(
             let both1 = weight[w_at + 8u];
             let even1 = first4(both1);
             let odd1 = last4(both1);
+//#if OCT
+            let oct0 = input[at0];
+            let oct1 = input[at1];
+            let oct2 = input[at2];
+            let oct3 = input[at3];
+            let x0 = select(vec4f(), first4(oct0), inside0);
+            let x1 = select(vec4f(), first4(oct1), inside1);
+            let x2 = select(vec4f(), first4(oct2), inside2);
+            let x3 = select(vec4f(), first4(oct3), inside3);
+            let y0 = select(vec4f(), last4(oct0), inside0);
+            let y1 = select(vec4f(), last4(oct1), inside1);
+            let y2 = select(vec4f(), last4(oct2), inside2);
+            let y3 = select(vec4f(), last4(oct3), inside3);
+//#else
             let quad0 = unpack4(input[at0]);
             let quad1 = unpack4(input[at1]);
             let quad2 = unpack4(input[at2]);
@@ -173,170 +282,26 @@ fn main(
             at1++;
             at2++;
             at3++;
-            // The first channel's products and the second's, for each vec4 of outputs.
-            let w0 = subgroupBroadcast(even0, 0u);
-            sum0_0 += w0 * x0.x;
-            sum1_0 += w0 * x1.x;
-            sum2_0 += w0 * x2.x;
-            sum3_0 += w0 * x3.x;
-            let v0 = subgroupBroadcast(even0, 4u);
-            sum0_0 += v0 * x0.y;
-            sum1_0 += v0 * x1.y;
-            sum2_0 += v0 * x2.y;
-            sum3_0 += v0 * x3.y;
-            let w1 = subgroupBroadcast(odd0, 0u);
-            sum0_1 += w1 * x0.x;
-            sum1_1 += w1 * x1.x;
-            sum2_1 += w1 * x2.x;
-            sum3_1 += w1 * x3.x;
-            let v1 = subgroupBroadcast(odd0, 4u);
-            sum0_1 += v1 * x0.y;
-            sum1_1 += v1 * x1.y;
-            sum2_1 += v1 * x2.y;
-            sum3_1 += v1 * x3.y;
-            let w2 = subgroupBroadcast(even0, 1u);
-            sum0_2 += w2 * x0.x;
-            sum1_2 += w2 * x1.x;
-            sum2_2 += w2 * x2.x;
-            sum3_2 += w2 * x3.x;
-            let v2 = subgroupBroadcast(even0, 5u);
-            sum0_2 += v2 * x0.y;
-            sum1_2 += v2 * x1.y;
-            sum2_2 += v2 * x2.y;
-            sum3_2 += v2 * x3.y;
-            let w3 = subgroupBroadcast(odd0, 1u);
-            sum0_3 += w3 * x0.x;
-            sum1_3 += w3 * x1.x;
-            sum2_3 += w3 * x2.x;
-            sum3_3 += w3 * x3.x;
-            let v3 = subgroupBroadcast(odd0, 5u);
-            sum0_3 += v3 * x0.y;
-            sum1_3 += v3 * x1.y;
-            sum2_3 += v3 * x2.y;
-            sum3_3 += v3 * x3.y;
-            let w4 = subgroupBroadcast(even0, 2u);
-            sum0_4 += w4 * x0.x;
-            sum1_4 += w4 * x1.x;
-            sum2_4 += w4 * x2.x;
-            sum3_4 += w4 * x3.x;
-            let v4 = subgroupBroadcast(even0, 6u);
-            sum0_4 += v4 * x0.y;
-            sum1_4 += v4 * x1.y;
-            sum2_4 += v4 * x2.y;
-            sum3_4 += v4 * x3.y;
-            let w5 = subgroupBroadcast(odd0, 2u);
-            sum0_5 += w5 * x0.x;
-            sum1_5 += w5 * x1.x;
-            sum2_5 += w5 * x2.x;
-            sum3_5 += w5 * x3.x;
-            let v5 = subgroupBroadcast(odd0, 6u);
-            sum0_5 += v5 * x0.y;
-            sum1_5 += v5 * x1.y;
-            sum2_5 += v5 * x2.y;
-            sum3_5 += v5 * x3.y;
-            let w6 = subgroupBroadcast(even0, 3u);
-            sum0_6 += w6 * x0.x;
-            sum1_6 += w6 * x1.x;
-            sum2_6 += w6 * x2.x;
-            sum3_6 += w6 * x3.x;
-            let v6 = subgroupBroadcast(even0, 7u);
-            sum0_6 += v6 * x0.y;
-            sum1_6 += v6 * x1.y;
-            sum2_6 += v6 * x2.y;
-            sum3_6 += v6 * x3.y;
-            let w7 = subgroupBroadcast(odd0, 3u);
-            sum0_7 += w7 * x0.x;
-            sum1_7 += w7 * x1.x;
-            sum2_7 += w7 * x2.x;
-            sum3_7 += w7 * x3.x;
-            let v7 = subgroupBroadcast(odd0, 7u);
-            sum0_7 += v7 * x0.y;
-            sum1_7 += v7 * x1.y;
-            sum2_7 += v7 * x2.y;
-            sum3_7 += v7 * x3.y;
-            // The third channel's products and the fourth's, for each vec4 of outputs.
-            let a0 = subgroupBroadcast(even1, 0u);
-            sum0_0 += a0 * x0.z;
-            sum1_0 += a0 * x1.z;
-            sum2_0 += a0 * x2.z;
-            sum3_0 += a0 * x3.z;
-            let b0 = subgroupBroadcast(even1, 4u);
-            sum0_0 += b0 * x0.w;
-            sum1_0 += b0 * x1.w;
-            sum2_0 += b0 * x2.w;
-            sum3_0 += b0 * x3.w;
-            let a1 = subgroupBroadcast(odd1, 0u);
-            sum0_1 += a1 * x0.z;
-            sum1_1 += a1 * x1.z;
-            sum2_1 += a1 * x2.z;
-            sum3_1 += a1 * x3.z;
-            let b1 = subgroupBroadcast(odd1, 4u);
-            sum0_1 += b1 * x0.w;
-            sum1_1 += b1 * x1.w;
-            sum2_1 += b1 * x2.w;
-            sum3_1 += b1 * x3.w;
-            let a2 = subgroupBroadcast(even1, 1u);
-            sum0_2 += a2 * x0.z;
-            sum1_2 += a2 * x1.z;
-            sum2_2 += a2 * x2.z;
-            sum3_2 += a2 * x3.z;
-            let b2 = subgroupBroadcast(even1, 5u);
-            sum0_2 += b2 * x0.w;
-            sum1_2 += b2 * x1.w;
-            sum2_2 += b2 * x2.w;
-            sum3_2 += b2 * x3.w;
-            let a3 = subgroupBroadcast(odd1, 1u);
-            sum0_3 += a3 * x0.z;
-            sum1_3 += a3 * x1.z;
-            sum2_3 += a3 * x2.z;
-            sum3_3 += a3 * x3.z;
-            let b3 = subgroupBroadcast(odd1, 5u);
-            sum0_3 += b3 * x0.w;
-            sum1_3 += b3 * x1.w;
-            sum2_3 += b3 * x2.w;
-            sum3_3 += b3 * x3.w;
-            let a4 = subgroupBroadcast(even1, 2u);
-            sum0_4 += a4 * x0.z;
-            sum1_4 += a4 * x1.z;
-            sum2_4 += a4 * x2.z;
-            sum3_4 += a4 * x3.z;
-            let b4 = subgroupBroadcast(even1, 6u);
-            sum0_4 += b4 * x0.w;
-            sum1_4 += b4 * x1.w;
-            sum2_4 += b4 * x2.w;
-            sum3_4 += b4 * x3.w;
-            let a5 = subgroupBroadcast(odd1, 2u);
-            sum0_5 += a5 * x0.z;
-            sum1_5 += a5 * x1.z;
-            sum2_5 += a5 * x2.z;
-            sum3_5 += a5 * x3.z;
-            let b5 = subgroupBroadcast(odd1, 6u);
-            sum0_5 += b5 * x0.w;
-            sum1_5 += b5 * x1.w;
-            sum2_5 += b5 * x2.w;
-            sum3_5 += b5 * x3.w;
-            let a6 = subgroupBroadcast(even1, 3u);
-            sum0_6 += a6 * x0.z;
-            sum1_6 += a6 * x1.z;
-            sum2_6 += a6 * x2.z;
-            sum3_6 += a6 * x3.z;
-            let b6 = subgroupBroadcast(even1, 7u);
-            sum0_6 += b6 * x0.w;
-            sum1_6 += b6 * x1.w;
-            sum2_6 += b6 * x2.w;
-            sum3_6 += b6 * x3.w;
-            let a7 = subgroupBroadcast(odd1, 3u);
-            sum0_7 += a7 * x0.z;
-            sum1_7 += a7 * x1.z;
-            sum2_7 += a7 * x2.z;
-            sum3_7 += a7 * x3.z;
-            let b7 = subgroupBroadcast(odd1, 7u);
-            sum0_7 += b7 * x0.w;
-            sum1_7 += b7 * x1.w;
-            sum2_7 += b7 * x2.w;
-            sum3_7 += b7 * x3.w;
+//#endif
+            add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
+            add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
+//#if OCT
+            let both2 = weight[w_at + 16u];
+            let even2 = first4(both2);
+            let odd2 = last4(both2);
+            let both3 = weight[w_at + 24u];
+            let even3 = first4(both3);
+            let odd3 = last4(both3);
+            w_at += 32u;
+            at0++;
+            at1++;
+            at2++;
+            at3++;
+            add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
+            add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
+//#endif
             continuing {
-                c += 4u;
+                c += SOURCE_CHANNELS;
                 break if c >= conv.group_source_channels;
             }
         }
@@ -372,85 +337,85 @@ fn main(
             at2++;
             at3++;
             let w0 = subgroupBroadcast(held, 0u);
-            sum0_0 += w0 * x0.x;
-            sum1_0 += w0 * x1.x;
-            sum2_0 += w0 * x2.x;
-            sum3_0 += w0 * x3.x;
+            sums[0][0] += w0 * x0.x;
+            sums[1][0] += w0 * x1.x;
+            sums[2][0] += w0 * x2.x;
+            sums[3][0] += w0 * x3.x;
             let v0 = subgroupBroadcast(next, 0u);
-            sum0_0 += v0 * x0.y;
-            sum1_0 += v0 * x1.y;
-            sum2_0 += v0 * x2.y;
-            sum3_0 += v0 * x3.y;
+            sums[0][0] += v0 * x0.y;
+            sums[1][0] += v0 * x1.y;
+            sums[2][0] += v0 * x2.y;
+            sums[3][0] += v0 * x3.y;
             let w1 = subgroupBroadcast(held, 1u);
-            sum0_1 += w1 * x0.x;
-            sum1_1 += w1 * x1.x;
-            sum2_1 += w1 * x2.x;
-            sum3_1 += w1 * x3.x;
+            sums[0][1] += w1 * x0.x;
+            sums[1][1] += w1 * x1.x;
+            sums[2][1] += w1 * x2.x;
+            sums[3][1] += w1 * x3.x;
             let v1 = subgroupBroadcast(next, 1u);
-            sum0_1 += v1 * x0.y;
-            sum1_1 += v1 * x1.y;
-            sum2_1 += v1 * x2.y;
-            sum3_1 += v1 * x3.y;
+            sums[0][1] += v1 * x0.y;
+            sums[1][1] += v1 * x1.y;
+            sums[2][1] += v1 * x2.y;
+            sums[3][1] += v1 * x3.y;
             let w2 = subgroupBroadcast(held, 2u);
-            sum0_2 += w2 * x0.x;
-            sum1_2 += w2 * x1.x;
-            sum2_2 += w2 * x2.x;
-            sum3_2 += w2 * x3.x;
+            sums[0][2] += w2 * x0.x;
+            sums[1][2] += w2 * x1.x;
+            sums[2][2] += w2 * x2.x;
+            sums[3][2] += w2 * x3.x;
             let v2 = subgroupBroadcast(next, 2u);
-            sum0_2 += v2 * x0.y;
-            sum1_2 += v2 * x1.y;
-            sum2_2 += v2 * x2.y;
-            sum3_2 += v2 * x3.y;
+            sums[0][2] += v2 * x0.y;
+            sums[1][2] += v2 * x1.y;
+            sums[2][2] += v2 * x2.y;
+            sums[3][2] += v2 * x3.y;
             let w3 = subgroupBroadcast(held, 3u);
-            sum0_3 += w3 * x0.x;
-            sum1_3 += w3 * x1.x;
-            sum2_3 += w3 * x2.x;
-            sum3_3 += w3 * x3.x;
+            sums[0][3] += w3 * x0.x;
+            sums[1][3] += w3 * x1.x;
+            sums[2][3] += w3 * x2.x;
+            sums[3][3] += w3 * x3.x;
             let v3 = subgroupBroadcast(next, 3u);
-            sum0_3 += v3 * x0.y;
-            sum1_3 += v3 * x1.y;
-            sum2_3 += v3 * x2.y;
-            sum3_3 += v3 * x3.y;
+            sums[0][3] += v3 * x0.y;
+            sums[1][3] += v3 * x1.y;
+            sums[2][3] += v3 * x2.y;
+            sums[3][3] += v3 * x3.y;
             let w4 = subgroupBroadcast(held, 4u);
-            sum0_4 += w4 * x0.x;
-            sum1_4 += w4 * x1.x;
-            sum2_4 += w4 * x2.x;
-            sum3_4 += w4 * x3.x;
+            sums[0][4] += w4 * x0.x;
+            sums[1][4] += w4 * x1.x;
+            sums[2][4] += w4 * x2.x;
+            sums[3][4] += w4 * x3.x;
             let v4 = subgroupBroadcast(next, 4u);
-            sum0_4 += v4 * x0.y;
-            sum1_4 += v4 * x1.y;
-            sum2_4 += v4 * x2.y;
-            sum3_4 += v4 * x3.y;
+            sums[0][4] += v4 * x0.y;
+            sums[1][4] += v4 * x1.y;
+            sums[2][4] += v4 * x2.y;
+            sums[3][4] += v4 * x3.y;
             let w5 = subgroupBroadcast(held, 5u);
-            sum0_5 += w5 * x0.x;
-            sum1_5 += w5 * x1.x;
-            sum2_5 += w5 * x2.x;
-            sum3_5 += w5 * x3.x;
+            sums[0][5] += w5 * x0.x;
+            sums[1][5] += w5 * x1.x;
+            sums[2][5] += w5 * x2.x;
+            sums[3][5] += w5 * x3.x;
             let v5 = subgroupBroadcast(next, 5u);
-            sum0_5 += v5 * x0.y;
-            sum1_5 += v5 * x1.y;
-            sum2_5 += v5 * x2.y;
-            sum3_5 += v5 * x3.y;
+            sums[0][5] += v5 * x0.y;
+            sums[1][5] += v5 * x1.y;
+            sums[2][5] += v5 * x2.y;
+            sums[3][5] += v5 * x3.y;
             let w6 = subgroupBroadcast(held, 6u);
-            sum0_6 += w6 * x0.x;
-            sum1_6 += w6 * x1.x;
-            sum2_6 += w6 * x2.x;
-            sum3_6 += w6 * x3.x;
+            sums[0][6] += w6 * x0.x;
+            sums[1][6] += w6 * x1.x;
+            sums[2][6] += w6 * x2.x;
+            sums[3][6] += w6 * x3.x;
             let v6 = subgroupBroadcast(next, 6u);
-            sum0_6 += v6 * x0.y;
-            sum1_6 += v6 * x1.y;
-            sum2_6 += v6 * x2.y;
-            sum3_6 += v6 * x3.y;
+            sums[0][6] += v6 * x0.y;
+            sums[1][6] += v6 * x1.y;
+            sums[2][6] += v6 * x2.y;
+            sums[3][6] += v6 * x3.y;
             let w7 = subgroupBroadcast(held, 7u);
-            sum0_7 += w7 * x0.x;
-            sum1_7 += w7 * x1.x;
-            sum2_7 += w7 * x2.x;
-            sum3_7 += w7 * x3.x;
+            sums[0][7] += w7 * x0.x;
+            sums[1][7] += w7 * x1.x;
+            sums[2][7] += w7 * x2.x;
+            sums[3][7] += w7 * x3.x;
             let v7 = subgroupBroadcast(next, 7u);
-            sum0_7 += v7 * x0.y;
-            sum1_7 += v7 * x1.y;
-            sum2_7 += v7 * x2.y;
-            sum3_7 += v7 * x3.y;
+            sums[0][7] += v7 * x0.y;
+            sums[1][7] += v7 * x1.y;
+            sums[2][7] += v7 * x2.y;
+            sums[3][7] += v7 * x3.y;
             continuing {
                 c += 2u;
                 break if c >= conv.group_source_channels;
@@ -470,45 +435,45 @@ fn main(
             at2++;
             at3++;
             let w0 = subgroupBroadcast(held, 0u);
-            sum0_0 += w0 * x0;
-            sum1_0 += w0 * x1;
-            sum2_0 += w0 * x2;
-            sum3_0 += w0 * x3;
+            sums[0][0] += w0 * x0;
+            sums[1][0] += w0 * x1;
+            sums[2][0] += w0 * x2;
+            sums[3][0] += w0 * x3;
             let w1 = subgroupBroadcast(held, 1u);
-            sum0_1 += w1 * x0;
-            sum1_1 += w1 * x1;
-            sum2_1 += w1 * x2;
-            sum3_1 += w1 * x3;
+            sums[0][1] += w1 * x0;
+            sums[1][1] += w1 * x1;
+            sums[2][1] += w1 * x2;
+            sums[3][1] += w1 * x3;
             let w2 = subgroupBroadcast(held, 2u);
-            sum0_2 += w2 * x0;
-            sum1_2 += w2 * x1;
-            sum2_2 += w2 * x2;
-            sum3_2 += w2 * x3;
+            sums[0][2] += w2 * x0;
+            sums[1][2] += w2 * x1;
+            sums[2][2] += w2 * x2;
+            sums[3][2] += w2 * x3;
             let w3 = subgroupBroadcast(held, 3u);
-            sum0_3 += w3 * x0;
-            sum1_3 += w3 * x1;
-            sum2_3 += w3 * x2;
-            sum3_3 += w3 * x3;
+            sums[0][3] += w3 * x0;
+            sums[1][3] += w3 * x1;
+            sums[2][3] += w3 * x2;
+            sums[3][3] += w3 * x3;
             let w4 = subgroupBroadcast(held, 4u);
-            sum0_4 += w4 * x0;
-            sum1_4 += w4 * x1;
-            sum2_4 += w4 * x2;
-            sum3_4 += w4 * x3;
+            sums[0][4] += w4 * x0;
+            sums[1][4] += w4 * x1;
+            sums[2][4] += w4 * x2;
+            sums[3][4] += w4 * x3;
             let w5 = subgroupBroadcast(held, 5u);
-            sum0_5 += w5 * x0;
-            sum1_5 += w5 * x1;
-            sum2_5 += w5 * x2;
-            sum3_5 += w5 * x3;
+            sums[0][5] += w5 * x0;
+            sums[1][5] += w5 * x1;
+            sums[2][5] += w5 * x2;
+            sums[3][5] += w5 * x3;
             let w6 = subgroupBroadcast(held, 6u);
-            sum0_6 += w6 * x0;
-            sum1_6 += w6 * x1;
-            sum2_6 += w6 * x2;
-            sum3_6 += w6 * x3;
+            sums[0][6] += w6 * x0;
+            sums[1][6] += w6 * x1;
+            sums[2][6] += w6 * x2;
+            sums[3][6] += w6 * x3;
             let w7 = subgroupBroadcast(held, 7u);
-            sum0_7 += w7 * x0;
-            sum1_7 += w7 * x1;
-            sum2_7 += w7 * x2;
-            sum3_7 += w7 * x3;
+            sums[0][7] += w7 * x0;
+            sums[1][7] += w7 * x1;
+            sums[2][7] += w7 * x2;
+            sums[3][7] += w7 * x3;
             continuing {
                 c++;
                 break if c >= conv.group_source_channels;
@@ -521,36 +486,55 @@ fn main(
         }
         tap = next_tap(phase, tap);
     }
-    store_biased(pixel0, group, channel4, sum0_0);
-    store_biased(pixel0, group, channel4 + 1u, sum0_1);
-    store_biased(pixel0, group, channel4 + 2u, sum0_2);
-    store_biased(pixel0, group, channel4 + 3u, sum0_3);
-    store_biased(pixel0, group, channel4 + 4u, sum0_4);
-    store_biased(pixel0, group, channel4 + 5u, sum0_5);
-    store_biased(pixel0, group, channel4 + 6u, sum0_6);
-    store_biased(pixel0, group, channel4 + 7u, sum0_7);
-    store_biased(pixel1, group, channel4, sum1_0);
-    store_biased(pixel1, group, channel4 + 1u, sum1_1);
-    store_biased(pixel1, group, channel4 + 2u, sum1_2);
-    store_biased(pixel1, group, channel4 + 3u, sum1_3);
-    store_biased(pixel1, group, channel4 + 4u, sum1_4);
-    store_biased(pixel1, group, channel4 + 5u, sum1_5);
-    store_biased(pixel1, group, channel4 + 6u, sum1_6);
-    store_biased(pixel1, group, channel4 + 7u, sum1_7);
-    store_biased(pixel2, group, channel4, sum2_0);
-    store_biased(pixel2, group, channel4 + 1u, sum2_1);
-    store_biased(pixel2, group, channel4 + 2u, sum2_2);
-    store_biased(pixel2, group, channel4 + 3u, sum2_3);
-    store_biased(pixel2, group, channel4 + 4u, sum2_4);
-    store_biased(pixel2, group, channel4 + 5u, sum2_5);
-    store_biased(pixel2, group, channel4 + 6u, sum2_6);
-    store_biased(pixel2, group, channel4 + 7u, sum2_7);
-    store_biased(pixel3, group, channel4, sum3_0);
-    store_biased(pixel3, group, channel4 + 1u, sum3_1);
-    store_biased(pixel3, group, channel4 + 2u, sum3_2);
-    store_biased(pixel3, group, channel4 + 3u, sum3_3);
-    store_biased(pixel3, group, channel4 + 4u, sum3_4);
-    store_biased(pixel3, group, channel4 + 5u, sum3_5);
-    store_biased(pixel3, group, channel4 + 6u, sum3_6);
-    store_biased(pixel3, group, channel4 + 7u, sum3_7);
+//#if OCT
+    store_two(pixels[0], group, channel4, sums[0][0], sums[0][1]);
+    store_two(pixels[0], group, channel4 + 2u, sums[0][2], sums[0][3]);
+    store_two(pixels[0], group, channel4 + 4u, sums[0][4], sums[0][5]);
+    store_two(pixels[0], group, channel4 + 6u, sums[0][6], sums[0][7]);
+    store_two(pixels[1], group, channel4, sums[1][0], sums[1][1]);
+    store_two(pixels[1], group, channel4 + 2u, sums[1][2], sums[1][3]);
+    store_two(pixels[1], group, channel4 + 4u, sums[1][4], sums[1][5]);
+    store_two(pixels[1], group, channel4 + 6u, sums[1][6], sums[1][7]);
+    store_two(pixels[2], group, channel4, sums[2][0], sums[2][1]);
+    store_two(pixels[2], group, channel4 + 2u, sums[2][2], sums[2][3]);
+    store_two(pixels[2], group, channel4 + 4u, sums[2][4], sums[2][5]);
+    store_two(pixels[2], group, channel4 + 6u, sums[2][6], sums[2][7]);
+    store_two(pixels[3], group, channel4, sums[3][0], sums[3][1]);
+    store_two(pixels[3], group, channel4 + 2u, sums[3][2], sums[3][3]);
+    store_two(pixels[3], group, channel4 + 4u, sums[3][4], sums[3][5]);
+    store_two(pixels[3], group, channel4 + 6u, sums[3][6], sums[3][7]);
+//#else
+    store_biased(pixels[0], group, channel4, sums[0][0]);
+    store_biased(pixels[0], group, channel4 + 1u, sums[0][1]);
+    store_biased(pixels[0], group, channel4 + 2u, sums[0][2]);
+    store_biased(pixels[0], group, channel4 + 3u, sums[0][3]);
+    store_biased(pixels[0], group, channel4 + 4u, sums[0][4]);
+    store_biased(pixels[0], group, channel4 + 5u, sums[0][5]);
+    store_biased(pixels[0], group, channel4 + 6u, sums[0][6]);
+    store_biased(pixels[0], group, channel4 + 7u, sums[0][7]);
+    store_biased(pixels[1], group, channel4, sums[1][0]);
+    store_biased(pixels[1], group, channel4 + 1u, sums[1][1]);
+    store_biased(pixels[1], group, channel4 + 2u, sums[1][2]);
+    store_biased(pixels[1], group, channel4 + 3u, sums[1][3]);
+    store_biased(pixels[1], group, channel4 + 4u, sums[1][4]);
+    store_biased(pixels[1], group, channel4 + 5u, sums[1][5]);
+    store_biased(pixels[1], group, channel4 + 6u, sums[1][6]);
+    store_biased(pixels[1], group, channel4 + 7u, sums[1][7]);
+    store_biased(pixels[2], group, channel4, sums[2][0]);
+    store_biased(pixels[2], group, channel4 + 1u, sums[2][1]);
+    store_biased(pixels[2], group, channel4 + 2u, sums[2][2]);
+    store_biased(pixels[2], group, channel4 + 3u, sums[2][3]);
+    store_biased(pixels[2], group, channel4 + 4u, sums[2][4]);
+    store_biased(pixels[2], group, channel4 + 5u, sums[2][5]);
+    store_biased(pixels[2], group, channel4 + 6u, sums[2][6]);
+    store_biased(pixels[2], group, channel4 + 7u, sums[2][7]);
+    store_biased(pixels[3], group, channel4, sums[3][0]);
+    store_biased(pixels[3], group, channel4 + 1u, sums[3][1]);
+    store_biased(pixels[3], group, channel4 + 2u, sums[3][2]);
+    store_biased(pixels[3], group, channel4 + 3u, sums[3][3]);
+    store_biased(pixels[3], group, channel4 + 4u, sums[3][4]);
+    store_biased(pixels[3], group, channel4 + 5u, sums[3][5]);
+    store_biased(pixels[3], group, channel4 + 6u, sums[3][6]);
+    store_biased(pixels[3], group, channel4 + 7u, sums[3][7]);
+//#endif
 }

@@ -75,6 +75,7 @@ fn every_backward_kernel_is_there() {
         "conv2d_backward_input_subgroup",
         "conv2d_backward_input_subgroup_wide",
         "conv2d_backward_input_subgroup_quad",
+        "conv2d_backward_input_subgroup_oct",
         "conv2d_backward_input_subgroup4",
         "conv2d_backward_input_blocks_gemm",
         "conv2d_backward_input_blocks_register",

@@ -31,8 +31,8 @@ struct Conv2d {
     biased: u32,
     relu: u32,                  // at the end, or with TRANSPOSED the gradient through one
     residual: u32,
+    workgroup_tiles: u32,       // channel tiles that one workgroup makes in turn, where the kernel makes several
 //#if BLOCKS
-    end: u32,
     block: vec2u,        // height, width of a block
     map: vec2u,          // of grad_input
     own_kernel: vec2u,
@@ -49,13 +49,18 @@ struct Conv2d {
 //#else
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
 //#endif
+//#if OCT
+alias Run = Stored8;
+//#else
+alias Run = Stored4;
+//#endif
 //#if TRANSPOSED
-@group(0) @binding(3) var<storage, read> rectified: array<Stored4>; // the input, where it came out of a ReLU
+@group(0) @binding(3) var<storage, read> rectified: array<Run>; // the input, where it came out of a ReLU
 //#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 //#endif
-@group(0) @binding(4) var<storage, read> residual: array<Stored4>;
-@group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
+@group(0) @binding(4) var<storage, read> residual: array<Run>;
+@group(0) @binding(5) var<storage, read_write> output: array<Run>;
 
 // What sums of these channels begin with: the bias, or that of the last channels past the end.
 fn bias_at(group: u32, channel4: u32) -> vec4f {
@@ -218,6 +223,33 @@ fn source_pixel(p: Pixel, tap: Tap) -> u32 {
     return (p.image * conv.source_height + p.row + tap.offset.x) * conv.source_width + p.column + tap.offset.y;
 }
 
+//#if OCT
+// What `store_biased` does for four channels of one pixel, for two vec4s of them, the first of an even number.
+fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: vec4f) {
+    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
+        return;
+    }
+    let at = (p.at * conv.pitch4 + group * conv.group_channels4 + channel4) / 2u;
+    var first = first_sum;
+    var last = last_sum;
+    if conv.residual != 0u {
+        let more = residual[at];
+        first += first4(more);
+        last += last4(more);
+    }
+    if conv.relu != 0u {
+//#if TRANSPOSED
+        let through = rectified[at];
+        first = rectify_backward(first4(through), first);
+        last = rectify_backward(last4(through), last);
+//#else
+        first = rectify(first);
+        last = rectify(last);
+//#endif
+    }
+    output[at] = pack8(first, last);
+}
+//#else
 //#if BLOCKS
 // grad_input = sum + residual, for the pixel of a block that channel4 counts.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
@@ -287,5 +319,6 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = pack4(value);
 }
+//#endif
 //#endif
 //#endif

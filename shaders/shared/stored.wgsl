@@ -33,6 +33,10 @@ fn first4(v: Stored8) -> vec4f {
 fn last4(v: Stored8) -> vec4f {
     return unpack4(v.y);
 }
+
+fn pack8(first: vec4f, last: vec4f) -> Stored8 {
+    return Stored8(pack4(first), pack4(last));
+}
 //#else
 //#import shared/floats.wgsl
 alias Stored2 = u64;
@@ -58,6 +62,10 @@ fn first4(v: Stored8) -> vec4f {
 
 fn last4(v: Stored8) -> vec4f {
     return unpack4(v.zw);
+}
+
+fn pack8(first: vec4f, last: vec4f) -> Stored8 {
+    return Stored8(pack4(first), pack4(last));
 }
 //#endif
 //#else

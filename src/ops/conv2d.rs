@@ -43,7 +43,7 @@ struct Params {
     biased: u32,
     relu: u32,
     residual: u32,
-    end: u32,
+    workgroup_tiles: u32,
 }
 
 impl Conv2d {
@@ -131,6 +131,7 @@ impl Conv2d {
         output.tensor = recording.temporary(label, output.bytes());
         output.check_residual(label, epilogue.residual)?;
         output.check_residual(label, rectified)?;
+        let variant = variant.for_channels_of(self);
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
@@ -146,6 +147,7 @@ impl Conv2d {
         let pixel_tiles = phases * phase_pixels.div_ceil(tile_pixels);
         let made = blocks.as_ref().map_or(output.c / groups, |blocks| blocks.block.iter().product::<usize>() * 4);
         let channel_tiles = made.div_ceil(tile_channels);
+        let workgroup_tiles = variant.tiles_in_turn(channel_tiles, pixel_tiles * groups);
         let size = |what, value| u32_of(OP, what, value);
         // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
@@ -180,7 +182,7 @@ impl Conv2d {
             biased: epilogue.bias.is_some().into(),
             relu: (epilogue.relu || rectified.is_some()).into(),
             residual: epilogue.residual.is_some().into(),
-            end: 0,
+            workgroup_tiles: size("channels", workgroup_tiles)?,
         };
         let mut shader = variant.shader(direction);
         let mut more = Vec::new();
@@ -201,7 +203,7 @@ impl Conv2d {
         if variant.is_gemm() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }
-        let tiles = (pixel_tiles * channel_tiles * groups) as u64;
+        let tiles = (pixel_tiles * channel_tiles.div_ceil(workgroup_tiles) * groups) as u64;
         let workgroups = if variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles };
         let multiply_adds = match direction {
             Direction::Forward => output.pixels(),

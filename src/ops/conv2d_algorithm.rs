@@ -94,16 +94,21 @@ impl Conv2dAlgorithm {
         pass: Conv2dPass,
         precision: Precision,
     ) -> Vec<(Self, Result<(), String>)> {
-        let distinct = Self::all().filter(|algorithm| algorithm.in_pass(pass) == *algorithm);
+        let distinct = Self::all().filter(|algorithm| algorithm.in_pass(pass, conv) == *algorithm);
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs in `pass`: the tiled ones share one for the gradient by the weight,
-    /// and cooperative matrices have none for either gradient.
-    fn in_pass(self, pass: Conv2dPass) -> Self {
-        let variant = match self.variant() {
+    /// The algorithm whose kernels this one runs for `conv` in `pass`: the tiled ones share one for the gradient by the weight,
+    /// as do those for subgroups that take four channels at a time or eight, and cooperative matrices have none for either gradient.
+    fn in_pass(self, pass: Conv2dPass, conv: &Conv2d) -> Self {
+        let inner = match self.way(conv) {
+            Ok(Way::SpaceToDepth(blocks)) if pass == Conv2dPass::Forward => blocks.inner(),
+            _ => *conv,
+        };
+        let variant = match self.variant().for_channels_of(&inner) {
             Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
             variant if pass == Conv2dPass::ByWeight && variant.is_gemm() => Conv2dVariant::Gemm,
+            Conv2dVariant::SubgroupOct if pass == Conv2dPass::ByWeight => Conv2dVariant::SubgroupQuad,
             variant => variant,
         };
         match self {
@@ -129,7 +134,7 @@ impl Conv2dAlgorithm {
     /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a
     /// kernel, or `winograd2`, `winograd4` or `space-to-depth` wherever they fit.
     pub fn usual(adapter: &AdapterReport, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
-        Self::by_class(adapter, conv, size).in_pass(pass)
+        Self::by_class(adapter, conv, size).in_pass(pass, conv)
     }
 
     fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {

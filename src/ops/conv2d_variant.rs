@@ -1,6 +1,9 @@
 //! The kernels that compute convolutions: what each is for, and which adapter can run it.
 
+use std::sync::LazyLock;
+
 use super::Precision;
+use super::conv2d::Conv2d;
 use super::conv2d_packing::Direction;
 use crate::gpu::AdapterReport;
 
@@ -27,11 +30,19 @@ pub enum Conv2dVariant {
     SubgroupWide,
     /// The same with four source channels at a time: lavapipe on processors with AVX-512.
     SubgroupQuad,
+    /// The same with eight: lavapipe on processors with AVX-512 that keep 48 KB or more of instructions at hand. Convolutions whose
+    /// channels don't fill eights are `SubgroupQuad`'s, as are gradients by the weight.
+    SubgroupOct,
     /// Register blocks with activations broadcast through subgroups of exactly four: SwiftShader.
     Subgroup4,
     /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
     Cooperative,
 }
+
+/// Enough workgroups for a core to have its part of a dispatch.
+const WORKGROUPS_A_CORE: usize = 32;
+/// More tiles of channels by one workgroup gain nothing (lavapipe 25.0.7, 2026-11-27).
+const MOST_TILES_IN_TURN: usize = 8;
 
 /// What a variant is: one line of [`Conv2dVariant::traits`].
 struct Traits {
@@ -44,7 +55,7 @@ struct Traits {
 
 impl Conv2dVariant {
     /// Those that compute the convolution and its gradient by the input.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Gemm,
         Self::Gemm32x32,
         Self::Gemm64x64,
@@ -54,13 +65,14 @@ impl Conv2dVariant {
         Self::Subgroup,
         Self::SubgroupWide,
         Self::SubgroupQuad,
+        Self::SubgroupOct,
         Self::Subgroup4,
     ];
 
     /// Those that compute the convolution.
-    pub const FORWARD: [Self; 11] = {
-        let [a, b, c, d, e, f, g, h, i, j] = Self::ALL;
-        [a, b, c, d, e, f, g, h, i, j, Self::Cooperative]
+    pub const FORWARD: [Self; 12] = {
+        let [a, b, c, d, e, f, g, h, i, j, k] = Self::ALL;
+        [a, b, c, d, e, f, g, h, i, j, k, Self::Cooperative]
     };
 
     fn traits(self) -> Traits {
@@ -87,6 +99,15 @@ impl Conv2dVariant {
             Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
             Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
             Self::SubgroupQuad => of!("subgroup-quad", "subgroup_quad", (32, 32)),
+            // Blocks of pixels are of few channels.
+            Self::SubgroupOct => Traits {
+                shaders: [
+                    "conv2d_subgroup_oct",
+                    "conv2d_backward_input_subgroup_oct",
+                    Self::SubgroupQuad.blocks_shader(),
+                ],
+                ..of!("subgroup-oct", "subgroup_oct", (32, 32))
+            },
             Self::Subgroup4 => of!("subgroup4", "subgroup4", (16, 32)),
             Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
         }
@@ -108,10 +129,10 @@ impl Conv2dVariant {
             Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
         };
         match self {
-            Self::SubgroupWide | Self::SubgroupQuad if !adapter.features.int64 => {
+            _ if self.is_wide() && !adapter.features.int64 => {
                 Err("the adapter has no 64-bit integers in shaders".into())
             }
-            Self::SubgroupWide | Self::SubgroupQuad => Self::Subgroup.supported(adapter),
+            _ if self.is_wide() => Self::Subgroup.supported(adapter),
             Self::Subgroup | Self::Subgroup4 if !adapter.features.subgroups => {
                 Err("the adapter has no subgroup operations".into())
             }
@@ -135,7 +156,10 @@ impl Conv2dVariant {
         let asked = asked();
         let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
         let by_class = match adapter.kind.as_str() {
-            "cpu" if has_avx512() => &[Self::SubgroupQuad, Self::Subgroup, Self::Subgroup4][..],
+            "cpu" if has_avx512() && *INSTRUCTION_CACHE >= OCT_CODE => {
+                &[Self::SubgroupOct, Self::Subgroup, Self::Subgroup4][..]
+            }
+            "cpu" if has_avx512() => &[Self::SubgroupQuad, Self::Subgroup, Self::Subgroup4],
             "cpu" => &[Self::SubgroupWide, Self::Subgroup, Self::Subgroup4],
             _ => &[Self::Gemm],
         };
@@ -164,6 +188,17 @@ impl Conv2dVariant {
         self.traits().tile
     }
 
+    /// How many of `channel_tiles` tiles of output channels one workgroup makes in turn, where there are `others` times as many in all:
+    /// those that a software driver runs leave each core enough of them to share. Results don't depend on it.
+    pub(super) fn tiles_in_turn(self, channel_tiles: usize, others: usize) -> usize {
+        if self != Self::Subgroup && !self.is_wide() {
+            return 1;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let most = (channel_tiles * others / (cores * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
+        channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
+    }
+
     /// Whether the adapter can run it on maps of `precision`; the reason if not.
     pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> Result<(), String> {
         let matrices = match precision {
@@ -183,7 +218,17 @@ impl Conv2dVariant {
 
     /// Whether it accesses memory through 64-bit integers.
     pub(super) fn is_wide(self) -> bool {
-        matches!(self, Self::SubgroupWide | Self::SubgroupQuad)
+        matches!(self, Self::SubgroupWide | Self::SubgroupQuad | Self::SubgroupOct)
+    }
+
+    /// The kernel that runs where this one is asked for `conv`: another, with the same packed weights, where its channels don't fit.
+    pub(super) fn for_channels_of(self, conv: &Conv2d) -> Self {
+        let groups = conv.attributes.groups.max(1);
+        let eights = |channels: usize| (channels / groups).div_ceil(4).is_multiple_of(2);
+        match self {
+            Self::SubgroupOct if !(eights(conv.in_channels) && eights(conv.out_channels)) => Self::SubgroupQuad,
+            variant => variant,
+        }
     }
 }
 
@@ -199,3 +244,18 @@ fn has_avx512() -> bool {
         false
     }
 }
+
+/// Bytes of machine code that `SubgroupOct`'s loop takes, rounded up.
+const OCT_CODE: u64 = 48 << 10;
+
+/// Bytes of instructions that a core of the processor keeps at hand; 0 where that can't be told.
+static INSTRUCTION_CACHE: LazyLock<u64> = LazyLock::new(|| {
+    let of = |index: u32, what: &str| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}");
+        std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    };
+    let size = (0..4).find(|&i| of(i, "type") == "Instruction" && of(i, "level") == "1").map(|i| of(i, "size"));
+    let kilobytes =
+        size.as_deref().and_then(|size| size.strip_suffix('K')).and_then(|number| number.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) << 10
+});

@@ -150,7 +150,12 @@ fn padding_of_channels_does_not_count() {
     for gpu in adapters().iter() {
         for variant in conv2d_variants(gpu) {
             let subgroups = [Conv2dVariant::Subgroup, Conv2dVariant::SubgroupWide].contains(&variant);
-            let by_fours = [Conv2dVariant::Register, Conv2dVariant::SubgroupQuad, Conv2dVariant::Subgroup4];
+            let by_fours = [
+                Conv2dVariant::Register,
+                Conv2dVariant::SubgroupQuad,
+                Conv2dVariant::SubgroupOct,
+                Conv2dVariant::Subgroup4,
+            ];
             if !subgroups && !by_fours.contains(&variant) {
                 continue;
             }

@@ -40,6 +40,11 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             format!("n=1 c=20 h=1 w={pixels} k={channels} kernel=1,3 padding=0,1")
         }));
         all.extend(many_workgroups(suite));
+        // More tiles of channels than a workgroup makes in turn.
+        all.extend(
+            ["subgroup", "subgroup-wide", "subgroup-quad", "subgroup-oct"]
+                .map(|variant| format!("n=1 c=8 h=64 w=64 k=288 kernel=1 bias=true variant={variant}")),
+        );
         all.extend(by_variant(suite, half(suite)));
         all.extend(by_variant(suite, over_blocks(suite)));
         all.extend(cooperative(suite));
@@ -90,6 +95,7 @@ const FORWARD_VARIANTS: &[&str] = &[
     "subgroup",
     "subgroup-wide",
     "subgroup-quad",
+    "subgroup-oct",
     "subgroup4",
     "gemm-32x32",
     "gemm-64x64",
@@ -107,6 +113,17 @@ const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
     (Conv2dVariant::Gemm128x128, [128, 128]),
 ];
 
+/// Whether the convolution of `line` fills eights of channels on both sides: to others' `subgroup-oct` is `subgroup-quad`.
+fn fills_eights(line: &str) -> bool {
+    let of = |key: &str| {
+        let values =
+            line.split(' ').filter_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
+        values.last()
+    };
+    let vec4s = |key: &str| of(key).map(|channels| (channels / of("groups").unwrap_or(1)).div_ceil(4));
+    ["c", "k"].into_iter().all(|key| vec4s(key).is_some_and(|vec4s| vec4s.is_multiple_of(2)))
+}
+
 /// Each line once for every kernel; in the quick suite kernels that differ in their tiles alone take turns.
 pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
     let turn = |i: usize, variant| {
@@ -114,7 +131,8 @@ pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
         suite == Suite::Full || place.is_none_or(|place| i % SIZES.len() == place)
     };
     let with = |(i, line): (usize, &String)| {
-        let variants = Conv2dVariant::ALL.into_iter().filter(move |&variant| turn(i, variant));
+        let fits = move |variant| variant != Conv2dVariant::SubgroupOct || fills_eights(line);
+        let variants = Conv2dVariant::ALL.into_iter().filter(move |&variant| turn(i, variant) && fits(variant));
         variants.map(|variant| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
     };
     lines.iter().enumerate().flat_map(with).collect()
@@ -145,7 +163,9 @@ pub fn roundings(case: &Case, terms: f64) -> f64 {
 /// More workgroups than one dimension holds: one tile a group. The gemm kernel's tiles take software drivers seconds.
 pub fn many_workgroups(suite: Suite) -> Vec<String> {
     let with = |variant: &&str| format!("n=1 c=66000 h=1 w=1 k=66000 kernel=1 groups=66000 variant={variant}");
-    VARIANTS.iter().filter(|variant| suite == Suite::Full || !variant.starts_with("gemm")).map(with).collect()
+    let eights = |variant: &str| variant == Conv2dVariant::SubgroupOct.name();
+    let all = VARIANTS.iter().filter(|variant| !eights(variant));
+    all.filter(|variant| suite == Suite::Full || !variant.starts_with("gemm")).map(with).collect()
 }
 
 /// The extents of a case.
@@ -269,6 +289,7 @@ fn cooperative(suite: Suite) -> Vec<String> {
 /// Maps and weights stored as f16: every loop and epilogue once, the borders of tiles, and Winograd's transforms of such maps.
 fn half(suite: Suite) -> Vec<String> {
     let mut all = halves(HALVES);
+    all.extend(eights().iter().map(|line| format!("{line} precision=f16")));
     for c in 1..=9 {
         all.push(format!("n=1 c={c} h=5 w=7 k={} kernel=3 padding=1 bias=true precision=f16", 10 - c));
     }
@@ -304,6 +325,7 @@ const HALVES: &[&str] = &[
 fn forward(suite: Suite) -> Vec<String> {
     let mut all = lines(RESNET);
     all.extend(lines(CORNERS));
+    all.extend(eights());
     for c in 1..=9 {
         all.push(format!("n=1 c={c} h=5 w=7 k={} kernel=3 padding=1 bias=true", 10 - c));
         all.push(format!("n=2 c={c} h=11 w=6 k={c} kernel=1 stride=2"));
@@ -327,6 +349,19 @@ fn forward(suite: Suite) -> Vec<String> {
         all.push("n=1 c=4 h=1024 w=1024 k=33 kernel=1 bias=true".into());
     }
     all
+}
+
+/// Eights of channels, of which the last may be partly padding.
+pub fn eights() -> Vec<String> {
+    lines(
+        "
+        n=2 c=16 h=12 w=17 k=24 kernel=3,2 stride=2,1 padding=0,3 dilation=1,5
+        n=1 c=5 h=9 w=8 k=15 kernel=3 stride=2 padding=1 bias=true relu=true residual=true
+        n=1 c=7 h=3 w=11 k=8 kernel=1 bias=true
+        n=2 c=30 h=7 w=5 k=16 kernel=3 padding=1 groups=2 bias=true relu=true residual=true
+        n=2 c=8 h=9 w=9 k=16 kernel=3 padding=1 relu=true values=nan
+        ",
+    )
 }
 
 /// Shapes of ResNet-18, -50 and ResNeXt, some with fewer channels or smaller maps.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::super::case::{Case, Key, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    Geometry, VARIANTS, by_tile, by_variant, many_workgroups, resnet50, roundings, tile_edges, winograd,
+    Geometry, VARIANTS, by_tile, by_variant, eights, many_workgroups, resnet50, roundings, tile_edges, winograd,
 };
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
@@ -167,6 +167,7 @@ fn reader(case: &Case) -> Conv2dAlgorithm {
 fn backward(suite: Suite) -> Vec<String> {
     let mut all = lines(RESNET);
     all.extend(lines(CORNERS));
+    all.extend(eights().into_iter().map(unbiased));
     all.push(format!("n=1 c=3 h=5 w=4 k=4 kernel=1 stride={}", MAX_EXTENT / 2));
     for c in 1..=9 {
         all.push(format!("n=1 c={c} h=5 w=7 k={} kernel=3 padding=1 residual=true", 10 - c));
