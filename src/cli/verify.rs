@@ -69,7 +69,7 @@ pub struct VerifyArgs {
     /// Optional features to do without, to bisect a driver bug
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FEATURE,…")]
     disable: Vec<FeatureName>,
-    /// Only this kernel where there are several: gemm, gemm-32x32 and other tiles, register, subgroup, subgroup-wide, subgroup-quad or subgroup4
+    /// Only this kernel where there are several: gemm, gemm-32x32 and other tiles, register, subgroup, subgroup-wide, subgroup-quad, subgroup-oct or subgroup4
     #[arg(long, value_name = "NAME", value_parser = variant)]
     variant: Option<String>,
     /// Check buffer accesses in every kernel, or in none [default: in all but the proved ones]

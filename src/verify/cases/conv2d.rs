@@ -113,13 +113,10 @@ const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
     (Conv2dVariant::Gemm128x128, [128, 128]),
 ];
 
-/// Whether the convolution of `line` fills eights of channels on both sides: to others' `subgroup-oct` is `subgroup-quad`.
+/// Whether the convolution of `line` fills eights of channels on both sides; others are `subgroup-quad`'s under either name.
 fn fills_eights(line: &str) -> bool {
-    let of = |key: &str| {
-        let values =
-            line.split(' ').filter_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
-        values.last()
-    };
+    let of =
+        |key: &str| line.split(' ').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
     let vec4s = |key: &str| of(key).map(|channels| (channels / of("groups").unwrap_or(1)).div_ceil(4));
     ["c", "k"].into_iter().all(|key| vec4s(key).is_some_and(|vec4s| vec4s.is_multiple_of(2)))
 }
