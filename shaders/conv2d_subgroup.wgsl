@@ -27,10 +27,10 @@ enable f16;
 //                           through the ReLU before the convolution, where its input came out of one
 //
 // For drivers that run one subgroup per vector register (lavapipe: eight lanes), where a load is dear and a broadcast is
-// two shuffles. A workgroup is one subgroup of eight lanes. It makes 32 pixels x 32 channels: each lane owns four pixels
+// two shuffles. A workgroup is one subgroup of eight lanes. It makes tiles of 32 pixels x 32 channels: each lane owns four pixels
 // (lane, lane+8, lane+16, lane+24) and all 32 channels in registers; per source channel it loads four activations and one
 // vec4 of the weights, which the eight lanes hand to each other. Geometry comes from the uniform block, so that one
-// pipeline (half a second of compile time on lavapipe) serves every layer.
+// pipeline (half a second of compile time on lavapipe, or several with the flags below) serves every layer.
 //
 // With the flag WIDE memory is accessed through integers of 64 bits, two source channels an iteration: lavapipe checks, branches
 // and moves once for each component of each lane, however wide it is. What order the multiply-adds are written in decides
@@ -44,7 +44,8 @@ enable f16;
 // With the flag OCT, where each group has an even number of vec4s on both sides, it takes eight source channels and stores eight:
 // half of the blends and of the tests for activations again, for a loop of 42 KB of machine code on lavapipe 25.0.7.
 //
-// A workgroup makes some tiles of channels in turn, of the same pixels, so that what it takes to find those counts once.
+// A workgroup makes some tiles of channels in turn, of the same pixels, so that what it takes to find those, and to start a
+// workgroup, counts once.
 //
 // Loops over taps and channels end at their ends: lavapipe finds at the end of a body that no lane is left, so that one with
 // its condition at the head runs its body once more with nothing on.
@@ -56,11 +57,7 @@ enable f16;
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
 //#if QUAD
-//#if OCT
-@group(0) @binding(1) var<storage, read> input: array<Stored8>;
-//#else
-@group(0) @binding(1) var<storage, read> input: array<Stored4>;
-//#endif
+@group(0) @binding(1) var<storage, read> input: array<Run>;
 //#else
 //#if WIDE
 @group(0) @binding(1) var<storage, read> input: array<Stored2>;

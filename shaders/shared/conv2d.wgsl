@@ -49,6 +49,7 @@ struct Conv2d {
 //#else
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
 //#endif
+// Channels that are read or stored at once.
 //#if OCT
 alias Run = Stored8;
 //#else

@@ -259,3 +259,38 @@ static INSTRUCTION_CACHE: LazyLock<u64> = LazyLock::new(|| {
         size.as_deref().and_then(|size| size.strip_suffix('K')).and_then(|number| number.parse::<u64>().ok());
     kilobytes.unwrap_or(0) << 10
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::attributes::Conv2dAttributes;
+
+    #[test]
+    fn tiles_in_turn_leave_none_out_and_cores_enough() {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
+            for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
+                let turns = Conv2dVariant::SubgroupOct.tiles_in_turn(channel_tiles, others);
+                assert!(
+                    (1..=MOST_TILES_IN_TURN.min(channel_tiles)).contains(&turns),
+                    "{channel_tiles} x {others}: {turns}"
+                );
+                let workgroups = channel_tiles.div_ceil(turns) * others;
+                assert!(turns == 1 || workgroups >= cores * WORKGROUPS_A_CORE, "{channel_tiles} x {others}: {turns}");
+            }
+        }
+        assert_eq!(Conv2dVariant::Subgroup.tiles_in_turn(8, 100_000), 8);
+        assert_eq!(Conv2dVariant::Gemm.tiles_in_turn(8, 100_000), 1);
+    }
+
+    #[test]
+    fn eights_go_by_the_channels_of_a_group() {
+        let of = |in_channels, out_channels, groups| {
+            let attributes = Conv2dAttributes { groups, ..Default::default() };
+            let conv = Conv2d { attributes, in_channels, out_channels, kernel: [1, 1] };
+            Conv2dVariant::SubgroupOct.for_channels_of(&conv) == Conv2dVariant::SubgroupOct
+        };
+        assert!(of(64, 256, 1) && of(5, 13, 1) && of(32, 16, 2));
+        assert!(!of(3, 64, 1) && !of(64, 12, 1) && !of(16, 8, 2));
+    }
+}
