@@ -301,7 +301,7 @@ impl Gpu {
     }
 
     /// What stands in for the source of the shader `name`.
-    pub(super) fn substituted(&self, name: &str) -> Option<String> {
+    pub(crate) fn substituted(&self, name: &str) -> Option<String> {
         self.substitutes.lock().ok()?.get(name).cloned()
     }
 

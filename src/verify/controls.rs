@@ -113,9 +113,11 @@ pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     let control = controls().iter().find(|control| control.name == name);
     let control = control.ok_or_else(|| Error::Usage(format!("there is no control {name:?}")))?;
     let case = Case::parse(&control.case)?;
+    // Cases may run with a fault of their own in this shader (`--fault`).
+    let before = gpu.substituted(control.shader);
     gpu.substitute(control.shader, Some(broken(control.shader, control.from, control.to)?));
     let checked = Checker::default().check(gpu, &case);
-    gpu.substitute(control.shader, None);
+    gpu.substitute(control.shader, before);
     // What the broken kernel made of the device is no affair of the next one.
     let _ = gpu.check();
     let (status, message) = (checked.result.status, checked.result.message);

@@ -45,6 +45,16 @@ fn an_unexpected_pass_is_reported() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// Negative controls of the same kernel come first, and put back what they found.
+#[test]
+fn a_fault_outlasts_the_negative_controls() {
+    let fault = "relu: max(x, vec4f()) => max(x, vec4f(1.0))";
+    let (output, report) = verify(&["--filter", "relu count=9", "--fault", fault]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(ended(&report, "relu count=9").0, Status::Fail);
+    assert!(report.adapters[0].controls.iter().any(|control| control.caught), "no control was run");
+}
+
 #[test]
 fn a_wrong_file_of_expectations_is_refused() {
     let (_folder, path) = expectations("[[expect]]\ncase = \"(\"\n");
