@@ -483,55 +483,27 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
         }
         tap = next_tap(phase, tap);
     }
+    store_pixel(pixels[0], group, channel4, sums[0]);
+    store_pixel(pixels[1], group, channel4, sums[1]);
+    store_pixel(pixels[2], group, channel4, sums[2]);
+    store_pixel(pixels[3], group, channel4, sums[3]);
+}
+
+// All channels of a tile, of one pixel.
+fn store_pixel(p: Pixel, group: u32, channel4: u32, sums: array<vec4f, 8>) {
 //#if OCT
-    store_two(pixels[0], group, channel4, sums[0][0], sums[0][1]);
-    store_two(pixels[0], group, channel4 + 2u, sums[0][2], sums[0][3]);
-    store_two(pixels[0], group, channel4 + 4u, sums[0][4], sums[0][5]);
-    store_two(pixels[0], group, channel4 + 6u, sums[0][6], sums[0][7]);
-    store_two(pixels[1], group, channel4, sums[1][0], sums[1][1]);
-    store_two(pixels[1], group, channel4 + 2u, sums[1][2], sums[1][3]);
-    store_two(pixels[1], group, channel4 + 4u, sums[1][4], sums[1][5]);
-    store_two(pixels[1], group, channel4 + 6u, sums[1][6], sums[1][7]);
-    store_two(pixels[2], group, channel4, sums[2][0], sums[2][1]);
-    store_two(pixels[2], group, channel4 + 2u, sums[2][2], sums[2][3]);
-    store_two(pixels[2], group, channel4 + 4u, sums[2][4], sums[2][5]);
-    store_two(pixels[2], group, channel4 + 6u, sums[2][6], sums[2][7]);
-    store_two(pixels[3], group, channel4, sums[3][0], sums[3][1]);
-    store_two(pixels[3], group, channel4 + 2u, sums[3][2], sums[3][3]);
-    store_two(pixels[3], group, channel4 + 4u, sums[3][4], sums[3][5]);
-    store_two(pixels[3], group, channel4 + 6u, sums[3][6], sums[3][7]);
+    store_two(p, group, channel4, sums[0], sums[1]);
+    store_two(p, group, channel4 + 2u, sums[2], sums[3]);
+    store_two(p, group, channel4 + 4u, sums[4], sums[5]);
+    store_two(p, group, channel4 + 6u, sums[6], sums[7]);
 //#else
-    store_biased(pixels[0], group, channel4, sums[0][0]);
-    store_biased(pixels[0], group, channel4 + 1u, sums[0][1]);
-    store_biased(pixels[0], group, channel4 + 2u, sums[0][2]);
-    store_biased(pixels[0], group, channel4 + 3u, sums[0][3]);
-    store_biased(pixels[0], group, channel4 + 4u, sums[0][4]);
-    store_biased(pixels[0], group, channel4 + 5u, sums[0][5]);
-    store_biased(pixels[0], group, channel4 + 6u, sums[0][6]);
-    store_biased(pixels[0], group, channel4 + 7u, sums[0][7]);
-    store_biased(pixels[1], group, channel4, sums[1][0]);
-    store_biased(pixels[1], group, channel4 + 1u, sums[1][1]);
-    store_biased(pixels[1], group, channel4 + 2u, sums[1][2]);
-    store_biased(pixels[1], group, channel4 + 3u, sums[1][3]);
-    store_biased(pixels[1], group, channel4 + 4u, sums[1][4]);
-    store_biased(pixels[1], group, channel4 + 5u, sums[1][5]);
-    store_biased(pixels[1], group, channel4 + 6u, sums[1][6]);
-    store_biased(pixels[1], group, channel4 + 7u, sums[1][7]);
-    store_biased(pixels[2], group, channel4, sums[2][0]);
-    store_biased(pixels[2], group, channel4 + 1u, sums[2][1]);
-    store_biased(pixels[2], group, channel4 + 2u, sums[2][2]);
-    store_biased(pixels[2], group, channel4 + 3u, sums[2][3]);
-    store_biased(pixels[2], group, channel4 + 4u, sums[2][4]);
-    store_biased(pixels[2], group, channel4 + 5u, sums[2][5]);
-    store_biased(pixels[2], group, channel4 + 6u, sums[2][6]);
-    store_biased(pixels[2], group, channel4 + 7u, sums[2][7]);
-    store_biased(pixels[3], group, channel4, sums[3][0]);
-    store_biased(pixels[3], group, channel4 + 1u, sums[3][1]);
-    store_biased(pixels[3], group, channel4 + 2u, sums[3][2]);
-    store_biased(pixels[3], group, channel4 + 3u, sums[3][3]);
-    store_biased(pixels[3], group, channel4 + 4u, sums[3][4]);
-    store_biased(pixels[3], group, channel4 + 5u, sums[3][5]);
-    store_biased(pixels[3], group, channel4 + 6u, sums[3][6]);
-    store_biased(pixels[3], group, channel4 + 7u, sums[3][7]);
+    store_biased(p, group, channel4, sums[0]);
+    store_biased(p, group, channel4 + 1u, sums[1]);
+    store_biased(p, group, channel4 + 2u, sums[2]);
+    store_biased(p, group, channel4 + 3u, sums[3]);
+    store_biased(p, group, channel4 + 4u, sums[4]);
+    store_biased(p, group, channel4 + 5u, sums[5]);
+    store_biased(p, group, channel4 + 6u, sums[6]);
+    store_biased(p, group, channel4 + 7u, sums[7]);
 //#endif
 }

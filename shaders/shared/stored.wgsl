@@ -33,10 +33,6 @@ fn first4(v: Stored8) -> vec4f {
 fn last4(v: Stored8) -> vec4f {
     return unpack4(v.y);
 }
-
-fn pack8(first: vec4f, last: vec4f) -> Stored8 {
-    return Stored8(pack4(first), pack4(last));
-}
 //#else
 //#import shared/floats.wgsl
 alias Stored2 = u64;
@@ -63,11 +59,11 @@ fn first4(v: Stored8) -> vec4f {
 fn last4(v: Stored8) -> vec4f {
     return unpack4(v.zw);
 }
+//#endif
 
 fn pack8(first: vec4f, last: vec4f) -> Stored8 {
     return Stored8(pack4(first), pack4(last));
 }
-//#endif
 //#else
 //#if HALF
 alias Stored4 = vec4<f16>;

@@ -98,8 +98,8 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs for `conv` in `pass`: the tiled ones share one for the gradient by the weight,
-    /// as do those for subgroups that take four channels at a time or eight, and cooperative matrices have none for either gradient.
+    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for
+    /// either gradient.
     fn in_pass(self, pass: Conv2dPass, conv: &Conv2d) -> Self {
         let inner = match self.way(conv) {
             Ok(Way::SpaceToDepth(blocks)) if pass == Conv2dPass::Forward => blocks.inner(),
@@ -107,8 +107,7 @@ impl Conv2dAlgorithm {
         };
         let variant = match self.variant().for_channels_of(&inner) {
             Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
-            variant if pass == Conv2dPass::ByWeight && variant.is_gemm() => Conv2dVariant::Gemm,
-            Conv2dVariant::SubgroupOct if pass == Conv2dPass::ByWeight => Conv2dVariant::SubgroupQuad,
+            variant if pass == Conv2dPass::ByWeight => variant.by_weight(),
             variant => variant,
         };
         match self {

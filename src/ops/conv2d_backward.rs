@@ -160,18 +160,17 @@ impl Conv2d {
         // A pixel of grad_output is one of the input.
         let pointwise = (self.kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]);
         let without_tests = |iteration| pointwise && pixels.is_multiple_of(iteration);
+        let variant = variant.by_weight();
         let (shader, rows, columns, per_workgroup) = match variant {
             Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
             Conv2dVariant::SubgroupWide if without_tests(2) => {
                 ("conv2d_backward_weight_subgroup_wide_pointwise", 32, 8, 8)
             }
             Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
-            Conv2dVariant::SubgroupQuad | Conv2dVariant::SubgroupOct if without_tests(4) => {
+            Conv2dVariant::SubgroupQuad if without_tests(4) => {
                 ("conv2d_backward_weight_subgroup_quad_pointwise", 32, 8, 8)
             }
-            Conv2dVariant::SubgroupQuad | Conv2dVariant::SubgroupOct => {
-                ("conv2d_backward_weight_subgroup_quad", 32, 8, 8)
-            }
+            Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
             Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_subgroup4", 16, 4, 4),
             Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
             _ => ("conv2d_backward_weight_gemm", 64, 16, 128),

@@ -194,8 +194,7 @@ impl Conv2dVariant {
         if self != Self::Subgroup && !self.is_wide() {
             return 1;
         }
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let most = (channel_tiles * others / (cores * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
+        let most = (channel_tiles * others / (*CORES * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
         channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
     }
 
@@ -221,15 +220,30 @@ impl Conv2dVariant {
         matches!(self, Self::SubgroupWide | Self::SubgroupQuad | Self::SubgroupOct)
     }
 
+    /// The kernel whose gradient by the weight this one takes: the tiled ones share one, and those for subgroups that take four channels
+    /// at a time or eight.
+    pub(super) fn by_weight(self) -> Self {
+        match self {
+            Self::SubgroupOct => Self::SubgroupQuad,
+            variant if variant.is_gemm() => Self::Gemm,
+            variant => variant,
+        }
+    }
+
     /// The kernel that runs where this one is asked for `conv`: another, with the same packed weights, where its channels don't fit.
     pub(super) fn for_channels_of(self, conv: &Conv2d) -> Self {
         let groups = conv.attributes.groups.max(1);
-        let eights = |channels: usize| (channels / groups).div_ceil(4).is_multiple_of(2);
+        let eights = |channels: usize| fills_eights(channels / groups);
         match self {
             Self::SubgroupOct if !(eights(conv.in_channels) && eights(conv.out_channels)) => Self::SubgroupQuad,
             variant => variant,
         }
     }
+}
+
+/// Whether `SubgroupOct` takes a group of so many channels: in whole eights, the last partly padding or not.
+pub(crate) fn fills_eights(channels: usize) -> bool {
+    channels.div_ceil(4).is_multiple_of(2)
 }
 
 /// Whether the processor, which a software driver runs kernels on, has 256-bit vectors in AVX-512's encoding: of processors
@@ -244,6 +258,9 @@ fn has_avx512() -> bool {
         false
     }
 }
+
+/// Cores that a software driver shares a dispatch among, asked for once: it takes reading files.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
 
 /// Bytes of machine code that `SubgroupOct`'s loop takes, rounded up.
 const OCT_CODE: u64 = 48 << 10;
@@ -267,7 +284,7 @@ mod tests {
 
     #[test]
     fn tiles_in_turn_leave_none_out_and_cores_enough() {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let cores = *CORES;
         for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
             for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
                 let turns = Conv2dVariant::SubgroupOct.tiles_in_turn(channel_tiles, others);

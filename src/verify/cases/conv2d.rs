@@ -6,6 +6,7 @@ use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::error::Result;
 use crate::ops::Conv2dVariant;
 use crate::ops::attributes::Conv2dAttributes;
+use crate::ops::conv2d_variant::fills_eights;
 use crate::ops::host;
 use crate::reference;
 
@@ -113,12 +114,12 @@ const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
     (Conv2dVariant::Gemm128x128, [128, 128]),
 ];
 
-/// Whether the convolution of `line` fills eights of channels on both sides; others are `subgroup-quad`'s under either name.
-fn fills_eights(line: &str) -> bool {
+/// Whether `subgroup-oct` takes the convolution of `line`; others are `subgroup-quad`'s under either name.
+fn is_of_eights(line: &str) -> bool {
     let of =
         |key: &str| line.split(' ').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
-    let vec4s = |key: &str| of(key).map(|channels| (channels / of("groups").unwrap_or(1)).div_ceil(4));
-    ["c", "k"].into_iter().all(|key| vec4s(key).is_some_and(|vec4s| vec4s.is_multiple_of(2)))
+    let groups = of("groups").unwrap_or(1);
+    ["c", "k"].into_iter().all(|key| of(key).is_some_and(|channels| fills_eights(channels / groups)))
 }
 
 /// Each line once for every kernel; in the quick suite kernels that differ in their tiles alone take turns.
@@ -128,7 +129,7 @@ pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
         suite == Suite::Full || place.is_none_or(|place| i % SIZES.len() == place)
     };
     let with = |(i, line): (usize, &String)| {
-        let fits = move |variant| variant != Conv2dVariant::SubgroupOct || fills_eights(line);
+        let fits = move |variant| variant != Conv2dVariant::SubgroupOct || is_of_eights(line);
         let variants = Conv2dVariant::ALL.into_iter().filter(move |&variant| turn(i, variant) && fits(variant));
         variants.map(|variant| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
     };
