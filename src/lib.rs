@@ -95,6 +95,7 @@ pub mod feed;
 mod fetch;
 mod files;
 pub mod gpu;
+pub mod isa;
 pub mod model;
 pub mod ops;
 pub mod reference;

@@ -12,6 +12,7 @@ mod finetune;
 mod grad_cam;
 mod gradients;
 mod infer;
+mod kernels;
 mod model;
 mod op;
 mod run_report;
@@ -95,6 +96,8 @@ enum Command {
     Gradients(gradients::GradientsArgs),
     /// Measure images a second, and each kernel beside the device's own peaks
     Bench(bench::BenchArgs),
+    /// Show what the adapter's compiler made of each kernel of a network
+    Kernels(kernels::KernelsArgs),
     /// Find and keep the fastest kernel for each convolution on this adapter
     Tune(tune::TuneArgs),
     /// Check every kernel of this machine's adapters
@@ -147,6 +150,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(&context, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Bench(args) => bench::run(&context, args),
+        Command::Kernels(args) => kernels::run(&context, args),
         Command::Tune(args) => tune::run(&context, args),
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),

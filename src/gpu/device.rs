@@ -75,7 +75,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     report: AdapterReport,
-    adapter: wgpu::Adapter,
+    pub(super) adapter: wgpu::Adapter,
     trouble: Arc<Trouble>,
     pub(super) options: DeviceOptions,
     kernels: Mutex<HashMap<KernelSpec, Arc<Kernel>>>,
@@ -303,6 +303,13 @@ impl Gpu {
     /// What stands in for the source of the shader `name`.
     pub(crate) fn substituted(&self, name: &str) -> Option<String> {
         self.substitutes.lock().ok()?.get(name).cloned()
+    }
+
+    /// The kernels that were compiled so far, in the order of their names.
+    pub fn kernels(&self) -> Vec<KernelSpec> {
+        let mut specs: Vec<_> = self.kernels.lock().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+        specs.sort_by(|a: &KernelSpec, b| (a.shader, a.entry, &a.constants).cmp(&(b.shader, b.entry, &b.constants)));
+        specs
     }
 
     /// The first error that the driver reported since the last call, if any.

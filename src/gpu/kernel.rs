@@ -1,5 +1,7 @@
 //! A compiled compute pipeline and its reflected bindings.
 
+use std::borrow::Cow;
+
 use super::device::Gpu;
 use super::shaders::{self, BindingKind, EntryPoint};
 use crate::error::{Error, Result};
@@ -74,9 +76,18 @@ pub(crate) fn is_proved(shader: &str) -> bool {
     ["conv2d", "winograd", "peak"].iter().any(|name| shader.starts_with(name))
 }
 
-impl Kernel {
-    #[allow(unsafe_code)]
-    pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
+/// What a kernel is compiled from on one device.
+pub(super) struct KernelSource {
+    /// WGSL, its constants not yet overridden.
+    pub text: Cow<'static, str>,
+    /// Name of the shader: the spec's, or a form of it.
+    pub shader: &'static str,
+    pub bindings: &'static [(u32, BindingKind)],
+    pub bounds_checks: bool,
+}
+
+impl KernelSource {
+    pub(super) fn of(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
         let form = |suffix| shaders::find(&format!("{}{suffix}", spec.shader));
         let emulated = if gpu.features().emulated_matrices { form("_emulated") } else { None };
@@ -89,25 +100,37 @@ impl Kernel {
         if shader.subgroups && !gpu.features().subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
         }
+        Ok(Self {
+            text: gpu.substituted(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
+            shader: shader.name,
+            bindings: entry.bindings,
+            bounds_checks: bounds_checks(gpu, spec.shader),
+        })
+    }
+}
+
+impl Kernel {
+    #[allow(unsafe_code)]
+    pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
+        let source = KernelSource::of(gpu, spec)?;
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
-        checks.bounds_checks = bounds_checks(gpu, spec.shader);
+        checks.bounds_checks = source.bounds_checks;
         // Sizes, counts and strides are what such kernels divide by: none is zero. The tests cost lavapipe's compiler registers.
-        checks.int_div_checks = checks.bounds_checks;
-        let substitute = gpu.substituted(shader.name);
+        checks.int_div_checks = source.bounds_checks;
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.
         let module = unsafe {
             gpu.device.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {
                     label: Some(spec.shader),
-                    source: wgpu::ShaderSource::Wgsl(substitute.as_deref().unwrap_or(shader.source).into()),
+                    source: wgpu::ShaderSource::Wgsl(source.text.as_ref().into()),
                 },
                 checks,
             )
         };
-        let layout_entries: Vec<_> = entry
+        let layout_entries: Vec<_> = source
             .bindings
             .iter()
             .map(|&(binding, kind)| wgpu::BindGroupLayoutEntry {
@@ -147,6 +170,6 @@ impl Kernel {
             cache: gpu.pipelines.as_ref().map(|pipelines| &pipelines.raw),
         });
         gpu.check()?;
-        Ok(Self { pipeline, layout, bindings: entry.bindings, shader: shader.name })
+        Ok(Self { pipeline, layout, bindings: source.bindings, shader: source.shader })
     }
 }

@@ -1,6 +1,7 @@
 //! The only part of the crate that knows wgpu: adapters, the device, compiled kernels, and recorded plans.
 
 mod adapter;
+mod compiled;
 mod device;
 mod flight;
 mod kernel;
@@ -13,6 +14,7 @@ mod recording;
 pub mod shaders;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
+pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
 pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
 pub use flight::Flight;
 pub(crate) use kernel::is_proved;

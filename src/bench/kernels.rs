@@ -1,0 +1,194 @@
+//! What an adapter's own compiler made of each kernel of a plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Options, TrainPart};
+use crate::error::Result;
+use crate::gpu::{CompiledKernel, Gpu, Inspector, KernelSpec, Representation, Statistic};
+use crate::isa::{self, HotLoop};
+use crate::model::{Architecture, Forward, InputKind, Network, TensorSource};
+use crate::ops::Precision;
+use crate::train::{
+    Examples, HeadOptions, HeadShape, HeadTrainer, NetworkOptions, NetworkSettings, NetworkTrainer, Unfreeze,
+};
+
+/// One kernel as the driver compiled it. What the driver does not say is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KernelReport {
+    pub name: String,
+    pub entry: &'static str,
+    /// Its pipeline-overridable constants.
+    pub constants: BTreeMap<&'static str, u32>,
+    /// Invocations of a subgroup.
+    pub subgroup_size: Option<u32>,
+    /// Registers of 32 bits that an invocation takes.
+    pub registers: Option<f64>,
+    /// Registers that had to be moved to memory: instructions that do so, or on AMD registers.
+    pub spills: Option<f64>,
+    /// Memory of its own that an invocation takes (on AMD, a subgroup).
+    pub scratch_bytes: Option<f64>,
+    pub workgroup_bytes: Option<f64>,
+    /// What fits beside each other, in the driver's unit: subgroups of a SIMD (AMD), warps of an SM (NVIDIA), waves of a core
+    /// (Adreno), invocations of a core (Apple).
+    pub occupancy: Option<f64>,
+    pub instructions: Option<f64>,
+    /// Multiply-adds among the instructions of the loop with the products, from 0 to 1.
+    pub hot_loop_fma_share: Option<f64>,
+    /// Whether what that loop loads is waited for before its products.
+    pub waits_for_prefetch: Option<bool>,
+}
+
+/// A kernel's report and the forms that the driver shows it in.
+pub type Inspected = (KernelReport, Vec<Representation>);
+
+/// Plans what `train` says (inference by default) on `gpu`, and reports every kernel that the plans use. Without an inspector the reports
+/// hold names alone.
+///
+/// # Errors
+/// A kernel that does not compile, or memory that the adapter has not got.
+pub fn kernels(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    weights: &dyn TensorSource,
+    precision: Precision,
+    train: Option<TrainPart>,
+    options: &Options,
+    inspector: Option<&Inspector>,
+) -> Result<Vec<Inspected>> {
+    plan(gpu, architecture, weights, precision, train, options)?;
+    let report = |spec: KernelSpec| {
+        let compiled = inspector.map(|inspector| inspector.compile(gpu, &spec)).transpose()?.unwrap_or_default();
+        Ok((KernelReport::new(&spec, &compiled), compiled.representations))
+    };
+    gpu.kernels().into_iter().map(report).collect()
+}
+
+/// Compiles what a network needs, as the commands do.
+fn plan(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    weights: &dyn TensorSource,
+    precision: Precision,
+    train: Option<TrainPart>,
+    options: &Options,
+) -> Result<()> {
+    let Options { batch_size, image_size, .. } = *options;
+    let size = [image_size; 2];
+    // Their values change nothing of a kernel.
+    let input = InputKind::Pixels { mean: [0.0; 3], std: [1.0; 3] };
+    let head = HeadOptions { batch_size, ..HeadOptions::default() };
+    match train {
+        None => {
+            let network = Network::with_precision(gpu, architecture, weights, precision)?;
+            Forward::new(&network, input, batch_size, size, false).map(drop)
+        }
+        Some(TrainPart::Head) => {
+            let shape = HeadShape { features: architecture.features(), classes: architecture.classes };
+            let features = vec![0.0; batch_size * shape.features];
+            let labels = vec![0; batch_size];
+            let examples = Examples { features: &features, labels: &labels };
+            HeadTrainer::new(gpu, shape, examples, Some(examples), head, None).map(drop)
+        }
+        Some(TrainPart::All) => {
+            let network = NetworkSettings { unfreeze: Unfreeze::All, ..NetworkSettings::default() };
+            let options = NetworkOptions { head, network, input, size };
+            NetworkTrainer::new(gpu, architecture, weights, options, batch_size).map(drop)
+        }
+    }
+}
+
+impl KernelReport {
+    fn new(spec: &KernelSpec, compiled: &CompiledKernel) -> Self {
+        let statistics = &compiled.statistics;
+        let first =
+            |names: &[(&str, f64)]| names.iter().find_map(|&(name, unit)| Some(sum(statistics, &[name])? * unit));
+        let hot = hot_loop(&compiled.representations);
+        Self {
+            name: spec.name(),
+            entry: spec.entry,
+            constants: spec.constants.iter().copied().collect(),
+            subgroup_size: (compiled.subgroup_size > 0).then_some(compiled.subgroup_size),
+            // Mesa counts Adreno's in vectors of four, and Apple's in halves.
+            registers: first(&[("VGPRs", 1.0), ("Number of GPRs", 1.0), ("Registers used", 4.0), ("GPRs", 0.5)]),
+            spills: sum(statistics, &["Spilled SGPRs", "Spilled VGPRs"]).or_else(|| {
+                first(&[("Spills to memory", 1.0), ("STP Count", 1.0), ("Spills", 1.0), ("Spill count", 1.0)])
+            }),
+            scratch_bytes: first(&[
+                ("Scratch size", 1.0),
+                ("SLM size", 1.0),
+                ("Scratch", 1.0),
+                ("Scratch Memory Size", 1.0),
+            ]),
+            workgroup_bytes: first(&[("LDS size", 1.0), ("Workgroup Memory Size", 1.0)]),
+            occupancy: first(&[
+                ("Subgroups per SIMD", 1.0),
+                ("Max warps/SM", 1.0),
+                ("Max Waves Per Core", 1.0),
+                ("Threads", 1.0),
+            ]),
+            instructions: first(&[("Instructions", 1.0), ("Instruction count", 1.0), ("Instruction Count", 1.0)]),
+            hot_loop_fma_share: hot.map(|hot| hot.multiply_add_share()),
+            waits_for_prefetch: hot.and_then(|hot| hot.waits_for_prefetch),
+        }
+    }
+}
+
+/// The sum of the statistics of these names; none if there is none of them.
+fn sum(statistics: &[Statistic], names: &[&str]) -> Option<f64> {
+    let found = statistics.iter().filter(|statistic| names.contains(&statistic.name.as_str()));
+    found.map(|statistic| statistic.value).reduce(|a, b| a + b)
+}
+
+fn hot_loop(representations: &[Representation]) -> Option<HotLoop> {
+    let mut listings = representations.iter().filter_map(|one| isa::read(&one.name, &one.text));
+    listings.find_map(|lines| isa::hot_loop(&lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(statistics: &[(&str, f64)]) -> CompiledKernel {
+        let statistic =
+            |&(name, value): &(&str, f64)| Statistic { name: name.into(), description: String::new(), value };
+        CompiledKernel { statistics: statistics.iter().map(statistic).collect(), ..CompiledKernel::default() }
+    }
+
+    #[test]
+    fn each_drivers_names_are_known() {
+        let spec = KernelSpec::new("conv2d_gemm").constant("POINTWISE", 1);
+        let of = |statistics: &[(&str, f64)]| {
+            let r = KernelReport::new(&spec, &compiled(statistics));
+            [r.registers, r.spills, r.scratch_bytes, r.workgroup_bytes, r.occupancy, r.instructions]
+        };
+        let amd = [
+            ("SGPRs", 108.0),
+            ("VGPRs", 84.0),
+            ("Spilled SGPRs", 2.0),
+            ("Spilled VGPRs", 1.0),
+            ("LDS size", 8192.0),
+            ("Scratch size", 16.0),
+            ("Subgroups per SIMD", 16.0),
+            ("Instructions", 1771.0),
+        ];
+        assert_eq!(of(&amd), [84.0, 3.0, 16.0, 8192.0, 16.0, 1771.0].map(Some));
+        let nvidia = [
+            ("Instruction count", 2400.0),
+            ("Max warps/SM", 32.0),
+            ("Spills to memory", 1.0),
+            ("Spills to reg", 9.0),
+            ("Number of GPRs", 64.0),
+            ("SLM size", 8.0),
+        ];
+        assert_eq!(of(&nvidia), [Some(64.0), Some(1.0), Some(8.0), None, Some(32.0), Some(2400.0)]);
+        let adreno =
+            [("Max Waves Per Core", 8.0), ("Instruction Count", 2321.0), ("Registers used", 24.0), ("STP Count", 3.0)];
+        assert_eq!(of(&adreno), [Some(96.0), Some(3.0), None, None, Some(8.0), Some(2321.0)]);
+        let apple = [("Instructions", 2901.0), ("GPRs", 135.0), ("Scratch", 0.0), ("Threads", 768.0), ("Spills", 0.0)];
+        assert_eq!(of(&apple), [Some(67.5), Some(0.0), Some(0.0), None, Some(768.0), Some(2901.0)]);
+        assert_eq!(of(&[]), [None; 6]);
+    }
+}

@@ -1,0 +1,138 @@
+//! `gpu-resnet kernels`: what the adapter's own compiler made of each kernel of a network.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::console::{print, print_json};
+use super::model::default_preprocess;
+use crate::bench::{self, KernelReport, Options, TrainPart};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::gpu::{AdapterReport, Inspector, Representation};
+use crate::model::Architecture;
+use crate::weights;
+
+/// Show what the adapter's compiler made of each kernel of a network: registers, spills, occupancy, and how much of the loop with the
+/// products is multiply-adds. Vulkan drivers say so; what one does not say is left out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  gpu-resnet kernels --arch resnet50 --batch-size 8 --isa listings/")]
+pub struct KernelsArgs {
+    /// Network whose kernels are listed, with weights made up
+    #[arg(long, value_name = "NAME", default_value = "resnet50")]
+    arch: String,
+    /// Images of one step
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch_size: u32,
+    /// Height and width of the images [default: 224, or 32 after a CIFAR stem]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    image_size: Option<u32>,
+    /// List the kernels of training instead of inference: of the head on features computed before, or of all parameters
+    #[arg(long, value_enum, value_name = "head|all")]
+    train: Option<TrainPart>,
+    /// Write every form that the driver shows of each kernel, instructions among them, into this folder
+    #[arg(long, value_name = "DIR")]
+    isa: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    adapter: &'a AdapterReport,
+    kernels: Vec<KernelReport>,
+}
+
+pub fn run(context: &Context, args: &KernelsArgs) -> Result<()> {
+    if args.train.is_some() {
+        context.f32_only("--train")?;
+    }
+    let architecture = Architecture::named(&args.arch)?;
+    if let Some(folder) = &args.isa {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Error::file(folder, format!("can't be made: {error}; name another folder")))?;
+    }
+    let gpu = context.gpu()?;
+    let inspector = match Inspector::open(&gpu) {
+        Ok(inspector) => Some(inspector),
+        Err(why) => {
+            context.console.note(format!("{why}; only names are listed"));
+            None
+        }
+    };
+    let weights = weights::hash_weights(&architecture)?;
+    let options = Options {
+        batch_size: args.batch_size as usize,
+        image_size: args.image_size.unwrap_or(default_preprocess(&architecture).crop) as usize,
+        iterations: None,
+        profile: false,
+    };
+    let inspected =
+        bench::kernels(&gpu, &architecture, &weights, context.precision(), args.train, &options, inspector.as_ref())?;
+    if let Some(folder) = &args.isa {
+        for (kernel, representations) in &inspected {
+            write_listings(folder, kernel, representations)?;
+        }
+    }
+    let kernels: Vec<KernelReport> = inspected.into_iter().map(|(kernel, _)| kernel).collect();
+    let report = Report { adapter: gpu.report(), kernels };
+    if args.json { print_json(&report) } else { print(table(&report)) }
+}
+
+/// `batch_norm.apply-CHANNELS4=16.NIR_Shader.txt` and the like.
+fn write_listings(folder: &Path, kernel: &KernelReport, representations: &[Representation]) -> Result<()> {
+    let mut stem = kernel.name.replace('/', "-");
+    for (name, value) in &kernel.constants {
+        let _ = write!(stem, "-{name}={value}");
+    }
+    for Representation { name, text } in representations {
+        let form: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        files::write(&folder.join(format!("{stem}.{form}.txt")), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn table(report: &Report) -> String {
+    let AdapterReport { name, backend, driver, driver_info, .. } = report.adapter;
+    let mut out = format!("{name} ({backend:?}, {driver} {driver_info})\n");
+    // Writing to a string can't fail.
+    let _ = writeln!(
+        out,
+        "{:44} {:>8} {:>9} {:>6} {:>8} {:>9} {:>9} {:>12} {:>7} {:>8}",
+        "kernel",
+        "subgroup",
+        "registers",
+        "spills",
+        "scratch",
+        "workgroup",
+        "occupancy",
+        "instructions",
+        "FMA",
+        "prefetch"
+    );
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| value.to_string());
+    for kernel in &report.kernels {
+        let constants: Vec<String> = kernel.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let share = kernel.hot_loop_fma_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let prefetch = match kernel.waits_for_prefetch {
+            None => "-",
+            Some(true) => "waits",
+            Some(false) => "overlaps",
+        };
+        let _ = writeln!(
+            out,
+            "{:44} {:>8} {:>9} {:>6} {:>8} {:>9} {:>9} {:>12} {share:>7} {prefetch:>8}",
+            format!("{} {}", kernel.name, constants.join(" ")),
+            number(kernel.subgroup_size.map(f64::from)),
+            number(kernel.registers),
+            number(kernel.spills),
+            number(kernel.scratch_bytes),
+            number(kernel.workgroup_bytes),
+            number(kernel.occupancy),
+            number(kernel.instructions)
+        );
+    }
+    out
+}

@@ -1,0 +1,58 @@
+//! Adreno's instructions, as Mesa's ir3 prints them.
+
+use super::{Instruction, Line, Wait};
+
+/// Reads one line, for example `(sy)(rpt1)mad.f32 r0.x, (r)r1.x, r2.x, (r)r0.x`.
+pub(super) fn line(text: &str) -> Line {
+    let code = text.split(';').next().unwrap_or_default().trim();
+    if let Some(label) = code.strip_suffix(':') {
+        return Line::Label(label.to_owned());
+    }
+    let (mut rest, mut repeats, mut idle, mut synced) = (code, 0, 0, false);
+    while let Some((flag, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+        let number = |text: &str| text.parse::<u32>().unwrap_or(0);
+        repeats += flag.strip_prefix("rpt").map_or(0, number);
+        idle += flag.strip_prefix("nop").map_or(0, number);
+        synced |= flag == "sy";
+        rest = after.trim_start();
+    }
+    let Some(name) = rest.split_whitespace().next() else { return Line::Other };
+    if name.starts_with('@') || !name.starts_with(|c: char| c.is_ascii_lowercase()) || rest.contains(" code for ") {
+        return Line::Other;
+    }
+    let loads =
+        ["isam", "ldib", "ldg", "ldc"].iter().any(|start| name.starts_with(start)) && !name.starts_with("ldc.u");
+    Line::Instruction(Instruction {
+        issues: 1 + repeats + idle,
+        multiply_add: name.starts_with("mad.f") || name.starts_with("dp2acc"),
+        load: loads.then_some(0),
+        // The flag waits for all loads.
+        wait: if synced { Wait::AllBut(0) } else { Wait::None },
+        target: rest.split('#').nth(1).filter(|_| !name.starts_with("isam")).map(|label| label.trim().to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instruction(text: &str) -> Instruction {
+        match line(text) {
+            Line::Instruction(instruction) => instruction,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_told_apart() {
+        assert_eq!(line("l749:"), Line::Label("l749".into()));
+        assert_eq!(line("@const(c20.x)	0x4f7ffffe, 0x0000ffff"), Line::Other);
+        assert_eq!(line("; num_ubos:           0"), Line::Other);
+        let product = instruction("(sy)(rpt1)mad.f32 r0.x, (r)r1.x, r2.x, (r)r0.x");
+        assert_eq!((product.issues, product.multiply_add, product.wait), (2, true, Wait::AllBut(0)));
+        assert_eq!(instruction("(nop3) shl.b r16.z, (last)r16.z, 2").issues, 4);
+        assert_eq!(instruction("isam.v.base0 (u32)(xyzw)r8.x, r16.z, s#0, t#3").load, Some(0));
+        assert_eq!(instruction("(ss)br p0.x, #l1412").target.as_deref(), Some("l1412"));
+        assert_eq!(instruction("jump #l749").target.as_deref(), Some("l749"));
+    }
+}

@@ -1,0 +1,75 @@
+//! GCN's and RDNA's instructions, as Mesa's ACO and LLVM print them.
+
+use super::{Instruction, Line, Wait};
+
+/// Reads one line, for example `s_waitcnt vmcnt(2) lgkmcnt(0)  ; bf89...`.
+pub(super) fn line(text: &str) -> Line {
+    let code = text.split(';').next().unwrap_or_default().trim();
+    if let Some(label) = code.strip_suffix(':') {
+        return Line::Label(label.to_owned());
+    }
+    let Some(name) = code.split_whitespace().next() else { return Line::Other };
+    // Hints take no issue of their own.
+    if !name.contains('_') || name == "s_delay_alu" || name == "s_clause" {
+        return Line::Other;
+    }
+    let fused = ["fma", "fmac", "mac_f", "mad_f", "wmma", "mfma", "dot2"].iter().any(|part| name.contains(part));
+    let loads = ["buffer_load", "global_load", "flat_load"].iter().any(|start| name.starts_with(start));
+    let branch = name.starts_with("s_branch") || name.starts_with("s_cbranch");
+    Line::Instruction(Instruction {
+        issues: 1,
+        multiply_add: name.starts_with("v_") && fused,
+        load: loads.then_some(0),
+        wait: wait(name, code),
+        target: branch.then(|| code.split_whitespace().last().unwrap_or_default().to_owned()),
+    })
+}
+
+fn wait(name: &str, code: &str) -> Wait {
+    let number = |text: &str| text.trim().trim_start_matches("0x").parse().ok();
+    let count = match name {
+        "s_waitcnt" => code.split("vmcnt(").nth(1).and_then(|rest| number(rest.split(')').next()?)),
+        // RDNA4 has an instruction for each counter.
+        "s_wait_loadcnt" | "s_wait_loadcnt_dscnt" => code.split_whitespace().nth(1).and_then(|text| {
+            let value = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
+            Some(if name.ends_with("dscnt") { value >> 8 } else { value })
+        }),
+        _ => None,
+    };
+    count.map_or(Wait::None, Wait::AllBut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instruction(text: &str) -> Instruction {
+        match line(text) {
+            Line::Instruction(instruction) => instruction,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_told_apart() {
+        assert_eq!(line("BB2:"), Line::Label("BB2".into()));
+        assert_eq!(line("\ts_delay_alu instid0(VALU_DEP_1) ; bf870001"), Line::Other);
+        assert_eq!(line(""), Line::Other);
+        assert!(instruction("\tv_fmac_f32_e32 v1, v2, v3   ; 56020702").multiply_add);
+        assert!(instruction("\tv_dual_fmac_f32 v0, v1, v2 :: v_dual_mov_b32 v3, v4").multiply_add);
+        assert!(instruction("\tv_wmma_f32_16x16x16_f16 v[0:7], v[8:15], v[16:23], v[0:7]").multiply_add);
+        assert!(!instruction("\tv_add_f32_e32 v1, v2, v3").multiply_add);
+        assert_eq!(instruction("\tbuffer_load_b128 v[0:3], v4, s[0:3], 0 offen").load, Some(0));
+        assert_eq!(instruction("\tds_load_b128 v[0:3], v4").load, None);
+        assert_eq!(instruction("\ts_cbranch_scc1 BB35    ; bfa20482").target.as_deref(), Some("BB35"));
+    }
+
+    #[test]
+    fn waits_say_how_many_loads_may_be_under_way() {
+        assert_eq!(instruction("\ts_waitcnt vmcnt(3) lgkmcnt(0)").wait, Wait::AllBut(3));
+        assert_eq!(instruction("\ts_waitcnt lgkmcnt(0)").wait, Wait::None);
+        assert_eq!(instruction("\ts_wait_loadcnt 0x2").wait, Wait::AllBut(2));
+        assert_eq!(instruction("\ts_wait_loadcnt_dscnt 0x104").wait, Wait::AllBut(1));
+        assert_eq!(instruction("\ts_wait_dscnt 0x0").wait, Wait::None);
+    }
+}
