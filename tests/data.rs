@@ -10,6 +10,8 @@ mod datasets;
 mod decode;
 #[path = "data/fetch.rs"]
 mod fetch;
+#[path = "data/formats.rs"]
+mod formats;
 #[path = "data/golden.rs"]
 mod golden;
 #[path = "data/inputs.rs"]
