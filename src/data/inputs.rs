@@ -4,6 +4,7 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use super::bytes::describe;
+use super::decode::format::READ_EXTENSIONS;
 use super::folder::FileSet;
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
@@ -13,9 +14,8 @@ const MAX_LIST: u64 = 1 << 30;
 
 /// True if the file's extension is one of the image formats that are read, and the file is not hidden.
 pub fn is_image_name(path: &Path) -> bool {
-    const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif"];
     let hidden = path.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
-    !hidden && path.extension().is_some_and(|e| EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
+    !hidden && path.extension().is_some_and(|e| READ_EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
 }
 
 /// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted; a glob gives what

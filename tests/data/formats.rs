@@ -5,9 +5,10 @@ use std::path::Path;
 use gpu_resnet::data::{Rgb8, decode_bytes};
 use safetensors::SafeTensors;
 
-use crate::{assert_error, golden_file};
+use crate::{assert_error, golden_file, hash};
 
 /// A stored file: its name, its bytes, and the pixels that Pillow has for it.
+#[derive(Clone)]
 struct Case {
     name: String,
     file: Vec<u8>,
@@ -94,4 +95,83 @@ fn tiffs_are_pillows() {
 #[test]
 fn pnms_are_pillows() {
     compare("pnm/", 29, |_| EXACT);
+}
+
+fn decode(bytes: &[u8]) -> gpu_resnet::Result<Rgb8> {
+    decode_bytes(bytes, Path::new("some/picture"))
+}
+
+/// Every stored file, with some of its bytes changed, or its end cut off: an error or a picture, never a panic that gets
+/// out, and never a wait.
+#[test]
+fn damaged_files_of_every_format_are_errors_or_pictures() {
+    let started = std::time::Instant::now();
+    let (mut read, mut refused) = (0, 0);
+    for case in cases("") {
+        for round in 0..6u64 {
+            let mut damaged = case.file.clone();
+            let random = |i: u64| hash(&case.name, 16 * round + i);
+            if round == 0 {
+                damaged.truncate(random(0) as usize % damaged.len());
+            }
+            for hit in 0..round {
+                // Half of the hits are in the headers, where lengths and sizes are.
+                let span = if hit % 2 == 0 { damaged.len() } else { damaged.len().min(120) };
+                damaged[random(2 * hit) as usize % span] = random(2 * hit + 1) as u8;
+            }
+            match decode(&damaged) {
+                Ok(image) => {
+                    assert_eq!(image.pixels.len(), image.width as usize * image.height as usize * 3, "{}", case.name);
+                    read += 1;
+                }
+                Err(error) => {
+                    assert!(!error.to_string().contains('\n'), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+/// A cut file may be read only if what is missing holds no pixels.
+#[test]
+fn no_half_of_a_tiff_or_pnm_is_taken_for_whole() {
+    for case in [cases("tiff/"), cases("pnm/")].concat() {
+        let half = &case.file[..case.file.len() / 2];
+        assert_error(decode(half), &["some/picture: "]);
+    }
+}
+
+#[test]
+fn a_tiff_that_lies_about_its_size_is_refused() {
+    let with = |name: &str, changes: &[(u16, u32)]| {
+        let case = cases(name).into_iter().next().expect("a stored file");
+        let mut file = case.file;
+        for &(tag, value) in changes {
+            let [low, high] = tag.to_le_bytes();
+            let at = file.windows(2).position(|w| w == [low, high]).expect("the tag");
+            file[at + 2..at + 12].copy_from_slice(&[&[4, 0, 1, 0, 0, 0][..], &value.to_le_bytes()].concat());
+        }
+        decode(&file)
+    };
+    assert_error(with("tiff/rgb_little", &[(256, 60_000), (257, 60_000), (278, 60_000)]), &["60000 x 60000 pixels"]);
+    assert_error(with("tiff/rgb_little", &[(256, 13_000), (257, 13_000), (278, 13_000)]), &["truncated"]);
+}
+
+#[test]
+fn kinds_of_tiff_that_are_not_read_are_named() {
+    let case = cases("tiff/rgb_little").into_iter().next().expect("a stored file");
+    let with = |tag: u16, to: u16, value: u16| {
+        let mut file = case.file.clone();
+        let at = file.windows(4).position(|w| w[..2] == tag.to_le_bytes() && w[2..] == [3, 0]).expect("the tag");
+        file[at..at + 2].copy_from_slice(&to.to_le_bytes());
+        file[at + 8..at + 10].copy_from_slice(&value.to_le_bytes());
+        decode(&file)
+    };
+    assert_error(with(278, 266, 2), &["is a TIFF image whose bits are stored in reverse order", "save it"]);
+    assert_error(with(278, 339, 3), &["signed or floating-point samples", "save it"]);
+    assert_error(with(259, 259, 50000), &["not read", "save it"]);
+    assert_error(with(262, 262, 8), &["not read", "save it"]);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gpu_resnet::data::{Rgb8, decode_file, expand_inputs, grid, write_png};
+use gpu_resnet::data::{Rgb8, decode_file, expand_inputs, grid, is_image_name, write_png};
 
 use crate::{assert_error, put, source};
 
@@ -42,6 +42,16 @@ fn files_folders_globs_and_lists() {
     assert_error(expand(dir, &["-"], Some("\n")), &["list of files", "empty"]);
     assert_error(expand(dir, &["-", "-"], Some("DIR/b.jpg")), &["only once"]);
     assert_error(expand_inputs(&[], None), &["no input"]);
+}
+
+#[test]
+fn images_are_told_by_their_extension_in_any_case() {
+    for name in ["a.jpg", "a.JPEG", "a.jfif", "a.Tif", "a.tiff", "a.ppm", "a.pgm", "a.pbm", "a.PNM", "a.apng", "a.dib"] {
+        assert!(is_image_name(Path::new(name)), "{name}");
+    }
+    for name in ["a.avif", "a.heic", "a.jxl", "a.psd", "a.svg", "a.txt", "a", ".tif", "tif", ".a.tif"] {
+        assert!(!is_image_name(Path::new(name)), "{name}");
+    }
 }
 
 #[test]

@@ -256,7 +256,8 @@ mod tests {
         }
         let scans = vec![&[1u8][..]; 101];
         assert!(Header::read(&markers(0xc2, 8, &[0x11], &scans)).expect_err("scans").contains("100 scans"));
-        let two = Header::read(&markers(0xc0, 8, &[0x11, 0x11], &[&[1, 2]])).expect("markers");
+        let two = markers(0xc0, 8, &[0x11, 0x11], &[&[1, 2]]);
+        let two = Header::read(&two).expect("markers");
         assert!(two.colors().expect_err("two").contains("2 components"));
     }
 }

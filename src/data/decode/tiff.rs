@@ -9,7 +9,7 @@ use tiff::{ColorType, TiffError};
 
 use super::orientation::Metadata;
 use super::tiff_directory::Reader;
-use super::{MAX_ALLOC, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
+use super::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
 use crate::data::Rgb8;
 
 const PHOTOMETRIC: u16 = 262;
@@ -30,6 +30,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
     check_size(width, height)?;
+    check_tiles(&page, width, height)?;
     refuse_rare_kinds(&mut page)?;
     let xmp = page.find_tag(Tag::Unknown(700)).ok().flatten().and_then(|xmp| xmp.into_u8_vec().ok());
     let metadata = Metadata { exif: Some(bytes.into()), xmp: xmp.map(Into::into) };
@@ -47,6 +48,18 @@ fn limits() -> Limits {
     limits.decoding_buffer_size = MAX_ALLOC as usize;
     limits.intermediate_buffer_size = MAX_ALLOC as usize;
     limits
+}
+
+/// Refuses tiles that reach so far over the page's edges that decoding them takes more than a large page would.
+fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
+    let (tile_width, tile_height) = page.chunk_dimensions();
+    let padded = |length: u32, tile: u32| u64::from(length.div_ceil(tile.max(1))) * u64::from(tile);
+    // A strip may claim more rows than the page has.
+    let rows = if tile_width == width { height.into() } else { padded(height, tile_height) };
+    match padded(width, tile_width).checked_mul(rows) {
+        Some(1..=MAX_PIXELS) => Ok(()),
+        _ => Err(format!("is a TIFF image of tiles of {tile_width} x {tile_height} pixels, too large to be decoded")),
+    }
 }
 
 /// The file with a palette's indices declared as grey, since the decoder knows no palettes.
@@ -136,10 +149,7 @@ impl Samples {
         let associated = alpha.first() == Some(&ASSOCIATED_ALPHA);
         if let Some(colors) = page.find_tag(Tag::ColorMap).map_err(explain)? {
             let colors = colors.into_u16_vec().map_err(explain)?;
-            return pixels.map(|i| look_up(&colors, self.pixel::<1>(i)[0])).collect::<Option<Vec<_>>>().map_or_else(
-                || Err("is a corrupt TIFF image (a colour is not in its palette); copy or download it again".into()),
-                |rgb| Ok(rgb.concat()),
-            );
+            return look_up(&colors, pixels.map(|i| self.pixel::<1>(i)[0]));
         }
         Ok(match self.color {
             ColorType::Gray(bits @ (1 | 2 | 4)) => {
@@ -158,11 +168,17 @@ impl Samples {
     }
 }
 
-/// The high bytes of a palette's colour; reds come first, then greens, then blues.
-fn look_up(colors: &[u16], index: u8) -> Option<[u8; 3]> {
+/// The high bytes of the colours of indices; in a palette all reds come first, then all greens, then all blues.
+fn look_up(colors: &[u16], indices: impl Iterator<Item = u8>) -> Result<Vec<u8>, String> {
     let count = colors.len() / 3;
-    let index = usize::from(index);
-    (index < count).then(|| std::array::from_fn(|c| (colors[c * count + index] >> 8) as u8))
+    let mut pixels = Vec::with_capacity(3 * indices.size_hint().0);
+    for index in indices.map(usize::from) {
+        if index >= count {
+            return Err("is a corrupt TIFF image (a colour is not in its palette); copy or download it again".into());
+        }
+        pixels.extend((0..3).map(|c| (colors[c * count + index] >> 8) as u8));
+    }
+    Ok(pixels)
 }
 
 /// Colours that were multiplied by alpha, as they were before.

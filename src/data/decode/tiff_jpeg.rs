@@ -40,6 +40,7 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
     if offsets.len() < across * down || lengths.len() < across * down {
         return Err(corrupt("some of its JPEGs are missing"));
     }
+    let tile = (chunk_width as usize, chunk_height as usize);
     let mut image = Canvas { pixels: vec![0; width as usize * height as usize * 3], width: width as usize };
     for chunk in 0..across * down {
         let (left, top) = (chunk % across * chunk_width as usize, chunk / across * chunk_height as usize);
@@ -52,7 +53,7 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
         let end = offsets[chunk].saturating_add(lengths[chunk]);
         let data = usize::try_from(offsets[chunk]).ok().zip(usize::try_from(end).ok());
         let data = data.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| corrupt("a JPEG lies outside"))?;
-        image.put(&join(&tables, data), &place, channels, transform)?;
+        image.put(&decode_tile(&join(&tables, data), &place, tile, channels, transform)?, &place, channels);
     }
     Ok(image.pixels)
 }
@@ -77,26 +78,42 @@ struct Place {
     height: usize,
 }
 
+/// The samples of one JPEG, which covers `place` and is no larger than a `tile`, row by row.
+struct Tile {
+    samples: Vec<u8>,
+    width: usize,
+}
+
+fn decode_tile(
+    jpeg: &[u8],
+    place: &Place,
+    tile: (usize, usize),
+    channels: usize,
+    transform: ColorTransform,
+) -> Result<Tile, String> {
+    let header = Header::read(jpeg)?;
+    let frame = header.frame()?;
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let fits = (place.width..=tile.0).contains(&width) && (place.height..=tile.1).contains(&height);
+    if frame.components.len() != channels || !fits {
+        return Err(corrupt("a JPEG is not of its tile's size"));
+    }
+    super::check_size(frame.width.into(), frame.height.into())?;
+    let mut decoder = Decoder::new(jpeg);
+    decoder.set_color_transform(transform);
+    Ok(Tile { samples: decoder.decode().map_err(|e| corrupt(&e.to_string()))?, width })
+}
+
+/// The page, of three bytes a pixel.
 struct Canvas {
     pixels: Vec<u8>,
     width: usize,
 }
 
 impl Canvas {
-    fn put(&mut self, jpeg: &[u8], place: &Place, channels: usize, transform: ColorTransform) -> Result<(), String> {
-        let header = Header::read(jpeg)?;
-        let frame = header.frame()?;
-        let (width, height) = (usize::from(frame.width), usize::from(frame.height));
-        if frame.components.len() != channels || width < place.width || height < place.height {
-            return Err(corrupt("a JPEG is not of its tile's size"));
-        }
-        // A JPEG may be larger than its tile, but not by more than a hostile file needs.
-        super::check_size(frame.width.into(), frame.height.into())?;
-        let mut decoder = Decoder::new(jpeg);
-        decoder.set_color_transform(transform);
-        let samples = decoder.decode().map_err(|e| corrupt(&e.to_string()))?;
+    fn put(&mut self, tile: &Tile, place: &Place, channels: usize) {
         for y in 0..place.height {
-            let row = &samples[y * width * channels..][..place.width * channels];
+            let row = &tile.samples[y * tile.width * channels..][..place.width * channels];
             let start = ((place.top + y) * self.width + place.left) * 3;
             let target = &mut self.pixels[start..start + place.width * 3];
             match channels {
@@ -104,6 +121,5 @@ impl Canvas {
                 _ => target.copy_from_slice(row),
             }
         }
-        Ok(())
     }
 }
