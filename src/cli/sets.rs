@@ -8,6 +8,7 @@ use super::model::read_names;
 use super::training::TrainingArgs;
 use crate::data::{self, Dataset, Splits, Subset, open_splits, require_classes, stratified_split};
 use crate::error::{Error, Result};
+use crate::train::{LeftOut, Unreadable};
 
 /// Which images a run sees, as config.toml keeps it: a resumed run must see the same.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -62,6 +63,50 @@ pub fn absolute(path: PathBuf) -> PathBuf {
 pub struct Sets {
     pub train: Arc<dyn Dataset>,
     pub val: Option<Arc<dyn Dataset>>,
+}
+
+impl Sets {
+    /// The images but those that can't be read.
+    ///
+    /// # Errors
+    /// An image that is not where it was when the run began, or images of less than two classes left.
+    pub fn without(&self, unreadable: &Unreadable) -> Result<Sets> {
+        let train = remaining(&self.train, &unreadable.train)?;
+        let val = self.val.as_ref().map(|val| remaining(val, &unreadable.val)).transpose()?;
+        require_two_classes(&*train)?;
+        Ok(Sets { train, val: val.filter(|val| !val.is_empty()) })
+    }
+}
+
+fn remaining(data: &Arc<dyn Dataset>, left_out: &[LeftOut]) -> Result<Arc<dyn Dataset>> {
+    let mut is_left_out = vec![false; data.len()];
+    for LeftOut { index, name } in left_out {
+        match is_left_out.get_mut(*index) {
+            Some(mark) if data.name(*index) == *name => *mark = true,
+            _ => {
+                let problem =
+                    "is not where it was when the run began; give the run its own images back, or start a new run";
+                return Err(Error::file(name, problem));
+            }
+        }
+    }
+    if left_out.is_empty() {
+        return Ok(data.clone());
+    }
+    Ok(Arc::new(Subset::new(data.clone(), (0..data.len()).filter(|&i| !is_left_out[i]).collect())?))
+}
+
+/// After images that can't be read were left out, there must still be two classes to tell apart.
+fn require_two_classes(train: &dyn Dataset) -> Result<()> {
+    let present: std::collections::BTreeSet<usize> = (0..train.len()).map(|i| train.label(i)).collect();
+    match present.len() {
+        0 | 1 => Err(Error::Usage(format!(
+            "of the images to train on, those of only {} of the {} classes could be read; mend or add some",
+            present.len(),
+            train.classes().len()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Images beyond which training starts without reading all of them for copies; `data inspect` does.

@@ -47,7 +47,9 @@ impl RunDir {
                     return Ok(run);
                 }
                 Err(NotLocked::Busy) => {
-                    return refuse("is where another process trains now; wait until that ends, or name another --output");
+                    return refuse(
+                        "is where another process trains now; wait until that ends, or name another --output",
+                    );
                 }
                 Err(NotLocked::Gone) => {}
                 Err(NotLocked::Failed(error)) => {
@@ -263,14 +265,14 @@ mod tests {
             let path = folder.path().join("run");
             std::fs::create_dir(&path).unwrap();
             files.iter().for_each(|(name, text)| std::fs::write(path.join(name), text).unwrap());
-            // A default name that may be resumed is left alone; one that holds nothing is used.
-            let next = RunDir::claim_next(&path).unwrap();
-            assert_eq!(next.path().ends_with("run"), number < 3, "{files:?}");
-            next.abandon();
             match RunDir::open(&path) {
                 Ok((_, found)) => assert!(number == 3 && found == config),
                 Err(error) => assert!(number < 3 && error.to_string().contains("holds no run"), "{error}"),
             }
+            // A default name that may be resumed is left alone; one that holds nothing is used.
+            let next = RunDir::claim_next(&path).unwrap();
+            assert_eq!(next.path().ends_with("run"), number < 3, "{files:?}");
+            next.abandon();
             std::fs::create_dir_all(&path).unwrap();
             RunDir::claim(&path).unwrap().write_config(&config).unwrap();
             assert_eq!(RunDir::open(&path).unwrap().1, config);

@@ -186,7 +186,9 @@ impl RunDir {
             file.write_all(line.as_bytes())?;
             file.flush()
         };
-        append().map_err(|error: std::io::Error| Error::file(&path, format!("could not be written: {error}; check its space")))
+        append().map_err(|error: std::io::Error| {
+            Error::file(&path, format!("could not be written: {error}; check its space"))
+        })
     }
 
     /// Cuts metrics.jsonl back to the first `epochs` epochs and returns them: a killed run may have noted an epoch that
@@ -270,13 +272,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = RunConfig::default();
         config.command.insert("data".into(), "a folder with \"quotes\"".into());
-        let run = RunDir::create(folder.path().join("a/b"), &config).unwrap();
-        assert_eq!(RunDir::open(run.path()).unwrap().1, config);
-        assert!(RunDir::holds_run(run.path()) && !RunDir::holds_run(folder.path()));
+        let path = folder.path().join("a/b");
+        drop(RunDir::create(&path, &config).unwrap());
+        assert_eq!(RunDir::open(&path).unwrap().1, config);
+        assert!(RunDir::holds_run(&path) && !RunDir::holds_run(folder.path()));
         assert!(RunDir::open(folder.path()).is_err());
         for bad in ["", "x", "training = 3", "[training]\nrecipe = \"auto\"\nbatch_size = 0"] {
-            std::fs::write(run.path().join("config.toml"), bad).unwrap();
-            assert!(RunDir::open(run.path()).is_err(), "{bad}");
+            std::fs::write(path.join("config.toml"), bad).unwrap();
+            assert!(RunDir::open(&path).is_err(), "{bad}");
         }
     }
 }
