@@ -61,6 +61,8 @@ pub fn absolute(path: PathBuf) -> PathBuf {
 
 /// Images to train and to validate on.
 pub struct Sets {
+    /// DATA, as it was named.
+    pub path: PathBuf,
     pub train: Arc<dyn Dataset>,
     pub val: Option<Arc<dyn Dataset>>,
 }
@@ -73,8 +75,8 @@ impl Sets {
     pub fn without(&self, unreadable: &Unreadable) -> Result<Sets> {
         let train = remaining(&self.train, &unreadable.train)?;
         let val = self.val.as_ref().map(|val| remaining(val, &unreadable.val)).transpose()?;
-        require_two_classes(&*train)?;
-        Ok(Sets { train, val: val.filter(|val| !val.is_empty()) })
+        require_two_classes(&*train, &self.path)?;
+        Ok(Sets { path: self.path.clone(), train, val: val.filter(|val| !val.is_empty()) })
     }
 }
 
@@ -97,16 +99,14 @@ fn remaining(data: &Arc<dyn Dataset>, left_out: &[LeftOut]) -> Result<Arc<dyn Da
 }
 
 /// After images that can't be read were left out, there must still be two classes to tell apart.
-fn require_two_classes(train: &dyn Dataset) -> Result<()> {
+fn require_two_classes(train: &dyn Dataset, path: &Path) -> Result<()> {
     let present: std::collections::BTreeSet<usize> = (0..train.len()).map(|i| train.label(i)).collect();
-    match present.len() {
-        0 | 1 => Err(Error::Usage(format!(
-            "of the images to train on, those of only {} of the {} classes could be read; mend or add some",
-            present.len(),
-            train.classes().len()
-        ))),
-        _ => Ok(()),
+    if present.len() >= 2 {
+        return Ok(());
     }
+    let (read, classes) = (present.len(), train.classes().len());
+    let problem = format!("images of only {read} of its {classes} classes could be read; mend the others, or add some");
+    Err(Error::file(path, problem))
 }
 
 /// Images beyond which training starts without reading all of them for copies; `data inspect` does.
@@ -128,15 +128,15 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
     note(&*splits.train);
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
     let sets = match splits.val {
-        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
-        None if *val_split == 0.0 => Sets { train: splits.train.into(), val: None },
+        Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },
+        None if *val_split == 0.0 => Sets { path: path.clone(), train: splits.train.into(), val: None },
         None => {
             let all: Arc<dyn Dataset> = splits.train.into();
             let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
             let (train, val) = stratified_split(&labels, *val_split, seed);
             let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
             let val = if val.is_empty() { None } else { Some(part(val)?) };
-            Sets { train: part(train)?, val }
+            Sets { path: path.clone(), train: part(train)?, val }
         }
     };
     let (train, classes) = (sets.train.len(), sets.train.classes().len());

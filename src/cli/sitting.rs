@@ -37,12 +37,13 @@ impl Sitting {
         }
         let sitting = Self { command, run, is_new };
         // Of a run that goes on, the number of epochs may be another.
-        let written = sitting.run.write_config(config);
-        if is_new && written.is_err() {
-            sitting.run.abandon();
-            return written.map(|()| unreachable!("an error"));
+        if let Err(error) = sitting.run.write_config(config) {
+            if is_new {
+                sitting.run.abandon();
+            }
+            return Err(error);
         }
-        written.map(|()| sitting)
+        Ok(sitting)
     }
 
     pub fn run(&self) -> &RunDir {
