@@ -35,6 +35,9 @@ impl RunDir {
             if path.exists() && !path.is_dir() {
                 return refuse("is a file; name a folder as --output");
             }
+            if path.is_symlink() && !path.exists() {
+                return refuse("is a link to nothing; remove it, or name another --output");
+            }
             let made = make(&path)?;
             match RunLock::acquire(&path) {
                 Ok(lock) => {
@@ -75,7 +78,7 @@ impl RunDir {
         let mut above = Vec::new();
         while i <= MOST_NAMES && tries < TRIES {
             let path = name(i);
-            if path.exists() && !is_empty(&path) {
+            if (path.exists() || path.is_symlink()) && !is_empty(&path) {
                 i += 1;
                 continue;
             }

@@ -26,7 +26,7 @@ pub struct LeftOut {
     pub name: String,
 }
 
-const MAX_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 256 << 20;
 
 impl Unreadable {
     /// Images of both parts.

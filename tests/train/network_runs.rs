@@ -156,7 +156,7 @@ fn an_image_that_is_lost_midway_ends_no_run() {
 #[test]
 fn an_epoch_without_any_image_ends_a_run_that_can_go_on() {
     let [whole, stopped] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let config = config(2, 3);
+    let config = config(7, 3);
     let wanted = run(whole.path(), &Images::new(&[], 0), &config, |_| false).model(whole.path());
     let ran = run(stopped.path(), &Images::new(&[0, 1, 2, 3, 4, 5, 6], 2), &config, |_| false);
     let said = ran.result.unwrap_err().to_string();
