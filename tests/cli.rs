@@ -9,6 +9,7 @@ mod cli {
     mod interrupt;
     mod looking;
     mod reports;
+    mod runs;
     mod shell;
     pub mod support;
     mod train;

@@ -14,9 +14,11 @@ mod gradients;
 mod infer;
 mod model;
 mod op;
+mod resume;
 mod run_report;
 mod sets;
 mod shell;
+mod sitting;
 mod train;
 mod training;
 mod tune;
@@ -27,7 +29,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
@@ -36,6 +38,7 @@ use crate::ops::Precision;
 use crate::tune::store;
 use crate::weights::{FetchOptions, Weights};
 pub use console::Console;
+use resume::Given;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
 #[derive(Debug, Parser)]
@@ -61,7 +64,7 @@ pub struct Global {
     /// How activations and weights are stored for infer, evaluate, the frozen backbone of finetune, bench, tune and op; sums
     /// are f32
     #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    pub precision: Precision,
     /// Seed of everything random: initial weights, splits, orders
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub seed: u64,
@@ -115,8 +118,8 @@ enum Command {
 
 /// Parses the process arguments, runs the command, reports the error; the exit status.
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let (cli, given) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => {
             let status = if error.use_stderr() { 2 } else { 0 };
             // Nothing can be done about a closed terminal.
@@ -124,7 +127,7 @@ pub fn run() -> u8 {
             return status;
         }
     };
-    match dispatch(&cli) {
+    match dispatch(&cli, &given) {
         Ok(()) => 0,
         // A reader that has seen enough (`| head`) is not a failure.
         Err(Error::File { problem, .. }) if problem == console::CLOSED => 0,
@@ -135,9 +138,16 @@ pub fn run() -> u8 {
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<()> {
+/// The process arguments, and which of them were named.
+fn parse() -> Result<(Cli, Given), clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+    Ok((cli, Given::new(&matches)))
+}
+
+fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
     let console = Console::new(cli.global.verbose, cli.global.quiet);
-    let context = Context { global: &cli.global, console: &console };
+    let context = Context { global: &cli.global, console: &console, given };
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
         Command::Finetune(args) => finetune::run(&context, args),
@@ -160,6 +170,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
 pub struct Context<'a> {
     pub global: &'a Global,
     pub console: &'a Console,
+    /// The arguments that the user named.
+    pub given: &'a Given,
 }
 
 impl Context<'_> {

@@ -46,13 +46,13 @@ impl Dataset for FileSet {
     }
 }
 
-/// Visible subfolders of `folder` with their names, sorted as Python sorts strings.
+/// Visible subfolders of `folder` with their names, sorted as Python sorts strings; runs of training are left out.
 pub(crate) fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
         let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "__MACOSX" {
+        if path.is_dir() && !name.starts_with('.') && name != "__MACOSX" && !super::runs::is_output(&path) {
             found.push((name, path));
         }
     }

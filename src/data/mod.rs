@@ -21,7 +21,9 @@ mod mnist;
 mod named;
 mod open;
 mod preprocess;
+mod readable;
 mod resize;
+mod runs;
 mod split;
 mod table;
 mod tensors;
@@ -38,6 +40,7 @@ pub use loader::{Batch, Loader};
 pub use named::{Archive, Member, NamedData, find_named, named_data};
 pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
+pub use readable::find_unreadable;
 pub use resize::resize;
 pub use split::{Concat, Subset, align_classes, balanced_indices, keep_classes, shuffled_indices, stratified_split};
 

@@ -129,7 +129,7 @@ fn damaged_runs_are_refused() {
     here.bad(1, "model.safetensors: is damaged", &["infer", &photo(), "--weights", "run"]);
     here.write("run/config.toml", b"training = 3");
     here.bad(1, "config.toml: is not the settings of a run", &["finetune", "--resume", "run"]);
-    here.bad(1, "nosuch/config.toml: does not exist", &["finetune", "--resume", "nosuch"]);
+    here.bad(1, "nosuch: is no run yet; the first time, leave --resume out", &["finetune", "--resume", "nosuch"]);
     here.bad(1, "data: is a folder without model.safetensors", &["infer", &photo(), "--weights", "data"]);
 }
 
