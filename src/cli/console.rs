@@ -91,8 +91,13 @@ impl<'a> Pace<'a> {
 
 /// Writes results to stdout.
 pub fn print(text: impl Display) -> Result<()> {
+    print_bytes(text.to_string().as_bytes())
+}
+
+/// Writes results that need not be text, such as the names of files, to stdout.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    write!(out, "{text}").and_then(|()| out.flush()).map_err(|e| match e.kind() {
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| match e.kind() {
         std::io::ErrorKind::BrokenPipe => Error::file("-", CLOSED),
         _ => Error::file("stdout", e),
     })
@@ -102,6 +107,14 @@ pub fn print(text: impl Display) -> Result<()> {
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::file("stdout", e))?;
     print(text + "\n")
+}
+
+/// Pairs as a JSON object, in their order.
+pub fn as_map<T: serde::Serialize, S: serde::Serializer>(
+    pairs: &[(String, T)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
 /// The flag that Ctrl-C raises. The second Ctrl-C ends the process at once.

@@ -4,6 +4,7 @@ mod answer;
 mod parquet;
 mod sink;
 
+use std::ffi::OsString;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,9 +30,9 @@ use sink::Sink;
                         --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --output predictions.csv\n  gpu-resnet infer photos/ --threshold 0.8 --output predictions.parquet"
 )]
 pub struct InferArgs {
-    /// Image files, folders, globs, or `-` for a list of files on standard input
+    /// Image files, folders, globs, or `-` for a list of files on standard input, a line or a NUL byte after each
     #[arg(required_unless_present = "tensor")]
-    input: Vec<String>,
+    input: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// Predictions of each image
@@ -183,7 +184,7 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let started = Instant::now();
     let mut pace = Pace::new(context.console, total);
     let failed = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
-        let names: Vec<String> = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
+        let names: Vec<OsString> = indices.iter().map(|&i| source.path(i).into()).collect();
         let mut drawn = Vec::new();
         if let Some(overlays) = &mut overlays {
             for &i in indices {
@@ -222,7 +223,12 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
         warn(context, &mut predictor);
         let first = index * (step / (3 * h * w));
         let count = part.len() / (3 * h * w);
-        let names: Vec<String> = (first..first + count).map(|i| format!("{}#{i}", path.display())).collect();
+        let name = |i: usize| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!("#{i}"));
+            name
+        };
+        let names: Vec<OsString> = (first..first + count).map(name).collect();
         sink.take(&names, &[], &output)?;
     }
     Ok(())

@@ -126,6 +126,7 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
         }
     };
     note(&*splits.train);
+    data::order_note(splits.train.classes()).iter().for_each(|text| context.console.note(text));
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
     let sets = match splits.val {
         Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },

@@ -28,7 +28,7 @@ pub use fetch::{Fetched, fetch};
 pub use file::Weights;
 pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
-pub use imagenet::{imagenet_labels, known_labels};
+pub use imagenet::{imagenet_labels, imagenet_synsets, is_imagenet, known_labels};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
 pub use manifest::{Accuracy, Pretrained, manifest};

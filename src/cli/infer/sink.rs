@@ -1,11 +1,12 @@
 //! Where predictions, logits and features go, as they are computed.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::answer::{Answer, CSV_HEADER, predict};
 use super::parquet::Table;
 use super::{Format, InferArgs};
-use crate::cli::console::print;
+use crate::cli::console::print_bytes;
 use crate::cli::model::{Loaded, numbered};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
@@ -42,7 +43,7 @@ impl Sink {
     }
 
     /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
-    pub fn take(&mut self, names: &[String], drawn: &[PathBuf], output: &Output) -> Result<()> {
+    pub fn take(&mut self, names: &[OsString], drawn: &[PathBuf], output: &Output) -> Result<()> {
         for (i, (name, logits)) in names.iter().zip(output.logits.chunks(self.labels.len())).enumerate() {
             let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
             let grad_cam = drawn.get(i).map(PathBuf::as_path);
@@ -88,25 +89,25 @@ impl Predictions {
             (format, path) => Self::Lines { format, to: path.as_deref().map(NewFile::create).transpose()? },
         };
         if format == Format::Csv {
-            lines.line(CSV_HEADER)?;
+            lines.line(CSV_HEADER.as_bytes())?;
         }
         Ok(lines)
     }
 
     fn write(&mut self, answer: &Answer) -> Result<()> {
         let text = match self {
-            Self::Table(table) => return table.predictions(answer.input, &answer.predictions),
-            Self::Lines { format: Format::Json, .. } => answer.json()?,
+            Self::Table(table) => return table.predictions(&answer.input.to_string_lossy(), &answer.predictions),
+            Self::Lines { format: Format::Json, .. } => answer.json()?.into_bytes(),
             Self::Lines { format: Format::Csv, .. } => answer.csv(),
             Self::Lines { .. } => answer.text(),
         };
         self.line(&text)
     }
 
-    fn line(&mut self, text: &str) -> Result<()> {
+    fn line(&mut self, text: &[u8]) -> Result<()> {
         match self {
-            Self::Lines { to: Some(file), .. } => file.write(text.as_bytes()),
-            Self::Lines { to: None, .. } => print(text),
+            Self::Lines { to: Some(file), .. } => file.write(text),
+            Self::Lines { to: None, .. } => print_bytes(text),
             Self::Table(_) => Ok(()),
         }
     }
@@ -139,13 +140,14 @@ impl Vectors {
         })
     }
 
-    fn take(&mut self, new_names: &[String], rows: &[f32], columns: usize) -> Result<()> {
+    fn take(&mut self, new_names: &[OsString], rows: &[f32], columns: usize) -> Result<()> {
         match self {
             Self::Table(table) => {
-                new_names.iter().zip(rows.chunks(columns)).try_for_each(|(name, row)| table.vector(name, row))
+                let mut rows = new_names.iter().zip(rows.chunks(columns));
+                rows.try_for_each(|(name, row)| table.vector(&name.to_string_lossy(), row))
             }
             Self::Safetensors { names, data, .. } => {
-                names.extend_from_slice(new_names);
+                names.extend(new_names.iter().map(|name| name.to_string_lossy().into_owned()));
                 data.extend_from_slice(rows);
                 Ok(())
             }
