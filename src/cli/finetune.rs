@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::features::{Extractor, Features};
-use super::model::{Loaded, ModelArgs};
+use super::model::{Loaded, ModelArgs, Use};
+use super::network;
 use super::run_report::{self, Answers, Ended};
 use super::sets::{Sets, ToldData, absolute, open_data};
 use super::training::{NetworkJob, SETTLED, Teller, TrainingArgs, free_output, report, save_model, train_network};
@@ -17,6 +18,7 @@ use crate::train::{
     BnMode, Curve, Examples, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings,
     Unfreeze, fit, with_fresh_head,
 };
+use crate::weights::Given;
 
 /// Train a pretrained network for your own classes.
 #[derive(Debug, clap::Args)]
@@ -54,7 +56,7 @@ pub struct FinetuneArgs {
     output: Option<PathBuf>,
     /// Go on with a run that was stopped, with its own settings; --epochs may change how far
     #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED,
-        conflicts_with_all = ["weights", "recipe", "unfreeze", "bn", "backbone_lr"])]
+        conflicts_with_all = ["weights", "recipe", "unfreeze", "bn", "backbone_lr"], conflicts_with_all = network::SETTLED)]
     resume: Option<PathBuf>,
 }
 
@@ -69,6 +71,13 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     image_size: Option<u32>,
     unfreeze: String,
+    /// What was said of the network that its file does not tell.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    network: Given,
+}
+
+fn is_nothing(given: &Given) -> bool {
+    *given == Given::default()
 }
 
 /// A run that is about to start or to go on.
@@ -84,7 +93,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
     let job = match &args.resume {
         None => {
-            let model = args.model.load(context)?;
+            let model = args.model.load(context, Use::Backbone)?;
             let told = tell(args, &model)?;
             Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
@@ -193,6 +202,7 @@ fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
         weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,
         unfreeze: args.unfreeze.to_string(),
+        network: args.model.network.given(&args.model.images)?,
     })
 }
 
@@ -266,7 +276,7 @@ fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<L
     let mut options = args.model.clone();
     options.weights = told.weights.clone();
     options.image_size = told.image_size;
-    let model = options.load(context)?;
+    let model = options.load_given(context, &told.network, Use::Backbone)?;
     if model.weights.sha256() != told.weights_sha256 {
         let problem = "is not the file that the run began with; give the run its own weights back, or start a new run";
         return Err(Error::file(model.weights.label(), problem));
