@@ -53,7 +53,8 @@ fn adopt_projections(weights: &Weights, architecture: &mut Architecture) {
     let holds = |name: &str| weights.contains(&format!("{name}.downsample.0.weight"));
     let present: BTreeSet<String> = layers.blocks().map(|b| &b.name).filter(|name| holds(name)).cloned().collect();
     let changing: BTreeSet<String> = layers.blocks().filter(|b| b.changes_shape()).map(|b| b.name.clone()).collect();
-    if architecture.shortcut == Shortcut::ZeroPad && !changing.is_empty() && changing.is_subset(&present) {
+    let zero_pad = matches!(architecture.shortcut, Shortcut::ZeroPad | Shortcut::ZeroPadBoth);
+    if zero_pad && !changing.is_empty() && changing.is_subset(&present) {
         architecture.shortcut = Shortcut::Projection;
     }
     let every = layers.blocks().count();
@@ -62,7 +63,7 @@ fn adopt_projections(weights: &Weights, architecture: &mut Architecture) {
     }
     architecture.extra_projections = match architecture.shortcut {
         Shortcut::Projection => present.difference(&changing).cloned().collect(),
-        Shortcut::ZeroPad => present,
+        Shortcut::ZeroPad | Shortcut::ZeroPadBoth => present,
         Shortcut::ProjectionAll | Shortcut::None => BTreeSet::new(),
     };
 }

@@ -11,13 +11,13 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pth")).join(name)
 }
 
-fn network() -> Architecture {
+pub fn network() -> Architecture {
     Architecture::from_json(r#"{"block":"basic","depths":[1,1],"widths":[2,4],"stem":{"kind":"cifar"},"classes":3}"#)
         .unwrap()
 }
 
 /// Whether the file holds `network` and nothing else, every element being `round` of what went in.
-fn holds(weights: &Weights, round: impl Fn(f32) -> f32) -> bool {
+pub fn holds(weights: &Weights, round: impl Fn(f32) -> f32) -> bool {
     let network = network();
     assert_eq!(weights::infer_architecture(weights).unwrap(), network);
     weights::check(weights, &network).unwrap();
