@@ -8,6 +8,7 @@ mod cli {
     mod infer;
     mod interrupt;
     mod looking;
+    mod networks;
     mod reports;
     mod runs;
     mod shell;

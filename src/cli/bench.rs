@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Context;
 use super::console::{print, print_json};
-use super::model::{default_preprocess, open_weights};
+use super::model::{Use, default_preprocess, open_weights};
+use super::network::{ImageArgs, NetworkArgs};
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
@@ -29,6 +30,8 @@ pub struct BenchArgs {
     /// Run the network of a safetensors file, a run's folder, or the name of built-in weights
     #[arg(long, value_name = "W")]
     weights: Option<String>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images of one step; several are measured one after another [default: 1,8,32; 8 with --train all, 32 with --train head]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: Vec<u32>,
@@ -141,8 +144,9 @@ fn runs(
 impl BenchArgs {
     fn network(&self, context: &Context) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
-            let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
-            return Ok((architecture, weights));
+            let given = self.network.given(&ImageArgs::default())?;
+            let (weights, description) = open_weights(context, self.weights.as_deref(), &given, Use::Tensors)?;
+            return Ok((description.architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;
         if let Some(classes) = self.classes {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::model::{Loaded, ModelArgs, numbered, read_labels, softmax, top_k};
+use super::model::{Loaded, ModelArgs, Use, needs_head, numbered, read_labels, softmax, top_k};
 use super::sets::open_kept;
 use crate::data::{Dataset, Loader, Outputs, count, match_outputs};
 use crate::error::{Error, Result};
@@ -52,7 +52,8 @@ struct Report {
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
-    let model = args.model.load(context)?;
+    let model = args.model.load(context, Use::Predictions)?;
+    needs_head(&model.weights, "train a head by `gpu-resnet finetune`")?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
         .flatten()

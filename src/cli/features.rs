@@ -55,6 +55,11 @@ impl<'a> Extractor<'a> {
             model.architecture.to_json()?,
             serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?
         );
+        // One file may hold several networks.
+        let key = match model.weights.prefix() {
+            "" => key,
+            prefix => format!("{key}\nprefix {prefix}"),
+        };
         let key = match context.precision() {
             Precision::F32 => key,
             other => format!("{key}\nprecision {}", other.name()),

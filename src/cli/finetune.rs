@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::features::{Extractor, Features};
-use super::model::{Loaded, ModelArgs};
+use super::model::{Loaded, ModelArgs, Use};
 use super::resume::{Resumed, Setting};
 use super::run_report::{self, Answers, Ended};
 use super::sets::{Sets, ToldData, absolute, open_data};
@@ -20,6 +20,7 @@ use crate::train::{
     BnMode, Curve, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings, Unfreeze,
     Unreadable, fit, with_fresh_head,
 };
+use crate::weights::Given;
 
 /// Train a pretrained network for your own classes.
 #[derive(Debug, clap::Args)]
@@ -74,6 +75,13 @@ struct Told {
     /// How the frozen backbone's features were computed, where it was not in f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     precision: Option<String>,
+    /// What was said of the network that its file does not tell.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    network: Given,
+}
+
+fn is_nothing(given: &Given) -> bool {
+    *given == Given::default()
 }
 
 /// A run that is about to start or to go on.
@@ -90,7 +98,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let mut global = context.global.clone();
     let job = match &args.resume {
         None => {
-            let model = args.model.load(context)?;
+            let model = args.model.load(context, Use::Backbone)?;
             let told = tell(context, args, &model)?;
             Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
@@ -239,6 +247,7 @@ fn tell(context: &Context, args: &FinetuneArgs, model: &Loaded) -> Result<Told> 
         image_size: args.model.image_size,
         unfreeze: args.unfreeze.to_string(),
         precision: (context.precision() != Precision::F32).then(|| context.precision().name().to_owned()),
+        network: args.model.network.given(&args.model.images)?,
     })
 }
 
@@ -247,6 +256,7 @@ fn check_repeated(context: &Context, args: &FinetuneArgs, run: &Resumed, told: &
     run.check_run(args.output.as_deref(), context.global.seed)?;
     run.check_data(&told.data, args.data.as_deref(), &args.training)?;
     run.check(&args.training.settings(&args.optimizer, args.model.batch_size))?;
+    run.check_network(&args.model.network.given(&args.model.images)?, &told.network)?;
     run.check(&[
         Setting::new("recipe", "training.recipe", args.recipe),
         Setting::new("unfreeze", "command.unfreeze", args.unfreeze.to_string()),
@@ -332,7 +342,7 @@ fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<L
     let mut options = args.model.clone();
     options.weights = args.model.weights.clone().or_else(|| told.weights.clone());
     options.image_size = told.image_size;
-    let model = options.load(context)?;
+    let model = options.load_given(context, &told.network, Use::Backbone)?;
     if model.weights.sha256() != told.weights_sha256 {
         let problem = "is not the file that the run began with; give the run its own weights back, or start a new run";
         return Err(Error::file(model.weights.label(), problem));

@@ -14,7 +14,7 @@ use super::Context;
 use super::batches::run_batches;
 use super::console::{Pace, interrupt};
 use super::grad_cam::Overlays;
-use super::model::{Loaded, ModelArgs, distinct, read_labels, warn};
+use super::model::{Loaded, ModelArgs, Use, distinct, needs_head, read_labels, warn};
 use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
 use crate::files;
@@ -106,7 +106,17 @@ fn probability(text: &str) -> std::result::Result<f64, String> {
     number.ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
 }
 
+/// What a network without a head is good for.
+const FOR_FEATURES: &str = "--save-features alone writes its features, and `gpu-resnet finetune` trains a head";
+
 impl InferArgs {
+    /// Whether features are all that is certainly wanted, so that a network without a head will do.
+    fn only_features(&self) -> bool {
+        let named = self.json || self.csv || self.format.is_some() || self.output.is_some();
+        let of_predictions = self.save_logits.is_some() || self.grad_cam.is_some() || self.labels.is_some();
+        self.save_features.is_some() && !named && !of_predictions && self.threshold.is_none()
+    }
+
     /// The form that was asked for, by an option or by the output's name.
     fn format(&self) -> Result<Format> {
         Ok(match (self.format, self.json, self.csv, &self.output) {
@@ -125,7 +135,11 @@ impl InferArgs {
 }
 
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
-    let model = args.model.load(context)?;
+    let purpose = if args.only_features() { Use::Backbone } else { Use::Predictions };
+    let model = args.model.load(context, purpose)?;
+    if !args.only_features() {
+        needs_head(&model.weights, FOR_FEATURES)?;
+    }
     let labels = match &args.labels {
         Some(path) if path.as_os_str() == "none" => None,
         Some(path) => Some(read_labels(path, model.architecture.classes)?),

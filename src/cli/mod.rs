@@ -13,6 +13,7 @@ mod grad_cam;
 mod gradients;
 mod infer;
 mod model;
+mod network;
 mod op;
 mod resume;
 mod run_report;
@@ -176,8 +177,9 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Opens what `--weights` names, fetched first where it has to be, with a bar that shows it.
-    pub fn weights(&self, argument: Option<&str>) -> Result<Weights> {
-        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_with(argument, options))
+    /// Of several networks in one file, `key` names one.
+    pub fn weights(&self, argument: Option<&str>, key: Option<&str>) -> Result<Weights> {
+        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_key(argument, key, options))
     }
 
     /// Does something that may fetch the network or data set `name`.

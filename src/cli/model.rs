@@ -6,25 +6,43 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Context;
+use super::network::{ImageArgs, NetworkArgs};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, Network, Predictor};
-use crate::weights::{self, Weights};
+pub use crate::weights::default_preprocess;
+use crate::weights::{self, Description, Given, Weights};
 
 /// Options that choose a network and how it is run.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ModelArgs {
-    /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
+    /// A .safetensors or .pth file, a run's or a hub's folder, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     pub weights: Option<String>,
     /// Images that are run at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch_size: u32,
     /// Scale and crop images to N x N pixels instead of the size that the weights were made for
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096),
+        conflicts_with_all = ["resize", "crop"])]
     pub image_size: Option<u32>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub images: ImageArgs,
+}
+
+/// What a command does with a network, and so which assumptions matter to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It names classes in images.
+    Predictions,
+    /// It prepares images, but the network's classes don't matter.
+    Backbone,
+    /// It has no images.
+    Tensors,
 }
 
 /// A checked weights file.
@@ -37,35 +55,62 @@ pub struct Loaded {
 
 impl ModelArgs {
     /// Reads and checks the weights; touches no GPU.
-    pub fn load(&self, context: &Context) -> Result<Loaded> {
-        let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
-        let preprocess = match weights.preprocess() {
-            Some(json) => Preprocess::from_json(json).map_err(|e| Error::file(weights.label(), e))?,
-            None => default_preprocess(&architecture),
-        };
-        let preprocess = match self.image_size {
-            Some(size) => preprocess.with_image_size(size)?,
-            None => preprocess,
-        };
-        let labels = weights::known_labels(&weights, &architecture)?;
+    pub fn load(&self, context: &Context, purpose: Use) -> Result<Loaded> {
+        self.load_given(context, &self.network.given(&self.images)?, purpose)
+    }
+
+    /// The same with what a run was given instead of the options.
+    pub fn load_given(&self, context: &Context, given: &Given, purpose: Use) -> Result<Loaded> {
+        let (weights, mut description) = open_described(context, self.weights.as_deref(), given)?;
+        if let Some(size) = self.image_size {
+            description = description.with_image_size(size)?;
+        }
+        remark(context, &weights, &description, purpose);
+        let Description { architecture, preprocess, labels, .. } = description;
         Ok(Loaded { weights, architecture, preprocess, labels })
     }
 }
 
-/// The weights that `argument` names, whole and checked, and their architecture.
-pub fn open_weights(context: &Context, argument: Option<&str>) -> Result<(Weights, Architecture)> {
-    let weights = context.weights(argument)?;
-    let architecture = weights::infer_architecture(&weights)?;
-    weights::check(&weights, &architecture)?;
-    Ok((weights, architecture))
+/// The weights that `argument` names, whole and checked, and their description.
+fn open_described(context: &Context, argument: Option<&str>, given: &Given) -> Result<(Weights, Description)> {
+    let weights = context.weights(argument, given.weights_key.as_deref())?;
+    let description = weights::describe(&weights, given)?;
+    weights::check(&weights, &description.architecture)?;
+    Ok((weights, description))
 }
 
-/// torchvision's evaluation transform, or for a CIFAR stem its own size.
-pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
-    let imagenet = Preprocess::default();
-    match architecture.stem.kind {
-        crate::model::StemKind::Imagenet => imagenet,
-        crate::model::StemKind::Cifar => Preprocess { resize: 32, crop: 32, ..imagenet },
+/// [`open_described`] for a command that has no options about images.
+pub fn open_weights(
+    context: &Context,
+    argument: Option<&str>,
+    given: &Given,
+    purpose: Use,
+) -> Result<(Weights, Description)> {
+    let (weights, description) = open_described(context, argument, given)?;
+    remark(context, &weights, &description, purpose);
+    Ok((weights, description))
+}
+
+/// Says what was assumed, and what of the file was left alone.
+fn remark(context: &Context, weights: &Weights, description: &Description, purpose: Use) {
+    if !weights.left_out().is_empty() {
+        let (prefix, count) = (weights.prefix().trim_end_matches('.'), weights.left_out().len());
+        let tensors = crate::data::count(count, "tensor");
+        context.console.note(format!(
+            "took the network under `{}`, and left {tensors} beside it alone (`gpu-resnet weights inspect` names them)",
+            prefix.escape_default()
+        ));
+    }
+    if let Some(line) = description.assumed(purpose != Use::Tensors, purpose == Use::Predictions) {
+        context.console.note(line);
+    }
+}
+
+/// Refuses a network without a classifier; `instead` says what to do.
+pub fn needs_head(weights: &Weights, instead: &str) -> Result<()> {
+    match weights.head().missing() {
+        None => Ok(()),
+        Some(why) => Err(Error::file(weights.label(), format!("{why}, so it makes no predictions; {instead}"))),
     }
 }
 

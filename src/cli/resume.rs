@@ -11,11 +11,13 @@ use serde::Serialize;
 use toml::Value;
 
 use super::model::read_names;
+use super::network;
 use super::sets::{ToldData, absolute};
 use super::training::TrainingArgs;
 use crate::data::Augment;
 use crate::error::{Error, Result};
 use crate::train::RunConfig;
+use crate::weights;
 
 /// The arguments that the command line itself names: neither defaults nor the environment's.
 #[derive(Debug, Default)]
@@ -99,6 +101,18 @@ impl Resumed<'_> {
         {
             let found = told.classes.as_ref().map(|names| names.join(", "));
             return Err(self.contradicts("classes", found, Some(file.display().to_string())));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is said of the network, if the run was not told the same.
+    pub fn check_network(&self, wanted: &weights::Given, found: &weights::Given) -> Result<()> {
+        let [wanted, found] = [wanted, found].map(|said| Value::try_from(said).ok());
+        for id in network::SETTLED {
+            let [wanted, found] = [&wanted, &found].map(|said| said.as_ref().and_then(|said| said.get(id)));
+            if self.given.has(id) && found != wanted {
+                return Err(self.contradicts(id, found.and_then(text), wanted.and_then(text)));
+            }
         }
         Ok(())
     }

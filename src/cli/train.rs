@@ -28,7 +28,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME", required_unless_present = "resume")]
     arch: Option<String>,
     /// How a block's input reaches its output where shapes differ, instead of the architecture's own way
-    #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "projection", "projection-all"])]
+    #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "zero-pad-both", "projection", "projection-all"])]
     shortcut: Option<String>,
     /// The convolution of a bottleneck that has the stride: the first (ResNet v1) or the 3x3 (torchvision)
     #[arg(long, value_name = "WHERE", value_parser = ["1x1", "3x3"])]

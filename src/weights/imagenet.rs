@@ -1,9 +1,5 @@
 //! The names of ImageNet-1k's classes, for networks that carry none.
 
-use super::{ARCHITECTURE_KEY, Weights};
-use crate::error::Result;
-use crate::model::{Architecture, StemKind};
-
 /// One name a line, in the order of the classifier's outputs: torchvision's `_IMAGENET_CATEGORIES` (BSD-3-Clause;
 /// `weights/README.md` has source and licence).
 const NAMES: &str = include_str!("../../weights/imagenet1k.txt");
@@ -30,16 +26,6 @@ pub fn is_imagenet(labels: &[String]) -> bool {
     };
     let alike = labels.iter().zip(NAMES.lines()).filter(|(label, name)| letters(label) == letters(name)).count();
     labels.len() == 1000 && alike >= 900
-}
-
-/// The class names that a file carries, or ImageNet-1k's for a network that is known to be theirs: 1,000 classes behind a
-/// stem for photographs, from torchvision, timm or `transformers` (what this program writes says itself what it is).
-pub fn known_labels(weights: &Weights, architecture: &Architecture) -> Result<Option<Vec<String>>> {
-    let carried = weights.labels()?;
-    let theirs = architecture.classes == 1000
-        && architecture.stem.kind == StemKind::Imagenet
-        && weights.metadata(ARCHITECTURE_KEY).is_none();
-    Ok(carried.or_else(|| theirs.then(imagenet_labels)))
 }
 
 #[cfg(test)]

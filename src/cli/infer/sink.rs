@@ -31,7 +31,10 @@ impl Sink {
         let classes = model.architecture.classes;
         let vectors = |path: &Option<PathBuf>, key| path.as_deref().map(|path| Vectors::new(path, key)).transpose();
         Ok(Self {
-            predictions: Predictions::new(args)?,
+            predictions: match model.weights.head().missing() {
+                None => Predictions::new(args)?,
+                Some(_) => Predictions::None,
+            },
             logits: vectors(&args.save_logits, "logits")?,
             features: vectors(&args.save_features, "features")?,
             labels: labels.unwrap_or_else(|| numbered(classes)),
@@ -74,7 +77,12 @@ impl Sink {
 
 /// Where predictions go.
 enum Predictions {
-    Lines { format: Format, to: Option<NewFile> },
+    /// Nowhere: the network has no head.
+    None,
+    Lines {
+        format: Format,
+        to: Option<NewFile>,
+    },
     Table(Box<Table>),
 }
 
@@ -96,6 +104,7 @@ impl Predictions {
 
     fn write(&mut self, answer: &Answer) -> Result<()> {
         let text = match self {
+            Self::None => return Ok(()),
             Self::Table(table) => return table.predictions(&answer.input.to_string_lossy(), &answer.predictions),
             Self::Lines { format: Format::Json, .. } => answer.json()?.into_bytes(),
             Self::Lines { format: Format::Csv, .. } => answer.csv(),
@@ -108,12 +117,13 @@ impl Predictions {
         match self {
             Self::Lines { to: Some(file), .. } => file.write(text),
             Self::Lines { to: None, .. } => print_bytes(text),
-            Self::Table(_) => Ok(()),
+            Self::Table(_) | Self::None => Ok(()),
         }
     }
 
     fn finish(self) -> Result<()> {
         match self {
+            Self::None => Ok(()),
             Self::Lines { to, .. } => to.map_or(Ok(()), NewFile::commit),
             Self::Table(table) => table.commit(),
         }
