@@ -1,7 +1,8 @@
 //! JPEG, as libjpeg decodes it for Pillow: by the fast decoder where a file is as most are, by the careful one elsewhere.
 //!
 //! `zune-jpeg`, which `image` uses, is more than twice as fast, but decodes components that come in scans of their own,
-//! and sampling factors that are no powers of two, to garbage without a word. `jpeg-decoder` has all of these right.
+//! and sampling factors that are no powers of two, to garbage without a word, and takes chroma from outside of the picture
+//! into its last row and column. `jpeg-decoder` has all of these right.
 
 use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
