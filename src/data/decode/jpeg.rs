@@ -22,7 +22,11 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
         Colors::YCbCr => !header.adobe_says_rgb(),
         Colors::Rgb | Colors::Cmyk | Colors::Ycck => false,
     };
-    if same_colors && header.is_plain() { codec::decode(bytes, ImageFormat::Jpeg) } else { careful(bytes, header, colors) }
+    if same_colors && header.is_plain() {
+        codec::decode(bytes, ImageFormat::Jpeg)
+    } else {
+        careful(bytes, header, colors)
+    }
 }
 
 fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {

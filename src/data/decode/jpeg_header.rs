@@ -167,7 +167,8 @@ impl<'a> Header<'a> {
 }
 
 fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
-    let refused = |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
+    let refused =
+        |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
     match marker {
         0xc0..=0xc2 => {}
         0xc3 => return Err(refused("of the lossless process")),
