@@ -24,6 +24,9 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
     if page.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(explain)?.is_some_and(|planar| planar != 1) {
         return Err(refused("of a JPEG for each channel"));
     }
+    if page.find_tag_unsigned(Tag::SamplesPerPixel).map_err(explain)?.unwrap_or(1) != channels {
+        return Err(refused("of JPEGs with alpha or other channels"));
+    }
     let tables =
         page.find_tag(Tag::JPEGTables).map_err(explain)?.map(|t| t.into_u8_vec()).transpose().map_err(explain)?;
     let tables = tables.unwrap_or_default();

@@ -81,6 +81,12 @@ def images():
         files[f"bits_{name}"] = encode(rgb.convert("1"), "TIFF", compression=compression)
     files["bits_group4"] = encode(rgb.convert("1"), "TIFF", compression="group4")
     files["rgb_lzw_predictor"] = encode(rgb, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    rgbx = rgb.convert("RGBX")
+    files["rgbx_lzw_predictor"] = encode(rgbx, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    files["grey_alpha_lzw_predictor"] = encode(rgba.convert("LA"), "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    # A predictor means nothing where there is no compression that has one.
+    files["rgb_raw_predictor"] = encode(rgb, "TIFF", tiffinfo={317: 2})
+    files["bits_packbits_predictor"] = encode(rgb.convert("1"), "TIFF", compression="packbits", tiffinfo={317: 2})
     files["rgb_strips"] = encode(rgb, "TIFF", compression="tiff_lzw", tiffinfo={278: 4})
     files["rgba"] = encode(rgba, "TIFF")
     files["grey_alpha"] = encode(Image.merge("LA", (rgb.convert("L"), opacity)), "TIFF")
