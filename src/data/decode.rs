@@ -1,7 +1,7 @@
 //! Encoded images to [`Rgb8`], as Pillow's `ImageOps.exif_transpose(Image.open(f)).convert("RGB")` gives them.
 //!
-//! Two deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), and
-//! a JPEG must have its end-of-image marker.
+//! Three deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), PGMs
+//! of more than 8 bits are scaled (Pillow clips these too), and a JPEG must have its end-of-image marker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -45,7 +45,8 @@ fn files_folders_globs_and_lists() {
 
 #[test]
 fn images_are_told_by_their_extension_in_any_case() {
-    for name in ["a.jpg", "a.JPEG", "a.jfif", "a.Tif", "a.tiff", "a.ppm", "a.pgm", "a.pbm", "a.PNM", "a.apng", "a.dib"] {
+    for name in ["a.jpg", "a.JPEG", "a.jfif", "a.Tif", "a.tiff", "a.ppm", "a.pgm", "a.pbm", "a.PNM", "a.apng", "a.dib"]
+    {
         assert!(is_image_name(Path::new(name)), "{name}");
     }
     for name in ["a.avif", "a.heic", "a.jxl", "a.psd", "a.svg", "a.txt", "a", ".tif", "tif", ".a.tif"] {

@@ -138,8 +138,10 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// True if the components come as nearly every encoder writes them: in one scan, or progressively with one scan of
-    /// all DC coefficients first; chroma of one block beside luma of a power of two in each direction.
+    /// True if a file is as the fast decoder has it right: its components in one scan, or progressively with one scan of
+    /// all DC coefficients first; chroma of one block beside luma of a power of two in each direction, of which no part
+    /// lies outside of the picture. (What lies there is the encoder's, or was cut off, and the fast decoder mixes it into
+    /// the last row and column.)
     pub(super) fn is_plain(&self) -> bool {
         let Some(frame) = &self.frame else { return false };
         let all: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
@@ -152,8 +154,10 @@ impl<'a> Header<'a> {
         let power = |factor: u8| matches!(factor, 1 | 2 | 4);
         let one = |c: &Component| (c.horizontal, c.vertical) == (1, 1);
         let (luma, chroma) = (&frame.components[0], &frame.components[1..]);
+        let whole = |length: u16, factor: u8| factor == 1 || length.is_multiple_of(8 * u16::from(factor));
+        let aligned = whole(frame.width, luma.horizontal) && whole(frame.height, luma.vertical);
         let sampling = chroma.iter().all(one) && power(luma.horizontal) && power(luma.vertical);
-        scans && sampling && (!chroma.is_empty() || one(luma))
+        scans && sampling && aligned && (!chroma.is_empty() || one(luma))
     }
 
     /// True if Adobe's marker says that the components are no YCbCr.
@@ -163,7 +167,8 @@ impl<'a> Header<'a> {
 }
 
 fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
-    let refused = |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
+    let refused =
+        |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
     match marker {
         0xc0..=0xc2 => {}
         0xc3 => return Err(refused("of the lossless process")),
@@ -213,11 +218,11 @@ mod tests {
         }
     }
 
-    /// A JPEG's markers without its data: SOF, then one SOS of each of `scans`.
+    /// A JPEG's markers without its data: SOF of 32 x 16 pixels, then one SOS of each of `scans`.
     fn markers(marker: u8, bits: u8, sampling: &[u8], scans: &[&[u8]]) -> Vec<u8> {
         let mut bytes = vec![0xff, 0xd8];
         let count = sampling.len() as u8;
-        bytes.extend([0xff, marker, 0, 8 + 3 * count, bits, 0, 16, 0, 16, count]);
+        bytes.extend([0xff, marker, 0, 8 + 3 * count, bits, 0, 16, 0, 32, count]);
         for (id, &factors) in (1..).zip(sampling) {
             bytes.extend([id, factors, 0]);
         }
@@ -244,6 +249,8 @@ mod tests {
         assert!(!plain(0xc0, &[0x31, 0x11, 0x11], &[&[1, 2, 3]]));
         assert!(!plain(0xc0, &[0x22, 0x21, 0x11], &[&[1, 2, 3]]));
         assert!(!plain(0xc0, &[0x22], &[&[1]]));
+        // Chroma of 16 x 4: half a block is outside of the picture.
+        assert!(!plain(0xc0, &[0x24, 0x11, 0x11], &[&[1, 2, 3]]));
     }
 
     #[test]

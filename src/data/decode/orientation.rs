@@ -110,6 +110,14 @@ mod tests {
             assert_ne!(exif_orientation(&whole[..cut]), Found::Value(6), "cut at {cut}");
         }
         assert_eq!(exif_orientation(&tiff(5, u32::MAX, [0xff; 4], &[])), Found::Absent);
+        // A value outside of the file ends the search, one larger than the file is passed over.
+        let behind = |count: u32| {
+            let maker = [&[0x01, 0x0f, 0, 2][..], &count.to_be_bytes(), &[0, 1, 0, 0]].concat();
+            let whole = tiff(3, 1, [0, 6, 0, 0], &[]);
+            [b"MM\0\x2a\0\0\0\x08\0\x02", &maker[..], &whole[10..]].concat()
+        };
+        assert_eq!(exif_orientation(&behind(9)), Found::Absent);
+        assert_eq!(exif_orientation(&behind(9999)), Found::Value(6));
         assert_eq!(exif_orientation(b"II\x2b\0\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"), Found::Absent);
     }
 

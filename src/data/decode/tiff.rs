@@ -12,11 +12,21 @@ use super::tiff_directory::Reader;
 use super::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
 use crate::data::Rgb8;
 
+const COMPRESSION: u16 = 259;
+const JPEG: u16 = 7;
+/// LZW and both Deflates.
+const WITH_PREDICTOR: [u16; 3] = [5, 8, 32946];
 const PHOTOMETRIC: u16 = 262;
 const GREY: u16 = 1;
+const RGB: u16 = 2;
 const PALETTE: u16 = 3;
-const JPEG_COMPRESSION: u16 = 7;
+const PREDICTOR: u16 = 317;
+const NO_PREDICTOR: u16 = 1;
+const EXTRA_SAMPLES: u16 = 338;
 const ASSOCIATED_ALPHA: u16 = 1;
+const UNASSOCIATED_ALPHA: u16 = 2;
+/// The type of 16-bit numbers.
+const SHORT: u64 = 3;
 
 /// A TIFF whose first directory has been read.
 pub(super) type Page<'a> = Decoder<Cursor<&'a [u8]>>;
@@ -26,7 +36,7 @@ pub(super) type Page<'a> = Decoder<Cursor<&'a [u8]>>;
 /// # Errors
 /// The end of a sentence that begins with the file's name.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
-    let bytes = &*palette_as_grey(bytes);
+    let bytes = &*declared_plainly(bytes);
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
     check_size(width, height)?;
@@ -35,7 +45,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
     let xmp = page.find_tag(Tag::Unknown(700)).ok().flatten().and_then(|xmp| xmp.into_u8_vec().ok());
     let metadata = Metadata { exif: Some(bytes.into()), xmp: xmp.map(Into::into) };
     let orientation = metadata.orientation();
-    let pixels = if page.find_tag_unsigned(Tag::Compression).map_err(explain)? == Some(JPEG_COMPRESSION) {
+    let pixels = if page.find_tag_unsigned(Tag::Compression).map_err(explain)? == Some(JPEG) {
         tiff_jpeg::decode(bytes, &mut page)?
     } else {
         samples(&mut page)?.into_rgb(&mut page)?
@@ -62,18 +72,25 @@ fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
     }
 }
 
-/// The file with a palette's indices declared as grey, since the decoder knows no palettes.
-fn palette_as_grey(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let reader = Reader::new(bytes);
-    let entry = reader.as_ref().and_then(|r| r.find(PHOTOMETRIC).map(|entry| (r, entry)));
-    match entry {
-        Some((reader, entry)) if entry.kind == 3 && reader.number(&entry) == Some(PALETTE.into()) => {
-            let mut grey = bytes.to_vec();
-            grey[entry.at..entry.at + 2].copy_from_slice(&reader.encode_u16(GREY));
-            Cow::Owned(grey)
+/// The file as the decoder has it right, which knows no palettes, undoes a predictor even where the compression has none,
+/// and mixes up the channels where a predictor went over more than it gives out. A palette's indices are declared as grey, a
+/// predictor that does not count as none, and a fourth channel of unknown meaning as alpha.
+fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Some(reader) = Reader::new(bytes) else { return Cow::Borrowed(bytes) };
+    let value = |tag: u16| reader.find(tag).and_then(|entry| reader.number(&entry));
+    let is = |tag: u16, values: &[u16]| value(tag).is_some_and(|v| values.iter().any(|&known| f64::from(known) == v));
+    let changes = [
+        (PHOTOMETRIC, GREY, is(PHOTOMETRIC, &[PALETTE])),
+        (PREDICTOR, NO_PREDICTOR, !is(COMPRESSION, &WITH_PREDICTOR)),
+        (EXTRA_SAMPLES, UNASSOCIATED_ALPHA, is(EXTRA_SAMPLES, &[0]) && is(PHOTOMETRIC, &[RGB])),
+    ];
+    let mut plain = Cow::Borrowed(bytes);
+    for (tag, value, _) in changes.iter().filter(|(_, _, wanted)| *wanted) {
+        if let Some(entry) = reader.find(*tag).filter(|entry| entry.kind == SHORT) {
+            plain.to_mut()[entry.at..entry.at + 2].copy_from_slice(&reader.encode_u16(*value));
         }
-        _ => Cow::Borrowed(bytes),
     }
+    plain
 }
 
 fn refused(what: &str) -> String {
@@ -87,6 +104,11 @@ fn refuse_rare_kinds(page: &mut Page) -> Result<(), String> {
     }
     if page.find_tag_unsigned::<u16>(Tag::FillOrder).map_err(explain)?.is_some_and(|order| order != 1) {
         return Err(refused("whose bits are stored in reverse order"));
+    }
+    let channels = page.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(explain)?.unwrap_or(1);
+    let predictor = page.find_tag_unsigned::<u16>(Tag::Predictor).map_err(explain)?.unwrap_or(NO_PREDICTOR);
+    if channels > 4 && predictor != NO_PREDICTOR {
+        return Err(refused("of more than four channels with a predictor"));
     }
     let formats = page.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(explain)?;
     if formats.is_some_and(|formats| formats.iter().any(|&format| format != 1)) {

@@ -28,24 +28,31 @@ impl<'a> Reader<'a> {
         Some(Reader { bytes, big_endian, big_tiff })
     }
 
-    /// The first entry of `tag`. Whatever is cut off, lies outside of the file or is of an unknown type counts as absent.
+    /// The first entry of `tag`; none if the directory is cut off before it. As in Pillow, an entry of an unknown type, of
+    /// no values, or of more than the file could hold is passed over, and one whose values lie outside of the file ends the
+    /// search.
     pub(super) fn find(&self, tag: u16) -> Option<Entry> {
         // (where the directory's offset is, an offset's length, the count's length, an entry's length)
         let (at, word, count, length) = if self.big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
         let start = usize::try_from(self.whole(at, word)?).ok()?;
         let entries = self.whole(start, count)?;
+        let mut outside = 0u64;
         for i in 0..entries {
             let at = usize::try_from(i).ok()?.checked_mul(length)?.checked_add(start.checked_add(count)?)?;
-            if self.whole(at, 2)? != u64::from(tag) {
-                continue;
-            }
+            self.bytes.get(at..at + length)?;
             let (kind, values) = (self.whole(at + 2, 2)?, self.whole(at + 4, word)?);
             let Some(size) = size_of(kind) else { continue };
-            let total = values.checked_mul(size)?;
-            let inline = at + 4 + word;
-            let data = if total > word as u64 { usize::try_from(self.whole(inline, word)?).ok()? } else { inline };
-            let whole = data.checked_add(usize::try_from(total).ok()?).is_some_and(|end| end <= self.bytes.len());
-            if total > 0 && whole {
+            let size = values.saturating_mul(size);
+            let mut data = at + 4 + word;
+            if size > word as u64 {
+                outside = outside.saturating_add(size);
+                if outside > self.bytes.len() as u64 {
+                    continue;
+                }
+                data = usize::try_from(self.whole(data, word)?).ok()?;
+                self.bytes.get(data..data.checked_add(size as usize)?)?;
+            }
+            if size > 0 && self.whole(at, 2)? == u64::from(tag) {
                 return Some(Entry { kind, at: data });
             }
         }

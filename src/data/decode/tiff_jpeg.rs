@@ -24,7 +24,11 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
     if page.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(explain)?.is_some_and(|planar| planar != 1) {
         return Err(refused("of a JPEG for each channel"));
     }
-    let tables = page.find_tag(Tag::JPEGTables).map_err(explain)?.map(|t| t.into_u8_vec()).transpose().map_err(explain)?;
+    if page.find_tag_unsigned(Tag::SamplesPerPixel).map_err(explain)?.unwrap_or(1) != channels {
+        return Err(refused("of JPEGs with alpha or other channels"));
+    }
+    let tables =
+        page.find_tag(Tag::JPEGTables).map_err(explain)?.map(|t| t.into_u8_vec()).transpose().map_err(explain)?;
     let tables = tables.unwrap_or_default();
     let (chunk_width, chunk_height) = page.chunk_dimensions();
     let [offsets, lengths] = match page.get_chunk_type() {

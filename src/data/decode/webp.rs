@@ -35,7 +35,8 @@ fn kept_promises(bytes: &[u8]) -> Cow<'_, [u8]> {
     let inside = |kind: &[u8; 4]| matches!(kind, b"VP8L" | b"ANMF");
     let alpha_inside = chunks(bytes).any(|(kind, _)| inside(kind));
     let is_there = |name: &[u8; 4]| name == b"ALPH" && alpha_inside || chunks(bytes).any(|(kind, _)| kind == name);
-    let broken: u8 = PROMISES.iter().filter(|(bit, name)| flags & bit != 0 && !is_there(name)).map(|(bit, _)| bit).sum();
+    let broken: u8 =
+        PROMISES.iter().filter(|(bit, name)| flags & bit != 0 && !is_there(name)).map(|(bit, _)| bit).sum();
     if broken == 0 {
         return Cow::Borrowed(bytes);
     }

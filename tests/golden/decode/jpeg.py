@@ -39,6 +39,12 @@ def cjpeg(image, *options, scans=None):
         return subprocess.run(command, input=source.getvalue(), capture_output=True, check=True).stdout
 
 
+def cropped(factors, size):
+    """Cut out without decoding: real picture goes on outside of the edges."""
+    whole = cjpeg(picture(64, 48), "-sample", factors)
+    return subprocess.run(["jpegtran", "-crop", f"{size}+0+0"], input=whole, capture_output=True, check=True).stdout
+
+
 def without(data, marker, name):
     """Takes the segment of `marker` that begins with `name` away."""
     at = data.index(b"\xff" + bytes([marker]), 0)
@@ -68,6 +74,9 @@ def images():
     files["420_progressive_restart"] = cjpeg(large, "-sample", "2x2", "-progressive", "-restart", "1")
     files["420_large"] = cjpeg(large, "-sample", "2x2")
     files["420_large_one_each"] = cjpeg(large, "-sample", "2x2", scans=SCANS["one_each"])
+    for factors in ("2x1", "1x2", "2x2"):
+        files[f"{factors}_cropped"] = cropped(factors, "33x24")
+        files[f"{factors}_cropped_aligned"] = cropped(factors, "48x32")
     for factors in ("1x1", "2x1", "2x2"):
         files[f"grey_{factors}"] = cjpeg(image, "-grayscale", "-sample", factors)
     files["grey_progressive"] = cjpeg(image, "-grayscale", "-progressive", "-restart", "1")

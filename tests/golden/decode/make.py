@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes decode.safetensors: images as cameras, scanners and odd programs write them, and the pixels that Pillow reads from them.
 
-    apt-get install libjpeg-turbo-progs          # cjpeg, which writes JPEGs that Pillow can't
+    apt-get install libjpeg-turbo-progs          # cjpeg and jpegtran, for JPEGs that Pillow can't write
     python3 -m venv V && V/bin/pip install -r ../requirements.txt && V/bin/python make.py
 
 For each image: KIND/NAME.file has the encoded bytes, KIND/NAME.png a PNG of ImageOps.exif_transpose(image).convert("RGB"). The metadata

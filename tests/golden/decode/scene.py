@@ -12,6 +12,7 @@ def picture(width=29, height=21):
     green = 230 - 8 * y
     blue = 128 + 100 * np.sin(x / 4.0) * np.cos(y / 5.0)
     blue = np.where((x > width // 2) & (y < height // 3), 15, blue)
+    blue = np.where((x > 32) & (y < 24) | (y > 23) & (x < 33), 255 - blue, blue)
     red = np.where((x > 7) & (x < 12) & (y > height // 2), 250, red)
     return Image.fromarray(np.stack([red, green, blue], axis=2).clip(0, 255).astype(np.uint8))
 

@@ -1,8 +1,9 @@
 """TIFFs of every kind that is read."""
 import io
+import struct
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 from scene import alpha, encode, picture
 
 
@@ -11,27 +12,33 @@ def deep(image):
     return image.astype(np.uint16) * 256 + 77
 
 
-def by_hand(order, tags, data):
-    """A TIFF of one strip, with whatever tags."""
-    import struct
-
+def by_hand(order, tags, *chunks, tiles=False):
+    """A TIFF of the given strips or tiles, with whatever tags."""
     types = {"B": 1, "H": 3, "L": 4}
-    tags = {**tags, 273: ("L", [0]), 279: ("L", [len(data)])}
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "L", 8)
+    tags = {**tags, 324 if tiles else 273: ("L", [0] * len(chunks)), 325 if tiles else 279: ("L", [len(c) for c in chunks])}
+    sizes = {tag: len(values) * struct.calcsize(order + kind) for tag, (kind, values) in tags.items()}
     extra_at = 8 + 2 + 12 * len(tags) + 4
-    total_extra = sum((len(v) * struct.calcsize(order + t) + 1) & ~1 for t, v in tags.values() if len(v) * struct.calcsize(order + t) > 4)
-    tags[273] = ("L", [extra_at + total_extra])
+    at = extra_at + sum(size + 1 & ~1 for size in sizes.values() if size > 4)
+    tags[324 if tiles else 273] = ("L", [at + sum(len(c) for c in chunks[:i]) for i in range(len(chunks))])
     entries, extra = b"", b""
     for tag in sorted(tags):
         kind, values = tags[tag]
         packed = struct.pack(order + kind * len(values), *values)
+        place = packed.ljust(4, b"\0")
         if len(packed) > 4:
             place = struct.pack(order + "L", extra_at + len(extra))
             extra += packed + b"\0" * (len(packed) & 1)
-        else:
-            place = packed.ljust(4, b"\0")
         entries += struct.pack(order + "HHL", tag, types[kind], len(values)) + place
-    return head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + extra + data
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "LH", 8, len(tags))
+    return head + entries + bytes(4) + extra + b"".join(chunks)
+
+
+def tile(image, side):
+    """Square tiles of a picture, padded with noise where they reach over its edges."""
+    height, width = image.shape[:2]
+    padded = np.random.default_rng(1).integers(0, 256, (-(-height // side) * side, -(-width // side) * side, 3)).astype(np.uint8)
+    padded[:height, :width] = image
+    return [padded[y : y + side, x : x + side] for y in range(0, height, side) for x in range(0, width, side)]
 
 
 def tags(image, photometric, bits, **more):
@@ -74,6 +81,12 @@ def images():
         files[f"bits_{name}"] = encode(rgb.convert("1"), "TIFF", compression=compression)
     files["bits_group4"] = encode(rgb.convert("1"), "TIFF", compression="group4")
     files["rgb_lzw_predictor"] = encode(rgb, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    rgbx = rgb.convert("RGBX")
+    files["rgbx_lzw_predictor"] = encode(rgbx, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    files["grey_alpha_lzw_predictor"] = encode(rgba.convert("LA"), "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    # A predictor means nothing where there is no compression that has one.
+    files["rgb_raw_predictor"] = encode(rgb, "TIFF", tiffinfo={317: 2})
+    files["bits_packbits_predictor"] = encode(rgb.convert("1"), "TIFF", compression="packbits", tiffinfo={317: 2})
     files["rgb_strips"] = encode(rgb, "TIFF", compression="tiff_lzw", tiffinfo={278: 4})
     files["rgba"] = encode(rgba, "TIFF")
     files["grey_alpha"] = encode(Image.merge("LA", (rgb.convert("L"), opacity)), "TIFF")
@@ -100,11 +113,13 @@ def images():
             colors = [int(v) * 256 + 3 for c in range(3) for v in np.linspace(30 * c, 255 - 70 * c, 1 << bits)]
             files[f"palette{bits}_{name}"] = by_hand(order, tags(array, 3, [bits], t320=("H", colors)), pack(small, bits))
         files[f"inverted8_{name}"] = by_hand(order, tags(array, 0, [8]), grey.tobytes())
-    planes = np.ascontiguousarray(array.transpose(2, 0, 1))
-    size = planes[0].size
-    planar = tags(array, 2, [8] * 3, t284=("H", [2]))
-    data = by_hand("<", {**planar, 279: ("L", [size] * 3)}, planes.tobytes())
-    files["rgb_planar"] = planar_strips(data, size)
+    planes = [np.ascontiguousarray(array[..., c]).tobytes() for c in range(3)]
+    files["rgb_planar"] = by_hand("<", tags(array, 2, [8] * 3, t284=("H", [2])), *planes)
+    tiled = tags(array, 2, [8] * 3, t322=("H", [16]), t323=("H", [16]))
+    files["rgb_tiles"] = by_hand("<", tiled, *(t.tobytes() for t in tile(array, 16)), tiles=True)
+    jpegs = [encode(Image.fromarray(t), "JPEG", quality=95, subsampling=2) for t in tile(array, 16)]
+    jpeg_tags = {**tiled, 259: ("H", [7]), 262: ("H", [6]), 530: ("H", [2, 2])}
+    files["jpeg_tiles"] = by_hand(">", jpeg_tags, *jpegs, tiles=True)
     four = np.dstack([array, np.asarray(opacity)])
     multiplied = np.dstack([array * (np.asarray(opacity)[..., None] / 255.0), np.asarray(opacity)]).astype(np.uint8)
     files["rgbx"] = by_hand("<", tags(array, 2, [8] * 4, t338=("H", [0])), four.tobytes())
@@ -114,20 +129,3 @@ def images():
         "<", tags(array, 5, [16] * 4), deep(np.asarray(rgb.convert("CMYK"))).astype("<u2").tobytes()
     )
     return files
-
-
-def planar_strips(data, size):
-    """Gives each of three planes a strip of its own in a file that was written with one."""
-    import struct
-
-    count = struct.unpack("<H", data[8:10])[0]
-    out = bytearray(data)
-    start = len(data) - 3 * size
-    for i in range(count):
-        at = 10 + 12 * i
-        tag = struct.unpack("<H", data[at : at + 2])[0]
-        if tag in (273, 279):
-            values = [start + c * size for c in range(3)] if tag == 273 else [size] * 3
-            out[at + 4 : at + 12] = struct.pack("<LL", 3, len(out))
-            out += struct.pack("<3L", *values)
-    return bytes(out)
