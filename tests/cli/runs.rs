@@ -113,12 +113,8 @@ fn unreadable_images_are_left_out_from_the_start() {
     let here = Sandbox::new();
     let (clean, data) = (here.digits("clean", &["0", "1"]), here.digits("data", &["0", "1"]));
     let broken = ["data/0/0.png", "data/1/broken.png"].map(|name| here.write(name, b"\x89PNG\r\n\x1a\nnot really"));
-    // Alone in their batches, beside others, and for a head.
-    let cases = [
-        ("train", train(&data, &["--epochs", "1", "--batch-size", "1"])),
-        ("train", train(&data, &["--epochs", "1", "--batch-size", "8"])),
-        ("finetune", head(&data, &[])),
-    ];
+    // Alone in their batches, and for a head.
+    let cases = [("train", train(&data, &["--epochs", "1", "--batch-size", "1"])), ("finetune", head(&data, &[]))];
     for (number, (command, options)) in cases.into_iter().enumerate() {
         let (run, whole) = (format!("run{number}"), format!("whole{number}"));
         let partial = |arguments: &[&str], named: bool| {
@@ -144,12 +140,13 @@ fn unreadable_images_are_left_out_from_the_start() {
         assert!(model(&here, &run) == model(&here, &whole), "{options:?}");
     }
     // A head needs the features of all images that it began with.
-    let lost = std::fs::read_dir(here.path("data/1")).unwrap().next().unwrap().unwrap().path();
+    let mut images = std::fs::read_dir(here.path("data/1")).unwrap().map(|entry| entry.unwrap().path());
+    let lost = images.find(|path| !path.ends_with("broken.png")).unwrap();
     std::fs::write(&lost, b"\x89PNG\r\n\x1a\nlost").unwrap();
-    here.bad(1, "could be read when the run began", &["finetune", "--resume", "run2", "--epochs", "4"]);
+    here.bad(1, "could be read when the run began", &["finetune", "--resume", "run1", "--epochs", "4"]);
     for adapters in ["0", "0,0"] {
         let output =
-            here.run(&["evaluate", &data, "--weights", "run1", "--batch-size", "1", "--adapter", adapters, "--json"]);
+            here.run(&["evaluate", &data, "--weights", "run0", "--batch-size", "1", "--adapter", adapters, "--json"]);
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), report["count"].as_u64()), (Some(1), Some(11)), "{adapters}");
     }
