@@ -24,7 +24,7 @@ fn is_run(folder: &Path) -> bool {
             let table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<toml::Table>().ok());
             table.is_some_and(|table| ["command", "training"].iter().all(|key| table.contains_key(*key)))
         }
-        _ => folder.join(".lock").is_file() && !visible(folder).is_some_and(|mut entries| entries.next().is_some()),
+        _ => folder.join(".lock").is_file() && visible(folder).is_some_and(|mut entries| entries.next().is_none()),
     }
 }
 

@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 use super::run_dir::{CONFIG, RunDir};
 use super::run_lock::{LOCK_FILE, NotLocked, RunLock};
 use crate::error::{Error, Result};
+use crate::files;
 
-/// A folder that was claimed: its lock, and the folders that were made for it, from the top down.
+/// A folder that was claimed.
 #[derive(Debug)]
 pub(super) struct Claim {
     lock: RunLock,
+    /// The folders that were made for it, from the top down.
     made: Vec<PathBuf>,
+    /// The settings of a run without a checkpoint, whose folder it was.
+    earlier: Option<Vec<u8>>,
 }
 
 /// How often a folder that vanishes between two looks is looked at again.
@@ -41,11 +45,14 @@ impl RunDir {
             let made = make(&path)?;
             match RunLock::acquire(&path) {
                 Ok(lock) => {
-                    let run = Self::claimed(path.clone(), Claim { lock, made });
-                    if Self::holds_run(&path) && !run.is_unstarted() {
-                        return refuse(
-                            "already holds a run; go on with it by --resume, remove it, or name another --output",
-                        );
+                    let mut run = Self::claimed(path.clone(), Claim { lock, made, earlier: None });
+                    if Self::holds_run(&path) {
+                        run.claim.earlier = run.unstarted();
+                        if run.claim.earlier.is_none() {
+                            return refuse(
+                                "already holds a run; go on with it by --resume, remove it, or name another --output",
+                            );
+                        }
                     }
                     return Ok(run);
                 }
@@ -89,7 +96,7 @@ impl RunDir {
                 // Without locks only the making of the folder tells who was first.
                 Ok(lock) if is_empty(&path) && (lock.is_exclusive() || is_new) => {
                     above.push(path.clone());
-                    return Ok(Self::claimed(path, Claim { lock, made: above }));
+                    return Ok(Self::claimed(path, Claim { lock, made: above, earlier: None }));
                 }
                 Ok(_) | Err(NotLocked::Busy) => i += 1,
                 Err(NotLocked::Gone) => tries += 1,
@@ -106,7 +113,7 @@ impl RunDir {
     /// Locks the folder of a run that is to go on.
     pub(super) fn claim_again(path: PathBuf) -> Result<Self> {
         match RunLock::acquire(&path) {
-            Ok(lock) => Ok(Self::claimed(path, Claim { lock, made: Vec::new() })),
+            Ok(lock) => Ok(Self::claimed(path, Claim { lock, made: Vec::new(), earlier: None })),
             Err(NotLocked::Busy) => {
                 Err(Error::file(path, "is where another process trains now; wait until that ends, or stop it"))
             }
@@ -126,18 +133,26 @@ impl RunDir {
     }
 
     /// Undoes [`Self::claim`] for a run with nothing worth keeping: removes the files of this run, and the folders that were
-    /// made for it. What else lies in them stays.
+    /// made for it. What else lies in them stays, and settings that were replaced come back.
     pub fn abandon(self) {
-        let files = [self.path().join(CONFIG), self.unreadable_path(), self.metrics_path(), self.checkpoint_path()];
+        let mut own = vec![self.path().join(CONFIG), self.unreadable_path()];
+        if self.has_checkpoint() {
+            // There was none when the folder was claimed, so these are this run's.
+            own.extend([self.metrics_path(), self.checkpoint_path()]);
+        }
         let events = std::fs::read_dir(self.path()).into_iter().flatten().flatten().filter(|entry| {
-            let (name, own) = (entry.file_name(), format!(".gpu-resnet.{}", std::process::id()));
-            name.to_str().is_some_and(|name| name.starts_with("events.out.tfevents.") && name.ends_with(&own))
+            let (name, end) = (entry.file_name(), format!(".gpu-resnet.{}", std::process::id()));
+            name.to_str().is_some_and(|name| name.starts_with("events.out.tfevents.") && name.ends_with(&end))
         });
-        for file in files.into_iter().chain(events.map(|entry| entry.path())) {
+        own.extend(events.map(|entry| entry.path()));
+        for file in &own {
             // A file that can't be removed is as good as one of a run that was killed here.
             let _ = std::fs::remove_file(file);
         }
-        let Claim { lock, made } = self.claim;
+        let Claim { lock, made, earlier } = self.claim;
+        if let Some(config) = earlier {
+            let _ = files::write(&own[0], &config);
+        }
         // The file of a lock that is held would keep the folder from being removed.
         drop(lock);
         remove_empty(&made);
@@ -277,8 +292,15 @@ mod tests {
             assert_eq!(next.path().ends_with("run"), number < 3, "{files:?}");
             next.abandon();
             std::fs::create_dir_all(&path).unwrap();
-            RunDir::claim(&path).unwrap().write_config(&config).unwrap();
-            assert_eq!(RunDir::open(&path).unwrap().1, config);
+            let mut other = config.clone();
+            other.training.seed = 5;
+            let run = RunDir::claim(&path).unwrap();
+            run.write_config(&other).unwrap();
+            run.abandon();
+            // A start that failed brings the earlier settings back.
+            assert_eq!(RunDir::open(&path).is_ok_and(|(_, found)| found == config), number == 3, "{files:?}");
+            RunDir::claim(&path).unwrap().write_config(&other).unwrap();
+            assert_eq!(RunDir::open(&path).unwrap().1, other);
         }
     }
 
@@ -289,10 +311,12 @@ mod tests {
         // The user's own folder, with a file of theirs.
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("notes.txt"), "mine").unwrap();
+        std::fs::write(path.join("metrics.jsonl"), "an earlier run's").unwrap();
         let run = RunDir::claim(&path).unwrap();
         run.write_config(&RunConfig::default()).unwrap();
         run.abandon();
-        assert_eq!(names(&path), ["notes.txt".to_owned()].into());
+        assert_eq!(names(&path), ["metrics.jsonl".to_owned(), "notes.txt".to_owned()].into());
+        std::fs::remove_file(path.join("metrics.jsonl")).unwrap();
         // Another program's config.toml, and a run with a checkpoint, are never taken over.
         for (name, text) in [(CONFIG, "[package]\nname = \"mine\""), ("checkpoint.safetensors", "x")] {
             std::fs::write(path.join(name), text).unwrap();

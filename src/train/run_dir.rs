@@ -98,6 +98,11 @@ impl RunDir {
     fn read_config(&self) -> Result<RunConfig> {
         let file = self.path.join(CONFIG);
         let bytes = read_limited(&file, MAX_CONFIG)?.ok_or_else(|| Error::file(&self.path, no_run(&self.path)))?;
+        self.parse_config(bytes)
+    }
+
+    fn parse_config(&self, bytes: Vec<u8>) -> Result<RunConfig> {
+        let file = self.path.join(CONFIG);
         let text = String::from_utf8(bytes).map_err(|_| Error::file(&file, "is not text"))?;
         let config: RunConfig = toml::from_str(&text).map_err(|error| {
             Error::file(&file, format!("is not the settings of a run: {}", error.to_string().trim().replace('\n', " ")))
@@ -117,9 +122,11 @@ impl RunDir {
         std::fs::metadata(self.metrics_path()).is_ok_and(|about| about.len() > 0)
     }
 
-    /// Whether the settings of a run are all there is: it was stopped before its first checkpoint.
-    pub(super) fn is_unstarted(&self) -> bool {
-        !self.has_checkpoint() && !self.model_path().exists() && self.read_config().is_ok()
+    /// config.toml of a run that was stopped before its first checkpoint, if that is all there is of a run.
+    pub(super) fn unstarted(&self) -> Option<Vec<u8>> {
+        let bytes = read_limited(&self.path.join(CONFIG), MAX_CONFIG).ok()??;
+        let is_alone = !self.has_checkpoint() && !self.model_path().exists();
+        (is_alone && self.parse_config(bytes.clone()).is_ok()).then_some(bytes)
     }
 
     /// The folder.
