@@ -3,6 +3,7 @@
 mod cli {
     mod bad_input;
     mod bench;
+    mod data_sets;
     mod device;
     mod finetune;
     mod infer;

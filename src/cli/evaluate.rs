@@ -153,10 +153,14 @@ impl Tally {
     fn report(&self, labels: &[String]) -> Report {
         let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
         let share = |part: usize, whole: usize| part as f64 / whole as f64;
+        let mut uses = std::collections::HashMap::new();
+        labels.iter().for_each(|label| *uses.entry(label).or_insert(0) += 1);
         let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
             let seen: usize = row.iter().sum();
+            // Two outputs of one name are told apart by their numbers.
+            let name = if uses[label] > 1 { format!("{label} ({k})") } else { label.clone() };
             // A class without images has no accuracy.
-            (seen > 0).then(|| (label.clone(), share(row[k], seen)))
+            (seen > 0).then(|| (name, share(row[k], seen)))
         });
         Report {
             count: self.count,
@@ -207,6 +211,8 @@ mod tests {
         // In the order of the outputs, without the class that no image has.
         assert_eq!(report.per_class, [("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]);
         assert!(serde_json::to_string(&report).unwrap().ends_with(r#""per_class":{"a":1.0,"b":0.5}}"#));
+        let same: Vec<String> = ["a", "a", "c"].map(String::from).into();
+        assert_eq!(tally.report(&same).per_class, [("a (0)".to_owned(), 1.0), ("a (1)".to_owned(), 0.5)]);
         let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
         let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
         assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);

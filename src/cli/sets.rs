@@ -17,6 +17,9 @@ pub struct ToldData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
     pub val_split: f64,
+    /// Whether numbers for names are in the order of their values, as they have been since this was kept.
+    #[serde(default)]
+    pub numbers_by_value: bool,
     /// The classes that are kept, if not all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -29,10 +32,17 @@ impl ToldData {
         if !(0.0..1.0).contains(&asked.val_split) {
             return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", asked.val_split)));
         }
+        for path in std::iter::once(data).chain(asked.val.as_deref()) {
+            if path.to_str().is_none() {
+                let problem = "has a name that is not UTF-8, so a run's config.toml can't keep it; rename it";
+                return Err(Error::file(path, problem));
+            }
+        }
         Ok(ToldData {
             data: absolute(data.to_owned()),
             val: asked.val.clone().map(absolute),
             val_split: asked.val_split,
+            numbers_by_value: true,
             classes: asked.classes.as_deref().map(read_names).transpose()?,
         })
     }
@@ -114,7 +124,7 @@ const MOST_READ: usize = 200_000;
 
 /// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
 pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> {
-    let ToldData { data: path, val, val_split, classes } = told;
+    let ToldData { data: path, val, val_split, classes, .. } = told;
     let open = |path: &Path| kept(open_splits(path)?, classes.as_deref(), path);
     let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
     let splits = match val {
@@ -126,7 +136,7 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
         }
     };
     note(&*splits.train);
-    data::order_note(splits.train.classes()).iter().for_each(|text| context.console.note(text));
+    note_order(context, told, splits.train.classes())?;
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
     let sets = match splits.val {
         Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },
@@ -151,4 +161,16 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
     }
     bar.finish_and_clear();
     Ok(sets)
+}
+
+/// Says where classes are not in torchvision's order; refuses a run that began when they were.
+fn note_order(context: &Context, told: &ToldData, classes: &[String]) -> Result<()> {
+    let Some(note) = data::order_note(classes) else { return Ok(()) };
+    if !told.numbers_by_value && told.classes.is_none() {
+        let problem = "has classes that are numbered by their value, but the run began when they were numbered as text; \
+                       start a new run";
+        return Err(Error::file(&told.data, problem));
+    }
+    context.console.note(note);
+    Ok(())
 }

@@ -22,6 +22,9 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Longer lists are refused: each row takes some 200 bytes of memory.
 const MAX_ROWS: usize = 1 << 24;
 
+/// Missing files after which no more are looked for: looking in every place takes time.
+const MOST_MISSING: usize = 10_000;
+
 const NO_IMAGES: &str = "lists no images; each line is path,label";
 
 /// Opens such a list. Every file must exist; every missing one is counted and the first is named.
@@ -99,6 +102,9 @@ impl<'a> List<'a> {
         for record in records {
             let record = record.map_err(|(line, problem)| self.bad(line, problem))?;
             self.add(&record, &columns, names.len())?;
+            if self.missing_count == MOST_MISSING {
+                break;
+            }
         }
         self.check_missing(&columns)?;
         if self.rows.is_empty() {
@@ -172,6 +178,7 @@ impl<'a> List<'a> {
         let Some((line, first)) = &self.missing else { return Ok(()) };
         let more = match self.missing_count - 1 {
             0 => String::new(),
+            n if n + 1 == MOST_MISSING => format!(" (and {n} or more others)"),
             n => format!(" ({n} more are missing too)"),
         };
         let correct = match first.to_str() {

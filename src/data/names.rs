@@ -86,10 +86,10 @@ pub(crate) fn spelling_difference(a: &str, b: &str) -> Option<&'static str> {
         Some("case")
     } else if without_separators(&a) == without_separators(&b) {
         Some("spaces, `_` or `-`")
-    } else if folded(&a) == folded(&b) {
-        Some("case and spaces, `_` or `-`")
     } else if values().is_some_and(|(a, b)| a == b) {
         Some("how the number is written")
+    } else if folded(&a) == folded(&b) {
+        Some("case and spaces, `_` or `-`")
     } else {
         None
     }
@@ -118,23 +118,27 @@ pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// Warnings of classes whose names differ only in how they are written.
+/// Warnings of classes whose names differ only in how they are written; past a few, how many more there are.
 pub(crate) fn look_alikes(classes: &[String]) -> Vec<String> {
+    const MOST: usize = 5;
     let mut first: HashMap<String, &String> = HashMap::new();
-    let mut pairs = Vec::new();
+    let (mut warnings, mut more) = (Vec::new(), 0);
     for class in classes {
-        let Some(other) = first.get(&folded(class)) else {
-            first.insert(folded(class), class);
+        let other = *first.entry(folded(class)).or_insert(class);
+        let Some(what) = spelling_difference(other, class).filter(|_| other != class) else { continue };
+        if warnings.len() == MOST {
+            more += 1;
             continue;
-        };
-        if let Some(what) = spelling_difference(other, class) {
-            pairs.push(format!(
-                "classes `{other}` and `{class}` differ only in {what}, so one class may be two; give them one name if they \
-                 are the same"
-            ));
         }
+        warnings.push(format!(
+            "classes `{other}` and `{class}` differ only in {what}, so one class may be two; give them one name if they are \
+             the same"
+        ));
     }
-    pairs
+    if more > 0 {
+        warnings.push(format!("{more} more classes differ from another only in how they are written"));
+    }
+    warnings
 }
 
 #[cfg(test)]
@@ -186,5 +190,8 @@ mod tests {
         let classes = ["Cat", "cat", "dog", "-1", "1"].map(String::from);
         let said = look_alikes(&classes);
         assert!(said.len() == 1 && said[0].contains("`Cat` and `cat` differ only in case"), "{said:?}");
+        let many: Vec<String> = (0..20).map(|i| "_".repeat(i) + "a").collect();
+        let said = look_alikes(&many);
+        assert!(said.len() == 6 && said[5].starts_with("14 more classes"), "{said:?}");
     }
 }

@@ -80,7 +80,14 @@ pub fn open_splits(path: &Path) -> Result<Splits> {
             pair(Some(folder::open(&train, remark.into_iter().collect())?), val, path)
         }
         Parts::Files { train, held_out } => {
-            pair(Some(open_file(&train)?), held_out.map(|p| open_file(&p)).transpose()?, path)
+            let val = held_out.map(|p| open_file(&p)).transpose().map_err(|error| match error {
+                // A list to be predicted, for a contest, has no classes.
+                Error::File { path, problem } => {
+                    Error::file(path, format!("{problem}; or give {} alone as DATA", train.display()))
+                }
+                other => other,
+            })?;
+            pair(Some(open_file(&train)?), val, path)
         }
         Parts::None { remark } => Ok(Splits { train: folder::open(path, remark.into_iter().collect())?, val: None }),
     }

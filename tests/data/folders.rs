@@ -65,6 +65,8 @@ fn a_list_beside_its_folder_of_images_is_the_data() {
     put(dir.path().join("train.csv"), "id,breed\n1,pug\n2,boxer\n");
     let splits = open_splits(dir.path()).expect("a list");
     assert_eq!((labels(&*splits.train), splits.val.is_none()), (vec![1, 0], true));
+    put(dir.path().join("test.csv"), "id\n3\n");
+    assert_error(open_splits(dir.path()), &["test.csv", "which holds the classes", "or give", "train.csv alone"]);
 }
 
 #[test]

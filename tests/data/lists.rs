@@ -53,6 +53,8 @@ fn csv_lists() {
     assert_error(open_dataset(&list), &["not UTF-8"]);
     put(&list, b"pics/c.png,caf\xe9\n");
     assert_error(open_dataset(&list), &["line 1", "label `caf\u{fffd}`", "save the list as UTF-8"]);
+    put(&list, "pics/gone.png,sun\n".repeat(10_001));
+    assert_error(open_dataset(&list), &["line 1", "gone.png", "and 9999 or more others"]);
     put(&list, "my file,my class\npics/c.png,sun\n");
     assert_error(open_dataset(&list), &["line 1 names", "if that line is a header, make it path,label"]);
 }

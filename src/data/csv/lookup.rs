@@ -95,6 +95,10 @@ impl Lookup {
     /// The image whose path without its extension is `id`.
     fn by_id(&mut self, id: &Path) -> Option<Found> {
         let folder = id.parent()?;
+        // Only of folders that are there, so that a list can't fill the memory with others.
+        if !self.by_stem.contains_key(folder) && !folder.as_os_str().is_empty() && !folder.is_dir() {
+            return None;
+        }
         let images = self.by_stem.entry(folder.to_path_buf()).or_insert_with(|| images_by_stem(folder));
         match &images.get(id.file_name()?)?[..] {
             [one] => Some(Found::File(folder.join(one))),
