@@ -135,7 +135,8 @@ impl InferArgs {
 }
 
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
-    let purpose = if args.only_features() { Use::Backbone } else { Use::Predictions };
+    let unnamed = args.only_features() || args.labels.is_some();
+    let purpose = if unnamed { Use::Backbone } else { Use::Predictions };
     let model = args.model.load(context, purpose)?;
     if !args.only_features() {
         needs_head(&model.weights, FOR_FEATURES)?;

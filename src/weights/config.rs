@@ -139,6 +139,15 @@ fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
     }
 }
 
+/// `crop_pct`: the side of the crop over that of the resized image.
+fn crop_share(config: &Value) -> Result<f64, String> {
+    let share = config.get("crop_pct").and_then(Value::as_f64).unwrap_or(0.875);
+    if share > 0.0 && share <= 1.0 {
+        return Ok(share);
+    }
+    Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"))
+}
+
 /// A scaling that is not done here.
 fn not_done(how: &str) -> String {
     format!("{how}, which is not done here; say by --resize and --crop what to do instead")

@@ -136,7 +136,9 @@ fn preprocess(
     architecture: &Architecture,
     origins: &mut Origins,
 ) -> Result<Preprocess> {
-    let mut origin = if weights.is_known() { Origin::Manifest } else { Origin::File };
+    // What is inside the program says it in its metadata.
+    let of_manifest = weights.is_known() && weights.metadata(ARCHITECTURE_KEY).is_none();
+    let mut origin = if of_manifest { Origin::Manifest } else { Origin::File };
     let (base, stated): (Preprocess, Map<String, Value>) = match weights.preprocess() {
         Some(json) => {
             let read = Preprocess::from_json(json).map_err(|error| Error::file(weights.label(), quoted(error)))?;

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::config::Sidecars;
 use super::contents::{self, Contents, Stored};
 use super::formats::named_format;
-use super::select::select;
+use super::head::features;
+use super::select::{is_of_training, select};
 use super::text::{printable, quoted};
 use super::{Head, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
@@ -142,7 +143,9 @@ impl Weights {
         let selection = select(&named, key, |a, b| place(a) == place(b)).map_err(refuse)?;
         // A tensor of the network that can't be read would otherwise be missing without a reason.
         let unread = files.iter().flat_map(|(_, file)| &file.unread);
-        if let Some((_, problem)) = unread.into_iter().find(|(name, _)| name.starts_with(&selection.prefix)) {
+        if let Some((_, problem)) =
+            unread.into_iter().find(|(name, _)| name.starts_with(&selection.prefix) && !is_of_training(name))
+        {
             return Err(refuse(problem.clone()));
         }
         let entry = |(name, i): (String, usize)| {
@@ -165,7 +168,8 @@ impl Weights {
     /// Zeros for what a head lacks: a bias; or, where there is no head, one output, so that the features can be computed.
     fn stand_in(&mut self) {
         let zeros = |shape: Vec<usize>| Entry { dtype: Dtype::F32, shape, place: None, original: String::new() };
-        match (&self.head, self.shape("fc.weight"), self.features()) {
+        let features = features(self.tensors.keys(), |name| self.shape(name)?.first().copied());
+        match (&self.head, self.shape("fc.weight"), features) {
             (Head::Linear { bias: false }, Some(&[classes, _]), _) => {
                 self.tensors.insert("fc.bias".into(), zeros(vec![classes]));
             }
@@ -175,18 +179,6 @@ impl Weights {
             }
             _ => {}
         }
-    }
-
-    /// Channels after the last stage; none if there is no stage.
-    fn features(&self) -> Option<usize> {
-        let stages = self.tensors.keys().filter_map(|name| name.split_once('.')).map(|(stage, _)| stage);
-        let last = stages.filter(|stage| stage.starts_with("layer")).max()?;
-        let width = |conv: &str| {
-            let of_last = |name: &&String| name.split('.').next() == Some(last) && name.ends_with(conv);
-            let name = self.tensors.keys().find(of_last)?;
-            self.shape(name)?.first().copied()
-        };
-        width(".conv3.weight").or_else(|| width(".conv2.weight"))
     }
 
     /// What stands before every name of the network in the file, such as `state_dict.module.`; empty where nothing does.

@@ -37,7 +37,8 @@ const NAMES: [&str; 12] = [
 /// Finds the head among the network's tensors or, where those have none, among those `beside` it under a shorter prefix, and
 /// gives it torchvision's names.
 pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], beside: &mut Vec<usize>) {
-    let features = features(selection, tensors);
+    let extent = |name: &str| tensors[*selection.names.get(name)?].1.first().copied();
+    let features = features(selection.names.keys(), extent);
     let is_head = |name: &str| NAMES.contains(&name.split('.').next().unwrap_or_default());
     let inside: Vec<(String, usize)> =
         selection.names.iter().filter(|(name, _)| is_head(name)).map(|(name, i)| (name.clone(), *i)).collect();
@@ -91,13 +92,17 @@ fn above<'n>(prefix: &str, name: &'n str) -> Option<&'n str> {
     name.get(cut..)
 }
 
-/// Channels after the last stage, by the names there are.
-fn features(selection: &Selection, tensors: &[(&str, &[usize])]) -> Option<usize> {
-    let last = selection.names.keys().filter_map(|name| Some((name.split('.').next()?, name)));
-    let last = last.filter(|(stage, _)| stage.starts_with("layer")).map(|(stage, _)| stage).max()?;
+/// Channels after the last stage of a network of tensors called `names`, whose first extents `extent` knows; none if there is no
+/// stage.
+pub(super) fn features<'n>(
+    names: impl Iterator<Item = &'n String> + Clone,
+    extent: impl Fn(&str) -> Option<usize>,
+) -> Option<usize> {
+    let stage = |name: &'n String| name.split('.').next().filter(|stage| stage.starts_with("layer"));
+    let last = names.clone().filter_map(stage).max()?;
     let width = |conv: &str| {
-        let name = selection.names.keys().find(|name| name.starts_with(last) && name.ends_with(conv))?;
-        tensors[selection.names[name]].1.first().copied()
+        let name = names.clone().find(|name| stage(name) == Some(last) && name.ends_with(conv))?;
+        extent(name)
     };
     width(".conv3.weight").or_else(|| width(".conv2.weight"))
 }
@@ -124,7 +129,8 @@ mod tests {
     /// The head's names in the file that a network under `prefix` with these tensors of `[3, 4]` and `[3]` has.
     fn head(prefix: &str, names: &[&str]) -> (Head, bool) {
         let conv: &[usize] = &[4, 3, 3, 3];
-        let body = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"].map(|n| format!("{prefix}{n}"));
+        let body = ["conv1.weight", "layer1.0.bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.conv2.weight"];
+        let body = body.map(|name| format!("{prefix}{name}"));
         let body = body.iter().map(|name| (name.as_str(), conv));
         let more = names.iter().map(|name| (*name, if name.ends_with("bias") { &[3][..] } else { &[3, 4][..] }));
         let tensors: Vec<_> = body.chain(more).collect();

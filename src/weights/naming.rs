@@ -16,22 +16,25 @@ pub(super) enum Style {
     Children,
 }
 
-/// Every prefix under which a ResNet stands, and whose names it has there.
+/// Every prefix under which a ResNet stands, and whose names it has there. Running statistics have to be there too: gradients
+/// and an optimiser's moments have a network's names without them.
 pub(super) fn roots(tensors: &[(&str, &[usize])]) -> Vec<(String, Style)> {
     let anchors = [
-        ("layer1.0.conv1.weight", Style::Torchvision),
-        ("embedder.embedder.convolution.weight", Style::Transformers),
-        ("4.0.conv1.weight", Style::Children),
+        ("layer1.0.conv1.weight", "layer1.0.bn1.running_mean", Style::Torchvision),
+        ("embedder.embedder.convolution.weight", "embedder.embedder.normalization.running_mean", Style::Transformers),
+        ("4.0.conv1.weight", "1.running_mean", Style::Children),
     ];
     // Of numbered children the stem has to be there too; a number alone may be anything's.
     let stems = tensors.iter().filter(|(_, shape)| matches!(shape, [_, 3, _, _]));
     let stems: BTreeSet<&str> = stems.filter_map(|(name, _)| name.strip_suffix("0.weight")).collect();
+    let names: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
     let mut found = BTreeMap::new();
     for (name, shape) in tensors {
-        for (anchor, style) in anchors {
+        for (anchor, statistics, style) in anchors {
             let Some(prefix) = name.strip_suffix(anchor) else { continue };
             let whole = prefix.is_empty() || prefix.ends_with('.');
-            if whole && shape.len() == 4 && (style != Style::Children || stems.contains(prefix)) {
+            let normalised = || names.contains(format!("{prefix}{statistics}").as_str());
+            if whole && shape.len() == 4 && normalised() && (style != Style::Children || stems.contains(prefix)) {
                 found.entry(prefix.to_owned()).or_insert(style);
             }
         }

@@ -6,8 +6,10 @@
 //! [`Object`]: its name and what it was given, which nobody calls. Values lie in one vector and refer to each other by
 //! index, so that no pickle makes reading or dropping them recurse, and their number is bounded.
 
+mod calls;
 mod machine;
 mod objects;
+mod text;
 
 use std::borrow::Cow;
 

@@ -133,7 +133,7 @@ fn listed(roots: &[(String, Style)]) -> String {
 }
 
 /// Tensors of training rather than of the network: losses, metrics, counters, the optimiser's.
-fn is_of_training(name: &str) -> bool {
+pub(super) fn is_of_training(name: &str) -> bool {
     const PARTS: [&str; 16] = [
         "optimizer",
         "optim",
@@ -164,7 +164,7 @@ mod tests {
     const CONV: &[usize] = &[4, 3, 3, 3];
 
     fn network(prefix: &str) -> Vec<String> {
-        ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"]
+        ["conv1.weight", "layer1.0.bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.conv2.weight"]
             .map(|name| format!("{prefix}{name}"))
             .into()
     }
@@ -188,7 +188,8 @@ mod tests {
             names.extend(["criterion.pos_weight", "n_averaged", "optimizer.state.0.exp_avg"].map(String::from));
             let found = selected(&names, None).unwrap();
             assert_eq!(found.prefix, prefix);
-            let expected = ["bn1.weight", "conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"];
+            let expected =
+                ["conv1.weight", "layer1.0.bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.conv2.weight"];
             assert_eq!(found.names.keys().collect::<Vec<_>>(), expected, "{prefix}");
             assert!(found.left_out.is_empty(), "{:?}", found.left_out);
         }
@@ -208,6 +209,13 @@ mod tests {
         let tensors: Vec<_> = twice.iter().map(|name| (name.as_str(), CONV)).collect();
         assert_eq!(select(&tensors, None, |a, b| a % 4 == b % 4).unwrap().prefix, "model.");
         assert!(select(&tensors, None, |_, _| false).is_err());
+    }
+
+    #[test]
+    fn gradients_are_no_network() {
+        let names: Vec<String> = network("grad.").into_iter().filter(|name| !name.contains("bn1")).collect();
+        let found = selected(&names, None).unwrap();
+        assert!(found.prefix.is_empty() && found.names.contains_key("grad.conv1.weight"));
     }
 
     #[test]

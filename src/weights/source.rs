@@ -90,6 +90,9 @@ pub fn open_with(argument: Option<&str>, options: &FetchOptions) -> Result<Weigh
 pub fn open_key(argument: Option<&str>, key: Option<&str>, options: &FetchOptions) -> Result<Weights> {
     let mut weights = match resolve(argument)? {
         Source::File(path) => return Weights::open_key(&path, key),
+        Source::BuiltIn(name, _) if key.is_some() => {
+            return Err(Error::Usage(format!("{name} is one network; leave --weights-key out")));
+        }
         Source::BuiltIn(name, bytes) => Weights::from_bytes(bytes, name)?,
         Source::Pretrained(entry) => {
             let mut weights = Weights::open_key(&fetch(entry, options, false)?.path, key)?;

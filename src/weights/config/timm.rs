@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stated, channels, not_done, usual_pool};
+use super::{Stated, channels, crop_share, not_done, usual_pool};
 use crate::model::{Architecture, BlockKind};
 use crate::weights::text::printable;
 
@@ -132,11 +132,7 @@ fn size(cfg: &Value) -> Result<Option<(u64, u64)>, String> {
         None | Some("" | "center") => {}
         Some(other) => return Err(not_done(&format!("scales images by the crop mode {}", printable(other)))),
     }
-    let share = cfg.get("crop_pct").and_then(Value::as_f64).unwrap_or(0.875);
-    if !(share > 0.0 && share <= 1.0) {
-        return Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"));
-    }
-    Ok(Some(((side as f64 / share).floor() as u64, side)))
+    Ok(Some(((side as f64 / crop_share(cfg)?).floor() as u64, side)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stated, channels, not_done, usual_pool};
+use super::{Stated, channels, crop_share, not_done, usual_pool};
 use crate::weights::text::printable;
 
 /// What a `ResNetConfig` says; its defaults are `ResNetConfig`'s. The error completes the sentence "FILE …".
@@ -117,11 +117,7 @@ fn size(config: &Value) -> Result<Option<(u64, u64)>, String> {
         if side >= 384 {
             return Err(not_done(&format!("squeezes images to {side} x {side} whatever their shape")));
         }
-        let share = config.get("crop_pct").and_then(Value::as_f64).unwrap_or(224.0 / 256.0);
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"));
-        }
-        return Ok(Some(((side as f64 / share) as u64, side)));
+        return Ok(Some(((side as f64 / crop_share(config)?) as u64, side)));
     }
     let cropped = config.get("do_center_crop").and_then(Value::as_bool) != Some(false);
     let crop = config.get("crop_size").filter(|_| cropped).and_then(square);

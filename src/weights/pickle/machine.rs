@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::Dtype;
-
-use super::{Callable, Id, LONGEST, MOST_VALUES, Object, Pickle, Storage, Tensor, Value, damaged, underflow};
+use super::text::{latin1, unescaped, unquoted};
+use super::{Id, LONGEST, MOST_VALUES, Pickle, Value, damaged, underflow};
 
 /// Values that every pickle has, so that millions of them take no memory.
 const OTHER: Id = 0;
@@ -21,11 +20,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle<'_>, String> {
     Ok(Pickle { values: machine.values, root, length: machine.at })
 }
 
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    values: Vec<Value<'a>>,
-    stack: Vec<Id>,
+    pub values: Vec<Value<'a>>,
+    pub stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
@@ -196,134 +195,6 @@ impl<'a> Machine<'a> {
         if self.memo.len() > MOST_VALUES { Err(too_many()) } else { Ok(()) }
     }
 
-    /// Names a class or function, or makes an object of one.
-    fn object(&mut self, opcode: u8) -> Result<(), String> {
-        match opcode {
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Callable(Callable::named(module, name)?))
-            }
-            0x93 => {
-                let name = self.pop()?;
-                let module = self.pop()?;
-                let (Some(module), Some(name)) = (self.borrowed(module), self.borrowed(name)) else {
-                    return Err(damaged("names an object by no text"));
-                };
-                self.push(Value::Callable(Callable::named(module, name)?))
-            }
-            // A class from a registry that only the writer has, by its number.
-            0x82..=0x84 => {
-                self.skip(1 << (opcode - 0x82))?;
-                self.push(Value::Callable(Callable::Unknown { module: "copyreg", name: "extension" }))
-            }
-            b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
-                let callable = Callable::named(module, name)?;
-                let arguments = self.since_mark()?;
-                self.push(Value::Tuple(arguments))?;
-                let arguments = self.pop()?;
-                self.call(callable, arguments)
-            }
-            b'o' => {
-                let mut arguments = self.since_mark()?;
-                if arguments.is_empty() {
-                    return Err(underflow());
-                }
-                let class = arguments.remove(0);
-                self.push(Value::Tuple(arguments))?;
-                let arguments = self.pop()?;
-                self.call(self.callable(class)?, arguments)
-            }
-            b'b' => {
-                let state = self.pop()?;
-                let target = self.top()?;
-                if let Value::Object(object) = &mut self.values[target as usize] {
-                    object.states.push(state);
-                }
-                Ok(())
-            }
-            // REDUCE, NEWOBJ, NEWOBJ_EX (with keywords before).
-            _ => {
-                if opcode == 0x92 {
-                    self.pop()?;
-                }
-                let arguments = self.pop()?;
-                let callable = self.pop()?;
-                self.call(self.callable(callable)?, arguments)
-            }
-        }
-    }
-
-    fn callable(&self, id: Id) -> Result<Callable<'a>, String> {
-        match self.value(id) {
-            Value::Callable(callable) => Ok(*callable),
-            // What an object would make (`getattr` of a class, a partial function).
-            Value::Object(object) => Ok(Callable::Unknown { module: object.module, name: object.name }),
-            _ => Err(damaged("calls what can't be called")),
-        }
-    }
-
-    /// What the call of `callable` stands for.
-    fn call(&mut self, mut callable: Callable<'a>, mut arguments: Id) -> Result<(), String> {
-        // A tensor of a subclass says how to make the tensor itself; a loop, since that may say it again.
-        while let (Callable::RebuildFromType, Value::Tuple(parts)) = (callable, self.value(arguments)) {
-            let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor by too little")) };
-            (callable, arguments) = (self.callable(function)?, inner);
-        }
-        let Value::Tuple(parts) = self.value(arguments) else { return Err(damaged("calls with no tuple")) };
-        let value = match (callable, &parts[..]) {
-            (Callable::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
-                self.tensor([storage, offset, shape, strides], None)?
-            }
-            (Callable::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ..]) => {
-                let Value::Callable(Callable::Dtype(dtype)) = self.value(dtype) else {
-                    return Err(damaged("describes a tensor by no type"));
-                };
-                self.tensor([storage, offset, shape, strides], Some(*dtype))?
-            }
-            (Callable::RebuildTensor | Callable::RebuildTyped, _) => {
-                return Err(damaged("describes a tensor by too little"));
-            }
-            (Callable::RebuildParameter, &[tensor, ..]) => {
-                self.stack.push(tensor);
-                return Ok(());
-            }
-            (Callable::Unknown { module, name }, _) => {
-                let object = Object { module, name, arguments, items: vec![], states: vec![] };
-                Value::Object(Box::new(object))
-            }
-            _ => Value::Other,
-        };
-        self.push(value)
-    }
-
-    fn tensor(&self, [storage, offset, shape, strides]: [Id; 4], dtype: Option<Dtype>) -> Result<Value<'a>, String> {
-        let is_storage = matches!(self.value(storage), Value::Storage(_));
-        match (is_storage, self.size(offset), self.sizes(shape), self.sizes(strides)) {
-            (true, Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
-                Ok(Value::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides })))
-            }
-            _ => Err(damaged("describes a tensor by no storage, offset, shape and strides")),
-        }
-    }
-
-    /// A storage, by ('storage', type, key, device, count).
-    fn persistent(&mut self) -> Result<(), String> {
-        let id = self.pop()?;
-        let wrong = || damaged("refers to something outside that is no storage");
-        let Value::Tuple(parts) = self.value(id) else { return Err(wrong()) };
-        let (&[tag, kind, key, _, count], rest) = parts.split_first_chunk().ok_or_else(wrong)?;
-        let whole = rest.iter().all(|view| matches!(self.value(*view), Value::Other));
-        let is_storage = matches!(self.value(tag), Value::Text(tag) if tag == "storage");
-        match (self.value(kind), self.borrowed(key), self.size(count)) {
-            (Value::Callable(Callable::Storage(element)), Some(key), Some(count)) if whole && is_storage => {
-                let storage = Storage { element: *element, key, count };
-                self.push(Value::Storage(storage))
-            }
-            _ => Err(wrong()),
-        }
-    }
-
     fn append(&mut self, mut items: Vec<Id>) -> Result<(), String> {
         let list = self.top()?;
         match &mut self.values[list as usize] {
@@ -352,39 +223,16 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn size(&self, id: Id) -> Option<usize> {
-        if let Value::Int(size) = self.value(id) { usize::try_from(*size).ok() } else { None }
-    }
-
-    /// A short tuple or list of sizes, or a `torch.Size` of them.
-    fn sizes(&self, id: Id) -> Option<Vec<usize>> {
-        match self.value(id) {
-            Value::Tuple(sizes) | Value::List(sizes) if sizes.len() <= 8 => {
-                sizes.iter().map(|id| self.size(*id)).collect()
-            }
-            Value::Object(object) if object.name == "Size" => match self.value(object.arguments) {
-                Value::Tuple(arguments) => match arguments.first().map(|id| self.value(*id)) {
-                    Some(Value::Tuple(sizes) | Value::List(sizes)) if sizes.len() <= 8 => {
-                        sizes.iter().map(|id| self.size(*id)).collect()
-                    }
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn value(&self, id: Id) -> &Value<'a> {
+    pub(super) fn value(&self, id: Id) -> &Value<'a> {
         &self.values[id as usize]
     }
 
     /// Text that stands in the file as it is.
-    fn borrowed(&self, id: Id) -> Option<&'a str> {
+    pub(super) fn borrowed(&self, id: Id) -> Option<&'a str> {
         if let Value::Text(Cow::Borrowed(text)) = self.value(id) { Some(text) } else { None }
     }
 
-    fn push(&mut self, value: Value<'a>) -> Result<(), String> {
+    pub(super) fn push(&mut self, value: Value<'a>) -> Result<(), String> {
         if self.values.len() >= MOST_VALUES {
             return Err(too_many());
         }
@@ -393,15 +241,15 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Id, String> {
+    pub(super) fn pop(&mut self) -> Result<Id, String> {
         self.stack.pop().ok_or_else(underflow)
     }
 
-    fn top(&self) -> Result<Id, String> {
+    pub(super) fn top(&self) -> Result<Id, String> {
         self.stack.last().copied().ok_or_else(underflow)
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
+    pub(super) fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or_else(underflow)?;
         Ok(self.stack.split_off(mark))
     }
@@ -417,7 +265,7 @@ impl<'a> Machine<'a> {
         Ok(taken)
     }
 
-    fn skip(&mut self, count: usize) -> Result<(), String> {
+    pub(super) fn skip(&mut self, count: usize) -> Result<(), String> {
         self.take(count).map(|_| ())
     }
 
@@ -434,7 +282,7 @@ impl<'a> Machine<'a> {
         Ok(&rest[..length])
     }
 
-    fn line(&mut self) -> Result<&'a str, String> {
+    pub(super) fn line(&mut self) -> Result<&'a str, String> {
         std::str::from_utf8(self.raw_line()?).map_err(|_| damaged("has a name that is not UTF-8"))
     }
 }
@@ -449,64 +297,12 @@ fn little_endian(bytes: &[u8]) -> i128 {
     bytes.iter().rev().fold(0u128, |value, byte| (value << 8) | u128::from(*byte)) as i128
 }
 
-fn latin1(bytes: &[u8]) -> Cow<'_, str> {
-    bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into()
-}
-
-/// Protocol 0's `str`: Python's `repr`.
-fn unquoted(line: &[u8]) -> Result<Cow<'_, str>, String> {
-    let quoted = match line {
-        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-        _ => return Err(damaged("has text without quotes")),
-    };
-    Ok(unescaped(quoted))
-}
-
-/// Python's escapes of one character; of any other the backslash stays, as Python keeps it.
-fn unescaped(line: &[u8]) -> Cow<'_, str> {
-    if let (Ok(text), false) = (std::str::from_utf8(line), line.contains(&b'\\')) {
-        return Cow::Borrowed(text);
-    }
-    let text = latin1(line).into_owned();
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once('\\') {
-        out += before;
-        let kind = after.chars().next().unwrap_or('\\');
-        let digits = match kind {
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            _ => 0,
-        };
-        let hex = after.get(1..1 + digits).filter(|hex| !hex.is_empty());
-        let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-        let (character, used) = match (kind, code) {
-            (_, Some(code)) => (Some(code), 1 + digits),
-            ('n', _) => (Some('\n'), 1),
-            ('t', _) => (Some('\t'), 1),
-            ('r', _) => (Some('\r'), 1),
-            ('\\' | '\'' | '"', _) => (Some(kind), 1),
-            _ => (None, 0),
-        };
-        out.push(character.unwrap_or('\\'));
-        rest = after.get(used..).unwrap_or_default();
-    }
-    (out + rest).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
         Pickle::read(bytes).map(|pickle| pickle.root).unwrap_err()
-    }
-
-    fn text(bytes: &[u8]) -> String {
-        let pickle = Pickle::read(bytes).unwrap();
-        let Value::Text(text) = pickle.get(pickle.root) else { panic!("{bytes:?}") };
-        text.to_string()
     }
 
     #[test]
@@ -538,48 +334,11 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_every_protocol() {
-        assert_eq!(text(b"X\x02\x00\x00\x00\xc3\xa9."), "é");
-        assert_eq!(text(b"U\x01\xe9."), "é");
-        assert_eq!(text(b"S'a\\'b\\x41\\n'\n."), "a'bA\n");
-        assert_eq!(text(b"S\"it's\"\n."), "it's");
-        assert_eq!(text(b"V\\u00e9\\U0001F600z\n."), "é😀z");
-        assert_eq!(text(b"V\\ud800\\q\\\n."), "\\ud800\\q\\");
-        assert!(refusal(b"S'\n.").contains("quotes") && refusal(b"X\x01\x00\x00\x00\xff.").contains("UTF-8"));
-    }
-
-    #[test]
-    fn unknown_objects_are_kept_as_data() {
-        // argparse.Namespace(lr=1) by BUILD; a subclass of OrderedDict by NEWOBJ and SETITEMS; Python 2's reconstructor.
-        for (bytes, name, items, states) in [
-            (&b"cargparse\nNamespace\n)R}X\x02\x00\x00\x00lrK\x01sb."[..], "Namespace", 0, 1),
-            (&b"cmine\nState\n)\x81(X\x01\x00\x00\x00aK\x01u."[..], "State", 1, 0),
-            (&b"ccopy_reg\n_reconstructor\n(cmine\nState\nc__builtin__\ndict\n}tR."[..], "_reconstructor", 0, 0),
-            (&b"(imine\nState\n."[..], "State", 0, 0),
-            (&b"(cmine\nState\nK\x01o."[..], "State", 0, 0),
-            (&b"cmine\nState\n)}\x92."[..], "State", 0, 0),
-            (&b"\x82\x05)R."[..], "extension", 0, 0),
-        ] {
-            let pickle = Pickle::read(bytes).unwrap();
-            let Value::Object(object) = pickle.get(pickle.root) else { panic!("{bytes:?}") };
-            assert_eq!((object.name, object.items.len(), object.states.len()), (name, items, states));
-        }
-    }
-
-    #[test]
-    fn what_would_run_a_command_is_refused_by_name() {
-        assert!(refusal(b"cos\nsystem\n(X\x02\x00\x00\x00idtR.").contains("wants the Python object os.system"));
-        assert!(refusal(b"\x80\x04\x8c\x05posix\x8c\x06system\x93.").contains("posix.system"));
-        assert!(refusal(b"cbuiltins\neval\n.").contains("builtins.eval"));
-        assert!(refusal(b"(S'id'\nios\nsystem\n.").contains("os.system"));
-        assert!(refusal(b"csubprocess\nPopen\n.").contains("wants"));
-    }
-
-    #[test]
     fn every_end_and_every_length_is_checked() {
         for bytes in [
             &b""[..],
             b"X\xff\xff\xff\xffabc.",
+            b"X\x01\x00\x00\x00\xff.",
             b"\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc.",
             b"\x8a\xff\x00.",
             b"\x8b\xff\xff\xff\xff.",
