@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::model::{Loaded, ModelArgs, numbered, softmax, top_k};
+use super::finite::Finite;
+use super::model::{Loaded, ModelArgs, numbered};
+use super::output_name;
+use super::probabilities::{cross_entropy, probabilities, top_k};
 use super::sets::open_kept;
 use crate::data::{Dataset, Loader, align_classes, count};
 use crate::error::{Error, Result};
@@ -47,12 +50,15 @@ struct Report {
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
+    for (path, written) in [(&args.confusion, output_name::CSV), (&args.confusion_picture, output_name::SVG)] {
+        path.iter().try_for_each(|path| output_name::check(path, written))?;
+    }
     let model = args.model.load(context)?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
         .flatten()
         .try_for_each(|path| files::check_writable(path))?;
-    let classes = model.architecture.classes;
+    let classes = model.classes();
     let labels = model.labels.clone().unwrap_or_else(|| numbered(classes));
     let data = open(context, args, &model, &labels)?;
     let mut tally = Tally::new(classes);
@@ -117,8 +123,10 @@ fn tally_all(
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut predictors = model.predictors(context, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
+    let finite = Finite::new(context, model);
     run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
-        for (&i, logits) in indices.iter().zip(output.logits.chunks(tally.classes)) {
+        for (&i, logits) in indices.iter().zip(output.logits.chunks(model.architecture.classes)) {
+            finite.check(&data.name(i), "logits", logits)?;
             tally.add(logits, data.label(i));
         }
         Ok(())
@@ -140,11 +148,11 @@ impl Tally {
         Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
     }
 
+    /// Adds the finite logits of an image of class `target`.
     pub fn add(&mut self, logits: &[f32], target: usize) {
-        let probabilities = softmax(logits);
-        let best = top_k(&probabilities, 5);
+        let best = top_k(&probabilities(logits), 5);
         self.count += 1;
-        self.loss -= probabilities[target].max(f64::MIN_POSITIVE).ln();
+        self.loss += cross_entropy(logits, target);
         self.top5 += usize::from(best.contains(&target));
         self.confusion[target][best[0]] += 1;
     }

@@ -37,9 +37,13 @@ pub fn expand_inputs(inputs: &[String], mut stdin_list: Option<&mut dyn BufRead>
                 .read_to_string(&mut text)
                 .map_err(|e| Error::Usage(format!("the list of files on standard input could not be read: {e}")))?;
             for line in text.lines().map(|l| l.trim_end_matches('\r')).filter(|l| !l.trim().is_empty()) {
-                // A listed file that is missing is one bad file among many, reported when it is opened.
+                // A listed file that is missing, or a folder without images, is one bad file among many, reported when it is
+                // opened.
                 let path = Path::new(line);
-                if path.is_dir() { files.extend(images_in(path)?) } else { files.push(path.to_path_buf()) }
+                match images_in(path) {
+                    Ok(images) if path.is_dir() => files.extend(images),
+                    _ => files.push(path.to_path_buf()),
+                }
             }
             if files.len() == before {
                 return Err(Error::Usage("the list of files on standard input is empty; write one path a line".into()));

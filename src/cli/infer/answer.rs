@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::model::{softmax, top_k};
+use crate::cli::probabilities::{probabilities, top_k};
 use crate::error::{Error, Result};
 
 /// What is said of an image; its JSON is a line of `--json`.
@@ -28,7 +28,7 @@ pub struct Prediction<'a> {
 
 /// The `most` most likely classes, without those that are less likely than `threshold`.
 pub fn predict<'a>(logits: &[f32], labels: &'a [String], most: usize, threshold: f64) -> Vec<Prediction<'a>> {
-    let probabilities = softmax(logits);
+    let probabilities = probabilities(logits);
     top_k(&probabilities, most)
         .into_iter()
         .map(|index| Prediction { index, label: &labels[index], probability: probabilities[index] })
