@@ -1,5 +1,7 @@
 //! The command line. Everything it does is in the library; this only turns an error into one line and an exit status.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -4,13 +4,19 @@ mod cli {
     mod bad_input;
     mod bench;
     mod device;
+    mod environment;
     mod finetune;
     mod infer;
     mod interrupt;
     mod looking;
+    mod names;
+    mod not_finite;
+    mod one_output;
     mod reports;
     mod shell;
+    mod streams;
     pub mod support;
+    pub mod tiny;
     mod train;
     mod tune;
 }

@@ -88,7 +88,13 @@ mod tests {
             [(Place::Machine, "Vulkan driver"), (Place::Wsl, "this is WSL"), (Place::Container, "this is a container")]
         {
             let said = sentence(3, "llvmpipe", place);
-            assert!(said.contains("(llvmpipe)") && said.contains("--adapter 3") && said.contains(words) && !said.contains('\n'), "{said}");
+            assert!(
+                said.contains("(llvmpipe)")
+                    && said.contains("--adapter 3")
+                    && said.contains(words)
+                    && !said.contains('\n'),
+                "{said}"
+            );
         }
     }
 }

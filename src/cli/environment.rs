@@ -27,9 +27,9 @@ pub fn check(variables: &Variables) -> Result<()> {
     one_of(variables, "GPU_RESNET_BOUNDS_CHECKS", &["0", "1"], str::to_owned)?;
     one_of(variables, TUNE, &["on", "off"], str::to_owned)?;
     match text(variables, MIRROR)? {
-        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
-            Err(Error::Usage(format!("{MIRROR}={url:?} is no address of a server; begin it with https://, or unset it")))
-        }
+        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => Err(Error::Usage(format!(
+            "{MIRROR}={url:?} is no address of a server; begin it with https://, or unset it"
+        ))),
         _ => Ok(()),
     }
 }
@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(adapter(&both).unwrap().as_deref(), Some("1"));
         assert_eq!(adapter(&only("WGPU_ADAPTER_NAME", "llvm")).unwrap().as_deref(), Some("llvm"));
         assert_eq!(adapter(&only("GPU_RESNET_ADAPTER", "")).unwrap(), None);
-        for (value, expected) in [("vk", BackendName::Vulkan), ("OpenGL", BackendName::Gl), ("dx12", BackendName::Dx12)] {
+        for (value, expected) in [("vk", BackendName::Vulkan), ("OpenGL", BackendName::Gl), ("dx12", BackendName::Dx12)]
+        {
             assert_eq!(backend(&only("WGPU_BACKEND", value)).unwrap(), Some(expected), "{value}");
         }
         // Several, which wgpu would take, and one that is none of ours.

@@ -160,10 +160,14 @@ impl Tally {
     fn report(&self, labels: &[String]) -> Report {
         let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
         let share = |part: usize, whole: usize| part as f64 / whole as f64;
+        let mut bearers = std::collections::HashMap::new();
+        labels.iter().for_each(|label| *bearers.entry(label).or_insert(0) += 1);
         let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
             let seen: usize = row.iter().sum();
+            // Of two classes that share a name neither may hide the other.
+            let name = if bearers[label] > 1 { format!("{label} ({k})") } else { label.clone() };
             // A class without images has no accuracy.
-            (seen > 0).then(|| (label.clone(), share(row[k], seen)))
+            (seen > 0).then(|| (name, share(row[k], seen)))
         });
         Report {
             count: self.count,
@@ -216,6 +220,11 @@ mod tests {
         let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
         let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
         assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);
+        let cranes = ["crane", "b", "crane"].map(String::from);
+        assert_eq!(
+            tally.report(&cranes).per_class.into_iter().collect::<Vec<_>>(),
+            [("b".into(), 0.5), ("crane (0)".into(), 1.0)]
+        );
         assert_eq!(confusion_csv(&tally, &labels), "true\\predicted,a,b,c\na,1,0,0\nb,1,1,0\nc,0,0,0\n");
     }
 }

@@ -273,13 +273,7 @@ fn check_rows(finite: &Finite, name: &str, logits: &[f32], features: &[f32]) -> 
     finite.check(name, "features", features)
 }
 
-fn run_tensor(
-    context: &Context,
-    args: &InferArgs,
-    model: &Loaded,
-    path: &Path,
-    sink: &mut Sink,
-) -> Result<LeftOut> {
+fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, sink: &mut Sink) -> Result<LeftOut> {
     for output in args.outputs() {
         distinct(path, output)?;
     }

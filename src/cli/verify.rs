@@ -169,11 +169,8 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
 
 /// No report's name promises another format than it gets.
 fn check_names(args: &VerifyArgs) -> Result<()> {
-    let forms = [
-        (&args.report, output_name::JSON),
-        (&args.html, output_name::HTML),
-        (&args.markdown, output_name::MARKDOWN),
-    ];
+    let forms =
+        [(&args.report, output_name::JSON), (&args.html, output_name::HTML), (&args.markdown, output_name::MARKDOWN)];
     forms.into_iter().try_for_each(|(path, form)| path.iter().try_for_each(|path| output_name::check(path, form)))
 }
 

@@ -69,3 +69,25 @@ impl Answer<'_> {
 pub fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_output_gives_two_predictions_in_every_form() {
+        let labels = ["not hotdog", "hotdog"].map(String::from);
+        let answer =
+            |threshold| Answer { input: "a", predictions: predict(&[-10.0], &labels, 5, threshold), grad_cam: None };
+        let both = answer(0.0);
+        assert_eq!(both.text(), "a\n  100.00 %  not hotdog\n    0.00 %  hotdog\n");
+        let csv = both.csv();
+        let rows: Vec<&str> = csv.lines().collect();
+        assert!(
+            rows[0].starts_with("a,1,0,not hotdog,0.99995460") && rows[1].starts_with("a,2,1,hotdog,0.0000453978"),
+            "{csv}"
+        );
+        assert!(both.json().unwrap().contains("\"index\":1,\"label\":\"hotdog\",\"probability\":0.0000453978"));
+        assert_eq!(answer(0.5).predictions.len(), 1);
+    }
+}
