@@ -1,5 +1,8 @@
 //! Names on the command line: of outputs that promise another format than they get, of inputs that are not there.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use super::support::{Sandbox, json_lines, photo};
 use super::tiny::network;
 
@@ -54,6 +57,18 @@ fn inputs_that_are_not_there_do_not_keep_the_others_from_their_answers() {
         "{said}"
     );
     here.bad(1, "nothere*.png: matches no file", &["infer", "nothere*.png"]);
+
+    // A list on standard input is no worse off.
+    let mut command = here.command();
+    let command = command.args(["infer", "-", "nothere.png", "--json", "--weights", &weights]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"empty\ndata/1\nnothere.jpg\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(json_lines(&String::from_utf8(output.stdout).unwrap()).len(), 6, "{said}");
+    let words = "2 of 8 images could not be read, 1 input held no image; the others are done";
+    assert!(said.contains("error: empty: ") && said.contains("error: nothere.jpg: ") && said.contains(words), "{said}");
 }
 
 #[test]
