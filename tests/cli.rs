@@ -5,15 +5,21 @@ mod cli {
     mod bench;
     mod data_sets;
     mod device;
+    mod environment;
     mod finetune;
     mod infer;
     mod interrupt;
     mod looking;
+    mod names;
     mod networks;
+    mod not_finite;
+    mod one_output;
     mod reports;
     mod runs;
     mod shell;
+    mod streams;
     pub mod support;
+    pub mod tiny;
     mod train;
     mod tune;
 }

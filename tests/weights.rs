@@ -414,7 +414,7 @@ fn labels_are_one_for_each_class() {
         load(small_bytes(|_| (), &metadata)).unwrap().labels()
     };
     assert_eq!(labels(r#"["a","b","c"]"#).unwrap().unwrap(), ["a", "b", "c"]);
-    assert!(refusal(labels(r#"["a","b"]"#)).contains("2 names but the classifier has 3 outputs"));
+    assert!(refusal(labels(r#"["a","b"]"#)).contains("`gpu_resnet.labels` has 2 names and the network 3 classes"));
     assert!(refusal(labels(r#"{"0":"a"}"#)).contains("gpu_resnet.labels"));
     assert_eq!(load(small_bytes(|_| (), &BTreeMap::new())).unwrap().labels().unwrap(), None);
 }

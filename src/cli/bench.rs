@@ -9,6 +9,7 @@ use super::Context;
 use super::console::{print, print_json};
 use super::model::{Use, default_preprocess, open_weights};
 use super::network::{ImageArgs, NetworkArgs};
+use super::output_name;
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
@@ -75,10 +76,11 @@ struct Report<'a> {
 }
 
 pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
-    let (architecture, weights) = args.network(context)?;
     if let Some(path) = &args.roofline {
+        output_name::check(path, output_name::SVG)?;
         files::check_writable(path)?;
     }
+    let (architecture, weights) = args.network(context)?;
     if args.train.is_some() {
         context.f32_only("--train")?;
     }

@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::model::{Loaded, ModelArgs, Use, needs_head, numbered, read_labels, softmax, top_k};
+use super::finite::Finite;
+use super::model::{Loaded, ModelArgs, Use, needs_head, numbered, read_labels};
+use super::output_name;
+use super::probabilities::{cross_entropy, probabilities, top_k};
 use super::sets::open_kept;
 use crate::data::{Dataset, Loader, Outputs, count, match_outputs};
 use crate::error::{Error, Result};
@@ -52,15 +55,18 @@ struct Report {
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
+    for (path, written) in [(&args.confusion, output_name::CSV), (&args.confusion_picture, output_name::SVG)] {
+        path.iter().try_for_each(|path| output_name::check(path, written))?;
+    }
     let model = args.model.load(context, Use::Predictions)?;
     needs_head(&model.weights, "train a head by `gpu-resnet finetune`")?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
         .flatten()
         .try_for_each(|path| files::check_writable(path))?;
-    let classes = model.architecture.classes;
+    let classes = model.classes();
     let names = match &args.labels {
-        Some(path) => Some(read_labels(path, classes)?),
+        Some(path) => Some(read_labels(path, model.architecture.classes)?),
         None => model.labels.clone(),
     };
     let data = open(context, args, classes, names.as_deref())?;
@@ -118,8 +124,10 @@ fn tally_all(
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut predictors = model.predictors(context, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
+    let finite = Finite::new(context, model);
     run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
-        for (&i, logits) in indices.iter().zip(output.logits.chunks(tally.classes)) {
+        for (&i, logits) in indices.iter().zip(output.logits.chunks(model.architecture.classes)) {
+            finite.check(&data.name(i), "logits", logits)?;
             tally.add(logits, data.label(i));
         }
         Ok(())
@@ -141,11 +149,11 @@ impl Tally {
         Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
     }
 
+    /// Adds the finite logits of an image of class `target`.
     pub fn add(&mut self, logits: &[f32], target: usize) {
-        let probabilities = softmax(logits);
-        let best = top_k(&probabilities, 5);
+        let best = top_k(&probabilities(logits), 5);
         self.count += 1;
-        self.loss -= probabilities[target].max(f64::MIN_POSITIVE).ln();
+        self.loss += cross_entropy(logits, target);
         self.top5 += usize::from(best.contains(&target));
         self.confusion[target][best[0]] += 1;
     }
@@ -216,6 +224,11 @@ mod tests {
         let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
         let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
         assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);
+        let cranes = ["crane", "b", "crane"].map(String::from);
+        assert_eq!(
+            tally.report(&cranes).per_class.into_iter().collect::<Vec<_>>(),
+            [("b".into(), 0.5), ("crane (0)".into(), 1.0)]
+        );
         assert_eq!(confusion_csv(&tally, &labels), "true\\predicted,a,b,c\na,1,0,0\nb,1,1,0\nc,0,0,0\n");
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::Context;
 use super::batches::run_batches;
+use super::finite::Finite;
 use super::model::Loaded;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
@@ -118,11 +119,10 @@ impl<'a> Extractor<'a> {
         let bar = console.progress(total as u64, &format!("{what} features"));
         let started = Instant::now();
         let Self { context, model, predictors, cache, interrupt } = self;
+        let finite = Finite::new(context, model);
         let failed = run_batches(context, loader, predictors, &bar, interrupt, |indices, output| {
             for (&i, row) in indices.iter().zip(output.features.chunks(model.architecture.features())) {
-                if row.iter().any(|v| !v.is_finite()) {
-                    return Err(Error::file(data.name(i), "its features are not finite; the weights are broken"));
-                }
+                finite.check(&data.name(i), "features", row)?;
                 if let Some(key) = keys[i] {
                     cache.insert(key, row);
                 }

@@ -6,6 +6,7 @@ use super::Context;
 use super::model::{Use, distinct, needs_head, open_weights};
 use super::network::{ImageArgs, NetworkArgs};
 use super::op::tensors::TensorFile;
+use super::output_name;
 use crate::error::{Error, Result};
 use crate::model::{GradientPass, PassOptions, TrainableNetwork};
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
@@ -25,7 +26,7 @@ pub struct GradientsArgs {
     /// `input` [N, 3, H, W] in floats and `target` [N] in I64 or I32
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter
+    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter, whether they are finite or not
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Normalise by the running statistics, or by the batch's own
@@ -41,6 +42,7 @@ pub enum Bn {
 }
 
 pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
+    output_name::check(&args.output, output_name::SAFETENSORS)?;
     distinct(&args.input, &args.output)?;
     context.f32_only("gradients")?;
     let given = args.network.given(&ImageArgs::default())?;
@@ -66,6 +68,10 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     let summary = pass.summary();
     context.console.verbose(format!("{} dispatches, {} MiB", summary.dispatches, summary.bytes >> 20));
     let gradients = pass.run(&network, &input.data, &targets)?;
+    // As autograd gives them: where they come to be is what somebody looks for who compares drivers.
+    if !gradients.loss.is_finite() || gradients.logits.iter().any(|logit| !logit.is_finite()) {
+        context.console.note("the loss or a logit is not a finite number; everything is written as it came out");
+    }
 
     let (one, logits) = ([1], [shape[0], classes]);
     let loss = [gradients.loss];

@@ -1,20 +1,25 @@
 //! The command line: global options, one thin file per command, and what they share.
 
+mod adapter_remark;
 mod batches;
 mod bench;
 mod confusion;
 mod console;
 mod data;
 mod devices;
+mod environment;
 mod evaluate;
 mod features;
 mod finetune;
+mod finite;
 mod grad_cam;
 mod gradients;
 mod infer;
 mod model;
 mod network;
 mod op;
+mod output_name;
+mod probabilities;
 mod resume;
 mod run_report;
 mod sets;
@@ -38,7 +43,7 @@ use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
 use crate::ops::Precision;
 use crate::tune::store;
 use crate::weights::{FetchOptions, Weights};
-pub use console::Console;
+pub use console::{Console, say};
 use resume::Given;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
@@ -56,11 +61,11 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name; several (`0,1`, or the option again) share
-    /// the images of infer, evaluate and finetune
-    #[arg(long, global = true, env = "GPU_RESNET_ADAPTER", value_name = "N|NAME")]
+    /// the images of infer, evaluate and finetune [env: GPU_RESNET_ADAPTER, WGPU_ADAPTER_NAME]
+    #[arg(long, global = true, value_name = "N|NAME")]
     adapter: Vec<String>,
-    /// Graphics interface to use
-    #[arg(long, global = true, env = "GPU_RESNET_BACKEND", value_enum)]
+    /// Graphics interface to use [env: GPU_RESNET_BACKEND, WGPU_BACKEND]
+    #[arg(long, global = true, value_enum)]
     backend: Option<BackendName>,
     /// How activations and weights are stored for infer, evaluate, the frozen backbone of finetune, bench, tune and op; sums
     /// are f32
@@ -119,21 +124,16 @@ enum Command {
 
 /// Parses the process arguments, runs the command, reports the error; the exit status.
 pub fn run() -> u8 {
-    let (cli, given) = match parse() {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let status = if error.use_stderr() { 2 } else { 0 };
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            return status;
-        }
+    let (result, done) = match parse() {
+        Ok((cli, given)) => (execute(cli, &given), 0),
+        Err(error) => (console::print_usage(&error), if error.use_stderr() { 2 } else { 0 }),
     };
-    match dispatch(&cli, &given) {
-        Ok(()) => 0,
+    match result {
+        Ok(()) => done,
         // A reader that has seen enough (`| head`) is not a failure.
         Err(Error::File { problem, .. }) if problem == console::CLOSED => 0,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             error.exit_status()
         }
     }
@@ -144,6 +144,12 @@ fn parse() -> Result<(Cli, Given), clap::Error> {
     let matches = Cli::command().try_get_matches()?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
     Ok((cli, Given::new(&matches)))
+}
+
+fn execute(cli: Cli, given: &Given) -> Result<()> {
+    environment::check(&environment::of_process)?;
+    let global = cli.global.or_from(&environment::of_process)?;
+    dispatch(&Cli { global, ..cli }, given)
 }
 
 fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
@@ -236,7 +242,7 @@ impl Context<'_> {
 
     fn open_tuned(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
         let gpu = self.open(choice)?;
-        let off = self.global.no_tuning || std::env::var("GPU_RESNET_TUNE").is_ok_and(|value| value == "off");
+        let off = self.global.no_tuning || environment::tuning_is_off();
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(gpu) };
         let (count, warning) = store::apply(&gpu, &cache);
         if let Some(warning) = warning {
@@ -256,6 +262,10 @@ impl Context<'_> {
             self.console.note(warning);
         }
         let report = gpu.report();
+        environment::check_kernel(report)?;
+        if !self.global.names_adapter() {
+            adapter_remark::remark(self.console, report);
+        }
         let seconds = started.elapsed().as_secs_f64();
         let about = format!("adapter {}: {} ({})", report.index, report.name, report.driver_info);
         self.console.verbose(format!("{about}, opened in {seconds:.2} s"));
@@ -264,6 +274,24 @@ impl Context<'_> {
 }
 
 impl Global {
+    /// The options, and from the environment the adapter and backend that they don't name.
+    fn or_from(mut self, variable: &environment::Variables) -> Result<Self> {
+        self.adapter.retain(|name| !name.trim().is_empty());
+        if self.adapter.is_empty() {
+            self.adapter.extend(environment::adapter(variable)?);
+        }
+        self.backend = match self.backend {
+            Some(named) => Some(named),
+            None => environment::backend(variable)?,
+        };
+        Ok(self)
+    }
+
+    /// Whether the user chose what to run on.
+    fn names_adapter(&self) -> bool {
+        !self.adapter.is_empty() || self.backend.is_some()
+    }
+
     /// The adapters that the options name, at least one.
     fn adapters(&self) -> Vec<AdapterChoice> {
         let choice = |adapter| AdapterChoice { adapter, backend: self.backend };

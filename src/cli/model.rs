@@ -1,5 +1,4 @@
-//! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing, and
-//! probabilities from its logits.
+//! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +6,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::network::{ImageArgs, NetworkArgs};
+use super::probabilities::classes_of;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::files;
@@ -115,6 +115,11 @@ pub fn needs_head(weights: &Weights, instead: &str) -> Result<()> {
 }
 
 impl Loaded {
+    /// Classes that the network tells apart; see [`classes_of`].
+    pub fn classes(&self) -> usize {
+        classes_of(self.architecture.classes)
+    }
+
     /// The network on each GPU that the options name, ready for images.
     pub fn predictors(&self, context: &Context, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
@@ -153,43 +158,19 @@ pub fn numbered(classes: usize) -> Vec<String> {
 /// The most that is read of a file of class names.
 const MAX_LABELS_BYTES: u64 = 16 << 20;
 
-/// Class names from a file, one for each of the network's.
-pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let labels = read_names(path)?;
-    if labels.len() != classes {
-        let problem = format!("has {} names and the network {classes} classes; give one for each", labels.len());
-        return Err(Error::file(path, problem));
-    }
-    Ok(labels)
+/// Class names from a file, one for each class that a network of so many outputs tells apart.
+pub fn read_labels(path: &Path, outputs: usize) -> Result<Vec<String>> {
+    weights::labels_of(read_names(path)?, outputs).map_err(|problem| Error::file(path, problem))
 }
 
-/// Class names from a file: a JSON list, or one name a line.
+/// Class names from a file: one a line, or JSON in any form of [`weights::parse_labels`]. None comes twice.
 pub fn read_names(path: &Path) -> Result<Vec<String>> {
     let failed = |e: &dyn std::fmt::Display| {
         Error::file(path, format!("could not be read ({e}); give a text file of class names"))
     };
     let text = files::read_text(path, MAX_LABELS_BYTES).map_err(|e| failed(&e))?;
     let text = text.ok_or_else(|| failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)))?;
-    if text.trim_start().starts_with('[') {
-        return serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")));
-    }
-    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect())
-}
-
-/// Softmax of one row of logits, in f64.
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - f64::from(most)).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    exps.into_iter().map(|e| e / sum).collect()
-}
-
-/// Indices of the `k` largest values, largest first; the first of equals first.
-pub fn top_k(values: &[f64], k: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
-    order.truncate(k);
-    order
+    weights::parse_labels(&text).map_err(|problem| Error::file(path, problem))
 }
 
 /// Refuses to overwrite an input by an output.
@@ -199,16 +180,4 @@ pub fn distinct(input: &Path, output: &Path) -> Result<()> {
         return Err(Error::Usage(format!("{} is both input and output; name another output", input.display())));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_and_order() {
-        let p = softmax(&[1000.0, 1001.0, f32::MIN]);
-        assert!((p[1] - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-12 && p[2] == 0.0);
-        assert_eq!(top_k(&[0.1, 0.5, 0.5, 0.2], 3), [1, 2, 3]);
-    }
 }

@@ -8,7 +8,9 @@ use super::Context;
 use super::batches::run_batches;
 use super::console::interrupt;
 use super::evaluate::Tally;
-use super::model::{ModelArgs, Use, softmax, top_k};
+use super::finite::Finite;
+use super::model::{ModelArgs, Use};
+use super::probabilities::{probabilities, top_k};
 use super::sets::Sets;
 use crate::data::{self, Dataset, Loader};
 use crate::error::{Error, Result};
@@ -56,10 +58,10 @@ impl Answers {
         Self { tally: Tally::new(classes), worst: Vec::new() }
     }
 
-    /// Adds the logits of an image of class `truth`.
+    /// Adds the finite logits of an image of class `truth`.
     pub fn add(&mut self, image: usize, logits: &[f32], truth: usize) {
         self.tally.add(logits, truth);
-        let probabilities = softmax(logits);
+        let probabilities = probabilities(logits);
         let predicted = top_k(&probabilities, 1)[0];
         if predicted != truth {
             let mistake =
@@ -82,8 +84,10 @@ impl Answers {
         let mut predictors = model.predictors(context, batch)?;
         let bar = context.console.progress(val.len() as u64, "looking at mistakes");
         let mut answers = Self::new(classes);
+        let finite = Finite::new(context, &model);
         run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
             for (&i, logits) in indices.iter().zip(output.logits.chunks(classes)) {
+                finite.check(&val.name(i), "logits", logits)?;
                 answers.add(i, logits, val.label(i));
             }
             Ok(())

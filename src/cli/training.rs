@@ -172,9 +172,11 @@ impl<'a> Teller<'a> {
                 bar.set_message(format!("loss {loss:.4} accuracy {accuracy}"));
             }
             Event::Tried { trial, number, of } => {
-                let loss = trial.val_loss.map_or("not finite".into(), |loss| format!("{loss:.4}"));
-                let (lr, accuracy) = (trial.lr, percent(trial.val_accuracy));
-                self.note(format!("learning rate {number}/{of}: {lr:e}: validation loss {loss}, accuracy {accuracy}"));
+                let found = match trial.val_loss {
+                    Some(loss) => format!("{loss:.4}, accuracy {}", percent(trial.val_accuracy)),
+                    None => "not finite".into(),
+                };
+                self.note(format!("learning rate {number}/{of}: {:e}: validation loss {found}", trial.lr));
             }
             Event::Chosen(choice) => {
                 let stop = choice
@@ -203,6 +205,7 @@ impl<'a> Teller<'a> {
                     (Some(loss), Some(accuracy)) => {
                         format!(", validation loss {loss:.4} accuracy {}", percent(accuracy))
                     }
+                    (Some(_), None) => ", validation loss not finite".into(),
                     _ => String::new(),
                 };
                 let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
@@ -234,7 +237,13 @@ pub fn save_model(
     let specs = architecture.parameters();
     let mut tensors = Vec::with_capacity(specs.len());
     for spec in &specs {
-        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, source.tensor(&spec.name)?));
+        let values = source.tensor(&spec.name)?;
+        // The last step may leave weights that no loss was measured with any more.
+        if values.iter().any(|value| !value.is_finite()) {
+            let problem = format!("{} is no longer finite after the last step; use a smaller --lr", spec.name);
+            return Err(Error::shape("training", problem));
+        }
+        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, values));
     }
     weights::save(path, &tensors, &metadata)
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Context;
 use super::console::{interrupt, print, print_json};
+use super::{Context, environment, output_name};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
@@ -119,6 +119,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
         return serve(&gpu);
     }
+    check_names(args)?;
     if let Some(files) = &args.compare {
         return compare(args, &Report::read(&files[0])?, &Report::read(&files[1])?);
     }
@@ -166,6 +167,13 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     verdict(&report, args.allow_unexpected_pass)
 }
 
+/// No report's name promises another format than it gets.
+fn check_names(args: &VerifyArgs) -> Result<()> {
+    let forms =
+        [(&args.report, output_name::JSON), (&args.html, output_name::HTML), (&args.markdown, output_name::MARKDOWN)];
+    forms.into_iter().try_for_each(|(path, form)| path.iter().try_for_each(|path| output_name::check(path, form)))
+}
+
 /// Writes the forms of the report that were asked for, and prints one.
 fn show(args: &VerifyArgs, report: &Report) -> Result<()> {
     if let Some(path) = &args.html {
@@ -211,6 +219,7 @@ fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> 
         let why = other.unusable.unwrap_or_default();
         context.console.note(format!("adapter {}: {} is left out: {why}", other.index, other.name));
     }
+    usable.iter().try_for_each(environment::check_kernel)?;
     if usable.is_empty() {
         return Err(Error::NoAdapter("no usable GPU adapter was found; `gpu-resnet devices` says why".into()));
     }

@@ -41,8 +41,8 @@ pub(crate) fn is_no_class(path: &Path) -> bool {
 
 /// Formats of images that are not read, by their extensions in lower case.
 const UNREAD: [&str; 21] = [
-    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "jxr", "psd", "svg", "ico", "tga", "exr", "hdr", "dng", "cr2", "cr3",
-    "nef", "arw", "orf", "raf",
+    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "jxr", "psd", "svg", "ico", "tga", "exr", "hdr", "dng", "cr2",
+    "cr3", "nef", "arw", "orf", "raf",
 ];
 
 /// The extension of an image whose format is not read, in lower case; none for any other file. The caller has taken the

@@ -35,8 +35,12 @@ pub fn expand_inputs(inputs: &[PathBuf], mut stdin_list: Option<&mut dyn BufRead
                 return Err(Error::Usage("`-` (a list of files on standard input) can be given only once".into()));
             };
             for path in read_list(list)? {
-                // A listed file that is missing is one bad file among many, reported when it is opened.
-                if path.is_dir() { files.extend(images_in(&path)?) } else { files.push(path) }
+                // A listed file that is missing, or a folder without images, is one bad file among many, reported when it is
+                // opened.
+                match images_in(&path) {
+                    Ok(images) if path.is_dir() => files.extend(images),
+                    _ => files.push(path),
+                }
             }
         } else {
             expand(input, &mut files)?;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Interrupt;
 use super::fit::Event;
 use super::head_trainer::EpochProgress;
-use super::metrics::{BlockGradient, EpochResult, Evaluation, Totals};
+use super::metrics::{BlockGradient, EpochResult, Evaluation, Totals, never_finite};
 use super::network_checkpoint::{BestEpoch, Identity, NetworkCheckpoint};
 use super::network_settings::{BnMode, NetworkSettings};
 use super::network_trainer::{NetworkOptions, NetworkTrainer, StepResult};
@@ -149,6 +149,9 @@ pub fn fit_network(
         }
     }
     run.write_curves(&results, now.best.map(|best| best.epoch))?;
+    if fit.val.is_some() && now.best.is_none() && !results.is_empty() {
+        return Err(never_finite("training", &results, settings.lr.unwrap_or_default()));
+    }
     let epoch = match now.best {
         Some(best) if best.epoch < now.epoch => {
             (fit.save)(&run.last_path(), now.state.model())?;
@@ -257,7 +260,7 @@ impl Job<'_> {
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             val_loss: val.map(|v| v.loss),
-            val_accuracy: val.map(|v| v.accuracy),
+            val_accuracy: val.filter(Evaluation::is_finite).map(|v| v.accuracy),
             lr: self.settings.lr.unwrap_or_default() * factor,
             images_per_second: seen as f64 / seconds.max(1e-9),
             grad_norm,
@@ -280,7 +283,10 @@ impl Job<'_> {
                 totals.add(self.trainer.validate(rows, &batch.pixels, &targets)?);
             }
         }
-        Ok(Some(totals.mean()))
+        match totals.is_empty() {
+            false => Ok(Some(totals.mean())),
+            true => Err(Error::Usage("none of the images to validate on could be read; mend the data set".into())),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::config::Stated;
+use super::labels::labels_of;
 use super::text::quoted;
 use super::{ARCHITECTURE_KEY, Given, Head, Weights, imagenet_labels, infer};
 use crate::data::{Interpolation, Preprocess};
@@ -192,12 +193,9 @@ fn labels(
         return Ok(Some(labels));
     }
     if let Some(labels) = stated.and_then(|stated| stated.labels.clone()) {
-        if labels.len() != architecture.classes {
-            let problem = format!("has {} class names and the network {} outputs", labels.len(), architecture.classes);
-            return Err(Error::file(weights.sidecars().path(), problem + "; give one for each"));
-        }
         origins.insert("labels", Origin::Config);
-        return Ok(Some(labels));
+        let labels = labels_of(labels, architecture.classes);
+        return labels.map(Some).map_err(|problem| Error::file(weights.sidecars().path(), problem));
     }
     let may_be_theirs = architecture.classes == 1000
         && architecture.stem.kind == StemKind::Imagenet

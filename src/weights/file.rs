@@ -18,8 +18,9 @@ use super::config::Sidecars;
 use super::contents::{self, Contents, Stored};
 use super::formats::named_format;
 use super::head::features;
+use super::labels::{labels_of, parse_json_labels};
 use super::select::{is_of_training, select};
-use super::text::{printable, quoted};
+use super::text::printable;
 use super::{Head, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
 use crate::files;
@@ -302,22 +303,14 @@ impl Weights {
         self.metadata(PREPROCESS_KEY)
     }
 
-    /// The class names of `gpu_resnet.labels`, if the file has any. Errors: no JSON list of strings, or not one for each
-    /// output of the classifier.
+    /// The class names of `gpu_resnet.labels`, if the file has any, by [`labels_of`](super::labels_of). Errors: no JSON in one of
+    /// the forms of [`parse_labels`](super::parse_labels), or not one for each output of the classifier.
     pub fn labels(&self) -> Result<Option<Vec<String>>> {
         let Some(json) = self.metadata(LABELS_KEY) else { return Ok(None) };
-        let labels: Vec<String> = serde_json::from_str(json).map_err(|error| {
-            Error::file(
-                &self.label,
-                format!("the metadata key `{LABELS_KEY}` is no JSON list of strings: {}", quoted(error)),
-            )
-        })?;
+        let refuse = |problem| Error::file(&self.label, format!("`{LABELS_KEY}` {problem}"));
+        let labels = parse_json_labels(json).map_err(refuse)?;
         match self.shape("fc.weight") {
-            Some([classes, _]) if *classes != labels.len() => {
-                let found = labels.len();
-                let problem = format!("`{LABELS_KEY}` has {found} names but the classifier has {classes} outputs");
-                Err(Error::file(&self.label, problem + "; give one for each"))
-            }
+            Some([outputs, _]) => labels_of(labels, *outputs).map(Some).map_err(refuse),
             _ => Ok(Some(labels)),
         }
     }

@@ -19,6 +19,7 @@ mod head;
 mod imagenet;
 mod infer;
 mod inspect;
+mod labels;
 mod manifest;
 mod naming;
 mod pickle;
@@ -44,6 +45,7 @@ pub use head::Head;
 pub use imagenet::{imagenet_labels, imagenet_synsets, is_imagenet};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use labels::{labels_of, parse_labels};
 pub use manifest::{Accuracy, Pretrained, manifest};
 pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
 pub use source::{Source, open, open_key, open_with, resolve};
@@ -53,7 +55,7 @@ pub use safetensors::Dtype;
 
 /// The metadata key with the architecture's JSON.
 pub const ARCHITECTURE_KEY: &str = "gpu_resnet.architecture";
-/// The metadata key with a JSON list of class names.
+/// The metadata key with the class names as JSON, in any form of [`parse_labels`].
 pub const LABELS_KEY: &str = "gpu_resnet.labels";
 /// The metadata key with the preprocessing's JSON.
 pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::cli::model::{softmax, top_k};
+use crate::cli::probabilities::{probabilities, top_k};
 use crate::error::{Error, Result};
 
 /// What is said of an image; its JSON is a line of `--json`.
@@ -53,7 +53,7 @@ pub struct Prediction<'a> {
 
 /// The `most` most likely classes, without those that are less likely than `threshold`.
 pub fn predict<'a>(logits: &[f32], labels: &'a [String], most: usize, threshold: f64) -> Vec<Prediction<'a>> {
-    let probabilities = softmax(logits);
+    let probabilities = probabilities(logits);
     top_k(&probabilities, most)
         .into_iter()
         .map(|index| Prediction { index, label: &labels[index], probability: probabilities[index] })
@@ -105,14 +105,14 @@ pub fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn names_that_are_no_text_are_kept_where_the_form_allows() {
+        use std::os::unix::ffi::OsStrExt;
         let predictions = vec![Prediction { index: 1, label: "a,b", probability: 0.5 }];
         let answer = |name| Answer { input: OsStr::from_bytes(name), predictions: predictions.clone(), grad_cam: None };
         let name = b"caf\xe9,\"1\".png";
@@ -121,5 +121,25 @@ mod tests {
         let json = answer(name).json().unwrap();
         assert!(json.starts_with("{\"input\":\"caf\u{fffd},\\\"1\\\".png\","), "{json}");
         assert!(answer(b"plain.png").csv().starts_with(b"plain.png,1,"));
+    }
+
+    #[test]
+    fn one_output_gives_two_predictions_in_every_form() {
+        let labels = ["not hotdog", "hotdog"].map(String::from);
+        let answer = |threshold| Answer {
+            input: OsStr::new("a"),
+            predictions: predict(&[-10.0], &labels, 5, threshold),
+            grad_cam: None,
+        };
+        let both = answer(0.0);
+        assert_eq!(both.text(), b"a\n  100.00 %  not hotdog\n    0.00 %  hotdog\n");
+        let csv = String::from_utf8(both.csv()).unwrap();
+        let rows: Vec<&str> = csv.lines().collect();
+        assert!(
+            rows[0].starts_with("a,1,0,not hotdog,0.99995460") && rows[1].starts_with("a,2,1,hotdog,0.0000453978"),
+            "{csv}"
+        );
+        assert!(both.json().unwrap().contains("\"index\":1,\"label\":\"hotdog\",\"probability\":0.0000453978"));
+        assert_eq!(answer(0.5).predictions.len(), 1);
     }
 }

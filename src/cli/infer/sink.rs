@@ -1,6 +1,6 @@
 //! Where predictions, logits and features go, as they are computed.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::answer::{Answer, CSV_HEADER, predict};
@@ -10,7 +10,6 @@ use crate::cli::console::print_bytes;
 use crate::cli::model::{Loaded, numbered};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
-use crate::model::Output;
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
 /// Everything that a run writes.
@@ -19,7 +18,6 @@ pub struct Sink {
     logits: Option<Vectors>,
     features: Option<Vectors>,
     labels: Vec<String>,
-    features_of_image: usize,
     top_k: usize,
     threshold: f64,
     /// Images so far.
@@ -28,50 +26,40 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &Loaded) -> Result<Self> {
-        let classes = model.architecture.classes;
-        let vectors = |path: &Option<PathBuf>, key| path.as_deref().map(|path| Vectors::new(path, key)).transpose();
+        let vectors = |path: &Option<PathBuf>, key, columns| {
+            path.as_deref().map(|path| Vectors::new(path, key, columns)).transpose()
+        };
         Ok(Self {
             predictions: match model.weights.head().missing() {
                 None => Predictions::new(args)?,
                 Some(_) => Predictions::None,
             },
-            logits: vectors(&args.save_logits, "logits")?,
-            features: vectors(&args.save_features, "features")?,
-            labels: labels.unwrap_or_else(|| numbered(classes)),
-            features_of_image: model.architecture.features(),
+            logits: vectors(&args.save_logits, "logits", model.architecture.classes)?,
+            features: vectors(&args.save_features, "features", model.architecture.features())?,
+            labels: labels.unwrap_or_else(|| numbered(model.classes())),
             top_k: args.top_k as usize,
             threshold: args.threshold.unwrap_or(0.0),
             count: 0,
         })
     }
 
-    /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
-    pub fn take(&mut self, names: &[OsString], drawn: &[PathBuf], output: &Output) -> Result<()> {
-        for (i, (name, logits)) in names.iter().zip(output.logits.chunks(self.labels.len())).enumerate() {
-            let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
-            let grad_cam = drawn.get(i).map(PathBuf::as_path);
-            self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+    /// What came out for the image called `name`; `grad_cam` is its picture, if there is one.
+    pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
+        let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
+        self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+        for (vectors, values) in [(&mut self.logits, logits), (&mut self.features, features)] {
+            if let Some(vectors) = vectors {
+                vectors.take(&name.to_string_lossy(), values)?;
+            }
         }
-        if let Some(vectors) = &mut self.logits {
-            vectors.take(names, &output.logits, self.labels.len())?;
-        }
-        if let Some(vectors) = &mut self.features {
-            vectors.take(names, &output.features, self.features_of_image)?;
-        }
-        self.count += names.len();
+        self.count += 1;
         Ok(())
     }
 
     /// Puts every file under its name.
     pub fn finish(self) -> Result<()> {
         self.predictions.finish()?;
-        if let Some(vectors) = self.logits {
-            vectors.finish(self.labels.len())?;
-        }
-        if let Some(vectors) = self.features {
-            vectors.finish(self.features_of_image)?;
-        }
-        Ok(())
+        [self.logits, self.features].into_iter().flatten().try_for_each(Vectors::finish)
     }
 }
 
@@ -136,6 +124,7 @@ enum Vectors {
     Safetensors {
         path: PathBuf,
         key: &'static str,
+        columns: usize,
         names: Vec<String>,
         data: Vec<f32>,
     },
@@ -143,31 +132,28 @@ enum Vectors {
 }
 
 impl Vectors {
-    fn new(path: &Path, key: &'static str) -> Result<Self> {
+    fn new(path: &Path, key: &'static str, columns: usize) -> Result<Self> {
         Ok(match Format::of_name(path)? {
             Some(Format::Parquet) => Self::Table(Box::new(Table::of_vectors(path, key)?)),
-            _ => Self::Safetensors { path: path.to_owned(), key, names: Vec::new(), data: Vec::new() },
+            _ => Self::Safetensors { path: path.to_owned(), key, columns, names: Vec::new(), data: Vec::new() },
         })
     }
 
-    fn take(&mut self, new_names: &[OsString], rows: &[f32], columns: usize) -> Result<()> {
+    fn take(&mut self, name: &str, values: &[f32]) -> Result<()> {
         match self {
-            Self::Table(table) => {
-                let mut rows = new_names.iter().zip(rows.chunks(columns));
-                rows.try_for_each(|(name, row)| table.vector(&name.to_string_lossy(), row))
-            }
+            Self::Table(table) => table.vector(name, values),
             Self::Safetensors { names, data, .. } => {
-                names.extend(new_names.iter().map(|name| name.to_string_lossy().into_owned()));
-                data.extend_from_slice(rows);
+                names.push(name.to_owned());
+                data.extend_from_slice(values);
                 Ok(())
             }
         }
     }
 
-    fn finish(self, columns: usize) -> Result<()> {
+    fn finish(self) -> Result<()> {
         match self {
             Self::Table(table) => table.commit(),
-            Self::Safetensors { path, key, names, data } => {
+            Self::Safetensors { path, key, columns, names, data } => {
                 let shape = [names.len(), columns];
                 let names = serde_json::to_string(&names).map_err(|e| Error::file(&path, e))?;
                 let tensor = NamedTensor::new(key, &shape, &data[..]);
