@@ -1,0 +1,122 @@
+//! One child at a time with what it is asked: a child that died, hung, or lost its device is replaced, and the case that it
+//! was at runs again, alone.
+
+use std::time::Duration;
+
+use super::case::Case;
+use super::check::unmeasured;
+use super::child::{Answer, Child, Ended, Setup, Task};
+use super::controls::{self, Control};
+use super::report::{CaseResult, ControlResult, Fingerprint, Peaks, Status};
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterReport, Capabilities};
+
+/// Asks children of one adapter, one after the other.
+pub(super) struct Worker<'a> {
+    setup: &'a Setup,
+    /// The most that a task may take.
+    timeout: Duration,
+    /// Whether to stop in the middle of a task.
+    stop: &'a (dyn Fn() -> bool + Sync),
+    child: Option<Child>,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(setup: &'a Setup, timeout: Duration, stop: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Self { setup, timeout, stop, child: None }
+    }
+
+    /// Asks the running child, or a new one. A child that gave no answer is gone.
+    fn ask(&mut self, task: &Task) -> Result<Result<Answer, Ended>> {
+        if (self.stop)() {
+            return Err(Error::Interrupted);
+        }
+        let mut child = match self.child.take() {
+            Some(child) => child,
+            None => Child::start(self.setup)?,
+        };
+        match child.ask(task, self.timeout, self.stop) {
+            Err(Ended::Stopped) => Err(Error::Interrupted),
+            Err(ended) => Ok(Err(ended)),
+            Ok(answer) => {
+                self.child = Some(child);
+                Ok(Ok(answer))
+            }
+        }
+    }
+
+    /// What the adapter is.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if its device can't be opened.
+    pub fn describe(&mut self) -> Result<(AdapterReport, Capabilities)> {
+        let failed = |how: String| Err(Error::NoAdapter(format!("the adapter could not be opened: {how}")));
+        match self.ask(&Task::Describe)? {
+            Ok(Answer::Description(described)) => Ok(*described),
+            Ok(other) => failed(format!("{other:?}")),
+            Err(Ended::Died(how)) => failed(how),
+            Err(Ended::Timeout | Ended::Stopped) => failed("it did not answer in time".into()),
+        }
+    }
+
+    /// How the adapter computes; none if the probes could not run.
+    pub fn fingerprint(&mut self) -> Result<Option<Fingerprint>> {
+        Ok(match self.ask(&Task::Fingerprint)? {
+            Ok(Answer::Fingerprint(fingerprint)) => Some(fingerprint),
+            _ => None,
+        })
+    }
+
+    /// How fast the adapter can be; none if that could not be measured.
+    pub fn peaks(&mut self) -> Result<Option<Peaks>> {
+        Ok(match self.ask(&Task::Peaks)? {
+            Ok(Answer::Peaks(peaks)) => Some(peaks),
+            _ => None,
+        })
+    }
+
+    /// A negative control; none where the adapter can't run what it breaks.
+    pub fn control(&mut self, control: &Control) -> Result<Option<ControlResult>> {
+        let missed = |how: String| Some(controls::missed(control, how));
+        Ok(match self.ask(&Task::Control(control.name.clone()))? {
+            Ok(Answer::Control(result)) => result,
+            Ok(other) => missed(format!("it could not run: {other:?}")),
+            Err(Ended::Died(how)) => missed(how),
+            Err(Ended::Timeout | Ended::Stopped) => missed("it did not end in time".into()),
+        })
+    }
+
+    /// One case: in the child of those before it, and alone in a new one if that did not go well.
+    pub fn case(&mut self, case: &Case) -> Result<CaseResult> {
+        let fresh = self.child.is_none();
+        let (first, alive) = self.attempt(case)?;
+        if alive || fresh {
+            return Ok(first);
+        }
+        let (mut again, _) = self.attempt(case)?;
+        if again.status != first.status {
+            let first = format!("after other cases it ended as {}: {}", first.status.name(), first.message);
+            again.message = if again.message.is_empty() { first } else { format!("{}; {first}", again.message) };
+        }
+        Ok(again)
+    }
+
+    /// The result, and whether its child can go on.
+    fn attempt(&mut self, case: &Case) -> Result<(CaseResult, bool)> {
+        let failed = |status, message: String| (unmeasured(case, status, message), false);
+        Ok(match self.ask(&Task::Case(case.to_string()))? {
+            Ok(Answer::Case(result)) => {
+                let alive = !matches!(result.status, Status::Oom | Status::DeviceLost);
+                if !alive {
+                    self.child = None;
+                }
+                (*result, alive)
+            }
+            Ok(other) => (unmeasured(case, Status::Fail, format!("it could not run: {other:?}")), true),
+            Err(Ended::Died(how)) => failed(Status::Crash, format!("its process died ({how})")),
+            Err(Ended::Timeout | Ended::Stopped) => {
+                failed(Status::Timeout, format!("it was stopped after {} s", self.timeout.as_secs_f64()))
+            }
+        })
+    }
+}
