@@ -170,7 +170,11 @@ fn dxc_leaves_without_the_librarys_destructors() {
     let [kernel, script] =
         ["shaders/relu.wgsl", "scripts/dxc.py"].map(|path| format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
     // Both are refused, after the library was loaded; and the second is no library.
-    for (arguments, library) in [(["--version"], library.display().to_string()), ([&kernel], library.display().to_string()), (["--version"], kernel.clone())] {
+    for (arguments, library) in [
+        (["--version"], library.display().to_string()),
+        ([&kernel], library.display().to_string()),
+        (["--version"], kernel.clone()),
+    ] {
         let mut command = Command::new("python3");
         command.arg(&script).args(arguments).env("GPU_RESNET_DXCOMPILER", library);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -188,5 +192,33 @@ fn dxc_leaves_without_the_librarys_destructors() {
         let said = std::io::read_to_string(process.stderr.take().unwrap()).unwrap();
         assert_eq!(status.code(), Some(1), "{said}");
         assert!(said.starts_with("dxc.py: ") && !said.contains("Traceback"), "{said}");
+    }
+}
+
+/// A compiler that hangs ends as a result, with whatever it started, and the others go on.
+#[cfg(unix)]
+#[test]
+fn a_compiler_that_hangs_is_a_result() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dxc");
+    // By another process: a file that this one had open for writing could not be run.
+    let script = "case $1 in --version) echo fake 1 ;; *) sleep 600 ;; esac";
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
+    assert!(Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
+    let offline = |timeout: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
+        command.args(["verify", "--offline-shaders", "--filter", "^(relu|add) main", "--timeout", timeout, "--json"]);
+        command.env("GPU_RESNET_DXC", &path).output().unwrap()
+    };
+    let output = offline("3");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kernels = report["kernels"].as_array().unwrap();
+    assert_eq!(kernels.len(), 2);
+    for kernel in kernels {
+        assert_eq!(kernel["targets"]["hlsl"]["status"], "timeout", "{kernel}");
+        assert_eq!(kernel["targets"]["hlsl"]["by"], "dxc");
+        assert_ne!(kernel["targets"]["glsl"]["status"], "timeout");
     }
 }

@@ -143,7 +143,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     }
     let selection = Selection { suite: args.suite, filter: args.filter.clone(), variant: args.variant.clone() };
     let mut cases = selection.cases()?;
-    let controls = if args.no_controls { Vec::new() } else { selection.controls(&cases) };
+    let also = cases.len();
     cases.extend(args.also.iter().map(|line| Case::parse(line)).collect::<Result<Vec<_>>>()?);
     if args.list {
         return print(cases.iter().map(|case| format!("{case}\n")).collect::<String>());
@@ -152,23 +152,31 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let mut report = Report::new(args.suite.name(), args.filter.as_deref());
     let mut observer = Teller::new(context);
     for adapter in adapters(context, args)? {
-        observer.begin(&adapter);
+        let mut chosen = selection.cases_on(&adapter, &cases[..also]);
+        let controls = if args.no_controls { Vec::new() } else { selection.controls_on(&adapter, &chosen) };
+        let left_out = match also - chosen.len() {
+            0 => String::new(),
+            n => format!("; {n} more of kernels that it does not use by itself are in --suite kernels"),
+        };
+        chosen.extend_from_slice(&cases[also..]);
         context.console.note(format!(
-            "adapter {}: {} ({} {}): {} negative controls, {} cases",
+            "adapter {}: {} ({} {}): {} negative controls, {} cases{left_out}",
             adapter.index,
             adapter.name,
             adapter.driver,
             adapter.driver_info,
             controls.len(),
-            cases.len()
+            chosen.len()
         ));
+        observer.begin(&adapter);
         let runner = Runner {
             setup: setup(context, args, &adapter)?,
             timeout: Duration::from_secs_f64(args.timeout),
             peaks: args.filter.is_none(),
             jobs: args.jobs.map(usize::from),
+            every_kernel: selection.is_every_kernel() && args.disable.is_empty(),
         };
-        report.adapters.push(runner.run(&cases, &controls, &expectations, &mut observer)?);
+        report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut observer)?);
     }
     report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(controls::is_good);
     if let Some(path) = &args.report {
@@ -206,7 +214,8 @@ fn offline_shaders(args: &VerifyArgs) -> Result<()> {
     let limits = Limits { timeout: Duration::from_secs_f64(args.timeout), stop: || interrupt().is_raised() };
     // From here on Ctrl-C stops the tools first.
     interrupt();
-    let report = offline::check(&Tools::find(limits), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
+    let report =
+        offline::check(&Tools::find(limits), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
     if args.json {
         print_json(&report)?
     } else {
@@ -324,6 +333,12 @@ fn verdict(report: &Report, allow_unexpected_pass: bool) -> Result<()> {
         return Err(Error::Mismatch(
             "the run is invalid: a kernel that is broken on purpose passed, so a pass proves nothing".into(),
         ));
+    }
+    for run in &report.adapters {
+        if let Some(names) = run.shaders_not_run.as_ref().filter(|names| !names.is_empty()) {
+            let (adapter, names) = (&run.adapter.name, names.join(", "));
+            return Err(Error::Mismatch(format!("no case ran on {adapter}: {names}; add one in src/verify/cases")));
+        }
     }
     let cases = || report.adapters.iter().flat_map(|run| &run.cases);
     let passed = |case: &&CaseResult| case.status == Status::Pass;

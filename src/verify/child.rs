@@ -1,6 +1,7 @@
 //! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends
 //! one task a line (JSON, on stdin) and gets one answer a line; the child ends when its stdin does.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::case::Case;
 use super::check::Checker;
 use super::controls;
+use super::coverage;
 use super::process::Group;
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks};
 use crate::bench;
@@ -33,6 +35,8 @@ pub enum Task {
     Control(String),
     /// Runs a case, by line.
     Case(String),
+    /// Which shaders were compiled so far.
+    Shaders,
 }
 
 /// What a child answers.
@@ -45,6 +49,7 @@ pub enum Answer {
     /// None where the adapter can't run the kernel that the control breaks.
     Control(Option<ControlResult>),
     Case(Box<CaseResult>),
+    Shaders(BTreeSet<String>),
     /// The task could not be done at all.
     Refused(String),
 }
@@ -76,6 +81,7 @@ fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
         Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
         Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
         Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
+        Task::Shaders => Answer::Shaders(coverage::compiled(gpu)),
         Task::Case(line) => Answer::Case(Box::new(checker.check(gpu, &Case::parse(&line)?).result)),
     })
 }
@@ -159,7 +165,8 @@ impl Child {
             let left = timeout.saturating_sub(started.elapsed());
             match self.answers.recv_timeout(left.min(LOOK_EVERY)) {
                 Ok(line) => {
-                    let wrong = |_| Ended::Died(format!("its answer was {:?}", line.chars().take(200).collect::<String>()));
+                    let wrong =
+                        |_| Ended::Died(format!("its answer was {:?}", line.chars().take(200).collect::<String>()));
                     return serde_json::from_str(&line).map_err(wrong);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Ended::Died(self.last_words())),

@@ -10,6 +10,7 @@ pub mod cases;
 pub mod check;
 pub mod child;
 pub mod controls;
+mod coverage;
 pub mod expectations;
 pub mod fingerprint;
 pub mod offline;

@@ -1,6 +1,6 @@
 //! A run over one adapter: what it is, the negative controls, and every case, by one worker or several at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::case::Case;
 use super::child::Setup;
 use super::controls::Control;
+use super::coverage;
 use super::expectations::Expectations;
 use super::report::{AdapterRun, CaseResult, ControlResult, Fingerprint, Status};
 use super::schedule::{Estimate, Work, batches};
@@ -28,6 +29,8 @@ pub struct Runner {
     pub peaks: bool,
     /// Children at once; without it [`default_jobs`].
     pub jobs: Option<usize>,
+    /// Whether the cases are those of every kernel, so that a shader which none of them runs is a mistake.
+    pub every_kernel: bool,
 }
 
 /// How many children run at once on `adapter`: one for each core where the processor does the work, which compiles shaders on one
@@ -64,6 +67,8 @@ enum Event {
     Fingerprint(Option<Fingerprint>),
     Control(usize, Option<ControlResult>),
     Case(usize, Box<CaseResult>),
+    /// A worker's last word: the shaders that it ran, if that is known.
+    Shaders(Option<BTreeSet<String>>),
     /// The run can't go on.
     Failed(Error),
 }
@@ -77,7 +82,7 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// Does what is left in the queue, a batch after the other.
+    /// Does what is left in the queue, a batch after the other; then tells which shaders that took.
     fn work(&self, worker: &mut Worker, events: &Sender<Event>) {
         let next = || self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         for work in std::iter::from_fn(next).flatten() {
@@ -92,6 +97,8 @@ impl Shared<'_> {
                 return;
             }
         }
+        // Nobody listens any more if the run failed.
+        let _ = events.send(worker.shaders().map_or_else(Event::Failed, Event::Shaders));
     }
 }
 
@@ -130,10 +137,11 @@ impl Runner {
         })?;
         // The other workers and their children are gone: nothing else runs meanwhile.
         let peaks = if self.peaks { first.peaks()? } else { None };
-        let Results { adapter, fingerprint, controls, cases, .. } = results;
+        let Results { adapter, fingerprint, controls, cases, shaders, .. } = results;
+        let shaders_not_run = shaders.filter(|_| self.every_kernel).map(|ran| coverage::left_out(&adapter, &ran));
         let (controls, cases) = (controls.into_iter().flatten().collect(), cases.into_iter().flatten().collect());
         let seconds = started.elapsed().as_secs_f64();
-        Ok(AdapterRun { adapter, capabilities, fingerprint, peaks, controls, cases, seconds })
+        Ok(AdapterRun { adapter, capabilities, fingerprint, peaks, controls, cases, shaders_not_run, seconds })
     }
 }
 
@@ -144,6 +152,8 @@ struct Results<'a> {
     fingerprint: Option<Fingerprint>,
     controls: Vec<Option<ControlResult>>,
     cases: Vec<Option<CaseResult>>,
+    /// Those that ran; none if it is not known of all.
+    shaders: Option<BTreeSet<String>>,
     estimate: Estimate,
 }
 
@@ -156,6 +166,7 @@ impl<'a> Results<'a> {
             fingerprint: None,
             controls: vec![None; controls.len()],
             cases: vec![None; cases.len()],
+            shaders: Some(BTreeSet::new()),
             estimate: Estimate::new(cases, controls),
         }
     }
@@ -192,6 +203,12 @@ impl<'a> Results<'a> {
                 observer.case(&result);
                 self.cases[i] = Some(*result);
                 self.estimate.note(Work::Case(i));
+            }
+            Event::Shaders(names) => {
+                self.shaders = self.shaders.take().zip(names).map(|(mut all, names)| {
+                    all.extend(names);
+                    all
+                });
             }
             Event::Failed(error) => return Err(error),
         }

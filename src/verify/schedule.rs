@@ -11,11 +11,13 @@ use super::case::{Case, PRECISION, WINOGRAD};
 use super::controls::Control;
 use super::run::Progress;
 
-/// What a task counts for, in cases whose kernels are compiled already. Ratios on lavapipe 25.0.7 with empty caches.
+/// What a task counts for, in cases whose kernels are compiled already, where one takes 6 ms: lavapipe 25.0.7 with empty caches
+/// (2026-11-28). A kernel for convolutions takes its compiler 2 to 7 s, another 0.1 s.
 const WARM: f64 = 1.0;
-const COMPILING: f64 = 40.0;
-const NETWORK: f64 = 60.0;
-const FINGERPRINT: f64 = 60.0;
+const COMPILING: f64 = 15.0;
+const COMPILING_CONVOLUTION: f64 = 600.0;
+const NETWORK: f64 = 30.0;
+const FINGERPRINT: f64 = 120.0;
 
 /// A part of a run, by its place in the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,10 +39,19 @@ fn weights(cases: &[Case]) -> Vec<f64> {
     let mut seen = HashSet::new();
     let weight = |case: &Case| match case.operation.name {
         "network" | "network_backward" => NETWORK,
-        _ if seen.insert(kernel_of(case)) => COMPILING,
+        _ if seen.insert(kernel_of(case)) => compiling(case),
         _ => WARM,
     };
     cases.iter().map(weight).collect()
+}
+
+fn compiling(case: &Case) -> f64 {
+    if case.variant().is_some() { COMPILING_CONVOLUTION } else { COMPILING }
+}
+
+/// A negative control always compiles its broken kernel.
+fn weight_of(control: &Control) -> f64 {
+    Case::parse(&control.case).map_or(COMPILING, |case| compiling(&case))
 }
 
 /// All work, in the order in which `jobs` workers should begin it: what asks how the adapter computes, the negative controls, since
@@ -93,6 +104,7 @@ fn split(start: usize, run: &[Case], weights: &[f64], jobs: usize) -> Vec<(f64, 
 /// How long a run will take, by what its parts count for and how fast those before were.
 pub(super) struct Estimate {
     cases: Vec<f64>,
+    controls: Vec<f64>,
     total: f64,
     done: f64,
     tasks: usize,
@@ -101,16 +113,18 @@ pub(super) struct Estimate {
 
 impl Estimate {
     pub fn new(cases: &[Case], controls: &[&Control]) -> Self {
-        let weights = weights(cases);
-        let total = FINGERPRINT + controls.len() as f64 * COMPILING + weights.iter().sum::<f64>();
-        Self { cases: weights, total, done: 0.0, tasks: cases.len() + controls.len(), tasks_done: 0 }
+        let tasks = cases.len() + controls.len();
+        let cases = weights(cases);
+        let controls: Vec<f64> = controls.iter().map(|control| weight_of(control)).collect();
+        let total = FINGERPRINT + cases.iter().chain(&controls).sum::<f64>();
+        Self { cases, controls, total, done: 0.0, tasks, tasks_done: 0 }
     }
 
     /// `work` is over.
     pub fn note(&mut self, work: Work) {
         self.done += match work {
             Work::Fingerprint => FINGERPRINT,
-            Work::Control(_) => COMPILING,
+            Work::Control(control) => self.controls[control],
             Work::Case(case) => self.cases[case],
         };
         self.tasks_done += usize::from(work != Work::Fingerprint);
@@ -156,15 +170,16 @@ mod tests {
 
     #[test]
     fn the_time_left_goes_by_what_is_done() {
-        let cases: Vec<Case> = ["relu count=1", "relu count=2", "relu count=3"].map(|line| Case::parse(line).unwrap()).into();
+        let cases: Vec<Case> =
+            ["relu count=1", "relu count=2", "relu count=3"].map(|line| Case::parse(line).unwrap()).into();
         let mut estimate = Estimate::new(&cases, &[]);
         assert_eq!(estimate.progress(Duration::from_secs(1)).seconds_left, None);
         estimate.note(Work::Fingerprint);
         estimate.note(Work::Case(0));
-        let progress = estimate.progress(Duration::from_secs(100));
+        // As many seconds as units were done; two warm cases are left.
+        let progress = estimate.progress(Duration::from_secs_f64(FINGERPRINT + COMPILING));
         assert_eq!((progress.done, progress.total), (1, 3));
-        // A hundred of the 102 units took a hundred seconds.
-        assert!((progress.seconds_left.unwrap() - 2.0).abs() < 1e-9);
+        assert!((progress.seconds_left.unwrap() - 2.0 * WARM).abs() < 1e-9);
         estimate.note(Work::Case(1));
         estimate.note(Work::Case(2));
         assert!(estimate.progress(Duration::from_secs(102)).seconds_left.unwrap() < 1e-9);

@@ -1,6 +1,7 @@
 //! One child at a time with what it is asked: a child that died, hung, or lost its device is replaced, and the case that it
 //! was at runs again, alone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::case::Case;
@@ -11,6 +12,9 @@ use super::report::{CaseResult, ControlResult, Fingerprint, Peaks, Status};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Capabilities};
 
+/// How many times longer than a case a negative control may take at its second try.
+const PATIENCE: u32 = 4;
+
 /// Asks children of one adapter, one after the other.
 pub(super) struct Worker<'a> {
     setup: &'a Setup,
@@ -19,11 +23,13 @@ pub(super) struct Worker<'a> {
     /// Whether to stop in the middle of a task.
     stop: &'a (dyn Fn() -> bool + Sync),
     child: Option<Child>,
+    /// Whether a child is gone, and with it what it could tell.
+    lost: bool,
 }
 
 impl<'a> Worker<'a> {
     pub fn new(setup: &'a Setup, timeout: Duration, stop: &'a (dyn Fn() -> bool + Sync)) -> Self {
-        Self { setup, timeout, stop, child: None }
+        Self { setup, timeout, stop, child: None, lost: false }
     }
 
     /// Asks the running child, or a new one. A child that gave no answer is gone.
@@ -37,7 +43,10 @@ impl<'a> Worker<'a> {
         };
         match child.ask(task, self.timeout, self.stop) {
             Err(Ended::Stopped) => Err(Error::Interrupted),
-            Err(ended) => Ok(Err(ended)),
+            Err(ended) => {
+                self.lost = true;
+                Ok(Err(ended))
+            }
             Ok(answer) => {
                 self.child = Some(child);
                 Ok(Ok(answer))
@@ -75,10 +84,30 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// A negative control; none where the adapter can't run what it breaks.
+    /// The shaders that this worker's cases went through; none if a child was lost that would know.
+    pub fn shaders(&mut self) -> Result<Option<BTreeSet<String>>> {
+        if self.child.is_none() || self.lost {
+            return Ok((!self.lost).then(BTreeSet::new));
+        }
+        Ok(match self.ask(&Task::Shaders)? {
+            Ok(Answer::Shaders(names)) => Some(names),
+            _ => None,
+        })
+    }
+
+    /// A negative control; none where the adapter can't run what it breaks. One that was not over in time is tried once more, with
+    /// more of it: a compiler that is slow on a busy machine would make the run invalid.
     pub fn control(&mut self, control: &Control) -> Result<Option<ControlResult>> {
         let missed = |how: String| Some(controls::missed(control, how));
-        Ok(match self.ask(&Task::Control(control.name.clone()))? {
+        let task = Task::Control(control.name.clone());
+        let mut answer = self.ask(&task)?;
+        if matches!(answer, Err(Ended::Timeout)) {
+            let timeout = std::mem::replace(&mut self.timeout, self.timeout * PATIENCE);
+            let again = self.ask(&task);
+            self.timeout = timeout;
+            answer = again?;
+        }
+        Ok(match answer {
             Ok(Answer::Control(result)) => result,
             Ok(other) => missed(format!("it could not run: {other:?}")),
             Err(Ended::Died(how)) => missed(how),
@@ -108,7 +137,7 @@ impl<'a> Worker<'a> {
             Ok(Answer::Case(result)) => {
                 let alive = !matches!(result.status, Status::Oom | Status::DeviceLost);
                 if !alive {
-                    self.child = None;
+                    (self.child, self.lost) = (None, true);
                 }
                 (*result, alive)
             }
