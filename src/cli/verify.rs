@@ -82,7 +82,7 @@ pub struct VerifyArgs {
     /// The most seconds that a case, or a shader compiler on one kernel, may take
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     timeout: f64,
-    /// How many cases run at once, each in a process of its own [default: one for each core on a software driver, 1 on hardware,
+    /// How many cases run at once, each in a process of its own [default: one for each core, 8 at most, on a software driver; 1 on hardware,
     /// where two at once would disturb each other's times]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,

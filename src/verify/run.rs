@@ -33,11 +33,14 @@ pub struct Runner {
     pub every_kernel: bool,
 }
 
+/// The most children that run at once unless asked for: there are few kernels to share, and each child needs its memory.
+const MOST_JOBS: usize = 8;
+
 /// How many children run at once on `adapter`: one for each core where the processor does the work, which compiles shaders on one
 /// core. Hardware runs one, so that times are its own and no watchdog meets another child's work.
 pub fn default_jobs(adapter: &AdapterReport) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    if adapter.kind == "cpu" { cores } else { 1 }
+    if adapter.kind == "cpu" { cores.min(MOST_JOBS) } else { 1 }
 }
 
 /// How far a run is.

@@ -178,6 +178,20 @@ pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 residual=true winograd=2 precision=f16 variant=gemm",
     ),
     (
+        "a pair of points is added instead of subtracted",
+        "winograd2_output",
+        "m.v1 - m.v2 + m.v3);",
+        "m.v1 + m.v2 + m.v3);",
+        "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=2 variant=gemm",
+    ),
+    (
+        "the middle tap is a sum of points instead of a difference",
+        "winograd2_grad_weight",
+        "0.5 * (u.v1 - u.v2), sum + u.v3);",
+        "0.5 * (u.v1 + u.v2), sum + u.v3);",
+        "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=2 variant=gemm",
+    ),
+    (
         "two channels of a tile's points change places",
         "winograd4_input_wide",
         "Float4(of_pair(v.xy),",
