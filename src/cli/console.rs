@@ -61,6 +61,11 @@ impl Console {
         self.bar(total, what, "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}")
     }
 
+    /// A line of text that changes; invisible without a terminal.
+    pub fn line(&self) -> ProgressBar {
+        self.bar(None, "", "{msg}")
+    }
+
     fn bar(&self, total: Option<u64>, what: &str, template: &str) -> ProgressBar {
         let visible = !self.quiet && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
