@@ -47,7 +47,7 @@ struct Report {
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
-    let model = args.model.load(context, Use::Predictions)?;
+    let model = args.model.load(context, Use::PREDICTIONS)?;
     needs_head(&model.weights, "train a head by `gpu-resnet finetune`")?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
