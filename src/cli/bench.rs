@@ -147,7 +147,7 @@ impl BenchArgs {
     fn network(&self, context: &Context) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
             let given = self.network.given(&ImageArgs::default())?;
-            let (weights, description) = open_weights(context, self.weights.as_deref(), &given, Use::Tensors)?;
+            let (weights, description) = open_weights(context, self.weights.as_deref(), &given, Use::TENSORS)?;
             return Ok((description.architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     for (path, written) in [(&args.confusion, output_name::CSV), (&args.confusion_picture, output_name::SVG)] {
         path.iter().try_for_each(|path| output_name::check(path, written))?;
     }
-    let model = args.model.load(context, Use::Predictions)?;
+    let model = args.model.load(context, Use::PREDICTIONS)?;
     needs_head(&model.weights, "train a head by `gpu-resnet finetune`")?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()

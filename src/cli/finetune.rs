@@ -98,7 +98,7 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let mut global = context.global.clone();
     let job = match &args.resume {
         None => {
-            let model = args.model.load(context, Use::Backbone)?;
+            let model = args.model.load(context, Use::BACKBONE)?;
             let told = tell(context, args, &model)?;
             Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
@@ -342,7 +342,7 @@ fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<L
     let mut options = args.model.clone();
     options.weights = args.model.weights.clone().or_else(|| told.weights.clone());
     options.image_size = told.image_size;
-    let model = options.load_given(context, &told.network, Use::Backbone)?;
+    let model = options.load_given(context, &told.network, Use::BACKBONE)?;
     if model.weights.sha256() != told.weights_sha256 {
         let problem = "is not the file that the run began with; give the run its own weights back, or start a new run";
         return Err(Error::file(model.weights.label(), problem));

@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     distinct(&args.input, &args.output)?;
     context.f32_only("gradients")?;
     let given = args.network.given(&ImageArgs::default())?;
-    let (weights, description) = open_weights(context, args.weights.as_deref(), &given, Use::Tensors)?;
+    let (weights, description) = open_weights(context, args.weights.as_deref(), &given, Use::TENSORS)?;
     needs_head(&weights, "give a network with a head")?;
     let file = TensorFile::open(&args.input)?;
     let input = file.array("input")?;

@@ -150,8 +150,7 @@ impl InferArgs {
 
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
     check_names(args)?;
-    let unnamed = args.only_features() || args.labels.is_some();
-    let purpose = if unnamed { Use::Backbone } else { Use::Predictions };
+    let purpose = Use { images: args.tensor.is_none(), classes: !args.only_features() && args.labels.is_none() };
     let model = args.model.load(context, purpose)?;
     if !args.only_features() {
         needs_head(&model.weights, FOR_FEATURES)?;

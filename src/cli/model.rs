@@ -36,13 +36,17 @@ pub struct ModelArgs {
 
 /// What a command does with a network, and so which assumptions matter to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// It names classes in images.
-    Predictions,
-    /// It prepares images, but the network's classes don't matter.
-    Backbone,
-    /// It has no images.
-    Tensors,
+pub struct Use {
+    /// It prepares images.
+    pub images: bool,
+    /// It names classes.
+    pub classes: bool,
+}
+
+impl Use {
+    pub const PREDICTIONS: Use = Use { images: true, classes: true };
+    pub const BACKBONE: Use = Use { images: true, classes: false };
+    pub const TENSORS: Use = Use { images: false, classes: false };
 }
 
 /// A checked weights file.
@@ -101,7 +105,7 @@ fn remark(context: &Context, weights: &Weights, description: &Description, purpo
             prefix.escape_default()
         ));
     }
-    if let Some(line) = description.assumed(purpose != Use::Tensors, purpose == Use::Predictions) {
+    if let Some(line) = description.assumed(purpose.images, purpose.classes) {
         context.console.note(line);
     }
 }

@@ -77,7 +77,7 @@ impl Answers {
     pub fn of_saved(context: &Context, run: &RunDir, val: &Arc<dyn Dataset>, batch: usize) -> Result<Self> {
         let batch = batch.clamp(1, val.len().max(1)) as u32;
         let weights = Some(run.model_path().to_string_lossy().into_owned());
-        let model = ModelArgs { weights, batch_size: batch, ..ModelArgs::default() }.load(context, Use::Predictions)?;
+        let model = ModelArgs { weights, batch_size: batch, ..ModelArgs::default() }.load(context, Use::PREDICTIONS)?;
         let classes = model.architecture.classes;
         let order = (0..val.len()).collect();
         let loader = Loader::new(val.clone(), order, batch as usize, model.preprocess.clone(), 2)?;

@@ -119,7 +119,7 @@ impl TuneArgs {
         match &self.weights {
             Some(weights) => {
                 let given = self.network.given(&ImageArgs::default())?;
-                Ok(open_weights(context, Some(weights), &given, Use::Tensors)?.1.architecture)
+                Ok(open_weights(context, Some(weights), &given, Use::TENSORS)?.1.architecture)
             }
             None => Architecture::named(self.arch.as_deref().unwrap_or("resnet50")),
         }

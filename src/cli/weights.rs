@@ -144,7 +144,7 @@ fn convert(
         let problem = format!("{}: what is written is safetensors; end the name in .safetensors", output.display());
         return Err(Error::Usage(problem));
     }
-    let (weights, description) = open_weights(context, Some(input), given, Use::Predictions)?;
+    let (weights, description) = open_weights(context, Some(input), given, Use::PREDICTIONS)?;
     distinct(weights.label(), output)?;
     weights::convert(&weights, &description, output, dtype, names)?;
     context.console.note(format!("wrote {} to {}", description.architecture, output.display()));

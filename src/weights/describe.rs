@@ -223,7 +223,6 @@ impl Description {
     /// One line about everything that nothing says; none where all is said. `images` is whether images are prepared at all,
     /// `classes` whether they are named.
     pub fn assumed(&self, images: bool, classes: bool) -> Option<String> {
-        let assumed = |key: &str| self.origins.get(key) == Some(&Origin::Assumed);
         let Preprocess { resize, crop, interpolation, .. } = self.preprocess;
         let filter = match interpolation {
             Interpolation::Bilinear => "bilinear",
@@ -233,35 +232,28 @@ impl Description {
             StemKind::Imagenet => "a max pool that rounds down",
             StemKind::Cifar => "no pool after the 3x3 stem",
         };
-        let size = [
-            ("resize", format!("resize {resize}")),
-            ("crop", format!("crop {crop}")),
-            ("interpolation", filter.into()),
+        let values = [
+            (true, "stride_in", "--set", "stride in the 3x3 (v1.5)".to_owned()),
+            (true, "shortcut", "--set", "shortcuts padded with zeros after the last channel".to_owned()),
+            (true, "stem.pool", "--set", pool.to_owned()),
+            (true, "bn_eps", "--set", format!("batch norm epsilon {:e}", self.architecture.bn_eps)),
+            (images, "mean", "--mean", "ImageNet's mean".to_owned()),
+            (images, "std", "--std", "ImageNet's std".to_owned()),
+            (images, "resize", "--resize", format!("resize {resize}")),
+            (images, "crop", "--crop", format!("crop {crop}")),
+            (images, "interpolation", "--interpolation", filter.to_owned()),
+            (classes, "labels", "--labels", "ImageNet's class names".to_owned()),
         ];
-        let normalisation = match (assumed("mean"), assumed("std")) {
-            (true, true) => Some("ImageNet's mean and std".to_owned()),
-            (true, false) => Some("ImageNet's mean".to_owned()),
-            (false, true) => Some("ImageNet's std".to_owned()),
-            (false, false) => None,
+        let assumed = |key: &str| self.origins.get(key) == Some(&Origin::Assumed);
+        let found: Vec<_> = values.into_iter().filter(|(wanted, key, ..)| *wanted && assumed(key)).collect();
+        let parts = found.iter().map(|(.., text)| text.as_str()).collect::<Vec<_>>().join(", ");
+        let mut options: Vec<&str> = found.iter().map(|(_, _, option, _)| *option).collect();
+        options.dedup();
+        let change = match options[..] {
+            [] => return None,
+            [_] => "changes it",
+            _ => "change it",
         };
-        let of_network = [
-            ("stride_in", "stride in the 3x3 (v1.5)".to_owned()),
-            ("shortcut", "shortcuts padded with zeros after the last channel".to_owned()),
-            ("stem.pool", pool.to_owned()),
-            ("bn_eps", format!("batch norm epsilon {:e}", self.architecture.bn_eps)),
-        ];
-        let mut parts: Vec<String> =
-            of_network.into_iter().filter(|(key, _)| assumed(key)).map(|(_, text)| text).collect();
-        if images {
-            parts.extend(normalisation);
-            parts.extend(size.into_iter().filter(|(key, _)| assumed(key)).map(|(_, text)| text));
-        }
-        parts.extend((classes && assumed("labels")).then(|| "ImageNet's class names".to_owned()));
-        let options = match (images, classes) {
-            (false, _) => "--set changes it",
-            (true, false) => "--set, --mean, --std, --resize, --crop and --interpolation change it",
-            (true, true) => "--set, --mean, --std, --resize, --crop, --interpolation and --labels change it",
-        };
-        (!parts.is_empty()).then(|| format!("assumed, since nothing says it: {}; {options}", parts.join(", ")))
+        Some(format!("assumed, since nothing says it: {parts}; {} {change}", options.join(", ")))
     }
 }

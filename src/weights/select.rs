@@ -45,6 +45,7 @@ pub(super) fn select(
             return Err(format!("holds no ResNet under {}; it holds {there}", printable(key)));
         }
     }
+    let others: Vec<String> = naming::roots(tensors).into_iter().map(|(prefix, _)| prefix).take(32).collect();
     one_of_equals(&mut roots, tensors, &index, same);
     let (prefix, style) = match &roots[..] {
         [] => (naming::wrappers(tensors.iter().map(|(name, _)| *name)), Style::Torchvision),
@@ -57,7 +58,12 @@ pub(super) fn select(
             ));
         }
     };
-    collect(tensors, prefix, style, roots.is_empty())
+    let mut selection = collect(tensors, prefix, style, roots.is_empty())?;
+    // Another network of the file is not taken by mistake for what this one lacks.
+    let of_another = |name: &String| others.iter().any(|other| *other != selection.prefix && name.starts_with(other));
+    let left_out = selection.left_out.iter().filter(|name| !of_another(name)).cloned().collect();
+    selection.left_out = left_out;
+    Ok(selection)
 }
 
 fn collect(tensors: &[(&str, &[usize])], prefix: String, style: Style, no_root: bool) -> Result<Selection, String> {

@@ -67,8 +67,8 @@ fn in_folder(folder: &Path) -> Result<PathBuf> {
         true => String::new(),
         false => format!(" (it has {})", some(weights.into_iter())),
     };
-    let wanted = IN_FOLDERS.join(", ");
-    Err(Error::file(folder, format!("is a folder with none of {wanted}{found}; name the file, or give a run's folder")))
+    let wanted = IN_FOLDERS.join(" or ");
+    Err(Error::file(folder, format!("is a folder without {wanted}{found}; name the file, or give a run's folder")))
 }
 
 /// Whether a file's name is one of weights.

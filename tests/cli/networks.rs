@@ -21,7 +21,7 @@ fn what_is_assumed_is_said_once_and_not_where_all_is_known() {
     let here = Sandbox::new();
     let weights = checkpoint("trainer.pth");
     let infer = ["infer", &photo(), "--weights", &weights];
-    let line = "assumed, since nothing says it: no pool after the 3x3 stem, batch norm epsilon 1e-5, ImageNet's mean and std, resize 32";
+    let line = "assumed, since nothing says it: no pool after the 3x3 stem, batch norm epsilon 1e-5, ImageNet's mean, ImageNet's std, resize 32";
     let words = said(&here, &infer);
     assert_eq!(words.matches(line).count(), 1, "{words}");
     assert!(!said(&here, &[&infer[..], &["--quiet"]].concat()).contains("assumed"));
@@ -91,7 +91,8 @@ fn a_run_and_a_conversion_keep_what_options_said() {
     let converted = keeps("c.safetensors");
     let run = ["finetune", &data, "--weights", &weights, "--lr", "0.01", "--epochs", "1", "--output", "run"];
     let first = said(&here, &[&run[..], &options].concat());
-    assert!(first.contains("assumed, since nothing says it: no pool") && !first.contains("mean and std"), "{first}");
+    let line = "assumed, since nothing says it: no pool after the 3x3 stem; --set changes it\n";
+    assert!(first.contains(line) && !first.contains("left"), "{first}");
     assert_eq!(keeps("run/model.safetensors"), converted);
     here.bad(2, "--mean", &["finetune", "--resume", "run", "--mean", "0,0,0"]);
     let resumed = said(&here, &["finetune", "--resume", "run", "--epochs", "2"]);

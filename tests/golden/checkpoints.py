@@ -96,7 +96,7 @@ def checkpoints(state):
     body = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
     buffer = torch.ones(2)
     optimizer = {"state": {0: {"step": torch.tensor(3.0), "momentum_buffer": buffer}}, "param_groups": [{"lr": 0.1, "params": [0], "nesterov": False}]}
-    other = {name: -tensor for name, tensor in state.items()}
+    other = flat({name: 2 * tensor for name, tensor in state.items()})
     return {
         "trainer": {"epoch": 3, "arch": "resnet18", "state_dict": prefixed("module.", state), "best_acc1": torch.tensor(70.0), "optimizer": optimizer,
                     "rng_state": torch.zeros(16, dtype=torch.uint8), "loss": 0.25, "scheduler": {"milestones": collections.Counter({30: 1}), "last_epoch": 3}},

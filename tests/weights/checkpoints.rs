@@ -82,7 +82,8 @@ fn one_of_several_networks_is_chosen_by_its_key() {
     let first = Weights::open_key(&path, Some("state_dict")).unwrap();
     assert!(holds(&first, same));
     let second = Weights::open_key(&path, Some("state_dict_ema")).unwrap();
-    assert!(holds(&second, |value| -value) && second.sha256() == first.sha256());
+    assert!(holds(&second, |value| 2.0 * value) && second.sha256() == first.sha256());
+    assert!(first.left_out().is_empty(), "{:?}", first.left_out());
     let text = Weights::open_key(&path, Some("ema")).unwrap_err().to_string();
     assert!(text.contains("no ResNet under ema; it holds state_dict, state_dict_ema"), "{text}");
 }
@@ -232,9 +233,17 @@ fn what_nothing_says_is_said_to_be_assumed() {
         network(r#"{"block":"bottleneck","depths":[1,1],"widths":[4,8],"stem":{"width":4},"classes":1000}"#);
     let found = weights::describe(&bottleneck, &Given::default()).unwrap();
     let line = found.assumed(true, true).unwrap();
-    for words in
-        ["3x3 (v1.5)", "epsilon 1e-5", "mean and std", "resize 256", "crop 224", "bilinear", "class names", "--set"]
-    {
+    for words in [
+        "3x3 (v1.5)",
+        "epsilon 1e-5",
+        "ImageNet's mean",
+        "ImageNet's std",
+        "resize 256",
+        "crop 224",
+        "bilinear",
+        "class names",
+        "--set",
+    ] {
         assert!(line.contains(words), "{words}: {line}");
     }
     assert_eq!(found.labels.as_ref().map(Vec::len), Some(1000));
@@ -250,7 +259,10 @@ fn what_nothing_says_is_said_to_be_assumed() {
         ..given(&["stride_in=3x3", "bn_eps=1e-5", "stem.pool={}"])
     };
     let found = weights::describe(&bottleneck, &all).unwrap();
-    assert!(!found.assumed(true, true).unwrap().contains("resize"));
+    assert_eq!(
+        found.assumed(true, true).unwrap(),
+        "assumed, since nothing says it: ImageNet's class names; --labels changes it"
+    );
     assert_eq!(found.assumed(true, false), None);
     // Zero-padded shortcuts and a small stem can be had in more than one way.
     let cifar =
@@ -273,7 +285,7 @@ fn contradictions_are_errors() {
     let whole = Weights::open(golden("trainer.pth")).unwrap();
     for (set, words) in [
         ("shortcut=zero-pad", "has projections in every shortcut"),
-        ("block=bottleneck", "expansion"),
+        ("block=bottleneck", "missing layer1.0.conv3.weight"),
         ("stride_in=2x2", "2x2"),
         ("depth=3", "the keys are"),
     ] {
@@ -307,4 +319,40 @@ fn other_formats_are_named_with_what_to_do() {
     }
     let text = weights::open(folder.path().to_str()).unwrap_err().to_string();
     assert!(text.contains("it has best.pth.tar"), "{text}");
+}
+
+#[test]
+fn timms_configuration_says_how_its_networks_are_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let resnet18 = Architecture::named("resnet18").unwrap();
+    crate::hollow(folder.path(), &crate::names_and_shapes(&resnet18), None);
+    std::fs::rename(folder.path().join("file.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    let describe = |architecture: &str, crop_mode: &str, given: &Given| {
+        let config = serde_json::json!({
+            "architecture": architecture, "num_classes": 1000, "num_features": 512, "pretrained_cfg": {
+                "tag": "a1_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": crop_mode,
+                "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25],
+            },
+        });
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        weights::describe(&weights::open(folder.path().to_str()).unwrap(), given)
+    };
+    let found = describe("resnet18", "center", &Given::default()).unwrap();
+    assert_eq!(found.architecture, resnet18);
+    let preprocess = &found.preprocess;
+    assert_eq!((preprocess.resize, preprocess.crop, preprocess.mean), (235, 224, [0.5; 3]));
+    assert_eq!((found.origins["labels"], found.assumed(true, true)), (Origin::Config, None));
+    for (architecture, crop_mode, words) in [
+        ("resnet34", "center", "says that `depths` is [3,4,6,3], but the tensors of"),
+        ("resnetblur18", "center", "no plain ResNet"),
+        ("resnet18", "squash", "--resize and --crop"),
+    ] {
+        let text = describe(architecture, crop_mode, &Given::default()).unwrap_err().to_string();
+        assert!(text.contains(words) && text.contains("config.json"), "{text}");
+    }
+    // What the user says instead is taken.
+    let sizes = Given { resize: Some(224), crop: Some(224), ..Given::default() };
+    assert_eq!(describe("resnet18", "squash", &sizes).unwrap().preprocess.resize, 224);
+    let whole = Given { architecture: Some(resnet18.to_json().unwrap()), ..Given::default() };
+    assert_eq!(describe("resnetblur18", "center", &whole).unwrap().architecture, resnet18);
 }
