@@ -105,6 +105,8 @@ const MOST_LAST_WORDS: usize = 1000;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a child that has closed its stdout may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long its stderr may take to end then.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a child gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +125,8 @@ pub struct Child {
     answers: Receiver<String>,
     /// The last line on stderr.
     said: Arc<Mutex<String>>,
+    /// Disconnected once stderr is read to its end.
+    stderr_read: Receiver<()>,
 }
 
 impl Child {
@@ -138,19 +142,21 @@ impl Child {
             std::thread::spawn(move || for_each_line(stdout, |line| sender.send(line).is_ok()));
         }
         let said = Arc::new(Mutex::new(String::new()));
+        let (reading, stderr_read) = channel();
         if let Some(stderr) = process.child().stderr.take() {
             let said = said.clone();
             std::thread::spawn(move || {
                 for_each_line(stderr, |line| {
-                    let line: String = line.trim().chars().take(MOST_LAST_WORDS).collect();
+                    let line: String = line.trim().chars().filter(|c| !c.is_control()).take(MOST_LAST_WORDS).collect();
                     if let (false, Ok(mut said)) = (line.is_empty(), said.lock()) {
                         *said = line;
                     }
                     true
                 });
+                drop(reading);
             });
         }
-        Ok(Self { process, answers, said })
+        Ok(Self { process, answers, said, stderr_read })
     }
 
     /// Sends a task and waits for its answer, at most `timeout`, or until `stop` says so.
@@ -180,6 +186,8 @@ impl Child {
     /// How a child ended that has closed its stdout.
     fn last_words(&mut self) -> String {
         let how = self.process.wait(ENDS_WITHIN).map_or("it closed its output".into(), |status| status.to_string());
+        // What it said last may still be on its way.
+        let _ = self.stderr_read.recv_timeout(LAST_WORDS_WITHIN);
         let said = self.said.lock().map(|said| said.clone()).unwrap_or_default();
         if said.is_empty() { how } else { format!("{how}: {said}") }
     }

@@ -102,7 +102,8 @@ impl<'a> Worker<'a> {
         let task = Task::Control(control.name.clone());
         let mut answer = self.ask(&task)?;
         if matches!(answer, Err(Ended::Timeout)) {
-            let timeout = std::mem::replace(&mut self.timeout, self.timeout * PATIENCE);
+            let timeout = self.timeout;
+            self.timeout = timeout * PATIENCE;
             let again = self.ask(&task);
             self.timeout = timeout;
             answer = again?;

@@ -55,7 +55,8 @@ impl Iterator for Turns {
     fn next(&mut self) -> Option<Self::Item> {
         // Never two at once, or two tests could wait for each other.
         self.taken = None;
-        let of = |index: usize| &self.adapters.0[index];
+        let adapters = self.adapters;
+        let of = move |index: usize| &adapters.0[index];
         let free = self.left.iter().enumerate().find_map(|(place, &index)| match of(index).1.try_lock() {
             Ok(taken) => Some((place, taken)),
             Err(TryLockError::Poisoned(taken)) => Some((place, taken.into_inner())),
