@@ -86,7 +86,7 @@ fn lone_train(folder: &Path, train: &PathBuf, has_classes: bool, subfolders: &[P
 }
 
 /// A folder `val` or `test` with no training part beside it.
-fn lone_held_out(folder: &Path, held_out: &PathBuf, subfolders: &[PathBuf]) -> Result<Parts> {
+fn lone_held_out(folder: &Path, held_out: &Path, subfolders: &[PathBuf]) -> Result<Parts> {
     let is_part = |path: &PathBuf| HELD_OUT.iter().any(|name| name.eq_ignore_ascii_case(&name_of(path)));
     if subfolders.iter().all(is_part) && has_classes(held_out)? {
         let names: Vec<String> = subfolders.iter().map(|path| name_of(path)).collect();
