@@ -17,7 +17,7 @@ use super::finite::Finite;
 use super::grad_cam::Overlays;
 use super::model::{Loaded, ModelArgs, Use, distinct, needs_head, read_labels, warn};
 use super::output_name::{self, Written};
-use crate::data::{FileList, Loader, expand_inputs};
+use crate::data::{FileList, Loader, expand_inputs, left_out_of};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{InputKind, Output};
@@ -208,7 +208,13 @@ fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, u
     for input in inputs {
         let list = if input.as_os_str() == "-" { list.take() } else { None };
         match expand_inputs(std::slice::from_ref(input), list) {
-            Ok(found) => files.extend(found),
+            Ok(found) => {
+                files.extend(found);
+                let unread = left_out_of(input);
+                unread.iter().for_each(|what| {
+                    context.console.note(format!("{} left out of {}; convert them", what, input.display()));
+                });
+            }
             Err(error @ Error::File { .. }) if inputs.len() > 1 => {
                 context.console.complain(error);
                 missing += 1;

@@ -121,6 +121,12 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(images)
 }
 
+/// What of `folder` an input leaves out: images in formats that are not read, counted, if there are any.
+pub fn left_out_of(folder: &Path) -> Option<String> {
+    let files = if folder.is_dir() { walk(folder).ok()? } else { Vec::new() };
+    unread_images(files.iter().map(PathBuf::as_path).filter(|path| !is_image_name(path)))
+}
+
 /// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
 /// then by name, which is `ImageFolder`'s order.
 pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -40,7 +40,7 @@ pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
 pub use fetch::{FetchedData, fetch};
 pub use grid::{encode_png, grid, write_png};
 pub use heat::overlay;
-pub use inputs::{FileList, expand_inputs, is_image_name};
+pub use inputs::{FileList, expand_inputs, is_image_name, left_out_of};
 pub use loader::{Batch, Loader};
 pub use matching::{Outputs, align_classes, match_outputs};
 pub use named::{Archive, Member, NamedData, find_named, named_data};

@@ -20,6 +20,9 @@ const MAX_CONFIG: u64 = 16 << 20;
 const OF_FOLDERS: [&str; 4] =
     ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"];
 
+/// What reads the preprocessing of a configuration.
+type Reader = fn(&Value, bool) -> Result<Map<String, Value>, String>;
+
 /// The files beside weights, as JSON.
 #[derive(Debug, Default)]
 pub(super) struct Sidecars {
@@ -80,7 +83,7 @@ impl Sidecars {
     /// The keys of `gpu_resnet.preprocess` that are said. `sizes` is whether the user gives size and crop, so that a scaling
     /// which is not done here does not matter.
     pub fn preprocess(&self, sizes: bool) -> Result<Map<String, Value>> {
-        let read = |(path, config): &(PathBuf, Value), of: fn(&Value, bool) -> Result<Map<String, Value>, String>| {
+        let read = |(path, config): &(PathBuf, Value), of: Reader| {
             of(config, sizes).map_err(|problem| Error::file(path, problem))
         };
         if let Some(preprocessor) = &self.preprocessor {
@@ -114,7 +117,7 @@ impl Stated {
                 *place = stated.clone();
             }
         }
-        serde_json::from_value(value).map_err(|error| quoted(error))
+        serde_json::from_value(value).map_err(quoted)
     }
 }
 
@@ -136,6 +139,20 @@ fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
         Some(value) => three(value)
             .map(Some)
             .ok_or_else(|| format!("has {} as `{key}`; it takes three numbers", printable(&value.to_string()))),
+    }
+}
+
+/// Puts the sides of resize and crop into `found`; where the user gives both (`given`), it does not matter that they can't be told.
+fn sides(found: &mut Map<String, Value>, sides: Result<Option<(u64, u64)>, String>, given: bool) -> Result<(), String> {
+    match sides {
+        Ok(Some((resize, crop))) => {
+            found.insert("resize".into(), json!(resize));
+            found.insert("crop".into(), json!(crop));
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(_) if given => Ok(()),
+        Err(problem) => Err(problem),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::config::Stated;
+use super::given::KEYS;
 use super::labels::labels_of;
 use super::text::quoted;
 use super::{ARCHITECTURE_KEY, Given, Head, Weights, imagenet_labels, infer};
@@ -42,20 +43,6 @@ pub struct Description {
     pub origins: BTreeMap<&'static str, Origin>,
 }
 
-const ARCHITECTURE: [&str; 12] = [
-    "block",
-    "depths",
-    "widths",
-    "expansion",
-    "stem.kind",
-    "stem.width",
-    "stem.pool",
-    "stride_in",
-    "shortcut",
-    "groups",
-    "width_per_group",
-    "bn_eps",
-];
 const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
 
 /// Describes the network in `weights`: by what the user gives, else by its metadata, else by the configuration beside it, else
@@ -79,7 +66,7 @@ type Origins = BTreeMap<&'static str, Origin>;
 
 fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
     let classes = weights.shape("fc.weight").and_then(|shape| shape.first().copied());
-    let all = |origin| ARCHITECTURE.into_iter().map(|key| (key, origin)).collect::<Origins>();
+    let all = |origin| KEYS.into_iter().map(|key| (key, origin)).collect::<Origins>();
     let (base, mut origins) = match (given.described(classes)?, weights.metadata(ARCHITECTURE_KEY)) {
         (Some(described), _) => (described, all(Origin::Option)),
         (None, Some(json)) => (infer::from_metadata(weights, json)?, all(Origin::File)),
@@ -91,7 +78,7 @@ fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Re
     };
     let architecture = if given.set.is_empty() { base } else { given.change(&base)? };
     for (key, _) in given.settings()? {
-        let key = ARCHITECTURE.into_iter().find(|known| key == *known || key.starts_with(&format!("{known}.")));
+        let key = KEYS.into_iter().find(|known| key == *known || key.starts_with(&format!("{known}.")));
         origins.extend(key.map(|key| (key, Origin::Option)));
     }
     let wanted = architecture.shortcut;
@@ -106,7 +93,7 @@ fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Re
 
 /// What shapes and a configuration tell.
 fn from_tensors(weights: &Weights, base: Architecture, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
-    let mut origins: Origins = ARCHITECTURE.into_iter().map(|key| (key, Origin::File)).collect();
+    let mut origins: Origins = KEYS.into_iter().map(|key| (key, Origin::File)).collect();
     let untold = if weights.is_known() { Origin::Manifest } else { Origin::Assumed };
     origins.extend([("stem.pool", untold), ("bn_eps", untold)]);
     if base.block.is_bottleneck() {

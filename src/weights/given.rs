@@ -8,8 +8,8 @@ use crate::data::{Interpolation, Preprocess};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
-/// Keys that `--set` takes, as an architecture's description has them.
-const KEYS: [&str; 16] = [
+/// Keys of an architecture's description that have an origin and that `--set` takes.
+pub(super) const KEYS: [&str; 12] = [
     "block",
     "depths",
     "widths",
@@ -17,16 +17,14 @@ const KEYS: [&str; 16] = [
     "stem.kind",
     "stem.width",
     "stem.pool",
-    "stem.pool.kernel_size",
-    "stem.pool.stride",
-    "stem.pool.padding",
-    "stem.pool.ceil_mode",
     "stride_in",
     "shortcut",
     "groups",
     "width_per_group",
     "bn_eps",
 ];
+/// What `--set` takes of a pool.
+const POOL_KEYS: [&str; 4] = ["stem.pool.kernel_size", "stem.pool.stride", "stem.pool.padding", "stem.pool.ceil_mode"];
 
 /// Options about a network. They win over the file and what lies beside it; a run keeps them, so that it can be resumed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,8 +63,9 @@ impl Given {
             if key == "classes" {
                 return refuse("the classifier says how many classes there are");
             }
-            if !KEYS.contains(&key) {
-                return refuse(&format!("there is no such key; the keys are {}", KEYS.join(", ")));
+            if !KEYS.contains(&key) && !POOL_KEYS.contains(&key) {
+                let keys = [&KEYS[..], &POOL_KEYS].concat().join(", ");
+                return refuse(&format!("there is no such key; the keys are {keys}"));
             }
             if settings.iter().any(|(other, _)| *other == key) {
                 return refuse("the key is set twice");

@@ -161,7 +161,9 @@ impl Inspection {
     /// Each value of architecture and preprocessing, and where it comes from.
     fn values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let architecture = serde_json::to_value(&self.architecture).map_err(|_| fmt::Error)?;
-        let preprocess = serde_json::to_value(&self.preprocess).map_err(|_| fmt::Error)?;
+        // By way of text, which has the fewest digits that give an f32 back.
+        let text = serde_json::to_string(&self.preprocess).map_err(|_| fmt::Error)?;
+        let preprocess: serde_json::Value = serde_json::from_str(&text).map_err(|_| fmt::Error)?;
         for (key, origin) in &self.origins {
             let place = format!("/{}", key.replace('.', "/"));
             let value = architecture.pointer(&place).or_else(|| preprocess.pointer(&place));

@@ -60,7 +60,9 @@ impl<'p, 'a> Walk<'p, 'a> {
         match pickle.get(id) {
             Value::Dict(items) => self.pairs(items, &name, depth, false),
             Value::List(items) | Value::Tuple(items) => {
-                items.iter().enumerate().try_for_each(|(i, item)| self.child(*item, &name, i.to_string().into(), depth))
+                // A history may have millions of numbers.
+                let inner = items.iter().enumerate().filter(|(_, item)| leads_on(pickle, **item));
+                inner.into_iter().try_for_each(|(i, item)| self.child(*item, &name, i.to_string().into(), depth))
             }
             Value::Object(object) => self.object(object, &name, depth),
             _ => Ok(()),
@@ -93,10 +95,10 @@ impl<'p, 'a> Walk<'p, 'a> {
                 _ => std::slice::from_ref(state),
             };
             for part in parts {
-                if let Value::Dict(items) = pickle.get(*part) {
-                    if self.seen.insert(*part) {
-                        self.pairs(items, name, depth, true)?;
-                    }
+                if let Value::Dict(items) = pickle.get(*part)
+                    && self.seen.insert(*part)
+                {
+                    self.pairs(items, name, depth, true)?;
                 }
             }
         }
@@ -118,12 +120,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     }
 
     fn child(&mut self, id: Id, name: &str, key: Cow<str>, depth: usize) -> Result<(), String> {
-        let leads_on = match self.pickle.get(id) {
-            Value::Tensor(_) | Value::Dict(_) | Value::Object(_) => true,
-            Value::List(items) | Value::Tuple(items) => !items.is_empty(),
-            _ => false,
-        };
-        if !leads_on {
+        if !leads_on(self.pickle, id) {
             return Ok(());
         }
         let dot = if name.is_empty() || key.is_empty() { "" } else { "." };
@@ -135,6 +132,15 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
         self.todo.push((id, whole, depth + 1));
         Ok(())
+    }
+}
+
+/// Whether a value is a tensor or may hold one.
+fn leads_on(pickle: &Pickle, id: Id) -> bool {
+    match pickle.get(id) {
+        Value::Tensor(_) | Value::Dict(_) | Value::Object(_) => true,
+        Value::List(items) | Value::Tuple(items) => !items.is_empty(),
+        _ => false,
     }
 }
 

@@ -275,7 +275,12 @@ fn what_nothing_says_is_said_to_be_assumed() {
         assert_eq!(found.assumed(true, true), None);
     }
     let text = weights::inspect(&bottleneck, &given(&["bn_eps=0.001"])).to_string();
-    for line in ["assumed       stride_in = 3x3", "option        bn_eps = 0.001", "file          depths = [1,1]"] {
+    for line in [
+        "assumed       stride_in = 3x3",
+        "option        bn_eps = 0.001",
+        "file          depths = [1,1]",
+        "mean = [0.485,0.456,0.406]",
+    ] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stated, channels, crop_share, not_done, usual_pool};
+use super::{Stated, channels, crop_share, not_done, sides, usual_pool};
 use crate::model::{Architecture, BlockKind};
 use crate::weights::text::printable;
 
@@ -46,13 +46,11 @@ pub(super) fn stated(config: &Value, name: &str) -> Result<Stated, String> {
     let pretrained = config.get("pretrained_cfg");
     let names = config.get("label_names").or_else(|| pretrained?.get("label_names"));
     let labels = names.and_then(|names| serde_json::from_value::<Vec<String>>(names.clone()).ok());
-    if let (Some(labels), Some(classes)) = (&labels, classes) {
-        if labels.len() as u64 != classes {
-            return Err(format!(
-                "has {} `label_names` and `num_classes` {classes}; give a name for each",
-                labels.len()
-            ));
-        }
+    if let (Some(labels), Some(classes)) = (&labels, classes)
+        && labels.len() as u64 != classes
+    {
+        let found = labels.len();
+        return Err(format!("has {found} `label_names` and `num_classes` {classes}; give a name for each"));
     }
     let tag = pretrained.and_then(|cfg| cfg.get("tag")).and_then(Value::as_str).unwrap_or_default();
     Ok(Stated {
@@ -93,15 +91,7 @@ fn named(name: &str) -> Option<Architecture> {
 pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Value>, String> {
     let mut found = Map::new();
     let Some(cfg) = config.get("pretrained_cfg").filter(|cfg| cfg.is_object()) else { return Ok(found) };
-    match size(cfg) {
-        Ok(Some((resize, crop))) => {
-            found.insert("resize".into(), json!(resize));
-            found.insert("crop".into(), json!(crop));
-        }
-        Ok(None) => {}
-        Err(_) if sizes => {}
-        Err(problem) => return Err(problem),
-    }
+    sides(&mut found, size(cfg), sizes)?;
     match cfg.get("interpolation").and_then(Value::as_str) {
         None | Some("") => {}
         Some(filter @ ("bilinear" | "bicubic")) => {

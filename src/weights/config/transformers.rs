@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stated, channels, crop_share, not_done, usual_pool};
+use super::{Stated, channels, crop_share, not_done, sides, usual_pool};
 use crate::weights::text::printable;
 
 /// What a `ResNetConfig` says; its defaults are `ResNetConfig`'s. The error completes the sentence "FILE …".
@@ -72,15 +72,7 @@ pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Valu
     let is = |key: &str| config.get(key).and_then(Value::as_bool);
     let mut found = Map::new();
     if is("do_resize") != Some(false) {
-        match size(config) {
-            Ok(Some((resize, crop))) => {
-                found.insert("resize".into(), json!(resize));
-                found.insert("crop".into(), json!(crop));
-            }
-            Ok(None) => {}
-            Err(_) if sizes => {}
-            Err(problem) => return Err(problem),
-        }
+        sides(&mut found, size(config), sizes)?;
     } else if !sizes {
         return Err(not_done("leaves images at their own size (`do_resize` false)"));
     }
