@@ -99,7 +99,7 @@ impl Selection {
             if !self.is_plain_quick() {
                 return true;
             }
-            // Compilers take longest over Winograd's larger tile (20 s each, lavapipe 25.0.7); the smaller one's transforms are broken
+            // Compilers take longest over Winograd's larger tile (controls of it took up to 23 s, lavapipe 25.0.7); the smaller one's transforms are broken
             // in the same places and go through the same cases.
             if control.shader.starts_with("winograd4_") {
                 return false;
