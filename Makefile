@@ -1,6 +1,6 @@
 # make demo    set up what is missing, fine-tune on real images, evaluate, infer
 # make test    every test, on every driver that can be had here
-# make verify  every kernel on every adapter, with the built program; the report is target/verify.json
+# make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json
 # make check   formatting and lints
 
 .PHONY: demo test verify check build drivers
@@ -19,7 +19,7 @@ test: drivers
 	scripts/test.sh
 
 verify: drivers build
-	scripts/with-drivers.sh target/release/gpu-resnet verify --all-adapters --report target/verify.json
+	scripts/with-drivers.sh target/release/gpu-resnet verify --all-adapters --suite kernels --report target/verify.json
 
 check:
 	cargo fmt --check

@@ -6,15 +6,23 @@
 
 The library is Microsoft's DirectXShaderCompiler; scripts/setup.sh --all-drivers fetches it. Calls IDxcCompiler3::Compile
 (dxcapi.h) through its table of functions: there the library's COM objects have, on Linux, two destructors after IUnknown's three.
+
+The library's own destructors are never run: on exit it may wait for good for a lock that nobody holds (in llvm_shutdown, after
+entry points of other names than main). So the process leaves by os._exit, on every way out, once everything is flushed.
 """
 
 import ctypes
 import os
 import sys
+import traceback
 import uuid
 
 UTF8 = 65001
 FIRST = 5  # IUnknown's three functions and two destructors
+
+
+class Failure(Exception):
+    """Ends the program with this message and status 1."""
 
 
 def guid(text):
@@ -34,7 +42,7 @@ class Source(ctypes.Structure):
 def create(library, clsid, iid):
     instance = ctypes.c_void_p()
     if library.DxcCreateInstance(guid(clsid), guid(iid), ctypes.byref(instance)) != 0:
-        sys.exit("dxc.py: the library has no such compiler")
+        raise Failure("the library has no such compiler")
     return instance
 
 
@@ -54,7 +62,7 @@ def compile_file(compiler, path, options):
     iid = guid("58346CDA-DDE7-4497-9461-6F87AF5E0659")
     if compile_(ctypes.addressof(source), ctypes.addressof(words), len(options), None, ctypes.addressof(iid),
                 ctypes.addressof(result)) != 0 or not result:
-        sys.exit("dxc.py: the compiler could not be run")
+        raise Failure("the compiler could not be run")
     function(result, FIRST, ctypes.c_int, ctypes.c_void_p)(ctypes.addressof(status))
     outputs = []
     for index in (FIRST + 1, FIRST + 2):  # the code, the messages
@@ -64,14 +72,25 @@ def compile_file(compiler, path, options):
     return status.value == 0, *outputs
 
 
+def load():
+    name = os.environ.get("GPU_RESNET_DXCOMPILER", "libdxcompiler.so")
+    try:
+        return ctypes.CDLL(name)
+    except OSError as error:
+        raise Failure(f"{name} could not be loaded ({error}); scripts/setup.sh --all-drivers fetches it") from None
+
+
+def print_version():
+    info = create(load(), "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "b04f5b50-2059-4f12-a8ff-a1e0cde1cc7e")
+    numbers = [ctypes.c_uint(), ctypes.c_uint()]
+    function(info, FIRST, ctypes.c_int, *[ctypes.c_void_p] * 2)(*map(ctypes.addressof, numbers))
+    print(f"dxcompiler {numbers[0].value}.{numbers[1].value}")
+
+
 def main():
-    library = ctypes.CDLL(os.environ.get("GPU_RESNET_DXCOMPILER", "libdxcompiler.so"))
     if sys.argv[1:] == ["--version"]:
-        info = create(library, "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "b04f5b50-2059-4f12-a8ff-a1e0cde1cc7e")
-        numbers = [ctypes.c_uint(), ctypes.c_uint()]
-        function(info, FIRST, ctypes.c_int, *[ctypes.c_void_p] * 2)(*map(ctypes.addressof, numbers))
-        print(f"dxcompiler {numbers[0].value}.{numbers[1].value}")
-        return
+        print_version()
+        return 0
     options, path, output = [], None, None
     arguments = iter(sys.argv[1:])
     for argument in arguments:
@@ -84,16 +103,34 @@ def main():
         else:
             path = argument
     if path is None:
-        sys.exit(__doc__)
-    compiler = create(library, "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "228B4687-5A6A-4730-900C-9702B2203F54")
+        raise Failure(f"no file is named.\n{__doc__}")
+    compiler = create(load(), "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "228B4687-5A6A-4730-900C-9702B2203F54")
     accepted, code, messages = compile_file(compiler, path, options)
     sys.stderr.write(messages.decode("utf-8", "replace").rstrip("\0\n ") + "\n")
     if not accepted:
-        sys.exit(1)
+        return 1
     if output:
         with open(output, "wb") as file:
             file.write(code)
+    return 0
+
+
+def run():
+    """The exit status; whatever went wrong is on stderr."""
+    try:
+        return main()
+    except (Failure, OSError) as problem:
+        print(f"dxc.py: {problem}", file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    status = run()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads it any more
+            status = status or 1
+    os._exit(status)

@@ -4,7 +4,7 @@
 enable f16;
 //#endif
 //
-// shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c], and 0 for channels that the input lacks
+// shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c - before], and 0 for channels that the input lacks
 //
 // The parameter-free shortcut of He et al. 2015, option A: where a stage halves the map and widens it, the identity is
 // sampled and the new channels are zero.
@@ -21,6 +21,7 @@ struct Shortcut {
     outputs: u32, // vec4s
     stride: u32,
     in_channels4: u32, // vec4s of the channels of a pixel
+    before4: u32, // vec4s of zeros before them
 }
 @group(0) @binding(0) var<uniform> shortcut: Shortcut;
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
@@ -36,7 +37,8 @@ fn main(
     if i >= shortcut.outputs {
         return;
     }
-    let channel4 = i % shortcut.out_pitch4;
+    // Before the first channel it wraps to more than there are.
+    let channel4 = i % shortcut.out_pitch4 - shortcut.before4;
     let pixel = i / shortcut.out_pitch4;
     let column = pixel % shortcut.out_width;
     let rest = pixel / shortcut.out_width;

@@ -1,5 +1,5 @@
-// shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, c] + residual[n,h,w,c] where the stride
-// divides h and w, else residual[n,h,w,c]
+// shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, before + c] + residual[n,h,w,c] where the
+// stride divides h and w, else residual[n,h,w,c]
 //
 // The gradient of option A's shortcut, added to the one that comes through the residual branch; the gradient of the padded
 // channels goes nowhere. One vec4 of channels an invocation, 64 to a workgroup, folded.
@@ -13,6 +13,7 @@ struct Shortcut {
     out_pitch4: u32,
     inputs: u32, // vec4s
     stride: u32,
+    before4: u32, // vec4s of padded channels before the input's
 }
 @group(0) @binding(0) var<uniform> shortcut: Shortcut;
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
@@ -36,10 +37,12 @@ fn main(
     let row = rest % shortcut.in_height;
     let image = rest / shortcut.in_height;
     var value = residual[i];
-    if row % shortcut.stride == 0u && column % shortcut.stride == 0u {
+    // What lies between two pixels has no gradient, and need not lie inside of grad_output.
+    let channel4 = c + shortcut.before4;
+    if row % shortcut.stride == 0u && column % shortcut.stride == 0u && channel4 < shortcut.out_pitch4 {
         let p = row / shortcut.stride;
         let q = column / shortcut.stride;
-        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_pitch4 + c];
+        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_pitch4 + channel4];
     }
     grad_input[i] = value;
 }

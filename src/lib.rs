@@ -85,6 +85,9 @@
 //! point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`], [`feed`],
 //! [`train`], [`mod@bench`] and [`verify`] know models; the command line knows everything.
 
+// `cli::console` alone writes to the terminal: `println!` and `eprintln!` panic where nobody reads.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod bench;
 mod cache;
 #[doc(hidden)]

@@ -1,5 +1,7 @@
 //! The command line. Everything it does is in the library; this only turns an error into one line and an exit status.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,7 +11,7 @@ fn main() -> ExitCode {
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().copied();
         let cause = text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause");
-        eprintln!("error: internal error{place}: {cause}");
+        gpu_resnet::cli::say(format_args!("error: internal error{place}: {cause}"));
     }));
     match std::panic::catch_unwind(gpu_resnet::cli::run) {
         Ok(status) => ExitCode::from(status),

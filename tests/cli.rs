@@ -3,14 +3,23 @@
 mod cli {
     mod bad_input;
     mod bench;
+    mod data_sets;
     mod device;
+    mod environment;
     mod finetune;
     mod infer;
     mod interrupt;
     mod looking;
+    mod names;
+    mod networks;
+    mod not_finite;
+    mod one_output;
     mod reports;
+    mod runs;
     mod shell;
+    mod streams;
     pub mod support;
+    pub mod tiny;
     mod train;
     mod tune;
 }

@@ -10,10 +10,18 @@ mod datasets;
 mod decode;
 #[path = "data/fetch.rs"]
 mod fetch;
+#[path = "data/folders.rs"]
+mod folders;
+#[path = "data/formats.rs"]
+mod formats;
 #[path = "data/golden.rs"]
 mod golden;
+#[path = "data/idx.rs"]
+mod idx;
 #[path = "data/inputs.rs"]
 mod inputs;
+#[path = "data/lists.rs"]
+mod lists;
 #[path = "data/loader.rs"]
 mod loader;
 #[path = "common/server.rs"]

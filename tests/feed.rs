@@ -8,6 +8,7 @@ use gpu_resnet::error::Error;
 use gpu_resnet::feed::feed;
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{InputKind, Network, Output, Predictor};
+use gpu_resnet::ops::host::{Array, add_relu};
 use gpu_resnet::weights;
 
 const SIZE: usize = 32;
@@ -108,4 +109,25 @@ fn an_error_of_the_consumer_ends_it() {
     });
     assert!(matches!(result, Err(Error::Interrupted)));
     assert_eq!(seen, 3);
+}
+
+/// Threads that share a device submit and wait in every order; each gets its own results.
+#[test]
+fn threads_share_a_device() {
+    const THREADS: usize = 4;
+    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let gpu = &gpu;
+            scope.spawn(move || {
+                for round in 0..150 {
+                    let value = (thread * 1000 + round) as f32;
+                    let input = Array::new(&[1, 1, 1, 2], vec![value, -1.0]).unwrap();
+                    let other = Array::new(&[1, 1, 1, 2], vec![0.5, 0.5]).unwrap();
+                    let output = add_relu(gpu, &input, &other).unwrap();
+                    assert_eq!(output.data, [value + 0.5, 0.0]);
+                }
+            });
+        }
+    });
 }

@@ -5,7 +5,7 @@ mod adapters;
 
 use std::path::Path;
 
-use gpu_resnet::model::{Architecture, GradCam, InputKind, Network};
+use gpu_resnet::model::{Architecture, GradCam, InputKind, Network, TensorSource};
 use gpu_resnet::weights::{self, Weights};
 
 /// Largest difference over the largest value of an image's map.
@@ -62,6 +62,48 @@ fn maps_agree_with_autograd() {
                 "{kind}: another class' map differs by {nearest_wrong:.1e} only"
             );
             assert!(grad_cam.run_tensor(&input[..c * h * w], Some(architecture.classes)).is_err());
+        }
+    }
+}
+
+#[test]
+fn one_output_speaks_for_two_classes() {
+    let reference = golden("one_output");
+    let architecture = Architecture::from_json(reference.metadata("gpu_resnet.architecture").unwrap()).unwrap();
+    let bias: f32 = reference.metadata("bias").unwrap().parse().unwrap();
+    let factors: Vec<f32> = serde_json::from_str(reference.metadata("factors").unwrap()).unwrap();
+    let (logits, maps) = (reference.tensor_f32("logits").unwrap(), reference.tensor_f32("maps").unwrap());
+    let hashed = weights::hash_weights(&architecture).unwrap();
+    let input = weights::hash_input("input", factors.len() * 3 * 16 * 16);
+    for gpu in &adapters::open_all() {
+        let network = Network::new(gpu, &architecture, &WithBias { hashed: &hashed, bias: vec![bias] }).unwrap();
+        let mut grad_cam = GradCam::new(&network, InputKind::Tensor, [16, 16]).unwrap();
+        let expected = logits.iter().zip(maps.chunks(maps.len() / logits.len()));
+        for ((image, factor), (&logit, expected)) in input.chunks(3 * 16 * 16).zip(&factors).zip(expected) {
+            let image: Vec<f32> = image.iter().map(|value| value * factor).collect();
+            let found = grad_cam.run_tensor(&image, None).unwrap();
+            assert_eq!(found.class, usize::from(logit > 0.0));
+            let worst = error(&found.data, expected);
+            assert!(worst <= TOLERANCE, "{worst:.1e}");
+            // What speaks for one class speaks against the other.
+            let other = grad_cam.run_tensor(&image, Some(1 - found.class)).unwrap();
+            assert!(other.data.iter().zip(&found.data).all(|(a, b)| *a == -b));
+            assert!(grad_cam.run_tensor(&image, Some(2)).is_err());
+        }
+    }
+}
+
+/// Hashed weights with another bias of the classifier.
+struct WithBias<'a> {
+    hashed: &'a Weights,
+    bias: Vec<f32>,
+}
+
+impl TensorSource for WithBias<'_> {
+    fn tensor(&self, name: &str) -> gpu_resnet::Result<std::borrow::Cow<'_, [f32]>> {
+        match name {
+            "fc.bias" => Ok((&self.bias[..]).into()),
+            name => self.hashed.tensor_f32(name),
         }
     }
 }

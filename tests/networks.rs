@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gpu_resnet::gpu::{AdapterChoice, Gpu};
+use gpu_resnet::gpu::Gpu;
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, Output, StageOutput};
 use gpu_resnet::ops::Precision;
 use gpu_resnet::weights::{self, Weights};
@@ -154,17 +154,18 @@ fn original_stride_and_ceil_mode_pool_agree_with_torch() {
     check("v1-ceil");
 }
 
+/// ResNet-50 on one adapter: on the others its kernels run at this size in ResNet-18 and, as bottlenecks, in the embedded network.
 #[test]
 fn full_size_images_agree_with_torchvision() {
-    for name in ["resnet50", "resnet18"] {
+    let agrees = |name: &str, gpu: &Arc<Gpu>| {
         let reference = golden(name);
         let architecture = Architecture::from_json(reference.metadata("gpu_resnet.architecture").unwrap()).unwrap();
-        each_adapter(|gpu| {
-            let (output, _) = run(gpu, &architecture, [1, 3, 224, 224], Precision::F32);
-            let e = error(&output.logits, &reference.tensor_f32("logits_224").unwrap());
-            assert!(e <= TOLERANCE, "{name} at 224: differs by {e:.2e}");
-        });
-    }
+        let (output, _) = run(gpu, &architecture, [1, 3, 224, 224], Precision::F32);
+        let e = error(&output.logits, &reference.tensor_f32("logits_224").unwrap());
+        assert!(e <= TOLERANCE, "{name} at 224: differs by {e:.2e}");
+    };
+    each_adapter(|gpu| agrees("resnet18", gpu));
+    agrees("resnet50", &adapters::open_all()[0]);
 }
 
 /// The comparison must notice a network that is slightly wrong: another epsilon, and the stride on the other convolution.
@@ -177,9 +178,9 @@ fn a_wrong_network_is_caught() {
     let mut wrong_stride = right.clone();
     wrong_stride.stride_in = gpu_resnet::model::StrideIn::First1x1;
     let expected = reference.tensor_f32("logits").unwrap().into_owned();
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = &adapters::open_all()[0];
     for wrong in [wrong_eps, wrong_stride] {
-        let e = error(&run(&gpu, &wrong, [2, 3, 64, 64], Precision::F32).0.logits, &expected);
+        let e = error(&run(gpu, &wrong, [2, 3, 64, 64], Precision::F32).0.logits, &expected);
         assert!(e > 10.0 * TOLERANCE, "a wrong network differs by only {e:.1e}");
     }
 }

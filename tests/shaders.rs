@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use gpu_resnet::gpu::KernelSpec;
 use gpu_resnet::gpu::shaders::{self, Shader};
 use gpu_resnet::model::{Architecture, Forward, GradientPass, InputKind, Network, PassOptions, TrainableNetwork};
-use gpu_resnet::verify::offline::{self, Outcome, Tools};
+use gpu_resnet::verify::offline::{self, Limits, Outcome, Tools};
 use gpu_resnet::weights;
 
 /// The largest workgroup and workgroup memory that every adapter has by default.
@@ -30,7 +30,7 @@ fn each_entry_point(mut visit: impl FnMut(&Shader, &shaders::EntryPoint)) {
 
 #[test]
 fn every_kernel_translates() {
-    let report = offline::check(&Tools::find(), &|_| true).expect("a report");
+    let report = offline::check(&Tools::find(Limits::default()), &|_| true).expect("a report");
     println!("{}", report.table());
     report.verdict().expect("no failure");
     let mut entry_points = 0;
@@ -137,7 +137,7 @@ fn every_entry_point_keeps_to_the_common_limits() {
 #[test]
 fn tools_refuse_broken_shaders() {
     let relu = shaders::find("relu").expect("relu").source;
-    let tools = Tools::find();
+    let tools = Tools::find(Limits::default());
     let outcomes = |source: &str| offline::check_kernel(&tools, source, &KernelSpec::new("relu")).targets;
     assert!(outcomes(relu).values().all(|outcome| !matches!(outcome, Outcome::Failed { .. })), "the control");
     // Valid for naga, but no backend of ours has doubles in GLSL ES or Metal.
@@ -145,5 +145,80 @@ fn tools_refuse_broken_shaders() {
     let found = outcomes(&double);
     for target in ["msl", "glsl"] {
         assert!(matches!(found[target], Outcome::Failed { .. }), "{target}: {:?}", found[target]);
+    }
+}
+
+/// What a library does when its process exits can't hold the compiler up: here one whose destructor never returns.
+#[cfg(target_os = "linux")]
+#[test]
+fn dxc_leaves_without_the_librarys_destructors() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    if !Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("not tested: scripts/dxc.py needs python3, which is not here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [source, library] = ["library.c", "library.so"].map(|name| folder.path().join(name));
+    let text = "#include <unistd.h>
+        int DxcCreateInstance(void *a, void *b, void **c) { return 1; }
+        __attribute__((destructor)) static void hang(void) { for (;;) pause(); }";
+    std::fs::write(&source, text).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.expect("a C compiler: Rust links with it").success());
+    let [kernel, script] =
+        ["shaders/relu.wgsl", "scripts/dxc.py"].map(|path| format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
+    // Both are refused, after the library was loaded; and the second is no library.
+    for (arguments, library) in [
+        (["--version"], library.display().to_string()),
+        ([&kernel], library.display().to_string()),
+        (["--version"], kernel.clone()),
+    ] {
+        let mut command = Command::new("python3");
+        command.arg(&script).args(arguments).env("GPU_RESNET_DXCOMPILER", library);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = process.try_wait().unwrap() {
+                break status;
+            }
+            if started.elapsed() > Duration::from_secs(60) {
+                process.kill().unwrap();
+                panic!("{arguments:?}: it did not leave");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let said = std::io::read_to_string(process.stderr.take().unwrap()).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.starts_with("dxc.py: ") && !said.contains("Traceback"), "{said}");
+    }
+}
+
+/// A compiler that hangs ends as a result, with whatever it started, and the others go on.
+#[cfg(unix)]
+#[test]
+fn a_compiler_that_hangs_is_a_result() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dxc");
+    // By another process: a file that this one had open for writing could not be run.
+    let script = "case $1 in --version) echo fake 1 ;; *) sleep 600 ;; esac";
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
+    assert!(Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
+    let offline = |timeout: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
+        command.args(["verify", "--offline-shaders", "--filter", "^(relu|add) main", "--timeout", timeout, "--json"]);
+        command.env("GPU_RESNET_DXC", &path).output().unwrap()
+    };
+    let output = offline("3");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kernels = report["kernels"].as_array().unwrap();
+    assert_eq!(kernels.len(), 2);
+    for kernel in kernels {
+        assert_eq!(kernel["targets"]["hlsl"]["status"], "timeout", "{kernel}");
+        assert_eq!(kernel["targets"]["hlsl"]["by"], "dxc");
+        assert_ne!(kernel["targets"]["glsl"]["status"], "timeout");
     }
 }

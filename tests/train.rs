@@ -6,6 +6,7 @@ mod adapters;
 mod train {
     mod golden;
     mod network;
+    mod network_runs;
     mod resume;
     mod runs;
     pub mod support;

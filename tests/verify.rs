@@ -1,5 +1,8 @@
 //! Verification itself: its list, its negative controls, and the built program with cases that end badly on purpose.
 
+#[cfg(unix)]
+#[path = "verify/children.rs"]
+mod children;
 #[path = "verify/ends.rs"]
 mod ends;
 #[path = "verify/list.rs"]

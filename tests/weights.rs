@@ -1,5 +1,7 @@
 //! Weights files: hostile ones are refused, good ones are understood, and what is written is read back.
 
+#[path = "weights/checkpoints.rs"]
+mod checkpoints;
 #[path = "weights/convert.rs"]
 mod convert;
 #[path = "weights/fetch.rs"]
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use gpu_resnet::Result;
 use gpu_resnet::model::{Architecture, BlockKind, ParameterSpec, Shortcut, StrideIn};
-use gpu_resnet::weights::{self, Dtype, NamedTensor, Problem, RawTensor, Source, Weights};
+use gpu_resnet::weights::{self, Dtype, Given, NamedTensor, Problem, RawTensor, Source, Weights};
 use serde_json::{Value, json};
 
 /// A safetensors file of this header and as many zeros.
@@ -153,7 +155,7 @@ fn damaged_headers_never_panic() {
             let mut damaged = whole.clone();
             damaged[position] = value;
             let usable = load(damaged).and_then(|weights| {
-                weights::inspect(&weights).to_string();
+                weights::inspect(&weights, &Given::default()).to_string();
                 weights::check(&weights, &weights::infer_architecture(&weights)?)
             });
             refused += usize::from(usable.is_err());
@@ -412,7 +414,7 @@ fn labels_are_one_for_each_class() {
         load(small_bytes(|_| (), &metadata)).unwrap().labels()
     };
     assert_eq!(labels(r#"["a","b","c"]"#).unwrap().unwrap(), ["a", "b", "c"]);
-    assert!(refusal(labels(r#"["a","b"]"#)).contains("2 names but the classifier has 3 outputs"));
+    assert!(refusal(labels(r#"["a","b"]"#)).contains("`gpu_resnet.labels` has 2 names and the network 3 classes"));
     assert!(refusal(labels(r#"{"0":"a"}"#)).contains("gpu_resnet.labels"));
     assert_eq!(load(small_bytes(|_| (), &BTreeMap::new())).unwrap().labels().unwrap(), None);
 }
@@ -468,7 +470,7 @@ fn a_saved_file_has_an_ordinary_files_permissions() {
 #[test]
 fn the_embedded_weights_are_a_whole_network() {
     let weights = weights::open(None).unwrap();
-    let inspection = weights::inspect(&weights);
+    let inspection = weights::inspect(&weights, &Given::default());
     assert_eq!(inspection.problems, [""; 0]);
     let architecture = inspection.architecture.clone().unwrap();
     assert_eq!((architecture.features(), architecture.classes), (1024, 2));
@@ -477,7 +479,7 @@ fn the_embedded_weights_are_a_whole_network() {
     assert!(architecture.stem.pool.is_some_and(|pool| pool.ceil_mode && pool.padding == 0));
     assert_eq!(inspection.parameters, architecture.parameter_count());
     assert_eq!(inspection.labels.as_ref().map(Vec::len), Some(2));
-    assert!(inspection.preprocess.as_ref().is_some_and(|preprocess| preprocess["crop"] == 224));
+    assert!(inspection.preprocess.as_ref().is_some_and(|preprocess| preprocess.crop == 224));
     assert_eq!(inspection.tensors[0].name, "conv1.weight");
     let text = inspection.to_string();
     assert!(text.contains("fc.weight") && text.contains("[2, 1024]"), "{text}");
@@ -488,9 +490,9 @@ fn the_embedded_weights_are_a_whole_network() {
 #[test]
 fn an_inspection_lists_problems_instead_of_failing() {
     let file = small_bytes(|tensors| tensors.truncate(8), &weights::metadata(&small(), None, None).unwrap());
-    let inspection = weights::inspect(&load(file).unwrap());
+    let inspection = weights::inspect(&load(file).unwrap(), &Given::default());
     assert!(inspection.problems.iter().any(|problem| problem.contains("missing fc.weight")), "{inspection}");
-    let unknown = weights::inspect(&load(bytes("{}", 0)).unwrap());
+    let unknown = weights::inspect(&load(bytes("{}", 0)).unwrap(), &Given::default());
     assert_eq!(unknown.problems.len(), 1);
     assert!(unknown.to_string().contains("no tensors"), "{unknown}");
 }

@@ -63,7 +63,9 @@ pub fn kernels(
         let compiled = inspector.map(|inspector| inspector.compile(gpu, &spec)).transpose()?.unwrap_or_default();
         Ok((KernelReport::new(&spec, &compiled), compiled.representations))
     };
-    gpu.kernels().into_iter().map(report).collect()
+    let mut specs = gpu.compiled();
+    specs.sort_by(|a, b| (a.shader, a.entry, &a.constants).cmp(&(b.shader, b.entry, &b.constants)));
+    specs.into_iter().map(report).collect()
 }
 
 /// Compiles what a network needs, as the commands do.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::Context;
 use super::console::{print, print_json};
-use super::model::{default_preprocess, open_weights};
+use super::model::{Use, default_preprocess, open_weights};
+use super::network::{ImageArgs, NetworkArgs};
+use super::output_name;
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
@@ -29,6 +31,8 @@ pub struct BenchArgs {
     /// Run the network of a safetensors file, a run's folder, or the name of built-in weights
     #[arg(long, value_name = "W")]
     weights: Option<String>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images of one step; several are measured one after another [default: 1,8,32; 8 with --train all, 32 with --train head]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: Vec<u32>,
@@ -72,10 +76,11 @@ struct Report<'a> {
 }
 
 pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
-    let (architecture, weights) = args.network(context)?;
     if let Some(path) = &args.roofline {
+        output_name::check(path, output_name::SVG)?;
         files::check_writable(path)?;
     }
+    let (architecture, weights) = args.network(context)?;
     if args.train.is_some() {
         context.f32_only("--train")?;
     }
@@ -141,8 +146,9 @@ fn runs(
 impl BenchArgs {
     fn network(&self, context: &Context) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
-            let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
-            return Ok((architecture, weights));
+            let given = self.network.given(&ImageArgs::default())?;
+            let (weights, description) = open_weights(context, self.weights.as_deref(), &given, Use::TENSORS)?;
+            return Ok((description.architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;
         if let Some(classes) = self.classes {

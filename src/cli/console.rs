@@ -1,4 +1,5 @@
-//! Where a command's words go: results to stdout, everything else to stderr, progress only to a terminal.
+//! Where a command's words go: results to stdout, everything else to stderr, progress only to a terminal. Nothing else in the
+//! command line writes to either.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -12,6 +13,13 @@ use crate::train::Interrupt;
 
 /// The problem of a write to a pipe that nobody reads any more.
 pub(super) const CLOSED: &str = "stdout was closed";
+
+/// Writes a line to stderr. A line that can't be written is dropped: the work goes on when nobody reads stderr any more
+/// (`2>&1 | head`), or when the disk that it goes to is full.
+pub fn say(text: impl Display) {
+    // Whole lines, so that those of several threads don't mix.
+    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
 
 /// How much is said.
 pub struct Console {
@@ -27,20 +35,20 @@ impl Console {
     /// Something the user should know, on stderr.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
     /// Something that only `--verbose` shows, on stderr.
     pub fn verbose(&self, text: impl Display) {
         if self.verbose {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
     /// One bad input among many, on stderr even with `--quiet`.
     pub fn complain(&self, text: impl Display) {
-        eprintln!("error: {text}");
+        say(format_args!("error: {text}"));
     }
 
     /// A progress bar over `total` items; invisible without a terminal.
@@ -51,6 +59,11 @@ impl Console {
     /// A progress bar over `total` bytes, if it is known how many.
     pub fn transfer(&self, total: Option<u64>, what: &str) -> ProgressBar {
         self.bar(total, what, "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}")
+    }
+
+    /// A line of text that changes; invisible without a terminal.
+    pub fn line(&self) -> ProgressBar {
+        self.bar(None, "", "{msg}")
     }
 
     fn bar(&self, total: Option<u64>, what: &str, template: &str) -> ProgressBar {
@@ -91,17 +104,44 @@ impl<'a> Pace<'a> {
 
 /// Writes results to stdout.
 pub fn print(text: impl Display) -> Result<()> {
+    print_bytes(text.to_string().as_bytes())
+}
+
+/// Writes results that need not be text, such as the names of files, to stdout.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    write!(out, "{text}").and_then(|()| out.flush()).map_err(|e| match e.kind() {
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(unwritten)
+}
+
+/// Writes what clap has to say where it belongs: help and versions are results, complaints are not.
+pub fn print_usage(error: &clap::Error) -> Result<()> {
+    let written = error.print();
+    if error.use_stderr() {
+        return Ok(());
+    }
+    written.and_then(|()| std::io::stdout().flush()).map_err(unwritten)
+}
+
+/// Why results could not be written.
+fn unwritten(error: std::io::Error) -> Error {
+    match error.kind() {
         std::io::ErrorKind::BrokenPipe => Error::file("-", CLOSED),
-        _ => Error::file("stdout", e),
-    })
+        _ => Error::file("stdout", format!("could not be written: {error}; check where it is redirected to")),
+    }
 }
 
 /// Writes one value as pretty JSON to stdout.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::file("stdout", e))?;
     print(text + "\n")
+}
+
+/// Pairs as a JSON object, in their order.
+pub fn as_map<T: serde::Serialize, S: serde::Serializer>(
+    pairs: &[(String, T)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
 /// The flag that Ctrl-C raises. The second Ctrl-C ends the process at once.

@@ -66,7 +66,7 @@ pub enum DataCommand {
         /// Look at the images of these classes alone: a file with a name a line
         #[arg(long, value_name = "FILE")]
         classes: Option<PathBuf>,
-        /// Only count: read no image
+        /// Read no image: count, and look at the classes alone
         #[arg(long)]
         quick: bool,
         /// Print one JSON object
@@ -163,8 +163,11 @@ fn seen(image: &Rgb8, i: usize, augment: &Augment, side: Option<u32>, seed: u64)
 struct Summary {
     images: usize,
     classes: usize,
-    /// Images of each class, by name.
-    per_class: std::collections::BTreeMap<String, usize>,
+    /// Images of each class, by name, in the order in which training numbers the classes.
+    #[serde(serialize_with = "super::console::as_map")]
+    per_class: Vec<(String, usize)>,
+    /// The name of each class by its number.
+    class_names: Vec<String>,
     /// Of the images, those of the data's own validation or test part; none if it has none.
     held_out: Option<usize>,
     remarks: Vec<String>,
@@ -182,20 +185,23 @@ fn inspect(context: &Context, splits: Splits, quick: bool, json: bool) -> Result
     }
     let images = counts.iter().sum();
     let bar = context.console.progress(images as u64, "reading images");
-    let warnings = if quick { Vec::new() } else { data::check(&*train, val, data::Depth::Pixels, || bar.inc(1)) };
+    let depth = if quick { data::Depth::Labels } else { data::Depth::Pixels };
+    let warnings = data::check(&*train, val, depth, || bar.inc(1));
     bar.finish_and_clear();
     let classes = train.classes();
+    let class_names = classes.to_vec();
     let per_class = classes.iter().cloned().zip(counts).collect();
+    remarks.extend(data::order_note(classes));
     let held_out = val.map(|val| val.len());
-    let summary = Summary { images, classes: classes.len(), per_class, held_out, remarks, warnings };
+    let summary = Summary { images, classes: classes.len(), per_class, class_names, held_out, remarks, warnings };
     if json {
         return print_json(&summary);
     }
     let mut text = format!("{} images of {} classes", summary.images, summary.classes);
     held_out.iter().for_each(|n| text += &format!(", {n} of them held out"));
-    text += "\n";
-    for (class, count) in &summary.per_class {
-        text += &format!("{count:8}  {class}\n");
+    text += "\n  number    images  class\n";
+    for (number, (class, count)) in summary.per_class.iter().enumerate() {
+        text += &format!("{number:8}  {count:8}  {class}\n");
     }
     summary.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
     summary.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));

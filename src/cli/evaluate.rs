@@ -8,11 +8,15 @@ use serde::Serialize;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::model::{Loaded, ModelArgs, numbered, softmax, top_k};
+use super::finite::Finite;
+use super::model::{Loaded, ModelArgs, Use, needs_head, numbered, read_labels};
+use super::output_name;
+use super::probabilities::{cross_entropy, probabilities, top_k};
 use super::sets::open_kept;
-use crate::data::{Dataset, Loader, align_classes, count};
+use crate::data::{Dataset, Loader, Outputs, count, match_outputs};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::weights::{imagenet_synsets, is_imagenet};
 
 /// Measure a network's accuracy on labelled images.
 #[derive(Debug, clap::Args)]
@@ -22,6 +26,9 @@ pub struct EvaluateArgs {
     data: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
+    /// The network's class names, in the order of its outputs, instead of its own: one a line, or a JSON list
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Measure on the images of these classes alone: a file with a name a line
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
@@ -43,18 +50,27 @@ struct Report {
     loss: f64,
     top1: f64,
     top5: f64,
-    per_class: std::collections::BTreeMap<String, f64>,
+    #[serde(serialize_with = "super::console::as_map")]
+    per_class: Vec<(String, f64)>,
 }
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
-    let model = args.model.load(context)?;
+    for (path, written) in [(&args.confusion, output_name::CSV), (&args.confusion_picture, output_name::SVG)] {
+        path.iter().try_for_each(|path| output_name::check(path, written))?;
+    }
+    let model = args.model.load(context, Use::PREDICTIONS)?;
+    needs_head(&model.weights, "train a head by `gpu-resnet finetune`")?;
     [&args.confusion, &args.confusion_picture]
         .into_iter()
         .flatten()
         .try_for_each(|path| files::check_writable(path))?;
-    let classes = model.architecture.classes;
-    let labels = model.labels.clone().unwrap_or_else(|| numbered(classes));
-    let data = open(context, args, &model, &labels)?;
+    let classes = model.classes();
+    let names = match &args.labels {
+        Some(path) => Some(read_labels(path, model.architecture.classes)?),
+        None => model.labels.clone(),
+    };
+    let data = open(context, args, classes, names.as_deref())?;
+    let labels = names.unwrap_or_else(|| numbered(classes));
     let mut tally = Tally::new(classes);
     let failed = tally_all(context, args, &model, data, &mut tally)?;
     if tally.count == 0 {
@@ -78,10 +94,9 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The held-out part of the data if it has one, its labels numbered as the network's.
-fn open(context: &Context, args: &EvaluateArgs, model: &Loaded, labels: &[String]) -> Result<Arc<dyn Dataset>> {
-    let path = &args.data;
-    let splits = open_kept(path, args.classes.as_deref())?;
+/// The held-out part of the data if it has one, its labels numbered as the network's outputs, which have `names`.
+fn open(context: &Context, args: &EvaluateArgs, count: usize, names: Option<&[String]>) -> Result<Arc<dyn Dataset>> {
+    let splits = open_kept(&args.data, args.classes.as_deref())?;
     let data = match splits.val {
         Some(val) => {
             context.console.note(format!("evaluating the held-out part: {} images", val.len()));
@@ -90,18 +105,10 @@ fn open(context: &Context, args: &EvaluateArgs, model: &Loaded, labels: &[String
         None => splits.train,
     };
     data.remarks().iter().for_each(|remark| context.console.note(remark));
-    if model.labels.is_some() {
-        return Ok(align_classes(data, labels)?.into());
-    }
-    // Weights without names: classes by number, if there are as many.
-    if data.classes().len() != labels.len() {
-        let problem = format!(
-            "has {} classes and the network {} without names, so they can't be matched; use weights that carry labels",
-            data.classes().len(),
-            labels.len()
-        );
-        return Err(Error::file(path, problem));
-    }
+    let imagenet = count == 1000 && names.is_none_or(is_imagenet);
+    let synsets = imagenet.then(imagenet_synsets);
+    let (data, note) = match_outputs(data, &Outputs { count, names, synsets: synsets.as_deref() })?;
+    note.iter().for_each(|note| context.console.note(note));
     Ok(data.into())
 }
 
@@ -117,8 +124,10 @@ fn tally_all(
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut predictors = model.predictors(context, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
+    let finite = Finite::new(context, model);
     run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
-        for (&i, logits) in indices.iter().zip(output.logits.chunks(tally.classes)) {
+        for (&i, logits) in indices.iter().zip(output.logits.chunks(model.architecture.classes)) {
+            finite.check(&data.name(i), "logits", logits)?;
             tally.add(logits, data.label(i));
         }
         Ok(())
@@ -140,11 +149,11 @@ impl Tally {
         Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
     }
 
+    /// Adds the finite logits of an image of class `target`.
     pub fn add(&mut self, logits: &[f32], target: usize) {
-        let probabilities = softmax(logits);
-        let best = top_k(&probabilities, 5);
+        let best = top_k(&probabilities(logits), 5);
         self.count += 1;
-        self.loss -= probabilities[target].max(f64::MIN_POSITIVE).ln();
+        self.loss += cross_entropy(logits, target);
         self.top5 += usize::from(best.contains(&target));
         self.confusion[target][best[0]] += 1;
     }
@@ -152,10 +161,14 @@ impl Tally {
     fn report(&self, labels: &[String]) -> Report {
         let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
         let share = |part: usize, whole: usize| part as f64 / whole as f64;
+        let mut uses = std::collections::HashMap::new();
+        labels.iter().for_each(|label| *uses.entry(label).or_insert(0) += 1);
         let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
             let seen: usize = row.iter().sum();
+            // Two outputs of one name are told apart by their numbers.
+            let name = if uses[label] > 1 { format!("{label} ({k})") } else { label.clone() };
             // A class without images has no accuracy.
-            (seen > 0).then(|| (label.clone(), share(row[k], seen)))
+            (seen > 0).then(|| (name, share(row[k], seen)))
         });
         Report {
             count: self.count,
@@ -203,8 +216,11 @@ mod tests {
         tally.add(&[0.0, 5.0, 0.0], 1);
         let report = tally.report(&labels);
         assert_eq!((report.count, report.top1, report.top5), (3, 2.0 / 3.0, 1.0));
-        assert_eq!(report.per_class.get("b"), Some(&0.5));
-        assert!(!report.per_class.contains_key("c"));
+        // In the order of the outputs, without the class that no image has.
+        assert_eq!(report.per_class, [("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]);
+        assert!(serde_json::to_string(&report).unwrap().ends_with(r#""per_class":{"a":1.0,"b":0.5}}"#));
+        let same: Vec<String> = ["a", "a", "c"].map(String::from).into();
+        assert_eq!(tally.report(&same).per_class, [("a (0)".to_owned(), 1.0), ("a (1)".to_owned(), 0.5)]);
         let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
         let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
         assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);

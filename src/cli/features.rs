@@ -7,12 +7,13 @@ use rayon::prelude::*;
 
 use super::Context;
 use super::batches::run_batches;
+use super::finite::Finite;
 use super::model::Loaded;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
 use crate::ops::Precision;
-use crate::train::{FeatureCache, Interrupt};
+use crate::train::{Examples, FeatureCache, Interrupt, LeftOut};
 
 /// Features and labels of the images that could be read, in the data set's order.
 pub struct Features {
@@ -21,8 +22,20 @@ pub struct Features {
     pub labels: Vec<u32>,
     /// Their numbers in the data set.
     pub indices: Vec<usize>,
-    /// Images that could not be read; each was reported.
-    pub failed: usize,
+}
+
+impl Features {
+    /// What a head is trained on.
+    pub fn examples(&self) -> Examples<'_> {
+        Examples { features: &self.features, labels: &self.labels }
+    }
+
+    /// The images of `data`, which these are the features of, that could not be read; each was reported.
+    pub fn unreadable(&self, data: &dyn Dataset) -> Vec<LeftOut> {
+        let mut read = self.indices.iter().peekable();
+        let missing = (0..data.len()).filter(|i| read.next_if_eq(&i).is_none());
+        missing.map(|index| LeftOut { index, name: data.name(index) }).collect()
+    }
 }
 
 /// Computes features with one network, keeping them on disk by the images' content.
@@ -43,6 +56,11 @@ impl<'a> Extractor<'a> {
             model.architecture.to_json()?,
             serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?
         );
+        // One file may hold several networks.
+        let key = match model.weights.prefix() {
+            "" => key,
+            prefix => format!("{key}\nprefix {prefix}"),
+        };
         let key = match context.precision() {
             Precision::F32 => key,
             other => format!("{key}\nprecision {}", other.name()),
@@ -72,8 +90,8 @@ impl<'a> Extractor<'a> {
         if let Err(error) = self.cache.save() {
             self.context.console.note(format!("the features could not be kept: {error}"));
         }
-        let failed = computed?;
-        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new(), failed };
+        computed?;
+        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new() };
         for (i, key) in keys.iter().enumerate() {
             if let Some(row) = key.and_then(|key| self.cache.get(&key)) {
                 out.features.extend_from_slice(row);
@@ -90,10 +108,10 @@ impl<'a> Extractor<'a> {
         missing: Vec<usize>,
         keys: &[Option<[u8; 32]>],
         what: &str,
-    ) -> Result<usize> {
+    ) -> Result<()> {
         let total = missing.len();
         if total == 0 {
-            return Ok(0);
+            return Ok(());
         }
         let console = self.context.console;
         let batch = self.predictors.iter().map(Predictor::batch).min().unwrap_or(1).min(total);
@@ -101,11 +119,10 @@ impl<'a> Extractor<'a> {
         let bar = console.progress(total as u64, &format!("{what} features"));
         let started = Instant::now();
         let Self { context, model, predictors, cache, interrupt } = self;
+        let finite = Finite::new(context, model);
         let failed = run_batches(context, loader, predictors, &bar, interrupt, |indices, output| {
             for (&i, row) in indices.iter().zip(output.features.chunks(model.architecture.features())) {
-                if row.iter().any(|v| !v.is_finite()) {
-                    return Err(Error::file(data.name(i), "its features are not finite; the weights are broken"));
-                }
+                finite.check(&data.name(i), "features", row)?;
                 if let Some(key) = keys[i] {
                     cache.insert(key, row);
                 }
@@ -115,6 +132,6 @@ impl<'a> Extractor<'a> {
         let seconds = started.elapsed().as_secs_f64();
         let done = total - failed;
         console.note(format!("{done} {what} features in {seconds:.1} s ({:.1} images/s)", done as f64 / seconds));
-        Ok(failed)
+        Ok(())
     }
 }

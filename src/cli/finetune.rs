@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::features::{Extractor, Features};
-use super::model::{Loaded, ModelArgs};
+use super::model::{Loaded, ModelArgs, Use};
+use super::resume::{Resumed, Setting};
 use super::run_report::{self, Answers, Ended};
 use super::sets::{Sets, ToldData, absolute, open_data};
-use super::training::{NetworkJob, SETTLED, Teller, TrainingArgs, free_output, report, save_model, train_network};
+use super::sitting::Sitting;
+use super::training::{NetworkJob, Teller, TrainingArgs, report, save_model, train_network};
 use crate::error::{Error, Result};
 use crate::model::TensorSource;
+use crate::ops::Precision;
 use crate::train::{
-    BnMode, Curve, Examples, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings,
-    Unfreeze, fit, with_fresh_head,
+    BnMode, Curve, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings, Unfreeze,
+    Unreadable, fit, with_fresh_head,
 };
+use crate::weights::Given;
 
 /// Train a pretrained network for your own classes.
 #[derive(Debug, clap::Args)]
@@ -50,11 +54,10 @@ pub struct FinetuneArgs {
     #[command(flatten)]
     training: TrainingArgs,
     /// The run's folder [default: runs/finetune, or the next free runs/finetune-N]
-    #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
+    #[arg(long, short, value_name = "RUN")]
     output: Option<PathBuf>,
-    /// Go on with a run that was stopped, with its own settings; --epochs may change how far
-    #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED,
-        conflicts_with_all = ["weights", "recipe", "unfreeze", "bn", "backbone_lr"])]
+    /// Go on with a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
+    #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
 }
 
@@ -69,6 +72,16 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     image_size: Option<u32>,
     unfreeze: String,
+    /// How the frozen backbone's features were computed, where it was not in f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    precision: Option<String>,
+    /// What was said of the network that its file does not tell.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    network: Given,
+}
+
+fn is_nothing(given: &Given) -> bool {
+    *given == Given::default()
 }
 
 /// A run that is about to start or to go on.
@@ -82,20 +95,29 @@ struct Job {
 
 pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
+    let mut global = context.global.clone();
     let job = match &args.resume {
         None => {
-            let model = args.model.load(context)?;
-            let told = tell(args, &model)?;
+            let model = args.model.load(context, Use::BACKBONE)?;
+            let told = tell(context, args, &model)?;
             Job { config: config(context, args, &told)?, told, resumed: None, model }
         }
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
-            config.training.epochs = args.training.epochs.or(config.training.epochs);
             let told = Told::deserialize_from(&config, path)?;
+            check_repeated(context, args, &Resumed { given: context.given, path, config: &config }, &told)?;
+            config.training.epochs = args.training.epochs.or(config.training.epochs);
+            global.precision = told.precision()?;
             let model = reopen_model(context, args, &told)?;
+            if let Some(size) = args.model.image_size.filter(|&size| size != model.preprocess.crop) {
+                let run = Resumed { given: context.given, path, config: &config };
+                let found = model.preprocess.crop.to_string();
+                return Err(run.contradicts("image_size", Some(found), Some(size.to_string())));
+            }
             Job { config, told, resumed: Some(run), model }
         }
     };
+    let context = &Context { global: &global, ..*context };
     let sets = open_data(context, &job.told.data, job.config.training.seed)?;
     match job.config.network {
         Some(_) => train_upper_part(context, args, job, sets, &stop),
@@ -124,65 +146,96 @@ fn train_upper_part(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets
 }
 
 /// A new head on features that are computed once.
-fn train_head(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
-    let Job { mut config, told, resumed, model } = job;
-    let classes: Vec<String> = sets.train.classes().to_vec();
-    let output = match &resumed {
-        Some(run) => run.path().to_owned(),
-        None => free_output(args.output.as_deref(), "finetune")?,
-    };
-    // Everything that can be wrong with the input is known before the folder is made.
-    let batch = u32::try_from(config.training.batch_size).unwrap_or(args.model.batch_size);
-    let mut extractor = Extractor::new(context, &model, batch, stop)?;
-    let train = extractor.extract(&sets.train, "training")?;
-    let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
-    check_features(&train, &classes, &told.data.data)?;
-    let run = match resumed {
-        Some(run) => run,
-        None => RunDir::create(&output, &config)?,
-    };
-    let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
-    let job = Fit {
-        gpu: extractor.gpu(),
-        shape,
-        train: Examples { features: &train.features, labels: &train.labels },
-        val: val
-            .as_ref()
-            .filter(|val| !val.labels.is_empty())
-            .map(|val| Examples { features: &val.features, labels: &val.labels }),
-        resume: args.resume.is_some(),
-        interrupt: stop,
-    };
-    let mut teller = Teller::new(context, args.training.tensorboard.then(|| run.path()))?;
-    let result = fit(&job, &mut config, &run, &mut |event| teller.tell(event));
-    let outcome = teller.finish(result, "finetune", &run)?;
-    let architecture = model.architecture.clone().with_classes(classes.len());
-    let network = WithHead { backbone: &model, head: &outcome.head };
-    save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
-    let answers = val.as_ref().map(|val| {
-        let mut answers = Answers::new(classes.len());
-        for ((row, &label), &i) in val.features.chunks(shape.features).zip(&val.labels).zip(&val.indices) {
-            answers.add(i, &outcome.head.logits(row), label as usize);
-        }
-        answers
-    });
-    let ended = Ended {
-        command: "finetune",
-        run: &run,
-        config: &config,
-        epochs: &outcome.epochs,
-        epoch: outcome.epoch,
-        stopped_early: outcome.stopped_early,
-        sets: &sets,
-        network: format!("A new head on the fixed features of {architecture}."),
-    };
-    run_report::write(context, &ended, answers)?;
-    let failed = train.failed + val.map_or(0, |v| v.failed);
-    let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
-    report(context, args.training.json, &run, kept, outcome.choice.lr, failed)
+fn train_head(context: &Context, args: &FinetuneArgs, mut job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
+    let batch = u32::try_from(job.config.training.batch_size).unwrap_or(args.model.batch_size);
+    let mut extractor = Extractor::new(context, &job.model, batch, stop)?;
+    stop.check()?;
+    let sitting = Sitting::begin(context, "finetune", job.resumed.take(), args.output.as_deref(), &job.config)?;
+    let head = HeadSitting { context, args, model: &job.model, sitting: &sitting, stop };
+    let result = head.train(&mut extractor, &mut job.config, sets);
+    sitting.end(context, result)
 }
 
-fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
+/// A sitting at a head, its folder claimed.
+struct HeadSitting<'a> {
+    context: &'a Context<'a>,
+    args: &'a FinetuneArgs,
+    model: &'a Loaded,
+    sitting: &'a Sitting,
+    stop: &'a Interrupt,
+}
+
+impl HeadSitting<'_> {
+    fn train(&self, extractor: &mut Extractor, config: &mut RunConfig, sets: Sets) -> Result<()> {
+        let Self { context, args, model, sitting, stop } = *self;
+        let run = sitting.run();
+        let (sets, train, val, failed) = self.features(extractor, sets)?;
+        let classes: Vec<String> = sets.train.classes().to_vec();
+        let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
+        sitting.start()?;
+        let job = Fit {
+            gpu: extractor.gpu(),
+            shape,
+            train: train.examples(),
+            val: val.as_ref().filter(|val| !val.labels.is_empty()).map(Features::examples),
+            resume: sitting.goes_on(),
+            interrupt: stop,
+        };
+        let mut teller = Teller::new(context, args.training.tensorboard.then(|| run.path()))?;
+        let result = fit(&job, config, run, &mut |event| teller.tell(event));
+        let outcome = teller.finish(result)?;
+        let architecture = model.architecture.clone().with_classes(classes.len());
+        let network = WithHead { backbone: model, head: &outcome.head };
+        save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
+        let answers = val.as_ref().map(|val| {
+            let mut answers = Answers::new(classes.len());
+            for ((row, &label), &i) in val.features.chunks(shape.features).zip(&val.labels).zip(&val.indices) {
+                answers.add(i, &outcome.head.logits(row), label as usize);
+            }
+            answers
+        });
+        let ended = Ended {
+            command: "finetune",
+            run,
+            config,
+            epochs: &outcome.epochs,
+            epoch: outcome.epoch,
+            stopped_early: outcome.stopped_early,
+            sets: &sets,
+            network: format!("A new head on the fixed features of {architecture}."),
+        };
+        run_report::write(context, &ended, answers)?;
+        let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
+        report(context, args.training.json, run, kept, outcome.choice.lr, failed)
+    }
+
+    /// The features of the images that can be read, their sets, and how many images can't be.
+    fn features(&self, extractor: &mut Extractor, sets: Sets) -> Result<(Sets, Features, Option<Features>, usize)> {
+        let goes_on = self.sitting.goes_on();
+        let left_out = if goes_on { self.sitting.left_out(self.context)? } else { Unreadable::default() };
+        let sets = sets.without(&left_out)?;
+        let train = extractor.extract(&sets.train, "training")?;
+        let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
+        let failed = Unreadable {
+            train: train.unreadable(&*sets.train),
+            val: sets.val.as_ref().zip(val.as_ref()).map_or(Vec::new(), |(set, val)| val.unreadable(&**set)),
+        };
+        match failed.first() {
+            Some(image) if goes_on => {
+                let problem = "could be read when the run began; put it back as it was, or start a new run";
+                Err(Error::file(&image.name, problem))
+            }
+            None if goes_on => Ok((sets, train, val, left_out.len())),
+            _ => {
+                self.sitting.run().write_unreadable(&failed)?;
+                sets.without(&failed)?;
+                Ok((sets, train, val, failed.len()))
+            }
+        }
+    }
+}
+
+fn tell(context: &Context, args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
     let weights = args.model.weights.as_ref().map(|weights| match Path::new(weights).exists() {
         true => absolute(weights.into()).to_string_lossy().into_owned(),
         false => weights.clone(),
@@ -193,10 +246,33 @@ fn tell(args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
         weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,
         unfreeze: args.unfreeze.to_string(),
+        precision: (context.precision() != Precision::F32).then(|| context.precision().name().to_owned()),
+        network: args.model.network.given(&args.model.images)?,
     })
 }
 
+/// Refuses options that are not as the run has them.
+fn check_repeated(context: &Context, args: &FinetuneArgs, run: &Resumed, told: &Told) -> Result<()> {
+    run.check_run(args.output.as_deref(), context.global.seed)?;
+    run.check_data(&told.data, args.data.as_deref(), &args.training)?;
+    run.check(&args.training.settings(&args.optimizer, args.model.batch_size))?;
+    run.check_network(&args.model.network.given(&args.model.images)?, &told.network)?;
+    run.check(&[
+        Setting::new("recipe", "training.recipe", args.recipe),
+        Setting::new("unfreeze", "command.unfreeze", args.unfreeze.to_string()),
+        Setting::new("bn", "network.bn", args.bn).or(BnMode::Eval),
+        Setting::new("backbone_lr", "network.backbone_lr", args.backbone_lr),
+        Setting::new("precision", "command.precision", context.precision().name()).or(Precision::F32.name()),
+    ])
+}
+
 impl Told {
+    fn precision(&self) -> Result<Precision> {
+        let Some(name) = &self.precision else { return Ok(Precision::F32) };
+        let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        known.ok_or_else(|| Error::Usage(format!("the run's precision is {name}, which is none; mend its config.toml")))
+    }
+
     fn deserialize_from(config: &RunConfig, run: &Path) -> Result<Self> {
         let read: Result<Told, _> = config.command.clone().try_into();
         read.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a finetune run: {e}")))
@@ -261,27 +337,17 @@ fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<Networ
     Ok(Some(settings))
 }
 
-/// The network that a run began with.
+/// The network that a run began with; weights that are named again may lie elsewhere, if they are the same.
 fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
     let mut options = args.model.clone();
-    options.weights = told.weights.clone();
+    options.weights = args.model.weights.clone().or_else(|| told.weights.clone());
     options.image_size = told.image_size;
-    let model = options.load(context)?;
+    let model = options.load_given(context, &told.network, Use::BACKBONE)?;
     if model.weights.sha256() != told.weights_sha256 {
         let problem = "is not the file that the run began with; give the run its own weights back, or start a new run";
         return Err(Error::file(model.weights.label(), problem));
     }
     Ok(model)
-}
-
-/// After files that could not be read were left out, there must still be two classes to tell apart.
-fn check_features(train: &Features, classes: &[String], data: &Path) -> Result<()> {
-    let present: std::collections::BTreeSet<u32> = train.labels.iter().copied().collect();
-    if present.len() < 2 {
-        let problem = format!("images of only {} of its {} classes could be read", present.len(), classes.len());
-        return Err(Error::file(data, problem));
-    }
-    Ok(())
 }
 
 /// A network with another head.

@@ -3,16 +3,23 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::finite::Finite;
 use super::model::Loaded;
-use crate::data::{self, Dataset, FileList, Preprocess};
+use crate::data::{self, Dataset, FileList, Preprocess, Rgb8};
 use crate::error::{Error, Result};
-use crate::model::{GradCam, InputKind, Network};
+use crate::model::{ClassMap, GradCam, InputKind, Network};
+
+/// An image as the network sees it, and where its class was found.
+pub struct Seen {
+    image: Rgb8,
+    map: ClassMap,
+}
 
 /// Draws overlays into a folder.
 pub struct Overlays<'a> {
     folder: &'a Path,
     preprocess: &'a Preprocess,
-    /// Planned at the first image, so that a run that can't start makes no folder.
+    /// Planned at the first image.
     grad_cam: Option<GradCam>,
     /// How many images of a name there were.
     names: HashMap<String, usize>,
@@ -27,22 +34,27 @@ impl<'a> Overlays<'a> {
         Ok(Self { folder, preprocess: &model.preprocess, grad_cam: None, names: HashMap::new() })
     }
 
-    /// Draws image `i` of `source` with the map of its most likely class; the picture's path.
-    pub fn draw(&mut self, network: &Network, source: &FileList, i: usize) -> Result<PathBuf> {
+    /// What the network sees of image `i` of `source`, and the map of its most likely class, which is finite.
+    pub fn see(&mut self, network: &Network, source: &FileList, i: usize, finite: &Finite) -> Result<Seen> {
         let Preprocess { mean, std, crop, .. } = *self.preprocess;
         let grad_cam = match &mut self.grad_cam {
             Some(planned) => planned,
-            none => {
-                std::fs::create_dir_all(self.folder).map_err(|e| {
-                    Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam"))
-                })?;
-                none.insert(GradCam::new(network, InputKind::Pixels { mean, std }, [crop as usize; 2])?)
-            }
+            none => none.insert(GradCam::new(network, InputKind::Pixels { mean, std }, [crop as usize; 2])?),
         };
-        let seen = self.preprocess.apply(&source.image(i)?)?;
-        let map = grad_cam.run_pixels(&seen.pixels, None)?;
-        let picture = data::overlay(&seen, &map.heat(), [map.height, map.width])?;
-        let path = self.folder.join(self.name(source.path(i)));
+        let image = self.preprocess.apply(&source.image(i)?)?;
+        let map = grad_cam.run_pixels(&image.pixels, None)?;
+        finite.check(&source.name(i), "gradients", &map.data)?;
+        Ok(Seen { image, map })
+    }
+
+    /// Draws what was seen of `image`; the picture's path.
+    pub fn draw(&mut self, image: &Path, seen: &Seen) -> Result<PathBuf> {
+        // Not before there is a picture to write: a run that can't start makes no folder.
+        std::fs::create_dir_all(self.folder)
+            .map_err(|e| Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam")))?;
+        let Seen { image: pixels, map } = seen;
+        let picture = data::overlay(pixels, &map.heat(), [map.height, map.width])?;
+        let path = self.folder.join(self.name(image));
         data::write_png(&picture, &path)?;
         Ok(path)
     }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::Context;
-use super::model::{ModelArgs, distinct};
+use super::model::{Use, distinct, needs_head, open_weights};
+use super::network::{ImageArgs, NetworkArgs};
 use super::op::tensors::TensorFile;
+use super::output_name;
 use crate::error::{Error, Result};
 use crate::model::{GradientPass, PassOptions, TrainableNetwork};
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
@@ -19,10 +21,12 @@ pub struct GradientsArgs {
     /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     weights: Option<String>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// `input` [N, 3, H, W] in floats and `target` [N] in I64 or I32
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter
+    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter, whether they are finite or not
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Normalise by the running statistics, or by the batch's own
@@ -38,16 +42,19 @@ pub enum Bn {
 }
 
 pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
+    output_name::check(&args.output, output_name::SAFETENSORS)?;
     distinct(&args.input, &args.output)?;
     context.f32_only("gradients")?;
-    let model = ModelArgs { weights: args.weights.clone(), batch_size: 1, image_size: None }.load(context)?;
+    let given = args.network.given(&ImageArgs::default())?;
+    let (weights, description) = open_weights(context, args.weights.as_deref(), &given, Use::TENSORS)?;
+    needs_head(&weights, "give a network with a head")?;
     let file = TensorFile::open(&args.input)?;
     let input = file.array("input")?;
     let shape = <[usize; 4]>::try_from(input.shape.as_slice());
     let shape = shape.map_err(|_| {
         Error::file(&args.input, format!("has `input` of shape {:?}; [N, 3, H, W] is needed", input.shape))
     })?;
-    let classes = model.architecture.classes;
+    let classes = description.architecture.classes;
     let targets = file.integers("target")?.into_iter().map(|target| {
         let valid = u32::try_from(target).ok().filter(|&target| (target as usize) < classes);
         valid.ok_or_else(|| {
@@ -55,12 +62,16 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
         })
     });
     let targets: Vec<u32> = targets.collect::<Result<_>>()?;
-    let network = TrainableNetwork::new(&context.gpu()?, &model.architecture, &model.weights)?;
+    let network = TrainableNetwork::new(&context.gpu()?, &description.architecture, &weights)?;
     let options = PassOptions { bn_training: args.bn == Bn::Train, grad_input: true, ..Default::default() };
     let mut pass = GradientPass::new(&network, shape, &options)?;
     let summary = pass.summary();
     context.console.verbose(format!("{} dispatches, {} MiB", summary.dispatches, summary.bytes >> 20));
     let gradients = pass.run(&network, &input.data, &targets)?;
+    // As autograd gives them: where they come to be is what somebody looks for who compares drivers.
+    if !gradients.loss.is_finite() || gradients.logits.iter().any(|logit| !logit.is_finite()) {
+        context.console.note("the loss or a logit is not a finite number; everything is written as it came out");
+    }
 
     let (one, logits) = ([1], [shape[0], classes]);
     let loss = [gradients.loss];

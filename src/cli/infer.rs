@@ -1,6 +1,7 @@
 //! `gpu-resnet infer`: images in, predictions out, as they are computed.
 
 mod answer;
+mod left_out;
 mod parquet;
 mod sink;
 
@@ -12,14 +13,17 @@ use std::time::Instant;
 use super::Context;
 use super::batches::run_batches;
 use super::console::{Pace, interrupt};
+use super::finite::Finite;
 use super::grad_cam::Overlays;
-use super::model::{Loaded, ModelArgs, distinct, read_labels, warn};
-use crate::data::{FileList, Loader, expand_inputs};
+use super::model::{Loaded, ModelArgs, Use, distinct, needs_head, read_labels, warn};
+use super::output_name::{self, Written};
+use crate::data::{FileList, Loader, expand_inputs, left_out_of};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::InputKind;
+use crate::model::{InputKind, Output};
 use crate::weights::Weights;
 pub(super) use answer::csv_field;
+use left_out::LeftOut;
 use sink::Sink;
 
 /// Classify images.
@@ -29,9 +33,9 @@ use sink::Sink;
                         --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --output predictions.csv\n  gpu-resnet infer photos/ --threshold 0.8 --output predictions.parquet"
 )]
 pub struct InferArgs {
-    /// Image files, folders, globs, or `-` for a list of files on standard input
+    /// Image files, folders, globs, or `-` for a list of files on standard input, a line or a NUL byte after each
     #[arg(required_unless_present = "tensor")]
-    input: Vec<String>,
+    input: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// Predictions of each image
@@ -40,7 +44,7 @@ pub struct InferArgs {
     /// Leave out predictions that are less likely than this
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f64>,
-    /// Class names: one a line, or a JSON list; `none` for bare numbers
+    /// Class names: one a line, or JSON (a list, or an object such as id2label); `none` for bare numbers
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print one JSON object a line
@@ -99,13 +103,34 @@ impl Format {
     }
 }
 
+impl Format {
+    fn written(self) -> Written {
+        match self {
+            Self::Text => output_name::TEXT,
+            Self::Json => output_name::JSON_LINES,
+            Self::Csv => output_name::CSV,
+            Self::Parquet => output_name::PARQUET,
+        }
+    }
+}
+
 /// A number from 0 to 1.
 fn probability(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|p| (0.0..=1.0).contains(p));
     number.ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
 }
 
+/// What a network without a head is good for.
+const FOR_FEATURES: &str = "--save-features alone writes its features, and `gpu-resnet finetune` trains a head";
+
 impl InferArgs {
+    /// Whether features are all that is certainly wanted, so that a network without a head will do.
+    fn only_features(&self) -> bool {
+        let named = self.json || self.csv || self.format.is_some() || self.output.is_some();
+        let of_predictions = self.save_logits.is_some() || self.grad_cam.is_some() || self.labels.is_some();
+        self.save_features.is_some() && !named && !of_predictions && self.threshold.is_none()
+    }
+
     /// The form that was asked for, by an option or by the output's name.
     fn format(&self) -> Result<Format> {
         Ok(match (self.format, self.json, self.csv, &self.output) {
@@ -124,7 +149,12 @@ impl InferArgs {
 }
 
 pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
-    let model = args.model.load(context)?;
+    check_names(args)?;
+    let purpose = Use { images: args.tensor.is_none(), classes: !args.only_features() && args.labels.is_none() };
+    let model = args.model.load(context, purpose)?;
+    if !args.only_features() {
+        needs_head(&model.weights, FOR_FEATURES)?;
+    }
     let labels = match &args.labels {
         Some(path) if path.as_os_str() == "none" => None,
         Some(path) => Some(read_labels(path, model.architecture.classes)?),
@@ -132,18 +162,28 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
     };
     check_outputs(args)?;
     let mut sink = Sink::new(args, labels, &model)?;
-    let failed = match &args.tensor {
-        Some(path) => run_tensor(context, args, &model, path, &mut sink).map(|()| 0)?,
+    let left_out = match &args.tensor {
+        Some(path) => run_tensor(context, args, &model, path, &mut sink)?,
         None => run_images(context, args, &model, &mut sink)?,
     };
-    let all = sink.count + failed;
-    if sink.count == 0 {
-        // Nothing was predicted, so there is nothing to write.
-        return Err(Error::Partial(format!("none of the {all} images could be read; nothing was written")));
+    let done = sink.count;
+    if done > 0 {
+        // Where nothing was predicted there is nothing to write.
+        sink.finish()?;
     }
-    sink.finish()?;
-    if failed > 0 {
-        return Err(Error::Partial(format!("{failed} of {all} images could not be read; the others are done")));
+    left_out.verdict(done)
+}
+
+/// No output's name promises another format than it gets.
+fn check_names(args: &InferArgs) -> Result<()> {
+    if let Some(path) = &args.output {
+        output_name::check(path, args.format()?.written())?;
+    }
+    for path in [&args.save_logits, &args.save_features].into_iter().flatten() {
+        match Format::of_name(path)? {
+            Some(Format::Parquet) => {}
+            _ => output_name::check(path, output_name::SAFETENSORS)?,
+        }
     }
     Ok(())
 }
@@ -160,9 +200,36 @@ fn check_outputs(args: &InferArgs) -> Result<()> {
     Ok(())
 }
 
-fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Sink) -> Result<usize> {
+/// The image files that `inputs` name, and how many of them name none; each of those was reported.
+fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, usize)> {
     let mut stdin = std::io::stdin().lock();
-    let files = expand_inputs(&args.input, Some(&mut stdin as &mut dyn BufRead))?;
+    let mut list = Some(&mut stdin as &mut dyn BufRead);
+    let (mut files, mut missing) = (Vec::new(), 0);
+    for input in inputs {
+        let list = if input.as_os_str() == "-" { list.take() } else { None };
+        match expand_inputs(std::slice::from_ref(input), list) {
+            Ok(found) => {
+                files.extend(found);
+                let unread = left_out_of(input);
+                unread.iter().for_each(|what| {
+                    context.console.note(format!("{} left out of {}; convert them", what, input.display()));
+                });
+            }
+            Err(error @ Error::File { .. }) if inputs.len() > 1 => {
+                context.console.complain(error);
+                missing += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::Partial(format!("none of the {missing} inputs holds an image; nothing was written")));
+    }
+    Ok((files, missing))
+}
+
+fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Sink) -> Result<LeftOut> {
+    let (files, missing) = find_images(context, &args.input)?;
     for output in args.outputs() {
         files.iter().try_for_each(|file| distinct(file, output))?;
     }
@@ -182,26 +249,52 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let stop = interrupt();
     let started = Instant::now();
     let mut pace = Pace::new(context.console, total);
-    let failed = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
-        let names: Vec<String> = indices.iter().map(|&i| source.path(i).display().to_string()).collect();
-        let mut drawn = Vec::new();
-        if let Some(overlays) = &mut overlays {
-            for &i in indices {
-                drawn.push(overlays.draw(&network, &source, i)?);
-                stop.check()?;
+    let finite = Finite::new(context, model);
+    let mut unanswered = 0;
+    let unreadable = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
+        for (&i, (logits, features)) in indices.iter().zip(rows(model, &output)) {
+            let path = source.path(i);
+            let name = path.display().to_string();
+            let drawn = check_rows(&finite, &name, logits, features).and_then(|()| match &mut overlays {
+                Some(overlays) => overlays.see(&network, &source, i, &finite).map(Some),
+                None => Ok(None),
+            });
+            match drawn {
+                Ok(seen) => {
+                    let picture = match (&mut overlays, seen) {
+                        (Some(overlays), Some(seen)) => Some(overlays.draw(path, &seen)?),
+                        _ => None,
+                    };
+                    bar.suspend(|| sink.take(path.as_os_str(), logits, features, picture.as_deref()))?;
+                }
+                Err(error @ Error::File { .. }) => {
+                    bar.suspend(|| context.console.complain(error));
+                    unanswered += 1;
+                }
+                Err(error) => return Err(error),
             }
+            stop.check()?;
         }
-        bar.suspend(|| sink.take(&names, &drawn, &output))?;
         pace.at(sink.count);
         Ok(())
     })?;
     let seconds = started.elapsed().as_secs_f64();
-    let (done, rate) = (sink.count, sink.count as f64 / seconds);
+    let (done, rate, failed) = (sink.count, sink.count as f64 / seconds, unreadable + unanswered);
     context.console.note(format!("{done} images in {seconds:.2} s ({rate:.1} images/s), {failed} failed"));
-    Ok(failed)
+    Ok(LeftOut { missing, unreadable, unanswered })
 }
 
-fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, sink: &mut Sink) -> Result<()> {
+/// The logits and the features of each image.
+fn rows<'o>(model: &Loaded, output: &'o Output) -> impl Iterator<Item = (&'o [f32], &'o [f32])> {
+    output.logits.chunks(model.architecture.classes).zip(output.features.chunks(model.architecture.features()))
+}
+
+fn check_rows(finite: &Finite, name: &str, logits: &[f32], features: &[f32]) -> Result<()> {
+    finite.check(name, "logits", logits)?;
+    finite.check(name, "features", features)
+}
+
+fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, sink: &mut Sink) -> Result<LeftOut> {
     for output in args.outputs() {
         distinct(path, output)?;
     }
@@ -217,13 +310,23 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
     let input = file.tensor_f32("input")?;
     let mut predictor = model.predictor_for(context, InputKind::Tensor, [h, w], args.model.batch_size.min(n as u32))?;
     let step = predictor.batch() * 3 * h * w;
+    let finite = Finite::new(context, model);
+    let mut left_out = LeftOut::default();
     for (index, part) in input.chunks(step).enumerate() {
         let output = predictor.run_tensor(part)?;
         warn(context, &mut predictor);
         let first = index * (step / (3 * h * w));
-        let count = part.len() / (3 * h * w);
-        let names: Vec<String> = (first..first + count).map(|i| format!("{}#{i}", path.display())).collect();
-        sink.take(&names, &[], &output)?;
+        for (i, (logits, features)) in (first..).zip(rows(model, &output)) {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!("#{i}"));
+            match check_rows(&finite, &name.to_string_lossy(), logits, features) {
+                Ok(()) => sink.take(&name, logits, features, None)?,
+                Err(error) => {
+                    context.console.complain(error);
+                    left_out.unanswered += 1;
+                }
+            }
+        }
     }
-    Ok(())
+    Ok(left_out)
 }

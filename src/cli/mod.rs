@@ -1,23 +1,31 @@
 //! The command line: global options, one thin file per command, and what they share.
 
+mod adapter_remark;
 mod batches;
 mod bench;
 mod confusion;
 mod console;
 mod data;
 mod devices;
+mod environment;
 mod evaluate;
 mod features;
 mod finetune;
+mod finite;
 mod grad_cam;
 mod gradients;
 mod infer;
 mod kernels;
 mod model;
+mod network;
 mod op;
+mod output_name;
+mod probabilities;
+mod resume;
 mod run_report;
 mod sets;
 mod shell;
+mod sitting;
 mod train;
 mod training;
 mod tune;
@@ -28,7 +36,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
@@ -36,7 +44,8 @@ use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
 use crate::ops::Precision;
 use crate::tune::store;
 use crate::weights::{FetchOptions, Weights};
-pub use console::Console;
+pub use console::{Console, say};
+use resume::Given;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
 #[derive(Debug, Parser)]
@@ -53,16 +62,16 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name; several (`0,1`, or the option again) share
-    /// the images of infer, evaluate and finetune
-    #[arg(long, global = true, env = "GPU_RESNET_ADAPTER", value_name = "N|NAME")]
+    /// the images of infer, evaluate and finetune [env: GPU_RESNET_ADAPTER, WGPU_ADAPTER_NAME]
+    #[arg(long, global = true, value_name = "N|NAME")]
     adapter: Vec<String>,
-    /// Graphics interface to use
-    #[arg(long, global = true, env = "GPU_RESNET_BACKEND", value_enum)]
+    /// Graphics interface to use [env: GPU_RESNET_BACKEND, WGPU_BACKEND]
+    #[arg(long, global = true, value_enum)]
     backend: Option<BackendName>,
     /// How activations and weights are stored for infer, evaluate, the frozen backbone of finetune, bench, tune and op; sums
     /// are f32
     #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    pub precision: Precision,
     /// Seed of everything random: initial weights, splits, orders
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub seed: u64,
@@ -118,29 +127,37 @@ enum Command {
 
 /// Parses the process arguments, runs the command, reports the error; the exit status.
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let status = if error.use_stderr() { 2 } else { 0 };
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            return status;
-        }
+    let (result, done) = match parse() {
+        Ok((cli, given)) => (execute(cli, &given), 0),
+        Err(error) => (console::print_usage(&error), if error.use_stderr() { 2 } else { 0 }),
     };
-    match dispatch(&cli) {
-        Ok(()) => 0,
+    match result {
+        Ok(()) => done,
         // A reader that has seen enough (`| head`) is not a failure.
         Err(Error::File { problem, .. }) if problem == console::CLOSED => 0,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             error.exit_status()
         }
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<()> {
+/// The process arguments, and which of them were named.
+fn parse() -> Result<(Cli, Given), clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+    Ok((cli, Given::new(&matches)))
+}
+
+fn execute(cli: Cli, given: &Given) -> Result<()> {
+    environment::check(&environment::of_process)?;
+    let global = cli.global.or_from(&environment::of_process)?;
+    dispatch(&Cli { global, ..cli }, given)
+}
+
+fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
     let console = Console::new(cli.global.verbose, cli.global.quiet);
-    let context = Context { global: &cli.global, console: &console };
+    let context = Context { global: &cli.global, console: &console, given };
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
         Command::Finetune(args) => finetune::run(&context, args),
@@ -164,12 +181,15 @@ fn dispatch(cli: &Cli) -> Result<()> {
 pub struct Context<'a> {
     pub global: &'a Global,
     pub console: &'a Console,
+    /// The arguments that the user named.
+    pub given: &'a Given,
 }
 
 impl Context<'_> {
     /// Opens what `--weights` names, fetched first where it has to be, with a bar that shows it.
-    pub fn weights(&self, argument: Option<&str>) -> Result<Weights> {
-        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_with(argument, options))
+    /// Of several networks in one file, `key` names one.
+    pub fn weights(&self, argument: Option<&str>, key: Option<&str>) -> Result<Weights> {
+        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_key(argument, key, options))
     }
 
     /// Does something that may fetch the network or data set `name`.
@@ -226,7 +246,7 @@ impl Context<'_> {
 
     fn open_tuned(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
         let gpu = self.open(choice)?;
-        let off = self.global.no_tuning || std::env::var("GPU_RESNET_TUNE").is_ok_and(|value| value == "off");
+        let off = self.global.no_tuning || environment::tuning_is_off();
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(gpu) };
         let (count, warning) = store::apply(&gpu, &cache);
         if let Some(warning) = warning {
@@ -246,6 +266,10 @@ impl Context<'_> {
             self.console.note(warning);
         }
         let report = gpu.report();
+        environment::check_kernel(report)?;
+        if !self.global.names_adapter() {
+            adapter_remark::remark(self.console, report);
+        }
         let seconds = started.elapsed().as_secs_f64();
         let about = format!("adapter {}: {} ({})", report.index, report.name, report.driver_info);
         self.console.verbose(format!("{about}, opened in {seconds:.2} s"));
@@ -254,6 +278,24 @@ impl Context<'_> {
 }
 
 impl Global {
+    /// The options, and from the environment the adapter and backend that they don't name.
+    fn or_from(mut self, variable: &environment::Variables) -> Result<Self> {
+        self.adapter.retain(|name| !name.trim().is_empty());
+        if self.adapter.is_empty() {
+            self.adapter.extend(environment::adapter(variable)?);
+        }
+        self.backend = match self.backend {
+            Some(named) => Some(named),
+            None => environment::backend(variable)?,
+        };
+        Ok(self)
+    }
+
+    /// Whether the user chose what to run on.
+    fn names_adapter(&self) -> bool {
+        !self.adapter.is_empty() || self.backend.is_some()
+    }
+
     /// The adapters that the options name, at least one.
     fn adapters(&self) -> Vec<AdapterChoice> {
         let choice = |adapter| AdapterChoice { adapter, backend: self.backend };

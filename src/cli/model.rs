@@ -1,30 +1,52 @@
-//! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing, and
-//! probabilities from its logits.
+//! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Context;
+use super::network::{ImageArgs, NetworkArgs};
+use super::probabilities::classes_of;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, Network, Predictor};
-use crate::weights::{self, Weights};
+pub use crate::weights::default_preprocess;
+use crate::weights::{self, Description, Given, Weights};
 
 /// Options that choose a network and how it is run.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ModelArgs {
-    /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
+    /// A .safetensors or .pth file, a run's or a hub's folder, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     pub weights: Option<String>,
     /// Images that are run at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch_size: u32,
     /// Scale and crop images to N x N pixels instead of the size that the weights were made for
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096),
+        conflicts_with_all = ["resize", "crop"])]
     pub image_size: Option<u32>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub images: ImageArgs,
+}
+
+/// What a command does with a network, and so which assumptions matter to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// It prepares images.
+    pub images: bool,
+    /// It names classes.
+    pub classes: bool,
+}
+
+impl Use {
+    pub const PREDICTIONS: Use = Use { images: true, classes: true };
+    pub const BACKBONE: Use = Use { images: true, classes: false };
+    pub const TENSORS: Use = Use { images: false, classes: false };
 }
 
 /// A checked weights file.
@@ -37,39 +59,71 @@ pub struct Loaded {
 
 impl ModelArgs {
     /// Reads and checks the weights; touches no GPU.
-    pub fn load(&self, context: &Context) -> Result<Loaded> {
-        let (weights, architecture) = open_weights(context, self.weights.as_deref())?;
-        let preprocess = match weights.preprocess() {
-            Some(json) => Preprocess::from_json(json).map_err(|e| Error::file(weights.label(), e))?,
-            None => default_preprocess(&architecture),
-        };
-        let preprocess = match self.image_size {
-            Some(size) => preprocess.with_image_size(size)?,
-            None => preprocess,
-        };
-        let labels = weights::known_labels(&weights, &architecture)?;
+    pub fn load(&self, context: &Context, purpose: Use) -> Result<Loaded> {
+        self.load_given(context, &self.network.given(&self.images)?, purpose)
+    }
+
+    /// The same with what a run was given instead of the options.
+    pub fn load_given(&self, context: &Context, given: &Given, purpose: Use) -> Result<Loaded> {
+        let (weights, mut description) = open_described(context, self.weights.as_deref(), given)?;
+        if let Some(size) = self.image_size {
+            description = description.with_image_size(size)?;
+        }
+        remark(context, &weights, &description, purpose);
+        let Description { architecture, preprocess, labels, .. } = description;
         Ok(Loaded { weights, architecture, preprocess, labels })
     }
 }
 
-/// The weights that `argument` names, whole and checked, and their architecture.
-pub fn open_weights(context: &Context, argument: Option<&str>) -> Result<(Weights, Architecture)> {
-    let weights = context.weights(argument)?;
-    let architecture = weights::infer_architecture(&weights)?;
-    weights::check(&weights, &architecture)?;
-    Ok((weights, architecture))
+/// The weights that `argument` names, whole and checked, and their description.
+fn open_described(context: &Context, argument: Option<&str>, given: &Given) -> Result<(Weights, Description)> {
+    let weights = context.weights(argument, given.weights_key.as_deref())?;
+    let description = weights::describe(&weights, given)?;
+    weights::check(&weights, &description.architecture)?;
+    Ok((weights, description))
 }
 
-/// torchvision's evaluation transform, or for a CIFAR stem its own size.
-pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
-    let imagenet = Preprocess::default();
-    match architecture.stem.kind {
-        crate::model::StemKind::Imagenet => imagenet,
-        crate::model::StemKind::Cifar => Preprocess { resize: 32, crop: 32, ..imagenet },
+/// [`open_described`] for a command that has no options about images.
+pub fn open_weights(
+    context: &Context,
+    argument: Option<&str>,
+    given: &Given,
+    purpose: Use,
+) -> Result<(Weights, Description)> {
+    let (weights, description) = open_described(context, argument, given)?;
+    remark(context, &weights, &description, purpose);
+    Ok((weights, description))
+}
+
+/// Says what was assumed, and what of the file was left alone.
+fn remark(context: &Context, weights: &Weights, description: &Description, purpose: Use) {
+    if !weights.left_out().is_empty() {
+        let (prefix, count) = (weights.prefix().trim_end_matches('.'), weights.left_out().len());
+        let tensors = crate::data::count(count, "tensor");
+        context.console.note(format!(
+            "took the network under `{}`, and left {tensors} beside it alone (`gpu-resnet weights inspect` names them)",
+            prefix.escape_default()
+        ));
+    }
+    if let Some(line) = description.assumed(purpose.images, purpose.classes) {
+        context.console.note(line);
+    }
+}
+
+/// Refuses a network without a classifier; `instead` says what to do.
+pub fn needs_head(weights: &Weights, instead: &str) -> Result<()> {
+    match weights.head().missing() {
+        None => Ok(()),
+        Some(why) => Err(Error::file(weights.label(), format!("{why}, so it makes no predictions; {instead}"))),
     }
 }
 
 impl Loaded {
+    /// Classes that the network tells apart; see [`classes_of`].
+    pub fn classes(&self) -> usize {
+        classes_of(self.architecture.classes)
+    }
+
     /// The network on each GPU that the options name, ready for images.
     pub fn predictors(&self, context: &Context, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
@@ -108,43 +162,19 @@ pub fn numbered(classes: usize) -> Vec<String> {
 /// The most that is read of a file of class names.
 const MAX_LABELS_BYTES: u64 = 16 << 20;
 
-/// Class names from a file, one for each of the network's.
-pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let labels = read_names(path)?;
-    if labels.len() != classes {
-        let problem = format!("has {} names and the network {classes} classes; give one for each", labels.len());
-        return Err(Error::file(path, problem));
-    }
-    Ok(labels)
+/// Class names from a file, one for each class that a network of so many outputs tells apart.
+pub fn read_labels(path: &Path, outputs: usize) -> Result<Vec<String>> {
+    weights::labels_of(read_names(path)?, outputs).map_err(|problem| Error::file(path, problem))
 }
 
-/// Class names from a file: a JSON list, or one name a line.
+/// Class names from a file: one a line, or JSON in any form of [`weights::parse_labels`]. None comes twice.
 pub fn read_names(path: &Path) -> Result<Vec<String>> {
     let failed = |e: &dyn std::fmt::Display| {
         Error::file(path, format!("could not be read ({e}); give a text file of class names"))
     };
     let text = files::read_text(path, MAX_LABELS_BYTES).map_err(|e| failed(&e))?;
     let text = text.ok_or_else(|| failed(&format!("it has more than {} MiB", MAX_LABELS_BYTES >> 20)))?;
-    if text.trim_start().starts_with('[') {
-        return serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not a JSON list of names: {e}")));
-    }
-    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).filter(|line| !line.is_empty()).collect())
-}
-
-/// Softmax of one row of logits, in f64.
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - f64::from(most)).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    exps.into_iter().map(|e| e / sum).collect()
-}
-
-/// Indices of the `k` largest values, largest first; the first of equals first.
-pub fn top_k(values: &[f64], k: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
-    order.truncate(k);
-    order
+    weights::parse_labels(&text).map_err(|problem| Error::file(path, problem))
 }
 
 /// Refuses to overwrite an input by an output.
@@ -154,16 +184,4 @@ pub fn distinct(input: &Path, output: &Path) -> Result<()> {
         return Err(Error::Usage(format!("{} is both input and output; name another output", input.display())));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_and_order() {
-        let p = softmax(&[1000.0, 1001.0, f32::MIN]);
-        assert!((p[1] - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-12 && p[2] == 0.0);
-        assert_eq!(top_k(&[0.1, 0.5, 0.5, 0.2], 3), [1, 2, 3]);
-    }
 }

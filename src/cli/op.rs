@@ -7,6 +7,7 @@ pub(super) mod tensors;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::output_name;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::ops::Precision;
@@ -44,6 +45,7 @@ pub struct OpArgs {
 /// tensor, [`Error::Shape`] for tensors that don't fit together, and what the GPU reports.
 pub fn run(gpu: &Arc<Gpu>, precision: Precision, args: &OpArgs) -> Result<()> {
     let operation = find(&args.name)?;
+    output_name::check(&args.output, output_name::SAFETENSORS)?;
     let settings = Settings::parse(operation, &args.set)?;
     if !precision.has(operation.name) {
         let name = precision.name();

@@ -8,7 +8,9 @@ use super::Context;
 use super::batches::run_batches;
 use super::console::interrupt;
 use super::evaluate::Tally;
-use super::model::{ModelArgs, softmax, top_k};
+use super::finite::Finite;
+use super::model::{ModelArgs, Use};
+use super::probabilities::{probabilities, top_k};
 use super::sets::Sets;
 use crate::data::{self, Dataset, Loader};
 use crate::error::{Error, Result};
@@ -56,10 +58,10 @@ impl Answers {
         Self { tally: Tally::new(classes), worst: Vec::new() }
     }
 
-    /// Adds the logits of an image of class `truth`.
+    /// Adds the finite logits of an image of class `truth`.
     pub fn add(&mut self, image: usize, logits: &[f32], truth: usize) {
         self.tally.add(logits, truth);
-        let probabilities = softmax(logits);
+        let probabilities = probabilities(logits);
         let predicted = top_k(&probabilities, 1)[0];
         if predicted != truth {
             let mistake =
@@ -75,15 +77,17 @@ impl Answers {
     pub fn of_saved(context: &Context, run: &RunDir, val: &Arc<dyn Dataset>, batch: usize) -> Result<Self> {
         let batch = batch.clamp(1, val.len().max(1)) as u32;
         let weights = Some(run.model_path().to_string_lossy().into_owned());
-        let model = ModelArgs { weights, batch_size: batch, image_size: None }.load(context)?;
+        let model = ModelArgs { weights, batch_size: batch, ..ModelArgs::default() }.load(context, Use::PREDICTIONS)?;
         let classes = model.architecture.classes;
         let order = (0..val.len()).collect();
         let loader = Loader::new(val.clone(), order, batch as usize, model.preprocess.clone(), 2)?;
         let mut predictors = model.predictors(context, batch)?;
         let bar = context.console.progress(val.len() as u64, "looking at mistakes");
         let mut answers = Self::new(classes);
+        let finite = Finite::new(context, &model);
         run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
             for (&i, logits) in indices.iter().zip(output.logits.chunks(classes)) {
+                finite.check(&val.name(i), "logits", logits)?;
                 answers.add(i, logits, val.label(i));
             }
             Ok(())

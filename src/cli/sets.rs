@@ -8,6 +8,7 @@ use super::model::read_names;
 use super::training::TrainingArgs;
 use crate::data::{self, Dataset, Splits, Subset, open_splits, require_classes, stratified_split};
 use crate::error::{Error, Result};
+use crate::train::{LeftOut, Unreadable};
 
 /// Which images a run sees, as config.toml keeps it: a resumed run must see the same.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -16,6 +17,9 @@ pub struct ToldData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
     pub val_split: f64,
+    /// Whether numbers for names are in the order of their values, as they have been since this was kept.
+    #[serde(default)]
+    pub numbers_by_value: bool,
     /// The classes that are kept, if not all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -28,10 +32,17 @@ impl ToldData {
         if !(0.0..1.0).contains(&asked.val_split) {
             return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", asked.val_split)));
         }
+        for path in std::iter::once(data).chain(asked.val.as_deref()) {
+            if path.to_str().is_none() {
+                let problem = "has a name that is not UTF-8, so a run's config.toml can't keep it; rename it";
+                return Err(Error::file(path, problem));
+            }
+        }
         Ok(ToldData {
             data: absolute(data.to_owned()),
             val: asked.val.clone().map(absolute),
             val_split: asked.val_split,
+            numbers_by_value: true,
             classes: asked.classes.as_deref().map(read_names).transpose()?,
         })
     }
@@ -60,8 +71,52 @@ pub fn absolute(path: PathBuf) -> PathBuf {
 
 /// Images to train and to validate on.
 pub struct Sets {
+    /// DATA, as it was named.
+    pub path: PathBuf,
     pub train: Arc<dyn Dataset>,
     pub val: Option<Arc<dyn Dataset>>,
+}
+
+impl Sets {
+    /// The images but those that can't be read.
+    ///
+    /// # Errors
+    /// An image that is not where it was when the run began, or images of less than two classes left.
+    pub fn without(&self, unreadable: &Unreadable) -> Result<Sets> {
+        let train = remaining(&self.train, &unreadable.train)?;
+        let val = self.val.as_ref().map(|val| remaining(val, &unreadable.val)).transpose()?;
+        require_two_classes(&*train, &self.path)?;
+        Ok(Sets { path: self.path.clone(), train, val: val.filter(|val| !val.is_empty()) })
+    }
+}
+
+fn remaining(data: &Arc<dyn Dataset>, left_out: &[LeftOut]) -> Result<Arc<dyn Dataset>> {
+    let mut is_left_out = vec![false; data.len()];
+    for LeftOut { index, name } in left_out {
+        match is_left_out.get_mut(*index) {
+            Some(mark) if data.name(*index) == *name => *mark = true,
+            _ => {
+                let problem =
+                    "is not where it was when the run began; give the run its own images back, or start a new run";
+                return Err(Error::file(name, problem));
+            }
+        }
+    }
+    if left_out.is_empty() {
+        return Ok(data.clone());
+    }
+    Ok(Arc::new(Subset::new(data.clone(), (0..data.len()).filter(|&i| !is_left_out[i]).collect())?))
+}
+
+/// After images that can't be read were left out, there must still be two classes to tell apart.
+fn require_two_classes(train: &dyn Dataset, path: &Path) -> Result<()> {
+    let present: std::collections::BTreeSet<usize> = (0..train.len()).map(|i| train.label(i)).collect();
+    if present.len() >= 2 {
+        return Ok(());
+    }
+    let (read, classes) = (present.len(), train.classes().len());
+    let problem = format!("images of only {read} of its {classes} classes could be read; mend the others, or add some");
+    Err(Error::file(path, problem))
 }
 
 /// Images beyond which training starts without reading all of them for copies; `data inspect` does.
@@ -69,7 +124,7 @@ const MOST_READ: usize = 200_000;
 
 /// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
 pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> {
-    let ToldData { data: path, val, val_split, classes } = told;
+    let ToldData { data: path, val, val_split, classes, .. } = told;
     let open = |path: &Path| kept(open_splits(path)?, classes.as_deref(), path);
     let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
     let splits = match val {
@@ -81,17 +136,18 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
         }
     };
     note(&*splits.train);
+    note_order(context, told, splits.train.classes())?;
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
     let sets = match splits.val {
-        Some(val) => Sets { train: splits.train.into(), val: Some(val.into()) },
-        None if *val_split == 0.0 => Sets { train: splits.train.into(), val: None },
+        Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },
+        None if *val_split == 0.0 => Sets { path: path.clone(), train: splits.train.into(), val: None },
         None => {
             let all: Arc<dyn Dataset> = splits.train.into();
             let labels: Vec<usize> = (0..all.len()).map(|i| all.label(i)).collect();
             let (train, val) = stratified_split(&labels, *val_split, seed);
             let part = |indices| Ok::<_, Error>(Arc::new(Subset::new(all.clone(), indices)?) as Arc<dyn Dataset>);
             let val = if val.is_empty() { None } else { Some(part(val)?) };
-            Sets { train: part(train)?, val }
+            Sets { path: path.clone(), train: part(train)?, val }
         }
     };
     let (train, classes) = (sets.train.len(), sets.train.classes().len());
@@ -105,4 +161,16 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
     }
     bar.finish_and_clear();
     Ok(sets)
+}
+
+/// Says where classes are not in torchvision's order; refuses a run that began when they were.
+fn note_order(context: &Context, told: &ToldData, classes: &[String]) -> Result<()> {
+    let Some(note) = data::order_note(classes) else { return Ok(()) };
+    if !told.numbers_by_value && told.classes.is_none() {
+        let problem = "has classes that are numbered by their value, but the run began when they were numbered as text; \
+                       start a new run";
+        return Err(Error::file(&told.data, problem));
+    }
+    context.console.note(note);
+    Ok(())
 }

@@ -1,12 +1,13 @@
 //! `gpu-resnet train`: a network from scratch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
+use super::resume::Resumed;
 use super::sets::{ToldData, open_data};
-use super::training::{NetworkJob, SETTLED, TrainingArgs, train_network};
+use super::training::{NetworkJob, TrainingArgs, train_network};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
@@ -27,7 +28,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME", required_unless_present = "resume")]
     arch: Option<String>,
     /// How a block's input reaches its output where shapes differ, instead of the architecture's own way
-    #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "projection", "projection-all"])]
+    #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "zero-pad-both", "projection", "projection-all"])]
     shortcut: Option<String>,
     /// The convolution of a bottleneck that has the stride: the first (ResNet v1) or the 3x3 (torchvision)
     #[arg(long, value_name = "WHERE", value_parser = ["1x1", "3x3"])]
@@ -44,10 +45,10 @@ pub struct TrainArgs {
     #[command(flatten)]
     training: TrainingArgs,
     /// The run's folder [default: runs/train, or the next free runs/train-N]
-    #[arg(long, short, value_name = "RUN", conflicts_with = "resume")]
+    #[arg(long, short, value_name = "RUN")]
     output: Option<PathBuf>,
-    /// Go on with a run that was stopped, with its own settings; --epochs may change how far
-    #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED, conflicts_with_all = ["arch", "shortcut", "stride_in"])]
+    /// Go on with a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
+    #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
 }
 
@@ -71,14 +72,12 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         None => (config(context, args)?, None),
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
+            check_repeated(context, args, path, &config)?;
             config.training.epochs = args.training.epochs.or(config.training.epochs);
             (config, Some(run))
         }
     };
-    let told: Told = config.command.clone().try_into().map_err(|e| {
-        let run = args.resume.clone().unwrap_or_default();
-        Error::file(run.join("config.toml"), format!("is not of a train run: {e}"))
-    })?;
+    let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
     let sets = open_data(context, &told.data, seed)?;
     let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
@@ -99,6 +98,48 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         interrupt: &stop,
     };
     train_network(context, job, &config)
+}
+
+impl Told {
+    fn of(config: &RunConfig, run: &Path) -> Result<Self> {
+        let told: Result<Told, _> = config.command.clone().try_into();
+        told.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
+    }
+}
+
+/// Refuses options that are not as the run `path` has them.
+fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &RunConfig) -> Result<()> {
+    let told = Told::of(config, path)?;
+    let run = Resumed { given: context.given, path, config };
+    run.check_run(args.output.as_deref(), context.global.seed)?;
+    run.check_data(&told.data, args.data.as_deref(), &args.training)?;
+    run.check(&args.training.settings(&args.optimizer, args.batch_size))?;
+    // Of the architecture, what was given need only fit the rest of the run's.
+    let begun = Architecture::from_json(&told.architecture)?;
+    if let Some(name) = &args.arch {
+        let Architecture { shortcut, stride_in, .. } = begun;
+        let named = Architecture { shortcut, stride_in, ..Architecture::named(name)? };
+        if named.clone().with_classes(begun.classes) != begun {
+            return Err(run.contradicts("arch", Some(begun.to_string()), Some(name.clone())));
+        }
+    }
+    if let Some(shortcut) = &args.shortcut
+        && shortcut.parse::<Shortcut>()? != begun.shortcut
+    {
+        return Err(run.contradicts("shortcut", Some(begun.shortcut.to_string()), Some(shortcut.clone())));
+    }
+    if let Some(stride_in) = &args.stride_in
+        && stride_in.parse::<StrideIn>()? != begun.stride_in
+    {
+        return Err(run.contradicts("stride_in", Some(begun.stride_in.to_string()), Some(stride_in.clone())));
+    }
+    let preprocess = Preprocess::from_json(&told.preprocess)?;
+    match args.image_size {
+        Some(size) if size != preprocess.crop => {
+            Err(run.contradicts("image_size", Some(preprocess.crop.to_string()), Some(size.to_string())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {

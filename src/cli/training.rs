@@ -2,6 +2,7 @@
 //! work.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -10,9 +11,10 @@ use super::Context;
 use super::console::print_json;
 use super::run_report::{self, Answers, Ended};
 use super::sets::Sets;
+use super::sitting::Sitting;
 use crate::data::{self, Augment, Preprocess};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::gpu::Gpu;
 use crate::model::{Architecture, Recompute, TensorSource};
 use crate::train::{
     BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
@@ -92,33 +94,6 @@ pub struct TrainingArgs {
     pub json: bool,
 }
 
-/// Options, by their names, that a resumed run has already.
-pub const SETTLED: [&str; 23] = [
-    "data",
-    "batch_size",
-    "image_size",
-    "lr",
-    "optimizer",
-    "label_smoothing",
-    "weight_decay",
-    "momentum",
-    "no_bias_decay",
-    "lr_schedule",
-    "lr_milestones",
-    "lr_gamma",
-    "warmup_epochs",
-    "clip_grad_norm",
-    "ema",
-    "patience",
-    "augment",
-    "recompute",
-    "log_gradients",
-    "balance",
-    "classes",
-    "val",
-    "val_split",
-];
-
 impl TrainingArgs {
     /// The optimiser called `name`, with the weight decay and momentum that were asked for.
     pub fn optimizer(&self, name: &str, weight_decay: Option<f64>) -> Result<Optimizer> {
@@ -162,36 +137,6 @@ impl TrainingArgs {
     }
 }
 
-/// The folder for the run; one that holds a run is not overwritten.
-pub fn free_output(asked: Option<&Path>, command: &str) -> Result<PathBuf> {
-    match asked {
-        Some(path) if RunDir::holds_run(path) => Err(Error::file(
-            path,
-            "already holds a run; go on with it by --resume, remove it, or name another --output",
-        )),
-        Some(path) if path.is_file() => Err(Error::file(path, "is a file; name a folder as --output")),
-        Some(path) => can_be_made(path.to_owned()),
-        None => {
-            let first = format!("runs/{command}");
-            let mut names = (1..).map(|i| if i == 1 { first.clone() } else { format!("{first}-{i}") });
-            let free = names.find(|name| !Path::new(name).exists());
-            can_be_made(PathBuf::from(free.unwrap_or_else(|| first.clone())))
-        }
-    }
-}
-
-/// `path`, if the folder above it that is there can be written to: known before the features are computed, not after.
-fn can_be_made(path: PathBuf) -> Result<PathBuf> {
-    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    match files::check_writable(&there.join("config.toml")) {
-        Ok(()) => Ok(path),
-        Err(_) => {
-            let problem = format!("can't be made, since {} can't be written to; name another", there.display());
-            Err(Error::file(path, format!("{problem} --output")))
-        }
-    }
-}
-
 /// Says on stderr what a run is doing.
 pub struct Teller<'a> {
     context: &'a Context<'a>,
@@ -227,9 +172,11 @@ impl<'a> Teller<'a> {
                 bar.set_message(format!("loss {loss:.4} accuracy {accuracy}"));
             }
             Event::Tried { trial, number, of } => {
-                let loss = trial.val_loss.map_or("not finite".into(), |loss| format!("{loss:.4}"));
-                let (lr, accuracy) = (trial.lr, percent(trial.val_accuracy));
-                self.note(format!("learning rate {number}/{of}: {lr:e}: validation loss {loss}, accuracy {accuracy}"));
+                let found = match trial.val_loss {
+                    Some(loss) => format!("{loss:.4}, accuracy {}", percent(trial.val_accuracy)),
+                    None => "not finite".into(),
+                };
+                self.note(format!("learning rate {number}/{of}: {:e}: validation loss {found}", trial.lr));
             }
             Event::Chosen(choice) => {
                 let stop = choice
@@ -258,6 +205,7 @@ impl<'a> Teller<'a> {
                     (Some(loss), Some(accuracy)) => {
                         format!(", validation loss {loss:.4} accuracy {}", percent(accuracy))
                     }
+                    (Some(_), None) => ", validation loss not finite".into(),
                     _ => String::new(),
                 };
                 let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
@@ -266,18 +214,11 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// The last words: how long it took, or how to go on with `run` by `command`.
-    pub fn finish<T>(self, result: Result<T>, command: &str, run: &RunDir) -> Result<T> {
+    /// The last words: how long it took.
+    pub fn finish<T>(self, result: Result<T>) -> Result<T> {
         self.bar.finish_and_clear();
-        let console = self.context.console;
-        match &result {
-            Err(Error::Interrupted) => {
-                let path = run.path().display();
-                console
-                    .note(format!("stopped; `gpu-resnet {command} --resume {path}` goes on from the last whole epoch"));
-            }
-            Ok(_) => console.note(format!("trained in {:.1} s", self.started.elapsed().as_secs_f64())),
-            Err(_) => {}
+        if result.is_ok() {
+            self.context.console.note(format!("trained in {:.1} s", self.started.elapsed().as_secs_f64()));
         }
         result
     }
@@ -296,7 +237,13 @@ pub fn save_model(
     let specs = architecture.parameters();
     let mut tensors = Vec::with_capacity(specs.len());
     for spec in &specs {
-        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, source.tensor(&spec.name)?));
+        let values = source.tensor(&spec.name)?;
+        // The last step may leave weights that no loss was measured with any more.
+        if values.iter().any(|value| !value.is_finite()) {
+            let problem = format!("{} is no longer finite after the last step; use a smaller --lr", spec.name);
+            return Err(Error::shape("training", problem));
+        }
+        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, values));
     }
     weights::save(path, &tensors, &metadata)
 }
@@ -352,13 +299,13 @@ pub fn report(
 
 /// A network to train, and on what.
 pub struct NetworkJob<'a> {
-    pub command: &'a str,
+    pub command: &'static str,
     pub architecture: &'a Architecture,
     /// Where a new run starts.
     pub weights: &'a dyn TensorSource,
     pub preprocess: &'a Preprocess,
     pub sets: Sets,
-    /// The folder of a run that goes on; a new run's is `output`, or a free one.
+    /// A run that goes on; a new one's folder is `output`, or a free one.
     pub resumed: Option<RunDir>,
     pub output: Option<&'a Path>,
     pub json: bool,
@@ -367,47 +314,58 @@ pub struct NetworkJob<'a> {
 }
 
 /// Trains a network and reports.
-pub fn train_network(context: &Context, job: NetworkJob, config: &RunConfig) -> Result<()> {
+pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
     context.f32_only("training of convolutions")?;
     let gpu = context.gpu()?;
-    let classes = job.sets.train.classes().to_vec();
+    job.interrupt.check()?;
+    let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
+    let result = network_sitting(context, &job, config, &gpu, &sitting);
+    sitting.end(context, result)
+}
+
+fn network_sitting(
+    context: &Context,
+    job: &NetworkJob,
+    config: &RunConfig,
+    gpu: &Arc<Gpu>,
+    sitting: &Sitting,
+) -> Result<()> {
+    let run = sitting.run();
+    let (sets, unreadable) = sitting.readable(context, &job.sets, job.interrupt)?;
+    let classes = sets.train.classes().to_vec();
     let save =
         |path: &Path, tensors: &dyn TensorSource| save_model(path, job.architecture, &classes, job.preprocess, tensors);
     let fit = NetworkFit {
-        gpu: &gpu,
+        gpu,
         architecture: job.architecture,
         weights: job.weights,
         preprocess: job.preprocess,
-        train: job.sets.train.clone(),
-        val: job.sets.val.clone(),
-        resume: job.resumed.is_some(),
+        train: sets.train.clone(),
+        val: sets.val.clone(),
+        resume: sitting.goes_on(),
         interrupt: job.interrupt,
         save: &save,
     };
-    // Everything that can be wrong is known before the folder is made.
     let trainer = fit.trainer(config)?;
-    let run = match job.resumed {
-        Some(run) => run,
-        None => RunDir::create(free_output(job.output, job.command)?, config)?,
-    };
+    sitting.start()?;
     let mut teller = Teller::new(context, job.tensorboard.then(|| run.path()))?;
-    let result = fit_network(&fit, trainer, config, &run, &mut |event| teller.tell(event));
-    let outcome = teller.finish(result, job.command, &run)?;
-    let answers = match &job.sets.val {
-        Some(val) => Some(Answers::of_saved(context, &run, val, config.training.batch_size)?),
+    let result = fit_network(&fit, trainer, config, run, &mut |event| teller.tell(event));
+    let outcome = teller.finish(result)?;
+    let answers = match &sets.val {
+        Some(val) => Some(Answers::of_saved(context, run, val, config.training.batch_size)?),
         None => None,
     };
     let ended = Ended {
         command: job.command,
-        run: &run,
+        run,
         config,
         epochs: &outcome.epochs,
         epoch: outcome.epoch,
         stopped_early: outcome.stopped_early,
-        sets: &job.sets,
+        sets: &sets,
         network: format!("{}.", job.architecture),
     };
     run_report::write(context, &ended, answers)?;
-    let lr = config.training.lr.unwrap_or_default();
-    report(context, job.json, &run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, outcome.failed)
+    let (lr, failed) = (config.training.lr.unwrap_or_default(), unreadable.len() + outcome.failed);
+    report(context, job.json, run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, failed)
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Context;
 use super::console::{interrupt, print, print_json};
-use super::model::{default_preprocess, open_weights};
+use super::model::{Use, default_preprocess, open_weights};
+use super::network::{ImageArgs, NetworkArgs};
 use crate::cache::cache_dir;
 use crate::error::Result;
 use crate::gpu::AdapterReport;
@@ -25,6 +26,8 @@ pub struct TuneArgs {
     /// Tune for the network of a weights file, a run's folder, or the name of built-in weights
     #[arg(long, value_name = "W")]
     weights: Option<String>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Images that are timed together; choices then count for any number of them
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
@@ -114,7 +117,10 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
 impl TuneArgs {
     fn architecture(&self, context: &Context) -> Result<Architecture> {
         match &self.weights {
-            Some(weights) => Ok(open_weights(context, Some(weights))?.1),
+            Some(weights) => {
+                let given = self.network.given(&ImageArgs::default())?;
+                Ok(open_weights(context, Some(weights), &given, Use::TENSORS)?.1.architecture)
+            }
             None => Architecture::named(self.arch.as_deref().unwrap_or("resnet50")),
         }
     }

@@ -1,10 +1,10 @@
 //! `gpu-resnet verify`: is this adapter's driver right, kernel by kernel, and a report to send.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Context;
 use super::console::{interrupt, print, print_json};
+use super::{Context, environment, output_name};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
@@ -14,12 +14,16 @@ use crate::verify::case::Case;
 use crate::verify::cases::Suite;
 use crate::verify::child::{Setup, serve};
 use crate::verify::expectations::Expectations;
-use crate::verify::offline::{self, Tools};
+use crate::verify::offline::{self, Limits, Tools};
 use crate::verify::report::{CaseResult, Report, Status, compare, html, markdown};
-use crate::verify::run::{Observer, Runner};
+use crate::verify::run::{Observer, Progress, Runner};
 use crate::verify::select::{Selection, filter_regex};
 use crate::verify::{controls, summary};
 use clap::ValueEnum;
+use indicatif::ProgressBar;
+
+/// How often a run without a terminal says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Check every kernel against its f64 twin on this machine's adapters.
 #[derive(Debug, clap::Args)]
@@ -75,9 +79,13 @@ pub struct VerifyArgs {
     /// Check buffer accesses in every kernel, or in none [default: in all but the proved ones]
     #[arg(long, value_enum, value_name = "on|off")]
     bounds_checks: Option<Switch>,
-    /// The most seconds that a case may take
+    /// The most seconds that a case, or a shader compiler on one kernel, may take
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     timeout: f64,
+    /// How many cases run at once, each in a process of its own [default: one for each core, 8 at most, on a software driver; 1 on hardware,
+    /// where two at once would disturb each other's times]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
     /// Leave the negative controls out
     #[arg(long, hide = true)]
     no_controls: bool,
@@ -119,6 +127,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
         return serve(&gpu);
     }
+    check_names(args)?;
     if let Some(files) = &args.compare {
         return compare(args, &Report::read(&files[0])?, &Report::read(&files[1])?);
     }
@@ -135,28 +144,40 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     }
     let selection = Selection { suite: args.suite, filter: args.filter.clone(), variant: args.variant.clone() };
     let mut cases = selection.cases()?;
-    let controls = if args.no_controls { Vec::new() } else { selection.controls(&cases) };
+    let also = cases.len();
     cases.extend(args.also.iter().map(|line| Case::parse(line)).collect::<Result<Vec<_>>>()?);
     if args.list {
         return print(cases.iter().map(|case| format!("{case}\n")).collect::<String>());
     }
     let expectations = Expectations::load(args.expectations.as_deref())?;
     let mut report = Report::new(args.suite.name(), args.filter.as_deref());
-    let mut observer = Progress { context, stop: interrupt(), adapter: String::new() };
+    let mut observer = Teller::new(context);
     for adapter in adapters(context, args)? {
-        observer.adapter = format!("adapter {}", adapter.index);
+        let mut chosen = selection.cases_on(&adapter, &cases[..also]);
+        let controls = if args.no_controls { Vec::new() } else { selection.controls_on(&adapter, &chosen) };
+        let left_out = match also - chosen.len() {
+            0 => String::new(),
+            n => format!("; {n} more of kernels that it does not use by itself are in --suite kernels"),
+        };
+        chosen.extend_from_slice(&cases[also..]);
         context.console.note(format!(
-            "adapter {}: {} ({} {}): {} negative controls, {} cases",
+            "adapter {}: {} ({} {}): {} negative controls, {} cases{left_out}",
             adapter.index,
             adapter.name,
             adapter.driver,
             adapter.driver_info,
             controls.len(),
-            cases.len()
+            chosen.len()
         ));
-        let timeout = Duration::from_secs_f64(args.timeout);
-        let mut runner = Runner::new(setup(context, args, &adapter)?, timeout, args.filter.is_none());
-        report.adapters.push(runner.run(&cases, &controls, &expectations, &mut observer)?);
+        observer.begin(&adapter);
+        let runner = Runner {
+            setup: setup(context, args, &adapter)?,
+            timeout: Duration::from_secs_f64(args.timeout),
+            peaks: args.filter.is_none(),
+            jobs: args.jobs.map(usize::from),
+            every_kernel: selection.is_every_kernel() && args.disable.is_empty(),
+        };
+        report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut observer)?);
     }
     report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(controls::is_good);
     if let Some(path) = &args.report {
@@ -164,6 +185,13 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     }
     show(args, &report)?;
     verdict(&report, args.allow_unexpected_pass)
+}
+
+/// No report's name promises another format than it gets.
+fn check_names(args: &VerifyArgs) -> Result<()> {
+    let forms =
+        [(&args.report, output_name::JSON), (&args.html, output_name::HTML), (&args.markdown, output_name::MARKDOWN)];
+    forms.into_iter().try_for_each(|(path, form)| path.iter().try_for_each(|path| output_name::check(path, form)))
 }
 
 /// Writes the forms of the report that were asked for, and prints one.
@@ -191,7 +219,11 @@ fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {
 
 fn offline_shaders(args: &VerifyArgs) -> Result<()> {
     let filter = filter_regex(args.filter.as_deref())?;
-    let report = offline::check(&Tools::find(), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
+    let limits = Limits { timeout: Duration::from_secs_f64(args.timeout), stop: || interrupt().is_raised() };
+    // From here on Ctrl-C stops the tools first.
+    interrupt();
+    let report =
+        offline::check(&Tools::find(limits), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
     if args.json {
         print_json(&report)?
     } else {
@@ -211,6 +243,7 @@ fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> 
         let why = other.unusable.unwrap_or_default();
         context.console.note(format!("adapter {}: {} is left out: {why}", other.index, other.name));
     }
+    usable.iter().try_for_each(environment::check_kernel)?;
     if usable.is_empty() {
         return Err(Error::NoAdapter("no usable GPU adapter was found; `gpu-resnet devices` says why".into()));
     }
@@ -239,27 +272,68 @@ fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Resul
     Ok(Setup { program, arguments, environment: forced.collect() })
 }
 
-/// Tells what ends badly as it happens, and how far the run is.
-struct Progress<'a> {
+/// Tells what ends badly as it happens, how far the run is, and how long it will still take: on a terminal by a line that
+/// changes, elsewhere every ten seconds.
+struct Teller<'a> {
     context: &'a Context<'a>,
     stop: Interrupt,
     adapter: String,
+    line: ProgressBar,
+    /// When something was told last; none once all is over.
+    told: Option<Instant>,
 }
 
-impl Observer for Progress<'_> {
-    fn case(&mut self, result: &CaseResult, done: usize, total: usize) {
+impl<'a> Teller<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        let line = ProgressBar::hidden();
+        Self { context, stop: interrupt(), adapter: String::new(), line, told: None }
+    }
+
+    /// What follows is about `adapter`.
+    fn begin(&mut self, adapter: &AdapterReport) {
+        self.adapter = format!("adapter {}", adapter.index);
+        self.line = self.context.console.line();
+        self.told = Some(Instant::now());
+    }
+}
+
+impl Observer for Teller<'_> {
+    fn case(&mut self, result: &CaseResult) {
         if result.is_unexpected() {
             let status = result.status.name();
-            self.context.console.note(format!("{}: {status}: {}: {}", self.adapter, result.id, result.message));
+            let text = format!("{}: {status}: {}: {}", self.adapter, result.id, result.message);
+            self.line.suspend(|| self.context.console.note(text));
         }
-        if done.is_multiple_of(200) || done == total {
-            self.context.console.note(format!("{}: {done} of {total} cases", self.adapter));
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        let Some(told) = self.told else { return };
+        let over = progress.done == progress.total;
+        let text = format!("{}: {}", self.adapter, how_far(progress));
+        if over {
+            self.line.finish_and_clear();
         }
+        if over || (self.line.is_hidden() && told.elapsed() >= TELL_EVERY) {
+            self.context.console.note(&text);
+            self.told = (!over).then(Instant::now);
+        }
+        self.line.set_message(text);
     }
 
     fn stop(&self) -> bool {
         self.stop.is_raised()
     }
+}
+
+/// `1234 of 5000, about 2 min 10 s left`.
+fn how_far(progress: Progress) -> String {
+    let left = match progress.seconds_left.map(|seconds| seconds.ceil() as u64) {
+        _ if progress.done == progress.total => String::new(),
+        None => ", estimating".into(),
+        Some(seconds @ ..60) => format!(", about {seconds} s left"),
+        Some(seconds) => format!(", about {} min {} s left", seconds / 60, seconds % 60),
+    };
+    format!("{} of {}{left}", progress.done, progress.total)
 }
 
 /// The run's end as an exit status.
@@ -268,6 +342,12 @@ fn verdict(report: &Report, allow_unexpected_pass: bool) -> Result<()> {
         return Err(Error::Mismatch(
             "the run is invalid: a kernel that is broken on purpose passed, so a pass proves nothing".into(),
         ));
+    }
+    for run in &report.adapters {
+        if let Some(names) = run.shaders_not_run.as_ref().filter(|names| !names.is_empty()) {
+            let (adapter, names) = (&run.adapter.name, names.join(", "));
+            return Err(Error::Mismatch(format!("no case ran on {adapter}: {names}; add one in src/verify/cases")));
+        }
     }
     let cases = || report.adapters.iter().flat_map(|run| &run.cases);
     let passed = |case: &&CaseResult| case.status == Status::Pass;

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
-use super::model::{distinct, open_weights};
+use super::model::{Use, distinct, open_weights};
+use super::network::{ImageArgs, NetworkArgs};
 use crate::error::{Error, Result};
-use crate::weights::{self, BUILT_IN, ElementType, Names, Source};
+use crate::weights::{self, BUILT_IN, ElementType, Given, Names, Source};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WeightsCommand {
@@ -46,6 +47,10 @@ pub enum WeightsCommand {
         /// Whose names the tensors get
         #[arg(long, value_enum, default_value_t)]
         names: Names,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        images: ImageArgs,
     },
     /// Say what a weights file holds and whether it can be used
     #[command(after_help = "Example:\n  gpu-resnet weights inspect runs/mine")]
@@ -55,6 +60,10 @@ pub enum WeightsCommand {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        images: ImageArgs,
     },
 }
 
@@ -62,8 +71,12 @@ pub fn run(context: &Context, command: &WeightsCommand) -> Result<()> {
     match command {
         WeightsCommand::List { json } => list(*json),
         WeightsCommand::Fetch { name, json } => fetch(context, name, *json),
-        WeightsCommand::Convert { input, output, dtype, names } => convert(context, input, output, *dtype, *names),
-        WeightsCommand::Inspect { file, json } => inspect(context, file.as_deref(), *json),
+        WeightsCommand::Convert { input, output, dtype, names, network, images } => {
+            convert(context, input, output, (*dtype, *names), &network.given(images)?)
+        }
+        WeightsCommand::Inspect { file, json, network, images } => {
+            inspect(context, file.as_deref(), *json, &network.given(images)?)
+        }
     }
 }
 
@@ -120,21 +133,27 @@ fn fetch(context: &Context, name: &str, json: bool) -> Result<()> {
     print(format!("{name} {done}: {}\nsha256 {}\n", fetched.path.display(), fetched.sha256.unwrap_or_default()))
 }
 
-fn convert(context: &Context, input: &str, output: &Path, dtype: Option<ElementType>, names: Names) -> Result<()> {
+fn convert(
+    context: &Context,
+    input: &str,
+    output: &Path,
+    (dtype, names): (Option<ElementType>, Names),
+    given: &Given,
+) -> Result<()> {
     if !output.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
         let problem = format!("{}: what is written is safetensors; end the name in .safetensors", output.display());
         return Err(Error::Usage(problem));
     }
-    let (weights, architecture) = open_weights(context, Some(input))?;
+    let (weights, description) = open_weights(context, Some(input), given, Use::PREDICTIONS)?;
     distinct(weights.label(), output)?;
-    weights::convert(&weights, &architecture, output, dtype, names)?;
-    context.console.note(format!("wrote {architecture} to {}", output.display()));
+    weights::convert(&weights, &description, output, dtype, names)?;
+    context.console.note(format!("wrote {} to {}", description.architecture, output.display()));
     Ok(())
 }
 
-fn inspect(context: &Context, file: Option<&str>, json: bool) -> Result<()> {
-    let weights = context.weights(file)?;
-    let inspection = weights::inspect(&weights);
+fn inspect(context: &Context, file: Option<&str>, json: bool, given: &Given) -> Result<()> {
+    let weights = context.weights(file, given.weights_key.as_deref())?;
+    let inspection = weights::inspect(&weights, given);
     if json {
         print_json(&inspection)?
     } else {

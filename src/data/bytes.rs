@@ -3,12 +3,17 @@
 use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// A mapped file.
-pub(crate) struct Mapped(memmap2::Mmap);
+/// The bytes of a file: mapped, or unpacked into memory.
+pub(crate) struct Mapped(Bytes);
+
+enum Bytes {
+    Map(memmap2::Mmap),
+    Memory(Vec<u8>),
+}
 
 impl Mapped {
     /// Maps `path`; an empty file is an error, since no format here allows one.
@@ -18,8 +23,13 @@ impl Mapped {
             return Err(Error::file(path, "is empty; copy or download it again"));
         }
         crate::files::map(&file)
-            .map(Mapped)
+            .map(|map| Mapped(Bytes::Map(map)))
             .map_err(|e| Error::file(path, format!("could not be mapped into memory: {e}")))
+    }
+
+    /// Bytes that were unpacked from a file.
+    pub(crate) fn unpacked(bytes: Vec<u8>) -> Self {
+        Mapped(Bytes::Memory(bytes))
     }
 }
 
@@ -27,7 +37,10 @@ impl Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Bytes::Map(map) => map,
+            Bytes::Memory(bytes) => bytes,
+        }
     }
 }
 
@@ -64,5 +77,18 @@ pub(crate) fn describe(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "does not exist; check the path".into(),
         std::io::ErrorKind::PermissionDenied => "may not be read; check its permissions".into(),
         _ => format!("could not be read: {error}"),
+    }
+}
+
+/// A path by its bytes. Paths are bytes on Unix; elsewhere they are text, and none comes of bytes that are not UTF-8.
+pub(crate) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        Some(std::ffi::OsStr::from_bytes(bytes).into())
+    }
+    #[cfg(not(unix))]
+    {
+        std::str::from_utf8(bytes).ok().map(PathBuf::from)
     }
 }

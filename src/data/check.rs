@@ -1,9 +1,11 @@
-//! What can spoil training without any error: unreadable files, copies on both sides of a split, lopsided classes.
+//! What can spoil training without any error: unreadable files, copies on both sides of a split, lopsided classes, one
+//! class under two names.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::names::look_alikes;
 use super::{Dataset, count};
 
 /// How many times as many images a class may have as another.
@@ -24,7 +26,7 @@ pub enum Depth {
 /// Images are read, and with [`Depth::Pixels`] decoded, on all cores; `done` is called after each, from any thread.
 pub fn check(train: &dyn Dataset, val: Option<&dyn Dataset>, depth: Depth, done: impl Fn() + Sync) -> Vec<String> {
     if depth == Depth::Labels {
-        return lopsided(train);
+        return of_labels(train);
     }
     let mut parts = vec![train];
     parts.extend(val);
@@ -58,8 +60,13 @@ pub fn check(train: &dyn Dataset, val: Option<&dyn Dataset>, depth: Depth, done:
         warnings.extend(unreadable(&read));
     }
     warnings.extend(copies(&images, val.is_some()));
-    warnings.extend(lopsided(train));
+    warnings.extend(of_labels(train));
     warnings
+}
+
+/// What the classes alone tell.
+fn of_labels(train: &dyn Dataset) -> Vec<String> {
+    [look_alikes(train.classes()), lopsided(train)].concat()
 }
 
 /// An image that could be read.

@@ -1,136 +1,242 @@
-//! A CSV of `path,label`: paths relative to the CSV's own folder, a header line if there is one, RFC 4180 quoting.
+//! A CSV of paths and classes: paths relative to the CSV's own folder, columns by the header if there is one.
 
+mod columns;
+mod lookup;
+mod records;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::bytes::read_limited;
-use super::folder::{FileSet, sort_class_names};
+use super::folder::FileSet;
+use super::names::{ClassOrder, quoted};
+use super::table::MAX_CLASSES;
 use super::{Dataset, count};
 use crate::error::{Error, Result};
+use columns::Columns;
+use lookup::{Found, Lookup};
+use records::{Record, Records, separator};
 
 /// Longer files are refused.
 const MAX_BYTES: u64 = 1 << 30;
+/// Longer lists are refused: each row takes some 200 bytes of memory.
+const MAX_ROWS: usize = 1 << 24;
+
+/// Missing files after which no more are looked for: looking in every place takes time.
+const MOST_MISSING: usize = 10_000;
+
+const NO_IMAGES: &str = "lists no images; each line is path,label";
 
 /// Opens such a list. Every file must exist; every missing one is counted and the first is named.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Dataset>> {
     let bytes = read_limited(path, MAX_BYTES)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|e| Error::file(path, format!("is not UTF-8 text (byte {}); save it as UTF-8", e.valid_up_to())))?;
-    let rows = parse(text).map_err(|(line, e)| Error::file(path, format!("line {line} {e}")))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    if let Some(at) = text.iter().position(|&b| b == 0) {
+        return Err(Error::file(path, format!("is not UTF-8 text (byte {at} is zero); save it as UTF-8")));
+    }
+    let mut list = List::new(path);
+    list.read(text)?;
+    let order = ClassOrder::of(list.labels.iter().map(String::as_str));
+    let place: Vec<usize> = list.labels.iter().map(|label| order.place(label)).collect();
+    list.check_repeats(&place)?;
+    let files = list.rows.into_iter().map(|row| (row.file, place[row.label])).collect();
+    Ok(Box::new(FileSet { files, classes: order.classes, remarks: list.remarks }))
+}
 
-    let mut items: Vec<(PathBuf, String)> = Vec::new();
-    let mut missing: Vec<(usize, PathBuf)> = Vec::new();
-    for (row, (line, fields)) in rows.into_iter().enumerate() {
-        let [file, label] = match <[String; 2]>::try_from(fields) {
-            Ok(pair) => pair.map(|f| f.trim().to_string()),
-            Err(fields) => {
-                let found = count(fields.len(), "field");
-                return Err(Error::file(
-                    path,
-                    format!("line {line} has {found} instead of two; each line is path,label"),
-                ));
+/// A row that names an image.
+struct Row {
+    line: usize,
+    file: PathBuf,
+    /// Place in [`List::labels`].
+    label: usize,
+}
+
+/// What a list says.
+struct List<'a> {
+    path: &'a Path,
+    lookup: Lookup,
+    rows: Vec<Row>,
+    /// Each label once, in the order in which they come.
+    labels: Vec<String>,
+    ids: HashMap<String, usize>,
+    /// The line and the path of the first file that is missing, and how many are.
+    missing: Option<(usize, PathBuf)>,
+    missing_count: usize,
+    /// Labels that had spaces around them, and labels that had none.
+    padded: [usize; 2],
+    remarks: Vec<String>,
+}
+
+impl<'a> List<'a> {
+    fn new(path: &'a Path) -> Self {
+        List {
+            path,
+            lookup: Lookup::new(path),
+            rows: Vec::new(),
+            labels: Vec::new(),
+            ids: HashMap::new(),
+            missing: None,
+            missing_count: 0,
+            padded: [0; 2],
+            remarks: Vec::new(),
+        }
+    }
+
+    fn bad(&self, line: usize, problem: impl std::fmt::Display) -> Error {
+        Error::file(self.path, format!("line {line} {problem}"))
+    }
+
+    fn read(&mut self, text: &[u8]) -> Result<()> {
+        let mut records = Records::new(text, separator(text)).peekable();
+        let first = match records.peek() {
+            None => return Err(Error::file(self.path, NO_IMAGES)),
+            Some(Err((line, problem))) => return Err(self.bad(*line, problem)),
+            Some(Ok(record)) => record,
+        };
+        let names: Vec<String> = first.fields.iter().map(|field| field.lossy().into_owned()).collect();
+        let is_file = |i: usize| self.lookup.is_file(&first.fields[i].bytes);
+        let columns = columns::find(&names, is_file).map_err(|problem| Error::file(self.path, problem))?;
+        if columns.header {
+            records.next();
+        }
+        for record in records {
+            let record = record.map_err(|(line, problem)| self.bad(line, problem))?;
+            self.add(&record, &columns, names.len())?;
+            if self.missing_count == MOST_MISSING {
+                break;
+            }
+        }
+        self.check_missing(&columns)?;
+        if self.rows.is_empty() {
+            return Err(Error::file(self.path, NO_IMAGES));
+        }
+        self.say(&names, &columns);
+        Ok(())
+    }
+
+    fn add(&mut self, record: &Record, columns: &Columns, width: usize) -> Result<()> {
+        let line = record.line;
+        if record.fields.len() != width {
+            let found = count(record.fields.len(), "field");
+            let wanted = if width == 2 { "two".into() } else { width.to_string() };
+            return Err(
+                self.bad(line, format!("has {found} instead of {wanted}, as its first line; each line is path,label"))
+            );
+        }
+        let (path, label) = (&record.fields[columns.path], &record.fields[columns.label]);
+        if path.bytes.is_empty() || label.bytes.is_empty() {
+            return Err(self.bad(line, "has an empty field; each line is path,label"));
+        }
+        let file = match self.lookup.find(&path.bytes) {
+            Found::File(file) => file,
+            Found::Missing(file) => {
+                self.missing_count += 1;
+                self.missing.get_or_insert_with(|| (line, file.clone()));
+                return Ok(());
+            }
+            Found::Several(names) => {
+                let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
+                let names = quoted(names.iter().map(|name| &**name));
+                return Err(
+                    self.bad(line, format!("names `{}`, which may be {names}; give the extension", path.lossy()))
+                );
+            }
+            Found::NoPath => {
+                return Err(
+                    self.bad(line, format!("names `{}`, which is not UTF-8; save the list as UTF-8", path.lossy()))
+                );
             }
         };
-        if row == 0 && is_header(&file, &label) {
-            continue;
+        self.padded[usize::from(!label.padded)] += 1;
+        let label = std::str::from_utf8(&label.bytes).map_err(|_| {
+            self.bad(line, format!("has the label `{}`, which is not UTF-8; save the list as UTF-8", label.lossy()))
+        })?;
+        let label = match self.ids.get(label) {
+            Some(&id) => id,
+            None => self.add_label(label, line)?,
+        };
+        if self.rows.len() == MAX_ROWS {
+            return Err(Error::file(self.path, format!("lists more than {MAX_ROWS} images; split it")));
         }
-        if file.is_empty() || label.is_empty() {
-            return Err(Error::file(path, format!("line {line} has an empty field; each line is path,label")));
-        }
-        let full = folder.join(&file);
-        if !full.is_file() {
-            missing.push((line, full.clone()));
-        }
-        items.push((full, label));
+        self.rows.push(Row { line, file, label });
+        Ok(())
     }
-    if let Some((line, first)) = missing.first() {
-        let more = match missing.len() - 1 {
+
+    fn add_label(&mut self, label: &str, line: usize) -> Result<usize> {
+        let id = self.labels.len();
+        if id == MAX_CLASSES {
+            let problem =
+                format!("gives the {}th different label, which is not possible; check the column of labels", id + 1);
+            return Err(self.bad(line, problem));
+        }
+        self.labels.push(label.to_owned());
+        self.ids.insert(label.to_owned(), id);
+        Ok(id)
+    }
+
+    fn check_missing(&self, columns: &Columns) -> Result<()> {
+        let Some((line, first)) = &self.missing else { return Ok(()) };
+        let more = match self.missing_count - 1 {
             0 => String::new(),
+            n if n + 1 == MOST_MISSING => format!(" (and {n} or more others)"),
             n => format!(" ({n} more are missing too)"),
         };
-        let first = first.display();
-        return Err(Error::file(
-            path,
-            format!("line {line} names {first}, which does not exist{more}; correct the list"),
-        ));
+        let correct = match first.to_str() {
+            None => "save the list as UTF-8, or correct it",
+            Some(_) if *line == 1 && !columns.header => {
+                "correct the list, or if that line is a header, make it path,label"
+            }
+            Some(_) => "correct the list",
+        };
+        Err(self.bad(*line, format!("names {}, which does not exist{more}; {correct}", first.display())))
     }
-    if items.is_empty() {
-        return Err(Error::file(path, "lists no images; each line is path,label"));
-    }
-    let mut classes: Vec<String> = items.iter().map(|(_, label)| label.clone()).collect();
-    sort_class_names(&mut classes);
-    classes.dedup();
-    let place: std::collections::HashMap<&String, usize> = classes.iter().zip(0..).collect();
-    let files = items.iter().map(|(file, label)| (file.clone(), place[label])).collect();
-    Ok(Box::new(FileSet { files, classes: classes.clone(), remarks: Vec::new() }))
-}
 
-fn is_header(file: &str, label: &str) -> bool {
-    let one_of = |word: &str, words: &[&str]| words.iter().any(|w| w.eq_ignore_ascii_case(word));
-    one_of(file, &["path", "file", "filename", "file_name", "filepath", "image", "name"])
-        && one_of(label, &["label", "class", "target", "category", "labels"])
-}
-
-/// The number of the line on which a row starts, and its fields.
-type Row = (usize, Vec<String>);
-
-/// The rows of a CSV, or the line and what is wrong there; blank lines are left out.
-fn parse(text: &str) -> Result<Vec<Row>, (usize, &'static str)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (mut rows, mut fields, mut field) = (Vec::new(), Vec::new(), String::new());
-    let (mut line, mut start, mut quoted, mut was_quoted) = (1, 1, false, false);
-    let mut chars = text.chars().peekable();
-    loop {
-        let c = chars.next();
-        match c {
-            Some('"') if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
+    /// Refuses a file that has two classes, and counts the rows that only repeat one; `place` is the class of each label.
+    fn check_repeats(&mut self, place: &[usize]) -> Result<()> {
+        let mut first: HashMap<&Path, &Row> = HashMap::with_capacity(self.rows.len());
+        let (mut repeats, mut example) = (0, None);
+        for row in &self.rows {
+            let Some(other) = first.get(&*row.file) else {
+                first.insert(&row.file, row);
+                continue;
+            };
+            if place[row.label] != place[other.label] {
+                let (label, other_label) = (&self.labels[row.label], &self.labels[other.label]);
+                let problem = format!(
+                    "calls {} `{label}`, and line {} calls it `{other_label}`; an image has one class, so remove one of the \
+                     two",
+                    row.file.display(),
+                    other.line
+                );
+                return Err(self.bad(row.line, problem));
             }
-            Some('"') if quoted => quoted = false,
-            Some('"') if field.is_empty() && !was_quoted => (quoted, was_quoted) = (true, true),
-            Some(',') if !quoted => {
-                fields.push(std::mem::take(&mut field));
-                was_quoted = false;
-            }
-            None if quoted => return Err((start, "opens a quote that is never closed")),
-            Some('\n') | None if !quoted => {
-                if field.ends_with('\r') && !was_quoted {
-                    field.pop();
-                }
-                if !fields.is_empty() || !field.is_empty() {
-                    fields.push(std::mem::take(&mut field));
-                    rows.push((start, std::mem::take(&mut fields)));
-                }
-                (line, was_quoted) = (line + 1, false);
-                start = line;
-                if c.is_none() {
-                    return Ok(rows);
-                }
-            }
-            // The carriage return of a line that ends in a quoted field.
-            Some('\r') if was_quoted && !quoted => {}
-            Some(c) => {
-                line += usize::from(c == '\n');
-                field.push(c);
-            }
-            None => unreachable!("the end of the text is handled above, quoted or not"),
+            repeats += 1;
+            example.get_or_insert((row.line, other.line));
         }
+        if let Some((line, other)) = example {
+            let rows =
+                if repeats == 1 { "1 row repeats another".into() } else { format!("{repeats} rows repeat others") };
+            self.remarks
+                .push(format!("{rows} of {} and count again: line {line} is line {other}", self.path.display()));
+        }
+        Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_line_ends_and_byte_order_marks() {
-        let rows = parse("\u{feff}a,b\r\n\n\"x, \"\"y\"\"\",2\r\n\"two\nlines\",3\nlast,4").unwrap();
-        let expect: Vec<(usize, Vec<&str>)> =
-            vec![(1, vec!["a", "b"]), (3, vec!["x, \"y\"", "2"]), (4, vec!["two\nlines", "3"]), (6, vec!["last", "4"])];
-        let rows: Vec<(usize, Vec<&str>)> =
-            rows.iter().map(|(l, f)| (*l, f.iter().map(String::as_str).collect())).collect();
-        assert_eq!(rows, expect);
-        assert_eq!(parse("a,b\n\"c,d").unwrap_err().0, 2);
+    /// What the user should know about how the list was read.
+    fn say(&mut self, names: &[String], columns: &Columns) {
+        let list = self.path.display();
+        if columns.header && names.len() > 2 {
+            let (path, label) = (&names[columns.path], &names[columns.label]);
+            self.remarks.push(format!("files by the column `{path}` of {list}, classes by `{label}`"));
+        }
+        if let Some((file, count_of)) = &self.lookup.elsewhere {
+            let files = count(*count_of, "file");
+            self.remarks
+                .push(format!("{files} of {list} found by id or in a folder beside it, the first: {}", file.display()));
+        }
+        if self.padded.iter().all(|&count| count > 0) {
+            let labels = count(self.padded[0], "label");
+            self.remarks.push(format!("{labels} of {list} taken without the spaces around"));
+        }
     }
 }

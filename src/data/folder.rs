@@ -1,11 +1,13 @@
-//! Image folders as torchvision's `ImageFolder` reads them: each subfolder is a class, in sorted order.
+//! Image folders as torchvision's `ImageFolder` reads them: each subfolder is a class. Their order is [`ClassOrder`]'s.
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::bytes::{describe, read_limited};
+use super::clutter::{is_no_class, unread_images};
 use super::inputs::{is_image_name, walk};
+use super::names::ClassOrder;
 use super::{Dataset, MAX_FILE_BYTES, Rgb8, count, decode_file};
 use crate::error::{Error, Result};
 
@@ -46,67 +48,97 @@ impl Dataset for FileSet {
     }
 }
 
-/// Visible subfolders of `folder` with their names, sorted as Python sorts strings.
-pub(crate) fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+/// The subfolders of `folder` that can be classes or parts, sorted by name.
+pub(crate) fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
         let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "__MACOSX" {
-            found.push((name, path));
+        if !is_no_class(&path) && path.is_dir() {
+            found.push(path);
         }
     }
     found.sort();
     Ok(found)
 }
 
+/// The last part of a path as text; bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Opens a folder with a subfolder for each class; files may be nested in it, hidden files and other kinds of files are
-/// left out.
-pub(crate) fn open(folder: &Path) -> Result<Box<dyn Dataset>> {
-    let (mut files, mut classes, mut ignored) = (Vec::new(), Vec::new(), 0);
-    for (label, (name, path)) in subfolders(folder)?.into_iter().enumerate() {
-        let (images, others): (Vec<_>, Vec<_>) = walk(&path)?.into_iter().partition(|p| is_image_name(p));
+/// left out. `remarks` are what is already to be said about it.
+pub(crate) fn open(folder: &Path, mut remarks: Vec<String>) -> Result<Box<dyn Dataset>> {
+    let subfolders = subfolders(folder)?;
+    let (order, of_subfolder) = number_classes(folder, &subfolders)?;
+    let (mut files, mut ignored) = (Vec::new(), Vec::new());
+    for (path, label) in subfolders.iter().zip(of_subfolder) {
+        let (images, others): (Vec<_>, Vec<_>) = walk(path)?.into_iter().partition(|p| is_image_name(p));
         if images.is_empty() {
-            return Err(Error::file(path, "is a class folder without images; add some, or remove the folder"));
+            let but = unread_images(others.iter().map(PathBuf::as_path)).map(|n| format!(" but has {n}; convert them"));
+            let problem = but.unwrap_or_else(|| "; add some, or remove the folder".into());
+            return Err(Error::file(path, format!("is a class folder without images{problem}")));
         }
-        ignored += others.len();
         files.extend(images.into_iter().map(|p| (p, label)));
-        classes.push(name);
+        ignored.extend(others);
     }
     let loose = std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))?;
     let loose = loose.flatten().map(|e| e.path()).filter(|p| p.is_file() && is_image_name(p)).count();
     if files.is_empty() {
-        return Err(Error::file(
-            folder,
-            match loose {
-                0 => "holds no data set: neither class folders with images, nor CIFAR, MNIST, CSV or safetensors files"
-                    .to_string(),
-                n => format!(
-                    "has {} but no class folders; put the images of each class in a subfolder",
-                    count(n, "image")
-                ),
-            },
-        ));
+        return Err(Error::file(folder, no_classes(folder, loose)));
     }
-    let mut remarks = Vec::new();
-    if ignored > 0 {
-        remarks.push(format!(
-            "{} without an image's extension ignored in {}",
-            count(ignored, "file"),
-            folder.display()
-        ));
-    }
+    // Stable: within a class the files stay in their order.
+    files.sort_by_key(|(_, label)| *label);
+    remarks.extend(not_read(&ignored).map(|what| format!("{what} ignored in {}", folder.display())));
     if loose > 0 {
         remarks.push(format!("{} outside the class folders ignored in {}", count(loose, "image"), folder.display()));
     }
-    Ok(Box::new(FileSet { files, classes, remarks }))
+    let odd = subfolders.iter().find(|path| path.file_name().is_some_and(|name| name.to_str().is_none()));
+    remarks.extend(odd.map(|path| {
+        format!("{} has a name that is not UTF-8; its class is called `{}`", path.display(), name_of(path))
+    }));
+    Ok(Box::new(FileSet { files, classes: order, remarks }))
 }
 
-/// Sorts class names: by number if all are whole numbers, else as Python sorts strings.
-pub(crate) fn sort_class_names(names: &mut [String]) {
-    if names.iter().all(|n| n.parse::<i64>().is_ok()) {
-        names.sort_by_cached_key(|n| (n.parse::<i64>().unwrap_or(0), n.clone()));
-    } else {
-        names.sort();
+/// The classes in order, and the class of each subfolder: two that stand for one class are refused.
+fn number_classes(folder: &Path, subfolders: &[PathBuf]) -> Result<(Vec<String>, Vec<usize>)> {
+    let names: Vec<String> = subfolders.iter().map(|path| name_of(path)).collect();
+    let order = ClassOrder::of(names.iter().map(String::as_str));
+    let places: Vec<usize> = names.iter().map(|name| order.place(name)).collect();
+    let mut owner: Vec<Option<&Path>> = vec![None; order.classes.len()];
+    for (path, &place) in subfolders.iter().zip(&places) {
+        if let Some(other) = owner[place].replace(path) {
+            let problem = format!(
+                "has two folders for the class `{}`, {:?} and {:?}; rename one, or put their images into one folder",
+                order.classes[place],
+                other.file_name().unwrap_or_default(),
+                path.file_name().unwrap_or_default()
+            );
+            return Err(Error::file(folder, problem));
+        }
     }
+    Ok((order.classes, places))
+}
+
+/// What is wrong with a folder that has no class folder, but `loose` images.
+fn no_classes(folder: &Path, loose: usize) -> String {
+    if loose > 0 {
+        let images = count(loose, "image");
+        return format!("has {images} but no class folders; put the images of each class in a subfolder");
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries: Vec<PathBuf> = entries.filter(|path| !is_image_name(path)).collect();
+    match unread_images(entries.iter().map(PathBuf::as_path)) {
+        Some(unread) => format!("holds {unread} and no class folders; convert them, and give each class a subfolder"),
+        None => {
+            "holds no data set: neither class folders with images, nor CIFAR, MNIST, CSV or safetensors files".into()
+        }
+    }
+}
+
+/// `2 files without an image's extension`, and how many of them are images of other formats.
+fn not_read(files: &[PathBuf]) -> Option<String> {
+    let unread = unread_images(files.iter().map(PathBuf::as_path)).map(|n| format!(", {n} among them,"));
+    let files = (!files.is_empty()).then(|| count(files.len(), "file"))?;
+    Some(format!("{files} without an image's extension{}", unread.unwrap_or_default()))
 }

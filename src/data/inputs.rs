@@ -1,48 +1,46 @@
 //! What the user typed, as a list of files: files, folders, globs, and `-` for a list on standard input.
 
+use std::collections::HashSet;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use super::bytes::describe;
+use super::bytes::{describe, path_from_bytes};
+use super::clutter::{is_clutter, unread_images};
+use super::decode::format::READ_EXTENSIONS;
 use super::folder::FileSet;
+use super::glob::{glob, is_glob};
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
 
-/// The longest list that is taken from standard input, and the longest line in it.
+/// The most bytes of a list on standard input.
 const MAX_LIST: u64 = 1 << 30;
 
 /// True if the file's extension is one of the image formats that are read, and the file is not hidden.
 pub fn is_image_name(path: &Path) -> bool {
-    const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif"];
     let hidden = path.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
-    !hidden && path.extension().is_some_and(|e| EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
+    !hidden && path.extension().is_some_and(|e| READ_EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
 }
 
 /// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted; a glob gives what
-/// it matches, sorted (folders again by their images); `-` reads one path a line from `stdin_list`. A name that exists is
-/// taken as it stands, even if it could be a glob.
+/// it matches, sorted (folders again by their images); `-` reads a list from `stdin_list`: a path a line, or, if there is a
+/// NUL byte in it, NUL after each path. A name that exists is taken as it stands, even if it could be a glob.
 ///
 /// # Errors
 /// An input that matches nothing, named.
-pub fn expand_inputs(inputs: &[String], mut stdin_list: Option<&mut dyn BufRead>) -> Result<Vec<PathBuf>> {
+pub fn expand_inputs(inputs: &[PathBuf], mut stdin_list: Option<&mut dyn BufRead>) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for input in inputs {
-        if input == "-" {
+        if input.as_os_str() == "-" {
             let Some(list) = stdin_list.take() else {
                 return Err(Error::Usage("`-` (a list of files on standard input) can be given only once".into()));
             };
-            let before = files.len();
-            let mut text = String::new();
-            list.take(MAX_LIST)
-                .read_to_string(&mut text)
-                .map_err(|e| Error::Usage(format!("the list of files on standard input could not be read: {e}")))?;
-            for line in text.lines().map(|l| l.trim_end_matches('\r')).filter(|l| !l.trim().is_empty()) {
-                // A listed file that is missing is one bad file among many, reported when it is opened.
-                let path = Path::new(line);
-                if path.is_dir() { files.extend(images_in(path)?) } else { files.push(path.to_path_buf()) }
-            }
-            if files.len() == before {
-                return Err(Error::Usage("the list of files on standard input is empty; write one path a line".into()));
+            for path in read_list(list)? {
+                // A listed file that is missing, or a folder without images, is one bad file among many, reported when it is
+                // opened.
+                match images_in(&path) {
+                    Ok(images) if path.is_dir() => files.extend(images),
+                    _ => files.push(path),
+                }
             }
         } else {
             expand(input, &mut files)?;
@@ -54,8 +52,36 @@ pub fn expand_inputs(inputs: &[String], mut stdin_list: Option<&mut dyn BufRead>
     Ok(files)
 }
 
-fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<()> {
-    let path = Path::new(input);
+/// The paths of a list, at least one. They are bytes as `ls` and `find -print0` write them.
+fn read_list(list: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
+    let bad = |problem: String| Error::Usage(format!("the list of files on standard input {problem}"));
+    let mut bytes = Vec::new();
+    list.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(|e| bad(format!("could not be read: {e}")))?;
+    if bytes.len() as u64 > MAX_LIST {
+        return Err(bad(format!("has more than {} MiB; give it in parts", MAX_LIST >> 20)));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(bad("is UTF-16 text; write it as UTF-8".into()));
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let paths: Vec<&[u8]> = match text.contains(&0) {
+        true => text.split(|&b| b == 0).filter(|path| !path.is_empty()).collect(),
+        false => {
+            let lines = text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+            lines.filter(|line| !line.trim_ascii().is_empty()).collect()
+        }
+    };
+    if paths.is_empty() {
+        return Err(bad("is empty; write one path a line".into()));
+    }
+    let path = |bytes: &&[u8]| {
+        let lossy = || format!("has the path `{}`, which is not UTF-8", String::from_utf8_lossy(bytes));
+        path_from_bytes(bytes).ok_or_else(|| bad(lossy()))
+    };
+    paths.iter().map(path).collect()
+}
+
+fn expand(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if path.is_dir() {
         files.extend(images_in(path)?);
         return Ok(());
@@ -64,40 +90,51 @@ fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<()> {
         files.push(path.to_path_buf());
         return Ok(());
     }
-    if !input.contains(['*', '?', '[']) {
+    if !is_glob(path) {
         return Err(Error::file(path, "does not exist; check the path"));
     }
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-    let matches = glob::glob_with(input, options)
-        .map_err(|e| Error::Usage(format!("`{input}` is no valid glob ({}); see `--help`", e.msg)))?;
-    let before = files.len();
-    // glob gives matches in sorted order; a folder that may not be read is not a match.
-    for path in matches.flatten() {
+    let mut matched = Vec::new();
+    for path in glob(path)? {
         if path.is_dir() {
-            files.extend(walk(&path)?.into_iter().filter(|p| is_image_name(p)));
+            matched.extend(walk(&path)?.into_iter().filter(|p| is_image_name(p)));
         } else {
-            files.push(path);
+            matched.push(path);
         }
     }
-    if files.len() == before {
+    if matched.is_empty() {
         return Err(Error::file(path, "matches no file; check the pattern"));
     }
+    // A file may match by itself and in a folder that matches.
+    let mut seen = HashSet::new();
+    files.extend(matched.into_iter().filter(|path| seen.insert(path.clone())));
     Ok(())
 }
 
 fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let images: Vec<_> = walk(folder)?.into_iter().filter(|p| is_image_name(p)).collect();
+    let (images, others): (Vec<_>, Vec<_>) = walk(folder)?.into_iter().partition(|p| is_image_name(p));
     if images.is_empty() {
-        return Err(Error::file(folder, "holds no image files (jpg, png, webp, bmp, gif); check the path"));
+        return Err(match unread_images(others.iter().map(PathBuf::as_path)) {
+            Some(unread) => Error::file(folder, format!("holds only {unread}; convert them to JPEG or PNG")),
+            None => Error::file(folder, "holds no image files (jpg, png, webp, tif, bmp, gif, ppm, …); check the path"),
+        });
     }
     Ok(images)
 }
 
-/// Every visible file under `folder`, symbolic links followed (but not in circles), ordered by folder and then by name,
-/// which is `ImageFolder`'s order.
+/// What of `folder` an input leaves out: images in formats that are not read, counted, if there are any.
+pub fn left_out_of(folder: &Path) -> Option<String> {
+    let files = if folder.is_dir() { walk(folder).ok()? } else { Vec::new() };
+    unread_images(files.iter().map(PathBuf::as_path).filter(|path| !is_image_name(path)))
+}
+
+/// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
+/// then by name, which is `ImageFolder`'s order.
 pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    visit(folder, &mut Vec::new(), &mut files)?;
+    visit(folder, &mut Vec::new(), &mut |file| {
+        files.push(file);
+        true
+    })?;
     files.sort_by(|a, b| {
         let key = |p: &Path| (p.parent().map(|p| p.as_os_str().to_owned()), p.file_name().map(|n| n.to_owned()));
         key(a).cmp(&key(b))
@@ -105,25 +142,35 @@ pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn visit(folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> Result<()> {
+/// True if some image lies under `folder`, at any depth.
+pub(crate) fn holds_image(folder: &Path) -> Result<bool> {
+    let mut found = false;
+    visit(folder, &mut Vec::new(), &mut |file| {
+        found = is_image_name(&file);
+        !found
+    })?;
+    Ok(found)
+}
+
+/// Hands `each` the files under `folder` until it gives false; `above` are the folders around it. False if it was stopped.
+fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) -> bool) -> Result<bool> {
     let real = folder.canonicalize().map_err(|e| Error::file(folder, describe(&e)))?;
     if above.contains(&real) {
-        return Ok(());
+        return Ok(true);
     }
     above.push(real);
     for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
         let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
-        if path.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.')) {
+        if is_clutter(&path) {
             continue;
         }
-        if path.is_dir() {
-            visit(&path, above, files)?;
-        } else if path.is_file() {
-            files.push(path);
+        let goes_on = if path.is_dir() { visit(&path, above, each)? } else { !path.is_file() || each(path) };
+        if !goes_on {
+            return Ok(false);
         }
     }
     above.pop();
-    Ok(())
+    Ok(true)
 }
 
 /// A plain list of image files, for inference: every label is 0, of the one class `unlabelled`.

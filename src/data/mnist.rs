@@ -1,6 +1,9 @@
-//! MNIST's IDX files (also Fashion-MNIST, KMNIST, EMNIST): `…images-idx3-ubyte` beside `…labels-idx1-ubyte`.
+//! MNIST's IDX files (also Fashion-MNIST, KMNIST, EMNIST): `…images-idx3-ubyte` beside `…labels-idx1-ubyte`, gzipped or not.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
 
 use super::Dataset;
 use super::bytes::Mapped;
@@ -10,34 +13,59 @@ use crate::error::{Error, Result};
 const FASHION: [&str; 10] =
     ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
-/// True if `path` is named like a file of IDX images.
+/// The most bytes that a gzipped file may unpack to: EMNIST's largest has 547 MB.
+const MAX_UNPACKED: u64 = 1 << 30;
+
+const IMAGES: &str = "images-idx3-ubyte";
+const LABELS: &str = "labels-idx1-ubyte";
+
+/// A file's name as its publisher writes it: tools put dots or `_` for dashes, and `.gz` stays where a browser unpacked it.
+fn plain_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.strip_suffix(".gz").unwrap_or(&name).replace(['.', '_'], "-")
+}
+
+/// True if `path` is named like a file of IDX images, gzipped or not.
 pub(crate) fn is_images(path: &Path) -> bool {
-    path.file_name().is_some_and(|n| {
-        let name = n.to_string_lossy();
-        name.ends_with("images-idx3-ubyte") || name.ends_with("images.idx3-ubyte")
-    })
+    plain_name(path).ends_with(IMAGES)
+}
+
+/// The files in `folder`, sorted; of one in two forms the unpacked one comes first.
+fn sorted_files(folder: &Path) -> Vec<PathBuf> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = std::fs::read_dir(here).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut files: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
+    let is_packed = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    files.sort_by_cached_key(|path| (plain_name(path), is_packed(path), path.clone()));
+    files
 }
 
 /// The image files in `folder`, sorted, as (training, test); a file is a test file if its name starts with `t10k` or
 /// `test` or has `-test-` in it (EMNIST).
 pub(crate) fn files(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let entries = std::fs::read_dir(folder).map(|d| d.flatten().map(|e| e.path()).collect::<Vec<_>>());
-    let mut images: Vec<_> = entries.unwrap_or_default().into_iter().filter(|p| is_images(p) && p.is_file()).collect();
-    images.sort();
-    images.into_iter().partition(|p| {
-        let name = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut images = sorted_files(folder);
+    images.retain(|path| is_images(path) && path.is_file());
+    images.dedup_by_key(|path| plain_name(path));
+    images.into_iter().partition(|path| {
+        let name = plain_name(path);
         !(name.starts_with("t10k") || name.starts_with("test") || name.contains("-test-"))
     })
 }
 
+/// The file of labels that belongs to one of images.
+fn labels_of(images: &Path) -> PathBuf {
+    let own = plain_name(images);
+    let wanted = format!("{}{LABELS}", own.strip_suffix(IMAGES).unwrap_or_default());
+    let beside = images.parent().map(sorted_files).unwrap_or_default();
+    let found = beside.into_iter().find(|path| plain_name(path) == wanted && path.is_file());
+    found.unwrap_or_else(|| images.with_file_name(wanted))
+}
+
 /// Opens one pair of files, by the path of its images.
 pub(crate) fn open(images: &Path) -> Result<Box<dyn Dataset>> {
-    let name = images.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let labels = images.with_file_name(name.replace("images", "labels").replace("idx3", "idx1"));
-    let map = Mapped::open(images)?;
-    let [count, height, width] = header::<3>(images, &map)?;
-    let tags = Mapped::open(&labels)?;
-    let [tag_count] = header::<1>(&labels, &tags)?;
+    let labels = labels_of(images);
+    let (map, [count, height, width]) = read::<3>(images)?;
+    let (tags, [tag_count]) = read::<1>(&labels)?;
     if tag_count != count {
         return Err(Error::file(
             &labels,
@@ -51,26 +79,52 @@ pub(crate) fn open(images: &Path) -> Result<Box<dyn Dataset>> {
     Ok(Box::new(PixelTable::new(images, vec![part], (width, height), Layout::Grey, labels, classes)?))
 }
 
-/// The sizes in an IDX header of unsigned bytes with `D` dimensions, which must account for the whole file.
-fn header<const D: usize>(path: &Path, bytes: &[u8]) -> Result<[u32; D]> {
-    let start = 4 + 4 * D;
+/// The bytes of an IDX file and the sizes in its header, which account for all of them.
+fn read<const D: usize>(path: &Path) -> Result<(Mapped, [u32; D])> {
+    let mut bytes = Mapped::open(path)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(Error::file(path, "is still compressed; unpack it with gunzip"));
+        bytes = Mapped::unpacked(unpack::<D>(path, &bytes)?);
     }
-    if bytes.len() < start || bytes[..4] != [0, 0, 8, D as u8] {
-        return Err(Error::file(path, format!("is no IDX file of bytes in {D} dimensions; download it again")));
-    }
-    let sizes: [u32; D] = std::array::from_fn(|d| {
-        let at = 4 + 4 * d;
-        u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-    });
-    let expected =
-        sizes.iter().try_fold(1u64, |p, &s| p.checked_mul(u64::from(s))).and_then(|p| p.checked_add(start as u64));
+    let sizes = header::<D>(path, &bytes)?;
+    let expected = promised(&sizes);
     if expected != Some(bytes.len() as u64) {
         let found = bytes.len();
         return Err(Error::file(path, format!("promises {sizes:?} bytes but has {found} in all; download it again")));
     }
-    Ok(sizes)
+    Ok((bytes, sizes))
+}
+
+/// What a gzipped IDX file holds, but no more than a byte beyond what its header promises.
+fn unpack<const D: usize>(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
+    let damaged = |e: std::io::Error| Error::file(path, format!("is a damaged gzip file ({e}); download it again"));
+    let mut decoder = MultiGzDecoder::new(packed);
+    let mut bytes = vec![0; 4 + 4 * D];
+    decoder.read_exact(&mut bytes).map_err(damaged)?;
+    let sizes = header::<D>(path, &bytes)?;
+    let length = promised(&sizes).filter(|&length| length <= MAX_UNPACKED);
+    let length = length.ok_or_else(|| {
+        let most = MAX_UNPACKED >> 20;
+        Error::file(path, format!("promises {sizes:?} bytes, more than the {most} MiB that are unpacked; use gunzip"))
+    })?;
+    decoder.take(length - bytes.len() as u64 + 1).read_to_end(&mut bytes).map_err(damaged)?;
+    Ok(bytes)
+}
+
+/// The sizes in an IDX header of unsigned bytes with `D` dimensions.
+fn header<const D: usize>(path: &Path, bytes: &[u8]) -> Result<[u32; D]> {
+    if bytes.len() < 4 + 4 * D || bytes[..4] != [0, 0, 8, D as u8] {
+        return Err(Error::file(path, format!("is no IDX file of bytes in {D} dimensions; download it again")));
+    }
+    Ok(std::array::from_fn(|d| {
+        let at = 4 + 4 * d;
+        u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    }))
+}
+
+/// Bytes of a file with a header of these sizes; none if 64 bits can't count them.
+fn promised<const D: usize>(sizes: &[u32; D]) -> Option<u64> {
+    let data = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(u64::from(size)))?;
+    data.checked_add(4 + 4 * D as u64)
 }
 
 /// Digits by their number; Fashion-MNIST, which only its folder's name tells apart, by its published names.

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::bytes::describe;
+use super::matching::align_classes;
 use super::named::locate;
-use super::split::{Concat, align_classes, keep_classes};
+use super::parts::{self, Parts};
+use super::split::{Concat, keep_classes};
 use super::{Dataset, cifar, csv, folder, mnist, tensors};
 use crate::error::{Error, Result};
 
@@ -12,7 +14,7 @@ use crate::error::{Error, Result};
 pub struct Splits {
     /// The images to train on.
     pub train: Box<dyn Dataset>,
-    /// The held-out images: `val`, `valid` or `validation` if there, else `test`.
+    /// The held-out images: `val`, `valid`, `validation`, `dev` or `eval` if there, else `test` or `testing`.
     pub val: Option<Box<dyn Dataset>>,
 }
 
@@ -72,11 +74,23 @@ pub fn open_splits(path: &Path) -> Result<Splits> {
         return pair(part(train.first())?, part(test.first())?, path);
     }
     refuse_pickles(path)?;
-    if let Some((train, val)) = named_parts(path)? {
-        let open = |p: PathBuf| if p.is_dir() { folder::open(&p) } else { open_file(&p) };
-        return pair(Some(open(train)?), val.map(open).transpose()?, path);
+    match parts::find(path)? {
+        Parts::Folders { train, held_out, remark } => {
+            let val = held_out.map(|p| folder::open(&p, Vec::new())).transpose()?;
+            pair(Some(folder::open(&train, remark.into_iter().collect())?), val, path)
+        }
+        Parts::Files { train, held_out } => {
+            let val = held_out.map(|p| open_file(&p)).transpose().map_err(|error| match error {
+                // A list to be predicted, for a contest, has no classes.
+                Error::File { path, problem } => {
+                    Error::file(path, format!("{problem}; or give {} alone as DATA", train.display()))
+                }
+                other => other,
+            })?;
+            pair(Some(open_file(&train)?), val, path)
+        }
+        Parts::None { remark } => Ok(Splits { train: folder::open(path, remark.into_iter().collect())?, val: None }),
     }
-    Ok(Splits { train: folder::open(path)?, val: None })
 }
 
 /// Puts the parts together; a held-out part alone is a data set by itself.
@@ -95,7 +109,7 @@ fn pair(train: Option<Box<dyn Dataset>>, val: Option<Box<dyn Dataset>>, path: &P
 fn open_file(path: &Path) -> Result<Box<dyn Dataset>> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match &*extension {
-        "csv" => csv::open(path),
+        "csv" | "tsv" => csv::open(path),
         "safetensors" => tensors::open(path),
         "bin" => cifar::open(cifar::kind_of(path)?, &[path.to_path_buf()]),
         _ if mnist::is_images(path) => mnist::open(path),
@@ -118,27 +132,4 @@ fn refuse_pickles(folder: &Path) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-const TRAIN: [&str; 2] = ["train", "training"];
-const HELD_OUT: [&str; 4] = ["val", "valid", "validation", "test"];
-
-/// The training and held-out part of a folder that has them by name: as subfolders, else as CSV or safetensors files. A
-/// folder called `train` among other class folders is a class (of vehicles), not a part.
-fn named_parts(folder: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
-    let subfolders = folder::subfolders(folder)?;
-    let find = |name: &&str| subfolders.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, p)| p.clone());
-    let is_part = |name: &str| TRAIN.iter().chain(&HELD_OUT).any(|p| p.eq_ignore_ascii_case(name));
-    if subfolders.iter().all(|(name, _)| is_part(name))
-        && let Some(train) = TRAIN.iter().find_map(find)
-    {
-        return Ok(Some((train, HELD_OUT.iter().find_map(find))));
-    }
-    for extension in ["csv", "safetensors"] {
-        let find = |name: &&str| Some(folder.join(format!("{name}.{extension}"))).filter(|p| p.is_file());
-        if let Some(train) = TRAIN.iter().find_map(find) {
-            return Ok(Some((train, HELD_OUT.iter().find_map(find))));
-        }
-    }
-    Ok(None)
 }

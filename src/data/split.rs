@@ -72,7 +72,7 @@ pub struct Concat {
 }
 
 impl Concat {
-    /// `first` and then `second`, whose classes must be the same (see [`align_classes`]).
+    /// `first` and then `second`, whose classes must be the same (see [`align_classes`](super::align_classes)).
     pub fn new(first: Box<dyn Dataset>, second: Box<dyn Dataset>) -> Result<Self> {
         if first.classes() != second.classes() {
             return Err(Error::Usage("two data sets with different classes cannot be joined".into()));
@@ -123,13 +123,20 @@ impl Dataset for Concat {
 }
 
 /// A data set whose labels are numbered by another list of classes.
-struct Relabelled {
+pub(crate) struct Relabelled {
     data: Box<dyn Dataset>,
     /// The new label of each old one.
     place: Vec<usize>,
     classes: Vec<String>,
     /// What is to be said beside the data's own remarks.
     remark: Option<String>,
+}
+
+impl Relabelled {
+    /// `data` with label `place[label]` in place of each label, and `classes` for names.
+    pub fn boxed(data: Box<dyn Dataset>, place: Vec<usize>, classes: Vec<String>) -> Box<dyn Dataset> {
+        Box::new(Relabelled { data, place, classes, remark: None })
+    }
 }
 
 impl Dataset for Relabelled {
@@ -162,28 +169,6 @@ impl Dataset for Relabelled {
         remarks.extend(self.remark.clone());
         remarks
     }
-}
-
-/// `data` with its labels numbered by `classes`, matched by name: a validation folder that lacks a class, or a model
-/// with classes in another order, would otherwise shift every label.
-///
-/// # Errors
-/// A class of `data` that `classes` lacks.
-pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
-    if data.classes() == classes {
-        return Ok(data);
-    }
-    let known: HashMap<&String, usize> = classes.iter().zip(0..).collect();
-    let unknown: Vec<_> = data.classes().iter().filter(|c| !known.contains_key(c)).take(5).collect();
-    if !unknown.is_empty() {
-        let list = unknown.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
-        return Err(Error::Usage(format!(
-            "the data has classes that are not among the {} known ones: {list}; name the classes alike",
-            classes.len()
-        )));
-    }
-    let place = data.classes().iter().map(|c| known[c]).collect();
-    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec(), remark: None }))
 }
 
 /// The images of `data` whose class is in `classes`, numbered by that list; a remark counts those that are left out.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -90,6 +90,9 @@ pub struct Gpu {
     /// Wall time of the last run of a plan, from its first submit to its end, in seconds.
     pub(super) last_run: Mutex<f64>,
     pub(super) outstanding: Mutex<Outstanding>,
+    /// Held for reading by whoever submits or waits, for writing by whoever only looks whether a submit is done: wgpu 30 panics
+    /// if a wait that runs out of time meets another thread's that doesn't.
+    pub(super) polling: RwLock<()>,
     /// Measured throughput in cost units per second; bounds the work of one submit.
     pub(super) rate: Mutex<f64>,
 }
@@ -243,6 +246,7 @@ impl Gpu {
             choices: OnceLock::new(),
             last_run: Mutex::default(),
             outstanding: Mutex::default(),
+            polling: RwLock::default(),
             rate: Mutex::new(rate),
         }))
     }
@@ -303,13 +307,6 @@ impl Gpu {
     /// What stands in for the source of the shader `name`.
     pub(crate) fn substituted(&self, name: &str) -> Option<String> {
         self.substitutes.lock().ok()?.get(name).cloned()
-    }
-
-    /// The kernels that were compiled so far, in the order of their names.
-    pub fn kernels(&self) -> Vec<KernelSpec> {
-        let mut specs: Vec<_> = self.kernels.lock().map(|all| all.keys().cloned().collect()).unwrap_or_default();
-        specs.sort_by(|a: &KernelSpec, b| (a.shader, a.entry, &a.constants).cmp(&(b.shader, b.entry, &b.constants)));
-        specs
     }
 
     /// The first error that the driver reported since the last call, if any.
@@ -392,7 +389,7 @@ impl Gpu {
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
-        self.queue.submit([encoder.finish()]);
+        self.submit_now(encoder.finish());
         let (sender, receiver) = std::sync::mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
         self.wait()?;
@@ -409,6 +406,7 @@ impl Gpu {
 
     /// Waits for all submitted work.
     pub fn wait(&self) -> Result<()> {
+        let _polling = self.polling.read();
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
         polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))

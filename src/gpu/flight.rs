@@ -127,7 +127,7 @@ impl Gpu {
                     (outstanding.since, outstanding.units) = (Some(Instant::now()), 0.0);
                 }
                 if outstanding.submits.len() < MOST_SUBMITS {
-                    let index = self.queue.submit([commands]);
+                    let index = self.submit_now(commands);
                     let number = outstanding.next;
                     outstanding.next += 1;
                     outstanding.submits.push_back(Submit { number, index: index.clone(), units });
@@ -139,6 +139,12 @@ impl Gpu {
                 self.retire(&oldest)?;
             }
         }
+    }
+
+    /// Submits without regard to what is unfinished.
+    pub(super) fn submit_now(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
+        let _polling = self.polling.read();
+        self.queue.submit([commands])
     }
 
     /// Waits for one submit and those before it.
@@ -187,11 +193,14 @@ impl Gpu {
         Ok(())
     }
 
+    /// False also if another thread waits, which would have to be waited for in order to know.
     fn is_done(&self, index: &wgpu::SubmissionIndex) -> bool {
-        self.poll(index, Some(Duration::ZERO)).is_ok()
+        let alone = self.polling.try_write();
+        alone.is_ok() && self.poll(index, Some(Duration::ZERO)).is_ok()
     }
 
     fn block(&self, index: &wgpu::SubmissionIndex) -> Result<()> {
+        let _polling = self.polling.read();
         let polled = self.poll(index, None);
         self.check()?;
         polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))

@@ -67,7 +67,7 @@ pub struct Kernel {
 /// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the kernel is one whose accesses
 /// are proved with guard words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
 fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
-    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v != "0").then_some(true);
+    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v == "1").then_some(true);
     gpu.options.bounds_checks.or(asked).unwrap_or(!is_proved(shader))
 }
 

@@ -202,7 +202,7 @@ impl Plan {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         record_step(&mut encoder.begin_compute_pass(&Default::default()), step);
         let started = Instant::now();
-        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.submit_now(encoder.finish());
         self.gpu.wait()?;
         Ok(started.elapsed().as_secs_f64())
     }
@@ -227,7 +227,7 @@ impl Plan {
             record_step(&mut pass, step);
         }
         encoder.resolve_query_set(&queries, 0..2, &resolved.raw, 0);
-        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.submit_now(encoder.finish());
         let ticks: Vec<u64> = self.gpu.read(&resolved, 2)?;
         let period = f64::from(self.gpu.queue.get_timestamp_period());
         Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period * 1e-9)

@@ -70,6 +70,8 @@ pub enum BlockKind {
 pub enum Shortcut {
     /// Option A: every stride-th pixel, zeros appended after the last channel. No parameters.
     ZeroPad,
+    /// Option A with half of the zeros before the first channel and half after the last, as in some CIFAR networks.
+    ZeroPadBoth,
     /// Option B: a 1x1 convolution where the shape changes, the identity elsewhere.
     Projection,
     /// Option C: a 1x1 convolution in every block.
@@ -95,7 +97,7 @@ pub struct Stem {
     pub kind: StemKind,
     /// Output channels of the stem's convolution.
     pub width: usize,
-    /// The max pool after it: always there after an `imagenet` stem, never after a `cifar` one.
+    /// The max pool after it: always there after an `imagenet` stem, seldom after a `cifar` one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
 }
@@ -200,11 +202,9 @@ impl TryFrom<Description> for Architecture {
             StemKind::Imagenet => {
                 Stem { kind, width: stem.width.unwrap_or(64), pool: Some(stem.pool.unwrap_or_default()) }
             }
-            StemKind::Cifar => Stem {
-                kind,
-                width: stem.width.or(widths.first().copied()).unwrap_or(16),
-                pool: stem.pool, // Validation refuses it by name.
-            },
+            StemKind::Cifar => {
+                Stem { kind, width: stem.width.or(widths.first().copied()).unwrap_or(16), pool: stem.pool }
+            }
         };
         let architecture = Architecture {
             expansion: given.expansion.unwrap_or(if given.block.is_bottleneck() { 4 } else { 1 }),

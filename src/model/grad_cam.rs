@@ -15,7 +15,7 @@ pub struct GradCam {
     backward: Plan,
     classes: usize,
     top: FeatureMap,
-    /// The gradient that enters: 1 at the class, 0 elsewhere.
+    /// The gradient that enters: 1 at the class, 0 elsewhere; -1 for class 0 of a single output.
     seed: TensorId,
     grad: FeatureMap,
 }
@@ -54,7 +54,8 @@ impl GradCam {
         Ok(Self { forward, backward, classes, top, seed, grad })
     }
 
-    /// The map of `class`, or of the most likely one, for an image as HWC RGB bytes.
+    /// The map of `class`, or of the most likely one, for an image as HWC RGB bytes. A single output tells two classes apart: it is
+    /// the logit of class 1, and its negative that of class 0.
     pub fn run_pixels(&mut self, pixels: &[u8], class: Option<usize>) -> Result<ClassMap> {
         let output = self.forward.run_pixels(pixels)?;
         self.map(output, class)
@@ -68,15 +69,20 @@ impl GradCam {
 
     fn map(&mut self, output: Output, class: Option<usize>) -> Result<ClassMap> {
         let class = class.unwrap_or_else(|| most_likely(&output.logits));
-        if class >= self.classes {
-            let problem = format!("class {class} is not below the number of classes, {}", self.classes);
+        let classes = self.classes.max(2);
+        if class >= classes {
+            let problem = format!("class {class} is not below the number of classes, {classes}");
             return Err(Error::shape("grad_cam", problem));
         }
         let stages = self.forward.stages()?;
         let StageOutput { shape, data, .. } =
             stages.last().ok_or_else(|| Error::shape("grad_cam", "the network has no stage"))?;
         let mut seed = vec![0.0f32; self.classes];
-        seed[class] = 1.0;
+        match (self.classes, class) {
+            (1, 0) => seed[0] = -1.0,
+            (1, _) => seed[0] = 1.0,
+            (_, class) => seed[class] = 1.0,
+        }
         self.backward.write(self.top.tensor, &pack_nhwc(data, *shape, 1))?;
         self.backward.write(self.seed, &pack_rows(&seed, [1, self.classes], 1))?;
         self.backward.run()?;
@@ -97,8 +103,11 @@ fn weighted(top: &[f32], grad: &[f32], area: usize) -> Vec<f32> {
     sum.into_iter().map(|s| s as f32).collect()
 }
 
-/// The first of the largest.
+/// The first of the largest; of a single output class 1 if it is above 0, else class 0.
 fn most_likely(logits: &[f32]) -> usize {
+    if let [logit] = logits {
+        return usize::from(*logit > 0.0);
+    }
     let better = |best: usize, (i, &logit): (usize, &f32)| if logit > logits[best] { i } else { best };
     logits.iter().enumerate().fold(0, better)
 }

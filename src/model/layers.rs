@@ -6,6 +6,7 @@
 //! without normalisation or ReLU, and `bn` for the normalisation after the last stage.
 
 use super::architecture::{Architecture, Pool, Shortcut, StemKind, StrideIn};
+use crate::ops::shortcut_pad::ZeroPad;
 
 /// A whole network, top to bottom.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +53,9 @@ pub enum BlockShortcut {
     None,
     /// The block's input.
     Identity,
-    /// Every `stride`-th pixel of the block's input in both directions, from the first; zeros after its last channel.
-    ZeroPad { stride: usize },
+    /// Every `stride`-th pixel of the block's input in both directions, from the first; zeros after its last channel, or
+    /// `before` of them before its first.
+    ZeroPad(ZeroPad),
     /// A 1x1 convolution.
     Projection(ConvBn),
 }
@@ -245,7 +247,7 @@ impl Architecture {
         let changes = block.changes_shape();
         let projected = match self.shortcut {
             Shortcut::None => return BlockShortcut::None,
-            Shortcut::ZeroPad => false,
+            Shortcut::ZeroPad | Shortcut::ZeroPadBoth => false,
             Shortcut::Projection => changes,
             Shortcut::ProjectionAll => true,
         };
@@ -262,7 +264,12 @@ impl Architecture {
                 groups: 1,
             });
         }
-        if changes { BlockShortcut::ZeroPad { stride: block.stride() } } else { BlockShortcut::Identity }
+        let more = block.out_channels().saturating_sub(block.in_channels());
+        let before = if self.shortcut == Shortcut::ZeroPadBoth { more / 2 } else { 0 };
+        match changes {
+            true => BlockShortcut::ZeroPad(ZeroPad { stride: block.stride(), before }),
+            false => BlockShortcut::Identity,
+        }
     }
 }
 
@@ -293,11 +300,13 @@ mod tests {
             let architecture = Architecture { shortcut, ..named("resnet20") };
             let layers = architecture.layers();
             let projections = layers.blocks().filter(|block| block.projection().is_some()).count();
-            let zero_pads =
-                layers.blocks().filter(|block| block.shortcut == BlockShortcut::ZeroPad { stride: 2 }).count();
+            let zero_pads = layers.blocks().filter(|block| block.shortcut == BlockShortcut::ZeroPad(2.into())).count();
             (projections, zero_pads)
         };
         assert_eq!(count(Shortcut::ZeroPad), (0, 2));
+        let both = Architecture { shortcut: Shortcut::ZeroPadBoth, ..named("resnet20") };
+        let pad = both.layers().stages[1].blocks[0].shortcut.clone();
+        assert_eq!(pad, BlockShortcut::ZeroPad(ZeroPad { stride: 2, before: 8 }));
         assert_eq!(count(Shortcut::Projection), (2, 0));
         assert_eq!(count(Shortcut::ProjectionAll), (9, 0));
         let plain = named("plain20").layers();

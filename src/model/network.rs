@@ -310,8 +310,8 @@ impl<'a> Recorder<'_, 'a> {
         Ok(match &block.shortcut {
             BlockShortcut::None => None,
             BlockShortcut::Identity => Some(x),
-            BlockShortcut::ZeroPad { stride } => {
-                Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?)
+            BlockShortcut::ZeroPad(pad) => {
+                Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *pad)?)
             }
             BlockShortcut::Projection(conv) => Some(self.conv(conv, activated, false, None)?),
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::architecture::{Architecture, BlockKind, Pool, StemKind, invalid};
+use super::architecture::{Architecture, BlockKind, Pool, Shortcut, StemKind, invalid};
 use super::layers::BlockShortcut;
 use crate::error::Result;
 
@@ -77,11 +77,8 @@ impl Architecture {
         }
         match (self.stem.kind, self.stem.pool) {
             (StemKind::Cifar, None) => Ok(()),
-            (StemKind::Cifar, Some(_)) => {
-                Err(invalid("`stem.pool` is set but a `cifar` stem has no pool; leave it out"))
-            }
             (StemKind::Imagenet, None) => Err(invalid("`stem.pool` is missing; an `imagenet` stem has one")),
-            (StemKind::Imagenet, Some(pool)) => {
+            (_, Some(pool)) => {
                 let Pool { kernel_size, stride, padding, .. } = pool;
                 if !(1..=16).contains(&kernel_size) || !(1..=16).contains(&stride) || padding > kernel_size / 2 {
                     let found =
@@ -104,10 +101,15 @@ impl Architecture {
         }
         for block in layers.blocks() {
             let (from, to) = (block.in_channels(), block.out_channels());
-            if matches!(block.shortcut, BlockShortcut::ZeroPad { .. }) && from > to {
-                let name = &block.name;
-                let problem = format!("`shortcut` `zero-pad` can't go from {from} to {to} channels in {name}");
+            let BlockShortcut::ZeroPad(pad) = &block.shortcut else { continue };
+            let (name, shortcut) = (&block.name, self.shortcut);
+            if from > to {
+                let problem = format!("`shortcut` `{shortcut}` can't go from {from} to {to} channels in {name}");
                 return Err(invalid(problem + "; use `projection`"));
+            }
+            if shortcut == Shortcut::ZeroPadBoth && (!(to - from).is_multiple_of(2) || !pad.before.is_multiple_of(4)) {
+                let problem = format!("`shortcut` `{shortcut}` can't go from {from} to {to} channels in {name}");
+                return Err(invalid(problem + ": half of the new ones must be a multiple of 4"));
             }
         }
         Ok(())
@@ -141,7 +143,11 @@ mod tests {
             (r#"{"block":"basic","depths":[1],"bn_eps":0}"#, "`bn_eps`"),
             (r#"{"block":"basic","depths":[1],"classes":0}"#, "`classes`"),
             (r#"{"block":"basic","depths":[1],"shortcut":"none"}"#, "`shortcut`"),
-            (r#"{"block":"basic","depths":[1],"stem":{"kind":"cifar","pool":{}}}"#, "`stem.pool`"),
+            (r#"{"block":"basic","depths":[1],"stem":{"kind":"cifar","pool":{"stride":0}}}"#, "`stem.pool`"),
+            (
+                r#"{"block":"basic","depths":[1,1],"widths":[4,8],"stem":{"kind":"cifar"},"shortcut":"zero-pad-both"}"#,
+                "of 4",
+            ),
             (r#"{"block":"basic","depths":[1],"stem":{"pool":{"padding":2}}}"#, "`stem.pool`"),
             (r#"{"block":"basic","depths":[1],"stem":{"width":0}}"#, "`stem.width`"),
             (r#"{"block":"basic","depths":[1],"widths":[8],"shortcut":"zero-pad"}"#, "`zero-pad`"),

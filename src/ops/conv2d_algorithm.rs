@@ -87,6 +87,12 @@ impl Conv2dAlgorithm {
         Self::all().find(|algorithm| algorithm.name() == name)
     }
 
+    /// The values that the environment variable `GPU_RESNET_CONV2D` may have: a kernel, or a way around the usual one.
+    pub fn switches() -> Vec<&'static str> {
+        let ways = WinogradTile::ALL.into_iter().map(WinogradTile::name).chain([BLOCKS]);
+        Conv2dVariant::FORWARD.into_iter().map(Conv2dVariant::name).chain(ways).collect()
+    }
+
     /// Every algorithm that is one of its own in this pass, and why the adapter can't run `conv` so, where it can't.
     pub fn candidates(
         adapter: &AdapterReport,

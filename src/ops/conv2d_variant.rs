@@ -167,6 +167,14 @@ impl Conv2dVariant {
         named.or_else(able).unwrap_or(Self::Register)
     }
 
+    /// Those that plans take on `adapter` where nothing was tuned: [`Self::choose`] and what stands in for it.
+    pub fn usual(adapter: &AdapterReport) -> Vec<Self> {
+        let chosen = Self::choose(adapter);
+        let mut all = vec![chosen];
+        all.extend([chosen.by_weight()].into_iter().filter(|other| *other != chosen));
+        all
+    }
+
     pub fn name(self) -> &'static str {
         self.traits().name
     }

@@ -5,21 +5,39 @@ use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, Recording};
 
+/// How an identity gets over a change of shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZeroPad {
+    /// Every `stride`-th pixel in both directions, from the first.
+    pub stride: usize,
+    /// Zero channels before the input's, a multiple of 4; the others come after them.
+    pub before: usize,
+}
+
+impl From<usize> for ZeroPad {
+    /// Zeros after the last channel, as in the paper.
+    fn from(stride: usize) -> Self {
+        Self { stride, before: 0 }
+    }
+}
+
 /// `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`; both channel counts multiples of 4.
 pub fn shortcut_pad(
     recording: &mut Recording,
     label: &str,
     input: FeatureMap,
     out_channels: usize,
-    stride: usize,
+    ZeroPad { stride, before }: ZeroPad,
 ) -> Result<FeatureMap> {
     const OP: &str = "shortcut_pad";
-    if stride == 0 || out_channels < input.c || !input.c.is_multiple_of(4) || !out_channels.is_multiple_of(4) {
+    let whole = [input.c, out_channels, before].iter().all(|channels| channels.is_multiple_of(4));
+    let room = input.c.checked_add(before).is_some_and(|channels| channels <= out_channels);
+    if stride == 0 || !whole || !room {
         return Err(Error::shape(
             OP,
             format!(
-                "{label}: from {} to {out_channels} channels with stride {stride}; both must be multiples of 4, the \
-                 second not less than the first",
+                "{label}: from {} to {out_channels} channels with stride {stride}, {before} of zeros before; all must be \
+                 multiples of 4, the second not less than the others together",
                 input.c
             ),
         ));
@@ -38,7 +56,7 @@ pub fn shortcut_pad(
         size(output.len4())?,
         size(stride)?,
         size(input.c4)?,
-        0,
+        size(before / 4)?,
         0,
         0,
     ];
@@ -56,12 +74,13 @@ pub fn shortcut_pad_backward(
     label: &str,
     grad_output: FeatureMap,
     residual: FeatureMap,
-    stride: usize,
+    ZeroPad { stride, before }: ZeroPad,
 ) -> Result<FeatureMap> {
     const OP: &str = "shortcut_pad_backward";
     let input = residual;
     let expected = (input.n, input.h.div_ceil(stride.max(1)), input.w.div_ceil(stride.max(1)));
-    if stride == 0 || (grad_output.n, grad_output.h, grad_output.w) != expected || grad_output.c4 < input.c4 {
+    let room = before.is_multiple_of(4) && grad_output.c4 >= input.c4.saturating_add(before / 4);
+    if stride == 0 || (grad_output.n, grad_output.h, grad_output.w) != expected || !room {
         return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the shortcut's output")));
     }
     let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
@@ -75,6 +94,10 @@ pub fn shortcut_pad_backward(
         size(grad_output.pitch4)?,
         size(input.len4())?,
         size(stride)?,
+        size(before / 4)?,
+        0,
+        0,
+        0,
     ];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() * 2 + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, residual.tensor, grad_input.tensor];

@@ -8,7 +8,7 @@ use super::batches::Examples;
 use super::checkpoint::{Best, Checkpoint, Milestone};
 use super::head::{Head, HeadShape};
 use super::head_trainer::{EpochProgress, HeadTrainer};
-use super::metrics::EpochResult;
+use super::metrics::{EpochResult, never_finite};
 use super::network_trainer::TrainingMemory;
 use super::recipe::{Choice, Plan, Settings, Trial};
 use super::run_dir::{RunConfig, RunDir};
@@ -175,6 +175,9 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
         }
     }
     run.write_curves(&epochs, now.best.as_ref().map(|best| best.epoch))?;
+    if fit.val.is_some() && now.best.is_none() && !epochs.is_empty() {
+        return Err(never_finite("head training", &epochs, choice.lr));
+    }
     let (head, epoch) = match &now.best {
         Some(best) if choice.keep_best => (&best.head, best.epoch),
         _ => (&now.state.head, now.epoch),

@@ -204,7 +204,7 @@ impl<'a> HeadTrainer<'a> {
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             val_loss: val.map(|v| v.loss),
-            val_accuracy: val.map(|v| v.accuracy),
+            val_accuracy: val.filter(Evaluation::is_finite).map(|v| v.accuracy),
             lr: self.options.lr,
             images_per_second: examples as f64 / seconds.max(1e-9),
             grad_norm: None,

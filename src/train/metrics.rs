@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// One epoch; its JSON is a line of metrics.jsonl, with these keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochResult {
@@ -13,9 +15,9 @@ pub struct EpochResult {
     pub train_loss: f64,
     /// Fraction, measured likewise.
     pub train_accuracy: f64,
-    /// Mean over the validation examples after the epoch; null without any.
+    /// Mean over the validation examples after the epoch; null without any, and where it is not finite.
     pub val_loss: Option<f64>,
-    /// Fraction, measured likewise.
+    /// Fraction, measured likewise; none where the loss is not finite, since logits that are no numbers have no largest.
     pub val_accuracy: Option<f64>,
     /// Learning rate.
     pub lr: f64,
@@ -48,6 +50,23 @@ pub struct Evaluation {
     pub accuracy: f64,
 }
 
+impl Evaluation {
+    /// Whether it says anything: an accuracy beside a loss that is not finite counts logits that are no numbers.
+    pub fn is_finite(&self) -> bool {
+        self.loss.is_finite()
+    }
+}
+
+/// An error about a run of `epochs` whose validation losses were none of them finite; `lr` is its learning rate.
+pub(super) fn never_finite(op: &str, epochs: &[EpochResult], lr: f64) -> Error {
+    let (count, first) = (epochs.len(), epochs.first().map_or(1, |e| e.epoch));
+    let problem = format!(
+        "the validation loss was not finite after any of {count} epochs, the first of them epoch {first}; no network was kept: \
+         use a smaller --lr than {lr}, or other weights"
+    );
+    Error::shape(op, problem)
+}
+
 /// A running mean over steps, each weighted by its rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
@@ -62,6 +81,11 @@ impl Totals {
         self.loss += f64::from(loss) * f64::from(rows);
         self.correct += f64::from(correct);
         self.rows += f64::from(rows);
+    }
+
+    /// Whether no row was counted yet.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0.0
     }
 
     /// The mean so far; NaN before the first step.

@@ -24,12 +24,15 @@ mod network_trainer;
 mod options;
 mod parameters;
 mod recipe;
+mod run_claim;
 mod run_dir;
+mod run_lock;
 mod scaler;
 mod schedule;
 mod state;
 mod tensor_file;
 mod tensorboard;
+mod unreadable;
 mod update;
 
 pub use batches::Examples;
@@ -51,6 +54,7 @@ pub use scaler::Scaler;
 pub use schedule::{Curve, Schedule};
 pub use state::{HeadState, Moment};
 pub use tensorboard::EventFile;
+pub use unreadable::{LeftOut, Unreadable};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,7 @@
 //! A whole run of network training: epochs, validation, and what is kept of them on disk.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Interrupt;
 use super::fit::Event;
 use super::head_trainer::EpochProgress;
-use super::metrics::{BlockGradient, EpochResult, Evaluation, Totals};
+use super::metrics::{BlockGradient, EpochResult, Evaluation, Totals, never_finite};
 use super::network_checkpoint::{BestEpoch, Identity, NetworkCheckpoint};
 use super::network_settings::{BnMode, NetworkSettings};
 use super::network_trainer::{NetworkOptions, NetworkTrainer, StepResult};
@@ -49,7 +51,7 @@ pub struct NetworkOutcome {
     pub epochs: Vec<EpochResult>,
     /// Whether patience ended it.
     pub stopped_early: bool,
-    /// Images of an epoch that could not be read.
+    /// Images that could not be read any more.
     pub failed: usize,
 }
 
@@ -106,7 +108,7 @@ pub fn fit_network(
         true => NetworkCheckpoint::read(&run.checkpoint_path(), &trainer, &identity)?,
         false => None,
     };
-    let mut job = Job { fit, settings, network, trainer, epochs, failed: 0 };
+    let mut job = Job { fit, settings, network, trainer, epochs, failed: Failed::default() };
     let mut now = match checkpoint {
         Some(checkpoint) => {
             job.trainer.restore(&checkpoint.state)?;
@@ -147,6 +149,9 @@ pub fn fit_network(
         }
     }
     run.write_curves(&results, now.best.map(|best| best.epoch))?;
+    if fit.val.is_some() && now.best.is_none() && !results.is_empty() {
+        return Err(never_finite("training", &results, settings.lr.unwrap_or_default()));
+    }
     let epoch = match now.best {
         Some(best) if best.epoch < now.epoch => {
             (fit.save)(&run.last_path(), now.state.model())?;
@@ -158,7 +163,7 @@ pub fn fit_network(
             now.epoch
         }
     };
-    Ok(NetworkOutcome { epoch, epochs: results, stopped_early, failed: job.failed })
+    Ok(NetworkOutcome { epoch, epochs: results, stopped_early, failed: job.failed.0.len() })
 }
 
 /// A run's moving parts.
@@ -168,7 +173,22 @@ struct Job<'a> {
     network: &'a NetworkSettings,
     trainer: NetworkTrainer,
     epochs: u64,
-    failed: usize,
+    failed: Failed,
+}
+
+/// Images that could not be read although they could before: of the validation images or not, with their numbers.
+#[derive(Default)]
+struct Failed(BTreeSet<(bool, usize)>);
+
+impl Failed {
+    /// Passes on which images of `batch` could not be read, each once.
+    fn note(&mut self, batch: &Batch, held_out: bool, events: &mut dyn FnMut(Event)) {
+        for (image, error) in &batch.failures {
+            if self.0.insert((held_out, *image)) {
+                events(Event::Skipped(error));
+            }
+        }
+    }
 }
 
 impl Job<'_> {
@@ -200,12 +220,13 @@ impl Job<'_> {
         )?;
         let started = Instant::now();
         let (mut totals, mut norms) = (Totals::default(), Norms::default());
-        let (mut seen, mut failed, mut factor) = (0, 0, 1.0);
+        let (mut seen, mut factor) = (0, 1.0);
         for step in 0..steps {
             self.fit.interrupt.check()?;
             let Some(batch) = loader.next() else { break };
-            failed += report(&batch, epoch == 1, events);
-            let (pixels, targets) = filled(&batch, train.as_ref())?;
+            self.failed.note(&batch, false, events);
+            // A batch without any image makes no step.
+            let Some((pixels, targets)) = filled(&batch, train.as_ref()) else { continue };
             factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.epochs);
             let result = self.trainer.step(&pixels, &targets, factor)?;
             if !result.summary[0].is_finite() {
@@ -225,9 +246,13 @@ impl Job<'_> {
             events(Event::Progress { progress: &progress, sweep: false, epochs: self.epochs });
         }
         let seconds = started.elapsed().as_secs_f64();
-        self.failed = failed;
+        if seen == 0 {
+            let problem =
+                format!("can't be read any more in epoch {epoch}, nor can any other image; bring the data back");
+            return Err(Error::file(train.name(0), problem));
+        }
         let train = totals.mean();
-        let val = self.validate(epoch == 1, events)?;
+        let val = self.validate(events)?;
         let (grad_norm, block_gradients) = norms.mean();
         Ok(EpochResult {
             epoch,
@@ -235,7 +260,7 @@ impl Job<'_> {
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             val_loss: val.map(|v| v.loss),
-            val_accuracy: val.map(|v| v.accuracy),
+            val_accuracy: val.filter(Evaluation::is_finite).map(|v| v.accuracy),
             lr: self.settings.lr.unwrap_or_default() * factor,
             images_per_second: seen as f64 / seconds.max(1e-9),
             grad_norm,
@@ -243,7 +268,7 @@ impl Job<'_> {
         })
     }
 
-    fn validate(&mut self, first: bool, events: &mut dyn FnMut(Event)) -> Result<Option<Evaluation>> {
+    fn validate(&mut self, events: &mut dyn FnMut(Event)) -> Result<Option<Evaluation>> {
         let Some(val) = &self.fit.val else {
             return Ok(None);
         };
@@ -252,38 +277,34 @@ impl Job<'_> {
         let mut totals = Totals::default();
         for batch in loader {
             self.fit.interrupt.check()?;
-            report(&batch, first, events);
+            self.failed.note(&batch, true, events);
             if !batch.indices.is_empty() {
                 let targets: Vec<u32> = batch.indices.iter().map(|&i| val.label(i) as u32).collect();
                 totals.add(self.trainer.validate(rows, &batch.pixels, &targets)?);
             }
         }
-        Ok(Some(totals.mean()))
+        match totals.is_empty() {
+            false => Ok(Some(totals.mean())),
+            true => Err(Error::Usage("none of the images to validate on could be read; mend the data set".into())),
+        }
     }
 }
 
-/// Passes on which images could not be read, if `aloud`; how many.
-fn report(batch: &Batch, aloud: bool, events: &mut dyn FnMut(Event)) -> usize {
-    if aloud {
-        batch.failures.iter().for_each(|(_, error)| events(Event::Skipped(error)));
-    }
-    batch.failures.len()
-}
-
-/// Pixels and targets of a batch. In place of images that could not be read stands the first one again, which doesn't count.
-fn filled<'b>(batch: &'b Batch, data: &dyn Dataset) -> Result<(std::borrow::Cow<'b, [u8]>, Vec<u32>)> {
+/// Pixels and targets of a batch, if any of its images could be read. In place of those that could not stands the first one
+/// again, which doesn't count.
+fn filled<'b>(batch: &'b Batch, data: &dyn Dataset) -> Option<(Cow<'b, [u8]>, Vec<u32>)> {
     let mut targets: Vec<u32> = batch.indices.iter().map(|&i| data.label(i) as u32).collect();
     if targets.is_empty() {
-        return Err(Error::Usage("none of the images of a batch could be read; mend the data set".into()));
+        return None;
     }
     if batch.failures.is_empty() {
-        return Ok(((&batch.pixels[..]).into(), targets));
+        return Some(((&batch.pixels[..]).into(), targets));
     }
     let image = batch.pixels.len() / targets.len();
     let mut pixels = batch.pixels.clone();
     batch.failures.iter().for_each(|_| pixels.extend_from_within(..image));
     targets.resize(targets.len() + batch.failures.len(), IGNORE);
-    Ok((pixels.into(), targets))
+    Some((pixels.into(), targets))
 }
 
 /// The new best epoch, if `result` is one.

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::batches::Examples;
 use super::checkpoint::Checkpoint;
 use super::curves::draw_curves;
-use super::files::{create_folder, read_limited};
+use super::files::read_limited;
 use super::head::HeadShape;
 use super::metrics::EpochResult;
 use super::network_settings::NetworkSettings;
 use super::options::HeadOptions;
 use super::recipe::{Choice, Settings};
+use super::run_claim::Claim;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -33,11 +34,16 @@ pub struct RunConfig {
     pub chosen: Option<Choice>,
 }
 
-/// A RUN folder. Its files are replaced by renaming; metrics.jsonl grows by whole lines.
-#[derive(Clone, Debug)]
+/// A RUN folder, locked against other processes as long as this value lives. Its files are replaced by renaming;
+/// metrics.jsonl grows by whole lines.
+#[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    pub(super) claim: Claim,
 }
+
+/// The settings' file.
+pub(super) const CONFIG: &str = "config.toml";
 
 const MAX_CONFIG: u64 = 1 << 20;
 const MAX_METRICS: u64 = 64 << 20;
@@ -45,21 +51,25 @@ const MAX_METRICS: u64 = 64 << 20;
 impl RunDir {
     /// True if `path` holds a run that [`Self::create`] would replace.
     pub fn holds_run(path: &Path) -> bool {
-        ["config.toml", "checkpoint.safetensors", "model.safetensors"].iter().any(|name| path.join(name).exists())
+        [CONFIG, "checkpoint.safetensors", "model.safetensors"].iter().any(|name| path.join(name).exists())
     }
 
-    /// A folder for a new run, made if it is not there. The files of an earlier run in it are removed, others stay.
+    /// A folder for a new run with these settings: [`Self::claim`], and what [`Self::begin`] removes.
     pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
-        let run = Self { path: path.into() };
-        create_folder(&run.path)?;
-        let stale = [
-            run.checkpoint_path(),
-            run.metrics_path(),
-            run.model_path(),
-            run.last_path(),
-            run.curves_path(),
-            run.report_path(),
-        ];
+        let run = Self::claim(path)?;
+        run.begin()?;
+        run.write_config(config)?;
+        Ok(run)
+    }
+
+    pub(super) fn claimed(path: PathBuf, claim: Claim) -> Self {
+        Self { path, claim }
+    }
+
+    /// Removes what an earlier run left in the folder, now that the new one is sure to begin. The settings stay, and so do
+    /// files that are no run's.
+    pub fn begin(&self) -> Result<()> {
+        let stale = [self.metrics_path(), self.last_path(), self.curves_path(), self.report_path()];
         for file in stale {
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -68,26 +78,55 @@ impl RunDir {
                 _ => {}
             }
         }
-        run.write_config(config)?;
-        Ok(run)
+        Ok(())
     }
 
-    /// A run that is there, with its settings.
+    /// A run that is there, to go on with, and its settings.
     ///
     /// # Errors
-    /// [`Error::File`] if there is no config.toml, or it can't be read.
+    /// [`Error::File`] if there is none, another process has it, or its config.toml can't be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig)> {
-        let run = Self { path: path.into() };
-        let file = run.path.join("config.toml");
-        let bytes = read_limited(&file, MAX_CONFIG)?
-            .ok_or_else(|| Error::file(&file, "does not exist; name the folder of a run"))?;
+        let path = path.into();
+        if !path.join(CONFIG).exists() {
+            return Err(Error::file(&path, no_run(&path)));
+        }
+        let run = Self::claim_again(path)?;
+        let config = run.read_config()?;
+        Ok((run, config))
+    }
+
+    fn read_config(&self) -> Result<RunConfig> {
+        let file = self.path.join(CONFIG);
+        let bytes = read_limited(&file, MAX_CONFIG)?.ok_or_else(|| Error::file(&self.path, no_run(&self.path)))?;
+        self.parse_config(bytes)
+    }
+
+    fn parse_config(&self, bytes: Vec<u8>) -> Result<RunConfig> {
+        let file = self.path.join(CONFIG);
         let text = String::from_utf8(bytes).map_err(|_| Error::file(&file, "is not text"))?;
         let config: RunConfig = toml::from_str(&text).map_err(|error| {
             Error::file(&file, format!("is not the settings of a run: {}", error.to_string().trim().replace('\n', " ")))
         })?;
         let checked = config.training.check().and_then(|()| config.network.as_ref().map_or(Ok(()), |n| n.check()));
         checked.map_err(|error| Error::file(&file, error))?;
-        Ok((run, config))
+        Ok(config)
+    }
+
+    /// Whether there is something to go on from.
+    pub fn has_checkpoint(&self) -> bool {
+        self.checkpoint_path().exists()
+    }
+
+    /// Whether an epoch is done.
+    pub fn has_epochs(&self) -> bool {
+        std::fs::metadata(self.metrics_path()).is_ok_and(|about| about.len() > 0)
+    }
+
+    /// config.toml of a run that was stopped before its first checkpoint, if that is all there is of a run.
+    pub(super) fn unstarted(&self) -> Option<Vec<u8>> {
+        let bytes = read_limited(&self.path.join(CONFIG), MAX_CONFIG).ok()??;
+        let is_alone = !self.has_checkpoint() && !self.model_path().exists();
+        (is_alone && self.parse_config(bytes.clone()).is_ok()).then_some(bytes)
     }
 
     /// The folder.
@@ -114,7 +153,12 @@ impl RunDir {
         self.path.join("checkpoint.safetensors")
     }
 
-    fn metrics_path(&self) -> PathBuf {
+    /// Where the list goes of the images that could not be read.
+    pub(super) fn unreadable_path(&self) -> PathBuf {
+        self.path.join("unreadable.json")
+    }
+
+    pub(super) fn metrics_path(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
@@ -124,7 +168,7 @@ impl RunDir {
 
     /// Writes config.toml.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
-        let file = self.path.join("config.toml");
+        let file = self.path.join(CONFIG);
         let text = toml::to_string(config).map_err(|error| Error::file(&file, error))?;
         files::write(&file, text.as_bytes())
     }
@@ -149,7 +193,9 @@ impl RunDir {
             file.write_all(line.as_bytes())?;
             file.flush()
         };
-        append().map_err(|error: std::io::Error| Error::file(&path, format!("could not be written: {error}")))
+        append().map_err(|error: std::io::Error| {
+            Error::file(&path, format!("could not be written: {error}; check its space"))
+        })
     }
 
     /// Cuts metrics.jsonl back to the first `epochs` epochs and returns them: a killed run may have noted an epoch that
@@ -178,6 +224,15 @@ impl RunDir {
         let path = self.curves_path();
         let svg = draw_curves(epochs, best_epoch).map_err(|problem| Error::file(&path, problem))?;
         files::write(&path, svg.as_bytes())
+    }
+}
+
+/// Why there is nothing to go on with in `path`.
+fn no_run(path: &Path) -> &'static str {
+    if path.is_dir() {
+        "holds no run to go on with; start one without --resume, with --output for its folder"
+    } else {
+        "is no run yet; the first time, leave --resume out and give --output for its folder"
     }
 }
 
@@ -224,13 +279,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = RunConfig::default();
         config.command.insert("data".into(), "a folder with \"quotes\"".into());
-        let run = RunDir::create(folder.path().join("a/b"), &config).unwrap();
-        assert_eq!(RunDir::open(run.path()).unwrap().1, config);
-        assert!(RunDir::holds_run(run.path()) && !RunDir::holds_run(folder.path()));
+        let path = folder.path().join("a/b");
+        drop(RunDir::create(&path, &config).unwrap());
+        assert_eq!(RunDir::open(&path).unwrap().1, config);
+        assert!(RunDir::holds_run(&path) && !RunDir::holds_run(folder.path()));
         assert!(RunDir::open(folder.path()).is_err());
         for bad in ["", "x", "training = 3", "[training]\nrecipe = \"auto\"\nbatch_size = 0"] {
-            std::fs::write(run.path().join("config.toml"), bad).unwrap();
-            assert!(RunDir::open(run.path()).is_err(), "{bad}");
+            std::fs::write(path.join("config.toml"), bad).unwrap();
+            assert!(RunDir::open(&path).is_err(), "{bad}");
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends
 //! one task a line (JSON, on stdin) and gets one answer a line; the child ends when its stdin does.
 
-use std::io::{BufRead, BufReader, Write};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
 use super::check::Checker;
 use super::controls;
+use super::coverage;
+use super::process::Group;
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks};
 use crate::bench;
 use crate::error::{Error, Result};
@@ -32,6 +35,8 @@ pub enum Task {
     Control(String),
     /// Runs a case, by line.
     Case(String),
+    /// Which shaders were compiled so far.
+    Shaders,
 }
 
 /// What a child answers.
@@ -44,6 +49,7 @@ pub enum Answer {
     /// None where the adapter can't run the kernel that the control breaks.
     Control(Option<ControlResult>),
     Case(Box<CaseResult>),
+    Shaders(BTreeSet<String>),
     /// The task could not be done at all.
     Refused(String),
 }
@@ -75,6 +81,7 @@ fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
         Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
         Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
         Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
+        Task::Shaders => Answer::Shaders(coverage::compiled(gpu)),
         Task::Case(line) => Answer::Case(Box::new(checker.check(gpu, &Case::parse(&line)?).result)),
     })
 }
@@ -90,9 +97,22 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
 }
 
+/// The longest line that a child may say: an answer has a few kilobytes, and the list of capabilities some dozens.
+const MOST_LINE: u64 = 4 << 20;
+/// What is told of the last line that a dead child said on stderr.
+const MOST_LAST_WORDS: usize = 1000;
+/// How often a wait for an answer looks whether it should stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a child that has closed its stdout may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long its stderr may take to end then.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why a child gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
+    /// The run is to stop.
+    Stopped,
     /// Not in time; it was killed.
     Timeout,
     /// It died; what it said last, and how.
@@ -101,12 +121,12 @@ pub enum Ended {
 
 /// A running child. Dropped, it is killed.
 pub struct Child {
-    process: std::process::Child,
+    process: Group,
     answers: Receiver<String>,
     /// The last line on stderr.
     said: Arc<Mutex<String>>,
-    /// Tasks asked so far.
-    pub asked: usize,
+    /// Disconnected once stderr is read to its end.
+    stderr_read: Receiver<()>,
 }
 
 impl Child {
@@ -114,56 +134,73 @@ impl Child {
         let mut command = Command::new(&setup.program);
         command.args(["verify", "--child"]).args(&setup.arguments).envs(setup.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().map_err(|e| Error::file(&setup.program, format!("could not start: {e}")))?;
-        let (sender, answers) = channel();
-        if let Some(stdout) = process.stdout.take() {
-            std::thread::spawn(move || {
-                let lines = BufReader::new(stdout).lines().map_while(|line| line.ok());
-                lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
-            });
+        let mut process =
+            Group::spawn(&mut command).map_err(|e| Error::file(&setup.program, format!("could not start: {e}")))?;
+        // One answer waits at most: a child that says more than it is asked has to wait itself.
+        let (sender, answers) = sync_channel(1);
+        if let Some(stdout) = process.child().stdout.take() {
+            std::thread::spawn(move || for_each_line(stdout, |line| sender.send(line).is_ok()));
         }
         let said = Arc::new(Mutex::new(String::new()));
-        if let Some(stderr) = process.stderr.take() {
+        let (reading, stderr_read) = channel();
+        if let Some(stderr) = process.child().stderr.take() {
             let said = said.clone();
             std::thread::spawn(move || {
-                let lines = BufReader::new(stderr).split(b'\n').map_while(|line| line.ok());
-                for line in lines.map(|line| String::from_utf8_lossy(&line).trim().to_owned()) {
+                for_each_line(stderr, |line| {
+                    let line: String = line.trim().chars().filter(|c| !c.is_control()).take(MOST_LAST_WORDS).collect();
                     if let (false, Ok(mut said)) = (line.is_empty(), said.lock()) {
                         *said = line;
                     }
-                }
+                    true
+                });
+                drop(reading);
             });
         }
-        Ok(Self { process, answers, said, asked: 0 })
+        Ok(Self { process, answers, said, stderr_read })
     }
 
-    /// Sends a task and waits for its answer, at most `timeout`.
-    pub fn ask(&mut self, task: &Task, timeout: Duration) -> Result<Answer, Ended> {
-        self.asked += 1;
+    /// Sends a task and waits for its answer, at most `timeout`, or until `stop` says so.
+    pub fn ask(&mut self, task: &Task, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Answer, Ended> {
         let text = serde_json::to_string(task).map_err(|e| Ended::Died(e.to_string()))?;
-        if let Some(stdin) = &mut self.process.stdin {
+        if let Some(stdin) = &mut self.process.child().stdin {
             // A child that is gone is noticed below.
             let _ = writeln!(stdin, "{text}").and_then(|()| stdin.flush());
         }
-        match self.answers.recv_timeout(timeout) {
-            Ok(line) => serde_json::from_str(&line).map_err(|_| Ended::Died(format!("its answer was {line:?}"))),
-            Err(RecvTimeoutError::Timeout) => Err(Ended::Timeout),
-            Err(RecvTimeoutError::Disconnected) => Err(Ended::Died(self.last_words())),
+        let started = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            match self.answers.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(line) => {
+                    let wrong =
+                        |_| Ended::Died(format!("its answer was {:?}", line.chars().take(200).collect::<String>()));
+                    return serde_json::from_str(&line).map_err(wrong);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(Ended::Died(self.last_words())),
+                Err(RecvTimeoutError::Timeout) if stop() => return Err(Ended::Stopped),
+                Err(RecvTimeoutError::Timeout) if started.elapsed() >= timeout => return Err(Ended::Timeout),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 
-    /// How a dead child ended.
+    /// How a child ended that has closed its stdout.
     fn last_words(&mut self) -> String {
-        let how = self.process.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+        let how = self.process.wait(ENDS_WITHIN).map_or("it closed its output".into(), |status| status.to_string());
+        // What it said last may still be on its way.
+        let _ = self.stderr_read.recv_timeout(LAST_WORDS_WITHIN);
         let said = self.said.lock().map(|said| said.clone()).unwrap_or_default();
         if said.is_empty() { how } else { format!("{how}: {said}") }
     }
 }
 
-impl Drop for Child {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// Gives `take` the lines of `pipe`, until that returns false, the pipe ends, or a line is longer than any answer.
+fn for_each_line(pipe: impl Read, mut take: impl FnMut(String) -> bool) {
+    let mut pipe = BufReader::new(pipe);
+    loop {
+        let mut line = Vec::new();
+        match (&mut pipe).take(MOST_LINE).read_until(b'\n', &mut line) {
+            Ok(1..) if take(String::from_utf8_lossy(&line).into_owned()) && line.ends_with(b"\n") => {}
+            _ => return,
+        }
     }
 }

@@ -32,6 +32,16 @@ pub struct Control {
     pub case: String,
     /// Whether the fault may stay hidden: a race that an adapter happens to win.
     pub may_hide: bool,
+    /// Whether the same fault is put into other kernels too.
+    pub shared: bool,
+}
+
+impl Control {
+    /// Whether its shader is a kernel for convolutions, and not what packs, transforms or mends around any of them.
+    pub fn of_one_kernel(&self) -> bool {
+        let around = ["_repair", "_emulated"].iter().any(|end| self.shader.ends_with(end));
+        self.shader.starts_with("conv2d_") && !around
+    }
 }
 
 /// Every control.
@@ -47,6 +57,7 @@ pub fn controls() -> &'static [Control] {
                 to,
                 case: format!("{case} variant={variant}"),
                 may_hide: false,
+                shared: shaders.len() > 1,
             })
         });
         let others = OTHERS.iter().map(|&(breaks, shader, from, to, case)| Control {
@@ -57,6 +68,7 @@ pub fn controls() -> &'static [Control] {
             to,
             case: case.into(),
             may_hide: false,
+            shared: false,
         });
         conv.chain(others).chain([barrier()]).collect()
     })
@@ -73,6 +85,7 @@ fn barrier() -> Control {
         to: "= w;\n        }",
         case: "conv2d n=1 c=64 h=14 w=14 k=64 kernel=3 padding=1 variant=gemm".into(),
         may_hide: true,
+        shared: false,
     }
 }
 

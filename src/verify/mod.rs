@@ -2,7 +2,7 @@
 //!
 //! [`case::Case`] is one thing to try, a line of text; [`cases`] lists them; [`check::Checker`] runs one and judges it;
 //! [`controls`] are kernels broken on purpose, which must be caught; [`child`] is the process that all of this happens in,
-//! and [`run::Runner`] its parent; [`expectations`] knows driver bugs; [`fingerprint`] asks how the adapter
+//! and [`run::Runner`] the parent of one or several; [`expectations`] knows driver bugs; [`fingerprint`] asks how the adapter
 //! computes; [`report`] is what comes out. [`offline`] needs no adapter.
 
 pub mod case;
@@ -10,14 +10,18 @@ pub mod cases;
 pub mod check;
 pub mod child;
 pub mod controls;
+mod coverage;
 pub mod expectations;
 pub mod fingerprint;
 pub mod offline;
+mod process;
 mod references;
 pub mod report;
 pub mod run;
+mod schedule;
 pub mod select;
 mod summary;
 pub mod timing;
+mod worker;
 
 pub use summary::summary;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::{self, Shader};
 use crate::ops;
-pub use tools::{Tool, Tools};
+pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
 
 /// What became of all kernels.
@@ -47,6 +47,18 @@ pub enum Outcome {
     Skipped { reason: String },
     /// naga could not translate it, or the tool refused it.
     Failed { by: String, message: String },
+    /// The tool did not end in time, or flooded its output, and was stopped.
+    Timeout { by: String, message: String },
+}
+
+impl Outcome {
+    /// What failed it, and how.
+    fn problem(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Failed { by, message } | Self::Timeout { by, message } => Some((by, message)),
+            Self::Compiled { .. } | Self::Translated | Self::Skipped { .. } => None,
+        }
+    }
 }
 
 /// Every kernel that an operation can ask for: all entry points with all values that operations give their constants.
@@ -86,16 +98,22 @@ fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
 /// Translates and compiles every kernel whose name `wanted` accepts.
 ///
 /// # Errors
-/// See [`specialisations`]; and a machine that gives no temporary folder.
+/// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
 pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<OfflineReport> {
     let kernels: Result<Vec<KernelResult>> = specialisations()?
         .into_par_iter()
         .filter(|spec| wanted(&name(spec)))
         .map(|spec| {
+            if (tools.limits.stop)() {
+                return Err(Error::Interrupted);
+            }
             let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
             Ok(check_kernel(tools, shader.source, &spec))
         })
         .collect();
+    if (tools.limits.stop)() {
+        return Err(Error::Interrupted);
+    }
     Ok(OfflineReport { crate_version: env!("CARGO_PKG_VERSION").into(), tools: tools.list(), kernels: kernels? })
 }
 
@@ -137,9 +155,8 @@ impl OfflineReport {
     /// What failed: kernel, target, tool, message.
     pub fn failures(&self) -> impl Iterator<Item = (String, &'static str, &str, &str)> {
         self.kernels.iter().flat_map(|kernel| {
-            kernel.targets.iter().filter_map(move |(target, outcome)| match outcome {
-                Outcome::Failed { by, message } => Some((kernel.name(), *target, by.as_str(), message.as_str())),
-                _ => None,
+            kernel.targets.iter().filter_map(move |(target, outcome)| {
+                outcome.problem().map(|(by, message)| (kernel.name(), *target, by, message))
             })
         })
     }
@@ -148,7 +165,7 @@ impl OfflineReport {
     pub fn table(&self) -> String {
         let mut out = String::new();
         for tool in &self.tools {
-            let state = tool.version.as_deref().unwrap_or("not found");
+            let state = tool.problem.as_deref().or(tool.version.as_deref()).unwrap_or("not found");
             // Writing to a string can't fail, here and below.
             let _ = writeln!(out, "{:18} {:28} {state}", tool.name, tool.checks);
         }
@@ -159,6 +176,7 @@ impl OfflineReport {
                 Some(Outcome::Translated) => "translated",
                 Some(Outcome::Skipped { .. }) => "-",
                 Some(Outcome::Failed { .. }) => "FAILED",
+                Some(Outcome::Timeout { .. }) => "TIMEOUT",
                 None => "",
             };
             let [spirv, msl, hlsl, glsl] = Target::ALL.map(cell);
@@ -172,8 +190,11 @@ impl OfflineReport {
     }
 
     /// # Errors
-    /// [`Error::Mismatch`] if any kernel failed.
+    /// [`Error::Mismatch`] if any kernel failed, or a tool that is there could not be asked.
     pub fn verdict(&self) -> Result<()> {
+        if let Some(problem) = self.tools.iter().find_map(|tool| tool.problem.as_deref()) {
+            return Err(Error::Mismatch(format!("a shader compiler can't be used: {problem}")));
+        }
         match self.failures().count() {
             0 if self.kernels.is_empty() => Err(Error::Usage("no kernel has such a name".into())),
             0 => Ok(()),

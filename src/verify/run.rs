@@ -1,157 +1,220 @@
-//! A run over one adapter: what it is, the negative controls, every case in a child process, and alone in a new one when
-//! a child died, hung, or lost its device.
+//! A run over one adapter: what it is, the negative controls, and every case, by one worker or several at once.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::case::Case;
-use super::check::unmeasured;
-use super::child::{Answer, Child, Ended, Setup, Task};
-use super::controls::{self, Control};
+use super::child::Setup;
+use super::controls::Control;
+use super::coverage;
 use super::expectations::Expectations;
-use super::report::{AdapterRun, CaseResult, ControlResult, Status};
+use super::report::{AdapterRun, CaseResult, ControlResult, Fingerprint, Status};
+use super::schedule::{Estimate, Work, batches};
+use super::worker::Worker;
 use crate::error::{Error, Result};
+use crate::gpu::AdapterReport;
 
-/// Runs tasks in children, one after the other.
+/// How often the observer is asked whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs everything about one adapter in child processes.
 pub struct Runner {
-    setup: Setup,
+    pub setup: Setup,
     /// The most that a task may take.
-    timeout: Duration,
+    pub timeout: Duration,
     /// Whether to measure the adapter's peaks.
-    peaks: bool,
-    child: Option<Child>,
+    pub peaks: bool,
+    /// Children at once; without it [`default_jobs`].
+    pub jobs: Option<usize>,
+    /// Whether the cases are those of every kernel, so that a shader which none of them runs is a mistake.
+    pub every_kernel: bool,
+}
+
+/// The most children that run at once unless asked for: there are few kernels to share, and each child needs its memory.
+const MOST_JOBS: usize = 8;
+
+/// How many children run at once on `adapter`: one for each core where the processor does the work, which compiles shaders on one
+/// core. Hardware runs one, so that times are its own and no watchdog meets another child's work.
+pub fn default_jobs(adapter: &AdapterReport) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    if adapter.kind == "cpu" { cores.min(MOST_JOBS) } else { 1 }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Cases and negative controls that are over.
+    pub done: usize,
+    pub total: usize,
+    /// Estimated; none before there is anything to go by.
+    pub seconds_left: Option<f64>,
 }
 
 /// What a run tells while it goes on.
 pub trait Observer {
-    /// A case is over, the `done`th of `total`.
-    fn case(&mut self, result: &CaseResult, done: usize, total: usize);
+    /// A case is over.
+    fn case(&mut self, result: &CaseResult);
+    /// Called several times a second.
+    fn progress(&mut self, _progress: Progress) {}
     /// Whether to stop here.
     fn stop(&self) -> bool {
         false
     }
 }
 
-impl Runner {
-    pub fn new(setup: Setup, timeout: Duration, peaks: bool) -> Self {
-        Self { setup, timeout, peaks, child: None }
-    }
+/// What a worker sends: which work is over, and how.
+enum Event {
+    Fingerprint(Option<Fingerprint>),
+    Control(usize, Option<ControlResult>),
+    Case(usize, Box<CaseResult>),
+    /// A worker's last word: the shaders that it ran, if that is known.
+    Shaders(Option<BTreeSet<String>>),
+    /// The run can't go on.
+    Failed(Error),
+}
 
-    /// Asks the running child, or a new one. A child that gave no answer is gone.
-    fn ask(&mut self, task: &Task) -> Result<Result<Answer, Ended>> {
-        let mut child = match self.child.take() {
-            Some(child) => child,
-            None => Child::start(&self.setup)?,
-        };
-        let answer = child.ask(task, self.timeout);
-        if answer.is_ok() {
-            self.child = Some(child);
+/// What all workers share.
+struct Shared<'a> {
+    queue: Mutex<VecDeque<Vec<Work>>>,
+    cases: &'a [Case],
+    controls: &'a [&'a Control],
+    stop: AtomicBool,
+}
+
+impl Shared<'_> {
+    /// Does what is left in the queue, a batch after the other; then tells which shaders that took.
+    fn work(&self, worker: &mut Worker, events: &Sender<Event>) {
+        let next = || self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        for work in std::iter::from_fn(next).flatten() {
+            let event = match work {
+                Work::Fingerprint => worker.fingerprint().map(Event::Fingerprint),
+                Work::Control(i) => worker.control(self.controls[i]).map(|result| Event::Control(i, result)),
+                Work::Case(i) => worker.case(&self.cases[i]).map(|result| Event::Case(i, result.into())),
+            };
+            let event = event.unwrap_or_else(Event::Failed);
+            let failed = matches!(event, Event::Failed(_));
+            if events.send(event).is_err() || failed {
+                return;
+            }
         }
-        Ok(answer)
+        // Nobody listens any more if the run failed.
+        let _ = events.send(worker.shaders().map_or_else(Event::Failed, Event::Shaders));
     }
+}
 
-    /// Whether the next task is the first of its child.
-    fn is_fresh(&self) -> bool {
-        self.child.is_none()
-    }
-
-    /// Everything about one adapter.
+impl Runner {
+    /// Everything about one adapter. Results are in the order of `cases` and `controls`.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if the device can't be opened, [`Error::Interrupted`] if the observer says stop, and a program
     /// that doesn't start. Whatever happens to cases is a result.
     pub fn run(
-        &mut self,
+        &self,
         cases: &[Case],
         controls: &[&Control],
         expectations: &Expectations,
         observer: &mut dyn Observer,
     ) -> Result<AdapterRun> {
         let started = Instant::now();
-        let (adapter, capabilities) = match self.ask(&Task::Describe)? {
-            Ok(Answer::Description(described)) => *described,
-            Ok(other) => return Err(Error::NoAdapter(format!("the adapter could not be opened: {other:?}"))),
-            Err(Ended::Timeout) => return Err(Error::NoAdapter("the adapter was not opened in time".into())),
-            Err(Ended::Died(how)) => return Err(Error::NoAdapter(format!("the adapter could not be opened: {how}"))),
-        };
-        let fingerprint = match self.ask(&Task::Fingerprint)? {
-            Ok(Answer::Fingerprint(fingerprint)) => Some(fingerprint),
-            _ => None,
-        };
-        let mut run = AdapterRun {
+        let shared = Shared { queue: Mutex::default(), cases, controls, stop: AtomicBool::new(false) };
+        let stop = || shared.stop.load(Ordering::Relaxed);
+        let mut first = Worker::new(&self.setup, self.timeout, &stop);
+        let (adapter, capabilities) = first.describe()?;
+        let jobs = self.jobs.unwrap_or_else(|| default_jobs(&adapter));
+        *shared.queue.lock().unwrap_or_else(PoisonError::into_inner) = batches(cases, controls, jobs);
+        let mut results = Results::new(adapter, expectations, (cases, controls));
+        std::thread::scope(|scope| {
+            let (sender, events) = channel();
+            for mut worker in (1..jobs).map(|_| Worker::new(&self.setup, self.timeout, &stop)) {
+                let (sender, shared) = (sender.clone(), &shared);
+                scope.spawn(move || shared.work(&mut worker, &sender));
+            }
+            let (first, shared) = (&mut first, &shared);
+            scope.spawn(move || shared.work(first, &sender));
+            let outcome = results.collect(&events, started, observer);
+            shared.stop.store(outcome.is_err(), Ordering::Relaxed);
+            outcome
+        })?;
+        // The other workers and their children are gone: nothing else runs meanwhile.
+        let peaks = if self.peaks { first.peaks()? } else { None };
+        let Results { adapter, fingerprint, controls, cases, shaders, .. } = results;
+        let shaders_not_run = shaders.filter(|_| self.every_kernel).map(|ran| coverage::left_out(&adapter, &ran));
+        let (controls, cases) = (controls.into_iter().flatten().collect(), cases.into_iter().flatten().collect());
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(AdapterRun { adapter, capabilities, fingerprint, peaks, controls, cases, shaders_not_run, seconds })
+    }
+}
+
+/// What came in so far, in its place.
+struct Results<'a> {
+    adapter: AdapterReport,
+    expectations: &'a Expectations,
+    fingerprint: Option<Fingerprint>,
+    controls: Vec<Option<ControlResult>>,
+    cases: Vec<Option<CaseResult>>,
+    /// Those that ran; none if it is not known of all.
+    shaders: Option<BTreeSet<String>>,
+    estimate: Estimate,
+}
+
+impl<'a> Results<'a> {
+    fn new(adapter: AdapterReport, expectations: &'a Expectations, lists: (&[Case], &[&Control])) -> Self {
+        let (cases, controls) = lists;
+        Self {
             adapter,
-            capabilities,
-            fingerprint,
-            peaks: None,
-            controls: vec![],
-            cases: vec![],
-            seconds: 0.0,
-        };
-        for control in controls {
+            expectations,
+            fingerprint: None,
+            controls: vec![None; controls.len()],
+            cases: vec![None; cases.len()],
+            shaders: Some(BTreeSet::new()),
+            estimate: Estimate::new(cases, controls),
+        }
+    }
+
+    /// Takes what workers send until all of them are done.
+    fn collect(&mut self, events: &Receiver<Event>, started: Instant, observer: &mut dyn Observer) -> Result<()> {
+        loop {
+            match events.recv_timeout(LOOK_EVERY) {
+                Ok(event) => self.take(event, observer)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            observer.progress(self.estimate.progress(started.elapsed()));
             if observer.stop() {
                 return Err(Error::Interrupted);
             }
-            run.controls.extend(self.control(control)?);
         }
-        for (index, case) in cases.iter().enumerate() {
-            if observer.stop() {
-                return Err(Error::Interrupted);
+    }
+
+    fn take(&mut self, event: Event, observer: &mut dyn Observer) -> Result<()> {
+        match event {
+            Event::Fingerprint(fingerprint) => {
+                self.fingerprint = fingerprint;
+                self.estimate.note(Work::Fingerprint);
             }
-            let mut result = self.case(case)?;
-            if result.status != Status::Unsupported {
-                result.expectation = expectations.of(&run.adapter, &result.id);
+            Event::Control(i, result) => {
+                self.controls[i] = result;
+                self.estimate.note(Work::Control(i));
             }
-            observer.case(&result, index + 1, cases.len());
-            run.cases.push(result);
-        }
-        if self.peaks
-            && let Ok(Answer::Peaks(peaks)) = self.ask(&Task::Peaks)?
-        {
-            run.peaks = Some(peaks);
-        }
-        run.seconds = started.elapsed().as_secs_f64();
-        Ok(run)
-    }
-
-    fn control(&mut self, control: &Control) -> Result<Option<ControlResult>> {
-        Ok(match self.ask(&Task::Control(control.name.clone()))? {
-            Ok(Answer::Control(result)) => result,
-            Ok(other) => Some(controls::missed(control, format!("it could not run: {other:?}"))),
-            Err(Ended::Timeout) => Some(controls::missed(control, "it did not end in time".into())),
-            Err(Ended::Died(how)) => Some(controls::missed(control, how)),
-        })
-    }
-
-    /// One case: in the child of those before it, and alone in a new one if that did not go well.
-    fn case(&mut self, case: &Case) -> Result<CaseResult> {
-        let fresh = self.is_fresh();
-        let (first, alive) = self.attempt(case)?;
-        if alive || fresh {
-            return Ok(first);
-        }
-        let (mut again, _) = self.attempt(case)?;
-        if again.status != first.status {
-            let first = format!("after other cases it ended as {}: {}", first.status.name(), first.message);
-            again.message = if again.message.is_empty() { first } else { format!("{}; {first}", again.message) };
-        }
-        Ok(again)
-    }
-
-    /// The result, and whether its child can go on.
-    fn attempt(&mut self, case: &Case) -> Result<(CaseResult, bool)> {
-        let failed = |status, message: String| (unmeasured(case, status, message), false);
-        Ok(match self.ask(&Task::Case(case.to_string()))? {
-            Ok(Answer::Case(result)) => {
-                let alive = !matches!(result.status, Status::Oom | Status::DeviceLost);
-                if !alive {
-                    self.child = None;
+            Event::Case(i, mut result) => {
+                if result.status != Status::Unsupported {
+                    result.expectation = self.expectations.of(&self.adapter, &result.id);
                 }
-                (*result, alive)
+                observer.case(&result);
+                self.cases[i] = Some(*result);
+                self.estimate.note(Work::Case(i));
             }
-            Ok(other) => (unmeasured(case, Status::Fail, format!("it could not run: {other:?}")), true),
-            Err(Ended::Timeout) => {
-                failed(Status::Timeout, format!("it was stopped after {} s", self.timeout.as_secs_f64()))
+            Event::Shaders(names) => {
+                self.shaders = self.shaders.take().zip(names).map(|(mut all, names)| {
+                    all.extend(names);
+                    all
+                });
             }
-            Err(Ended::Died(how)) => failed(Status::Crash, format!("its process died ({how})")),
-        })
+            Event::Failed(error) => return Err(error),
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,18 @@
-//! Which cases of a suite run.
+//! Which cases of a suite run, and which negative controls.
+
+use std::collections::HashMap;
 
 use regex_lite::Regex;
 
-use super::case::Case;
+use super::case::{Case, WINOGRAD};
 use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
+use crate::gpu::AdapterReport;
+use crate::ops::{Conv2dVariant, Precision};
+
+/// Arithmetic of the largest case that stands for a kernel which the adapter does not use by itself.
+const SAMPLE_FLOPS: f64 = 1e6;
 
 /// The regular expression that a filter is.
 pub fn filter_regex(filter: Option<&str>) -> Result<Option<Regex>> {
@@ -51,14 +58,88 @@ impl Selection {
         self.filter.as_deref().and_then(|line| Case::parse(line.trim()).ok())
     }
 
-    /// The negative controls that belong to the chosen operations and variant; all of them without a filter.
-    pub fn controls(&self, cases: &[Case]) -> Vec<&'static Control> {
-        let fits = |control: &Control| {
+    /// Whether this is the quick suite and nothing else was asked for: then an adapter leaves out what it does not use.
+    fn is_plain_quick(&self) -> bool {
+        self.suite == Suite::Quick && self.filter.is_none() && self.variant.is_none()
+    }
+
+    /// Whether every kernel that an adapter can run is among the cases.
+    pub fn is_every_kernel(&self) -> bool {
+        self.suite != Suite::Quick && self.filter.is_none() && self.variant.is_none()
+    }
+
+    /// Those of `cases` that run on `adapter`, in order. The quick suite leaves out kernels that neither plans nor training take
+    /// there by themselves, but for one case each: of those tuning may choose, and most of its time would go into compiling them.
+    pub fn cases_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<Case> {
+        if !self.is_plain_quick() {
+            return cases.to_vec();
+        }
+        let usual = Conv2dVariant::usual(adapter);
+        let samples = samples(cases);
+        let runs = |(index, case): &(usize, &Case)| match kernel_of(case) {
+            Some(kernel) => usual.contains(&kernel) || samples.contains(index),
+            None => true,
+        };
+        cases.iter().enumerate().filter(runs).map(|(_, case)| case.clone()).collect()
+    }
+
+    /// The negative controls that belong to the operations of `cases` and the chosen variant. The quick suite puts a fault that several
+    /// kernels share into the first of them that the adapter can run, since the checks that catch it are the same; and faults of
+    /// one kernel for convolutions into those that the adapter uses by itself.
+    pub fn controls_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<&'static Control> {
+        let usual = Conv2dVariant::usual(adapter);
+        let mut shared: Vec<(&str, &str)> = Vec::new();
+        let mut fits = |control: &&Control| {
             let Ok(case) = Case::parse(&control.case) else { return true };
             let named = case.variant().map(|variant| variant.name());
             let right = self.variant.as_deref().is_none_or(|wanted| named.is_none_or(|name| name == wanted));
-            right && cases.iter().any(|chosen| chosen.operation.name == case.operation.name)
+            if !right || !cases.iter().any(|chosen| chosen.operation.name == case.operation.name) {
+                return false;
+            }
+            if !self.is_plain_quick() {
+                return true;
+            }
+            // Compilers take longest over Winograd's larger tile (controls of it took up to 23 s, lavapipe 25.0.7); the smaller one's transforms are broken
+            // in the same places and go through the same cases.
+            if control.shader.starts_with("winograd4_") {
+                return false;
+            }
+            let Some(variant) = case.variant() else { return true };
+            let able = variant.supported_in(adapter, case.precision()).is_ok();
+            let fault = (control.breaks, case.operation.name);
+            match (control.shared, control.of_one_kernel()) {
+                (true, _) if able && !shared.contains(&fault) => {
+                    shared.push(fault);
+                    true
+                }
+                (true, _) => false,
+                (false, true) => usual.contains(&variant) || control.may_hide,
+                (false, false) => true,
+            }
         };
         controls().iter().filter(|control| fits(control)).collect()
     }
+}
+
+/// The kernel for convolutions that a case runs, or packs weights for.
+fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
+    let named = |name: &str| Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == name);
+    case.variant().or_else(|| named(case.word("layout")))
+}
+
+/// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes.
+fn samples(cases: &[Case]) -> Vec<usize> {
+    let mut best: HashMap<(&str, &str), (usize, usize)> = HashMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        let direct = matches!(case.word(WINOGRAD), "" | "no") && case.precision() == Precision::F32 && case.is_plain();
+        let Some(kernel) = kernel_of(case).filter(|_| direct && (case.operation.flops)(case) < SAMPLE_FLOPS) else {
+            continue;
+        };
+        let said = case.to_string().split(' ').count();
+        let sample = best.entry((case.operation.name, kernel.name())).or_insert((said, index));
+        if said > sample.0 {
+            *sample = (said, index);
+        }
+    }
+    best.into_values().map(|(_, index)| index).collect()
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use safetensors::Dtype;
 
 use super::Weights;
-use super::file::printable;
+use super::text::printable;
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 

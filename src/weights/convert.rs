@@ -6,7 +6,7 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-use super::{RawTensor, Weights, known_labels, metadata, naming, write_safetensors};
+use super::{Description, RawTensor, Weights, metadata, naming, write_safetensors};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
 
@@ -35,11 +35,12 @@ pub enum Names {
 /// A value that the type can't hold, or a network that `transformers` has no names for.
 pub fn convert(
     weights: &Weights,
-    architecture: &Architecture,
+    description: &Description,
     path: &Path,
     dtype: Option<ElementType>,
     names: Names,
 ) -> Result<()> {
+    let Description { architecture, preprocess, labels, .. } = description;
     if names == Names::Transformers {
         check_transformers(weights, architecture)?;
     }
@@ -49,6 +50,10 @@ pub fn convert(
     };
     let mut tensors = Vec::new();
     for spec in architecture.parameters() {
+        // What only stands in for a head or its bias is not the network's.
+        if weights.original_name(&spec.name).is_none() {
+            continue;
+        }
         let values = weights.tensor_f32(&spec.name)?;
         let kept = match weights.dtype(&spec.name) {
             Some(Dtype::F16) => ElementType::F16,
@@ -74,8 +79,8 @@ pub fn convert(
             bytes: bytes.into(),
         });
     }
-    let labels = known_labels(weights, architecture)?;
-    write_safetensors(path, &tensors, &metadata(architecture, labels.as_deref(), weights.preprocess())?)
+    let preprocess = serde_json::to_string(preprocess).map_err(|error| Error::file(path, error))?;
+    write_safetensors(path, &tensors, &metadata(architecture, labels.as_deref(), Some(&preprocess))?)
 }
 
 /// Little-endian elements; None if one becomes infinite.

@@ -2,34 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{printable, quoted};
-use super::{ARCHITECTURE_KEY, Weights};
+use super::text::{printable, quoted};
+use super::{ARCHITECTURE_KEY, Given, Weights, describe};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 
-/// The architecture of a weights file: the metadata key `gpu_resnet.architecture` where there is one, else inferred from
-/// names and shapes. What shapes can't tell is torchvision's: the stride of a bottleneck in its 3x3 convolution, a pool
-/// that rounds down, an epsilon of 1e-5. A plain network looks like one with zero-padded shortcuts and is taken for it.
+/// The architecture of a weights file: the metadata key `gpu_resnet.architecture` where there is one, else what the names and
+/// shapes of the tensors and a configuration beside the file tell. What they can't tell is torchvision's: the stride of a
+/// bottleneck in its 3x3 convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with
+/// zero-padded shortcuts and is taken for it. [`describe`](super::describe) says which values were assumed, and takes others.
 ///
 /// Either way a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: JSON that is
 /// refused, or tensors that no architecture here has. Whether the tensors are all there is for [`check`](super::check).
 pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
-    let mut architecture = match weights.metadata(ARCHITECTURE_KEY) {
-        Some(json) => from_metadata(weights, json)?,
-        None => from_shapes(weights)?,
-    };
-    let validate = |architecture: &Architecture| {
-        let refuse = |error| Error::file(weights.label(), format!("holds no network that can be built: {error}"));
-        architecture.validate().map_err(refuse)
-    };
+    describe(weights, &Given::default()).map(|description| description.architecture)
+}
+
+/// Refuses an architecture that can't be built.
+pub(super) fn validate(weights: &Weights, architecture: &Architecture) -> Result<()> {
+    let refuse = |error| Error::file(weights.label(), format!("holds no network that can be built: {error}"));
+    architecture.validate().map_err(refuse)
+}
+
+/// `architecture` with the projections of the file.
+pub(super) fn complete(weights: &Weights, mut architecture: Architecture) -> Result<Architecture> {
     // Sizes are bounded before anything is made of them, and again with what the file adds.
-    validate(&architecture)?;
+    validate(weights, &architecture)?;
     adopt_projections(weights, &mut architecture);
-    validate(&architecture)?;
+    validate(weights, &architecture)?;
     Ok(architecture)
 }
 
-fn from_metadata(weights: &Weights, json: &str) -> Result<Architecture> {
+pub(super) fn from_metadata(weights: &Weights, json: &str) -> Result<Architecture> {
     let refuse =
         |error: String| Error::file(weights.label(), format!("the metadata key `{ARCHITECTURE_KEY}`: {error}"));
     let mut value: serde_json::Value = serde_json::from_str(json).map_err(|error| refuse(quoted(error)))?;
@@ -49,7 +53,8 @@ fn adopt_projections(weights: &Weights, architecture: &mut Architecture) {
     let holds = |name: &str| weights.contains(&format!("{name}.downsample.0.weight"));
     let present: BTreeSet<String> = layers.blocks().map(|b| &b.name).filter(|name| holds(name)).cloned().collect();
     let changing: BTreeSet<String> = layers.blocks().filter(|b| b.changes_shape()).map(|b| b.name.clone()).collect();
-    if architecture.shortcut == Shortcut::ZeroPad && !changing.is_empty() && changing.is_subset(&present) {
+    let zero_pad = matches!(architecture.shortcut, Shortcut::ZeroPad | Shortcut::ZeroPadBoth);
+    if zero_pad && !changing.is_empty() && changing.is_subset(&present) {
         architecture.shortcut = Shortcut::Projection;
     }
     let every = layers.blocks().count();
@@ -58,12 +63,12 @@ fn adopt_projections(weights: &Weights, architecture: &mut Architecture) {
     }
     architecture.extra_projections = match architecture.shortcut {
         Shortcut::Projection => present.difference(&changing).cloned().collect(),
-        Shortcut::ZeroPad => present,
+        Shortcut::ZeroPad | Shortcut::ZeroPadBoth => present,
         Shortcut::ProjectionAll | Shortcut::None => BTreeSet::new(),
     };
 }
 
-fn from_shapes(weights: &Weights) -> Result<Architecture> {
+pub(super) fn from_shapes(weights: &Weights) -> Result<Architecture> {
     let refuse = |problem: String| Error::file(weights.label(), problem);
     if let Some((name, why)) = unsupported(weights) {
         return Err(refuse(format!(

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::file::printable;
-use super::{Weights, compare, infer_architecture, known_labels};
+use super::text::{printable, some};
+use super::{Given, Origin, Weights, compare, describe};
+use crate::data::Preprocess;
 use crate::model::Architecture;
 
 /// Everything that can be said about a weights file without running it.
@@ -25,8 +26,19 @@ pub struct Inspection {
     /// Trained parameters in the file, running statistics not counted.
     pub parameters: u64,
     pub labels: Option<Vec<String>>,
-    /// The preprocessing's JSON, as the file has it; a string where it is not JSON.
-    pub preprocess: Option<serde_json::Value>,
+    /// What images go through; null when there is no architecture.
+    pub preprocess: Option<Preprocess>,
+    /// Where each value comes from, by its key in the architecture's description or in the preprocessing, and `labels`.
+    pub origins: BTreeMap<&'static str, Origin>,
+    /// What stands before every name of the network in the file.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub prefix: String,
+    /// Tensors beside the network, by their names in the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// Why there are no predictions; null where there is a classifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_head: Option<String>,
     /// In the state dict's order, then the ones that don't belong.
     pub tensors: Vec<InspectedTensor>,
     /// One sentence each; empty for a file that can be used.
@@ -45,16 +57,17 @@ pub struct InspectedTensor {
     pub shape: Vec<usize>,
 }
 
-/// Reads the whole file and says what it is. Never fails: what is wrong is in `problems`.
-pub fn inspect(weights: &Weights) -> Inspection {
+/// Reads the whole file and says what it is, given what the user says of it. Never fails: what is wrong is in `problems`.
+pub fn inspect(weights: &Weights, given: &Given) -> Inspection {
     let mut problems = Vec::new();
-    let architecture = infer_architecture(weights).map_err(|error| problems.push(error.to_string())).ok();
+    let description = describe(weights, given).map_err(|error| problems.push(error.to_string())).ok();
+    let architecture = description.as_ref().map(|description| description.architecture.clone());
     if let Some(architecture) = &architecture {
         problems.extend(compare(weights, architecture).iter().map(|problem| problem.to_string()));
     }
     let order: Vec<String> = architecture.iter().flat_map(|a| a.parameters()).map(|spec| spec.name).collect();
     let place: BTreeMap<&str, usize> = order.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-    let mut names: Vec<_> = weights.names().collect();
+    let mut names: Vec<_> = weights.names().filter(|name| weights.original_name(name).is_some()).collect();
     names.sort_by_key(|name| place.get(name).copied().unwrap_or(usize::MAX));
 
     let mut dtypes = BTreeMap::new();
@@ -74,12 +87,10 @@ pub fn inspect(weights: &Weights) -> Inspection {
         let original = weights.original_name(name).filter(|original| *original != name).map(str::to_owned);
         tensors.push(InspectedTensor { name: name.to_owned(), original, dtype, shape });
     }
-    let labels = match &architecture {
-        Some(architecture) => known_labels(weights, architecture),
-        None => weights.labels(),
+    let (labels, preprocess, origins) = match description {
+        Some(found) => (found.labels, Some(found.preprocess), found.origins),
+        None => Default::default(),
     };
-    let labels = labels.map_err(|error| problems.push(error.to_string())).ok().flatten();
-    let preprocess = weights.preprocess().map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()));
     Inspection {
         file: weights.label().display().to_string(),
         size: weights.size(),
@@ -90,6 +101,10 @@ pub fn inspect(weights: &Weights) -> Inspection {
         parameters,
         labels,
         preprocess,
+        origins,
+        prefix: weights.prefix().to_owned(),
+        left_out: weights.left_out().to_vec(),
+        no_head: weights.head().missing(),
         tensors,
         problems,
     }
@@ -114,8 +129,18 @@ impl fmt::Display for Inspection {
             line("labels", &format_args!("{}: {shown}{more}", labels.len()))?;
         }
         if let Some(preprocess) = &self.preprocess {
-            line("preprocess", preprocess)?;
+            line("preprocess", &serde_json::to_string(preprocess).map_err(|_| fmt::Error)?)?;
         }
+        if !self.prefix.is_empty() {
+            line("under", &printable(self.prefix.trim_end_matches('.')))?;
+        }
+        if !self.left_out.is_empty() {
+            line("left out", &some(self.left_out.iter().map(String::as_str)))?;
+        }
+        if let Some(why) = &self.no_head {
+            line("no head", &format_args!("it {why}"))?;
+        }
+        self.values(f)?;
         let width = self.tensors.iter().map(|tensor| printable(&tensor.name).chars().count()).max().unwrap_or(0);
         writeln!(f)?;
         for tensor in &self.tensors {
@@ -129,5 +154,28 @@ impl fmt::Display for Inspection {
             writeln!(f, "\n{} problems", self.problems.len())?;
         }
         self.problems.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+    }
+}
+
+impl Inspection {
+    /// Each value of architecture and preprocessing, and where it comes from.
+    fn values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let architecture = serde_json::to_value(&self.architecture).map_err(|_| fmt::Error)?;
+        // By way of text, which has the fewest digits that give an f32 back.
+        let text = serde_json::to_string(&self.preprocess).map_err(|_| fmt::Error)?;
+        let preprocess: serde_json::Value = serde_json::from_str(&text).map_err(|_| fmt::Error)?;
+        for (key, origin) in &self.origins {
+            let place = format!("/{}", key.replace('.', "/"));
+            let value = architecture.pointer(&place).or_else(|| preprocess.pointer(&place));
+            let value = match value {
+                Some(serde_json::Value::String(word)) => word.clone(),
+                Some(value) => value.to_string(),
+                None if *key == "labels" => format!("{} names", self.labels.as_ref().map_or(0, Vec::len)),
+                None => "none".to_owned(),
+            };
+            let origin = serde_json::to_value(origin).unwrap_or_default();
+            writeln!(f, "{:<14}{key} = {value}", origin.as_str().unwrap_or_default())?;
+        }
+        Ok(())
     }
 }

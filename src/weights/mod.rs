@@ -5,42 +5,57 @@
 //! offsets checked, numbers finite, and every error names the file.
 
 mod check;
+mod config;
+mod contents;
 mod convert;
+mod describe;
 mod embedded;
 mod fetch;
 mod file;
+mod formats;
+mod given;
 mod hash;
+mod head;
 mod imagenet;
 mod infer;
 mod inspect;
+mod labels;
 mod manifest;
 mod naming;
 mod pickle;
 mod pytorch;
 mod save;
+mod select;
+mod shards;
 mod source;
+mod state_dict;
+mod text;
 
 pub use crate::fetch::FetchOptions;
 pub use check::{Problem, check, compare};
 pub use convert::{ElementType, Names, convert};
+pub use describe::{Description, Origin, default_preprocess, describe};
 pub use embedded::{BUILT_IN, EMBEDDED, EMBEDDED_NAME};
 pub use fetch::{Fetched, fetch};
 pub use file::Weights;
+pub use given::Given;
 pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
-pub use imagenet::{imagenet_labels, known_labels};
+pub use head::Head;
+pub use imagenet::{imagenet_labels, imagenet_synsets, is_imagenet};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use labels::{labels_of, parse_labels};
 pub use manifest::{Accuracy, Pretrained, manifest};
 pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
-pub use source::{Source, open, open_with, resolve};
+pub use source::{Source, open, open_key, open_with, resolve};
 
 /// The type of a tensor's elements in a file.
 pub use safetensors::Dtype;
 
 /// The metadata key with the architecture's JSON.
 pub const ARCHITECTURE_KEY: &str = "gpu_resnet.architecture";
-/// The metadata key with a JSON list of class names.
+/// The metadata key with the class names as JSON, in any form of [`parse_labels`].
 pub const LABELS_KEY: &str = "gpu_resnet.labels";
 /// The metadata key with the preprocessing's JSON.
 pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";

@@ -1,37 +1,50 @@
 //! Other libraries' tensor names, turned into torchvision's. timm's are the same for plain ResNets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use safetensors::tensor::TensorInfo;
-
-/// What wrappers put before every name: data parallel, Lightning modules, detection backbones, `torch.compile`.
+/// What wrappers put before every name where it can't be told by the network itself.
 const PREFIXES: [&str; 4] = ["module.", "model.", "backbone.", "_orig_mod."];
 
-/// Each tensor's name in the file and what the header says of it, by its name here.
-pub type Renamed<'a> = BTreeMap<String, (&'a str, &'a TensorInfo)>;
-
-/// The tensors of a file under torchvision's names, without the `num_batches_tracked` counters. Fails with the two
-/// original names when they would have one name.
-pub fn to_torchvision<'a>(
-    tensors: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
-) -> Result<Renamed<'a>, (&'a str, &'a str)> {
-    let tensors: Vec<_> = tensors.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
-    let skip = shared_prefix(tensors.iter().map(|(name, _)| *name));
-    let transformers = tensors.iter().any(|(name, _)| name[skip..].contains("embedder.embedder."));
-    let mut named = BTreeMap::new();
-    for (original, info) in tensors {
-        let short = &original[skip..];
-        let name = if transformers { from_transformers(short) } else { None };
-        if let Some((other, _)) = named.insert(name.unwrap_or_else(|| short.to_owned()), (original, info)) {
-            return Err((other, original));
-        }
-    }
-    Ok(named)
+/// Whose names the tensors of a network have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// torchvision's, timm's; also kuangliu's CIFAR networks, whose projections are `shortcut`.
+    Torchvision,
+    /// Hugging Face's: `embedder`, `encoder.stages`.
+    Transformers,
+    /// The children of torchvision's network by number, as `nn.Sequential(*model.children())` has them.
+    Children,
 }
 
-/// Length of the wrappers' prefixes that all names share.
-fn shared_prefix<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
-    let Some(first) = names.clone().next() else { return 0 };
+/// Every prefix under which a ResNet stands, and whose names it has there. Running statistics have to be there too: gradients
+/// and an optimiser's moments have a network's names without them.
+pub(super) fn roots(tensors: &[(&str, &[usize])]) -> Vec<(String, Style)> {
+    let anchors = [
+        ("layer1.0.conv1.weight", "layer1.0.bn1.running_mean", Style::Torchvision),
+        ("embedder.embedder.convolution.weight", "embedder.embedder.normalization.running_mean", Style::Transformers),
+        ("4.0.conv1.weight", "1.running_mean", Style::Children),
+    ];
+    // Of numbered children the stem has to be there too; a number alone may be anything's.
+    let stems = tensors.iter().filter(|(_, shape)| matches!(shape, [_, 3, _, _]));
+    let stems: BTreeSet<&str> = stems.filter_map(|(name, _)| name.strip_suffix("0.weight")).collect();
+    let names: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
+    let mut found = BTreeMap::new();
+    for (name, shape) in tensors {
+        for (anchor, statistics, style) in anchors {
+            let Some(prefix) = name.strip_suffix(anchor) else { continue };
+            let whole = prefix.is_empty() || prefix.ends_with('.');
+            let normalised = || names.contains(format!("{prefix}{statistics}").as_str());
+            if whole && shape.len() == 4 && normalised() && (style != Style::Children || stems.contains(prefix)) {
+                found.entry(prefix.to_owned()).or_insert(style);
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The wrappers' prefixes that all names share.
+pub(super) fn wrappers<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let Some(first) = names.clone().next() else { return String::new() };
     let mut length = 0;
     while let Some(prefix) = PREFIXES.iter().find(|prefix| first[length..].starts_with(**prefix)) {
         let longer = &first[..length + prefix.len()];
@@ -40,7 +53,35 @@ fn shared_prefix<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
         }
         length = longer.len();
     }
-    length
+    first[..length].to_owned()
+}
+
+/// torchvision's name of the tensor that is called `name` under the network's prefix; a name that says nothing stays.
+pub(super) fn to_torchvision(name: &str, style: Style) -> String {
+    let known = match style {
+        Style::Torchvision => from_shortcut(name),
+        Style::Transformers => from_transformers(name),
+        Style::Children => from_children(name),
+    };
+    known.unwrap_or_else(|| name.to_owned())
+}
+
+/// `layer2.0.shortcut.0.weight` as `layer2.0.downsample.0.weight`.
+fn from_shortcut(name: &str) -> Option<String> {
+    let (block, rest) = name.strip_prefix("layer")?.split_once(".shortcut.")?;
+    Some(format!("layer{block}.downsample.{rest}"))
+}
+
+fn from_children(name: &str) -> Option<String> {
+    let (number, rest) = name.split_once('.')?;
+    let part = match number.parse::<u32>().ok()? {
+        0 => "conv1".to_owned(),
+        1 => "bn1".to_owned(),
+        stage @ 4..=7 => format!("layer{}", stage - 3),
+        9 => "fc".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{part}.{rest}"))
 }
 
 /// Hugging Face `transformers`' `ResNetForImageClassification` and `ResNetModel`; None for any other name.
@@ -73,7 +114,7 @@ fn from_transformers(name: &str) -> Option<String> {
 }
 
 /// The name that `ResNetForImageClassification` has for one of torchvision's.
-pub fn to_transformers(name: &str) -> Option<String> {
+pub(super) fn to_transformers(name: &str) -> Option<String> {
     let layer = |place: &str| {
         let (kind, parameter) = place.split_once('.')?;
         let (convolution, number) = match kind {
@@ -108,12 +149,6 @@ pub fn to_transformers(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use safetensors::Dtype;
-
-    fn renamed(names: &[&str]) -> Vec<String> {
-        let info = TensorInfo { dtype: Dtype::F32, shape: vec![], data_offsets: (0, 4) };
-        to_torchvision(names.iter().map(|name| (*name, &info))).unwrap().into_keys().collect()
-    }
 
     #[test]
     fn transformers_names() {
@@ -137,17 +172,24 @@ mod tests {
     }
 
     #[test]
-    fn shared_prefixes_go() {
-        assert_eq!(renamed(&["module.model.conv1.weight", "module.model.fc.bias"]), ["conv1.weight", "fc.bias"]);
-        assert_eq!(renamed(&["model.conv1.weight", "fc.bias"]), ["fc.bias", "model.conv1.weight"]);
-        assert_eq!(renamed(&["conv1.weight", "bn1.num_batches_tracked"]), ["conv1.weight"]);
-        assert_eq!(renamed(&["module.", "module.x"]), ["", "x"]);
+    fn wrappers_that_all_share_go() {
+        assert_eq!(wrappers(["module.model.conv1.weight", "module.model.fc.bias"].into_iter()), "module.model.");
+        assert_eq!(wrappers(["model.conv1.weight", "fc.bias"].into_iter()), "");
+        assert_eq!(wrappers(["module.", "module.x"].into_iter()), "module.");
     }
 
     #[test]
-    fn two_tensors_of_one_name_are_refused() {
-        let info = TensorInfo { dtype: Dtype::F32, shape: vec![], data_offsets: (0, 4) };
-        let names = ["resnet.embedder.embedder.convolution.weight", "conv1.weight"];
-        assert!(to_torchvision(names.iter().map(|name| (*name, &info))).is_err());
+    fn other_styles() {
+        for (theirs, style, ours) in [
+            ("layer2.0.shortcut.1.running_var", Style::Torchvision, "layer2.0.downsample.1.running_var"),
+            ("layer2.0.conv1.weight", Style::Torchvision, "layer2.0.conv1.weight"),
+            ("0.weight", Style::Children, "conv1.weight"),
+            ("1.running_mean", Style::Children, "bn1.running_mean"),
+            ("7.1.bn2.bias", Style::Children, "layer4.1.bn2.bias"),
+            ("9.bias", Style::Children, "fc.bias"),
+            ("8.weight", Style::Children, "8.weight"),
+        ] {
+            assert_eq!(to_torchvision(theirs, style), ours);
+        }
     }
 }

@@ -1,50 +1,40 @@
-//! PyTorch checkpoints (`.pth`): where in the file each tensor of a state dict lies. Both of `torch.save`'s formats are
-//! read, the zip archive and the plain file of before 1.6; the pickle in them only as data (`pickle.rs`).
+//! PyTorch checkpoints (`.pth`, `.pt`, `.bin`, `.ckpt`): where in the file each of their tensors lies. Both of
+//! `torch.save`'s formats are read, the zip archive and the plain file of before 1.6; the pickle in them only as data
+//! (`pickle.rs`).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use safetensors::Dtype;
-
-use super::file::printable;
-use super::pickle::{Id, Pickle, Storage, Tensor, Value};
+use super::contents::{Contents, Stored};
+use super::formats::other_pickle;
+use super::pickle::{Element, Id, Pickle, Storage, Tensor, Value};
+use super::state_dict;
+use super::text::printable;
 
 /// What the plain format begins with, as a pickled number.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const PROTOCOL: i128 = 1001;
-/// More than any ResNet has tensors.
+/// More than any ResNet and its optimiser have tensors.
 const MOST_ENTRIES: usize = 100_000;
 
-/// Keys under which training scripts put the state dict.
-const WRAPPERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "module"];
-
-/// A tensor of the file.
-pub(super) struct Found {
-    pub name: String,
-    pub dtype: Dtype,
-    pub shape: Vec<usize>,
-    /// Bytes of the file, from the first element to the last.
-    pub range: Range<usize>,
-    /// In elements, of a tensor that does not lie in row-major order.
-    pub strides: Option<Vec<usize>>,
-}
-
-/// Whether `bytes` begin as `torch.save` begins.
+/// Whether `bytes` begin as `torch.save` begins, or as any pickle of the protocols 1 to 5.
 pub(super) fn is_pytorch(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || (bytes.len() > 2 && bytes[0] == 0x80 && bytes[2] == 0x8a)
+    bytes.starts_with(b"PK\x03\x04")
+        || matches!(bytes, [0x80, 1..=5, ..])
+        || bytes.starts_with(b"L119547037146038801333356L\n.")
 }
 
-/// The tensors of the state dict in `bytes`. The error completes the sentence "FILE …".
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Found>, String> {
+/// The tensors of the checkpoint in `bytes`. The error completes the sentence "FILE …".
+pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     if bytes.starts_with(b"PK") { read_zip(bytes) } else { read_plain(bytes) }
 }
 
-fn read_zip(bytes: &[u8]) -> Result<Vec<Found>, String> {
+fn read_zip(bytes: &[u8]) -> Result<Contents, String> {
     let entries = zip_entries(bytes)?;
     let mut pickles = entries.keys().filter(|name| name.matches('/').count() == 1 && name.ends_with("/data.pkl"));
     let root = match (pickles.next(), pickles.next()) {
         (Some(name), None) => name.trim_end_matches("data.pkl"),
-        _ => return Err("is a zip archive but no PyTorch checkpoint: it has no data.pkl; give a state dict".into()),
+        _ => return Err(other_zip(&entries)),
     };
     let entry = |name: &str| entries.get(&format!("{root}{name}")).map(|range| &bytes[range.clone()]);
     if entry("byteorder").is_some_and(|order| order != b"little") {
@@ -52,6 +42,20 @@ fn read_zip(bytes: &[u8]) -> Result<Vec<Found>, String> {
     }
     let pickle = Pickle::read(entry("data.pkl").unwrap_or_default())?;
     tensors(&pickle, |storage| entries.get(&format!("{root}data/{}", storage.key)).cloned())
+}
+
+/// What a zip archive is that torch.save did not write.
+fn other_zip(entries: &BTreeMap<String, Range<usize>>) -> String {
+    let ends = |end: &str| entries.keys().any(|name| name.ends_with(end));
+    let what = if ends(".npy") {
+        "NumPy's .npz"
+    } else if ends(".weights.h5") {
+        "Keras' .keras"
+    } else {
+        return "is a zip archive but no PyTorch checkpoint: it has no data.pkl; give a state dict, or unpack it"
+            .into();
+    };
+    format!("is {what}, which is not read; copy its arrays into a torchvision ResNet, and save model.state_dict()")
 }
 
 /// Every entry of a zip archive by its name. They are ranges of the file: nothing is ever unpacked, least of all to disk.
@@ -87,7 +91,7 @@ fn zip_entries(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
     Ok(found)
 }
 
-fn read_plain(bytes: &[u8]) -> Result<Vec<Found>, String> {
+fn read_plain(bytes: &[u8]) -> Result<Contents, String> {
     let mut at = 0;
     let mut next = || {
         let pickle = Pickle::read(&bytes[at..])?;
@@ -96,12 +100,13 @@ fn read_plain(bytes: &[u8]) -> Result<Vec<Found>, String> {
     };
     let is = |pickle: &Pickle, number| matches!(pickle.get(pickle.root), Value::Int(value) if *value == number);
     if !is(&next()?, MAGIC) || !is(&next()?, PROTOCOL) {
-        return Err("is a pickle but no PyTorch checkpoint; save model.state_dict() with torch.save".into());
+        return Err(other_pickle());
     }
     let machine = next()?;
     if let Value::Dict(items) = machine.get(machine.root) {
         let big = |(key, value): &(Id, Id)| {
-            matches!((machine.get(*key), machine.get(*value)), (Value::Text("little_endian"), Value::Bool(false)))
+            let is_order = matches!(machine.get(*key), Value::Text(text) if text == "little_endian");
+            is_order && matches!(machine.get(*value), Value::Bool(false))
         };
         if items.iter().any(big) {
             return Err("was written on a big-endian machine, which is not read; save it again on another".into());
@@ -110,77 +115,68 @@ fn read_plain(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let (object, keys) = (next()?, next()?);
     // Then the storages one after another, in the order of the keys: a count of elements, and the elements.
     let types = object.values.iter().filter_map(|value| match value {
-        Value::Storage(storage) => Some((storage.key, storage.dtype)),
+        Value::Storage(storage) => Some((storage.key, storage.element)),
         _ => None,
     });
-    let types: BTreeMap<&str, Dtype> = types.collect();
+    let types: BTreeMap<&str, Element> = types.collect();
     let damaged = || "is damaged: its storages don't fit its keys; copy or download it again".to_owned();
     let Value::List(list) = keys.get(keys.root) else { return Err(damaged()) };
     let mut ranges = BTreeMap::new();
     for key in list {
         let Value::Text(key) = keys.get(*key) else { return Err(damaged()) };
-        let size = types.get(key).ok_or_else(damaged)?.bitsize() / 8;
+        let size = types.get(&**key).ok_or_else(damaged)?.size;
         let count = bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|count| u64::from_le_bytes(*count));
         let length = count.and_then(|count| usize::try_from(count).ok()).and_then(|count| count.checked_mul(size));
         let start = at + 8;
         let end = length.and_then(|length| start.checked_add(length)).filter(|end| *end <= bytes.len());
         at = end.ok_or_else(|| "ends too early; copy or download it again".to_owned())?;
-        ranges.insert(*key, start..at);
+        ranges.insert(key.as_ref(), start..at);
     }
     tensors(&object, |storage| ranges.get(storage.key).cloned())
 }
 
-/// The state dict's tensors; `place` knows where in the file a storage lies.
-fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) -> Result<Vec<Found>, String> {
-    let items = state_dict(pickle).ok_or(
-        "holds no state dict (a dictionary of tensors, or one under `state_dict` or `model`); save model.state_dict() with \
-         torch.save",
-    )?;
-    let mut found = BTreeMap::new();
-    for (key, value) in items {
-        let Value::Text(name) = pickle.get(*key) else { return Err("has a tensor whose name is no text".into()) };
-        let Value::Tensor(tensor) = pickle.get(*value) else {
-            return Err(format!("has {} in its state dict, which is no tensor; leave it out", printable(name)));
-        };
+/// The checkpoint's tensors; `place` knows where in the file a storage lies.
+fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) -> Result<Contents, String> {
+    let mut contents = Contents::default();
+    for (name, id) in state_dict::tensors(pickle)? {
+        let Value::Tensor(tensor) = pickle.get(id) else { continue };
         let Value::Storage(storage) = pickle.get(tensor.storage) else { continue };
-        let view = view(tensor, storage, place(storage)).ok_or_else(|| {
-            format!("has the tensor {} where there is not as much data; copy or download it again", printable(name))
-        })?;
-        let (range, strides) = view;
-        let found_one =
-            Found { name: (*name).to_owned(), dtype: storage.dtype, shape: tensor.shape.clone(), range, strides };
-        found.insert(*name, found_one);
+        let shown = printable(&name);
+        let Some(dtype) = tensor.dtype.or(storage.element.dtype) else {
+            let problem = "whose elements are complex or quantised; only floats are read, so convert it first";
+            contents.unread.insert(name, format!("has the tensor {shown}, {problem}"));
+            continue;
+        };
+        let Some((range, strides)) = view(tensor, storage, dtype.bitsize() / 8, place(storage)) else {
+            let problem = "where there is not as much data; copy or download it again";
+            contents.unread.insert(name, format!("has the tensor {shown} {problem}"));
+            continue;
+        };
+        contents.tensors.push(Stored { name, dtype, shape: tensor.shape.clone(), range, strides });
     }
-    Ok(found.into_values().collect())
-}
-
-/// The dictionary that holds tensors: the outermost, or one under a usual key of it.
-fn state_dict<'p>(pickle: &'p Pickle) -> Option<&'p [(Id, Id)]> {
-    let with_tensors = |id: Id| match pickle.get(id) {
-        Value::Dict(items) if items.iter().any(|(_, value)| matches!(pickle.get(*value), Value::Tensor(_))) => {
-            Some(&items[..])
-        }
-        _ => None,
-    };
-    if let Some(items) = with_tensors(pickle.root) {
-        return Some(items);
+    if contents.tensors.is_empty() && contents.unread.is_empty() {
+        return Err(
+            "holds no state dict (a dictionary of tensors, or one inside of others); save model.state_dict() with \
+                    torch.save"
+                .into(),
+        );
     }
-    let Value::Dict(items) = pickle.get(pickle.root) else { return None };
-    WRAPPERS.iter().find_map(|wrapper| {
-        let (_, value) =
-            items.iter().find(|(key, _)| matches!(pickle.get(*key), Value::Text(text) if text == wrapper))?;
-        with_tensors(*value)
-    })
+    Ok(contents)
 }
 
 /// The bytes that a tensor spans and, unless it is in row-major order, its strides. None if it reaches past its storage,
 /// or has more elements than that (an expanded tensor, which could be of any size).
-fn view(tensor: &Tensor, storage: &Storage, place: Option<Range<usize>>) -> Option<(Range<usize>, Option<Vec<usize>>)> {
+fn view(
+    tensor: &Tensor,
+    storage: &Storage,
+    size: usize,
+    place: Option<Range<usize>>,
+) -> Option<(Range<usize>, Option<Vec<usize>>)> {
     let place = place?;
-    let size = storage.dtype.bitsize() / 8;
-    let there = place.len() / size;
+    // Of an untyped storage the count is of bytes.
+    let count = storage.count.checked_mul(storage.element.size)? / size;
     let elements = tensor.shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size))?;
-    if storage.count > there || elements > storage.count {
+    if count > place.len() / size || elements > count {
         return None;
     }
     if elements == 0 {
@@ -190,7 +186,7 @@ fn view(tensor: &Tensor, storage: &Storage, place: Option<Range<usize>>) -> Opti
     for (size, stride) in tensor.shape.iter().zip(&tensor.strides) {
         span = span.checked_add((size - 1).checked_mul(*stride)?)?;
     }
-    if tensor.offset.checked_add(span)? > storage.count {
+    if tensor.offset.checked_add(span)? > count {
         return None;
     }
     let mut expected = 1;

@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::text::some;
 use super::{BUILT_IN, EMBEDDED, EMBEDDED_NAME, FetchOptions, PREPROCESS_KEY, Pretrained, Weights, fetch, manifest};
 use crate::error::{Error, Result};
 
 /// The name of a run's network in its folder.
 pub const MODEL_FILE: &str = "model.safetensors";
+
+/// What a folder's network is called, in the order in which they are looked for.
+const IN_FOLDERS: [&str; 4] =
+    [MODEL_FILE, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// Where weights come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +30,7 @@ pub fn resolve(argument: Option<&str>) -> Result<Source> {
     let Some(argument) = argument else { return Ok(Source::BuiltIn(EMBEDDED_NAME, EMBEDDED)) };
     let path = Path::new(argument);
     if path.is_dir() {
-        let model = path.join(MODEL_FILE);
-        return match model.exists() {
-            true => Ok(Source::File(model)),
-            false => Err(Error::file(path, format!("is a folder without {MODEL_FILE}; give a run's folder or a file"))),
-        };
+        return in_folder(path).map(Source::File);
     }
     if path.exists() {
         return Ok(Source::File(path.to_path_buf()));
@@ -40,11 +41,39 @@ pub fn resolve(argument: Option<&str>) -> Result<Source> {
     if let Some(entry) = manifest::find(argument)? {
         return Ok(Source::Pretrained(entry));
     }
-    let is_file = path.extension().is_some_and(|end| ["safetensors", "pth", "pt", "bin"].iter().any(|e| end == *e));
-    if path.components().count() > 1 || is_file {
+    if path.components().count() > 1 || is_weights(path) {
         return Err(Error::file(path, "does not exist; give a .safetensors or .pth file or a run's folder"));
     }
     Err(manifest::unknown(argument, &BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
+}
+
+/// The weights in a run's folder or one of Hugging Face's hub.
+fn in_folder(folder: &Path) -> Result<PathBuf> {
+    let paths = IN_FOLDERS.iter().map(|name| folder.join(name));
+    if let Some(path) = paths.into_iter().find(|path| path.exists()) {
+        return Ok(path);
+    }
+    let entries = std::fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    names.sort();
+    if names.iter().any(|name| name == "saved_model.pb") {
+        let problem =
+            "is a TensorFlow SavedModel, which is not read; convert it to PyTorch and save model.state_dict()";
+        return Err(Error::file(folder, problem));
+    }
+    let weights: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_weights(Path::new(name))).collect();
+    let found = match weights.is_empty() {
+        true => String::new(),
+        false => format!(" (it has {})", some(weights.into_iter())),
+    };
+    let wanted = IN_FOLDERS.join(" or ");
+    Err(Error::file(folder, format!("is a folder without {wanted}{found}; name the file, or give a run's folder")))
+}
+
+/// Whether a file's name is one of weights.
+fn is_weights(path: &Path) -> bool {
+    path.extension().is_some_and(|end| ["safetensors", "pth", "pt", "bin", "ckpt", "tar"].iter().any(|e| end == *e))
 }
 
 /// Opens what the argument of `--weights` names; a network of the manifest is fetched if the cache does not have it.
@@ -54,13 +83,23 @@ pub fn open(argument: Option<&str>) -> Result<Weights> {
 
 /// [`open`] with a say in how it is fetched.
 pub fn open_with(argument: Option<&str>, options: &FetchOptions) -> Result<Weights> {
-    match resolve(argument)? {
-        Source::BuiltIn(name, bytes) => Weights::from_bytes(bytes, name),
-        Source::File(path) => Weights::open(path),
-        Source::Pretrained(entry) => {
-            let mut weights = Weights::open(fetch(entry, options, false)?.path)?;
-            weights.default_metadata(PREPROCESS_KEY, entry.preprocess_json());
-            Ok(weights)
+    open_key(argument, None, options)
+}
+
+/// [`open_with`] of the network that stands under the prefix `key` in the file.
+pub fn open_key(argument: Option<&str>, key: Option<&str>, options: &FetchOptions) -> Result<Weights> {
+    let mut weights = match resolve(argument)? {
+        Source::File(path) => return Weights::open_key(&path, key),
+        Source::BuiltIn(name, _) if key.is_some() => {
+            return Err(Error::Usage(format!("{name} is one network; leave --weights-key out")));
         }
-    }
+        Source::BuiltIn(name, bytes) => Weights::from_bytes(bytes, name)?,
+        Source::Pretrained(entry) => {
+            let mut weights = Weights::open_key(&fetch(entry, options, false)?.path, key)?;
+            weights.default_metadata(PREPROCESS_KEY, entry.preprocess_json());
+            weights
+        }
+    };
+    weights.mark_known();
+    Ok(weights)
 }

@@ -77,7 +77,8 @@ fn outputs_that_cannot_be_written_are_known_at_once() {
         here.bad(1, "data: is a folder", &["infer", &photo, option, "data"]);
     }
     here.bad(2, "named as two outputs", &["infer", &photo, "--output", "p", "--save-logits", "p"]);
-    here.bad(2, "both input and output", &["infer", "data", "--output", "data/0/0000.png"]);
+    here.write("image", &std::fs::read(&photo).unwrap());
+    here.bad(2, "image is both input and output", &["infer", "data", "image", "--output", "./image"]);
     here.bad(1, "nosuch/c.csv", &["evaluate", &data, "--confusion", "nosuch/c.csv"]);
     here.bad(1, "nosuch/g.png", &["data", "grid", &data, "-o", "nosuch/g.png"]);
     here.bad(2, "end its name in .png", &["data", "grid", &data, "-o", "g.jpg"]);
@@ -129,7 +130,7 @@ fn damaged_runs_are_refused() {
     here.bad(1, "model.safetensors: is damaged", &["infer", &photo(), "--weights", "run"]);
     here.write("run/config.toml", b"training = 3");
     here.bad(1, "config.toml: is not the settings of a run", &["finetune", "--resume", "run"]);
-    here.bad(1, "nosuch/config.toml: does not exist", &["finetune", "--resume", "nosuch"]);
+    here.bad(1, "nosuch: is no run yet; the first time, leave --resume out", &["finetune", "--resume", "nosuch"]);
     here.bad(1, "data: is a folder without model.safetensors", &["infer", &photo(), "--weights", "data"]);
 }
 

@@ -163,7 +163,7 @@ fn small_classes_can_be_shown_as_often_as_large_ones() {
         here.good(&["finetune", "--resume", &resumed, "--epochs", "3"]);
         assert_eq!(json_lines(&std::fs::read_to_string(here.path(&resumed).join("metrics.jsonl")).unwrap()).len(), 3);
     }
-    here.bad(2, "cannot be used with", &["finetune", "--resume", "plain0", "--balance"]);
+    here.bad(2, "plain0 is a run without --balance", &["finetune", "--resume", "plain0", "--balance"]);
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! The adapters that tests go through.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gpu_resnet::gpu::{AdapterChoice, Gpu, list_adapters};
 
-/// Every usable adapter, opened. None at all is a failure: nothing would have been tested.
+/// Every usable adapter, opened once in a process, so that its tests share what is compiled. None at all is a failure: nothing
+/// would have been tested.
 pub fn open_all() -> Vec<Arc<Gpu>> {
+    static ADAPTERS: OnceLock<Vec<Arc<Gpu>>> = OnceLock::new();
+    ADAPTERS.get_or_init(open_each).clone()
+}
+
+fn open_each() -> Vec<Arc<Gpu>> {
     let mut opened = Vec::new();
     for report in list_adapters(None) {
         let name = format!("{} ({:?}, {} {})", report.name, report.backend, report.driver, report.driver_info);

@@ -89,7 +89,8 @@ fn text_empty_and_foreign_files_are_named_for_what_they_are() {
     assert_error(decode_file(&empty), &["zero.jpg", "is empty"]);
     assert_error(decode_file(&folder.path().join("gone.jpg")), &["gone.jpg", "does not exist"]);
     assert_error(decode_file(folder.path()), &["is a folder"]);
-    assert_error(decode(b"II*\0\x08\0\0\0 and more"), &["Tiff", "convert it"]);
+    assert_error(decode(b"II*\0\x08\0\0\0 and more"), &["truncated or corrupt TIFF"]);
+    assert_error(decode(b"\0\0\0\x1cftypavif\0\0\0\0"), &["some/picture", "AVIF", "convert it to JPEG, PNG"]);
     assert_error(decode(&[0, 159, 146, 150, 1, 2, 3]), &["not an image of a known format"]);
 }
 

@@ -1,14 +1,13 @@
 //! What a user may type as inputs, and the contact sheet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use gpu_resnet::data::{Rgb8, decode_file, expand_inputs, grid, write_png};
+use gpu_resnet::data::{Rgb8, decode_file, expand_inputs, grid, is_image_name, write_png};
 
 use crate::{assert_error, put, source};
 
 fn expand(dir: &Path, inputs: &[&str], list: Option<&str>) -> gpu_resnet::Result<Vec<String>> {
-    let inputs: Vec<String> =
-        inputs.iter().map(|i| if *i == "-" { "-".into() } else { format!("{}/{i}", dir.display()) }).collect();
+    let inputs: Vec<PathBuf> = inputs.iter().map(|i| if *i == "-" { "-".into() } else { dir.join(i) }).collect();
     let list = list.map(|l| l.replace("DIR", &dir.display().to_string()));
     let mut reader = list.as_ref().map(|l| l.as_bytes());
     let found = expand_inputs(&inputs, reader.as_mut().map(|r| r as &mut dyn std::io::BufRead))?;
@@ -42,6 +41,65 @@ fn files_folders_globs_and_lists() {
     assert_error(expand(dir, &["-"], Some("\n")), &["list of files", "empty"]);
     assert_error(expand(dir, &["-", "-"], Some("DIR/b.jpg")), &["only once"]);
     assert_error(expand_inputs(&[], None), &["no input"]);
+}
+
+#[test]
+fn images_are_told_by_their_extension_in_any_case() {
+    for name in ["a.jpg", "a.JPEG", "a.jfif", "a.Tif", "a.tiff", "a.ppm", "a.pgm", "a.pbm", "a.PNM", "a.apng", "a.dib"]
+    {
+        assert!(is_image_name(Path::new(name)), "{name}");
+    }
+    for name in ["a.avif", "a.heic", "a.jxl", "a.psd", "a.svg", "a.txt", "a", ".tif", "tif", ".a.tif"] {
+        assert!(!is_image_name(Path::new(name)), "{name}");
+    }
+}
+
+#[test]
+fn what_systems_leave_is_no_input() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let dir = tmp.path();
+    for name in ["a/1.jpg", "a/@eaDir/1.jpg/THUMB.jpg", "a/._1.jpg", "__MACOSX/a/1.jpg", "$RECYCLE.BIN/2.jpg"] {
+        put(dir.join(name), "");
+    }
+    assert_eq!(expand(dir, &["."], None).expect("a folder").len(), 1);
+    assert_eq!(expand(dir, &["**/*.jpg"], None).expect("a glob"), ["a/1.jpg"]);
+    assert_eq!(expand(dir, &["*/*"], None).expect("a glob"), ["a/1.jpg"]);
+    assert_eq!(expand(dir, &["**"], None).expect("a glob"), ["a/1.jpg"]);
+    // Whoever names it means it.
+    assert_eq!(expand(dir, &["$RECYCLE.BIN/*"], None).expect("a glob"), ["$RECYCLE.BIN/2.jpg"]);
+    assert_eq!(expand(dir, &["a/._1.jpg"], None).expect("a file"), ["a/._1.jpg"]);
+    put(dir.join("mixed/1.jp2"), "");
+    assert_error(expand(dir, &["mixed"], None), &["mixed", "1 image in a format that is not read (.jp2)", "convert"]);
+}
+
+/// Paths are bytes on Unix: names that are no UTF-8 are files like any other.
+#[cfg(unix)]
+#[test]
+fn names_of_bytes_are_found_in_every_way() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let tmp = tempfile::tempdir().expect("a folder");
+    let dir = tmp.path();
+    let name = OsStr::from_bytes(b"caf\xe9.png");
+    let path = put(dir.join("in").join(name), "");
+    put(dir.join("in/tea.png"), "");
+    let glob = |pattern: &[u8]| expand_inputs(&[dir.join(OsStr::from_bytes(pattern))], None).expect("a match");
+    assert_eq!(glob(b"in/caf\xe9.png"), [&*path]);
+    assert_eq!(glob(b"in"), [path.clone(), dir.join("in/tea.png")]);
+    assert_eq!(glob(b"in/*.png"), [path.clone(), dir.join("in/tea.png")]);
+    assert_eq!(glob(b"*/caf?.png"), [&*path]);
+    assert_eq!(glob(b"**/caf\xe9.p*"), [&*path]);
+
+    let list = |text: &[u8]| {
+        let mut reader = text;
+        expand_inputs(&["-".into()], Some(&mut reader))
+    };
+    let bytes = path.as_os_str().as_bytes();
+    assert_eq!(list(&[b"\xef\xbb\xbf", bytes, b"\r\nb.png\n"].concat()).expect("lines"), [&*path, Path::new("b.png")]);
+    assert_eq!(list(&[bytes, b"\0two\nlines.png\0 \0"].concat()).expect("NUL after each").len(), 3);
+    assert_eq!(list(b"two\nlines.png\0").expect("NUL after each"), [Path::new("two\nlines.png")]);
+    assert_error(list(b"\xff\xfea\0\n\0"), &["UTF-16", "UTF-8"]);
+    assert_error(list(b"\0\0"), &["empty"]);
 }
 
 #[test]

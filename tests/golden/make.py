@@ -23,6 +23,7 @@ import grad_cam
 import gradients
 import hashed
 import networks
+import one_output
 import train_resnet20
 
 HERE = pathlib.Path(__file__).parent
@@ -247,7 +248,7 @@ def make_open_nsfw():
 
 
 def main():
-    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "gradients": make_gradients, "grad_cam": lambda: write("grad_cam", *grad_cam.make()), "train_resnet20": make_train_resnet20, "open_nsfw": make_open_nsfw}
+    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "gradients": make_gradients, "grad_cam": lambda: write("grad_cam", *grad_cam.make()), "one_output": lambda: write("one_output", *one_output.make()), "train_resnet20": make_train_resnet20, "open_nsfw": make_open_nsfw}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to make (default: all): {' '.join(makers)}")
     wanted = parser.parse_args().names or list(makers)

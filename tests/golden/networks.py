@@ -27,7 +27,8 @@ class Block(nn.Module):
             setattr(self, f"conv{i}", nn.Conv2d(before, after, kernel, s, kernel // 2, groups=groups, bias=False))
             setattr(self, f"bn{i}", norm(before if self.preact else after))
         changes = stride != 1 or inputs != self.outputs
-        projected = not self.plain and {"projection": changes, "projection-all": True, "zero-pad": False}[a["shortcut"]]
+        projected = not self.plain and {"projection": changes, "projection-all": True, "zero-pad": False, "zero-pad-both": False}[a["shortcut"]]
+        self.both = a["shortcut"] == "zero-pad-both"
         projection = [nn.Conv2d(inputs, self.outputs, 1, stride, bias=False)] + ([] if self.preact else [norm(self.outputs)])
         self.downsample = nn.Sequential(*projection) if projected else None
 
@@ -46,8 +47,10 @@ class Block(nn.Module):
                     y = F.relu(y)
         if self.downsample is not None:
             shortcut = self.downsample(shortcut)
-        elif shortcut.shape != y.shape:  # option A: every stride-th pixel, and zeros for the channels that are added at the end
-            shortcut = F.pad(shortcut[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.outputs - shortcut.shape[1]))
+        elif shortcut.shape != y.shape:  # option A: every stride-th pixel, and zeros for the channels that are added at the end (or at both)
+            added = self.outputs - shortcut.shape[1]
+            before = added // 2 if self.both else 0
+            shortcut = F.pad(shortcut[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, added - before))
         if not self.plain:
             y = y + shortcut
         return y if self.preact else F.relu(y)
@@ -63,6 +66,7 @@ class ResNet(nn.Module):
             self.pool = nn.MaxPool2d(**stem["pool"])
         else:
             self.conv1 = nn.Conv2d(3, stem["width"], 3, 1, 1, bias=False)
+            self.pool = nn.MaxPool2d(**stem["pool"]) if stem.get("pool") else None
         preact = a["block"].startswith("preact")
         if not preact:
             self.bn1 = nn.BatchNorm2d(stem["width"], eps=a["bn_eps"])

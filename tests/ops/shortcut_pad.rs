@@ -6,13 +6,13 @@ use crate::support::{adapters, array, passes, refused, tensor};
 #[test]
 fn another_stride_is_caught() {
     let input = array("shortcut_pad.input", &[1, 4, 3, 3]);
-    let expected = shortcut_pad(&tensor(&input), 8, 2);
+    let expected = shortcut_pad(&tensor(&input), 8, 2, 0);
     for gpu in adapters().iter() {
         assert!(passes(&host::shortcut_pad(gpu, &input, 8, 2).expect("a result").data, &expected.data));
         // A fourth of the pixels at stride 3 stand elsewhere; the shape is the same for a map of 4.
         let four = array("shortcut_pad.input", &[1, 4, 4, 4]);
         let (two, three) =
-            (shortcut_pad(&tensor(&four), 8, 2), host::shortcut_pad(gpu, &four, 8, 3).expect("a result"));
+            (shortcut_pad(&tensor(&four), 8, 2, 0), host::shortcut_pad(gpu, &four, 8, 3).expect("a result"));
         assert!(three.shape == two.shape && !passes(&three.data, &two.data));
     }
 }

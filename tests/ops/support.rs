@@ -1,6 +1,6 @@
 //! What the operations' tests share: the adapters, inputs, and the one comparison that all of them use.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::Conv2dVariant;
@@ -14,11 +14,59 @@ use crate::adapters::open_all;
 /// Largest normalised mean square error; convolutions typically have 1e-13.
 const LIMIT: f64 = 1e-9;
 
-/// Every usable adapter, opened; the tests take turns, since software drivers use all cores anyway.
-pub fn adapters() -> MutexGuard<'static, Vec<Arc<Gpu>>> {
-    static ADAPTERS: OnceLock<Mutex<Vec<Arc<Gpu>>>> = OnceLock::new();
-    let adapters = ADAPTERS.get_or_init(|| Mutex::new(open_all()));
-    adapters.lock().unwrap_or_else(PoisonError::into_inner)
+/// Every usable adapter, opened once. A test has an adapter to itself, since errors that a driver reports late would reach another;
+/// others have the rest of them meanwhile: compiling, which takes longest, keeps one core busy.
+pub struct Adapters(Vec<(Arc<Gpu>, Mutex<()>)>);
+
+pub fn adapters() -> &'static Adapters {
+    static ADAPTERS: OnceLock<Adapters> = OnceLock::new();
+    ADAPTERS.get_or_init(|| Adapters(open_all().into_iter().map(|gpu| (gpu, Mutex::new(()))).collect()))
+}
+
+impl Adapters {
+    /// All of them, each taken when its turn comes and given back at the next one's.
+    pub fn iter(&'static self) -> Turns {
+        Turns { left: (0..self.0.len()).collect(), adapters: self, taken: None }
+    }
+
+    /// All of them, not taken.
+    pub fn all(&'static self) -> impl Iterator<Item = &'static Arc<Gpu>> {
+        self.0.iter().map(|(gpu, _)| gpu)
+    }
+
+    /// Takes one of them for as long as `act` lasts.
+    pub fn with<T>(&self, gpu: &Arc<Gpu>, act: impl FnOnce(&Arc<Gpu>) -> T) -> T {
+        let (gpu, turn) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, gpu)).expect("one of the adapters");
+        let _taken = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        act(gpu)
+    }
+}
+
+/// See [`Adapters::iter`]: first those that are free.
+pub struct Turns {
+    left: Vec<usize>,
+    adapters: &'static Adapters,
+    taken: Option<MutexGuard<'static, ()>>,
+}
+
+impl Iterator for Turns {
+    type Item = &'static Arc<Gpu>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Never two at once, or two tests could wait for each other.
+        self.taken = None;
+        let adapters = self.adapters;
+        let of = move |index: usize| &adapters.0[index];
+        let free = self.left.iter().enumerate().find_map(|(place, &index)| match of(index).1.try_lock() {
+            Ok(taken) => Some((place, taken)),
+            Err(TryLockError::Poisoned(taken)) => Some((place, taken.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        let first = || Some((0, of(*self.left.first()?).1.lock().unwrap_or_else(PoisonError::into_inner)));
+        let (place, taken) = free.or_else(first)?;
+        self.taken = Some(taken);
+        Some(&of(self.left.remove(place)).0)
+    }
 }
 
 /// The kernels for convolutions that the adapter can run.

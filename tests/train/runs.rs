@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gpu_resnet::Error;
-use gpu_resnet::train::{Event, Fit, Interrupt, Outcome, Recipe, RunConfig, RunDir, Settings, fit};
+use gpu_resnet::train::{Event, Examples, Fit, Interrupt, Outcome, Recipe, RunConfig, RunDir, Settings, fit};
 
 use super::support::{Data, adapter};
 use crate::adapters::open_all as adapters;
@@ -228,5 +228,30 @@ fn every_adapter_can_run_a_recipe() {
         let outcome = fit(&what, &mut config, &run, &mut |_| ()).unwrap();
         assert!(outcome.choice.reason.contains("no validation images"));
         assert_eq!((outcome.epoch, outcome.epochs[1].val_loss), (2, None));
+    }
+}
+
+#[test]
+fn a_run_whose_validation_is_never_finite_fails() {
+    let (data, folder) = (Data::small(), tempfile::tempdir().unwrap());
+    let (gpu, interrupt) = (adapter(), Interrupt::new());
+    // Finite features whose logits are not, once the weights have moved.
+    let features = vec![3e38f32; 2 * data.shape.features];
+    let val = Some(Examples { features: &features, labels: &[0, 1] });
+    let what = Fit { gpu: &gpu, shape: data.shape, train: data.train(), val, resume: false, interrupt: &interrupt };
+    let mut config = config(Settings { recipe: Recipe::Notes, lr: Some(1.0), epochs: Some(3), ..Settings::default() });
+    let run = RunDir::create(folder.path(), &config).unwrap();
+    let error = fit(&what, &mut config, &run, &mut |_| ()).unwrap_err();
+    let said = error.to_string();
+    assert_eq!(error.exit_status(), 1);
+    assert!(
+        said.contains("the validation loss was not finite after any of 3 epochs, the first of them epoch 1"),
+        "{said}"
+    );
+    for line in metrics(folder.path()) {
+        assert!(
+            line["val_loss"].is_null() && line["val_accuracy"].is_null() && line["train_loss"].is_number(),
+            "{line}"
+        );
     }
 }

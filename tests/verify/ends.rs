@@ -50,6 +50,34 @@ fn a_run_that_passes_says_so() {
     assert!(report.adapters[0].controls.iter().all(|control| control.caught));
     assert_eq!(report.adapters[0].cases.len(), 18);
     assert!(report.adapters[0].cases.iter().all(|case| case.share.is_some_and(|share| share <= 1.0)));
+    // How far it is, and in the end that it is over, where no terminal shows a line that changes.
+    let said = String::from_utf8(output.stderr).unwrap();
+    let all = report.adapters[0].cases.len() + report.adapters[0].controls.len();
+    assert!(said.contains(&format!("adapter 0: {all} of {all}\n")), "{said}");
+}
+
+/// The number of children changes neither what is found nor its order; and one that dies takes nothing with it.
+#[test]
+fn several_children_give_the_same_report() {
+    let filter = [
+        "--filter",
+        "^(relu|adam|linear) (count=[1-9]|n=1 .*)$",
+        "--also",
+        "hook kind=crash",
+        "--also",
+        "relu count=3 values=nan",
+    ];
+    let [one, three] = ["1", "3"].map(|jobs| verify(&[&filter[..], &["--jobs", jobs]].concat()).1);
+    let found = |report: &gpu_resnet::verify::report::Report| -> Vec<(String, Status, Option<f64>)> {
+        report.adapters[0].cases.iter().map(|case| (case.id.clone(), case.status, case.nmse)).collect()
+    };
+    assert_eq!(found(&one), found(&three));
+    assert!(found(&one).len() > 18 && one.valid && three.valid);
+    let names = |report: &gpu_resnet::verify::report::Report| -> Vec<String> {
+        report.adapters[0].controls.iter().map(|control| control.name.clone()).collect()
+    };
+    assert_eq!(names(&one), names(&three));
+    assert_eq!(ended(&three, "hook kind=crash").0, Status::Crash);
 }
 
 #[test]
@@ -60,6 +88,8 @@ fn wrong_use_and_missing_adapters_have_their_exit_status() {
         (2, &["--variant", "best"]),
         (2, &["--disable", "colours"]),
         (2, &["--timeout", "0"]),
+        (2, &["--jobs", "0"]),
+        (2, &["--jobs", "many"]),
         (4, &["--backend", "metal"]),
         (4, &["--backend", "metal", "--all-adapters"]),
         (4, &["--adapter", "no such adapter"]),

@@ -76,12 +76,12 @@ fn features_can_be_left_unused() {
 
 #[test]
 fn variants_and_bounds_checks_can_be_forced() {
-    let arguments = ["--filter", "^conv2d(_backward)? n=1 c=[1-3] ", "--variant", "register", "--bounds-checks"];
+    let filter = "^conv2d(_backward)? n=1 c=[1-3] h=9 w=13 ";
+    let arguments = ["--filter", filter, "--variant", "gemm", "--no-controls", "--bounds-checks"];
     for checks in ["on", "off"] {
         let (output, report) = verify(&[&arguments[..], &[checks]].concat());
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
-        assert!(report.adapters[0].cases.iter().all(|case| case.variant == "register"));
-        assert!(report.adapters[0].controls.iter().all(|control| control.caught));
+        assert!(report.adapters[0].cases.iter().all(|case| case.variant == "gemm" && case.status == Status::Pass));
     }
 }
 

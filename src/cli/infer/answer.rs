@@ -1,25 +1,50 @@
 //! What `infer` says of an image, and the forms that it has as text.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::cli::model::{softmax, top_k};
+use crate::cli::probabilities::{probabilities, top_k};
 use crate::error::{Error, Result};
 
 /// What is said of an image; its JSON is a line of `--json`.
 #[derive(Serialize)]
 pub struct Answer<'a> {
-    pub input: &'a str,
+    #[serde(serialize_with = "lossy")]
+    pub input: &'a OsStr,
     /// The most likely first.
     pub predictions: Vec<Prediction<'a>>,
     /// The picture that `--grad-cam` drew.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lossy_path")]
     pub grad_cam: Option<&'a Path>,
 }
 
+/// JSON is Unicode: what of a path is not becomes U+FFFD.
+fn lossy<S: Serializer>(path: &OsStr, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn lossy_path<S: Serializer>(path: &Option<&Path>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    lossy(path.unwrap_or(Path::new("")).as_os_str(), serializer)
+}
+
+/// The bytes of a path, for text and CSV, which may hold any. Where paths are not bytes, their text.
+fn bytes(path: &OsStr) -> Cow<'_, [u8]> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        Cow::Borrowed(path.as_bytes())
+    }
+    #[cfg(not(unix))]
+    {
+        Cow::Owned(path.to_string_lossy().into_owned().into_bytes())
+    }
+}
+
 /// A class that an image may be of.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Prediction<'a> {
     pub index: usize,
     pub label: &'a str,
@@ -28,7 +53,7 @@ pub struct Prediction<'a> {
 
 /// The `most` most likely classes, without those that are less likely than `threshold`.
 pub fn predict<'a>(logits: &[f32], labels: &'a [String], most: usize, threshold: f64) -> Vec<Prediction<'a>> {
-    let probabilities = softmax(logits);
+    let probabilities = probabilities(logits);
     top_k(&probabilities, most)
         .into_iter()
         .map(|index| Prediction { index, label: &labels[index], probability: probabilities[index] })
@@ -46,26 +71,75 @@ impl Answer<'_> {
     }
 
     /// A line of CSV for each prediction.
-    pub fn csv(&self) -> String {
-        let input = csv_field(self.input);
+    pub fn csv(&self) -> Vec<u8> {
+        let input = csv_bytes(&bytes(self.input));
         let line = |(rank, p): (usize, &Prediction)| {
-            format!("{input},{},{},{},{}\n", rank + 1, p.index, csv_field(p.label), p.probability)
+            let rest = format!(",{},{},{},{}\n", rank + 1, p.index, csv_field(p.label), p.probability);
+            [&input, rest.as_bytes()].concat()
         };
-        self.predictions.iter().enumerate().map(line).collect()
+        self.predictions.iter().enumerate().flat_map(line).collect()
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Vec<u8> {
         let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label);
         let list: String = match self.predictions.is_empty() {
             true => "       –     no class is likely enough\n".into(),
             false => self.predictions.iter().map(line).collect(),
         };
-        format!("{}\n{list}", self.input)
+        [&*bytes(self.input), b"\n", list.as_bytes()].concat()
     }
+}
+
+/// [`csv_field`] of bytes.
+fn csv_bytes(field: &[u8]) -> Vec<u8> {
+    if !field.iter().any(|byte| b",\"\n\r".contains(byte)) {
+        return field.to_vec();
+    }
+    let escaped = field.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 }));
+    std::iter::once(b'"').chain(escaped).chain([b'"']).collect()
 }
 
 /// A field of a CSV line (RFC 4180).
 pub fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_kept_where_the_form_allows() {
+        use std::os::unix::ffi::OsStrExt;
+        let predictions = vec![Prediction { index: 1, label: "a,b", probability: 0.5 }];
+        let answer = |name| Answer { input: OsStr::from_bytes(name), predictions: predictions.clone(), grad_cam: None };
+        let name = b"caf\xe9,\"1\".png";
+        assert_eq!(answer(name).csv(), b"\"caf\xe9,\"\"1\"\".png\",1,1,\"a,b\",0.5\n");
+        assert_eq!(answer(name).text(), b"caf\xe9,\"1\".png\n   50.00 %  a,b\n");
+        let json = answer(name).json().unwrap();
+        assert!(json.starts_with("{\"input\":\"caf\u{fffd},\\\"1\\\".png\","), "{json}");
+        assert!(answer(b"plain.png").csv().starts_with(b"plain.png,1,"));
+    }
+
+    #[test]
+    fn one_output_gives_two_predictions_in_every_form() {
+        let labels = ["not hotdog", "hotdog"].map(String::from);
+        let answer = |threshold| Answer {
+            input: OsStr::new("a"),
+            predictions: predict(&[-10.0], &labels, 5, threshold),
+            grad_cam: None,
+        };
+        let both = answer(0.0);
+        assert_eq!(both.text(), b"a\n  100.00 %  not hotdog\n    0.00 %  hotdog\n");
+        let csv = String::from_utf8(both.csv()).unwrap();
+        let rows: Vec<&str> = csv.lines().collect();
+        assert!(
+            rows[0].starts_with("a,1,0,not hotdog,0.99995460") && rows[1].starts_with("a,2,1,hotdog,0.0000453978"),
+            "{csv}"
+        );
+        assert!(both.json().unwrap().contains("\"index\":1,\"label\":\"hotdog\",\"probability\":0.0000453978"));
+        assert_eq!(answer(0.5).predictions.len(), 1);
+    }
 }

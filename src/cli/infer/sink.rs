@@ -1,15 +1,15 @@
 //! Where predictions, logits and features go, as they are computed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::answer::{Answer, CSV_HEADER, predict};
 use super::parquet::Table;
 use super::{Format, InferArgs};
-use crate::cli::console::print;
+use crate::cli::console::print_bytes;
 use crate::cli::model::{Loaded, numbered};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
-use crate::model::Output;
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
 /// Everything that a run writes.
@@ -18,7 +18,6 @@ pub struct Sink {
     logits: Option<Vectors>,
     features: Option<Vectors>,
     labels: Vec<String>,
-    features_of_image: usize,
     top_k: usize,
     threshold: f64,
     /// Images so far.
@@ -27,53 +26,51 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &Loaded) -> Result<Self> {
-        let classes = model.architecture.classes;
-        let vectors = |path: &Option<PathBuf>, key| path.as_deref().map(|path| Vectors::new(path, key)).transpose();
+        let vectors = |path: &Option<PathBuf>, key, columns| {
+            path.as_deref().map(|path| Vectors::new(path, key, columns)).transpose()
+        };
         Ok(Self {
-            predictions: Predictions::new(args)?,
-            logits: vectors(&args.save_logits, "logits")?,
-            features: vectors(&args.save_features, "features")?,
-            labels: labels.unwrap_or_else(|| numbered(classes)),
-            features_of_image: model.architecture.features(),
+            predictions: match model.weights.head().missing() {
+                None => Predictions::new(args)?,
+                Some(_) => Predictions::None,
+            },
+            logits: vectors(&args.save_logits, "logits", model.architecture.classes)?,
+            features: vectors(&args.save_features, "features", model.architecture.features())?,
+            labels: labels.unwrap_or_else(|| numbered(model.classes())),
             top_k: args.top_k as usize,
             threshold: args.threshold.unwrap_or(0.0),
             count: 0,
         })
     }
 
-    /// What came out for the images called `names`; `drawn` are their pictures, if there are any.
-    pub fn take(&mut self, names: &[String], drawn: &[PathBuf], output: &Output) -> Result<()> {
-        for (i, (name, logits)) in names.iter().zip(output.logits.chunks(self.labels.len())).enumerate() {
-            let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
-            let grad_cam = drawn.get(i).map(PathBuf::as_path);
-            self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+    /// What came out for the image called `name`; `grad_cam` is its picture, if there is one.
+    pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
+        let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
+        self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+        for (vectors, values) in [(&mut self.logits, logits), (&mut self.features, features)] {
+            if let Some(vectors) = vectors {
+                vectors.take(&name.to_string_lossy(), values)?;
+            }
         }
-        if let Some(vectors) = &mut self.logits {
-            vectors.take(names, &output.logits, self.labels.len())?;
-        }
-        if let Some(vectors) = &mut self.features {
-            vectors.take(names, &output.features, self.features_of_image)?;
-        }
-        self.count += names.len();
+        self.count += 1;
         Ok(())
     }
 
     /// Puts every file under its name.
     pub fn finish(self) -> Result<()> {
         self.predictions.finish()?;
-        if let Some(vectors) = self.logits {
-            vectors.finish(self.labels.len())?;
-        }
-        if let Some(vectors) = self.features {
-            vectors.finish(self.features_of_image)?;
-        }
-        Ok(())
+        [self.logits, self.features].into_iter().flatten().try_for_each(Vectors::finish)
     }
 }
 
 /// Where predictions go.
 enum Predictions {
-    Lines { format: Format, to: Option<NewFile> },
+    /// Nowhere: the network has no head.
+    None,
+    Lines {
+        format: Format,
+        to: Option<NewFile>,
+    },
     Table(Box<Table>),
 }
 
@@ -88,31 +85,33 @@ impl Predictions {
             (format, path) => Self::Lines { format, to: path.as_deref().map(NewFile::create).transpose()? },
         };
         if format == Format::Csv {
-            lines.line(CSV_HEADER)?;
+            lines.line(CSV_HEADER.as_bytes())?;
         }
         Ok(lines)
     }
 
     fn write(&mut self, answer: &Answer) -> Result<()> {
         let text = match self {
-            Self::Table(table) => return table.predictions(answer.input, &answer.predictions),
-            Self::Lines { format: Format::Json, .. } => answer.json()?,
+            Self::None => return Ok(()),
+            Self::Table(table) => return table.predictions(&answer.input.to_string_lossy(), &answer.predictions),
+            Self::Lines { format: Format::Json, .. } => answer.json()?.into_bytes(),
             Self::Lines { format: Format::Csv, .. } => answer.csv(),
             Self::Lines { .. } => answer.text(),
         };
         self.line(&text)
     }
 
-    fn line(&mut self, text: &str) -> Result<()> {
+    fn line(&mut self, text: &[u8]) -> Result<()> {
         match self {
-            Self::Lines { to: Some(file), .. } => file.write(text.as_bytes()),
-            Self::Lines { to: None, .. } => print(text),
-            Self::Table(_) => Ok(()),
+            Self::Lines { to: Some(file), .. } => file.write(text),
+            Self::Lines { to: None, .. } => print_bytes(text),
+            Self::Table(_) | Self::None => Ok(()),
         }
     }
 
     fn finish(self) -> Result<()> {
         match self {
+            Self::None => Ok(()),
             Self::Lines { to, .. } => to.map_or(Ok(()), NewFile::commit),
             Self::Table(table) => table.commit(),
         }
@@ -125,6 +124,7 @@ enum Vectors {
     Safetensors {
         path: PathBuf,
         key: &'static str,
+        columns: usize,
         names: Vec<String>,
         data: Vec<f32>,
     },
@@ -132,30 +132,28 @@ enum Vectors {
 }
 
 impl Vectors {
-    fn new(path: &Path, key: &'static str) -> Result<Self> {
+    fn new(path: &Path, key: &'static str, columns: usize) -> Result<Self> {
         Ok(match Format::of_name(path)? {
             Some(Format::Parquet) => Self::Table(Box::new(Table::of_vectors(path, key)?)),
-            _ => Self::Safetensors { path: path.to_owned(), key, names: Vec::new(), data: Vec::new() },
+            _ => Self::Safetensors { path: path.to_owned(), key, columns, names: Vec::new(), data: Vec::new() },
         })
     }
 
-    fn take(&mut self, new_names: &[String], rows: &[f32], columns: usize) -> Result<()> {
+    fn take(&mut self, name: &str, values: &[f32]) -> Result<()> {
         match self {
-            Self::Table(table) => {
-                new_names.iter().zip(rows.chunks(columns)).try_for_each(|(name, row)| table.vector(name, row))
-            }
+            Self::Table(table) => table.vector(name, values),
             Self::Safetensors { names, data, .. } => {
-                names.extend_from_slice(new_names);
-                data.extend_from_slice(rows);
+                names.push(name.to_owned());
+                data.extend_from_slice(values);
                 Ok(())
             }
         }
     }
 
-    fn finish(self, columns: usize) -> Result<()> {
+    fn finish(self) -> Result<()> {
         match self {
             Self::Table(table) => table.commit(),
-            Self::Safetensors { path, key, names, data } => {
+            Self::Safetensors { path, key, columns, names, data } => {
                 let shape = [names.len(), columns];
                 let names = serde_json::to_string(&names).map_err(|e| Error::file(&path, e))?;
                 let tensor = NamedTensor::new(key, &shape, &data[..]);

@@ -69,8 +69,8 @@ impl<'a> Pass<'a> {
         Ok(match &block.shortcut {
             BlockShortcut::None => (None, None),
             BlockShortcut::Identity => (Some(x), None),
-            BlockShortcut::ZeroPad { stride } => {
-                (Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *stride)?), None)
+            BlockShortcut::ZeroPad(pad) => {
+                (Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *pad)?), None)
             }
             BlockShortcut::Projection(conv) => {
                 let (y, unit) = project(self, conv)?;
@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
             _ => None,
         };
         // What is added to the gradient later goes through the ReLU as well.
-        let padded = matches!(shortcut, BlockShortcut::ZeroPad { .. });
+        let padded = matches!(shortcut, BlockShortcut::ZeroPad(_));
         let lowest = wanted.map(|wanted| Wanted { residual: added, through_relu: wanted.through_relu && !padded });
         let inner = Some(Wanted { residual: None, through_relu: true });
         let mut below = Some(g);
@@ -123,8 +123,8 @@ impl<'a> Pass<'a> {
     /// Adds the gradient through a zero-padded shortcut, which no convolution's epilogue can.
     fn add_padded(&mut self, saved: &SavedBlock, g: FeatureMap, below: Option<Grad>) -> Result<Option<Grad>> {
         match (&saved.block.shortcut, below) {
-            (BlockShortcut::ZeroPad { stride }, Some(below)) => {
-                let map = shortcut_pad_backward(self.recording, &saved.block.name, g, below.map, *stride)?;
+            (BlockShortcut::ZeroPad(pad), Some(below)) => {
+                let map = shortcut_pad_backward(self.recording, &saved.block.name, g, below.map, *pad)?;
                 Ok(Some(Grad::of(map)))
             }
             _ => Ok(below),

@@ -7,6 +7,7 @@ use crate::gpu::{Gpu, Recording, TensorId};
 use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
 use crate::ops::feature_map::{channels4, pack_channels, unpack_rows};
+use crate::ops::shortcut_pad::ZeroPad;
 use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap, Precision};
 
 pub(super) const NCHW: &str = "[N, C, H, W]";
@@ -263,15 +264,22 @@ pub fn global_avg_pool<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array
     Ok(Array { shape: shape[..2].to_vec(), data: unpack_rows(&rows, [output.n, output.c]) })
 }
 
-/// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero.
-pub fn shortcut_pad<'a>(on: impl Into<On<'a>>, input: &Array, out_channels: usize, stride: usize) -> Result<Array> {
+/// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero. A
+/// stride alone puts them after the input's.
+pub fn shortcut_pad<'a>(
+    on: impl Into<On<'a>>,
+    input: &Array,
+    out_channels: usize,
+    pad: impl Into<ZeroPad>,
+) -> Result<Array> {
     const OP: &str = "shortcut_pad";
+    let pad @ ZeroPad { stride, .. } = pad.into();
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let [n, _, h, w] = shape;
     let mut session = Session::new(on, OP);
     session.room("output", &[n, out_channels, h.div_ceil(stride.max(1)), w.div_ceil(stride.max(1))])?;
     let map = session.map("input", &input.data, shape, 1)?;
-    let output = ops::shortcut_pad::shortcut_pad(&mut session.recording, OP, map, out_channels, stride)?;
+    let output = ops::shortcut_pad::shortcut_pad(&mut session.recording, OP, map, out_channels, pad)?;
     let shape = vec![n, output.c, output.h, output.w];
     Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
 }

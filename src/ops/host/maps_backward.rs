@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch_norm_backward};
+use crate::ops::shortcut_pad::ZeroPad;
 use crate::ops::{self, FeatureMap, pack_rows};
 
 /// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
@@ -141,13 +142,18 @@ pub fn global_avg_pool_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Arr
 
 /// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
 /// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
-pub fn shortcut_pad_backward(gpu: &Arc<Gpu>, grad_output: &Array, residual: &Array, stride: usize) -> Result<Array> {
+pub fn shortcut_pad_backward(
+    gpu: &Arc<Gpu>,
+    grad_output: &Array,
+    residual: &Array,
+    pad: impl Into<ZeroPad>,
+) -> Result<Array> {
     const OP: &str = "shortcut_pad_backward";
     let output_shape = grad_output.dims(OP, "grad_output", NCHW)?;
     let shape = residual.dims(OP, "residual", NCHW)?;
     let mut session = Session::new(gpu, OP);
     let g = session.map("grad_output", &grad_output.data, output_shape, 1)?;
     let residual = session.map("residual", &residual.data, shape, 1)?;
-    let output = ops::shortcut_pad::shortcut_pad_backward(&mut session.recording, OP, g, residual, stride)?;
+    let output = ops::shortcut_pad::shortcut_pad_backward(&mut session.recording, OP, g, residual, pad.into())?;
     Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
 }

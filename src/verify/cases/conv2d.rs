@@ -122,7 +122,7 @@ fn is_of_eights(line: &str) -> bool {
     ["c", "k"].into_iter().all(|key| of(key).is_some_and(|channels| fills_eights(channels / groups)))
 }
 
-/// Each line once for every kernel; in the quick suite kernels that differ in their tiles alone take turns.
+/// Each line once for every kernel; but for the full suite, kernels that differ in their tiles alone take turns.
 pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
     let turn = |i: usize, variant| {
         let place = SIZES.iter().position(|(sized, _)| *sized == variant);

@@ -179,8 +179,8 @@ fn backward(suite: Suite) -> Vec<String> {
         for kernel in 1..=5 {
             for dilation in 1..=3 {
                 let padding = [[0, 1, 3], [1, 3, 0], [3, 0, 1]][kernel % 3][dilation - 1];
-                // The quick suite has each pair of stride and kernel, with one dilation.
-                if suite == Suite::Quick && (stride + kernel) % 3 + 1 != dilation {
+                // Only the full suite has each dilation of each pair of stride and kernel.
+                if suite != Suite::Full && (stride + kernel) % 3 + 1 != dilation {
                     continue;
                 }
                 all.push(format!(

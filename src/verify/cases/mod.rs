@@ -27,11 +27,13 @@ use crate::ops::Precision;
 use crate::ops::host::{Array, Gradients};
 use crate::reference::{self, Tensor};
 
-/// How many cases: about two minutes on a software driver, or everything at real size.
+/// How many cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Suite {
-    /// Every operation and variant: reduced shapes and corners
+    /// Every operation by the kernels that the adapter uses by itself, and a case of every other kernel: reduced shapes and corners
     Quick,
+    /// The same shapes by every kernel that the adapter can run
+    Kernels,
     /// The same, and ResNet-50's own shapes at full size, and very large tensors
     Full,
 }
@@ -40,6 +42,7 @@ impl Suite {
     pub fn name(self) -> &'static str {
         match self {
             Self::Quick => "quick",
+            Self::Kernels => "kernels",
             Self::Full => "full",
         }
     }
@@ -164,7 +167,8 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.name == name)
 }
 
-/// All cases of a suite; variants of one case follow each other.
+/// All cases of a suite on any adapter; variants of one case follow each other. [`Suite::Quick`] leaves out most of those of kernels
+/// that an adapter does not use: see [`super::select`].
 pub fn cases(suite: Suite) -> Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
     for operation in operations() {

@@ -5,11 +5,20 @@ use super::super::report::Direction;
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves};
 
 use crate::ops::host;
+use crate::ops::shortcut_pad::ZeroPad;
 use crate::reference;
 
-const BACKWARD: &[Key] =
-    &[Key::size("n"), Key::size("c"), Key::size("h"), Key::size("w"), Key::size("k"), Key::size("stride")];
-const FORWARD: &[Key] = &[BACKWARD[0], BACKWARD[1], BACKWARD[2], BACKWARD[3], BACKWARD[4], BACKWARD[5], PRECISION];
+const BACKWARD: &[Key] = &[
+    Key::size("n"),
+    Key::size("c"),
+    Key::size("h"),
+    Key::size("w"),
+    Key::size("k"),
+    Key::size("stride"),
+    Key::count("before", 0),
+];
+const FORWARD: &[Key] =
+    &[BACKWARD[0], BACKWARD[1], BACKWARD[2], BACKWARD[3], BACKWARD[4], BACKWARD[5], BACKWARD[6], PRECISION];
 
 type List = fn(Suite) -> Vec<String>;
 
@@ -37,10 +46,11 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
             run: |gpu, case, inputs| {
-                Ok(vec![host::shortcut_pad((gpu, case.precision()), &inputs[0], case.size("k"), case.size("stride"))?])
+                Ok(vec![host::shortcut_pad((gpu, case.precision()), &inputs[0], case.size("k"), pad(case))?])
             },
             twin: |case, inputs| {
-                let output = reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"));
+                let output =
+                    reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"), case.size("before"));
                 vec![Expected::exact("output", output)]
             },
             slope: None,
@@ -57,16 +67,16 @@ pub const OPERATIONS: &[Operation] = &[
                 let grad = case.array("grad_output", &output);
                 Ok(vec![case.filled("input", &shape(case), 0), grad, case.array("residual", &shape(case))])
             },
-            run: |gpu, case, inputs| {
-                Ok(vec![host::shortcut_pad_backward(gpu, &inputs[1], &inputs[2], case.size("stride"))?])
-            },
+            run: |gpu, case, inputs| Ok(vec![host::shortcut_pad_backward(gpu, &inputs[1], &inputs[2], pad(case))?]),
             twin: |case, inputs| {
-                let grad = reference::shortcut_pad_backward(&inputs[1], &inputs[2], case.size("stride"));
+                let grad =
+                    reference::shortcut_pad_backward(&inputs[1], &inputs[2], case.size("stride"), case.size("before"));
                 vec![Expected::sum("grad_input", grad, 1.0)]
             },
             slope: Some(Slope {
                 objective: |case, inputs| {
-                    let output = reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"));
+                    let output =
+                        reference::shortcut_pad(&inputs[0], case.size("k"), case.size("stride"), case.size("before"));
                     dot(&output, &inputs[1]) + dot(&inputs[0], &inputs[2])
                 },
                 gradients: &[(0, 0)],
@@ -75,7 +85,7 @@ pub const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-const CASES: [&str; 8] = [
+const CASES: [&str; 10] = [
     "n=2 c=16 h=32 w=32 k=32 stride=2",
     // Pixels with a line between them, which must not be taken for channels.
     "n=2 c=256 h=3 w=2 k=512 stride=2",
@@ -84,8 +94,14 @@ const CASES: [&str; 8] = [
     "n=1 c=4 h=1 w=1 k=12 stride=4",
     "n=1 c=4 h=3 w=3 k=4 stride=1",
     "n=2 c=4 h=6 w=9 k=16 stride=5",
+    "n=2 c=16 h=8 w=8 k=32 stride=2 before=8",
+    "n=2 c=256 h=3 w=2 k=512 stride=2 before=128",
     "n=2 c=4 h=6 w=9 k=16 stride=2 values=denormal",
 ];
+
+fn pad(case: &Case) -> ZeroPad {
+    ZeroPad { stride: case.size("stride"), before: case.size("before") }
+}
 
 fn shape(case: &Case) -> [usize; 4] {
     case.sizes(["n", "c", "h", "w"])

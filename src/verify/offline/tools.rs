@@ -1,12 +1,19 @@
-//! The shader compilers of this machine, each run as a process on a file in a temporary folder.
+//! The shader compilers of this machine, each run as a process on a file in a temporary folder, for a bounded time.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::process::{self, Stopped};
 use super::Outcome;
 use super::translate::{Target, Translation};
+
+/// A compiler that did not end on so many kernels is not run on others, so that the whole check ends in time too.
+const MOST_HANGS: usize = 3;
 
 /// A compiler or validator that was looked for.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +26,12 @@ pub struct Tool {
     pub checks: &'static str,
     /// First line that it says about itself; none if it was not found.
     pub version: Option<String>,
+    /// Why it can't be used although it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// How often it had to be stopped.
+    #[serde(skip)]
+    hangs: Arc<AtomicUsize>,
     #[serde(skip)]
     kind: Kind,
 }
@@ -31,41 +44,64 @@ enum Kind {
     Dxc,
     GlslangHlsl,
     GlslangGlsl,
+    /// Runs the kernel's text, in tests.
+    #[cfg(test)]
+    Script,
+}
+
+/// How long a tool may run.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For one kernel.
+    pub timeout: Duration,
+    /// Whether to stop now.
+    pub stop: fn() -> bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60), stop: || false }
+    }
 }
 
 /// All tools, in order of preference for their target.
 #[derive(Debug, Clone)]
-pub struct Tools(Vec<Tool>);
+pub struct Tools {
+    list: Vec<Tool>,
+    pub(super) limits: Limits,
+}
 
 impl Tools {
     /// Looks for every tool on the path, and where `GPU_RESNET_DXC` (and so on) says.
-    pub fn find() -> Self {
+    pub fn find(limits: Limits) -> Self {
         let tool = |kind, checks, name: &'static str, arguments: &[&str]| {
             let program = std::env::var(format!("GPU_RESNET_{}", name.to_uppercase())).unwrap_or(name.into());
-            let output = Command::new(&program).args(arguments).output().ok().filter(|output| output.status.success());
-            let version = output.and_then(|output| {
-                let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
-            });
-            Tool { name, program, checks, version, kind }
+            let found = process::run(Command::new(&program).args(arguments), limits.timeout, limits.stop);
+            let (version, problem) = match found {
+                Ok(output) if output.status.success() => (first_line(&output.stdout), None),
+                Ok(_) | Err(Stopped::NotStarted(_)) => (None, None),
+                Err(stopped) => (None, Some(format!("{program} {} {}", arguments.join(" "), why(&stopped, limits)))),
+            };
+            Tool { name, program, checks, version, problem, hangs: Arc::default(), kind }
         };
-        Self(vec![
+        let list = vec![
             tool(Kind::SpirvVal, "SPIR-V", "spirv-val", &["--version"]),
             tool(Kind::Metal, "MSL", "metal", &["--version"]),
             tool(Kind::Xcrun, "MSL", "xcrun", &["-sdk", "macosx", "metal", "--version"]),
             tool(Kind::Dxc, "HLSL", "dxc", &["--version"]),
             tool(Kind::GlslangHlsl, "HLSL without f16, waves and u64", "glslangValidator", &["--version"]),
             tool(Kind::GlslangGlsl, "GLSL", "glslangValidator", &["--version"]),
-        ])
+        ];
+        Self { list, limits }
     }
 
     /// As if none were installed.
     pub fn none() -> Self {
-        Self(Vec::new())
+        Self { list: Vec::new(), limits: Limits::default() }
     }
 
     pub(super) fn list(&self) -> Vec<Tool> {
-        self.0.clone()
+        self.list.clone()
     }
 
     /// Compiles with the first tool found that can take the kernel.
@@ -83,11 +119,8 @@ impl Tools {
                     _ => false,
                 }
         };
-        let Some(tool) = self.0.iter().find(fits) else { return Outcome::Translated };
-        match tool.run(translation) {
-            Ok(()) => Outcome::Compiled { tool: tool.name.into() },
-            Err(message) => Outcome::Failed { by: tool.name.into(), message },
-        }
+        let Some(tool) = self.list.iter().find(fits) else { return Outcome::Translated };
+        tool.run(translation, self.limits)
     }
 }
 
@@ -101,24 +134,45 @@ impl Tool {
         found.is_some_and(|found: (u32, u32)| found >= (2023, 4))
     }
 
-    fn run(&self, translation: &Translation) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("{} could not be run: {error}", self.name);
-        let folder = tempfile::tempdir().map_err(failed)?;
+    fn run(&self, translation: &Translation, limits: Limits) -> Outcome {
+        let by = self.name.to_owned();
+        if self.hangs.load(Ordering::Relaxed) >= MOST_HANGS {
+            let message = format!("not run: it had to be stopped on {MOST_HANGS} kernels before this one");
+            return Outcome::Timeout { by, message };
+        }
+        match self.try_run(translation, limits) {
+            Ok(Ok(())) => Outcome::Compiled { tool: by },
+            Ok(Err(message)) => Outcome::Failed { by, message },
+            Err(Stopped::NotStarted(error)) => Outcome::Failed { by, message: format!("could not be run: {error}") },
+            Err(stopped) => {
+                self.hangs.fetch_add(1, Ordering::Relaxed);
+                Outcome::Timeout { by, message: format!("it {}", why(&stopped, limits)) }
+            }
+        }
+    }
+
+    /// Whether the kernel compiles, and what the tool said if not.
+    fn try_run(&self, translation: &Translation, limits: Limits) -> Result<Result<(), String>, Stopped> {
+        let folder = tempfile::tempdir().map_err(Stopped::NotStarted)?;
         let extension = match self.kind {
             Kind::SpirvVal => "spv",
             Kind::Metal | Kind::Xcrun => "metal",
             Kind::Dxc | Kind::GlslangHlsl => "hlsl",
             Kind::GlslangGlsl => "comp",
+            #[cfg(test)]
+            Kind::Script => "sh",
         };
         let input = folder.path().join("kernel").with_extension(extension);
-        std::fs::write(&input, &translation.bytes).map_err(failed)?;
-        let output = self.command(&input, &translation.entry).current_dir(&folder).output().map_err(failed)?;
+        std::fs::write(&input, &translation.bytes).map_err(Stopped::NotStarted)?;
+        let mut command = self.command(&input, &translation.entry);
+        let output = process::run(command.current_dir(&folder), limits.timeout, limits.stop)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
         let folder = format!("{}/", folder.path().display());
-        Err(format!("{stdout}{stderr}").replace(&folder, "").trim().to_owned())
+        let said = format!("{}{}", output.stdout, output.stderr).replace(&folder, "").trim().to_owned();
+        // A tool that crashes says nothing.
+        Ok(Err(if said.is_empty() { output.status.to_string() } else { said }))
     }
 
     fn command(&self, input: &Path, entry: &str) -> Command {
@@ -136,8 +190,77 @@ impl Tool {
             ]),
             Kind::GlslangHlsl => command.args(["-D", "-V", "-S", "comp", "-e", entry, "-o", "kernel.spv"]),
             Kind::GlslangGlsl => command.args(["-S", "comp"]),
+            #[cfg(test)]
+            Kind::Script => &mut command,
         };
         command.arg(input);
         command
+    }
+}
+
+fn first_line(text: &str) -> Option<String> {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// What happened to a tool that was stopped, after its name.
+fn why(stopped: &Stopped, limits: Limits) -> String {
+    match stopped {
+        Stopped::NotStarted(error) => format!("could not be run: {error}"),
+        Stopped::Timeout => format!("did not end within {} s and was stopped", limits.timeout.as_secs_f64()),
+        Stopped::Flood => "said more than any compiler should and was stopped".into(),
+        Stopped::Interrupted => "was interrupted".into(),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// A tool whose program is a shell: what it should run is the kernel's text.
+    fn fake(text: &str) -> (Tool, Translation) {
+        let shell = Tool {
+            name: "fake",
+            program: "sh".into(),
+            checks: "HLSL",
+            version: Some("1".into()),
+            problem: None,
+            hangs: Arc::default(),
+            kind: Kind::Script,
+        };
+        (shell, Translation { bytes: text.into(), entry: "main".into() })
+    }
+
+    #[test]
+    fn every_end_of_a_tool_is_an_outcome() {
+        let outcome = |text: &str, timeout| {
+            let (tool, translation) = fake(text);
+            tool.run(&translation, Limits { timeout, ..Limits::default() })
+        };
+        let long = Duration::from_secs(60);
+        assert_eq!(outcome("true", long), Outcome::Compiled { tool: "fake".into() });
+        assert_eq!(outcome("echo wrong; exit 1", long), Outcome::Failed { by: "fake".into(), message: "wrong".into() });
+        let failed = |outcome: Outcome, part: &str| match outcome {
+            Outcome::Failed { message, .. } => assert!(message.contains(part), "{message}"),
+            other => panic!("{other:?}"),
+        };
+        failed(outcome("kill -SEGV $$", long), "signal");
+        let stopped = |outcome: Outcome, part: &str| match outcome {
+            Outcome::Timeout { message, .. } => assert!(message.contains(part), "{message}"),
+            other => panic!("{other:?}"),
+        };
+        stopped(outcome("sleep 600", Duration::from_millis(300)), "within 0.3 s");
+        stopped(outcome("yes", long), "more than any compiler");
+    }
+
+    #[test]
+    fn a_tool_that_always_hangs_is_run_a_few_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("runs");
+        let (tool, translation) = fake(&format!("echo run >> {}; sleep 600", file.display()));
+        let limits = Limits { timeout: Duration::from_millis(300), ..Limits::default() };
+        for _ in 0..8 {
+            assert!(matches!(tool.run(&translation, limits), Outcome::Timeout { .. }));
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), MOST_HANGS);
     }
 }

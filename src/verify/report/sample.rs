@@ -82,6 +82,7 @@ pub fn sample() -> Report {
         peaks: Some(Peaks { gflops: 80.0, gbps: 10.0 }),
         controls: vec![control],
         cases,
+        shaders_not_run: None,
         seconds: 12.5,
     };
     Report { adapters: vec![run], valid: true, ..Report::new("quick", None) }

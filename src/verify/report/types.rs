@@ -48,6 +48,9 @@ pub struct AdapterRun {
     pub peaks: Option<Peaks>,
     pub controls: Vec<ControlResult>,
     pub cases: Vec<CaseResult>,
+    /// Shaders that the adapter can run and no case ran; none where not every kernel was asked for, or a child that would know died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shaders_not_run: Option<Vec<String>>,
     /// Wall time of all cases.
     pub seconds: f64,
 }

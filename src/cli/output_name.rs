@@ -1,0 +1,105 @@
+//! Names of files to write: an ending that promises another format than is written is refused before the work.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Endings by which people and programs know a format. Any other is a part of a name.
+const KNOWN: [&str; 36] = [
+    "arrow",
+    "avif",
+    "bmp",
+    "csv",
+    "db",
+    "doc",
+    "docx",
+    "eps",
+    "feather",
+    "gif",
+    "htm",
+    "html",
+    "jpeg",
+    "jpg",
+    "json",
+    "jsonl",
+    "md",
+    "ndjson",
+    "npy",
+    "npz",
+    "onnx",
+    "parquet",
+    "pdf",
+    "png",
+    "pt",
+    "pth",
+    "safetensors",
+    "svg",
+    "tif",
+    "tiff",
+    "toml",
+    "tsv",
+    "webp",
+    "xlsx",
+    "xml",
+    "zip",
+];
+
+/// What is written under a name, and the endings that say so, the usual one first.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    what: &'static str,
+    endings: &'static [&'static str],
+}
+
+pub const SVG: Written = Written { what: "an SVG picture", endings: &["svg"] };
+pub const HTML: Written = Written { what: "an HTML page", endings: &["html", "htm"] };
+pub const MARKDOWN: Written = Written { what: "Markdown", endings: &["md"] };
+pub const CSV: Written = Written { what: "CSV", endings: &["csv"] };
+pub const JSON: Written = Written { what: "JSON", endings: &["json"] };
+pub const JSON_LINES: Written = Written { what: "JSON lines", endings: &["jsonl", "json", "ndjson"] };
+pub const PARQUET: Written = Written { what: "Parquet", endings: &["parquet"] };
+pub const SAFETENSORS: Written = Written { what: "safetensors", endings: &["safetensors"] };
+pub const TEXT: Written = Written { what: "text", endings: &["txt"] };
+
+/// Refuses a name whose ending is of another format than `written`.
+pub fn check(path: &Path, written: Written) -> Result<()> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let Written { what, endings } = written;
+    if endings.contains(&&*ending) || !KNOWN.contains(&&*ending) {
+        return Ok(());
+    }
+    let problem = format!("what is written is {what}, not .{ending}; end the name in .{}", endings[0]);
+    Err(Error::Usage(format!("{}: {problem}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_of_another_format_is_refused() {
+        for (name, written, expected) in [
+            ("c.png", SVG, "an SVG picture, not .png; end the name in .svg"),
+            ("a/r.PDF", HTML, "an HTML page, not .pdf; end the name in .html"),
+            ("r.html", JSON, "JSON, not .html"),
+            ("p.parquet", TEXT, "text, not .parquet; end the name in .txt"),
+            ("l.npy", SAFETENSORS, "safetensors, not .npy"),
+        ] {
+            let error = check(Path::new(name), written).unwrap_err();
+            assert!(error.to_string().contains(expected) && error.exit_status() == 2, "{error}");
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+        for (name, written) in [
+            ("c.svg", SVG),
+            ("c.SVG", SVG),
+            ("r.htm", HTML),
+            ("p.json", JSON_LINES),
+            ("p.txt", TEXT),
+            ("/dev/stdout", JSON),
+            ("confusion.2026-11-28", SVG),
+            ("p.part", CSV),
+        ] {
+            assert!(check(Path::new(name), written).is_ok(), "{name}");
+        }
+    }
+}

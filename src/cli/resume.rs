@@ -1,0 +1,198 @@
+//! Options beside `--resume`. A run has its settings already: an option that is given again may say the same, so that a job's
+//! script can repeat its command line; one that contradicts the run is refused.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use serde::Serialize;
+use toml::Value;
+
+use super::model::read_names;
+use super::network;
+use super::sets::{ToldData, absolute};
+use super::training::TrainingArgs;
+use crate::data::Augment;
+use crate::error::{Error, Result};
+use crate::train::RunConfig;
+use crate::weights;
+
+/// The arguments that the command line itself names: neither defaults nor the environment's.
+#[derive(Debug, Default)]
+pub struct Given(BTreeSet<String>);
+
+impl Given {
+    /// Those of the command in `matches`.
+    pub fn new(matches: &ArgMatches) -> Self {
+        let mut given = BTreeSet::new();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            let named = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+            given.extend(matches.ids().filter(named).map(|id| id.as_str().to_owned()));
+            level = matches.subcommand().map(|(_, matches)| matches);
+        }
+        Self(given)
+    }
+
+    /// Whether `id` (`weight_decay` for `--weight-decay`) was named.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
+    }
+}
+
+/// A run that goes on, and what was given beside `--resume`.
+pub struct Resumed<'a> {
+    pub given: &'a Given,
+    pub path: &'a Path,
+    pub config: &'a RunConfig,
+}
+
+/// An option that config.toml has the value of.
+pub struct Setting {
+    id: &'static str,
+    /// Where config.toml has it, and what stands for it there if it does not.
+    key: &'static str,
+    absent: Option<Value>,
+    wanted: Option<Value>,
+}
+
+impl Setting {
+    pub fn new(id: &'static str, key: &'static str, value: impl Serialize) -> Self {
+        Self { id, key, absent: None, wanted: Value::try_from(value).ok() }
+    }
+
+    /// The same, of which a run says nothing where it is `value`.
+    pub fn or(self, value: impl Serialize) -> Self {
+        Self { absent: Value::try_from(value).ok(), ..self }
+    }
+}
+
+impl Resumed<'_> {
+    /// Refuses the first of `settings` that was given and is not the run's.
+    pub fn check(&self, settings: &[Setting]) -> Result<()> {
+        let failed = |error: &dyn Display| Error::file(self.path, format!("its settings can't be compared: {error}"));
+        let config = Value::try_from(self.config).map_err(|error| failed(&error))?;
+        for Setting { id, key, absent, wanted } in settings {
+            let found = key.split('.').try_fold(&config, |value, part| value.get(part)).or(absent.as_ref());
+            if self.given.has(id) && found != wanted.as_ref() {
+                return Err(self.contradicts(id, found.and_then(text), wanted.as_ref().and_then(text)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses DATA and what belongs to it, if they are not the run's.
+    pub fn check_data(&self, told: &ToldData, data: Option<&Path>, asked: &TrainingArgs) -> Result<()> {
+        if let Some(data) = data
+            && !same_path(&absolute(data.to_owned()), &told.data)
+        {
+            return Err(self.refused(&format!("the data {}", told.data.display()), data.display()));
+        }
+        if let Some(val) = &asked.val
+            && told.val.as_ref().is_none_or(|run| !same_path(&absolute(val.clone()), run))
+        {
+            let found = told.val.as_ref().map(|path| path.display().to_string());
+            return Err(self.contradicts("val", found, Some(val.display().to_string())));
+        }
+        if let Some(file) = &asked.classes
+            && told.classes.as_ref() != Some(&read_names(file)?)
+        {
+            let found = told.classes.as_ref().map(|names| names.join(", "));
+            return Err(self.contradicts("classes", found, Some(file.display().to_string())));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is said of the network, if the run was not told the same.
+    pub fn check_network(&self, wanted: &weights::Given, found: &weights::Given) -> Result<()> {
+        let [wanted, found] = [wanted, found].map(|said| Value::try_from(said).ok());
+        for id in network::SETTLED {
+            let [wanted, found] = [&wanted, &found].map(|said| said.as_ref().and_then(|said| said.get(id)));
+            if self.given.has(id) && found != wanted {
+                return Err(self.contradicts(id, found.and_then(text), wanted.and_then(text)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses another folder than the run's, and another seed.
+    pub fn check_run(&self, output: Option<&Path>, seed: u64) -> Result<()> {
+        if let Some(output) = output
+            && !same_path(output, self.path)
+        {
+            return Err(
+                self.refused(&format!("--resume {}", self.path.display()), format!("--output {}", output.display()))
+            );
+        }
+        let found = self.config.training.seed;
+        match self.given.has("seed") && seed != found {
+            true => Err(self.contradicts("seed", Some(found.to_string()), Some(seed.to_string()))),
+            false => Ok(()),
+        }
+    }
+
+    /// That the option `id` is not as the run has it.
+    pub fn contradicts(&self, id: &str, found: Option<String>, wanted: Option<String>) -> Error {
+        let option = format!("--{}", id.replace('_', "-"));
+        let given = wanted.map_or(option.clone(), |value| format!("{option} {value}"));
+        match found {
+            Some(found) => self.refused(&format!("{option} {found}"), given),
+            None => {
+                let run = self.path.display();
+                Error::Usage(format!("{run} is a run without {given}; leave {option} out, or start a new run with it"))
+            }
+        }
+    }
+
+    fn refused(&self, found: &str, given: impl Display) -> Error {
+        let run = self.path.display();
+        Error::Usage(format!("{run} is a run of {found}, not of {given}; leave that out, or start a new run with it"))
+    }
+}
+
+/// A value in words; none of a switch, whose name says it.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Boolean(_) => None,
+        Value::String(text) => Some(text.clone()),
+        // Of these options, only augmentation is more than a value.
+        Value::Table(_) => value.clone().try_into::<Augment>().ok().map(|augment| augment.to_string()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Whether two paths name one place.
+pub fn same_path(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+    full(a) == full(b) || real(a).is_some_and(|a| Some(a) == real(b))
+}
+
+impl TrainingArgs {
+    /// What a run has settled of these options; `--epochs` may change how far it goes.
+    pub fn settings(&self, optimizer: &str, batch_size: u32) -> Vec<Setting> {
+        vec![
+            Setting::new("batch_size", "training.batch_size", batch_size),
+            Setting::new("lr", "training.lr", self.lr),
+            Setting::new("optimizer", "training.optimizer.name", optimizer),
+            Setting::new("label_smoothing", "training.label_smoothing", self.label_smoothing),
+            Setting::new("weight_decay", "training.optimizer.weight_decay", self.weight_decay),
+            Setting::new("momentum", "training.optimizer.momentum", self.momentum),
+            Setting::new("balance", "training.balance", true),
+            Setting::new("no_bias_decay", "network.bias_decay", false).or(true),
+            Setting::new("lr_schedule", "network.schedule.curve", self.lr_schedule),
+            Setting::new("lr_milestones", "network.schedule.milestones", &self.lr_milestones),
+            Setting::new("lr_gamma", "network.schedule.gamma", self.lr_gamma).or(0.1),
+            Setting::new("warmup_epochs", "network.schedule.warmup_epochs", self.warmup_epochs).or(0.0),
+            Setting::new("clip_grad_norm", "network.clip_grad_norm", self.clip_grad_norm),
+            Setting::new("ema", "network.ema", self.ema),
+            Setting::new("patience", "network.patience", self.patience),
+            Setting::new("augment", "network.augment", self.augment).or(Augment::default()),
+            Setting::new("recompute", "network.recompute", self.recompute).or("none"),
+            Setting::new("log_gradients", "network.log_gradients", true),
+            Setting::new("val_split", "command.val_split", self.val_split),
+        ]
+    }
+}

@@ -1,0 +1,154 @@
+//! One sitting at a run: from its start, or from where an earlier sitting was stopped, to its end or the next stop. The
+//! folder is there from the start, so that a run that is stopped at any moment can go on.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::sets::Sets;
+use crate::data::find_unreadable;
+use crate::error::{Error, Result};
+use crate::train::{Interrupt, LeftOut, RunConfig, RunDir, Unreadable};
+
+/// A run's folder, claimed for this process, and what is to be said at the end.
+pub struct Sitting {
+    command: &'static str,
+    run: RunDir,
+    is_new: bool,
+}
+
+impl Sitting {
+    /// Goes on with `resumed`, or claims the folder `output` for a new run with the settings `config`; without a name, the
+    /// next free one of `runs/COMMAND`.
+    pub fn begin(
+        context: &Context,
+        command: &'static str,
+        resumed: Option<RunDir>,
+        output: Option<&Path>,
+        config: &RunConfig,
+    ) -> Result<Self> {
+        let is_new = resumed.is_none();
+        let run = match (resumed, output) {
+            (Some(run), _) => run,
+            (None, Some(path)) => RunDir::claim(path)?,
+            (None, None) => RunDir::claim_next(&PathBuf::from(format!("runs/{command}")))?,
+        };
+        if let Some(remark) = run.remark() {
+            context.console.note(remark);
+        }
+        let sitting = Self { command, run, is_new };
+        // Of a run that goes on, the number of epochs may be another.
+        if let Err(error) = sitting.run.write_config(config) {
+            if is_new {
+                sitting.run.abandon();
+            }
+            return Err(error);
+        }
+        Ok(sitting)
+    }
+
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// Called once nothing but the training itself is left: removes what an earlier run has left in the folder of a new one.
+    pub fn start(&self) -> Result<()> {
+        if self.is_new { self.run.begin() } else { Ok(()) }
+    }
+
+    /// Whether the run goes on from a checkpoint.
+    pub fn goes_on(&self) -> bool {
+        !self.is_new && self.run.has_checkpoint()
+    }
+
+    /// `sets` without the images that can't be read, and which those are: the ones that were left out when the run began,
+    /// or, of a run that begins, what reading all images tells.
+    pub fn readable(&self, context: &Context, sets: &Sets, stop: &Interrupt) -> Result<(Sets, Unreadable)> {
+        let unreadable = match self.goes_on() {
+            true => self.left_out(context)?,
+            false => {
+                let found = search(context, sets, stop)?;
+                self.run.write_unreadable(&found)?;
+                found
+            }
+        };
+        Ok((sets.without(&unreadable)?, unreadable))
+    }
+
+    /// The images that were left out when the run began.
+    pub fn left_out(&self, context: &Context) -> Result<Unreadable> {
+        let unreadable = self.run.read_unreadable()?;
+        if let Some(first) = unreadable.first() {
+            let (images, name) = (crate::data::count(unreadable.len(), "image"), &first.name);
+            context.console.note(format!("{images} could not be read when the run began, the first {name}"));
+        }
+        Ok(unreadable)
+    }
+
+    /// Says how a run that was stopped goes on. A new one that failed with nothing worth keeping leaves no folder.
+    pub fn end<T>(self, context: &Context, result: Result<T>) -> Result<T> {
+        let Err(error) = &result else { return result };
+        let go_on = format!("`gpu-resnet {} --resume {}` goes on", self.command, quoted(self.run.path()));
+        let from = if self.run.has_epochs() { " from the last whole epoch" } else { "" };
+        match error {
+            Error::Partial(_) => {}
+            Error::Interrupted => context.console.note(format!("stopped; {go_on}{from}")),
+            error if self.is_new && !is_worth_keeping(&self.run, error) => self.run.abandon(),
+            error if is_mendable(error) && self.run.has_checkpoint() => {
+                context.console.note(format!("once that is mended, {go_on}{from}"));
+            }
+            _ => {}
+        }
+        result
+    }
+}
+
+/// Whether a run that ended with `error` can go on once something outside of it is mended: a full disk, a lost device.
+fn is_mendable(error: &Error) -> bool {
+    matches!(error, Error::File { .. } | Error::DeviceLost(_) | Error::Gpu(_) | Error::OutOfMemory(_))
+}
+
+fn is_worth_keeping(run: &RunDir, error: &Error) -> bool {
+    run.has_epochs() || (run.has_checkpoint() && is_mendable(error))
+}
+
+/// Reads all images, and tells of those that can't be.
+fn search(context: &Context, sets: &Sets, stop: &Interrupt) -> Result<Unreadable> {
+    let images = sets.train.len() + sets.val.as_ref().map_or(0, |val| val.len());
+    let bar = context.console.progress(images as u64, "reading images");
+    let parts = [Some(&sets.train), sets.val.as_ref()].map(|part| {
+        let Some(part) = part else { return Ok(Vec::new()) };
+        let found = find_unreadable(&**part, || {
+            bar.inc(1);
+            !stop.is_raised()
+        });
+        let found = found.ok_or(Error::Interrupted)?;
+        found.iter().for_each(|(_, error)| bar.suspend(|| context.console.complain(error)));
+        Ok(found.into_iter().map(|(index, _)| LeftOut { index, name: part.name(index) }).collect())
+    });
+    bar.finish_and_clear();
+    let [train, val] = parts;
+    Ok(Unreadable { train: train?, val: val? })
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        for (path, wanted) in [("runs/finetune-2", "runs/finetune-2"), ("my runs/x", "'my runs/x'"), ("-x", "'-x'")] {
+            assert_eq!(quoted(Path::new(path)), wanted);
+        }
+        assert_eq!(quoted(Path::new("it's;rm *")), r"'it'\''s;rm *'");
+    }
+}

@@ -1,0 +1,185 @@
+//! Which column holds the paths and which the classes: by the header, else by place.
+
+/// Headers of the column of files, the surest first; letters and digits in lower case alone.
+const PATHS: [&[&str]; 3] = [
+    &[
+        "path",
+        "paths",
+        "file",
+        "files",
+        "filename",
+        "filenames",
+        "filepath",
+        "filepaths",
+        "fname",
+        "imagepath",
+        "imagefile",
+        "imagefilename",
+        "imgpath",
+        "imgfile",
+        "imgfilename",
+    ],
+    &["image", "images", "img", "imagename", "imgname", "picture", "photo"],
+    &["imageid", "imgid", "id", "name", "uuid"],
+];
+
+/// Headers of the column of classes, the surest first.
+const LABELS: [&[&str]; 3] = [
+    &[
+        "label",
+        "labels",
+        "class",
+        "classes",
+        "classname",
+        "labelname",
+        "target",
+        "targets",
+        "category",
+        "categories",
+        "categoryname",
+    ],
+    &["classid", "labelid", "categoryid", "targetid", "classindex", "labelindex", "labelidx", "classidx"],
+    &["breed", "species", "tag", "y", "synset", "wnid", "diagnosis", "groundtruth", "type"],
+];
+
+/// Where a list has what.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Columns {
+    pub path: usize,
+    pub label: usize,
+    /// Whether the first record is a header.
+    pub header: bool,
+}
+
+/// The columns of a list whose first record is `first`; `is_file` tells whether a field of it is the name of a file.
+///
+/// # Errors
+/// What is unclear, to follow the list's name.
+pub fn find(first: &[String], is_file: impl Fn(usize) -> bool) -> Result<Columns, String> {
+    let names: Vec<String> = first.iter().map(|field| letters(field)).collect();
+    let known = |tiers: &[&[&str]], name: &String| tiers.iter().any(|tier| tier.contains(&name.as_str()));
+    let (is_path, is_label) = (|name: &String| known(&PATHS, name), |name: &String| known(&LABELS, name));
+    // Pandas leaves the name of its index empty.
+    let named: Vec<usize> = (0..names.len()).filter(|&i| !first[i].is_empty()).collect();
+    let header = names.iter().any(|name| is_path(name) || is_label(name)) && !(0..first.len()).any(&is_file);
+    if !header {
+        return by_place(first, is_file);
+    }
+    let path = choose(first, &names, &PATHS, "path")?;
+    let label = choose(first, &names, &LABELS, "label")?;
+    let other = |known: usize| named.iter().copied().find(|&i| i != known);
+    let (path, label) = match (path, label, named.len()) {
+        (Some(path), Some(label), _) => (Some(path), Some(label)),
+        // Of two columns one is the other.
+        (Some(path), None, 2) => (Some(path), other(path)),
+        (None, Some(label), 2) => (other(label), Some(label)),
+        (path, label, _) => (path, label),
+    };
+    match (path, label) {
+        (Some(path), Some(label)) => Ok(Columns { path, label, header }),
+        (None, _) => Err(unnamed(first, "files", "path")),
+        (_, None) => Err(unnamed(first, "classes", "label")),
+    }
+}
+
+/// Without a header there are two columns, path first unless only the second is a file.
+fn by_place(first: &[String], is_file: impl Fn(usize) -> bool) -> Result<Columns, String> {
+    match first.len() {
+        2 => {
+            let path = usize::from(!is_file(0) && is_file(1));
+            Ok(Columns { path, label: 1 - path, header: false })
+        }
+        1 => Err("has 1 field instead of two in its first line; each line is path,label".into()),
+        n => Err(format!(
+            "has {n} columns and no header that is known; let its first line call the column of files `path` and that of \
+             classes `label`"
+        )),
+    }
+}
+
+/// The one column of the surest kind that there is; none if there is none of any kind.
+fn choose(first: &[String], names: &[String], tiers: &[&[&str]], call_it: &str) -> Result<Option<usize>, String> {
+    for tier in tiers {
+        let found: Vec<usize> = (0..names.len()).filter(|&i| tier.contains(&names[i].as_str())).collect();
+        match found[..] {
+            [] => {}
+            [one] => return Ok(Some(one)),
+            [one, other, ..] => {
+                let (a, b) = (&first[one], &first[other]);
+                return Err(format!(
+                    "has the columns `{a}` and `{b}`, either of which may be the {call_it}; keep one of them, or call the \
+                     right one `{call_it}` and the other something else"
+                ));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn unnamed(first: &[String], what: &str, call_it: &str) -> String {
+    let columns = super::quoted(first.iter().map(String::as_str));
+    format!("has the columns {columns}, and it is not clear which holds the {what}; call that column `{call_it}`")
+}
+
+/// `Image_ID` as `imageid`.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(header: &str) -> Result<(usize, usize), String> {
+        let first: Vec<String> = header.split(',').map(String::from).collect();
+        let found = find(&first, |_| false)?;
+        assert!(found.header, "{header}");
+        Ok((found.path, found.label))
+    }
+
+    #[test]
+    fn headers_that_people_use() {
+        for (header, columns) in [
+            ("path,label", (0, 1)),
+            ("Image_ID,breed", (0, 1)),
+            ("label,image", (1, 0)),
+            ("path,class_name", (0, 1)),
+            ("id,target", (0, 1)),
+            ("img,Class", (0, 1)),
+            ("filename,what it shows", (0, 1)),
+            ("picture of,label", (0, 1)),
+            (",file_name,label", (1, 2)),
+            (",photo,kind of bird", (1, 2)),
+            ("id,path,width,height,label", (1, 4)),
+            ("image_id,label_id,label,score", (0, 2)),
+        ] {
+            assert_eq!(of(header).unwrap(), columns, "{header}");
+        }
+    }
+
+    #[test]
+    fn unclear_headers_are_refused() {
+        for (header, words) in [
+            ("filename,path,label", "`filename` and `path`"),
+            ("image,label,class_name", "`label` and `class_name`"),
+            ("image_id,healthy,rust,scab", "which holds the classes; call that column `label`"),
+            ("width,height,label", "which holds the files; call that column `path`"),
+        ] {
+            let said = of(header).unwrap_err();
+            assert!(said.contains(words), "{header}: {said}");
+        }
+    }
+
+    #[test]
+    fn without_a_header_the_file_tells_the_columns() {
+        let two = ["a.png", "b"].map(String::from);
+        assert_eq!(find(&two, |i| i == 0), Ok(Columns { path: 0, label: 1, header: false }));
+        assert_eq!(find(&two, |i| i == 1), Ok(Columns { path: 1, label: 0, header: false }));
+        // A file called `image` of a class called `label` is an image.
+        let odd = ["image", "label"].map(String::from);
+        assert!(!find(&odd, |i| i == 0).unwrap().header && find(&odd, |_| false).unwrap().header);
+        let three = ["a.png", "b", "c"].map(String::from);
+        assert!(find(&three, |i| i == 0).unwrap_err().contains("3 columns and no header"));
+        assert!(find(&["a.png".into()], |_| true).unwrap_err().contains("1 field instead of two"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The files that a list means: by their paths, by ids without an extension, beside the list or in a folder beside it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::data::bytes::path_from_bytes;
+use crate::data::clutter::is_clutter;
+use crate::data::inputs::is_image_name;
+
+/// What a field of the column of paths means.
+pub enum Found {
+    File(PathBuf),
+    /// No file has that name; the path is where it should be.
+    Missing(PathBuf),
+    /// An id without an extension that several images have.
+    Several(Vec<OsString>),
+    /// Not the bytes of a path on this system.
+    NoPath,
+}
+
+/// Looks files up for one list.
+pub struct Lookup {
+    /// The list's own folder, and the folders beside it that may hold its images.
+    folders: Vec<PathBuf>,
+    /// Of a folder, its images by their names without extension.
+    by_stem: HashMap<PathBuf, HashMap<OsString, Vec<OsString>>>,
+    /// The first file that was not simply where its path says, and how many such files there were.
+    pub elsewhere: Option<(PathBuf, usize)>,
+}
+
+impl Lookup {
+    /// For the list at `list`.
+    pub fn new(list: &Path) -> Self {
+        let folder = list.parent().unwrap_or(Path::new(""));
+        let stem = list.file_stem().unwrap_or_default();
+        let mut images = stem.to_owned();
+        images.push("_images");
+        let beside = [
+            PathBuf::from(stem),
+            PathBuf::from(images),
+            PathBuf::from("images"),
+            Path::new("images").join(stem),
+            PathBuf::from("train"),
+            PathBuf::from("train_images"),
+        ];
+        let beside = beside.into_iter().map(|name| folder.join(name)).filter(|path| path.is_dir());
+        let folders = std::iter::once(folder.to_path_buf()).chain(beside).collect();
+        Lookup { folders, by_stem: HashMap::new(), elsewhere: None }
+    }
+
+    /// True if `field` is a file's path, beside the list or in a folder beside it.
+    pub fn is_file(&self, field: &[u8]) -> bool {
+        let path = path_from_bytes(field).filter(|path| !path.as_os_str().is_empty());
+        path.is_some_and(|path| self.folders.iter().any(|folder| folder.join(&path).is_file()))
+    }
+
+    /// The file that `field` means.
+    pub fn find(&mut self, field: &[u8]) -> Found {
+        let Some(path) = path_from_bytes(field) else { return Found::NoPath };
+        let own = self.folders[0].join(&path);
+        if own.is_file() {
+            return Found::File(own);
+        }
+        let found = self.elsewhere(&path).or_else(|| {
+            // A list from Windows.
+            let slashes = field.contains(&b'\\').then(|| field.iter().map(|&b| if b == b'\\' { b'/' } else { b }));
+            let path = path_from_bytes(&slashes?.collect::<Vec<u8>>())?;
+            let own = self.folders[0].join(&path);
+            if own.is_file() { Some(Found::File(own)) } else { self.elsewhere(&path) }
+        });
+        if let Some(Found::File(file)) = &found {
+            self.elsewhere.get_or_insert_with(|| (file.clone(), 0)).1 += 1;
+        }
+        found.unwrap_or(Found::Missing(own))
+    }
+
+    /// `path` in the folders beside the list, then as an id in all of them.
+    fn elsewhere(&mut self, path: &Path) -> Option<Found> {
+        if path.as_os_str().is_empty() {
+            return None;
+        }
+        let folders = self.folders.clone();
+        if path.is_relative()
+            && let Some(file) = folders[1..].iter().map(|folder| folder.join(path)).find(|file| file.is_file())
+        {
+            return Some(Found::File(file));
+        }
+        if is_image_name(path) {
+            return None;
+        }
+        folders.iter().find_map(|folder| self.by_id(&folder.join(path)))
+    }
+
+    /// The image whose path without its extension is `id`.
+    fn by_id(&mut self, id: &Path) -> Option<Found> {
+        let folder = id.parent()?;
+        // Only of folders that are there, so that a list can't fill the memory with others.
+        if !self.by_stem.contains_key(folder) && !folder.as_os_str().is_empty() && !folder.is_dir() {
+            return None;
+        }
+        let images = self.by_stem.entry(folder.to_path_buf()).or_insert_with(|| images_by_stem(folder));
+        match &images.get(id.file_name()?)?[..] {
+            [one] => Some(Found::File(folder.join(one))),
+            several => Some(Found::Several(several.to_vec())),
+        }
+    }
+}
+
+fn images_by_stem(folder: &Path) -> HashMap<OsString, Vec<OsString>> {
+    let mut images: HashMap<OsString, Vec<OsString>> = HashMap::new();
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut names: Vec<OsString> =
+        std::fs::read_dir(here).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    for name in names {
+        let path = Path::new(&name);
+        if is_image_name(path)
+            && !is_clutter(path)
+            && let Some(stem) = path.file_stem()
+        {
+            images.entry(stem.to_owned()).or_default().push(name);
+        }
+    }
+    images
+}

@@ -1,0 +1,270 @@
+//! What a JPEG's markers say: its frame, its scans, its colours, its metadata, and whether its end is there.
+
+use super::orientation::Metadata;
+
+/// More scans than any encoder writes, each of which may pass over every pixel in a few bytes.
+const MAX_SCANS: usize = 100;
+
+/// How samples become colours, as libjpeg decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colors {
+    Grey,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+/// One component of a frame: its name and its sampling factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Component {
+    pub id: u8,
+    pub horizontal: u8,
+    pub vertical: u8,
+}
+
+/// A frame of the baseline, extended or progressive process, Huffman-coded, of 8 bits a sample.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub width: u16,
+    pub height: u16,
+    pub progressive: bool,
+    pub components: Vec<Component>,
+}
+
+/// The components of a scan, by their names, and the first coefficient in it.
+#[derive(Debug)]
+struct Scan {
+    components: Vec<u8>,
+    first_coefficient: u8,
+}
+
+/// What is known of a JPEG before any pixel is decoded.
+#[derive(Debug, Default)]
+pub(super) struct Header<'a> {
+    frame: Option<Frame>,
+    scans: Vec<Scan>,
+    jfif: bool,
+    adobe: Option<u8>,
+    exif: Option<Vec<u8>>,
+    xmp: Option<&'a [u8]>,
+}
+
+impl<'a> Header<'a> {
+    /// Follows the chain of markers to the end-of-image marker. The decoders fill what is missing with grey, which must
+    /// not be classified as if it were the picture.
+    ///
+    /// # Errors
+    /// The end of a sentence: a coding process that is not read, or a chain that doesn't reach its end.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        const TRUNCATED: &str = "is a truncated JPEG (its end is missing); copy or download it again";
+        let mut header = Header::default();
+        let mut at = 2;
+        loop {
+            // Entropy-coded data and padding stand between a segment and the next marker.
+            at += bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)).ok_or(TRUNCATED)?;
+            while bytes.get(at) == Some(&0xff) {
+                at += 1;
+            }
+            match *bytes.get(at).ok_or(TRUNCATED)? {
+                0xd9 => return Ok(header),
+                // A stuffed zero, TEM, RST0 to RST7 and SOI have no length; every other marker starts a segment, which
+                // is jumped over because it may hold a thumbnail with an end marker of its own.
+                0x00 | 0x01 | 0xd0..=0xd8 => at += 1,
+                marker => {
+                    let length = bytes.get(at + 1..at + 3).ok_or(TRUNCATED)?;
+                    let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+                    let segment = bytes.get(at + 3..at + 1 + length).ok_or(TRUNCATED)?;
+                    header.segment(marker, segment)?;
+                    at += 1 + length;
+                }
+            }
+        }
+    }
+
+    fn segment(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), String> {
+        match marker {
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc0..=0xcf if self.frame.is_none() => self.frame = Some(frame(marker, segment)?),
+            0xda => {
+                if self.scans.len() == MAX_SCANS {
+                    return Err(format!("is a JPEG of more than {MAX_SCANS} scans, which is not read; save it again"));
+                }
+                self.scans.extend(scan(segment));
+            }
+            // Colours and metadata are those in front of the first scan.
+            _ if !self.scans.is_empty() => {}
+            0xe0 if segment.starts_with(b"JFIF\0") && segment.len() >= 12 => self.jfif = true,
+            0xee if segment.starts_with(b"Adobe") && segment.len() >= 12 => self.adobe = Some(segment[11]),
+            // EXIF data too long for one segment goes on in the next.
+            0xe1 if segment.starts_with(b"Exif\0\0") => match &mut self.exif {
+                Some(exif) => exif.extend(&segment[6..]),
+                None => self.exif = Some(segment.to_vec()),
+            },
+            0xe1 => self.xmp = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0").or(self.xmp),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The frame.
+    ///
+    /// # Errors
+    /// The end of a sentence: there is none.
+    pub(super) fn frame(&self) -> Result<&Frame, String> {
+        self.frame.as_ref().ok_or_else(|| "is a JPEG without a picture; copy or download it again".into())
+    }
+
+    pub(super) fn metadata(&self) -> Metadata<'_> {
+        Metadata { exif: self.exif.as_deref().map(Into::into), xmp: self.xmp.map(Into::into) }
+    }
+
+    /// What the components are: JFIF goes before Adobe's marker, and that before the components' names.
+    ///
+    /// # Errors
+    /// The end of a sentence: a number of components that no colours are known for.
+    pub(super) fn colors(&self) -> Result<Colors, String> {
+        let components = &self.frame()?.components;
+        let names: Vec<u8> = components.iter().map(|c| c.id).collect();
+        Ok(match (components.len(), self.adobe) {
+            (1, _) => Colors::Grey,
+            (3, _) if self.jfif => Colors::YCbCr,
+            (3, Some(0)) => Colors::Rgb,
+            (3, None) if names == *b"RGB" => Colors::Rgb,
+            (3, _) => Colors::YCbCr,
+            (4, None | Some(0)) => Colors::Cmyk,
+            (4, _) => Colors::Ycck,
+            (n, _) => return Err(format!("is a JPEG of {n} components, which is not read; convert it to RGB")),
+        })
+    }
+
+    /// True if a file is as the fast decoder has it right: its components in one scan, or progressively with one scan of
+    /// all DC coefficients first; chroma of one block beside luma of a power of two in each direction, of which no part
+    /// lies outside of the picture. (What lies there is the encoder's, or was cut off, and the fast decoder mixes it into
+    /// the last row and column.)
+    pub(super) fn is_plain(&self) -> bool {
+        let Some(frame) = &self.frame else { return false };
+        let all: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+        let together = |scan: &Scan| scan.first_coefficient > 0 || scan.components == all;
+        let scans = match &self.scans[..] {
+            [only] => only.components == all,
+            [first, ..] => frame.progressive && first.components == all && self.scans.iter().all(together),
+            [] => false,
+        };
+        let power = |factor: u8| matches!(factor, 1 | 2 | 4);
+        let one = |c: &Component| (c.horizontal, c.vertical) == (1, 1);
+        let (luma, chroma) = (&frame.components[0], &frame.components[1..]);
+        let whole = |length: u16, factor: u8| factor == 1 || length.is_multiple_of(8 * u16::from(factor));
+        let aligned = whole(frame.width, luma.horizontal) && whole(frame.height, luma.vertical);
+        let sampling = chroma.iter().all(one) && power(luma.horizontal) && power(luma.vertical);
+        scans && sampling && aligned && (!chroma.is_empty() || one(luma))
+    }
+
+    /// True if Adobe's marker says that the components are no YCbCr.
+    pub(super) fn adobe_says_rgb(&self) -> bool {
+        self.adobe == Some(0)
+    }
+}
+
+fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
+    let refused =
+        |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
+    match marker {
+        0xc0..=0xc2 => {}
+        0xc3 => return Err(refused("of the lossless process")),
+        0xc9 | 0xca => return Err(refused("with arithmetic coding")),
+        _ => return Err(refused("of a rare coding process (hierarchical or lossless)")),
+    }
+    let corrupt = || "is a truncated or corrupt JPEG (its frame header is too short); copy or download it again";
+    let (&[bits, h1, h0, w1, w0, count], rest) = segment.split_first_chunk::<6>().ok_or_else(corrupt)?;
+    if bits != 8 {
+        return Err(refused(&format!("of {bits} bits a sample")));
+    }
+    let component = |c: &[u8]| Component { id: c[0], horizontal: c[1] >> 4, vertical: c[1] & 15 };
+    let components: Vec<_> = rest.chunks_exact(3).take(count.into()).map(component).collect();
+    if components.is_empty() || components.len() != usize::from(count) {
+        return Err(corrupt().into());
+    }
+    if components.iter().any(|c| !(1..=4).contains(&c.horizontal) || !(1..=4).contains(&c.vertical)) {
+        return Err("is a corrupt JPEG (its sampling factors are impossible); copy or download it again".into());
+    }
+    let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+    if height == 0 {
+        return Err(refused("that says its height only at its end"));
+    }
+    Ok(Frame { width, height, progressive: marker == 0xc2, components })
+}
+
+/// A scan's header; none if it is too short.
+fn scan(segment: &[u8]) -> Option<Scan> {
+    let (&count, rest) = segment.split_first()?;
+    let components = rest.get(..2 * usize::from(count))?.chunks_exact(2).map(|c| c[0]).collect();
+    Some(Scan { components, first_coefficient: *rest.get(2 * usize::from(count))? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jpeg_with_a_thumbnail_is_complete_only_with_its_own_end() {
+        let thumbnail_end = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 1, 2];
+        assert!(Header::read(&thumbnail_end).is_err());
+        let whole = [&thumbnail_end[..], &[0xff, 0xda, 0, 3, 9, 7, 0xff, 0, 0xff, 0xd3, 5, 0xff, 0xff, 0xd9]].concat();
+        assert!(Header::read(&whole).is_ok());
+        for cut in 0..whole.len() {
+            let error = Header::read(&whole[..cut]).expect_err("cut");
+            assert!(error.contains("truncated"), "cut at {cut}: {error}");
+        }
+    }
+
+    /// A JPEG's markers without its data: SOF of 32 x 16 pixels, then one SOS of each of `scans`.
+    fn markers(marker: u8, bits: u8, sampling: &[u8], scans: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![0xff, 0xd8];
+        let count = sampling.len() as u8;
+        bytes.extend([0xff, marker, 0, 8 + 3 * count, bits, 0, 16, 0, 32, count]);
+        for (id, &factors) in (1..).zip(sampling) {
+            bytes.extend([id, factors, 0]);
+        }
+        for scan in scans {
+            bytes.extend([0xff, 0xda, 0, 6 + 2 * scan.len() as u8, scan.len() as u8]);
+            scan.iter().for_each(|&id| bytes.extend([id, 0]));
+            bytes.extend([0, 63, 0, 1, 2, 3]);
+        }
+        bytes.extend([0xff, 0xd9]);
+        bytes
+    }
+
+    #[test]
+    fn plain_is_what_encoders_write() {
+        let plain = |marker, sampling: &[u8], scans: &[&[u8]]| {
+            Header::read(&markers(marker, 8, sampling, scans)).expect("markers").is_plain()
+        };
+        assert!(plain(0xc0, &[0x22, 0x11, 0x11], &[&[1, 2, 3]]));
+        assert!(plain(0xc0, &[0x41, 0x11, 0x11], &[&[1, 2, 3]]));
+        assert!(plain(0xc0, &[0x11], &[&[1]]));
+        assert!(!plain(0xc0, &[0x22, 0x11, 0x11], &[&[1], &[2], &[3]]));
+        assert!(!plain(0xc0, &[0x22, 0x11, 0x11], &[&[1, 2], &[3]]));
+        assert!(!plain(0xc2, &[0x22, 0x11, 0x11], &[&[1], &[2], &[3]]));
+        assert!(!plain(0xc0, &[0x31, 0x11, 0x11], &[&[1, 2, 3]]));
+        assert!(!plain(0xc0, &[0x22, 0x21, 0x11], &[&[1, 2, 3]]));
+        assert!(!plain(0xc0, &[0x22], &[&[1]]));
+        // Chroma of 16 x 4: half a block is outside of the picture.
+        assert!(!plain(0xc0, &[0x24, 0x11, 0x11], &[&[1, 2, 3]]));
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        for (marker, bits, words) in
+            [(0xc9, 8, "arithmetic coding"), (0xc1, 12, "12 bits a sample"), (0xc3, 8, "lossless"), (0xc5, 8, "rare")]
+        {
+            let error = Header::read(&markers(marker, bits, &[0x11], &[&[1]])).expect_err(words);
+            assert!(error.contains(words) && !error.contains("truncated"), "{error}");
+        }
+        let scans = vec![&[1u8][..]; 101];
+        assert!(Header::read(&markers(0xc2, 8, &[0x11], &scans)).expect_err("scans").contains("100 scans"));
+        let two = markers(0xc0, 8, &[0x11, 0x11], &[&[1, 2]]);
+        let two = Header::read(&two).expect("markers");
+        assert!(two.colors().expect_err("two").contains("2 components"));
+    }
+}

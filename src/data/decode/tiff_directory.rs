@@ -1,0 +1,104 @@
+//! The first directory of a TIFF structure, which is also what EXIF data is.
+
+/// Reads entries of a TIFF's or BigTIFF's first directory, of either byte order.
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    big_endian: bool,
+    big_tiff: bool,
+}
+
+/// One entry whose values are all there.
+pub(super) struct Entry {
+    /// The values' type.
+    pub kind: u64,
+    /// Where in the file the first value begins.
+    pub at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of `bytes`, if they begin as a TIFF does.
+    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (big_endian, big_tiff) = match bytes.get(..4)? {
+            b"II\x2a\0" | b"II\0\x2a" => (false, false),
+            b"MM\0\x2a" | b"MM\x2a\0" => (true, false),
+            b"II\x2b\0" => (false, true),
+            b"MM\0\x2b" => (true, true),
+            _ => return None,
+        };
+        Some(Reader { bytes, big_endian, big_tiff })
+    }
+
+    /// The first entry of `tag`; none if the directory is cut off before it. As in Pillow, an entry of an unknown type, of
+    /// no values, or of more than the file could hold is passed over, and one whose values lie outside of the file ends the
+    /// search.
+    pub(super) fn find(&self, tag: u16) -> Option<Entry> {
+        // (where the directory's offset is, an offset's length, the count's length, an entry's length)
+        let (at, word, count, length) = if self.big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
+        let start = usize::try_from(self.whole(at, word)?).ok()?;
+        let entries = self.whole(start, count)?;
+        let mut outside = 0u64;
+        for i in 0..entries {
+            let at = usize::try_from(i).ok()?.checked_mul(length)?.checked_add(start.checked_add(count)?)?;
+            self.bytes.get(at..at + length)?;
+            let (kind, values) = (self.whole(at + 2, 2)?, self.whole(at + 4, word)?);
+            let Some(size) = size_of(kind) else { continue };
+            let size = values.saturating_mul(size);
+            let mut data = at + 4 + word;
+            if size > word as u64 {
+                outside = outside.saturating_add(size);
+                if outside > self.bytes.len() as u64 {
+                    continue;
+                }
+                data = usize::try_from(self.whole(data, word)?).ok()?;
+                self.bytes.get(data..data.checked_add(size as usize)?)?;
+            }
+            if size > 0 && self.whole(at, 2)? == u64::from(tag) {
+                return Some(Entry { kind, at: data });
+            }
+        }
+        None
+    }
+
+    /// An entry's first value, if its type is one of numbers; bytes, text and undefined data are none to Pillow.
+    pub(super) fn number(&self, entry: &Entry) -> Option<f64> {
+        let at = entry.at;
+        let signed = |v: u64, bits: u32| ((v << (64 - bits)) as i64 >> (64 - bits)) as f64;
+        let ratio = |a: f64, b: f64| if b == 0.0 { f64::NAN } else { a / b };
+        Some(match entry.kind {
+            3 => self.whole(at, 2)? as f64,
+            4 | 13 => self.whole(at, 4)? as f64,
+            16 => self.whole(at, 8)? as f64,
+            6 => signed(self.whole(at, 1)?, 8),
+            8 => signed(self.whole(at, 2)?, 16),
+            9 => signed(self.whole(at, 4)?, 32),
+            5 => ratio(self.whole(at, 4)? as f64, self.whole(at + 4, 4)? as f64),
+            10 => ratio(signed(self.whole(at, 4)?, 32), signed(self.whole(at + 4, 4)?, 32)),
+            11 => f64::from(f32::from_bits(self.whole(at, 4)? as u32)),
+            12 => f64::from_bits(self.whole(at, 8)?),
+            _ => return None,
+        })
+    }
+
+    /// `value` as the bytes of a 16-bit number.
+    pub(super) fn encode_u16(&self, value: u16) -> [u8; 2] {
+        if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    /// The whole number of `length` bytes at `at`.
+    fn whole(&self, at: usize, length: usize) -> Option<u64> {
+        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
+        let push = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
+        Some(if self.big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) })
+    }
+}
+
+/// Bytes of one value of a TIFF type; none for a type that doesn't exist.
+fn size_of(kind: u64) -> Option<u64> {
+    Some(match kind {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16 => 8,
+        _ => return None,
+    })
+}

@@ -1,0 +1,242 @@
+//! Whose classes are whose: a data set's matched by name with those of its other part or with a network's outputs.
+
+use std::collections::HashMap;
+
+use super::Dataset;
+use super::names::{folded, quoted, spelling_difference, whole_number};
+use super::split::Relabelled;
+use crate::error::{Error, Result};
+
+/// What is known of a network's outputs.
+pub struct Outputs<'a> {
+    /// How many there are.
+    pub count: usize,
+    /// The name of each, if the network carries names.
+    pub names: Option<&'a [String]>,
+    /// The WordNet id of each, if they are ImageNet-1k's.
+    pub synsets: Option<&'a [&'a str]>,
+}
+
+/// `data` with its labels numbered by `classes`, matched by name: a validation folder that lacks a class, or a model
+/// with classes in another order, would otherwise shift every label.
+///
+/// # Errors
+/// A class of `data` that `classes` lacks; the sentence says which names differ only in how they are written.
+pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
+    if data.classes() == classes {
+        return Ok(data);
+    }
+    let place = places(data.classes(), classes).map_err(Error::Usage)?;
+    Ok(Relabelled::boxed(data, place, classes.to_vec()))
+}
+
+/// `data` with its labels numbered as a network's outputs, and a sentence on how its classes were matched, if it was not
+/// simply by their names.
+///
+/// Classes are matched by name if the network carries names; ImageNet's also by synset (`n01440764`) and by number. Without
+/// names, whole numbers are the outputs of these numbers, and other names go by their order if there are as many as outputs.
+///
+/// # Errors
+/// Classes that can't be matched.
+pub fn match_outputs(data: Box<dyn Dataset>, outputs: &Outputs) -> Result<(Box<dyn Dataset>, Option<String>)> {
+    let classes = data.classes();
+    let numbered: Vec<String>;
+    let names = match outputs.names {
+        Some(names) => names,
+        None => {
+            numbered = (0..outputs.count).map(|i| i.to_string()).collect();
+            &numbered
+        }
+    };
+    let by_name = match outputs.names {
+        Some(names) => places(classes, names).map(|place| (place, part_note(classes, names))),
+        None => Err(format!(
+            "the data has {} classes and the network {} without names, so they can't be matched; use weights that carry \
+             labels, or give --labels",
+            classes.len(),
+            outputs.count
+        )),
+    };
+    let (place, note) = by_name.or_else(|problem| {
+        let other =
+            by_synset(classes, outputs).or_else(|| by_number(classes, outputs)).or_else(|| by_order(classes, outputs));
+        other.ok_or(Error::Usage(problem))
+    })?;
+    let names = names.to_vec();
+    Ok((Relabelled::boxed(data, place, names), note))
+}
+
+/// How to number labels, and what is said about it.
+type Matched = (Vec<usize>, Option<String>);
+
+fn part_note(classes: &[String], names: &[String]) -> Option<String> {
+    let (some, all) = (classes.len(), names.len());
+    (some < all).then(|| format!("the data has {some} of the network's {all} classes"))
+}
+
+fn by_synset(classes: &[String], outputs: &Outputs) -> Option<Matched> {
+    let known: HashMap<&str, usize> = outputs.synsets?.iter().copied().zip(0..).collect();
+    let place = classes.iter().map(|class| known.get(class.as_str()).copied()).collect::<Option<Vec<usize>>>()?;
+    let note = format!("classes matched with ImageNet's by synset: {} of 1000", classes.len());
+    Some((place, Some(note)))
+}
+
+/// For ImageNet's outputs, and for those without names.
+fn by_number(classes: &[String], outputs: &Outputs) -> Option<Matched> {
+    if outputs.names.is_some() && outputs.synsets.is_none() {
+        return None;
+    }
+    let number = |class: &String| usize::try_from(whole_number(class)?.0).ok().filter(|&i| i < outputs.count);
+    let place = classes.iter().map(number).collect::<Option<Vec<usize>>>()?;
+    let mut seen = vec![false; outputs.count];
+    if place.iter().any(|&i| std::mem::replace(&mut seen[i], true)) {
+        return None;
+    }
+    let mut text = classes.to_vec();
+    text.sort();
+    let as_text = if outputs.names.is_none() && text != classes {
+        "; if it was trained on folders by torchvision, their order is that of text: then give --labels"
+    } else {
+        ""
+    };
+    Some((place, Some(format!("classes are taken for the numbers of the network's outputs{as_text}"))))
+}
+
+/// For outputs without names.
+fn by_order(classes: &[String], outputs: &Outputs) -> Option<Matched> {
+    let fits = outputs.names.is_none() && classes.len() == outputs.count;
+    let note = "the network carries no class names, so its outputs are taken for the data's classes in their order";
+    fits.then(|| ((0..classes.len()).collect(), Some(note.into())))
+}
+
+/// The place of each of `classes` among `known`, by name; `3.0` is `3`. Otherwise what the names differ in.
+fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
+    // None for a name that comes twice.
+    let mut by_name: HashMap<&str, Option<usize>> = HashMap::with_capacity(known.len());
+    for (name, i) in known.iter().zip(0..) {
+        by_name.entry(plain(name)).and_modify(|place| *place = None).or_insert(Some(i));
+    }
+    let mut place = Vec::with_capacity(classes.len());
+    let mut unknown = Vec::new();
+    for class in classes {
+        match by_name.get(plain(class)) {
+            Some(Some(i)) => place.push(*i),
+            Some(None) => {
+                return Err(format!("`{class}` is the name of several classes, so it can't be matched; rename it"));
+            }
+            None => unknown.push(class.as_str()),
+        }
+    }
+    if unknown.is_empty() { Ok(place) } else { Err(differences(&unknown, classes, known)) }
+}
+
+/// A whole number without its decimals; any other name as it is.
+fn plain(name: &str) -> &str {
+    whole_number(name).map_or(name, |(_, digits)| digits)
+}
+
+/// Says that `unknown`, which are among `classes`, are not among `known`.
+fn differences(unknown: &[&str], classes: &[String], known: &[String]) -> String {
+    let mut folded_known: HashMap<String, &String> = HashMap::new();
+    known.iter().for_each(|name| _ = folded_known.entry(folded(name)).or_insert(name));
+    let spelt = unknown.iter().filter_map(|name| {
+        let other = folded_known.get(&folded(name))?;
+        Some(format!("`{name}` differs from the known `{other}` only in {}", spelling_difference(name, other)?))
+    });
+    let spelt: Vec<String> = spelt.take(3).collect();
+    let have: std::collections::HashSet<&str> = classes.iter().map(|class| plain(class)).collect();
+    let lacking: Vec<&str> = known.iter().map(String::as_str).filter(|name| !have.contains(plain(name))).collect();
+    let mut text = format!(
+        "the data has classes that are not among the {} known ones: {}",
+        known.len(),
+        quoted(unknown.iter().copied())
+    );
+    if !lacking.is_empty() {
+        text += &format!("; it lacks {}", quoted(lacking));
+    }
+    spelt.iter().for_each(|spelt| text += &format!("; {spelt}"));
+    text + "; name the classes alike"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::folder::FileSet;
+
+    /// An image of each class.
+    fn data(classes: &[&str]) -> Box<dyn Dataset> {
+        let files = (0..classes.len()).map(|i| (format!("{i}.png").into(), i)).collect();
+        Box::new(FileSet { files, classes: names(classes), remarks: Vec::new() })
+    }
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|name| name.to_string()).collect()
+    }
+
+    fn labels(data: &dyn Dataset) -> Vec<usize> {
+        (0..data.len()).map(|i| data.label(i)).collect()
+    }
+
+    fn matched(classes: &[&str], outputs: Outputs) -> Result<(Vec<usize>, String)> {
+        let (data, note) = match_outputs(data(classes), &outputs)?;
+        assert_eq!(data.classes().len(), outputs.count);
+        Ok((labels(&*data), note.unwrap_or_default()))
+    }
+
+    #[test]
+    fn another_order_of_the_same_names_is_no_other_data() {
+        let known = names(&["dog", "cat", "ape"]);
+        let outputs = || Outputs { count: 3, names: Some(&known), synsets: None };
+        assert_eq!(matched(&["ape", "cat", "dog"], outputs()).unwrap(), (vec![2, 1, 0], String::new()));
+        let (place, note) = matched(&["cat"], outputs()).unwrap();
+        assert!(place == [1] && note.contains("1 of the network's 3"), "{note}");
+        // A network that was trained on labels that pandas had written.
+        let known = names(&["0.0", "1.0", "10.0", "2.0"]);
+        let outputs = Outputs { count: 4, names: Some(&known), synsets: None };
+        assert_eq!(matched(&["0", "1", "2", "10"], outputs).unwrap().0, [0, 1, 3, 2]);
+    }
+
+    #[test]
+    fn names_that_differ_are_said() {
+        let said =
+            |classes: &[&str], known: &[&str]| align_classes(data(classes), &names(known)).err().unwrap().to_string();
+        let text = said(&["Cat", "dog", "cow"], &["cat", "dog", "polar_bear"]);
+        assert!(text.contains("not among the 3 known ones: `Cat`, `cow`; it lacks `cat`, `polar_bear`"), "{text}");
+        assert!(text.contains("`Cat` differs from the known `cat` only in case"), "{text}");
+        assert!(said(&["polar bear"], &["polar_bear"]).contains("only in spaces, `_` or `-`"));
+        assert!(said(&["cafe\u{301}"], &["caf\u{e9}"]).contains("only in Unicode normalisation"));
+        assert!(said(&["01"], &["1"]).contains("only in how the number is written"));
+        assert!(said(&["crane"], &["crane", "crane"]).contains("the name of several classes"));
+        // A network with names for its outputs is not matched by numbers.
+        let known = names(&["cat", "dog"]);
+        let outputs = Outputs { count: 2, names: Some(&known), synsets: None };
+        assert!(matched(&["0", "1"], outputs).err().unwrap().to_string().contains("it lacks `cat`, `dog`"));
+    }
+
+    #[test]
+    fn imagenets_outputs_go_by_synset_and_by_number() {
+        let known = names(&["tench", "goldfish", "great white shark"]);
+        let synsets = ["n01440764", "n01443537", "n01484850"];
+        let outputs = || Outputs { count: 3, names: Some(&known), synsets: Some(&synsets) };
+        assert_eq!(matched(&["n01443537", "n01484850"], outputs()).unwrap().0, [1, 2]);
+        let (place, note) = matched(&["0", "2"], outputs()).unwrap();
+        assert!(place == [0, 2] && note.contains("numbers of the network's outputs"), "{note}");
+        assert_eq!(matched(&["goldfish"], outputs()).unwrap().0, [1]);
+        for wrong in [&["1", "3"][..], &["n01443537", "n99999999"], &["n01443537", "1"], &["1", "01"]] {
+            assert!(matched(wrong, outputs()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_without_names() {
+        let outputs = |count| Outputs { count, names: None, synsets: None };
+        assert_eq!(matched(&["1", "9"], outputs(10)).unwrap().0, [1, 9]);
+        let many: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let (place, note) = matched(&many, outputs(12)).unwrap();
+        assert!(place == (0..12).collect::<Vec<_>>() && note.contains("give --labels"), "{note}");
+        let (place, note) = matched(&["a", "b"], outputs(2)).unwrap();
+        assert!(place == [0, 1] && note.contains("no class names"), "{note}");
+        assert!(matched(&["a", "b"], outputs(3)).err().unwrap().to_string().contains("2 classes and the network 3"));
+    }
+}

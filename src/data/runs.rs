@@ -1,0 +1,87 @@
+//! Folders among a data set's that are no classes, because training put them there: `finetune .` writes its run into
+//! `runs/finetune`, which is in the data's own folder.
+
+use std::path::Path;
+
+use super::inputs::is_image_name;
+use crate::files::read_limited;
+
+/// How deep a folder `runs` may be divided into folders of runs.
+const MOST_DEPTH: usize = 4;
+/// The longest config.toml of a run.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// True for the folder of a run, and for a folder `runs` that holds nothing but runs: neither is a class.
+pub(crate) fn is_output(folder: &Path) -> bool {
+    let named_runs = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("runs"));
+    is_run(folder) || (named_runs && holds_only_runs(folder, MOST_DEPTH))
+}
+
+/// Whether `finetune` or `train` has written its settings into `folder`, or was killed just before.
+fn is_run(folder: &Path) -> bool {
+    match read_limited(&folder.join("config.toml"), MAX_CONFIG) {
+        Ok(Some(bytes)) => {
+            let table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<toml::Table>().ok());
+            table.is_some_and(|table| ["command", "training"].iter().all(|key| table.contains_key(*key)))
+        }
+        _ => folder.join(".lock").is_file() && visible(folder).is_some_and(|mut entries| entries.next().is_none()),
+    }
+}
+
+/// Whether there is no image in `folder`, and no folder that is neither a run nor holds only runs.
+fn holds_only_runs(folder: &Path, depth: usize) -> bool {
+    visible(folder).is_some_and(|mut entries| {
+        entries.all(|path| match path.is_dir() {
+            true => is_run(&path) || (depth > 0 && holds_only_runs(&path, depth - 1)),
+            false => !is_image_name(&path),
+        })
+    })
+}
+
+/// What is in `folder` and not hidden; none if it can't be read.
+fn visible(folder: &Path) -> Option<impl Iterator<Item = std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    let hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    Some(entries.flatten().map(|entry| entry.path()).filter(move |path| !hidden(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_told_from_classes() {
+        let here = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = here.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let config = "[command]\ndata = \"x\"\n[training]\nlr = 1.0\n";
+        write("mine/config.toml", config);
+        write("mine/cam/a.png", "an overlay");
+        write("killed/.lock", "");
+        write("runs/finetune/config.toml", config);
+        write("runs/sweep/a/config.toml", config);
+        write("runs/sweep/b/.lock", "");
+        write("runs/table.csv", "");
+        for run in ["mine", "killed", "runs", "runs/sweep/a"] {
+            assert!(is_output(&here.path().join(run)), "{run}");
+        }
+        write("sweep/a/config.toml", config);
+        write("locked/.lock", "");
+        write("locked/a.png", "");
+        write("project/config.toml", "[package]\nname = \"x\"");
+        for class in ["sweep", "locked", "project", "nosuch"] {
+            assert!(!is_output(&here.path().join(class)), "{class}");
+        }
+        // A class of photographs of runs.
+        for image in ["runs/a.jpg", "runs/marathon/a.jpg"] {
+            write(image, "");
+            assert!(!is_output(&here.path().join("runs")), "{image}");
+            std::fs::remove_file(here.path().join(image)).unwrap();
+        }
+        std::fs::create_dir_all(here.path().join("new/runs/finetune")).unwrap();
+        assert!(is_output(&here.path().join("new/runs")));
+    }
+}

@@ -1,0 +1,68 @@
+//! Which of the crate's shaders the cases of a run went through: a new kernel that no case runs would be verified by nobody.
+
+use std::collections::BTreeSet;
+
+use crate::gpu::shaders::{self, Shader};
+use crate::gpu::{AdapterReport, Gpu};
+
+/// Shaders that measure or ask instead of computing, and have no cases.
+const NO_KERNELS: &[&str] = &["peak", "fingerprint/"];
+
+/// Names of the shaders that `gpu` has compiled: what was asked for, and the form that ran in its place.
+pub(super) fn compiled(gpu: &Gpu) -> BTreeSet<String> {
+    let asked = gpu.compiled().into_iter().map(|spec| spec.shader);
+    asked.chain(gpu.compiled_shaders()).map(str::to_owned).collect()
+}
+
+/// Names of the shaders that `adapter` can run and that are not among those that `ran`.
+pub(super) fn left_out(adapter: &AdapterReport, ran: &BTreeSet<String>) -> Vec<String> {
+    let missing = |shader: &&Shader| {
+        let measures = NO_KERNELS.iter().any(|start| shader.name.starts_with(start));
+        // Of a kernel that has both forms only software drivers run the wide one.
+        let plain_form_ran = shader.name.strip_suffix("_wide").is_some_and(|plain| ran.contains(plain));
+        let other_form = adapter.kind != "cpu" && plain_form_ran;
+        !measures && !other_form && runs_on(adapter, shader) && !ran.contains(shader.name)
+    };
+    shaders::all().iter().filter(missing).map(|shader| shader.name.to_owned()).collect()
+}
+
+/// Whether the adapter has what the shader needs.
+fn runs_on(adapter: &AdapterReport, shader: &Shader) -> bool {
+    let uses = |part| shader.source.contains(part);
+    let features = adapter.features;
+    let lanes = match shader.name {
+        // By emulated matrices a test alone runs it (tests/ops/cooperative.rs).
+        name if name.starts_with("conv2d_cooperative") => {
+            let matrices = if uses("enable f16;") { features.matrices_f16 } else { features.matrices_f32 };
+            if !matrices || name.ends_with("_emulated") {
+                return false;
+            }
+            32
+        }
+        name if name.contains("subgroup4") => 4,
+        _ => 8,
+    };
+    (!shader.subgroups || adapter.subgroup_size == [lanes; 2])
+        && (!uses("enable f16;") || features.f16)
+        && (!uses("u64") || features.int64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::list_adapters;
+
+    #[test]
+    fn what_no_case_ran_is_named() {
+        let mut adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        (adapter.features.subgroups, adapter.features.f16, adapter.features.int64) = (false, false, false);
+        (adapter.subgroup_size, adapter.features.matrices_f16) = ([0; 2], false);
+        let missing = left_out(&adapter, &BTreeSet::new());
+        assert!(missing.iter().any(|name| name == "conv2d_gemm") && missing.iter().any(|name| name == "relu"));
+        for out_of_reach in ["f16", "subgroup", "_wide", "peak", "fingerprint", "cooperative"] {
+            assert!(!missing.iter().any(|name| name.contains(out_of_reach)), "{out_of_reach}: {missing:?}");
+        }
+        let ran: BTreeSet<String> = missing.iter().filter(|name| *name != "relu").cloned().collect();
+        assert_eq!(left_out(&adapter, &ran), ["relu"]);
+    }
+}

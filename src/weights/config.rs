@@ -1,0 +1,171 @@
+//! What lies beside weights in a folder of Hugging Face's hub: `config.json` of `transformers` or timm, and
+//! `preprocessor_config.json`. They say what tensors can't: where the stride is, how images are scaled, what classes are
+//! called.
+
+mod timm;
+mod transformers;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::text::{printable, quoted};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::model::{Architecture, Pool};
+
+/// The largest that is read: ImageNet-22k's names take 1 MB.
+const MAX_CONFIG: u64 = 16 << 20;
+/// Weights that have a `config.json` of their own beside them; any other file's neighbours are not its own.
+const OF_FOLDERS: [&str; 4] =
+    ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"];
+
+/// What reads the preprocessing of a configuration.
+type Reader = fn(&Value, bool) -> Result<Map<String, Value>, String>;
+
+/// The files beside weights, as JSON.
+#[derive(Debug, Default)]
+pub(super) struct Sidecars {
+    model: Option<(PathBuf, Value)>,
+    preprocessor: Option<(PathBuf, Value)>,
+}
+
+/// What a configuration says of a network.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Stated {
+    /// Keys of the architecture's description with their values, which the tensors must bear out: `stem.width`.
+    pub told_by_tensors: Vec<(&'static str, Value)>,
+    /// The same for keys that tensors can't tell: they are taken.
+    pub untold: Vec<(&'static str, Value)>,
+    pub labels: Option<Vec<String>>,
+    /// Whether its classes are ImageNet-1k's.
+    pub imagenet: bool,
+}
+
+impl Sidecars {
+    /// Those of the weights at `path`. Errors: a file that can't be read or is no JSON object.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !OF_FOLDERS.contains(&&*name) {
+            return Ok(Sidecars::default());
+        }
+        let read = |name: &str| {
+            let path = path.with_file_name(name);
+            let Some(bytes) = files::read_limited(&path, MAX_CONFIG)? else { return Ok(None) };
+            match serde_json::from_slice(&bytes) {
+                Ok(value @ Value::Object(_)) => Ok(Some((path, value))),
+                Ok(_) => Err(Error::file(path, "is no JSON object; download it again, or move it away")),
+                Err(error) => {
+                    let problem = format!("is not JSON: {}; download it again, or move it away", quoted(error));
+                    Err(Error::file(path, problem))
+                }
+            }
+        };
+        Ok(Sidecars { model: read("config.json")?, preprocessor: read("preprocessor_config.json")? })
+    }
+
+    /// The path of `config.json`, for errors.
+    pub fn path(&self) -> &Path {
+        self.model.as_ref().map_or(Path::new("config.json"), |(path, _)| path)
+    }
+
+    /// What `config.json` says; none if there is none, or it is of neither library.
+    pub fn stated(&self) -> Result<Option<Stated>> {
+        let Some((path, config)) = &self.model else { return Ok(None) };
+        let stated = match (config.get("model_type"), timm::architecture_name(config)) {
+            (Some(_), _) => transformers::stated(config).map(Some),
+            (None, Some(name)) => timm::stated(config, name).map(Some),
+            (None, None) => Ok(None),
+        };
+        stated.map_err(|problem| Error::file(path, problem))
+    }
+
+    /// The keys of `gpu_resnet.preprocess` that are said. `sizes` is whether the user gives size and crop, so that a scaling
+    /// which is not done here does not matter.
+    pub fn preprocess(&self, sizes: bool) -> Result<Map<String, Value>> {
+        let read = |(path, config): &(PathBuf, Value), of: Reader| {
+            of(config, sizes).map_err(|problem| Error::file(path, problem))
+        };
+        if let Some(preprocessor) = &self.preprocessor {
+            return read(preprocessor, transformers::preprocess);
+        }
+        match &self.model {
+            Some(model) if timm::architecture_name(&model.1).is_some() => read(model, timm::preprocess),
+            _ => Ok(Map::new()),
+        }
+    }
+}
+
+impl Stated {
+    /// Takes what only the configuration can say into `architecture`, and refuses what the tensors contradict. The error
+    /// completes the sentence "FILE …"; `file` names the weights.
+    /// Without a head (`has_head` false) the tensors say nothing of classes.
+    pub fn apply(&self, architecture: &Architecture, has_head: bool, file: &Path) -> Result<Architecture, String> {
+        let mut value = serde_json::to_value(architecture).map_err(|error| error.to_string())?;
+        for (key, stated) in self.told_by_tensors.iter().filter(|(key, _)| has_head || *key != "classes") {
+            let found = value.pointer(&format!("/{}", key.replace('.', "/"))).unwrap_or(&Value::Null);
+            if found != stated {
+                return Err(format!(
+                    "says that `{key}` is {stated}, but the tensors of {} have {found}; they are not of one network, so \
+                     mend or move away the one that is wrong",
+                    file.display()
+                ));
+            }
+        }
+        for (key, stated) in &self.untold {
+            if let Some(place) = value.pointer_mut(&format!("/{}", key.replace('.', "/"))) {
+                *place = stated.clone();
+            }
+        }
+        serde_json::from_value(value).map_err(quoted)
+    }
+}
+
+/// The pool of every ResNet of both libraries.
+fn usual_pool() -> (&'static str, Value) {
+    ("stem.pool", json!(Pool::default()))
+}
+
+/// A list of three numbers.
+fn three(value: &Value) -> Option<Value> {
+    let numbers = value.as_array()?;
+    (numbers.len() == 3 && numbers.iter().all(Value::is_number)).then(|| value.clone())
+}
+
+/// Three numbers under `key`, an error if there is something else.
+fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => three(value)
+            .map(Some)
+            .ok_or_else(|| format!("has {} as `{key}`; it takes three numbers", printable(&value.to_string()))),
+    }
+}
+
+/// Puts the sides of resize and crop into `found`; where the user gives both (`given`), it does not matter that they can't be told.
+fn sides(found: &mut Map<String, Value>, sides: Result<Option<(u64, u64)>, String>, given: bool) -> Result<(), String> {
+    match sides {
+        Ok(Some((resize, crop))) => {
+            found.insert("resize".into(), json!(resize));
+            found.insert("crop".into(), json!(crop));
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(_) if given => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `crop_pct`: the side of the crop over that of the resized image.
+fn crop_share(config: &Value) -> Result<f64, String> {
+    let share = config.get("crop_pct").and_then(Value::as_f64).unwrap_or(0.875);
+    if share > 0.0 && share <= 1.0 {
+        return Ok(share);
+    }
+    Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"))
+}
+
+/// A scaling that is not done here.
+fn not_done(how: &str) -> String {
+    format!("{how}, which is not done here; say by --resize and --crop what to do instead")
+}

@@ -1,0 +1,246 @@
+//! Everything that it takes to run a network, and where each value comes from: the file, the configuration beside it, the
+//! user, or an assumption.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::config::Stated;
+use super::given::KEYS;
+use super::labels::labels_of;
+use super::text::quoted;
+use super::{ARCHITECTURE_KEY, Given, Head, Weights, imagenet_labels, infer};
+use crate::data::{Interpolation, Preprocess};
+use crate::error::{Error, Result};
+use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The weights file: its metadata, or the shapes of its tensors.
+    File,
+    /// `config.json` or `preprocessor_config.json` beside it.
+    Config,
+    /// The manifest of the networks that are known by name.
+    Manifest,
+    /// An option.
+    Option,
+    /// Nothing says it.
+    Assumed,
+}
+
+/// A network as it is run.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub architecture: Architecture,
+    pub preprocess: Preprocess,
+    /// A name for each class, if there are names.
+    pub labels: Option<Vec<String>>,
+    /// Where each value comes from, by its key: those of the architecture's description (`stem.pool`), of the preprocessing
+    /// (`mean`), and `labels`.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
+
+/// Describes the network in `weights`: by what the user gives, else by its metadata, else by the configuration beside it, else
+/// by the shapes of its tensors; what none of them tells is torchvision's. Whether the tensors are those of the architecture is
+/// for [`check`](super::check).
+///
+/// # Errors
+/// Options, metadata or a configuration that can't be understood, or that contradict each other or the tensors.
+pub fn describe(weights: &Weights, given: &Given) -> Result<Description> {
+    let stated = match (&given.architecture, weights.metadata(ARCHITECTURE_KEY)) {
+        (None, None) => weights.sidecars().stated()?,
+        _ => None,
+    };
+    let (architecture, mut origins) = architecture(weights, given, stated.as_ref())?;
+    let preprocess = preprocess(weights, given, &architecture, &mut origins)?;
+    let labels = labels(weights, &architecture, stated.as_ref(), &mut origins)?;
+    Ok(Description { architecture, preprocess, labels, origins })
+}
+
+type Origins = BTreeMap<&'static str, Origin>;
+
+fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
+    let classes = weights.shape("fc.weight").and_then(|shape| shape.first().copied());
+    let all = |origin| KEYS.into_iter().map(|key| (key, origin)).collect::<Origins>();
+    let (base, mut origins) = match (given.described(classes)?, weights.metadata(ARCHITECTURE_KEY)) {
+        (Some(described), _) => (described, all(Origin::Option)),
+        (None, Some(json)) => (infer::from_metadata(weights, json)?, all(Origin::File)),
+        (None, None) => {
+            let base = infer::from_shapes(weights)?;
+            infer::validate(weights, &base)?;
+            from_tensors(weights, base, stated)?
+        }
+    };
+    let architecture = if given.set.is_empty() { base } else { given.change(&base)? };
+    for (key, _) in given.settings()? {
+        let key = KEYS.into_iter().find(|known| key == *known || key.starts_with(&format!("{known}.")));
+        origins.extend(key.map(|key| (key, Origin::Option)));
+    }
+    let wanted = architecture.shortcut;
+    let architecture = infer::complete(weights, architecture)?;
+    let other = |a: Shortcut| !matches!(a, Shortcut::Projection | Shortcut::ProjectionAll);
+    if origins["shortcut"] == Origin::Option && architecture.shortcut != wanted && other(wanted) {
+        let problem = format!("has projections in every shortcut that changes the shape, so it can't be {wanted}");
+        return Err(Error::file(weights.label(), problem + "; leave the option out"));
+    }
+    Ok((architecture, origins))
+}
+
+/// What shapes and a configuration tell.
+fn from_tensors(weights: &Weights, base: Architecture, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
+    let mut origins: Origins = KEYS.into_iter().map(|key| (key, Origin::File)).collect();
+    let untold = if weights.is_known() { Origin::Manifest } else { Origin::Assumed };
+    origins.extend([("stem.pool", untold), ("bn_eps", untold)]);
+    if base.block.is_bottleneck() {
+        origins.insert("stride_in", untold);
+    }
+    let projected = infer::complete(weights, base.clone())?;
+    if zero_padded(&projected) {
+        origins.insert("shortcut", untold);
+    }
+    let Some(stated) = stated else { return Ok((base, origins)) };
+    let refuse = |problem| Error::file(weights.sidecars().path(), problem);
+    let has_head = matches!(weights.head(), Head::Linear { .. });
+    let changed = stated.apply(&base, has_head, weights.label()).map_err(refuse)?;
+    origins.extend(stated.untold.iter().map(|(key, _)| (*key, Origin::Config)));
+    Ok((changed, origins))
+}
+
+/// Whether a shortcut gets over a change of shape without a projection.
+fn zero_padded(architecture: &Architecture) -> bool {
+    let layers = architecture.layers();
+    architecture.block != BlockKind::Plain
+        && layers.blocks().any(|block| block.changes_shape() && block.projection().is_none())
+}
+
+fn preprocess(
+    weights: &Weights,
+    given: &Given,
+    architecture: &Architecture,
+    origins: &mut Origins,
+) -> Result<Preprocess> {
+    // What is inside the program says it in its metadata.
+    let of_manifest = weights.is_known() && weights.metadata(ARCHITECTURE_KEY).is_none();
+    let mut origin = if of_manifest { Origin::Manifest } else { Origin::File };
+    let (base, stated): (Preprocess, Map<String, Value>) = match weights.preprocess() {
+        Some(json) => {
+            let read = Preprocess::from_json(json).map_err(|error| Error::file(weights.label(), quoted(error)))?;
+            origins.extend(PREPROCESS.map(|key| (key, origin)));
+            (read, Map::new())
+        }
+        None => {
+            origin = Origin::Config;
+            origins.extend(PREPROCESS.map(|key| (key, Origin::Assumed)));
+            (default_preprocess(architecture), weights.sidecars().preprocess(given.gives_sizes())?)
+        }
+    };
+    let mut value = serde_json::to_value(&base).map_err(|error| Error::file(weights.label(), error))?;
+    for (values, origin) in [(stated, origin), (given.preprocess(), Origin::Option)] {
+        for (key, new) in values {
+            origins.extend(PREPROCESS.into_iter().find(|known| *known == key).map(|key| (key, origin)));
+            value[key] = new;
+        }
+    }
+    let read =
+        Preprocess::from_json(&value.to_string()).map_err(|error| Error::file(weights.label(), quoted(error)))?;
+    if given.crop.is_some() && given.resize.is_none() && read.crop > read.resize {
+        let problem = format!("--crop {} is more than the {} pixels that images are scaled to", read.crop, read.resize);
+        return Err(Error::Usage(problem + "; give --resize too"));
+    }
+    Ok(read)
+}
+
+/// torchvision's evaluation transform, or for a CIFAR stem its own size.
+pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
+    let imagenet = Preprocess::default();
+    match architecture.stem.kind {
+        StemKind::Imagenet => imagenet,
+        StemKind::Cifar => Preprocess { resize: 32, crop: 32, ..imagenet },
+    }
+}
+
+/// The class names that a file or its configuration carries, or ImageNet-1k's for a network that may be theirs: 1,000 classes
+/// behind a stem for photographs, not written by this program (which would say what they are).
+fn labels(
+    weights: &Weights,
+    architecture: &Architecture,
+    stated: Option<&Stated>,
+    origins: &mut Origins,
+) -> Result<Option<Vec<String>>> {
+    if !matches!(weights.head(), Head::Linear { .. }) {
+        return Ok(None);
+    }
+    if let Some(labels) = weights.labels()? {
+        origins.insert("labels", Origin::File);
+        return Ok(Some(labels));
+    }
+    if let Some(labels) = stated.and_then(|stated| stated.labels.clone()) {
+        origins.insert("labels", Origin::Config);
+        let labels = labels_of(labels, architecture.classes);
+        return labels.map(Some).map_err(|problem| Error::file(weights.sidecars().path(), problem));
+    }
+    let may_be_theirs = architecture.classes == 1000
+        && architecture.stem.kind == StemKind::Imagenet
+        && weights.metadata(ARCHITECTURE_KEY).is_none();
+    if !may_be_theirs {
+        return Ok(None);
+    }
+    let origin = match (weights.is_known(), stated.is_some_and(|stated| stated.imagenet)) {
+        (true, _) => Origin::Manifest,
+        (_, true) => Origin::Config,
+        _ => Origin::Assumed,
+    };
+    origins.insert("labels", origin);
+    Ok(Some(imagenet_labels()))
+}
+
+impl Description {
+    /// The same network for images of `size` x `size`, as the user wants.
+    pub fn with_image_size(mut self, size: u32) -> Result<Self> {
+        self.preprocess = self.preprocess.with_image_size(size)?;
+        self.origins.extend([("resize", Origin::Option), ("crop", Origin::Option)]);
+        Ok(self)
+    }
+
+    /// One line about everything that nothing says; none where all is said. `images` is whether images are prepared at all,
+    /// `classes` whether they are named.
+    pub fn assumed(&self, images: bool, classes: bool) -> Option<String> {
+        let Preprocess { resize, crop, interpolation, .. } = self.preprocess;
+        let filter = match interpolation {
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Bicubic => "bicubic",
+        };
+        let pool = match self.architecture.stem.kind {
+            StemKind::Imagenet => "a max pool that rounds down",
+            StemKind::Cifar => "no pool after the 3x3 stem",
+        };
+        let values = [
+            (true, "stride_in", "--set", "stride in the 3x3 (v1.5)".to_owned()),
+            (true, "shortcut", "--set", "shortcuts padded with zeros after the last channel".to_owned()),
+            (true, "stem.pool", "--set", pool.to_owned()),
+            (true, "bn_eps", "--set", format!("batch norm epsilon {:e}", self.architecture.bn_eps)),
+            (images, "mean", "--mean", "ImageNet's mean".to_owned()),
+            (images, "std", "--std", "ImageNet's std".to_owned()),
+            (images, "resize", "--resize", format!("resize {resize}")),
+            (images, "crop", "--crop", format!("crop {crop}")),
+            (images, "interpolation", "--interpolation", filter.to_owned()),
+            (classes, "labels", "--labels", "ImageNet's class names".to_owned()),
+        ];
+        let assumed = |key: &str| self.origins.get(key) == Some(&Origin::Assumed);
+        let found: Vec<_> = values.into_iter().filter(|(wanted, key, ..)| *wanted && assumed(key)).collect();
+        let parts = found.iter().map(|(.., text)| text.as_str()).collect::<Vec<_>>().join(", ");
+        let mut options: Vec<&str> = found.iter().map(|(_, _, option, _)| *option).collect();
+        options.dedup();
+        let change = match options[..] {
+            [] => return None,
+            [_] => "changes it",
+            _ => "change it",
+        };
+        Some(format!("assumed, since nothing says it: {parts}; {} {change}", options.join(", ")))
+    }
+}
