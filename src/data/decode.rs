@@ -23,6 +23,7 @@ mod pnm;
 mod tiff;
 mod tiff_directory;
 mod tiff_jpeg;
+mod tiff_page;
 mod webp;
 
 /// Images of more pixels are refused before anything is allocated: Pillow's decompression-bomb limit.

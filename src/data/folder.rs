@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::bytes::{describe, read_limited};
-use super::clutter::{is_no_class, unread_images};
-use super::inputs::{is_image_name, walk};
+use super::clutter::is_no_class;
+use super::image_names::{is_image_name, unread_images};
 use super::names::ClassOrder;
+use super::walk::walk;
 use super::{Dataset, MAX_FILE_BYTES, Rgb8, count, decode_file};
 use crate::error::{Error, Result};
 

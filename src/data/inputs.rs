@@ -4,22 +4,16 @@ use std::collections::HashSet;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use super::bytes::{describe, path_from_bytes};
-use super::clutter::{is_clutter, unread_images};
-use super::decode::format::READ_EXTENSIONS;
+use super::bytes::path_from_bytes;
 use super::folder::FileSet;
 use super::glob::{glob, is_glob};
+use super::image_names::{is_image_name, unread_images};
+use super::walk::walk;
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
 
 /// The most bytes of a list on standard input.
 const MAX_LIST: u64 = 1 << 30;
-
-/// True if the file's extension is one of the image formats that are read, and the file is not hidden.
-pub fn is_image_name(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
-    !hidden && path.extension().is_some_and(|e| READ_EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
-}
 
 /// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted; a glob gives what
 /// it matches, sorted (folders again by their images); `-` reads a list from `stdin_list`: a path a line, or, if there is a
@@ -125,52 +119,6 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
 pub fn left_out_of(folder: &Path) -> Option<String> {
     let files = if folder.is_dir() { walk(folder).ok()? } else { Vec::new() };
     unread_images(files.iter().map(PathBuf::as_path).filter(|path| !is_image_name(path)))
-}
-
-/// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
-/// then by name, which is `ImageFolder`'s order.
-pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    visit(folder, &mut Vec::new(), &mut |file| {
-        files.push(file);
-        true
-    })?;
-    files.sort_by(|a, b| {
-        let key = |p: &Path| (p.parent().map(|p| p.as_os_str().to_owned()), p.file_name().map(|n| n.to_owned()));
-        key(a).cmp(&key(b))
-    });
-    Ok(files)
-}
-
-/// True if some image lies under `folder`, at any depth.
-pub(crate) fn holds_image(folder: &Path) -> Result<bool> {
-    let mut found = false;
-    visit(folder, &mut Vec::new(), &mut |file| {
-        found = is_image_name(&file);
-        !found
-    })?;
-    Ok(found)
-}
-
-/// Hands `each` the files under `folder` until it gives false; `above` are the folders around it. False if it was stopped.
-fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) -> bool) -> Result<bool> {
-    let real = folder.canonicalize().map_err(|e| Error::file(folder, describe(&e)))?;
-    if above.contains(&real) {
-        return Ok(true);
-    }
-    above.push(real);
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
-        let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
-        if is_clutter(&path) {
-            continue;
-        }
-        let goes_on = if path.is_dir() { visit(&path, above, each)? } else { !path.is_file() || each(path) };
-        if !goes_on {
-            return Ok(false);
-        }
-    }
-    above.pop();
-    Ok(true)
 }
 
 /// A plain list of image files, for inference: every label is 0, of the one class `unlabelled`.

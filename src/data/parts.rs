@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::{name_of, subfolders};
-use super::inputs::{holds_image, is_image_name};
+use super::image_names::is_image_name;
 use super::names::quoted;
+use super::walk::holds_image;
 use crate::error::{Error, Result};
 
 /// Names of the training part, in any case.

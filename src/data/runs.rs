@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::inputs::is_image_name;
+use super::image_names::is_image_name;
 use crate::files::read_limited;
 
 /// How deep a folder `runs` may be divided into folders of runs.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::bytes::path_from_bytes;
 use crate::data::clutter::is_clutter;
-use crate::data::inputs::is_image_name;
+use crate::data::image_names::is_image_name;
 
 /// What a field of the column of paths means.
 pub enum Found {

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 
+use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
-use tiff::{ColorType, TiffError};
 
 use super::orientation::Metadata;
 use super::tiff_directory::Reader;
+use super::tiff_page::{Page, explain};
 use super::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
 use crate::data::Rgb8;
 
@@ -27,9 +28,6 @@ const ASSOCIATED_ALPHA: u16 = 1;
 const UNASSOCIATED_ALPHA: u16 = 2;
 /// The type of 16-bit numbers.
 const SHORT: u64 = 3;
-
-/// A TIFF whose first directory has been read.
-pub(super) type Page<'a> = Decoder<Cursor<&'a [u8]>>;
 
 /// Decodes the first page; also gives its EXIF orientation.
 ///
@@ -207,18 +205,4 @@ fn look_up(colors: &[u16], indices: impl Iterator<Item = u8>) -> Result<Vec<u8>,
 fn unmultiply([r, g, b, a]: [u8; 4]) -> [u8; 3] {
     let whole = u32::from(a);
     [r, g, b].map(|v| if a == 0 { 0 } else { (u32::from(v) * 255 / whole).min(255) as u8 })
-}
-
-/// The decoder's complaint as the end of a sentence.
-pub(super) fn explain(error: TiffError) -> String {
-    match error {
-        TiffError::LimitsExceeded => too_large(),
-        TiffError::UnsupportedError(e) => {
-            format!("uses a TIFF feature that is not read ({e}); save it as RGB, uncompressed or with LZW or Deflate")
-        }
-        e => {
-            let cause = e.to_string().replace('\n', " ");
-            format!("is a truncated or corrupt TIFF image ({}); copy or download it again", cause.trim_end_matches('.'))
-        }
-    }
 }

@@ -4,7 +4,7 @@ use jpeg_decoder::{ColorTransform, Decoder};
 use tiff::tags::Tag;
 
 use super::jpeg_header::Header;
-use super::tiff::{Page, explain};
+use super::tiff_page::{Page, explain};
 
 /// `PhotometricInterpretation` of each kind that is read, and how its JPEGs' samples become colours.
 const KINDS: [(u16, usize, ColorTransform); 3] =
