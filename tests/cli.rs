@@ -9,6 +9,7 @@ mod cli {
     mod finetune;
     mod infer;
     mod interrupt;
+    mod kernels;
     mod looking;
     mod names;
     mod networks;

@@ -1,0 +1,47 @@
+//! `kernels`: what is listed, with and without a driver that says more.
+
+use super::support::Sandbox;
+
+#[test]
+fn every_kernel_of_a_plan_is_listed() {
+    let sandbox = Sandbox::new();
+    let list = |arguments: &[&str]| -> serde_json::Value {
+        let text = sandbox.good(&[&["kernels", "--arch", "resnet20", "--json", "--quiet"], arguments].concat());
+        serde_json::from_str(&text).unwrap()
+    };
+    let names = |report: &serde_json::Value| -> Vec<String> {
+        let kernels = report["kernels"].as_array().unwrap();
+        kernels.iter().map(|kernel| kernel["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let inference = list(&[]);
+    let found = names(&inference);
+    for part in ["conv2d_", "global_avg_pool", "linear", "preprocess"] {
+        assert!(found.iter().any(|name| name.starts_with(part)), "{part}: {found:?}");
+    }
+    assert!(!found.iter().any(|name| name.contains("backward")), "{found:?}");
+    assert!(inference["adapter"]["name"].is_string());
+    // A driver says a number or nothing.
+    for key in [
+        "registers", "spills", "scratch_bytes", "workgroup_bytes", "occupancy", "instructions", "hot_loop_fma_share",
+    ] {
+        for kernel in inference["kernels"].as_array().unwrap() {
+            assert!(kernel[key].is_null() || kernel[key].as_f64().unwrap() >= 0.0, "{key}: {kernel}");
+        }
+    }
+    let training = names(&list(&["--train", "all", "--batch-size", "2"]));
+    for part in ["batch_norm_backward", "conv2d_backward_weight", "adam", "cross_entropy"] {
+        assert!(training.iter().any(|name| name.starts_with(part)), "{part}: {training:?}");
+    }
+    let head = names(&list(&["--train", "head"]));
+    assert!(head.iter().any(|name| name.starts_with("linear_backward")), "{head:?}");
+    assert!(!head.iter().any(|name| name.starts_with("conv2d")), "{head:?}");
+}
+
+#[test]
+fn what_can_not_be_listed_is_said() {
+    let sandbox = Sandbox::new();
+    sandbox.bad(1, "resnet21", &["kernels", "--arch", "resnet21"]);
+    sandbox.bad(2, "--precision f16", &["kernels", "--train", "all", "--precision", "f16"]);
+    let file = sandbox.write("file", b"");
+    sandbox.bad(1, "name another folder", &["kernels", "--isa", file.to_str().unwrap()]);
+}
