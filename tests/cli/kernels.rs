@@ -21,9 +21,9 @@ fn every_kernel_of_a_plan_is_listed() {
     assert!(!found.iter().any(|name| name.contains("backward")), "{found:?}");
     assert!(inference["adapter"]["name"].is_string());
     // A driver says a number or nothing.
-    for key in [
-        "registers", "spills", "scratch_bytes", "workgroup_bytes", "occupancy", "instructions", "hot_loop_fma_share",
-    ] {
+    for key in
+        ["registers", "spills", "scratch_bytes", "workgroup_bytes", "occupancy", "instructions", "hot_loop_fma_share"]
+    {
         for kernel in inference["kernels"].as_array().unwrap() {
             assert!(kernel[key].is_null() || kernel[key].as_f64().unwrap() >= 0.0, "{key}: {kernel}");
         }
