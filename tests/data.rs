@@ -4,6 +4,8 @@
 mod augment;
 #[path = "data/check.rs"]
 mod check;
+#[path = "data/cuts.rs"]
+mod cuts;
 #[path = "data/datasets.rs"]
 mod datasets;
 #[path = "data/decode.rs"]

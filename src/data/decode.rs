@@ -17,6 +17,8 @@ pub(crate) mod format;
 mod gif;
 mod jpeg;
 mod jpeg_header;
+mod jpeg_huffman;
+mod jpeg_scans;
 mod orientation;
 mod png;
 mod pnm;

@@ -9,14 +9,14 @@ use crate::{assert_error, golden_file, hash};
 
 /// A stored file: its name, its bytes, and the pixels that Pillow has for it.
 #[derive(Clone)]
-struct Case {
-    name: String,
-    file: Vec<u8>,
+pub struct Case {
+    pub name: String,
+    pub file: Vec<u8>,
     expected: Rgb8,
 }
 
 /// The stored files of one kind.
-fn cases(kind: &str) -> Vec<Case> {
+pub fn cases(kind: &str) -> Vec<Case> {
     let stored = golden_file("decode.safetensors");
     let stored = SafeTensors::deserialize(&stored).expect("a safetensors file");
     let names = stored.names().into_iter().filter_map(|n| n.strip_suffix(".file")).filter(|n| n.starts_with(kind));
