@@ -4,6 +4,8 @@
 mod augment;
 #[path = "data/check.rs"]
 mod check;
+#[path = "data/cuts.rs"]
+mod cuts;
 #[path = "data/datasets.rs"]
 mod datasets;
 #[path = "data/decode.rs"]
@@ -24,6 +26,8 @@ mod inputs;
 mod lists;
 #[path = "data/loader.rs"]
 mod loader;
+#[path = "data/refused.rs"]
+mod refused;
 #[path = "common/server.rs"]
 mod server;
 #[path = "data/split.rs"]

@@ -1,7 +1,8 @@
 //! Encoded images to [`Rgb8`], as Pillow's `ImageOps.exif_transpose(Image.open(f)).convert("RGB")` gives them.
 //!
-//! Three deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), PGMs
-//! of more than 8 bits are scaled (Pillow clips these too), and a JPEG must have its end-of-image marker.
+//! Four deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), PGMs
+//! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow cuts off), and a
+//! JPEG must be whole.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,10 +14,13 @@ use crate::error::{Error, Result};
 use format::Format;
 
 mod codec;
+mod dib;
 pub(crate) mod format;
 mod gif;
 mod jpeg;
 mod jpeg_header;
+mod jpeg_huffman;
+mod jpeg_scans;
 mod orientation;
 mod png;
 mod pnm;
@@ -75,6 +79,7 @@ fn decode(bytes: &[u8]) -> Decoded {
             Ok(orientation::upright(image, orientation))
         }
         Format::Bmp => codec::decode(bytes, ImageFormat::Bmp),
+        Format::Dib => codec::decode(&dib::to_bmp(bytes), ImageFormat::Bmp),
         Format::Gif => gif::decode(bytes),
         Format::Pnm => pnm::decode(bytes),
     }

@@ -1,5 +1,7 @@
 //! Which format a file is, by its first bytes, and what is known about names' extensions.
 
+use super::dib;
+
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -7,6 +9,7 @@ pub(super) enum Format {
     Png,
     WebP,
     Bmp,
+    Dib,
     Gif,
     Tiff,
     Pnm,
@@ -34,6 +37,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Result<Format, String> {
         [b'I', b'I', 0x2a | 0x2b, 0, ..] | [b'M', b'M', 0, 0x2a | 0x2b, ..] => Ok(Format::Tiff),
         [b'P', b'1'..=b'6', b' ' | b'\t' | b'\r' | b'\n' | b'#', ..] => Ok(Format::Pnm),
         [b'B', b'M', ..] => Ok(Format::Bmp),
+        _ if dib::is_dib(bytes) => Ok(Format::Dib),
         _ => Err(foreign(bytes).map_or_else(|| unknown(bytes), unread)),
     }
 }

@@ -8,7 +8,7 @@ use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
 
 use super::jpeg_header::{Colors, Component, Frame, Header};
-use super::{Decoded, MAX_ALLOC, check_size, cmyk_to_rgb, codec, too_large};
+use super::{Decoded, MAX_ALLOC, check_size, cmyk_to_rgb, codec, jpeg_scans, too_large};
 use crate::data::Rgb8;
 
 /// Decodes a JPEG whose header was read from the same bytes.
@@ -16,10 +16,16 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
     let frame = header.frame()?;
     check_size(frame.width.into(), frame.height.into())?;
     let colors = header.colors()?;
-    // The fast decoder believes Adobe's marker before JFIF's.
+    if frame.has_narrow_chroma() {
+        return Err("is a JPEG of at most 4 pixels' width whose chroma is subsampled, which is not read; \
+                    save it as PNG, or without subsampling"
+            .into());
+    }
+    jpeg_scans::check(bytes, header)?;
+    // The fast decoder believes Adobe's marker, and the components' names, before JFIF's.
     let same_colors = match colors {
         Colors::Grey => true,
-        Colors::YCbCr => !header.adobe_says_rgb(),
+        Colors::YCbCr => !header.names_or_adobe_say_rgb(),
         Colors::Rgb | Colors::Cmyk | Colors::Ycck => false,
     };
     if same_colors && header.is_plain() {

@@ -1,5 +1,6 @@
 //! What a JPEG's markers say: its frame, its scans, its colours, its metadata, and whether its end is there.
 
+use super::jpeg_huffman::Table;
 use super::orientation::Metadata;
 
 /// More scans than any encoder writes, each of which may pass over every pixel in a few bytes.
@@ -32,11 +33,42 @@ pub(super) struct Frame {
     pub components: Vec<Component>,
 }
 
-/// The components of a scan, by their names, and the first coefficient in it.
+impl Frame {
+    /// True if libjpeg repeats chroma where both decoders blend it: it doesn't blend components of half the width that
+    /// are at most two samples wide, neither along rows nor, where they have half the height too, along columns.
+    pub(super) fn has_narrow_chroma(&self) -> bool {
+        let most = |of: fn(&Component) -> u8| self.components.iter().map(of).max().unwrap_or(1);
+        let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
+        let samples =
+            |length: u16, factor: u8, most: u8| (u32::from(length) * u32::from(factor)).div_ceil(u32::from(most));
+        self.components.iter().filter(|c| 2 * c.horizontal == horizontal).any(|c| {
+            let half_height = 2 * c.vertical == vertical;
+            match samples(self.width, c.horizontal, horizontal) {
+                1 => half_height && samples(self.height, c.vertical, vertical) > 1,
+                2 => half_height || c.vertical == vertical,
+                _ => false,
+            }
+        })
+    }
+}
+
+/// One scan.
 #[derive(Debug)]
-struct Scan {
-    components: Vec<u8>,
-    first_coefficient: u8,
+pub(super) struct Scan {
+    /// The components, by their names.
+    pub components: Vec<u8>,
+    /// For each component, where its DC and its AC table are, if it has them: see [`Header::table`].
+    pub tables: Vec<[Option<usize>; 2]>,
+    pub first_coefficient: u8,
+    pub last_coefficient: u8,
+    /// The lowest bit that was known before this scan of a progressive JPEG, 0 if none was, and the lowest known after it.
+    pub high_bit: u8,
+    pub low_bit: u8,
+    /// MCUs between restart markers; 0 without such.
+    pub restart_interval: u16,
+    /// Where the entropy-coded data begin and end.
+    pub start: usize,
+    pub end: usize,
 }
 
 /// What is known of a JPEG before any pixel is decoded.
@@ -44,6 +76,10 @@ struct Scan {
 pub(super) struct Header<'a> {
     frame: Option<Frame>,
     scans: Vec<Scan>,
+    /// Every Huffman table, 16 counts and then the symbols, and the last one for each class and number.
+    tables: Vec<&'a [u8]>,
+    current_tables: [Option<usize>; 8],
+    restart_interval: u16,
     jfif: bool,
     adobe: Option<u8>,
     exif: Option<Vec<u8>>,
@@ -66,7 +102,13 @@ impl<'a> Header<'a> {
             while bytes.get(at) == Some(&0xff) {
                 at += 1;
             }
-            match *bytes.get(at).ok_or(TRUNCATED)? {
+            let marker = *bytes.get(at).ok_or(TRUNCATED)?;
+            if let Some(scan) = header.scans.last_mut().filter(|scan| scan.end == 0)
+                && !matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8)
+            {
+                scan.end = at - 1;
+            }
+            match marker {
                 0xd9 => return Ok(header),
                 // A stuffed zero, TEM, RST0 to RST7 and SOI have no length; every other marker starts a segment, which
                 // is jumped over because it may hold a thumbnail with an end marker of its own.
@@ -75,22 +117,25 @@ impl<'a> Header<'a> {
                     let length = bytes.get(at + 1..at + 3).ok_or(TRUNCATED)?;
                     let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
                     let segment = bytes.get(at + 3..at + 1 + length).ok_or(TRUNCATED)?;
-                    header.segment(marker, segment)?;
                     at += 1 + length;
+                    header.segment(marker, segment, at)?;
                 }
             }
         }
     }
 
-    fn segment(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), String> {
+    /// Takes in one segment, behind which the file goes on at `after`.
+    fn segment(&mut self, marker: u8, segment: &'a [u8], after: usize) -> Result<(), String> {
         match marker {
-            0xc4 | 0xc8 | 0xcc => {}
+            0xc4 => self.huffman_tables(segment),
+            0xc8 | 0xcc => {}
+            0xdd => self.restart_interval = segment.first_chunk().map_or(0, |&bytes| u16::from_be_bytes(bytes)),
             0xc0..=0xcf if self.frame.is_none() => self.frame = Some(frame(marker, segment)?),
             0xda => {
                 if self.scans.len() == MAX_SCANS {
                     return Err(format!("is a JPEG of more than {MAX_SCANS} scans, which is not read; save it again"));
                 }
-                self.scans.extend(scan(segment));
+                self.scans.extend(self.scan(segment, after));
             }
             // Colours and metadata are those in front of the first scan.
             _ if !self.scans.is_empty() => {}
@@ -105,6 +150,48 @@ impl<'a> Header<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn huffman_tables(&mut self, mut segment: &'a [u8]) {
+        while let Some((&[place, ref counts @ ..], _)) = segment.split_first_chunk::<17>() {
+            let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
+            let Some(table) = segment.get(1..17 + symbols) else { return };
+            if place & 0xef < 4 {
+                self.current_tables[usize::from(place >> 4) * 4 + usize::from(place & 3)] = Some(self.tables.len());
+                self.tables.push(table);
+            }
+            segment = &segment[17 + symbols..];
+        }
+    }
+
+    /// A scan by its header, whose data begin at `start`; none if the header is too short.
+    fn scan(&self, segment: &[u8], start: usize) -> Option<Scan> {
+        let (&count, rest) = segment.split_first()?;
+        let (parts, rest) = rest.split_at_checked(2 * usize::from(count))?;
+        let parts = parts.as_chunks::<2>().0;
+        let &[first_coefficient, last_coefficient, bits] = rest.first_chunk()?;
+        let table = |class: usize, number: u8| *self.current_tables[4 * class..][..4].get(usize::from(number))?;
+        Some(Scan {
+            components: parts.iter().map(|&[id, _]| id).collect(),
+            tables: parts.iter().map(|&[_, numbers]| [table(0, numbers >> 4), table(1, numbers & 15)]).collect(),
+            first_coefficient,
+            last_coefficient,
+            high_bit: bits >> 4,
+            low_bit: bits & 15,
+            restart_interval: self.restart_interval,
+            start,
+            end: 0,
+        })
+    }
+
+    pub(super) fn scans(&self) -> &[Scan] {
+        &self.scans
+    }
+
+    /// A Huffman table of a scan; none if its codes are impossible.
+    pub(super) fn table(&self, place: usize) -> Option<Table<'a>> {
+        let (counts, symbols) = self.tables.get(place)?.split_first_chunk()?;
+        Table::new(counts, symbols)
     }
 
     /// The frame.
@@ -160,9 +247,10 @@ impl<'a> Header<'a> {
         scans && sampling && aligned && (!chroma.is_empty() || one(luma))
     }
 
-    /// True if Adobe's marker says that the components are no YCbCr.
-    pub(super) fn adobe_says_rgb(&self) -> bool {
-        self.adobe == Some(0)
+    /// True if Adobe's marker or the components' names say that the components are no YCbCr.
+    pub(super) fn names_or_adobe_say_rgb(&self) -> bool {
+        let names = self.frame.iter().flat_map(|frame| &frame.components).map(|c| c.id);
+        self.adobe == Some(0) || names.eq(*b"RGB")
     }
 }
 
@@ -193,13 +281,6 @@ fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
         return Err(refused("that says its height only at its end"));
     }
     Ok(Frame { width, height, progressive: marker == 0xc2, components })
-}
-
-/// A scan's header; none if it is too short.
-fn scan(segment: &[u8]) -> Option<Scan> {
-    let (&count, rest) = segment.split_first()?;
-    let components = rest.get(..2 * usize::from(count))?.chunks_exact(2).map(|c| c[0]).collect();
-    Some(Scan { components, first_coefficient: *rest.get(2 * usize::from(count))? })
 }
 
 #[cfg(test)]

@@ -50,9 +50,10 @@ fn header(reader: &mut Reader, kind: u8) -> Result<Header, String> {
         return Err(corrupt(&format!("its largest value is {max}")));
     }
     // One white space ends the header of a raw file.
-    reader.at += 1;
-    if reader.at > reader.bytes.len() {
-        return Err(TRUNCATED.into());
+    match reader.bytes.get(reader.at) {
+        Some(byte) if byte.is_ascii_whitespace() || *byte == 0x0b => reader.at += 1,
+        Some(_) => return Err(corrupt("its header has no end")),
+        None => return Err(TRUNCATED.into()),
     }
     Ok(Header { plain, bitmap, channels, width, height, max })
 }
@@ -67,9 +68,7 @@ impl Reader<'_> {
     fn skip(&mut self) {
         while let Some(&byte) = self.bytes.get(self.at) {
             if byte == b'#' {
-                while self.bytes.get(self.at).is_some_and(|b| !matches!(b, b'\n' | b'\r')) {
-                    self.at += 1;
-                }
+                self.comment();
             } else if byte.is_ascii_whitespace() || byte == 0x0b {
                 self.at += 1;
             } else {
@@ -78,12 +77,24 @@ impl Reader<'_> {
         }
     }
 
-    /// The next number in digits.
+    /// Passes over a comment up to the end of its line.
+    fn comment(&mut self) {
+        while self.bytes.get(self.at).is_some_and(|b| !matches!(b, b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// The next number in digits, which a comment and the end of its line may interrupt.
     fn number(&mut self) -> Result<u32, String> {
         self.skip();
         let start = self.at;
         let mut value = 0u32;
-        while let Some(digit) = self.bytes.get(self.at).filter(|b| b.is_ascii_digit()) {
+        while let Some(digit) = self.bytes.get(self.at).filter(|b| b.is_ascii_digit() || **b == b'#') {
+            if *digit == b'#' {
+                self.comment();
+                self.at += 1;
+                continue;
+            }
             let more = value.checked_mul(10).and_then(|v| v.checked_add(u32::from(digit - b'0')));
             value = more.ok_or_else(|| corrupt("a number is too large"))?;
             self.at += 1;

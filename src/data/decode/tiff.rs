@@ -13,6 +13,11 @@ use super::tiff_page::{Page, explain};
 use super::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
 use crate::data::Rgb8;
 
+/// `NewSubfileType`, and its bit for a page that is a reduced version of another.
+const PAGE_KIND: u16 = 254;
+const REDUCED: u32 = 1;
+const SUB_DIRECTORIES: u16 = 330;
+const DNG_VERSION: u16 = 50706;
 const COMPRESSION: u16 = 259;
 const JPEG: u16 = 7;
 /// LZW and both Deflates.
@@ -34,6 +39,7 @@ const SHORT: u64 = 3;
 /// # Errors
 /// The end of a sentence that begins with the file's name.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
+    refuse_raws(bytes)?;
     let bytes = &*declared_plainly(bytes);
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
@@ -91,15 +97,25 @@ fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
     plain
 }
 
+/// Refuses camera raws, of which the first page is a thumbnail, and the photograph is in a directory below it.
+fn refuse_raws(bytes: &[u8]) -> Result<(), String> {
+    let Some(reader) = Reader::new(bytes) else { return Ok(()) };
+    let dng = reader.find(DNG_VERSION).is_some();
+    let page_kind = reader.find(PAGE_KIND).and_then(|entry| reader.number(&entry)).unwrap_or(0.0);
+    let reduced = page_kind as u32 & REDUCED == REDUCED && reader.find(SUB_DIRECTORIES).is_some();
+    if reduced || dng {
+        let kind = if dng { "DNG" } else { "such as NEF or ARW" };
+        return Err(format!("is a camera raw photograph ({kind}), which is not read; convert it to JPEG, PNG or TIFF"));
+    }
+    Ok(())
+}
+
 fn refused(what: &str) -> String {
     format!("is a TIFF image {what}, which is not read; save it with 8 bits a sample, as grey or RGB")
 }
 
 /// Kinds that the decoder would read to something else than what they mean.
 fn refuse_rare_kinds(page: &mut Page) -> Result<(), String> {
-    if page.find_tag(Tag::Unknown(50706)).map_err(explain)?.is_some() {
-        return Err("is a raw photograph (DNG), which is not read; convert it to JPEG, PNG or TIFF".into());
-    }
     if page.find_tag_unsigned::<u16>(Tag::FillOrder).map_err(explain)?.is_some_and(|order| order != 1) {
         return Err(refused("whose bits are stored in reverse order"));
     }

@@ -103,6 +103,7 @@ fn decode_tile(
         return Err(corrupt("a JPEG is not of its tile's size"));
     }
     super::check_size(frame.width.into(), frame.height.into())?;
+    super::jpeg_scans::check(jpeg, &header)?;
     let mut decoder = Decoder::new(jpeg);
     decoder.set_color_transform(transform);
     Ok(Tile { samples: decoder.decode().map_err(|e| corrupt(&e.to_string()))?, width })

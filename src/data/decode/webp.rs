@@ -1,6 +1,7 @@
 //! WebP: its chunks, and files whose header promises chunks that are not there.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use image::ImageFormat;
 
@@ -13,9 +14,17 @@ const PROMISES: [(u8, &[u8; 4]); 4] = [(0x20, b"ICCP"), (0x10, b"ALPH"), (0x08, 
 /// Where the extended header's flags are: behind `RIFF`, a length, `WEBP`, `VP8X` and a length.
 const FLAGS: usize = 20;
 
+/// Of an animation's frame: it replaces what is below it. Where its flags are in its chunk.
+const NO_BLENDING: u8 = 2;
+const FRAME_FLAGS: usize = 15;
+
 /// Decodes the first frame, whose transparent pixels keep their colours.
 pub(super) fn decode(bytes: &[u8]) -> Decoded {
-    codec::decode(&kept_promises(bytes), ImageFormat::WebP)
+    let mut mended = kept_promises(bytes);
+    if let Some(at) = blended_first_frame(bytes) {
+        mended.to_mut()[at] |= NO_BLENDING;
+    }
+    codec::decode(&mended, ImageFormat::WebP)
 }
 
 /// EXIF and XMP of a WebP, where its header says that there are such.
@@ -45,19 +54,32 @@ fn kept_promises(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(mended)
 }
 
+/// Where the flags of the first frame of an animation are, if it asks to be blended with what is below. There is nothing
+/// below it; blending would only turn transparent pixels black.
+fn blended_first_frame(bytes: &[u8]) -> Option<usize> {
+    let (_, frame) = chunk_places(bytes).find(|(kind, _)| *kind == b"ANMF")?;
+    frame.into_iter().nth(FRAME_FLAGS).filter(|&at| bytes[at] & NO_BLENDING == 0)
+}
+
 fn extended_flags(bytes: &[u8]) -> Option<u8> {
     (bytes.get(12..16)? == b"VP8X").then(|| bytes.get(FLAGS).copied())?
 }
 
 /// The chunks that are whole, in order.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
+    chunk_places(bytes).map(|(kind, place)| (kind, &bytes[place]))
+}
+
+/// The chunks that are whole, and where their data are.
+fn chunk_places(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], Range<usize>)> {
     let mut rest = bytes.get(12..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (kind, after) = rest.split_first_chunk::<4>()?;
         let (length, after) = after.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let data = after.get(..length)?;
+        let start = bytes.len() - after.len();
+        after.get(..length)?;
         rest = after.get(length + length % 2..).unwrap_or_default();
-        Some((kind, data))
+        Some((kind, start..start + length))
     })
 }

@@ -95,6 +95,22 @@ def images():
         files[f"{name}_adobe_0"] = bare[:2] + adobe(0) + bare[2:]
         files[f"{name}_adobe_1"] = bare[:2] + adobe(1) + bare[2:]
 
+    # Names R, G, B mean nothing beside JFIF.
+    for name in ("444", "420", "444_progressive"):
+        data = files[name]
+        for marker in (b"\xff\xc0", b"\xff\xc2"):
+            if marker in data:
+                at = data.index(marker) + 10
+                renamed = bytearray(data)
+                for channel, letter in enumerate(b"RGB"):
+                    renamed[at + 3 * channel] = letter
+        at = renamed.index(b"\xff\xda")
+        while at >= 0:
+            for part in range(renamed[at + 4]):
+                renamed[at + 5 + 2 * part] = b"RGB"[renamed[at + 5 + 2 * part] - 1]
+            at = renamed.find(b"\xff\xda", at + 2)
+        files[f"{name}_named_rgb_jfif"] = bytes(renamed)
+
     # Four components.
     cmyk = encode(image.convert("CMYK"), "JPEG", quality=90)
     files["cmyk_adobe_0"] = cmyk

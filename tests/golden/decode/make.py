@@ -16,6 +16,7 @@ import PIL
 from PIL import Image, ImageOps
 from safetensors.numpy import save_file
 
+import bmp
 import gif
 import jpeg
 import metadata
@@ -35,7 +36,7 @@ def pixels(data):
 
 def main():
     tensors = {}
-    for kind in (jpeg, metadata, gif, webp, tiff, pnm):
+    for kind in (jpeg, metadata, gif, webp, tiff, pnm, bmp):
         for name, data in kind.images().items():
             key = f"{kind.__name__}/{name}"
             try:

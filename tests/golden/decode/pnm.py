@@ -32,6 +32,9 @@ def images():
         "pgm_plain": plain(grey, "P2", 255),
         "ppm_plain": plain(rgb, "P3", 255),
     }
+    for name, header in (("between", b"P6 17 # a\n9\n255\n"), ("inside", b"P6\n1#a comment\n7 9\n2#\r5#b\n5 ")):
+        files[f"ppm_comment_{name}"] = header + rgb.tobytes()
+    files["ppm_plain_comment_inside"] = plain(rgb, "P3", 255).replace(b"\n17 9", b"\n1#x\n7 9")
     for maximum in (1, 3, 15, 100, 200, 254, 1023, 65535):
         scaled = np.round(rgb / 255.0 * maximum).astype(int)
         files[f"ppm_{maximum}"] = raw(scaled, "P6", maximum)

@@ -27,6 +27,14 @@ def images():
     files["animated_background"] = encode(
         rgba, "WEBP", save_all=True, append_images=[second.convert("RGBA")], duration=40, lossless=True, background=(9, 80, 200, 255)
     )
+    # Transparent pixels of many colours, in a first frame that asks to be blended.
+    clear = picture(*SMALL)
+    clear.putalpha(alpha(*SMALL).point(lambda v: 0 if v < 90 else v))
+    options = {"save_all": True, "append_images": [second.convert("RGBA")], "duration": 40, "lossless": True, "exact": True}
+    data = encode(clear, "WEBP", **options)
+    at = data.index(b"ANMF") + 8 + 15
+    files["animated_blended"] = data[:at] + bytes([data[at] & ~2]) + data[at + 1 :]
+    files["animated_replaced"] = data[:at] + bytes([data[at] | 2]) + data[at + 1 :]
     # The header of the animation's first frame says where it lies: two pixels to the right, four down.
     data = files["animated_background"]
     width, height = SMALL[0] + 5, SMALL[1] + 7

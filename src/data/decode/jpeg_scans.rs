@@ -1,0 +1,266 @@
+//! Whether a JPEG's scans hold the whole picture.
+//!
+//! The decoders fill with zeros what is missing between a cut and an end marker behind it, without a word. So the codes are
+//! counted here, without making pixels of them: a fraction of the time that decoding takes.
+
+use super::jpeg_header::{Component, Frame, Header, Scan};
+use super::jpeg_huffman::{Bits, Stop, Table};
+
+const CUT: &str = "is a truncated JPEG (its data end before the picture does); copy or download it again";
+const UNFINISHED: &str =
+    "is a truncated progressive JPEG (scans that refine the picture are missing); copy or download it again";
+
+/// libjpeg smooths blocks, and shows another picture than is stored, unless these are known exactly.
+const LOW_FREQUENCIES: usize = 10;
+
+/// Refuses a JPEG of `bytes` if a part of its picture is missing. What is broken in other ways is left to its decoder.
+///
+/// # Errors
+/// The end of a sentence that begins with the file's name.
+pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), String> {
+    let frame = header.frame()?;
+    let mut walk = Walk { frame, nonzero: vec![Vec::new(); frame.components.len()] };
+    // For each component and coefficient: how many low bits are still to come.
+    let mut missing = vec![[u8::MAX; 64]; frame.components.len()];
+    for scan in header.scans() {
+        match walk.scan(bytes, header, scan) {
+            Err(Stop::Cut) => return Err(CUT.into()),
+            Err(Stop::Odd) => return Ok(()),
+            Ok(()) => {}
+        }
+        let range = match frame.progressive {
+            true => usize::from(scan.first_coefficient)..usize::from(scan.last_coefficient) + 1,
+            false => 0..64,
+        };
+        for id in &scan.components {
+            let at = frame.components.iter().position(|c| c.id == *id);
+            if let Some(levels) = at.and_then(|i| missing[i].get_mut(range.clone())) {
+                levels.fill(if frame.progressive { scan.low_bit } else { 0 });
+            }
+        }
+    }
+    match missing.iter().all(|levels| levels[..LOW_FREQUENCIES].iter().all(|&bits| bits == 0)) {
+        true => Ok(()),
+        false if frame.progressive => Err(UNFINISHED.into()),
+        false => Err(CUT.into()),
+    }
+}
+
+/// One component in a scan.
+struct Part<'a> {
+    /// Its place in the frame.
+    component: usize,
+    /// Its blocks in an MCU.
+    blocks: u32,
+    dc: Option<Table<'a>>,
+    ac: Option<Table<'a>>,
+}
+
+struct Walk<'a> {
+    frame: &'a Frame,
+    /// For each component's blocks, which coefficients are known not to be 0, if a scan has needed it.
+    nonzero: Vec<Vec<u64>>,
+}
+
+impl Walk<'_> {
+    /// Walks over all MCUs of one scan.
+    fn scan(&mut self, bytes: &[u8], header: &Header, scan: &Scan) -> Result<(), Stop> {
+        let (parts, mcus) = self.parts(header, scan)?;
+        let spectral = self.frame.progressive && scan.first_coefficient > 0;
+        if spectral {
+            let nonzero = &mut self.nonzero[parts[0].component];
+            nonzero.resize(mcus, 0);
+        }
+        let data = bytes.get(scan.start..scan.end).ok_or(Stop::Cut)?;
+        let interval = if scan.restart_interval == 0 { mcus } else { scan.restart_interval.into() };
+        let mut intervals = Intervals { rest: Some(data) };
+        let mut done = 0;
+        while done < mcus {
+            let count = interval.min(mcus - done);
+            let mut bits = Bits::new(intervals.next().ok_or(Stop::Cut)?);
+            match (self.frame.progressive, spectral) {
+                (false, _) => sequential(&mut bits, &parts, count)?,
+                (true, false) => dc(&mut bits, &parts, count, scan.high_bit)?,
+                (true, true) => {
+                    let masks = &mut self.nonzero[parts[0].component][done..done + count];
+                    let table = parts[0].ac.as_ref().ok_or(Stop::Odd)?;
+                    let range = (u32::from(scan.first_coefficient), u32::from(scan.last_coefficient));
+                    match scan.high_bit {
+                        0 => ac_first(&mut bits, table, masks, range)?,
+                        _ => ac_refine(&mut bits, table, masks, range)?,
+                    }
+                }
+            }
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// The components of a scan, and the number of its MCUs.
+    fn parts<'b>(&self, header: &Header<'b>, scan: &Scan) -> Result<(Vec<Part<'b>>, usize), Stop> {
+        let most = |of: fn(&Component) -> u8| u32::from(self.frame.components.iter().map(of).max().unwrap_or(1));
+        let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
+        let (width, height) = (u32::from(self.frame.width), u32::from(self.frame.height));
+        let mut parts = Vec::new();
+        for (id, tables) in scan.components.iter().zip(&scan.tables) {
+            let component = self.frame.components.iter().position(|c| c.id == *id).ok_or(Stop::Odd)?;
+            let Component { horizontal, vertical, .. } = self.frame.components[component];
+            let blocks = u32::from(horizontal) * u32::from(vertical);
+            let [dc, ac] = tables.map(|table| header.table(table?));
+            parts.push(Part { component, blocks, dc, ac });
+        }
+        let spectral = scan.first_coefficient > 0 && self.frame.progressive;
+        let valid = scan.first_coefficient <= scan.last_coefficient && scan.last_coefficient < 64;
+        if parts.is_empty() || self.frame.progressive && !valid || spectral && parts.len() > 1 {
+            return Err(Stop::Odd);
+        }
+        let (mut across, mut down) = (width.div_ceil(8 * horizontal), height.div_ceil(8 * vertical));
+        // A component that is alone has no padding to whole MCUs.
+        if let [only] = &mut parts[..] {
+            let component = &self.frame.components[only.component];
+            across = (width * u32::from(component.horizontal)).div_ceil(horizontal).div_ceil(8);
+            down = (height * u32::from(component.vertical)).div_ceil(vertical).div_ceil(8);
+            only.blocks = 1;
+        }
+        Ok((parts, across as usize * down as usize))
+    }
+}
+
+/// The data between restart markers.
+struct Intervals<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Intervals<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let data = self.rest.take()?;
+        let mut at = 0;
+        while let Some(i) = data[at..].iter().position(|&b| b == 0xff) {
+            at += i;
+            match data.get(at + 1) {
+                Some(0xd0..=0xd7) => {
+                    self.rest = Some(&data[at + 2..]);
+                    return Some(&data[..at]);
+                }
+                // 0xff before a marker is a fill byte, before anything else it is data.
+                Some(0xff) => at += 1,
+                Some(_) => at += 2,
+                None => break,
+            }
+        }
+        Some(data)
+    }
+}
+
+fn sequential(bits: &mut Bits, parts: &[Part], mcus: usize) -> Result<(), Stop> {
+    let tables = |part| match part {
+        &Part { dc: Some(ref dc), ac: Some(ref ac), blocks, .. } => Ok((dc, ac, blocks)),
+        _ => Err(Stop::Odd),
+    };
+    let parts = parts.iter().map(tables).collect::<Result<Vec<_>, Stop>>()?;
+    for _ in 0..mcus {
+        for &(dc, ac, blocks) in &parts {
+            for _ in 0..blocks {
+                let size = bits.symbol(dc)?;
+                bits.skip(size)?;
+                let mut k = 1;
+                while k < 64 {
+                    let symbol = bits.symbol(ac)?;
+                    let (run, size) = (symbol >> 4, symbol & 15);
+                    if size == 0 && run < 15 {
+                        break;
+                    }
+                    bits.skip(size)?;
+                    k += run + 1;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// DC coefficients of a progressive JPEG: the first scan of them, or one more bit of each.
+fn dc(bits: &mut Bits, parts: &[Part], mcus: usize, high_bit: u8) -> Result<(), Stop> {
+    for _ in 0..mcus {
+        for part in parts {
+            for _ in 0..part.blocks {
+                let size = match high_bit {
+                    0 => bits.symbol(part.dc.as_ref().ok_or(Stop::Odd)?)?,
+                    _ => 1,
+                };
+                bits.skip(size)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The length of a run of blocks without further coefficients, this one included.
+fn end_of_blocks(bits: &mut Bits, run: u32) -> Result<u32, Stop> {
+    Ok((1 << run) + bits.number(run)?)
+}
+
+/// The first scan of AC coefficients, `first` to `last`, of the blocks that `masks` are of.
+fn ac_first(bits: &mut Bits, table: &Table, masks: &mut [u64], (first, last): (u32, u32)) -> Result<(), Stop> {
+    let mut i = 0;
+    while i < masks.len() {
+        let mut k = first;
+        let mut finished = 1;
+        while k <= last {
+            let symbol = bits.symbol(table)?;
+            let (run, size) = (symbol >> 4, symbol & 15);
+            if size == 0 && run < 15 {
+                finished = end_of_blocks(bits, run)?;
+                break;
+            }
+            k += run;
+            if size > 0 {
+                masks[i] |= 1u64.checked_shl(k).ok_or(Stop::Odd)?;
+                bits.skip(size)?;
+            }
+            k += 1;
+        }
+        i += finished as usize;
+    }
+    Ok(())
+}
+
+/// One more bit of AC coefficients that are not 0 already, and new ones.
+fn ac_refine(bits: &mut Bits, table: &Table, masks: &mut [u64], (first, last): (u32, u32)) -> Result<(), Stop> {
+    let mut skipped = 0;
+    for mask in masks {
+        let mut k = first;
+        while skipped == 0 && k <= last {
+            let symbol = bits.symbol(table)?;
+            let (mut run, size) = (symbol >> 4, symbol & 15);
+            if size == 0 && run < 15 {
+                skipped = end_of_blocks(bits, run)?;
+                break;
+            }
+            bits.skip(size.min(1))?;
+            while k <= last {
+                if *mask >> k & 1 == 1 {
+                    bits.skip(1)?;
+                } else if run == 0 {
+                    break;
+                } else {
+                    run -= 1;
+                }
+                k += 1;
+            }
+            if size > 0 && k <= last {
+                *mask |= 1 << k;
+            }
+            k += 1;
+        }
+        if skipped > 0 {
+            // Bits of the coefficients from `k` to `last`.
+            let behind = if k > last { 0 } else { *mask >> k << k & u64::MAX >> (63 - last) };
+            bits.skip(behind.count_ones())?;
+            skipped -= 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! JPEGs that end before their picture does, with an end marker behind the cut.
+
+use std::path::Path;
+
+use gpu_resnet::data::decode_bytes;
+
+use crate::assert_error;
+use crate::formats::cases;
+
+fn refused(bytes: &[u8], words: &[&str]) {
+    assert_error(decode_bytes(bytes, Path::new("some/picture")), words);
+}
+
+/// Where the segments of `marker` begin.
+fn places(file: &[u8], marker: u8) -> Vec<usize> {
+    (0..file.len() - 1).filter(|&i| file[i..i + 2] == [0xff, marker]).collect()
+}
+
+fn closed(file: &[u8], cut: usize) -> Vec<u8> {
+    let mut cut = file[..cut].to_vec();
+    while cut.ends_with(&[0xff]) {
+        cut.pop();
+    }
+    [&cut[..], &[0xff, 0xd9]].concat()
+}
+
+#[test]
+fn a_cut_jpeg_is_refused_though_it_has_an_end() {
+    for case in cases("jpeg/") {
+        let first = places(&case.file, 0xda)[0] + 14;
+        for percent in [0, 10, 50, 80, 97] {
+            let cut = first + (case.file.len() - first) * percent / 100;
+            refused(&closed(&case.file, cut.min(case.file.len() - 6)), &["some/picture", "JPEG"]);
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_whose_last_scans_are_missing_is_refused() {
+    let mut several = 0;
+    for case in cases("jpeg/") {
+        let scans = places(&case.file, 0xda);
+        for &scan in scans.iter().skip(1) {
+            refused(&closed(&case.file, scan), &["some/picture", "is a truncated", "copy or download it again"]);
+        }
+        several += usize::from(scans.len() > 1);
+    }
+    assert!(several > 20, "{several}");
+}
+
+#[test]
+fn a_jpeg_without_some_of_its_restart_intervals_is_refused() {
+    for case in cases("jpeg/420_restart") {
+        let restarts: Vec<usize> = (0xd0..=0xd7).flat_map(|marker| places(&case.file, marker)).collect();
+        let [from, to] = [restarts.iter().min(), restarts.iter().max()].map(|at| *at.expect("a restart marker"));
+        assert!(from < to, "{}", case.name);
+        refused(&[&case.file[..from], &case.file[to..]].concat(), &["is a truncated JPEG (its data end before"]);
+    }
+}
