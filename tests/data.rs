@@ -26,6 +26,8 @@ mod lists;
 mod loader;
 #[path = "common/server.rs"]
 mod server;
+#[path = "data/set_parts.rs"]
+mod set_parts;
 #[path = "data/split.rs"]
 mod split;
 

@@ -25,6 +25,7 @@ mod mnist;
 mod named;
 mod names;
 mod open;
+mod part_names;
 mod parts;
 mod preprocess;
 mod readable;

@@ -1,12 +1,13 @@
 //! The files that a list means: by their paths, by ids without an extension, beside the list or in a folder beside it.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::data::bytes::path_from_bytes;
 use crate::data::clutter::is_clutter;
 use crate::data::image_names::is_image_name;
+use crate::data::part_names::{Part, parts_in};
 
 /// What a field of the column of paths means.
 pub enum Found {
@@ -33,17 +34,7 @@ impl Lookup {
     /// For the list at `list`.
     pub fn new(list: &Path) -> Self {
         let folder = list.parent().unwrap_or(Path::new(""));
-        let stem = list.file_stem().unwrap_or_default();
-        let mut images = stem.to_owned();
-        images.push("_images");
-        let beside = [
-            PathBuf::from(stem),
-            PathBuf::from(images),
-            PathBuf::from("images"),
-            Path::new("images").join(stem),
-            PathBuf::from("train"),
-            PathBuf::from("train_images"),
-        ];
+        let beside = beside(list.file_stem().unwrap_or_default());
         let beside = beside.into_iter().map(|name| folder.join(name)).filter(|path| path.is_dir());
         let folders = std::iter::once(folder.to_path_buf()).chain(beside).collect();
         Lookup { folders, by_stem: HashMap::new(), elsewhere: None }
@@ -105,6 +96,29 @@ impl Lookup {
             several => Some(Found::Several(several.to_vec())),
         }
     }
+}
+
+/// The folders that may hold the images of the list `STEM.csv`. Another part's are none of them: its images may have the
+/// same names, and a held-out list would be read as images of the training part.
+fn beside(stem: &OsStr) -> Vec<PathBuf> {
+    let parts = match parts_in(&stem.to_string_lossy()) {
+        none if none.is_empty() => vec![Part::Train],
+        parts => parts,
+    };
+    let with_images = |name: &OsStr| {
+        let mut images = name.to_owned();
+        images.push("_images");
+        [PathBuf::from(name), PathBuf::from(images)]
+    };
+    let mut folders = with_images(stem).to_vec();
+    folders.extend([PathBuf::from("images"), Path::new("images").join(stem)]);
+    for name in parts.iter().flat_map(|part| part.names()) {
+        folders.extend(with_images(OsStr::new(name)));
+        folders.push(Path::new("images").join(name));
+    }
+    let mut seen = HashSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
+    folders
 }
 
 fn images_by_stem(folder: &Path) -> HashMap<OsString, Vec<OsString>> {
