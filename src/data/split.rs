@@ -60,6 +60,10 @@ impl Dataset for Subset {
         self.data.content_key(self.indices[i])
     }
 
+    fn has_numbers_for_labels(&self) -> bool {
+        self.data.has_numbers_for_labels()
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.data.remarks()
     }
@@ -117,6 +121,10 @@ impl Dataset for Concat {
         data.content_key(i)
     }
 
+    fn has_numbers_for_labels(&self) -> bool {
+        self.first.has_numbers_for_labels() && self.second.has_numbers_for_labels()
+    }
+
     fn remarks(&self) -> Vec<String> {
         [self.first.remarks(), self.second.remarks()].concat()
     }
@@ -162,6 +170,10 @@ impl Dataset for Relabelled {
 
     fn content_key(&self, i: usize) -> Result<[u8; 32]> {
         self.data.content_key(i)
+    }
+
+    fn has_numbers_for_labels(&self) -> bool {
+        self.data.has_numbers_for_labels()
     }
 
     fn remarks(&self) -> Vec<String> {
