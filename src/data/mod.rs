@@ -31,6 +31,7 @@ mod preprocess;
 mod readable;
 mod resize;
 mod runs;
+mod shared_classes;
 mod split;
 mod table;
 mod tensors;
@@ -114,6 +115,11 @@ pub trait Dataset: Sync + Send {
 
     /// SHA-256 of the image's encoded bytes (for unencoded records: of the shape and the pixels), to key caches by.
     fn content_key(&self, i: usize) -> Result<[u8; 32]>;
+
+    /// True if the labels are stored as numbers, and are not only the places of names in an order.
+    fn has_numbers_for_labels(&self) -> bool {
+        false
+    }
 
     /// True if there are no images.
     fn is_empty(&self) -> bool {

@@ -32,6 +32,13 @@ pub(crate) fn holds_image(folder: &Path) -> Result<bool> {
     Ok(found)
 }
 
+/// True if `part` is a folder of class folders: no image lies in it directly, but some do below it.
+pub(crate) fn has_classes(part: &Path) -> Result<bool> {
+    let direct = std::fs::read_dir(part).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut direct = direct.filter(|path| is_image_name(path) && path.is_file());
+    Ok(direct.next().is_none() && holds_image(part)?)
+}
+
 /// Hands `each` the files under `folder` until it gives false; `above` are the folders around it. False if it was stopped.
 fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) -> bool) -> Result<bool> {
     let real = folder.canonicalize().map_err(|e| Error::file(folder, describe(&e)))?;
