@@ -54,6 +54,7 @@ pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
 pub use readable::find_unreadable;
 pub use resize::resize;
+pub use runs::make_maps_folder;
 pub use split::{Concat, Subset, balanced_indices, keep_classes, shuffled_indices, stratified_split};
 
 use crate::error::{Error, Result};
