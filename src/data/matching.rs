@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Dataset;
-use super::names::{folded, order_note, quoted, spelling_difference, whole_number};
+use super::names::{folded, order_note, quoted, spelling_difference, whole_number, without_decimals};
 use super::split::Relabelled;
 use crate::error::{Error, Result};
 
@@ -110,7 +110,8 @@ fn by_number(classes: &[String], outputs: &Outputs) -> Option<Matched> {
     if outputs.names.is_some() && outputs.synsets.is_none() {
         return None;
     }
-    let number = |class: &String| usize::try_from(whole_number(class)?.0).ok().filter(|&i| i < outputs.count);
+    let number =
+        |class: &String| whole_number(class)?.0.to_string().parse().ok().filter(|&i: &usize| i < outputs.count);
     let place = classes.iter().map(number).collect::<Option<Vec<usize>>>()?;
     let mut seen = vec![false; outputs.count];
     if place.iter().any(|&i| std::mem::replace(&mut seen[i], true)) {
@@ -136,12 +137,12 @@ fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
     // None for a name that comes twice.
     let mut by_name: HashMap<&str, Option<usize>> = HashMap::with_capacity(known.len());
     for (name, i) in known.iter().zip(0..) {
-        by_name.entry(plain(name)).and_modify(|place| *place = None).or_insert(Some(i));
+        by_name.entry(without_decimals(name)).and_modify(|place| *place = None).or_insert(Some(i));
     }
     let mut place = Vec::with_capacity(classes.len());
     let mut unknown = Vec::new();
     for class in classes {
-        match by_name.get(plain(class)) {
+        match by_name.get(without_decimals(class)) {
             Some(Some(i)) => place.push(*i),
             Some(None) => {
                 return Err(format!("`{class}` is the name of several classes, so it can't be matched; rename it"));
@@ -150,11 +151,6 @@ fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
         }
     }
     if unknown.is_empty() { Ok(place) } else { Err(differences(&unknown, classes, known)) }
-}
-
-/// A whole number without its decimals; any other name as it is.
-fn plain(name: &str) -> &str {
-    whole_number(name).map_or(name, |(_, digits)| digits)
 }
 
 /// Says that `unknown`, which are among `classes`, are not among `known`.
@@ -166,8 +162,9 @@ fn differences(unknown: &[&str], classes: &[String], known: &[String]) -> String
         Some(format!("`{name}` differs from the known `{other}` only in {}", spelling_difference(name, other)?))
     });
     let spelt: Vec<String> = spelt.take(3).collect();
-    let have: std::collections::HashSet<&str> = classes.iter().map(|class| plain(class)).collect();
-    let lacking: Vec<&str> = known.iter().map(String::as_str).filter(|name| !have.contains(plain(name))).collect();
+    let have: std::collections::HashSet<&str> = classes.iter().map(|class| without_decimals(class)).collect();
+    let lacking: Vec<&str> =
+        known.iter().map(String::as_str).filter(|name| !have.contains(without_decimals(name))).collect();
     let mut text = format!(
         "the data has classes that are not among the {} known ones: {}",
         known.len(),
