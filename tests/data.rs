@@ -30,6 +30,8 @@ mod loader;
 mod refused;
 #[path = "common/server.rs"]
 mod server;
+#[path = "data/set_parts.rs"]
+mod set_parts;
 #[path = "data/split.rs"]
 mod split;
 

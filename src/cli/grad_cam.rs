@@ -23,6 +23,8 @@ pub struct Overlays<'a> {
     grad_cam: Option<GradCam>,
     /// How many images of a name there were.
     names: HashMap<String, usize>,
+    /// Whether the folder was made.
+    made: bool,
 }
 
 impl<'a> Overlays<'a> {
@@ -31,7 +33,7 @@ impl<'a> Overlays<'a> {
         if folder.exists() && !folder.is_dir() {
             return Err(Error::file(folder, "is a file; name a folder as --grad-cam"));
         }
-        Ok(Self { folder, preprocess: &model.preprocess, grad_cam: None, names: HashMap::new() })
+        Ok(Self { folder, preprocess: &model.preprocess, grad_cam: None, names: HashMap::new(), made: false })
     }
 
     /// What the network sees of image `i` of `source`, and the map of its most likely class, which is finite.
@@ -50,8 +52,10 @@ impl<'a> Overlays<'a> {
     /// Draws what was seen of `image`; the picture's path.
     pub fn draw(&mut self, image: &Path, seen: &Seen) -> Result<PathBuf> {
         // Not before there is a picture to write: a run that can't start makes no folder.
-        std::fs::create_dir_all(self.folder)
-            .map_err(|e| Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam")))?;
+        if !std::mem::replace(&mut self.made, true) {
+            data::make_maps_folder(self.folder)
+                .map_err(|e| Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam")))?;
+        }
         let Seen { image: pixels, map } = seen;
         let picture = data::overlay(pixels, &map.heat(), [map.height, map.width])?;
         let path = self.folder.join(self.name(image));

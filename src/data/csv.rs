@@ -4,17 +4,19 @@ mod columns;
 mod lookup;
 mod records;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
 
 use super::bytes::read_limited;
 use super::folder::FileSet;
 use super::names::{ClassOrder, quoted};
+use super::part_names::Part;
 use super::table::MAX_CLASSES;
 use super::{Dataset, count};
 use crate::error::{Error, Result};
 use columns::Columns;
-use lookup::{Found, Lookup};
+use lookup::{Found, Look, Lookup};
 use records::{Record, Records, separator};
 
 /// Longer files are refused.
@@ -43,6 +45,30 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Dataset>> {
     Ok(Box::new(FileSet { files, classes: order.classes, remarks: list.remarks }))
 }
 
+/// The text of the list at `path` without Excel's line `sep=;`, its separator, and the number of its first line.
+fn separated<'a>(path: &Path, text: &'a [u8]) -> (&'a [u8], u8, usize) {
+    if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator @ (b',' | b';' | b'\t' | b'|'), rest @ ..] = text {
+        let end = match rest {
+            [b'\r', b'\n', ..] => 2,
+            [b'\r' | b'\n', ..] => 1,
+            _ => 0,
+        };
+        if end > 0 || rest.is_empty() {
+            return (&rest[end..], *separator, 2);
+        }
+    }
+    let is_tsv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
+    (text, if is_tsv { b'\t' } else { separator(text) }, 1)
+}
+
+/// `file` by the true path of its folder, so that `a.png` and `sub/../a.png` are one; `folders` are those that are known.
+fn resolved<'a>(file: &'a Path, folders: &mut HashMap<&'a Path, PathBuf>) -> Cow<'a, Path> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Cow::from(file) };
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let real = folders.entry(folder).or_insert_with(|| here.canonicalize().unwrap_or_else(|_| folder.to_owned()));
+    Cow::from(real.join(name))
+}
+
 /// A row that names an image.
 struct Row {
     line: usize,
@@ -64,6 +90,9 @@ struct List<'a> {
     missing_count: usize,
     /// Labels that had spaces around them, and labels that had none.
     padded: [usize; 2],
+    /// The column that says to which part of the data a row belongs, and the parts that it names.
+    part_column: Option<usize>,
+    parts: BTreeSet<Part>,
     remarks: Vec<String>,
 }
 
@@ -78,6 +107,8 @@ impl<'a> List<'a> {
             missing: None,
             missing_count: 0,
             padded: [0; 2],
+            part_column: None,
+            parts: BTreeSet::new(),
             remarks: Vec::new(),
         }
     }
@@ -87,18 +118,24 @@ impl<'a> List<'a> {
     }
 
     fn read(&mut self, text: &[u8]) -> Result<()> {
-        let mut records = Records::new(text, separator(text)).peekable();
+        let (text, separator, line) = separated(self.path, text);
+        let mut records = Records::new(text, separator).from_line(line).peekable();
         let first = match records.peek() {
             None => return Err(Error::file(self.path, NO_IMAGES)),
             Some(Err((line, problem))) => return Err(self.bad(*line, problem)),
             Some(Ok(record)) => record,
         };
         let names: Vec<String> = first.fields.iter().map(|field| field.lossy().into_owned()).collect();
-        let is_file = |i: usize| self.lookup.is_file(&first.fields[i].bytes);
-        let columns = columns::find(&names, is_file).map_err(|problem| Error::file(self.path, problem))?;
+        let looks: Vec<Look> = first.fields.iter().map(|field| self.lookup.look(&field.bytes)).collect();
+        let recurs = |i: usize| {
+            let later = Records::new(text, separator).skip(1).map_while(Result::ok);
+            later.into_iter().any(|record| record.fields.get(i).is_some_and(|f| f.bytes == first.fields[i].bytes))
+        };
+        let columns = columns::find(&names, |i| looks[i], recurs).map_err(|e| Error::file(self.path, e))?;
         if columns.header {
             records.next();
         }
+        self.part_column = columns.part(&names);
         for record in records {
             let record = record.map_err(|(line, problem)| self.bad(line, problem))?;
             self.add(&record, &columns, names.len())?;
@@ -148,6 +185,7 @@ impl<'a> List<'a> {
             }
         };
         self.padded[usize::from(!label.padded)] += 1;
+        self.parts.extend(self.part_column.and_then(|column| Part::called(&record.fields[column].lossy())));
         let label = std::str::from_utf8(&label.bytes).map_err(|_| {
             self.bad(line, format!("has the label `{}`, which is not UTF-8; save the list as UTF-8", label.lossy()))
         })?;
@@ -181,6 +219,10 @@ impl<'a> List<'a> {
             n if n + 1 == MOST_MISSING => format!(" (and {n} or more others)"),
             n => format!(" ({n} more are missing too)"),
         };
+        if let Some(image) = self.lookup.unread(first) {
+            let problem = format!("names {}, an image in a format that is not read{more}; convert it", image.display());
+            return Err(self.bad(*line, problem));
+        }
         let correct = match first.to_str() {
             None => "save the list as UTF-8, or correct it",
             Some(_) if *line == 1 && !columns.header => {
@@ -193,11 +235,15 @@ impl<'a> List<'a> {
 
     /// Refuses a file that has two classes, and counts the rows that only repeat one; `place` is the class of each label.
     fn check_repeats(&mut self, place: &[usize]) -> Result<()> {
-        let mut first: HashMap<&Path, &Row> = HashMap::with_capacity(self.rows.len());
+        let mut first: HashMap<Cow<Path>, &Row> = HashMap::with_capacity(self.rows.len());
+        let mut folders = HashMap::new();
+        let goes_up = |row: &Row| row.file.components().any(|part| part == Component::ParentDir);
+        let resolves = self.rows.iter().any(goes_up);
         let (mut repeats, mut example) = (0, None);
         for row in &self.rows {
-            let Some(other) = first.get(&*row.file) else {
-                first.insert(&row.file, row);
+            let file = if resolves { resolved(&row.file, &mut folders) } else { Cow::from(&row.file) };
+            let Some(other) = first.get(&file) else {
+                first.insert(file, row);
                 continue;
             };
             if place[row.label] != place[other.label] {
@@ -228,6 +274,13 @@ impl<'a> List<'a> {
         if columns.header && names.len() > 2 {
             let (path, label) = (&names[columns.path], &names[columns.label]);
             self.remarks.push(format!("files by the column `{path}` of {list}, classes by `{label}`"));
+        }
+        if let Some(column) = self.part_column.filter(|_| !self.parts.is_empty()) {
+            self.remarks.push(format!(
+                "the column `{}` of {list} is left out, so the rows of all parts are read as one; give each part a list of \
+                 its own (`train.csv` beside `val.csv`)",
+                names[column]
+            ));
         }
         if let Some((file, count_of)) = &self.lookup.elsewhere {
             let files = count(*count_of, "file");

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use super::bytes::{describe, read_limited};
 use super::clutter::is_no_class;
 use super::image_names::{is_image_name, unread_images};
-use super::names::ClassOrder;
+use super::names::{ClassOrder, quoted};
+use super::runs::is_maps;
 use super::walk::walk;
 use super::{Dataset, MAX_FILE_BYTES, Rgb8, count, decode_file};
 use crate::error::{Error, Result};
@@ -94,11 +95,21 @@ pub(crate) fn open(folder: &Path, mut remarks: Vec<String>) -> Result<Box<dyn Da
     if loose > 0 {
         remarks.push(format!("{} outside the class folders ignored in {}", count(loose, "image"), folder.display()));
     }
+    remarks.extend(maps_left_out(folder));
     let odd = subfolders.iter().find(|path| path.file_name().is_some_and(|name| name.to_str().is_none()));
     remarks.extend(odd.map(|path| {
         format!("{} has a name that is not UTF-8; its class is called `{}`", path.display(), name_of(path))
     }));
     Ok(Box::new(FileSet { files, classes: order, remarks }))
+}
+
+/// Says which subfolders are left out because `infer --grad-cam` made them.
+fn maps_left_out(folder: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut maps: Vec<String> = entries.filter(|path| is_maps(path)).map(|path| name_of(&path)).collect();
+    maps.sort();
+    let names = quoted(maps.iter().map(String::as_str));
+    (!maps.is_empty()).then(|| format!("{names} with pictures of infer --grad-cam left out in {}", folder.display()))
 }
 
 /// The classes in order, and the class of each subfolder: two that stand for one class are refused.

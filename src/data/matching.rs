@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Dataset;
-use super::names::{folded, quoted, spelling_difference, whole_number};
+use super::names::{folded, order_note, quoted, spelling_difference, whole_number, without_decimals};
 use super::split::Relabelled;
 use crate::error::{Error, Result};
 
@@ -37,7 +37,7 @@ pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<d
 /// names, whole numbers are the outputs of these numbers, and other names go by their order if there are as many as outputs.
 ///
 /// # Errors
-/// Classes that can't be matched.
+/// Classes that can't be matched, or that could be matched in two orders.
 pub fn match_outputs(data: Box<dyn Dataset>, outputs: &Outputs) -> Result<(Box<dyn Dataset>, Option<String>)> {
     let classes = data.classes();
     let numbered: Vec<String>;
@@ -57,13 +57,37 @@ pub fn match_outputs(data: Box<dyn Dataset>, outputs: &Outputs) -> Result<(Box<d
             outputs.count
         )),
     };
-    let (place, note) = by_name.or_else(|problem| {
-        let other =
-            by_synset(classes, outputs).or_else(|| by_number(classes, outputs)).or_else(|| by_order(classes, outputs));
-        other.ok_or(Error::Usage(problem))
-    })?;
-    let names = names.to_vec();
+    let (place, note) = match by_name {
+        Ok(matched) => matched,
+        Err(problem) => {
+            let matched = by_synset(classes, outputs)
+                .or_else(|| by_number(classes, outputs))
+                .or_else(|| by_order(classes, outputs))
+                .ok_or(Error::Usage(problem))?;
+            refuse_two_orders(&*data, outputs)?;
+            matched
+        }
+    };
+    let mut names = names.to_vec();
+    if outputs.names.is_none() {
+        // An output is called what the data calls it.
+        place.iter().zip(classes).for_each(|(&output, class)| names[output].clone_from(class));
+    }
     Ok((Relabelled::boxed(data, place, names), note))
+}
+
+/// An error if nothing tells which output is which class: the network has no names, and the data's are numbers that
+/// torchvision's `ImageFolder` would have put in another order. A wrong order would give a wrong accuracy.
+fn refuse_two_orders(data: &dyn Dataset, outputs: &Outputs) -> Result<()> {
+    let classes = data.classes();
+    let is_all = outputs.names.is_none() && outputs.synsets.is_none() && classes.len() == outputs.count;
+    match order_note(classes).filter(|_| is_all && !data.has_numbers_for_labels()) {
+        None => Ok(()),
+        Some(note) => Err(Error::Usage(format!(
+            "the network carries no class names, and the data's classes can be its outputs in two orders: {note}; give \
+             --labels FILE with the names in the order of the network's outputs"
+        ))),
+    }
 }
 
 /// How to number labels, and what is said about it.
@@ -86,18 +110,17 @@ fn by_number(classes: &[String], outputs: &Outputs) -> Option<Matched> {
     if outputs.names.is_some() && outputs.synsets.is_none() {
         return None;
     }
-    let number = |class: &String| usize::try_from(whole_number(class)?.0).ok().filter(|&i| i < outputs.count);
+    let number =
+        |class: &String| whole_number(class)?.0.to_string().parse().ok().filter(|&i: &usize| i < outputs.count);
     let place = classes.iter().map(number).collect::<Option<Vec<usize>>>()?;
     let mut seen = vec![false; outputs.count];
     if place.iter().any(|&i| std::mem::replace(&mut seen[i], true)) {
         return None;
     }
-    let mut text = classes.to_vec();
-    text.sort();
-    let as_text = if outputs.names.is_none() && text != classes {
-        "; if it was trained on folders by torchvision, their order is that of text: then give --labels"
-    } else {
-        ""
+    // Up to ten numbers are in one order by value and as text.
+    let as_text = match outputs.names.is_none() && outputs.synsets.is_none() && outputs.count > 10 {
+        true => "; if it was trained on folders by torchvision, their order is that of text: then give --labels",
+        false => "",
     };
     Some((place, Some(format!("classes are taken for the numbers of the network's outputs{as_text}"))))
 }
@@ -114,12 +137,12 @@ fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
     // None for a name that comes twice.
     let mut by_name: HashMap<&str, Option<usize>> = HashMap::with_capacity(known.len());
     for (name, i) in known.iter().zip(0..) {
-        by_name.entry(plain(name)).and_modify(|place| *place = None).or_insert(Some(i));
+        by_name.entry(without_decimals(name)).and_modify(|place| *place = None).or_insert(Some(i));
     }
     let mut place = Vec::with_capacity(classes.len());
     let mut unknown = Vec::new();
     for class in classes {
-        match by_name.get(plain(class)) {
+        match by_name.get(without_decimals(class)) {
             Some(Some(i)) => place.push(*i),
             Some(None) => {
                 return Err(format!("`{class}` is the name of several classes, so it can't be matched; rename it"));
@@ -128,11 +151,6 @@ fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
         }
     }
     if unknown.is_empty() { Ok(place) } else { Err(differences(&unknown, classes, known)) }
-}
-
-/// A whole number without its decimals; any other name as it is.
-fn plain(name: &str) -> &str {
-    whole_number(name).map_or(name, |(_, digits)| digits)
 }
 
 /// Says that `unknown`, which are among `classes`, are not among `known`.
@@ -144,8 +162,9 @@ fn differences(unknown: &[&str], classes: &[String], known: &[String]) -> String
         Some(format!("`{name}` differs from the known `{other}` only in {}", spelling_difference(name, other)?))
     });
     let spelt: Vec<String> = spelt.take(3).collect();
-    let have: std::collections::HashSet<&str> = classes.iter().map(|class| plain(class)).collect();
-    let lacking: Vec<&str> = known.iter().map(String::as_str).filter(|name| !have.contains(plain(name))).collect();
+    let have: std::collections::HashSet<&str> = classes.iter().map(|class| without_decimals(class)).collect();
+    let lacking: Vec<&str> =
+        known.iter().map(String::as_str).filter(|name| !have.contains(without_decimals(name))).collect();
     let mut text = format!(
         "the data has classes that are not among the {} known ones: {}",
         known.len(),
@@ -231,12 +250,67 @@ mod tests {
     fn outputs_without_names() {
         let outputs = |count| Outputs { count, names: None, synsets: None };
         assert_eq!(matched(&["1", "9"], outputs(10)).unwrap().0, [1, 9]);
-        let many: Vec<String> = (0..12).map(|i| i.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let (place, note) = matched(&many, outputs(12)).unwrap();
-        assert!(place == (0..12).collect::<Vec<_>>() && note.contains("give --labels"), "{note}");
+        let (place, note) = matched(&["0", "11"], outputs(12)).unwrap();
+        assert!(place == [0, 11] && note.contains("give --labels"), "{note}");
         let (place, note) = matched(&["a", "b"], outputs(2)).unwrap();
         assert!(place == [0, 1] && note.contains("no class names"), "{note}");
         assert!(matched(&["a", "b"], outputs(3)).err().unwrap().to_string().contains("2 classes and the network 3"));
+    }
+
+    #[test]
+    fn numbers_in_two_orders_are_no_accuracy_without_names() {
+        let outputs = |count| Outputs { count, names: None, synsets: None };
+        let numbers = |from: usize, to: usize| (from..to).map(|i| i.to_string()).collect::<Vec<_>>();
+        // From 0 they are the numbers of outputs, from 1 they go by their order: both may be wrong.
+        for classes in [numbers(0, 12), numbers(1, 13), vec!["9".into(), "10".into()]] {
+            let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
+            let said = matched(&classes, outputs(classes.len())).err().unwrap().to_string();
+            assert!(said.contains("two orders") && said.contains("--labels FILE"), "{said}");
+        }
+        // Both orders are the same; the classes keep the data's names.
+        for classes in [&["1", "2", "3"][..], &["00", "01", "10"], &["0", "1", "2"], &["8", "9"]] {
+            let (data, _) = match_outputs(data(classes), &outputs(classes.len())).unwrap();
+            assert_eq!((labels(&*data), data.classes()), ((0..classes.len()).collect(), &names(classes)[..]));
+        }
+        // Names tell, and so do labels that are stored as numbers.
+        let known = names(&["1", "10", "9"]);
+        let named = Outputs { count: 3, names: Some(&known), synsets: None };
+        assert_eq!(matched(&["1", "9", "10"], named).unwrap().0, [0, 2, 1]);
+        let classes = numbers(0, 12);
+        let stored = Relabelled::boxed(Box::new(Stored(classes.clone())), (0..12).collect(), classes.clone());
+        assert_eq!(labels(&*match_outputs(stored, &outputs(12)).unwrap().0), (0..12).collect::<Vec<_>>());
+    }
+
+    /// An image of each class, whose labels are stored as numbers.
+    struct Stored(Vec<String>);
+
+    impl Dataset for Stored {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn classes(&self) -> &[String] {
+            &self.0
+        }
+
+        fn name(&self, i: usize) -> String {
+            format!("x#{i}")
+        }
+
+        fn label(&self, i: usize) -> usize {
+            i
+        }
+
+        fn image(&self, _: usize) -> Result<crate::data::Rgb8> {
+            Ok(crate::data::Rgb8::black(1, 1))
+        }
+
+        fn content_key(&self, _: usize) -> Result<[u8; 32]> {
+            Ok([0; 32])
+        }
+
+        fn has_numbers_for_labels(&self) -> bool {
+            true
+        }
     }
 }

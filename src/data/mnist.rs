@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::Dataset;
 use super::bytes::Mapped;
@@ -94,10 +94,28 @@ fn read<const D: usize>(path: &Path) -> Result<(Mapped, [u32; D])> {
     Ok((bytes, sizes))
 }
 
+/// The members of a gzip file one after the other. Zeros may follow them, as tapes and block devices leave them.
+struct Members<'a> {
+    member: GzDecoder<&'a [u8]>,
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let count = self.member.read(buffer)?;
+            let rest: &[u8] = self.member.get_ref();
+            if count > 0 || buffer.is_empty() || rest.iter().all(|&byte| byte == 0) {
+                return Ok(count);
+            }
+            self.member = GzDecoder::new(rest);
+        }
+    }
+}
+
 /// What a gzipped IDX file holds, but no more than a byte beyond what its header promises.
 fn unpack<const D: usize>(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
     let damaged = |e: std::io::Error| Error::file(path, format!("is a damaged gzip file ({e}); download it again"));
-    let mut decoder = MultiGzDecoder::new(packed);
+    let mut decoder = Members { member: GzDecoder::new(packed) };
     let mut bytes = vec![0; 4 + 4 * D];
     decoder.read_exact(&mut bytes).map_err(damaged)?;
     let sizes = header::<D>(path, &bytes)?;

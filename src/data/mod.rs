@@ -25,11 +25,13 @@ mod mnist;
 mod named;
 mod names;
 mod open;
+mod part_names;
 mod parts;
 mod preprocess;
 mod readable;
 mod resize;
 mod runs;
+mod shared_classes;
 mod split;
 mod table;
 mod tensors;
@@ -52,6 +54,7 @@ pub use open::{Splits, open_dataset, open_splits};
 pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
 pub use readable::find_unreadable;
 pub use resize::resize;
+pub use runs::make_maps_folder;
 pub use split::{Concat, Subset, balanced_indices, keep_classes, shuffled_indices, stratified_split};
 
 use crate::error::{Error, Result};
@@ -113,6 +116,11 @@ pub trait Dataset: Sync + Send {
 
     /// SHA-256 of the image's encoded bytes (for unencoded records: of the shape and the pixels), to key caches by.
     fn content_key(&self, i: usize) -> Result<[u8; 32]>;
+
+    /// True if the labels are stored as numbers, and are not only the places of names in an order.
+    fn has_numbers_for_labels(&self) -> bool {
+        false
+    }
 
     /// True if there are no images.
     fn is_empty(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Names of classes: the one order that they are numbered in, and what tells two names apart that look alike.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::fmt::{Display, Formatter};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -21,7 +23,7 @@ impl ClassOrder {
         names.dedup();
         let mut place = HashMap::with_capacity(names.len());
         let mut classes: Vec<String> = Vec::with_capacity(names.len());
-        let numbers: Option<Vec<(i64, &str)>> = names.iter().map(|name| whole_number(name)).collect();
+        let numbers: Option<Vec<(Value, &str)>> = names.iter().map(|name| whole_number(name)).collect();
         match numbers {
             None => {
                 for name in names {
@@ -30,7 +32,7 @@ impl ClassOrder {
                 }
             }
             Some(numbers) => {
-                let mut order: Vec<((i64, &str), &str)> = numbers.into_iter().zip(names).collect();
+                let mut order: Vec<((Value, &str), &str)> = numbers.into_iter().zip(names).collect();
                 order.sort_unstable();
                 for ((_, digits), name) in order {
                     if classes.last().is_none_or(|last| last != digits) {
@@ -49,19 +51,58 @@ impl ClassOrder {
     }
 }
 
+/// The value of a whole number of any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    is_negative: bool,
+    /// Without zeros in front; empty for 0.
+    digits: &'a str,
+}
+
+impl Ord for Value<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.digits, other.digits);
+        let sizes = a.len().cmp(&b.len()).then(a.cmp(b));
+        match (self.is_negative, other.is_negative) {
+            (false, false) => sizes,
+            (true, true) => sizes.reverse(),
+            (a, b) => b.cmp(&a),
+        }
+    }
+}
+
+impl PartialOrd for Value<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Display for Value<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.is_negative { "-" } else { "" };
+        write!(f, "{sign}{}", if self.digits.is_empty() { "0" } else { self.digits })
+    }
+}
+
 /// The value of a whole number such as `7`, `-1`, `007` or `7.0`, and its text without the decimals.
-pub(crate) fn whole_number(name: &str) -> Option<(i64, &str)> {
+pub(crate) fn whole_number(name: &str) -> Option<(Value<'_>, &str)> {
     let (whole, decimals) = name.split_once('.').unwrap_or((name, "0"));
     let digits = whole.strip_prefix('-').unwrap_or(whole);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let zeros = !decimals.is_empty() && decimals.bytes().all(|b| b == b'0');
-    (plain && zeros).then(|| whole.parse().ok().map(|value| (value, whole)))?
+    let digits = digits.trim_start_matches('0');
+    (plain && zeros).then(|| (Value { is_negative: whole.starts_with('-') && !digits.is_empty(), digits }, whole))
+}
+
+/// A whole number without its decimals; any other name as it is.
+pub(crate) fn without_decimals(name: &str) -> &str {
+    whole_number(name).map_or(name, |(_, digits)| digits)
 }
 
 /// A sentence about classes that are numbered by their value where torchvision's `ImageFolder` sorts their names as text;
 /// none where both give the same order.
 pub fn order_note(classes: &[String]) -> Option<String> {
-    let values: Vec<i64> = classes.iter().map(|class| Some(whole_number(class)?.0)).collect::<Option<_>>()?;
+    let values: Vec<Value> = classes.iter().map(|class| Some(whole_number(class)?.0)).collect::<Option<_>>()?;
     if !values.is_sorted() || classes.is_sorted() {
         return None;
     }
@@ -157,8 +198,9 @@ mod tests {
         assert_eq!(order(&["10.0", "9.0", "none"]), ["10.0", "9.0", "none"]);
         assert_eq!(order(&["1.5", "10", "9"]), ["1.5", "10", "9"]);
         assert_eq!(order(&["class10", "class9", "Class1"]), ["Class1", "class10", "class9"]);
-        // Past 64 bits they are text; leading zeros are names of their own.
-        assert_eq!(order(&["99999999999999999999", "5"]), ["5", "99999999999999999999"]);
+        // Of any size; leading zeros are names of their own.
+        assert_eq!(order(&["100000000000000000000", "99999999999999999999"]).last().unwrap(), "100000000000000000000");
+        assert_eq!(order(&["-99999999999999999999", "-100000000000000000000", "5"])[0], "-100000000000000000000");
         assert_eq!(order(&["1", "01", "0"]), ["0", "01", "1"]);
         let mixed = ClassOrder::of(["1", "1.0", "0.0"]);
         assert_eq!((mixed.classes.len(), mixed.place("1"), mixed.place("1.0"), mixed.place("0.0")), (2, 1, 1, 0));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::bytes::describe;
 use super::matching::align_classes;
 use super::named::locate;
+use super::names::quoted;
 use super::parts::{self, Parts};
 use super::split::{Concat, keep_classes};
 use super::{Dataset, cifar, csv, folder, mnist, tensors};
@@ -54,12 +55,8 @@ pub fn open_splits(path: &Path) -> Result<Splits> {
     if !about.is_dir() {
         return Ok(Splits { train: open_file(path)?, val: None });
     }
-    // The archives unpack into one of these; torchvision's `root` is the folder around them.
-    for inner in ["cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "raw"] {
-        let inner = path.join(inner);
-        if cifar::files(&inner).is_some() || mnist::files(&inner) != (Vec::new(), Vec::new()) {
-            return open_splits(&inner);
-        }
+    if let Some(inner) = inner_folder(path)? {
+        return open_splits(&inner);
     }
     if let Some(files) = cifar::files(path) {
         let part = |p: &[PathBuf]| (!p.is_empty()).then(|| cifar::open(files.kind, p)).transpose();
@@ -90,6 +87,33 @@ pub fn open_splits(path: &Path) -> Result<Splits> {
             pair(Some(open_file(&train)?), val, path)
         }
         Parts::None { remark } => Ok(Splits { train: folder::open(path, remark.into_iter().collect())?, val: None }),
+    }
+}
+
+/// The folder in `path` that an archive was unpacked into; torchvision's `root` is the folder around it.
+fn inner_folder(path: &Path) -> Result<Option<PathBuf>> {
+    const INNER: [&str; 7] = [
+        "cifar-10-batches-bin",
+        "cifar-100-binary",
+        "MNIST/raw",
+        "FashionMNIST/raw",
+        "KMNIST/raw",
+        "EMNIST/raw",
+        "raw",
+    ];
+    let holds_data = |inner: &&str| {
+        let inner = path.join(inner);
+        cifar::files(&inner).is_some() || mnist::files(&inner) != (Vec::new(), Vec::new())
+    };
+    let found: Vec<&str> = INNER.into_iter().filter(holds_data).collect();
+    match found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(path.join(one))),
+        [first, ..] => {
+            let names = quoted(found.iter().copied());
+            let example = path.join(first);
+            Err(Error::file(path, format!("holds several data sets: {names}; name one, such as {}", example.display())))
+        }
     }
 }
 

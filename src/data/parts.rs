@@ -3,15 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::{name_of, subfolders};
-use super::image_names::is_image_name;
 use super::names::quoted;
-use super::walk::holds_image;
+use super::part_names::Part;
+use super::shared_classes::{self, Pair};
+use super::walk::{has_classes, holds_image};
 use crate::error::{Error, Result};
-
-/// Names of the training part, in any case.
-const TRAIN: [&str; 2] = ["train", "training"];
-/// Names of the held-out part, in any case; of several, the first in this list is taken.
-const HELD_OUT: [&str; 7] = ["val", "valid", "validation", "dev", "eval", "test", "testing"];
 
 /// What a folder is made of.
 pub(crate) enum Parts {
@@ -32,11 +28,11 @@ pub(crate) enum Parts {
 /// A folder that could be read in two ways.
 pub(crate) fn find(folder: &Path) -> Result<Parts> {
     let subfolders = subfolders(folder)?;
-    let named = |names: &[&str]| {
+    let called = |part: Part| {
         let find = |name: &&str| subfolders.iter().find(|path| name_of(path).eq_ignore_ascii_case(name));
-        names.iter().find_map(find)
+        part.names().iter().find_map(find)
     };
-    let (train, held_out) = (named(&TRAIN), named(&HELD_OUT));
+    let (train, held_out) = (called(Part::Train), called(Part::Validation).or_else(|| called(Part::Test)));
     let files = files(folder);
     let train_has_classes = train.map_or(Ok(false), |train| has_classes(train))?;
     // A folder `train` without class folders holds the images that a file beside it lists.
@@ -52,10 +48,40 @@ pub(crate) fn find(folder: &Path) -> Result<Parts> {
                 remark: left_out(folder, &[train, held_out], others),
             })
         }
-        (Some(train), None) => lone_train(folder, train, train_has_classes, &subfolders),
-        (None, Some(held_out)) => lone_held_out(folder, held_out, &subfolders),
-        (None, None) => Ok(Parts::None { remark: None }),
+        _ => match shared_classes::find(folder, &subfolders)? {
+            Some(Pair { train, held_out }) => {
+                let others = subfolders.iter().filter(|path| ![&train, &held_out].contains(path));
+                let left_out = left_out(folder, &[&train, &held_out], others).map(|text| format!("; {text}"));
+                let (a, b) = (name_of(&train), name_of(&held_out));
+                let remark = format!(
+                    "`{a}` in {} is taken for the training part and `{b}` for the held-out part{}",
+                    folder.display(),
+                    left_out.unwrap_or_default()
+                );
+                Ok(Parts::Folders { train, held_out: Some(held_out), remark: Some(remark) })
+            }
+            None => one_part(folder, train, train_has_classes, held_out, &subfolders),
+        },
     }
+}
+
+/// A folder that has at most one part by its full name.
+fn one_part(
+    folder: &Path,
+    train: Option<&PathBuf>,
+    train_has_classes: bool,
+    held_out: Option<&PathBuf>,
+    subfolders: &[PathBuf],
+) -> Result<Parts> {
+    let parts = match (train, held_out) {
+        (Some(train), _) => lone_train(folder, train, train_has_classes, subfolders)?,
+        (None, Some(held_out)) => lone_held_out(folder, held_out, subfolders)?,
+        (None, None) => Parts::None { remark: None },
+    };
+    if matches!(parts, Parts::None { .. }) {
+        shared_classes::refuse(folder, subfolders)?;
+    }
+    Ok(parts)
 }
 
 /// A folder `train` with no held-out part beside it.
@@ -88,7 +114,7 @@ fn lone_train(folder: &Path, train: &PathBuf, has_classes: bool, subfolders: &[P
 
 /// A folder `val` or `test` with no training part beside it.
 fn lone_held_out(folder: &Path, held_out: &Path, subfolders: &[PathBuf]) -> Result<Parts> {
-    let is_part = |path: &PathBuf| HELD_OUT.iter().any(|name| name.eq_ignore_ascii_case(&name_of(path)));
+    let is_part = |path: &PathBuf| Part::called(&name_of(path)).is_some_and(|part| part != Part::Train);
     if subfolders.iter().all(is_part) && has_classes(held_out)? {
         let names: Vec<String> = subfolders.iter().map(|path| name_of(path)).collect();
         return Err(Error::file(
@@ -101,13 +127,6 @@ fn lone_held_out(folder: &Path, held_out: &Path, subfolders: &[PathBuf]) -> Resu
         ));
     }
     Ok(Parts::None { remark: Some(taken_for_class(folder, held_out)) })
-}
-
-/// True if `part` is a folder of class folders: no image lies in it directly, but some do below it.
-fn has_classes(part: &Path) -> Result<bool> {
-    let direct = std::fs::read_dir(part).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut direct = direct.filter(|path| is_image_name(path) && path.is_file());
-    Ok(direct.next().is_none() && holds_image(part)?)
 }
 
 fn taken_for_class(folder: &Path, path: &Path) -> String {
@@ -124,8 +143,11 @@ fn left_out<'a>(folder: &Path, parts: &[&PathBuf], others: impl Iterator<Item = 
 /// The parts as files.
 fn files(folder: &Path) -> Option<Parts> {
     ["csv", "tsv", "safetensors"].into_iter().find_map(|extension| {
-        let find = |name: &&str| Some(folder.join(format!("{name}.{extension}"))).filter(|path| path.is_file());
-        let train = TRAIN.iter().find_map(find)?;
-        Some(Parts::Files { train, held_out: HELD_OUT.iter().find_map(find) })
+        let find = |part: Part| {
+            let file = |name: &&str| Some(folder.join(format!("{name}.{extension}"))).filter(|path| path.is_file());
+            part.names().iter().find_map(file)
+        };
+        let train = find(Part::Train)?;
+        Some(Parts::Files { train, held_out: find(Part::Validation).or_else(|| find(Part::Test)) })
     })
 }

@@ -11,10 +11,31 @@ const MOST_DEPTH: usize = 4;
 /// The longest config.toml of a run.
 const MAX_CONFIG: u64 = 1 << 20;
 
-/// True for the folder of a run, and for a folder `runs` that holds nothing but runs: neither is a class.
+/// A file in a folder of pictures that `infer --grad-cam` made.
+const MAPS_MARKER: &str = ".gpu-resnet-maps";
+
+/// Makes the folder that maps are drawn into, and marks it as no class if nothing else is in it: a folder of somebody's
+/// images stays a class.
+///
+/// # Errors
+/// A folder or a mark that can't be written.
+pub fn make_maps_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    if visible(folder).is_some_and(|mut entries| entries.next().is_none()) {
+        std::fs::write(folder.join(MAPS_MARKER), "Pictures by infer --grad-cam; they are left out of data sets.\n")?;
+    }
+    Ok(())
+}
+
+/// True for a folder that [`make_maps_folder`] marked.
+pub(crate) fn is_maps(folder: &Path) -> bool {
+    folder.join(MAPS_MARKER).is_file()
+}
+
+/// True for the folder of a run, for one of maps, and for a folder `runs` that holds nothing but runs: none is a class.
 pub(crate) fn is_output(folder: &Path) -> bool {
     let named_runs = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("runs"));
-    is_run(folder) || (named_runs && holds_only_runs(folder, MOST_DEPTH))
+    is_run(folder) || is_maps(folder) || (named_runs && holds_only_runs(folder, MOST_DEPTH))
 }
 
 /// Whether `finetune` or `train` has written its settings into `folder`, or was killed just before.
@@ -83,5 +104,21 @@ mod tests {
         }
         std::fs::create_dir_all(here.path().join("new/runs/finetune")).unwrap();
         assert!(is_output(&here.path().join("new/runs")));
+    }
+
+    #[test]
+    fn folders_of_maps_are_marked_if_they_hold_nothing_else() {
+        let here = tempfile::tempdir().unwrap();
+        let at = |name: &str| here.path().join(name);
+        make_maps_folder(&at("new/maps")).unwrap();
+        assert!(is_output(&at("new/maps")) && !is_output(&at("new")));
+        // Once more, beside what was drawn.
+        std::fs::write(at("new/maps/a.png"), "").unwrap();
+        make_maps_folder(&at("new/maps")).unwrap();
+        assert!(is_output(&at("new/maps")));
+        std::fs::create_dir(at("cat")).unwrap();
+        std::fs::write(at("cat/a.png"), "").unwrap();
+        make_maps_folder(&at("cat")).unwrap();
+        assert!(!is_output(&at("cat")));
     }
 }

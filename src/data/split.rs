@@ -1,11 +1,12 @@
 //! Parts and unions of data sets, and the deterministic orders in which they are visited.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use super::names::without_decimals;
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
 
@@ -58,6 +59,10 @@ impl Dataset for Subset {
 
     fn content_key(&self, i: usize) -> Result<[u8; 32]> {
         self.data.content_key(self.indices[i])
+    }
+
+    fn has_numbers_for_labels(&self) -> bool {
+        self.data.has_numbers_for_labels()
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -117,6 +122,10 @@ impl Dataset for Concat {
         data.content_key(i)
     }
 
+    fn has_numbers_for_labels(&self) -> bool {
+        self.first.has_numbers_for_labels() && self.second.has_numbers_for_labels()
+    }
+
     fn remarks(&self) -> Vec<String> {
         [self.first.remarks(), self.second.remarks()].concat()
     }
@@ -164,6 +173,10 @@ impl Dataset for Relabelled {
         self.data.content_key(i)
     }
 
+    fn has_numbers_for_labels(&self) -> bool {
+        self.data.has_numbers_for_labels()
+    }
+
     fn remarks(&self) -> Vec<String> {
         let mut remarks = self.data.remarks();
         remarks.extend(self.remark.clone());
@@ -179,12 +192,20 @@ pub fn keep_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dy
     if classes.is_empty() {
         return Err(Error::Usage("no class was named to keep; give one name a line".into()));
     }
+    // `11.0`, as pandas writes it, is the class `11`.
+    let exact: HashSet<&String> = data.classes().iter().collect();
+    let alike: HashMap<&str, &String> = data.classes().iter().map(|own| (without_decimals(own), own)).collect();
+    let named = |class: &String| match exact.contains(class) {
+        true => class.clone(),
+        false => alike.get(without_decimals(class)).map_or(class, |own| own).clone(),
+    };
+    let classes: Vec<String> = classes.iter().map(named).collect();
     let mut known = HashMap::new();
     for (class, i) in classes.iter().zip(0..) {
         if known.insert(class, i).is_some() {
             return Err(Error::Usage(format!("the class `{class}` is named twice; name it once")));
         }
-        if !data.classes().contains(class) {
+        if !exact.contains(class) {
             let some = data.classes().iter().take(5).map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
             let count = data.classes().len();
             return Err(Error::Usage(format!(
@@ -205,7 +226,7 @@ pub fn keep_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dy
     });
     let place = place.into_iter().map(Option::unwrap_or_default).collect();
     let data = Box::new(Subset::new(Arc::from(data), kept)?);
-    Ok(Box::new(Relabelled { data, place, classes: classes.to_vec(), remark }))
+    Ok(Box::new(Relabelled { data, place, classes, remark }))
 }
 
 /// Splits images into a training and a validation part, class by class: `fraction` of each class, rounded, goes to

@@ -131,6 +131,10 @@ impl Dataset for PixelTable {
         self.labels[i] as usize
     }
 
+    fn has_numbers_for_labels(&self) -> bool {
+        true
+    }
+
     fn image(&self, i: usize) -> Result<Rgb8> {
         let record = self.record(i);
         let pixels = match self.layout {

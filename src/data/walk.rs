@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::bytes::describe;
 use super::clutter::is_clutter;
 use super::image_names::is_image_name;
+use super::runs::is_maps;
 use crate::error::{Error, Result};
 
 /// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
@@ -32,6 +33,13 @@ pub(crate) fn holds_image(folder: &Path) -> Result<bool> {
     Ok(found)
 }
 
+/// True if `part` is a folder of class folders: no image lies in it directly, but some do below it.
+pub(crate) fn has_classes(part: &Path) -> Result<bool> {
+    let direct = std::fs::read_dir(part).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut direct = direct.filter(|path| is_image_name(path) && path.is_file());
+    Ok(direct.next().is_none() && holds_image(part)?)
+}
+
 /// Hands `each` the files under `folder` until it gives false; `above` are the folders around it. False if it was stopped.
 fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) -> bool) -> Result<bool> {
     let real = folder.canonicalize().map_err(|e| Error::file(folder, describe(&e)))?;
@@ -41,7 +49,7 @@ fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) 
     above.push(real);
     for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
         let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
-        if is_clutter(&path) {
+        if is_clutter(&path) || is_maps(&path) {
             continue;
         }
         let goes_on = if path.is_dir() { visit(&path, above, each)? } else { !path.is_file() || each(path) };

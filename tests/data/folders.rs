@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gpu_resnet::data::{Depth, check, open_dataset, open_splits, order_note};
+use gpu_resnet::data::{Depth, check, make_maps_folder, open_dataset, open_splits, order_note};
 
 use crate::datasets::{labels, names, picture};
 use crate::{assert_error, put};
@@ -155,4 +155,17 @@ fn class_folders_whose_names_are_bytes() {
     assert!(data.image(0).is_ok() && data.remarks()[0].contains("not UTF-8; its class is called `caf\u{fffd}`"));
     picture(&bytes(b"caf\xe8"), "a.png");
     assert_error(open_dataset(dir.path()), &["two folders for the class `caf\u{fffd}`", r#""caf\xE8" and "caf\xE9""#]);
+}
+
+#[test]
+fn pictures_of_grad_cam_are_no_class_and_no_images_of_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    pictures(dir.path(), &["cat/a.png", "dog/a.png"]);
+    for maps in ["maps", "cat/maps"] {
+        make_maps_folder(&dir.path().join(maps)).expect("a folder");
+        picture(dir.path(), &format!("{maps}/a.png"));
+    }
+    let data = open_dataset(dir.path()).expect("two classes");
+    assert_eq!((data.classes(), labels(&*data)), (&["cat".into(), "dog".into()][..], vec![0, 1]));
+    assert!(data.remarks()[0].contains("`maps` with pictures of infer --grad-cam left out"), "{:?}", data.remarks());
 }

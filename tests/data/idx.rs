@@ -76,3 +76,31 @@ fn gzipped_lies() {
     put(&images, gzip(b"no IDX file at all, but long enough"));
     assert_error(open_dataset(dir.path()), &["no IDX file"]);
 }
+
+#[test]
+fn gzip_in_members_and_padded_with_zeros_is_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    put(dir.path().join("train-labels-idx1-ubyte"), idx(&[2], &[7, 2]));
+    let bytes = idx(&[2, 3, 4], &PIXELS);
+    let images = dir.path().join("train-images-idx3-ubyte.gz");
+    let packed = [gzip(&bytes[..20]), gzip(&bytes[20..])].concat();
+    put(&images, [&packed[..], &[0; 512]].concat());
+    assert_eq!(labels(&*open_dataset(dir.path()).expect("a set")), [7, 2]);
+    put(&images, [&packed[..], &[0, 0, 1]].concat());
+    assert_error(open_dataset(dir.path()), &["damaged gzip"]);
+    let mut damaged = [&packed[..], &[0; 4]].concat();
+    damaged[packed.len() - 6] ^= 1;
+    put(&images, damaged);
+    assert_error(open_dataset(dir.path()), &["damaged gzip"]);
+}
+
+#[test]
+fn a_root_with_several_sets_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for set in ["MNIST", "FashionMNIST"] {
+        put(dir.path().join(set).join("raw/train-images-idx3-ubyte"), idx(&[2, 3, 4], &PIXELS));
+        put(dir.path().join(set).join("raw/train-labels-idx1-ubyte"), idx(&[2], &[7, 2]));
+    }
+    assert_error(open_dataset(dir.path()), &["several data sets: `MNIST/raw`, `FashionMNIST/raw`", "name one"]);
+    assert_eq!(open_dataset(&dir.path().join("FashionMNIST")).expect("one set").classes()[9], "Ankle boot");
+}

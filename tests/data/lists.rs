@@ -166,3 +166,72 @@ fn paths_in_a_list_are_bytes() {
     put(&list, b"path,label\ncaf\xe8.png,drink\n");
     assert_error(open_dataset(&list), &["line 2", "does not exist; save the list as UTF-8"]);
 }
+
+#[test]
+fn no_first_row_is_taken_for_a_header() {
+    let dir = tempfile::tempdir().expect("a folder");
+    picture(dir.path(), "0001.png");
+    picture(dir.path(), "images/0002.png");
+    let expected = |class: &str| pairs(&[("0001.png", class), ("images/0002.png", "drawing")]);
+    for class in ["photo", "image", "type", "y", "label"] {
+        assert_eq!(read(dir.path(), format!("0001,{class}\n0002,drawing\n")), expected(class));
+        assert_eq!(read(dir.path(), format!(".\\0001.png,{class}\n0002.png,drawing\n"))[0].1, class);
+        assert_eq!(read(dir.path(), format!("{class},0001\ndrawing,0002\n")), expected(class));
+        // The first image is missing, which is no header either.
+        for gone in [format!("gone.png,{class}\n0001,drawing\n"), format!("0009,{class}\n0001,{class}\n")] {
+            assert_error(open_dataset(&put(dir.path().join("list.csv"), gone)), &["line 1 names", "does not exist"]);
+        }
+    }
+    picture(dir.path(), "image.png");
+    let list = put(dir.path().join("list.csv"), "image,label\n0001,cat\n");
+    assert_error(open_dataset(&list), &["list.csv", "`image,label`", "may be a header or a row"]);
+    put(&list, "image.png,label\n0001,cat\n");
+    assert_eq!(labels(&*open_dataset(&list).expect("a list")), [1, 0]);
+}
+
+#[test]
+fn separators_that_the_file_says() {
+    let dir = tempfile::tempdir().expect("a folder");
+    picture(dir.path(), "a.png");
+    picture(dir.path(), "b, c.png");
+    let expected = pairs(&[("a.png", "cat"), ("b, c.png", "dog")]);
+    for text in [
+        "\u{feff}sep=;\r\npath;label\r\na.png;cat\r\nb, c.png;dog\r\n",
+        "sep=\t\na.png\tcat\nb, c.png\tdog\n",
+        "sep=|\nb, c.png|dog\na.png|cat\n",
+    ] {
+        let mut found = read(dir.path(), text);
+        found.sort();
+        assert_eq!(found, expected, "{text:?}");
+    }
+    let list = put(dir.path().join("list.csv"), "sep=;\npath;label\ngone.png;cat\n");
+    assert_error(open_dataset(&list), &["line 3 names", "gone.png"]);
+    let tsv = put(dir.path().join("list.TSV"), "b, c.png\tdog, cat\n");
+    assert_eq!(open_dataset(&tsv).expect("a list").classes(), ["dog, cat"]);
+}
+
+#[test]
+fn a_column_of_parts_is_not_left_out_in_silence() {
+    let dir = tempfile::tempdir().expect("a folder");
+    picture(dir.path(), "a.png");
+    picture(dir.path(), "b.png");
+    let remarks =
+        |text: &str| open_dataset(&put(dir.path().join("list.csv"), text)).expect("a list").remarks().join("; ");
+    let said = remarks("path,label,Split\na.png,cat,train\nb.png,dog,VAL\n");
+    assert!(said.contains("the column `Split` of") && said.contains("rows of all parts are read as one"), "{said}");
+    assert!(!remarks("path,label,set\na.png,cat,1\nb.png,dog,2\n").contains("all parts"));
+}
+
+#[test]
+fn an_image_under_two_paths_is_one_and_of_a_format_that_is_not_read_is_said() {
+    let dir = tempfile::tempdir().expect("a folder");
+    picture(dir.path(), "a.png");
+    picture(dir.path(), "sub/b.png");
+    let list = put(dir.path().join("list.csv"), "a.png,cat\nsub/../a.png,dog\n");
+    assert_error(open_dataset(&list), &["line 2 calls", "`dog`, and line 1 calls it `cat`"]);
+    put(&list, "a.png,cat\nsub/../a.png,cat\nsub/b.png,cat\n");
+    assert!(open_dataset(&list).expect("a list").remarks()[0].contains("1 row repeats another"));
+    put(dir.path().join("images/c.heic"), "x");
+    put(&list, "id,label\na,cat\nc,dog\n");
+    assert_error(open_dataset(&list), &["line 3 names", "c.heic, an image in a format that is not read", "convert it"]);
+}

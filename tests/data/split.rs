@@ -115,3 +115,17 @@ fn classes_can_be_kept_and_ordered() {
         assert!(text.contains(word), "{text}");
     }
 }
+
+#[test]
+fn classes_to_keep_may_be_written_with_decimals() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for class in ["9", "10", "11"] {
+        crate::datasets::picture(dir.path(), &format!("{class}/a.png"));
+    }
+    let keep = |list: &[&str]| {
+        let names: Vec<String> = list.iter().map(|name| name.to_string()).collect();
+        keep_classes(open_dataset(dir.path()).expect("three classes"), &names)
+    };
+    assert_eq!(keep(&["11.0", "9"]).expect("two classes").classes(), ["11", "9"]);
+    assert!(keep(&["11.0", "11"]).err().expect("twice").to_string().contains("`11` is named twice"));
+}

@@ -1,5 +1,7 @@
 //! Which column holds the paths and which the classes: by the header, else by place.
 
+use super::lookup::Look;
+
 /// Headers of the column of files, the surest first; letters and digits in lower case alone.
 const PATHS: [&[&str]; 3] = [
     &[
@@ -51,20 +53,47 @@ pub struct Columns {
     pub header: bool,
 }
 
-/// The columns of a list whose first record is `first`; `is_file` tells whether a field of it is the name of a file.
+/// Headers of a column that says to which part of the data a row belongs.
+const PARTS: [&str; 8] = ["split", "splits", "set", "subset", "fold", "partition", "part", "phase"];
+
+impl Columns {
+    /// The column of parts among `names`, which are the header's.
+    pub fn part(&self, names: &[String]) -> Option<usize> {
+        let is_part = |&i: &usize| ![self.path, self.label].contains(&i) && PARTS.contains(&&*letters(&names[i]));
+        (0..names.len()).find(|i| self.header && is_part(i))
+    }
+}
+
+/// The columns of a list whose first record is `first`; `look` tells what a field of it looks like, and `recurs` whether
+/// it comes again in its column.
 ///
 /// # Errors
 /// What is unclear, to follow the list's name.
-pub fn find(first: &[String], is_file: impl Fn(usize) -> bool) -> Result<Columns, String> {
+pub fn find(first: &[String], look: impl Fn(usize) -> Look, recurs: impl Fn(usize) -> bool) -> Result<Columns, String> {
     let names: Vec<String> = first.iter().map(|field| letters(field)).collect();
     let known = |tiers: &[&[&str]], name: &String| tiers.iter().any(|tier| tier.contains(&name.as_str()));
-    let (is_path, is_label) = (|name: &String| known(&PATHS, name), |name: &String| known(&LABELS, name));
+    let is_known = |&i: &usize| known(&PATHS, &names[i]) || known(&LABELS, &names[i]);
     // Pandas leaves the name of its index empty.
     let named: Vec<usize> = (0..names.len()).filter(|&i| !first[i].is_empty()).collect();
-    let header = names.iter().any(|name| is_path(name) || is_label(name)) && !(0..first.len()).any(&is_file);
-    if !header {
-        return by_place(first, is_file);
+    let words: Vec<usize> = named.iter().copied().filter(is_known).collect();
+    let looks: Vec<Look> = (0..names.len()).map(&look).collect();
+    let is_row = (0..names.len()).any(|i| looks[i] == Look::File || (looks[i] == Look::Id && !words.contains(&i)));
+    if words.is_empty() || is_row {
+        return by_place(first, &looks);
     }
+    if let Some(&word) = words.iter().find(|&&i| looks[i] == Look::Id) {
+        let word = &first[word];
+        return Err(format!(
+            "has the first line `{}`, which may be a header or a row, since there is an image called `{word}`; write that \
+             image with its extension, or name the column otherwise",
+            first.join(",")
+        ));
+    }
+    // Classes may be called as columns are: `photo` beside `drawing`.
+    if names.len() == 2 && words.len() == 1 && recurs(words[0]) {
+        return by_place(first, &looks);
+    }
+    let header = true;
     let path = choose(first, &names, &PATHS, "path")?;
     let label = choose(first, &names, &LABELS, "label")?;
     let other = |known: usize| named.iter().copied().find(|&i| i != known);
@@ -83,10 +112,10 @@ pub fn find(first: &[String], is_file: impl Fn(usize) -> bool) -> Result<Columns
 }
 
 /// Without a header there are two columns, path first unless only the second is a file.
-fn by_place(first: &[String], is_file: impl Fn(usize) -> bool) -> Result<Columns, String> {
+fn by_place(first: &[String], looks: &[Look]) -> Result<Columns, String> {
     match first.len() {
         2 => {
-            let path = usize::from(!is_file(0) && is_file(1));
+            let path = usize::from(looks[0] < looks[1]);
             Ok(Columns { path, label: 1 - path, header: false })
         }
         1 => Err("has 1 field instead of two in its first line; each line is path,label".into()),
@@ -132,7 +161,7 @@ mod tests {
 
     fn of(header: &str) -> Result<(usize, usize), String> {
         let first: Vec<String> = header.split(',').map(String::from).collect();
-        let found = find(&first, |_| false)?;
+        let found = find(&first, |_| Look::Text, |_| false)?;
         assert!(found.header, "{header}");
         Ok((found.path, found.label))
     }
@@ -172,14 +201,27 @@ mod tests {
 
     #[test]
     fn without_a_header_the_file_tells_the_columns() {
-        let two = ["a.png", "b"].map(String::from);
-        assert_eq!(find(&two, |i| i == 0), Ok(Columns { path: 0, label: 1, header: false }));
-        assert_eq!(find(&two, |i| i == 1), Ok(Columns { path: 1, label: 0, header: false }));
-        // A file called `image` of a class called `label` is an image.
-        let odd = ["image", "label"].map(String::from);
-        assert!(!find(&odd, |i| i == 0).unwrap().header && find(&odd, |_| false).unwrap().header);
-        let three = ["a.png", "b", "c"].map(String::from);
-        assert!(find(&three, |i| i == 0).unwrap_err().contains("3 columns and no header"));
-        assert!(find(&["a.png".into()], |_| true).unwrap_err().contains("1 field instead of two"));
+        let list = |fields: &[&str], looks: &[Look]| {
+            let first: Vec<String> = fields.iter().map(|field| field.to_string()).collect();
+            find(&first, |i| looks[i], |_| false)
+        };
+        use Look::{File, Id, Text};
+        let (first, second) =
+            (Columns { path: 0, label: 1, header: false }, Columns { path: 1, label: 0, header: false });
+        assert_eq!(list(&["a.png", "b"], &[File, Text]).as_ref(), Ok(&first));
+        assert_eq!(list(&["b", "a"], &[Text, Id]).as_ref(), Ok(&second));
+        // Both are images, one by its path.
+        assert_eq!(list(&["b", "a.png"], &[Id, File]).as_ref(), Ok(&second));
+        assert_eq!(list(&["b", "a"], &[Id, Id]).as_ref(), Ok(&first));
+        // A class may be called as a column is.
+        assert_eq!(list(&["0001", "photo"], &[Id, Text]).as_ref(), Ok(&first));
+        assert_eq!(list(&["image", "label"], &[File, Text]).as_ref(), Ok(&first));
+        assert!(list(&["image", "label"], &[Text, Text]).unwrap().header);
+        let said = list(&["image", "label"], &[Id, Text]).unwrap_err();
+        assert!(said.contains("`image,label`, which may be a header or a row"), "{said}");
+        let gone = ["0001", "photo"].map(String::from);
+        assert_eq!(find(&gone, |_| Text, |i| i == 1).as_ref(), Ok(&first));
+        assert!(list(&["a.png", "b", "c"], &[File, Text, Text]).unwrap_err().contains("3 columns and no header"));
+        assert!(list(&["a.png"], &[File]).unwrap_err().contains("1 field instead of two"));
     }
 }

@@ -38,6 +38,11 @@ impl<'a> Records<'a> {
         Records { text, at: 0, line: 1, separator }
     }
 
+    /// Counts lines from `line`, for a text with lines before it.
+    pub fn from_line(self, line: usize) -> Self {
+        Records { line, ..self }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
