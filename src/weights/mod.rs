@@ -4,6 +4,7 @@
 //! The names are torchvision's whatever the file has. A file is hostile until it has been read: sizes are bounded,
 //! offsets checked, numbers finite, and every error names the file.
 
+mod beside;
 mod check;
 mod config;
 mod contents;
