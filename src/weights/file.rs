@@ -287,6 +287,13 @@ impl Weights {
             );
             return Err(Error::file(&self.label, problem));
         }
+        let negative = values.iter().filter(|value| **value < 0.0).count();
+        if name.ends_with("running_var") && negative > 0 {
+            let (name, count) = (printable(name), values.len());
+            let problem =
+                format!("{name} has {negative} negative values of {count}, but is a variance; the file is damaged");
+            return Err(Error::file(&self.label, problem));
+        }
         Ok(values)
     }
 

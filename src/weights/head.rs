@@ -148,7 +148,7 @@ impl Head {
             Head::None => Some("has no head (no classifier such as `fc`)".into()),
             Head::Layers(names) => {
                 let names = some(names.iter().map(String::as_str));
-                Some(format!("has a head of more than one linear layer ({names}), which is not run"))
+                Some(format!("has a head of several layers ({names}), which is not run"))
             }
         }
     }
