@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::config::Stated;
 use super::given::KEYS;
-use super::labels::labels_of;
+use super::labels::{distinct, labels_of};
 use super::text::quoted;
 use super::{ARCHITECTURE_KEY, ASSUMED_KEY, Given, Head, Weights, imagenet_labels, infer};
 use crate::data::{Interpolation, Preprocess};
@@ -64,12 +64,10 @@ pub fn describe(weights: &Weights, given: &Given) -> Result<Description> {
     };
     let assumed = assumed_in(weights)?;
     let labels = labels(weights, &architecture, (names.as_ref(), &assumed), &mut origins)?;
-    for (key, origin) in origins.iter_mut().filter(|(key, _)| assumed.iter().any(|other| other == *key)) {
-        let is_labels = *key == "labels";
-        if *origin == Origin::File && !is_labels {
-            *origin = Origin::Assumed;
-        }
-    }
+    // Labels that were assumed are not in the file; those that are there were added to it.
+    let stays = |key: &str| key != "labels" && assumed.iter().any(|other| other == key);
+    let only_assumed = origins.iter_mut().filter(|(key, origin)| **origin == Origin::File && stays(key));
+    only_assumed.for_each(|(_, origin)| *origin = Origin::Assumed);
     Ok(Description { architecture, preprocess, labels, origins })
 }
 
@@ -199,7 +197,7 @@ fn labels(
     }
     if let Some(labels) = stated.and_then(|stated| stated.labels.clone()) {
         origins.insert("labels", Origin::Config);
-        let labels = labels_of(labels, architecture.classes);
+        let labels = distinct(labels).and_then(|labels| labels_of(labels, architecture.classes));
         return labels.map(Some).map_err(|problem| Error::file(weights.sidecars().path(), problem));
     }
     let may_be_theirs = architecture.classes == 1000
