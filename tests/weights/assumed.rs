@@ -36,7 +36,7 @@ fn what_was_assumed_stays_assumed_after_a_conversion() {
 
 #[test]
 fn a_negative_variance_is_refused_by_its_name() {
-    let tensor = NamedTensor::new("bn1.running_var", &[2], vec![0.5f32, -0.25].into());
+    let tensor = NamedTensor::new("bn1.running_var", &[2], vec![0.5f32, -0.25]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("negative.safetensors");
     weights::save(&path, &[tensor], &Default::default()).unwrap();
