@@ -1,5 +1,7 @@
 //! Weights files: hostile ones are refused, good ones are understood, and what is written is read back.
 
+#[path = "weights/assumed.rs"]
+mod assumed;
 #[path = "weights/checkpoints.rs"]
 mod checkpoints;
 #[path = "weights/convert.rs"]

@@ -105,6 +105,15 @@ fn remark(context: &Context, weights: &Weights, description: &Description, purpo
             prefix.escape_default()
         ));
     }
+    if !weights.doubtful().is_empty() {
+        let names = weights.doubtful().iter().take(8).map(|name| name.escape_default().to_string());
+        context.console.note(format!(
+            "{} holds {}, which look like a part of the network and are not used: predictions may be wrong without them \
+             (--mean and --std say how images are normalised)",
+            weights.label().display(),
+            names.collect::<Vec<_>>().join(", ")
+        ));
+    }
     if let Some(line) = description.assumed(purpose.images, purpose.classes) {
         context.console.note(line);
     }

@@ -52,7 +52,8 @@ impl Sidecars {
         let read = |name: &str| {
             let path = path.with_file_name(name);
             let Some(bytes) = files::read_limited(&path, MAX_CONFIG)? else { return Ok(None) };
-            match serde_json::from_slice(&bytes) {
+            // Windows' editors put a byte order mark first.
+            match serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)) {
                 Ok(value @ Value::Object(_)) => Ok(Some((path, value))),
                 Ok(_) => Err(Error::file(path, "is no JSON object; download it again, or move it away")),
                 Err(error) => {
@@ -73,11 +74,24 @@ impl Sidecars {
     pub fn stated(&self) -> Result<Option<Stated>> {
         let Some((path, config)) = &self.model else { return Ok(None) };
         let stated = match (config.get("model_type"), timm::architecture_name(config)) {
+            (Some(kind), Some(name)) if timm::WRAPPERS.iter().any(|wrapper| kind == wrapper) => {
+                timm::stated(config, name).map(Some)
+            }
             (Some(_), _) => transformers::stated(config).map(Some),
             (None, Some(name)) => timm::stated(config, name).map(Some),
             (None, None) => Ok(None),
         };
         stated.map_err(|problem| Error::file(path, problem))
+    }
+
+    /// What `config.json` says of the classes alone, of whatever network it is.
+    pub fn names(&self) -> Result<Stated> {
+        let Some((path, config)) = &self.model else { return Ok(Stated::default()) };
+        let labels = match timm::labels(config) {
+            Some(labels) => Some(labels),
+            None => transformers::labels(config).map_err(|problem| Error::file(path, problem))?,
+        };
+        Ok(Stated { labels, imagenet: timm::is_imagenet(config), ..Stated::default() })
     }
 
     /// The keys of `gpu_resnet.preprocess` that are said. `sizes` is whether the user gives size and crop, so that a scaling

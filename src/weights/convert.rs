@@ -6,7 +6,7 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-use super::{Description, RawTensor, Weights, metadata, naming, write_safetensors};
+use super::{ASSUMED_KEY, Description, RawTensor, Weights, metadata, naming, write_safetensors};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
 
@@ -29,7 +29,7 @@ pub enum Names {
 }
 
 /// Writes a whole, checked network to `path`, with its architecture, labels and preprocessing in the metadata and the
-/// counters that `load_state_dict(strict=True)` insists on. Without a `dtype` each tensor keeps its own (f64 becomes f32).
+/// counters that `load_state_dict(strict=True)` insists on. What was only assumed stays so: its keys are in `gpu_resnet.assumed`. Without a `dtype` each tensor keeps its own (f64 becomes f32).
 ///
 /// # Errors
 /// A value that the type can't hold, or a network that `transformers` has no names for.
@@ -41,6 +41,9 @@ pub fn convert(
     names: Names,
 ) -> Result<()> {
     let Description { architecture, preprocess, labels, .. } = description;
+    let assumed = description.assumed_keys();
+    // Names that are only assumed are no fact of this file.
+    let labels = labels.as_deref().filter(|_| !assumed.contains(&"labels"));
     if names == Names::Transformers {
         check_transformers(weights, architecture)?;
     }
@@ -80,7 +83,11 @@ pub fn convert(
         });
     }
     let preprocess = serde_json::to_string(preprocess).map_err(|error| Error::file(path, error))?;
-    write_safetensors(path, &tensors, &metadata(architecture, labels.as_deref(), Some(&preprocess))?)
+    let mut metadata = metadata(architecture, labels, Some(&preprocess))?;
+    if !assumed.is_empty() {
+        metadata.insert(ASSUMED_KEY.into(), serde_json::to_string(&assumed).map_err(|error| Error::file(path, error))?);
+    }
+    write_safetensors(path, &tensors, &metadata)
 }
 
 /// Little-endian elements; None if one becomes infinite.

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::config::Stated;
 use super::given::KEYS;
-use super::labels::labels_of;
+use super::labels::{distinct, labels_of};
 use super::text::quoted;
-use super::{ARCHITECTURE_KEY, Given, Head, Weights, imagenet_labels, infer};
+use super::{ARCHITECTURE_KEY, ASSUMED_KEY, Given, Head, Weights, imagenet_labels, infer};
 use crate::data::{Interpolation, Preprocess};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
@@ -58,8 +58,24 @@ pub fn describe(weights: &Weights, given: &Given) -> Result<Description> {
     };
     let (architecture, mut origins) = architecture(weights, given, stated.as_ref())?;
     let preprocess = preprocess(weights, given, &architecture, &mut origins)?;
-    let labels = labels(weights, &architecture, stated.as_ref(), &mut origins)?;
+    let names = match (&given.architecture, weights.metadata(ARCHITECTURE_KEY)) {
+        (Some(_), None) => Some(weights.sidecars().names()?),
+        _ => stated,
+    };
+    let assumed = assumed_in(weights)?;
+    let labels = labels(weights, &architecture, (names.as_ref(), &assumed), &mut origins)?;
+    // Labels that were assumed are not in the file; those that are there were added to it.
+    let stays = |key: &str| key != "labels" && assumed.iter().any(|other| other == key);
+    let only_assumed = origins.iter_mut().filter(|(key, origin)| **origin == Origin::File && stays(key));
+    only_assumed.for_each(|(_, origin)| *origin = Origin::Assumed);
     Ok(Description { architecture, preprocess, labels, origins })
+}
+
+/// The keys that [`convert`](super::convert) only assumed when it wrote the file.
+fn assumed_in(weights: &Weights) -> Result<Vec<String>> {
+    let Some(json) = weights.metadata(ASSUMED_KEY) else { return Ok(vec![]) };
+    serde_json::from_str(json)
+        .map_err(|error| Error::file(weights.label(), format!("the metadata key `{ASSUMED_KEY}`: {}", quoted(error))))
 }
 
 type Origins = BTreeMap<&'static str, Origin>;
@@ -169,7 +185,7 @@ pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
 fn labels(
     weights: &Weights,
     architecture: &Architecture,
-    stated: Option<&Stated>,
+    (stated, assumed): (Option<&Stated>, &[String]),
     origins: &mut Origins,
 ) -> Result<Option<Vec<String>>> {
     if !matches!(weights.head(), Head::Linear { .. }) {
@@ -181,12 +197,12 @@ fn labels(
     }
     if let Some(labels) = stated.and_then(|stated| stated.labels.clone()) {
         origins.insert("labels", Origin::Config);
-        let labels = labels_of(labels, architecture.classes);
+        let labels = distinct(labels).and_then(|labels| labels_of(labels, architecture.classes));
         return labels.map(Some).map_err(|problem| Error::file(weights.sidecars().path(), problem));
     }
     let may_be_theirs = architecture.classes == 1000
         && architecture.stem.kind == StemKind::Imagenet
-        && weights.metadata(ARCHITECTURE_KEY).is_none();
+        && (weights.metadata(ARCHITECTURE_KEY).is_none() || assumed.iter().any(|key| key == "labels"));
     if !may_be_theirs {
         return Ok(None);
     }
@@ -205,6 +221,11 @@ impl Description {
         self.preprocess = self.preprocess.with_image_size(size)?;
         self.origins.extend([("resize", Origin::Option), ("crop", Origin::Option)]);
         Ok(self)
+    }
+
+    /// Keys of the values that nothing says.
+    pub(super) fn assumed_keys(&self) -> Vec<&'static str> {
+        self.origins.iter().filter(|(_, origin)| **origin == Origin::Assumed).map(|(key, _)| *key).collect()
     }
 
     /// One line about everything that nothing says; none where all is said. `images` is whether images are prepared at all,

@@ -19,7 +19,7 @@ use super::contents::{self, Contents, Stored};
 use super::formats::named_format;
 use super::head::features;
 use super::labels::{labels_of, parse_json_labels};
-use super::select::{is_of_training, select};
+use super::select::select;
 use super::text::printable;
 use super::{Head, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
@@ -34,6 +34,7 @@ pub struct Weights {
     metadata: BTreeMap<String, String>,
     prefix: String,
     left_out: Vec<String>,
+    doubtful: Vec<String>,
     head: Head,
     /// What lies beside the file.
     sidecars: Sidecars,
@@ -144,9 +145,7 @@ impl Weights {
         let selection = select(&named, key, |a, b| place(a) == place(b)).map_err(refuse)?;
         // A tensor of the network that can't be read would otherwise be missing without a reason.
         let unread = files.iter().flat_map(|(_, file)| &file.unread);
-        if let Some((_, problem)) =
-            unread.into_iter().find(|(name, _)| name.starts_with(&selection.prefix) && !is_of_training(name))
-        {
+        if let Some((_, problem)) = unread.into_iter().find(|(name, _)| selection.holds(name)) {
             return Err(refuse(problem.clone()));
         }
         let entry = |(name, i): (String, usize)| {
@@ -158,10 +157,12 @@ impl Weights {
         let tensors: BTreeMap<String, Entry> = selection.names.into_iter().map(entry).collect();
         let metadata = files.iter().flat_map(|(_, file)| file.metadata.clone()).collect();
         let (prefix, left_out, head) = (selection.prefix, selection.left_out, selection.head);
+        let doubtful = selection.doubtful;
         let files = files.into_iter().map(|(bytes, _)| bytes).collect();
         let sha256 = OnceLock::new();
         let (sidecars, known) = (Sidecars::default(), false);
-        let mut weights = Weights { label, files, tensors, metadata, prefix, left_out, head, sidecars, known, sha256 };
+        let mut weights =
+            Weights { label, files, tensors, metadata, prefix, left_out, doubtful, head, sidecars, known, sha256 };
         weights.stand_in();
         Ok(weights)
     }
@@ -190,6 +191,12 @@ impl Weights {
     /// Names in the file of tensors beside the network that are neither training's nor its head's.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// Those of [`left_out`](Self::left_out) that look like a part of the forward pass, such as a temperature or the mean and
+    /// standard deviation of the images: predictions may be wrong without them.
+    pub fn doubtful(&self) -> &[String] {
+        &self.doubtful
     }
 
     /// What classifier the file has. Where it has none, `fc.weight` and `fc.bias` are zeros with one output.
@@ -278,6 +285,13 @@ impl Weights {
                 "{name} has {bad} non-finite values of {}; the file is damaged or its training diverged",
                 values.len()
             );
+            return Err(Error::file(&self.label, problem));
+        }
+        let negative = values.iter().filter(|value| **value < 0.0).count();
+        if name.ends_with("running_var") && negative > 0 {
+            let (name, count) = (printable(name), values.len());
+            let problem =
+                format!("{name} has {negative} negative values of {count}, but is a variance; the file is damaged");
             return Err(Error::file(&self.label, problem));
         }
         Ok(values)

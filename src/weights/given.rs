@@ -96,7 +96,8 @@ impl Given {
         let refuse = |error: &dyn std::fmt::Display| {
             Error::Usage(format!("--architecture is no description of a network: {}", printable(&error.to_string())))
         };
-        let mut value: Value = serde_json::from_str(json).map_err(|error| refuse(&error))?;
+        let mut value: Value =
+            serde_json::from_str(json.trim_start_matches('\u{feff}')).map_err(|error| refuse(&error))?;
         if let (Some(keys), Some(classes)) = (value.as_object_mut(), classes) {
             keys.entry("classes").or_insert(classes.into());
         }

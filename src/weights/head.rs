@@ -1,6 +1,7 @@
 //! The classifier of a network, whatever it is called: torchvision's `fc`, and the names that others have for it.
 
-use super::select::Selection;
+use super::beside::is_of_body;
+use super::select::{Selection, below};
 use super::text::some;
 
 /// What a file has for a classifier.
@@ -34,22 +35,20 @@ const NAMES: [&str; 12] = [
     "classif",
 ];
 
-/// Finds the head among the network's tensors or, where those have none, among those `beside` it under a shorter prefix, and
-/// gives it torchvision's names.
+/// Parts of names that weights without a bias have only in a margin loss, whose classifier is no linear layer.
+const MARGINS: [&str; 6] = ["arc", "cos", "margin", "sphere", "center", "proxy"];
+
+/// Whether the tensor's name begins as a head's.
+pub(super) fn has_name(name: &str) -> bool {
+    NAMES.contains(&name.split('.').next().unwrap_or_default())
+}
+
+/// Finds the head among the network's tensors and those `beside` it under a shorter prefix, and gives it torchvision's names. If
+/// there is a linear layer both in the network and beside it, the one stands on top of the other.
 pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], beside: &mut Vec<usize>) {
     let extent = |name: &str| tensors[*selection.names.get(name)?].1.first().copied();
     let features = features(selection.names.keys(), extent);
-    let is_head = |name: &str| NAMES.contains(&name.split('.').next().unwrap_or_default());
-    let inside: Vec<(String, usize)> =
-        selection.names.iter().filter(|(name, _)| is_head(name)).map(|(name, i)| (name.clone(), *i)).collect();
-    let above: Vec<(String, usize)> = beside
-        .iter()
-        .filter_map(|&i| {
-            above(&selection.prefix, tensors[i].0).filter(|name| is_head(name)).map(|name| (name.to_owned(), i))
-        })
-        .collect();
-    let outside = inside.is_empty();
-    let found = if outside { above } else { inside };
+    let found = candidates(selection, tensors, beside, features);
     if found.is_empty() {
         return;
     }
@@ -65,14 +64,18 @@ pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], besi
         }
         _ => false,
     };
-    if !linear && found.iter().all(|(name, _)| name == "fc.weight" || name == "fc.bias") {
+    if !linear && found.len() <= 2 && found.iter().all(|(name, _)| name == "fc.weight" || name == "fc.bias") {
         // Misshapen: for the check to say.
         selection.head = Head::Linear { bias: true };
         return;
     }
     for (name, i) in &found {
-        selection.names.remove(name);
-        if linear {
+        if selection.names.get(name) == Some(i) {
+            selection.names.remove(name);
+        }
+    }
+    if linear {
+        for (name, i) in &found {
             let part = if name.ends_with(".weight") { "weight" } else { "bias" };
             selection.names.insert(format!("fc.{part}"), *i);
         }
@@ -84,12 +87,42 @@ pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], besi
     };
 }
 
-/// The part of `name` after a prefix that `prefix` begins with: `head.weight` of `module.head.weight` for
-/// `module.backbone.`.
-fn above<'n>(prefix: &str, name: &'n str) -> Option<&'n str> {
-    let common = prefix.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let cut = name.get(..common)?.rfind('.').map_or(0, |dot| dot + 1);
-    name.get(cut..)
+/// The tensors of the head, under the names that they have below the network's prefix or beside it.
+fn candidates(
+    selection: &Selection,
+    tensors: &[(&str, &[usize])],
+    beside: &[usize],
+    features: Option<usize>,
+) -> Vec<(String, usize)> {
+    let inside = || selection.names.iter().map(|(name, i)| (name.clone(), *i));
+    let outside = || beside.iter().map(|&i| (below(&selection.prefix, tensors[i].0).to_owned(), i));
+    let is_weight = |(name, i): &(String, usize)| tensors[*i].1.len() == 2 && name.ends_with(".weight");
+    let named: Vec<_> = inside().filter(|(name, _)| has_name(name)).collect();
+    let above: Vec<_> = outside().filter(|(name, _)| has_name(name)).collect();
+    if named.is_empty() && !above.is_empty() {
+        return above;
+    }
+    if !named.is_empty() {
+        let stacked = above.iter().any(is_weight);
+        return named.into_iter().chain(above.into_iter().filter(|_| stacked)).collect();
+    }
+    // No usual name: the only linear layer that takes the features, whatever its name.
+    let in_head = |(name, _): &(String, usize)| !is_of_body(name);
+    let weights: Vec<_> = inside().filter(in_head).chain(outside()).filter(is_weight).collect();
+    if let [(name, i)] = &weights[..]
+        && Some(tensors[*i].1[1]) == features
+    {
+        let bias = format!("{}bias", name.trim_end_matches("weight"));
+        let bias = inside().chain(outside()).find(|(other, j)| *other == bias && tensors[*j].1 == &tensors[*i].1[..1]);
+        let usual = NAMES.iter().chain(&["pred", "final", "class"]).any(|word| name.contains(word));
+        if bias.is_some() || usual && !MARGINS.iter().any(|word| name.contains(word)) {
+            return [(name.clone(), *i)].into_iter().chain(bias).collect();
+        }
+    }
+    // Several layers of unusual names within the network are a head too, such as a projection head and its prototypes.
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let groups: Vec<_> = inside().filter(in_head).filter(is_weight).map(|(name, _)| first(&name)).collect();
+    inside().filter(|(name, _)| groups.contains(&first(name))).collect()
 }
 
 /// Channels after the last stage of a network of tensors called `names`, whose first extents `extent` knows; none if there is no
@@ -115,7 +148,7 @@ impl Head {
             Head::None => Some("has no head (no classifier such as `fc`)".into()),
             Head::Layers(names) => {
                 let names = some(names.iter().map(String::as_str));
-                Some(format!("has a head of more than one linear layer ({names}), which is not run"))
+                Some(format!("has a head of several layers ({names}), which is not run"))
             }
         }
     }
@@ -126,13 +159,22 @@ mod tests {
     use super::super::select::select;
     use super::*;
 
+    /// Of a classifier of 3 classes from 4 features, and of a normalisation of those.
+    fn shape(name: &str) -> &'static [usize] {
+        match name {
+            _ if name.ends_with("running_mean") || name.contains("norm_weight") => &[4],
+            _ if name.ends_with("bias") => &[3],
+            _ => &[3, 4],
+        }
+    }
+
     /// The head's names in the file that a network under `prefix` with these tensors of `[3, 4]` and `[3]` has.
     fn head(prefix: &str, names: &[&str]) -> (Head, bool) {
         let conv: &[usize] = &[4, 3, 3, 3];
         let body = ["conv1.weight", "layer1.0.bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.conv2.weight"];
         let body = body.map(|name| format!("{prefix}{name}"));
         let body = body.iter().map(|name| (name.as_str(), conv));
-        let more = names.iter().map(|name| (*name, if name.ends_with("bias") { &[3][..] } else { &[3, 4][..] }));
+        let more = names.iter().map(|name| (*name, shape(name)));
         let tensors: Vec<_> = body.chain(more).collect();
         let found = select(&tensors, None, |_, _| false).unwrap();
         (found.head, found.names.contains_key("fc.weight"))
@@ -157,6 +199,37 @@ mod tests {
         let (layers, has) = head("", &["fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"]);
         assert!(!has && layers.missing().unwrap().contains("fc.2.weight"));
         assert!(Head::None.missing().unwrap().contains("no head"));
-        assert_eq!(head("net.", &["other.weight"]), (Head::None, false));
+        assert_eq!(head("net.", &["arcface.weight"]), (Head::None, false));
+    }
+
+    #[test]
+    fn a_classifier_on_top_of_a_whole_network_is_a_second_layer() {
+        let (layers, has) = head("resnet.", &["resnet.fc.weight", "resnet.fc.bias", "fc.weight", "fc.bias"]);
+        let Head::Layers(names) = layers else { panic!("{layers:?}") };
+        assert!(!has && names.contains(&"fc.weight".to_owned()) && names.contains(&"resnet.fc.weight".to_owned()));
+    }
+
+    #[test]
+    fn the_only_linear_layer_that_takes_the_features_is_the_head() {
+        for name in ["final", "pred", "fc1", "new_fc", "anything"] {
+            let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+            assert_eq!(head("", &[&weight, &bias]), (Head::Linear { bias: true }, true), "{name}");
+            assert_eq!(head("net.", &[&weight, &bias]), (Head::Linear { bias: true }, true), "{name}");
+        }
+        // Two are a head of several layers, so that the features can be computed.
+        let (layers, has) = head("", &["projection_head.0.weight", "projection_head.0.bias", "prototypes.weight"]);
+        assert!(!has && matches!(&layers, Head::Layers(names) if names.len() == 3), "{layers:?}");
+    }
+
+    #[test]
+    fn a_normalisation_before_the_classifier_makes_it_a_head_of_several_layers() {
+        for neck in ["bottleneck.running_mean", "bnneck.running_mean", "norm_weight.bias"] {
+            let (layers, has) = head("base.", &[neck, "classifier.weight"]);
+            assert!(!has && layers.missing().is_some_and(|why| why.contains(neck)), "{neck}: {layers:?}");
+        }
+        let (layers, has) = head("", &["bottleneck.running_mean", "classifier.weight"]);
+        assert!(!has && matches!(layers, Head::Layers(_)));
+        // Of another width it is not before the classifier.
+        assert_eq!(head("base.", &["other.bias", "classifier.weight"]).0, Head::Linear { bias: false });
     }
 }

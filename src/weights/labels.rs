@@ -140,7 +140,7 @@ fn in_order(mut pairs: Vec<(usize, String)>) -> Result<Vec<String>, String> {
 }
 
 /// The labels; an error if two classes share a name.
-fn distinct(labels: Vec<String>) -> Result<Vec<String>, String> {
+pub(super) fn distinct(labels: Vec<String>) -> Result<Vec<String>, String> {
     let mut first = std::collections::HashMap::new();
     for (class, label) in labels.iter().enumerate() {
         let Some(before) = first.insert(label, class) else { continue };

@@ -4,6 +4,7 @@
 //! The names are torchvision's whatever the file has. A file is hostile until it has been read: sizes are bounded,
 //! offsets checked, numbers finite, and every error names the file.
 
+mod beside;
 mod check;
 mod config;
 mod contents;
@@ -59,6 +60,8 @@ pub const ARCHITECTURE_KEY: &str = "gpu_resnet.architecture";
 pub const LABELS_KEY: &str = "gpu_resnet.labels";
 /// The metadata key with the preprocessing's JSON.
 pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";
+/// A JSON list of the keys whose values `weights convert` only assumed.
+pub const ASSUMED_KEY: &str = "gpu_resnet.assumed";
 
 // safetensors is little-endian, and slices of it are read as they lie.
 #[cfg(target_endian = "big")]

@@ -77,6 +77,8 @@ pub(super) struct Tensor {
     pub offset: usize,
     pub shape: Vec<usize>,
     pub strides: Vec<usize>,
+    /// Whether the elements are still to be negated or conjugated.
+    pub lazy: bool,
 }
 
 /// A pickle that was read.

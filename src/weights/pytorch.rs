@@ -16,6 +16,8 @@ const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const PROTOCOL: i128 = 1001;
 /// More than any ResNet and its optimiser have tensors.
 const MOST_ENTRIES: usize = 100_000;
+/// The most elements of all expanded tensors together, which take no place in the file.
+const MOST_EXPANDED: usize = 16 << 20;
 
 /// Whether `bytes` begin as `torch.save` begins, or as any pickle of the protocols 1 to 5.
 pub(super) fn is_pytorch(bytes: &[u8]) -> bool {
@@ -138,6 +140,7 @@ fn read_plain(bytes: &[u8]) -> Result<Contents, String> {
 /// The checkpoint's tensors; `place` knows where in the file a storage lies.
 fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) -> Result<Contents, String> {
     let mut contents = Contents::default();
+    let mut expanded = 0usize;
     for (name, id) in state_dict::tensors(pickle)? {
         let Value::Tensor(tensor) = pickle.get(id) else { continue };
         let Value::Storage(storage) = pickle.get(tensor.storage) else { continue };
@@ -147,6 +150,19 @@ fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) ->
             contents.unread.insert(name, format!("has the tensor {shown}, {problem}"));
             continue;
         };
+        if tensor.lazy {
+            let problem = "whose elements are still to be negated or conjugated; save it after .resolve_neg()";
+            contents.unread.insert(name, format!("has the tensor {shown}, {problem}"));
+            continue;
+        }
+        let elements = tensor.shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+        if let Some(elements) = elements.filter(|elements| *elements > storage.count) {
+            expanded = elements.saturating_add(expanded);
+        }
+        if expanded > MOST_EXPANDED {
+            let problem = format!("repeats its elements {MOST_EXPANDED} times and more; save it after .contiguous()");
+            return Err(format!("has the tensor {shown}, which {problem}"));
+        }
         let Some((range, strides)) = view(tensor, storage, dtype.bitsize() / 8, place(storage)) else {
             let problem = "where there is not as much data; copy or download it again";
             contents.unread.insert(name, format!("has the tensor {shown} {problem}"));
@@ -165,7 +181,7 @@ fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) ->
 }
 
 /// The bytes that a tensor spans and, unless it is in row-major order, its strides. None if it reaches past its storage,
-/// or has more elements than that (an expanded tensor, which could be of any size).
+/// or has more elements than that without repeating any. An expanded tensor repeats them by a stride of 0.
 fn view(
     tensor: &Tensor,
     storage: &Storage,
@@ -176,7 +192,8 @@ fn view(
     // Of an untyped storage the count is of bytes.
     let count = storage.count.checked_mul(storage.element.size)? / size;
     let elements = tensor.shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size))?;
-    if count > place.len() / size || elements > count {
+    let repeats = tensor.shape.iter().zip(&tensor.strides).any(|(size, stride)| *size > 1 && *stride == 0);
+    if count > place.len() / size || elements > count && !(repeats && elements <= MOST_EXPANDED) {
         return None;
     }
     if elements == 0 {
@@ -197,4 +214,27 @@ fn view(
     });
     let start = place.start + tensor.offset * size;
     Some((start..start + span * size, (!dense).then(|| tensor.strides.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn viewed(shape: &[usize], strides: &[usize], count: usize) -> Option<(Range<usize>, Option<Vec<usize>>)> {
+        let element = Element { dtype: Some(safetensors::Dtype::F32), size: 4 };
+        let (shape, strides) = (shape.to_vec(), strides.to_vec());
+        let tensor = Tensor { storage: 0, dtype: None, offset: 0, shape, strides, lazy: false };
+        view(&tensor, &Storage { element, key: "0", count }, 4, Some(100..100 + 4 * count))
+    }
+
+    #[test]
+    fn an_expanded_tensor_spans_what_it_repeats() {
+        assert_eq!(viewed(&[8], &[0], 1), Some((100..104, Some(vec![0]))));
+        assert_eq!(viewed(&[3, 2], &[0, 1], 2), Some((100..108, Some(vec![0, 1]))));
+        assert_eq!(viewed(&[2, 3], &[3, 1], 6), Some((100..124, None)));
+        // More elements than there are, and more than are ever repeated.
+        for (shape, strides) in [(&[8][..], &[1][..]), (&[1 << 40], &[0]), (&[2, 4], &[1, 1])] {
+            assert_eq!(viewed(shape, strides, 1), None, "{shape:?}");
+        }
+    }
 }

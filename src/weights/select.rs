@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
 use super::head::{self, Head};
 use super::naming::{self, Style};
 use super::text::{printable, some};
+
+/// The most networks of one file that are told apart.
+const MOST_ROOTS: usize = 32;
 
 /// The network among a file's tensors.
 #[derive(Debug, Default)]
@@ -16,7 +20,25 @@ pub(super) struct Selection {
     pub names: BTreeMap<String, usize>,
     /// Names in the file of what is beside the network and was not to be expected there.
     pub left_out: Vec<String>,
+    /// Those of `left_out` that look like a part of the forward pass, so that predictions without them may be wrong.
+    pub doubtful: Vec<String>,
     pub head: Head,
+    /// Prefixes of the file's other networks.
+    pub others: Vec<String>,
+}
+
+impl Selection {
+    /// Whether the file's tensor `name` stands within this network, and not in one that stands inside of it.
+    pub fn holds(&self, name: &str) -> bool {
+        name.strip_prefix(self.prefix.as_str()).is_some_and(|short| !is_of_training(short))
+            && !of_another(&self.prefix, &self.others, name)
+    }
+}
+
+/// Whether `name` is of another network of the file than the one under `prefix`: one inside of it, around it, or elsewhere.
+fn of_another(prefix: &str, others: &[String], name: &str) -> bool {
+    let around = |other: &str| prefix.starts_with(other) && name.starts_with(prefix);
+    others.iter().any(|other| other != prefix && name.starts_with(other.as_str()) && !around(other))
 }
 
 /// Finds the network among tensors of these names and shapes. `same(a, b)` says whether two of them lie in the same place.
@@ -26,7 +48,6 @@ pub(super) fn select(
     key: Option<&str>,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Selection, String> {
-    let index: BTreeMap<&str, usize> = tensors.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
     let mut roots = naming::roots(tensors);
     if let Some(key) = key {
         let wanted = key.trim_end_matches('.');
@@ -45,8 +66,8 @@ pub(super) fn select(
             return Err(format!("holds no ResNet under {}; it holds {there}", printable(key)));
         }
     }
-    let others: Vec<String> = naming::roots(tensors).into_iter().map(|(prefix, _)| prefix).take(32).collect();
-    one_of_equals(&mut roots, tensors, &index, same);
+    let all: Vec<String> = naming::roots(tensors).into_iter().map(|(prefix, _)| prefix).take(MOST_ROOTS).collect();
+    one_of_equals(&mut roots, &all, tensors, same);
     let (prefix, style) = match &roots[..] {
         [] => (naming::wrappers(tensors.iter().map(|(name, _)| *name)), Style::Torchvision),
         [one] => one.clone(),
@@ -54,23 +75,35 @@ pub(super) fn select(
             return Err(format!(
                 "holds several networks ({}); choose one by --weights-key, such as --weights-key {}",
                 listed(&roots),
-                printable(roots[0].0.trim_end_matches('.'))
+                argument(roots[0].0.trim_end_matches('.'))
             ));
         }
     };
-    let mut selection = collect(tensors, prefix, style, roots.is_empty())?;
-    // Another network of the file is not taken by mistake for what this one lacks.
-    let of_another = |name: &String| others.iter().any(|other| *other != selection.prefix && name.starts_with(other));
-    let left_out = selection.left_out.iter().filter(|name| !of_another(name)).cloned().collect();
-    selection.left_out = left_out;
-    Ok(selection)
+    let others = all.into_iter().filter(|other| *other != prefix).collect();
+    collect(tensors, Selection { prefix, others, ..Selection::default() }, style, roots.is_empty())
 }
 
-fn collect(tensors: &[(&str, &[usize])], prefix: String, style: Style, no_root: bool) -> Result<Selection, String> {
-    let mut selection = Selection { prefix, ..Selection::default() };
+/// `key` as a shell takes it.
+fn argument(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match key {
+        "" => "\"\"".into(),
+        key if key.chars().all(plain) => key.into(),
+        key => format!("'{}'", printable(key).replace('\'', "'\\''")),
+    }
+}
+
+fn collect(
+    tensors: &[(&str, &[usize])],
+    mut selection: Selection,
+    style: Style,
+    no_root: bool,
+) -> Result<Selection, String> {
     let mut beside = Vec::new();
     for (i, (original, _)) in tensors.iter().enumerate() {
-        if original.ends_with("num_batches_tracked") {
+        // Another network of the file is not taken by mistake for what this one lacks.
+        let of_another = || of_another(&selection.prefix, &selection.others, original);
+        if original.ends_with("num_batches_tracked") || of_another() {
             continue;
         }
         let short = original.strip_prefix(selection.prefix.as_str());
@@ -82,49 +115,64 @@ fn collect(tensors: &[(&str, &[usize])], prefix: String, style: Style, no_root: 
                     return Err(format!("has {a} and {b}, which are two names of one tensor; remove one"));
                 }
             }
+            // A wrapper may be called `best_model`: only what is below it says what a tensor is for.
+            _ if is_of_training(below(&selection.prefix, original)) => {}
             _ => beside.push(i),
         }
     }
     if !no_root {
         head::find(&mut selection, tensors, &mut beside);
+        selection.doubtful = beside::doubtful(&mut selection, tensors, &mut beside);
     }
-    let left_out = beside.into_iter().map(|i| tensors[i].0).filter(|name| !is_of_training(name));
-    selection.left_out = left_out.map(str::to_owned).collect();
+    selection.left_out = beside.into_iter().map(|i| tensors[i].0.to_owned()).collect();
     Ok(selection)
 }
 
+/// The part of `name` after the parts that it shares with `prefix`: `head.weight` of `module.head.weight` for
+/// `module.backbone.`.
+pub(super) fn below<'n>(prefix: &str, name: &'n str) -> &'n str {
+    let common = prefix.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let cut = name.as_bytes()[..common].iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+    &name[cut..]
+}
+
 /// Keeps one of several prefixes under which the same tensors lie: a module that another one holds too, as Lightning's
-/// `backbone` and `model.backbone`. The one with most tensors stays, for it may have the head.
+/// `backbone` and `model.backbone`. They are equal only if every tensor of the smaller one, its head too, is the other's: two
+/// networks may share their layers and differ in the rest. The one with most tensors stays.
 fn one_of_equals(
     roots: &mut Vec<(String, Style)>,
+    all: &[String],
     tensors: &[(&str, &[usize])],
-    index: &BTreeMap<&str, usize>,
     same: impl Fn(usize, usize) -> bool,
 ) {
     // More than any trainer writes: not worth the comparing.
-    if !(2..=32).contains(&roots.len()) {
+    if !(2..=MOST_ROOTS).contains(&roots.len()) {
         return;
     }
-    let under = |prefix: &str| tensors.iter().filter(|(name, _)| name.starts_with(prefix)).count();
-    roots.sort_by_cached_key(|(prefix, _)| (std::cmp::Reverse(under(prefix)), prefix.clone()));
-    let mut kept: Vec<(String, Style)> = Vec::new();
-    for (prefix, style) in roots.drain(..) {
-        let equal = |other: &(String, Style)| {
-            let anchor = |name: &&str| name.starts_with(prefix.as_str()) && name.contains("layer");
-            let mut common = tensors.iter().map(|(name, _)| *name).filter(anchor).peekable();
-            other.1 == style
-                && common.peek().is_some()
-                && common.all(|name| {
-                    let twin = format!("{}{}", other.0, &name[prefix.len()..]);
-                    index.get(twin.as_str()).is_some_and(|twin| same(index[name], *twin))
-                })
+    let parts = |prefix: &str| -> BTreeMap<String, usize> {
+        let part = |name: &str| match name.strip_prefix(prefix) {
+            _ if of_another(prefix, all, name) => None,
+            Some(short) => (!is_of_training(short)).then(|| short.to_owned()),
+            None => {
+                Some(below(prefix, name)).filter(|short| head::has_name(short)).map(|short| format!("beside {short}"))
+            }
         };
-        if !kept.iter().any(equal) {
-            kept.push((prefix, style));
+        let own = tensors.iter().enumerate().filter(|(_, (name, _))| !name.ends_with("num_batches_tracked"));
+        own.filter_map(|(i, (name, _))| Some((part(name)?, i))).collect()
+    };
+    let mut found: Vec<_> = roots.drain(..).map(|root| (parts(&root.0), root)).collect();
+    found.sort_by_cached_key(|(parts, (prefix, _))| (std::cmp::Reverse(parts.len()), prefix.clone()));
+    let mut kept: Vec<(BTreeMap<String, usize>, (String, Style))> = Vec::new();
+    for (parts, root) in found {
+        let twin = |larger: &BTreeMap<String, usize>| {
+            parts.iter().all(|(name, i)| larger.get(name).is_some_and(|twin| same(*i, *twin)))
+        };
+        if !kept.iter().any(|(larger, other)| other.1 == root.1 && twin(larger)) {
+            kept.push((parts, root));
         }
     }
-    kept.sort_by(|a, b| a.0.cmp(&b.0));
-    *roots = kept;
+    *roots = kept.into_iter().map(|(_, root)| root).collect();
+    roots.sort_by(|a, b| a.0.cmp(&b.0));
 }
 
 fn listed(roots: &[(String, Style)]) -> String {
@@ -140,9 +188,21 @@ fn listed(roots: &[(String, Style)]) -> String {
 
 /// Tensors of training rather than of the network: losses, metrics, counters, the optimiser's.
 pub(super) fn is_of_training(name: &str) -> bool {
-    const PARTS: [&str; 16] = [
+    const PARTS: [&str; 28] = [
         "optimizer",
+        "optimizers",
         "optim",
+        "lr_schedulers",
+        "grad",
+        "grads",
+        "gradients",
+        "param_groups",
+        "exp_avg",
+        "exp_avg_sq",
+        "max_exp_avg_sq",
+        "momentum_buffer",
+        "square_avg",
+        "acc_delta",
         "lr_scheduler",
         "scheduler",
         "scaler",
@@ -158,8 +218,8 @@ pub(super) fn is_of_training(name: &str) -> bool {
         "callbacks",
         "confusion_matrix",
     ];
-    const STARTS: [&str; 9] =
-        ["criterion_", "loss_", "metric_", "metrics_", "train_", "val_", "valid_", "test_", "best_"];
+    const STARTS: [&str; 10] =
+        ["criterion_", "optimizer_", "loss_", "metric_", "metrics_", "train_", "val_", "valid_", "test_", "best_"];
     name.split('.').any(|part| PARTS.contains(&part) || STARTS.iter().any(|start| part.starts_with(start)))
 }
 
@@ -210,11 +270,65 @@ mod tests {
             assert_eq!(selected(&names, Some(key)).unwrap().prefix, prefix);
         }
         assert!(selected(&names, Some("state")).unwrap_err().contains("no ResNet under state; it holds ema.module"));
-        // The same tensors under two names are one network.
+        // The same tensors under two names are one network; with another stem or head they are two.
         let twice = [network("model."), network("model_copy.")].concat();
         let tensors: Vec<_> = twice.iter().map(|name| (name.as_str(), CONV)).collect();
         assert_eq!(select(&tensors, None, |a, b| a % 4 == b % 4).unwrap().prefix, "model.");
         assert!(select(&tensors, None, |_, _| false).is_err());
+        let stem = |a: usize, b: usize| a % 4 == b % 4 && a % 4 != 0;
+        assert!(select(&tensors, None, stem).is_err());
+        let heads = [network("a.net."), network("b.net."), vec!["a.fc.weight".into(), "b.fc.weight".into()]].concat();
+        let shape = |name: &str| if name.contains("fc") { &[3, 4] } else { CONV };
+        let tensors: Vec<_> = heads.iter().map(|name| (name.as_str(), shape(name))).collect();
+        let shared = |a: usize, b: usize| a == b || a < 8 && b < 8 && a % 4 == b % 4;
+        assert!(select(&tensors, None, shared).unwrap_err().contains("a.net, b.net"));
+        let whole = |a: usize, b: usize| shared(a, b) || a.min(b) == 8;
+        assert_eq!(select(&tensors, None, whole).unwrap().prefix, "a.net.");
+    }
+
+    #[test]
+    fn a_network_inside_of_another_and_the_one_around_it() {
+        let mut names = [network(""), network("ema.")].concat();
+        names.extend(["fc.weight", "ema.fc.weight"].map(String::from));
+        let text = selected(&names, None).unwrap_err();
+        assert!(text.ends_with("--weights-key \"\""), "{text}");
+        for (key, prefix) in [("", ""), ("ema", "ema.")] {
+            let found = selected(&names, Some(key)).unwrap();
+            assert_eq!((found.prefix.as_str(), found.names.len()), (prefix, 5), "{:?}", found.names);
+            assert_eq!(tensor_of(&names, &found, "fc.weight"), format!("{prefix}fc.weight"));
+            assert!(found.left_out.is_empty() && !found.holds("other.x") || prefix.is_empty());
+        }
+        assert_eq!((argument("a b"), argument("it's")), ("'a b'".into(), "'it'\\''s'".into()));
+    }
+
+    fn tensor_of<'n>(names: &'n [String], found: &Selection, name: &str) -> &'n str {
+        &names[found.names[name]]
+    }
+
+    #[test]
+    fn a_wrapper_called_like_training_hides_nothing() {
+        for wrapper in ["best_model", "val_best", "train_state", "metric_model"] {
+            let mut names = network(&format!("{wrapper}.base."));
+            names.extend(
+                ["classifier.weight", "extra.weight", "loss_fn.weight"].map(|name| format!("{wrapper}.{name}")),
+            );
+            let found = selected(&names, None).unwrap();
+            assert_eq!(found.head, Head::Linear { bias: false }, "{wrapper}");
+            assert_eq!(found.left_out, [format!("{wrapper}.extra.weight")]);
+        }
+    }
+
+    #[test]
+    fn optimisers_are_passed_over() {
+        let mut names = network("0.");
+        let states = [
+            "1.state.0.exp_avg",
+            "optimizer_state_dict.state.0.x",
+            "optimizer_states.0.state.1.y",
+            "grads.conv1.weight",
+        ];
+        names.extend(states.map(String::from));
+        assert!(selected(&names, None).unwrap().left_out.is_empty());
     }
 
     #[test]

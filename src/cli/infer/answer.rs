@@ -43,6 +43,12 @@ fn bytes(path: &OsStr) -> Cow<'_, [u8]> {
     }
 }
 
+/// A label as a terminal may have it: control characters are escaped.
+fn tamed(label: &str) -> String {
+    let tame = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    label.chars().map(tame).collect()
+}
+
 /// A class that an image may be of.
 #[derive(Clone, Serialize)]
 pub struct Prediction<'a> {
@@ -82,7 +88,7 @@ impl Answer<'_> {
 
     /// For people.
     pub fn text(&self) -> Vec<u8> {
-        let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, p.label);
+        let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, tamed(p.label));
         let list: String = match self.predictions.is_empty() {
             true => "       –     no class is likely enough\n".into(),
             false => self.predictions.iter().map(line).collect(),

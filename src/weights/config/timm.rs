@@ -9,10 +9,32 @@ use crate::weights::text::printable;
 /// What timm puts before the names of weights that others trained.
 const PREFIXES: [&str; 6] = ["tv_", "gluon_", "ssl_", "swsl_", "ig_", "timm/"];
 
+/// Whose `transformers` models are timm's.
+pub(super) const WRAPPERS: [&str; 2] = ["timm_wrapper", "timm_backbone"];
+
 /// The architecture's name, if the file is timm's.
 pub(super) fn architecture_name(config: &Value) -> Option<&str> {
     let name = config.get("architecture")?.as_str()?;
-    (config.get("pretrained_cfg").is_some() || config.get("num_features").is_some()).then_some(name)
+    ["pretrained_cfg", "num_features", "input_size"].iter().any(|key| config.get(key).is_some()).then_some(name)
+}
+
+/// How images are prepared: `pretrained_cfg`, or the file itself, as timm before 0.9 wrote it.
+fn prepared(config: &Value) -> &Value {
+    config.get("pretrained_cfg").filter(|cfg| cfg.is_object()).unwrap_or(config)
+}
+
+/// The class names, if there are any: `label_names`, `labels` in older files.
+pub(super) fn labels(config: &Value) -> Option<Vec<String>> {
+    let names = ["label_names", "labels"].into_iter().find_map(|key| {
+        let names = config.get(key).or_else(|| prepared(config).get(key))?;
+        serde_json::from_value::<Vec<String>>(names.clone()).ok()
+    });
+    names.filter(|names| !names.is_empty())
+}
+
+/// Whether its classes are said to be ImageNet-1k's.
+pub(super) fn is_imagenet(config: &Value) -> bool {
+    prepared(config).get("tag").and_then(Value::as_str).is_some_and(|tag| tag.ends_with("in1k"))
 }
 
 /// What `config` says of the network `name`. The error completes the sentence "FILE …".
@@ -43,21 +65,18 @@ pub(super) fn stated(config: &Value, name: &str) -> Result<Stated, String> {
         .collect();
     let classes = config.get("num_classes").and_then(Value::as_u64).filter(|classes| *classes > 0);
     told_by_tensors.extend(classes.map(|classes| ("classes", json!(classes))));
-    let pretrained = config.get("pretrained_cfg");
-    let names = config.get("label_names").or_else(|| pretrained?.get("label_names"));
-    let labels = names.and_then(|names| serde_json::from_value::<Vec<String>>(names.clone()).ok());
+    let labels = labels(config);
     if let (Some(labels), Some(classes)) = (&labels, classes)
         && labels.len() as u64 != classes
     {
         let found = labels.len();
         return Err(format!("has {found} `label_names` and `num_classes` {classes}; give a name for each"));
     }
-    let tag = pretrained.and_then(|cfg| cfg.get("tag")).and_then(Value::as_str).unwrap_or_default();
     Ok(Stated {
         told_by_tensors,
         untold: vec![("stride_in", json!("3x3")), ("bn_eps", json!(1e-5)), usual_pool()],
         labels,
-        imagenet: tag.ends_with("in1k"),
+        imagenet: is_imagenet(config),
     })
 }
 
@@ -90,7 +109,7 @@ fn named(name: &str) -> Option<Architecture> {
 /// How timm's evaluation prepares images, as `gpu_resnet.preprocess` has it: `resize = floor(input_size / crop_pct)`.
 pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Value>, String> {
     let mut found = Map::new();
-    let Some(cfg) = config.get("pretrained_cfg").filter(|cfg| cfg.is_object()) else { return Ok(found) };
+    let cfg = prepared(config);
     sides(&mut found, size(cfg), sizes)?;
     match cfg.get("interpolation").and_then(Value::as_str) {
         None | Some("") => {}
@@ -151,6 +170,18 @@ mod tests {
         });
         assert_eq!(Value::Object(preprocess(&a1(), false).unwrap()), expected);
         assert_eq!(architecture_name(&json!({"architecture": "x"})), None);
+    }
+
+    #[test]
+    fn the_flat_file_of_older_versions() {
+        let mut flat = a1()["pretrained_cfg"].clone();
+        flat["architecture"] = json!("resnet18");
+        flat["num_classes"] = json!(2);
+        flat["labels"] = json!(["cat", "dog"]);
+        assert_eq!(architecture_name(&flat), Some("resnet18"));
+        let stated = stated(&flat, "resnet18").unwrap();
+        assert_eq!(stated.labels.unwrap(), ["cat", "dog"]);
+        assert_eq!(preprocess(&flat, false).unwrap(), preprocess(&a1(), false).unwrap());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn stated(config: &Value) -> Result<Stated, String> {
 }
 
 /// `id2label`: a name for each number from 0 on.
-fn labels(config: &Value) -> Result<Option<Vec<String>>, String> {
+pub(super) fn labels(config: &Value) -> Result<Option<Vec<String>>, String> {
     let Some(Value::Object(names)) = config.get("id2label") else { return Ok(None) };
     let label = |i: usize| names.get(&i.to_string()).and_then(Value::as_str).map(str::to_owned);
     let labels: Option<Vec<String>> = (0..names.len()).map(label).collect();

@@ -82,14 +82,14 @@ impl<'a> Machine<'a> {
         }
         let Value::Tuple(parts) = self.value(arguments) else { return Err(damaged("calls with no tuple")) };
         let value = match (callable, &parts[..]) {
-            (Callable::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
-                self.tensor([storage, offset, shape, strides], None)?
+            (Callable::RebuildTensor, &[storage, offset, shape, strides, ref rest @ ..]) => {
+                self.tensor([storage, offset, shape, strides], None, rest.get(2))?
             }
-            (Callable::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ..]) => {
+            (Callable::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ref rest @ ..]) => {
                 let Value::Callable(Callable::Dtype(dtype)) = self.value(dtype) else {
                     return Err(damaged("describes a tensor by no type"));
                 };
-                self.tensor([storage, offset, shape, strides], Some(*dtype))?
+                self.tensor([storage, offset, shape, strides], Some(*dtype), rest.first())?
             }
             (Callable::RebuildTensor | Callable::RebuildTyped, _) => {
                 return Err(damaged("describes a tensor by too little"));
@@ -107,11 +107,19 @@ impl<'a> Machine<'a> {
         self.push(value)
     }
 
-    fn tensor(&self, [storage, offset, shape, strides]: [Id; 4], dtype: Option<Dtype>) -> Result<Value<'a>, String> {
+    /// A view of a storage; `bits` are what `torch._utils.get_tensor_metadata` says of it: `neg`, `conj`.
+    fn tensor(
+        &self,
+        [storage, offset, shape, strides]: [Id; 4],
+        dtype: Option<Dtype>,
+        bits: Option<&Id>,
+    ) -> Result<Value<'a>, String> {
+        let is_set = |(_, value): &(Id, Id)| matches!(self.value(*value), Value::Bool(true));
+        let lazy = bits.is_some_and(|bits| matches!(self.value(*bits), Value::Dict(bits) if bits.iter().any(is_set)));
         let is_storage = matches!(self.value(storage), Value::Storage(_));
         match (is_storage, self.size(offset), self.sizes(shape), self.sizes(strides)) {
             (true, Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
-                Ok(Value::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides })))
+                Ok(Value::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides, lazy })))
             }
             _ => Err(damaged("describes a tensor by no storage, offset, shape and strides")),
         }
@@ -122,6 +130,14 @@ impl<'a> Machine<'a> {
         let id = self.pop()?;
         let wrong = || damaged("refers to something outside that is no storage");
         let Value::Tuple(parts) = self.value(id) else { return Err(wrong()) };
+        // PyTorch before 1.6 kept each class of a whole module with its source: ('module', class, file, source).
+        if let &[tag, class, ..] = &parts[..]
+            && matches!(self.value(tag), Value::Text(tag) if tag == "module")
+            && matches!(self.value(class), Value::Callable(_))
+        {
+            self.stack.push(class);
+            return Ok(());
+        }
         let (&[tag, kind, key, _, count], rest) = parts.split_first_chunk().ok_or_else(wrong)?;
         let whole = rest.iter().all(|view| matches!(self.value(*view), Value::Other));
         let is_storage = matches!(self.value(tag), Value::Text(tag) if tag == "storage");
@@ -182,6 +198,22 @@ mod tests {
             let pickle = Pickle::read(bytes).unwrap();
             let Value::Object(object) = pickle.get(pickle.root) else { panic!("{bytes:?}") };
             assert_eq!((object.name, object.items.len(), object.states.len()), (name, items, states));
+        }
+    }
+
+    #[test]
+    fn a_class_with_its_source_is_the_class() {
+        let class = b"(X\x06\x00\x00\x00modulecmine\nNet\nX\x01\x00\x00\x00fX\x01\x00\x00\x00stQ)\x81.";
+        let pickle = Pickle::read(class).unwrap();
+        assert!(matches!(pickle.get(pickle.root), Value::Object(object) if object.name == "Net"));
+        assert!(refusal(b"(X\x06\x00\x00\x00moduleK\x01tQ.").contains("no storage"));
+    }
+
+    #[test]
+    fn what_the_system_says_of_itself_is_data() {
+        for bytes in [&b"cposix\nuname_result\n)R."[..], b"cos\nstat_result\n)R.", b"cos\nterminal_size\n)R."] {
+            let pickle = Pickle::read(bytes).unwrap();
+            assert!(matches!(pickle.get(pickle.root), Value::Object(_)));
         }
     }
 

@@ -61,8 +61,9 @@ fn is_attack(module: &str, name: &str) -> bool {
     let package = module.split('.').next().unwrap_or_default();
     let runs = ["os", "posix", "nt", "subprocess", "sys", "socket", "shutil", "pty", "runpy", "ctypes", "importlib"];
     let evaluates = ["eval", "exec", "execfile", "compile", "open", "__import__", "input", "breakpoint"];
-    // `os.PathLike` and paths of `pathlib` are data.
-    runs.contains(&package) && name != "PathLike"
+    // `os.PathLike`, paths of `pathlib`, and what `os.stat()` and its like return are data.
+    let data = ["PathLike", "uname_result", "stat_result", "statvfs_result", "terminal_size", "times_result"];
+    runs.contains(&package) && !data.contains(&name)
         || ["builtins", "__builtin__"].contains(&package) && evaluates.contains(&name)
 }
 
