@@ -18,7 +18,7 @@ use crate::model::TensorSource;
 use crate::ops::Precision;
 use crate::train::{
     BnMode, Curve, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings, Unfreeze,
-    Unreadable, fit, with_fresh_head,
+    Unreadable, digest_images, fit, with_fresh_head,
 };
 use crate::weights::Given;
 
@@ -96,7 +96,7 @@ struct Job {
 pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
     let mut global = context.global.clone();
-    let job = match &args.resume {
+    let mut job = match &args.resume {
         None => {
             let model = args.model.load(context, Use::BACKBONE)?;
             let told = tell(context, args, &model)?;
@@ -119,6 +119,10 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     };
     let context = &Context { global: &global, ..*context };
     let sets = open_data(context, &job.told.data, job.config.training.seed)?;
+    match &job.resumed {
+        Some(run) => run.check_classes(&mut job.config, sets.train.classes())?,
+        None => job.config.classes = sets.train.classes().to_vec(),
+    }
     match job.config.network {
         Some(_) => train_upper_part(context, args, job, sets, &stop),
         None => train_head(context, args, job, sets, &stop),
@@ -170,6 +174,8 @@ impl HeadSitting<'_> {
         let Self { context, args, model, sitting, stop } = *self;
         let run = sitting.run();
         let (sets, train, val, failed) = self.features(extractor, sets)?;
+        let keys = train.keys.iter().chain(val.iter().flat_map(|val| &val.keys));
+        run.keep_images(config, digest_images(keys), sitting.goes_on())?;
         let classes: Vec<String> = sets.train.classes().to_vec();
         let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
         sitting.start()?;
@@ -294,7 +300,7 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
     let network = network(args, &mut training)?;
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let command = toml::Table::try_from(told).map_err(|e| Error::Usage(format!("the options can't be kept: {e}")))?;
-    Ok(RunConfig { command, training, network, chosen: None })
+    Ok(RunConfig { command, training, network, ..RunConfig::default() })
 }
 
 /// Epochs of the recipe `auto` where more than a head is trained.

@@ -68,7 +68,7 @@ const WEIGHT_DECAY: f64 = 1e-4;
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let stop = interrupt();
-    let (config, resumed) = match &args.resume {
+    let (mut config, resumed) = match &args.resume {
         None => (config(context, args)?, None),
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
@@ -80,6 +80,10 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
     let sets = open_data(context, &told.data, seed)?;
+    match &resumed {
+        Some(run) => run.check_classes(&mut config, sets.train.classes())?,
+        None => config.classes = sets.train.classes().to_vec(),
+    }
     let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
     let preprocess = Preprocess::from_json(&told.preprocess)?;
     architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
@@ -170,7 +174,7 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
     let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine);
     network.check()?;
     let command = toml::Table::try_from(told).map_err(|e| kept(&e))?;
-    Ok(RunConfig { command, training, network: Some(network), chosen: None })
+    Ok(RunConfig { command, training, network: Some(network), ..RunConfig::default() })
 }
 
 fn architecture(args: &TrainArgs) -> Result<Architecture> {

@@ -18,7 +18,7 @@ use crate::gpu::Gpu;
 use crate::model::{Architecture, Recompute, TensorSource};
 use crate::train::{
     BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
-    Schedule, Unfreeze, fit_network,
+    Schedule, Unfreeze, fit_network, sample_images,
 };
 use crate::weights::{self, NamedTensor};
 
@@ -319,19 +319,21 @@ pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig)
     let gpu = context.gpu()?;
     job.interrupt.check()?;
     let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
-    let result = network_sitting(context, &job, config, &gpu, &sitting);
+    let mut config = config.clone();
+    let result = network_sitting(context, &job, &mut config, &gpu, &sitting);
     sitting.end(context, result)
 }
 
 fn network_sitting(
     context: &Context,
     job: &NetworkJob,
-    config: &RunConfig,
+    config: &mut RunConfig,
     gpu: &Arc<Gpu>,
     sitting: &Sitting,
 ) -> Result<()> {
     let run = sitting.run();
     let (sets, unreadable) = sitting.readable(context, &job.sets, job.interrupt)?;
+    run.keep_images(config, sample_images(&*sets.train), sitting.goes_on())?;
     let classes = sets.train.classes().to_vec();
     let save =
         |path: &Path, tensors: &dyn TensorSource| save_model(path, job.architecture, &classes, job.preprocess, tensors);

@@ -9,7 +9,7 @@ use crate::files::read_limited;
 /// How deep a folder `runs` may be divided into folders of runs.
 const MOST_DEPTH: usize = 4;
 /// The longest config.toml of a run.
-const MAX_CONFIG: u64 = 1 << 20;
+const MAX_CONFIG: u64 = 16 << 20;
 
 /// True for the folder of a run, and for a folder `runs` that holds nothing but runs: neither is a class.
 pub(crate) fn is_output(folder: &Path) -> bool {
