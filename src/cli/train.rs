@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::resume::Resumed;
+use super::resume::{Resumed, other_command};
 use super::sets::{ToldData, open_data};
 use super::training::{NetworkJob, TrainingArgs, train_network};
 use crate::data::Preprocess;
@@ -106,6 +106,9 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
 
 impl Told {
     fn of(config: &RunConfig, run: &Path) -> Result<Self> {
+        if config.command.contains_key("weights_sha256") {
+            return Err(Error::file(run, other_command("finetune", run)));
+        }
         let told: Result<Told, _> = config.command.clone().try_into();
         told.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
     }

@@ -76,6 +76,7 @@ impl RunDir {
     /// Removes what an earlier run left in the folder, now that the new one is sure to begin. The settings stay, and so do
     /// files that are no run's.
     pub fn begin(&self) -> Result<()> {
+        self.remove_parts();
         let stale = [self.metrics_path(), self.last_path(), self.curves_path(), self.report_path()];
         for file in stale {
             match std::fs::remove_file(&file) {
