@@ -1,12 +1,35 @@
 //! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; mapping a
 //! file into memory; and reading files of bounded size.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// How the temporary name of a file begins and ends.
+const PART_START: &str = ".gpu-resnet-";
+const PART_END: &str = ".part";
+
+/// Whether a file's name is one that a file has while it is written.
+pub fn is_part(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PART_START) && name.ends_with(PART_END))
+}
+
+/// Removes from `folder` what processes left there that were killed while they wrote a file.
+pub fn remove_parts(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| is_part(&entry.file_name())) {
+        // One that is locked is being written. What can't be removed is in nobody's way.
+        if entry.file_type().is_ok_and(|kind| kind.is_file())
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
 
 /// A file being written. Dropped without [`NewFile::commit`], it leaves nothing behind.
 pub struct NewFile {
@@ -59,7 +82,7 @@ impl NewFile {
             ));
         }
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".gpu-resnet-").suffix(".part");
+        builder.prefix(PART_START).suffix(PART_END);
         #[cfg(unix)]
         {
             // What any new file gets, less the umask; temporary files are private otherwise.
@@ -70,6 +93,8 @@ impl NewFile {
             // The temporary name that follows would only puzzle.
             failed(path, e.to_string().split(" at path ").next().unwrap_or_default())
         })?;
+        // Tells one that is being written from what a killed process left; a file system without locks tells nothing.
+        let _ = file.as_file().try_lock();
         Ok(buffered(Target::Renamed { file, to }))
     }
 

@@ -7,6 +7,7 @@ mod cli {
     mod device;
     mod environment;
     mod finetune;
+    mod going_on;
     mod infer;
     mod interrupt;
     mod kernels;

@@ -1,6 +1,7 @@
 //! `gpu-resnet bench`: how fast networks, training steps and kernels run here, beside the device's own peaks.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub struct BenchArgs {
     arch: Option<String>,
     /// Run the network of a safetensors file, a run's folder, or the name of built-in weights
     #[arg(long, value_name = "W")]
-    weights: Option<String>,
+    weights: Option<OsString>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Images of one step; several are measured one after another [default: 1,8,32; 8 with --train all, 32 with --train head]

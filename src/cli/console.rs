@@ -4,15 +4,25 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::signals::Ignored;
 use crate::error::{Error, Result};
 use crate::train::Interrupt;
 
 /// The problem of a write to a pipe that nobody reads any more.
-pub(super) const CLOSED: &str = "stdout was closed";
+const CLOSED: &str = "stdout was closed";
+
+/// Whether a bad input was reported.
+static COMPLAINED: AtomicBool = AtomicBool::new(false);
+
+/// The exit status of a command that ended because nobody reads its results any more: that of the work it did until then.
+pub(super) fn status_when_closed() -> u8 {
+    u8::from(COMPLAINED.load(Ordering::Relaxed))
+}
 
 /// Writes a line to stderr. A line that can't be written is dropped: the work goes on when nobody reads stderr any more
 /// (`2>&1 | head`), or when the disk that it goes to is full.
@@ -48,6 +58,7 @@ impl Console {
 
     /// One bad input among many, on stderr even with `--quiet`.
     pub fn complain(&self, text: impl Display) {
+        COMPLAINED.store(true, Ordering::Relaxed);
         say(format_args!("error: {text}"));
     }
 
@@ -102,12 +113,22 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Writes results to stdout.
+/// Writes a command's result to stdout. That nobody reads it any more (`| head`) is no failure: the work is done, and its status
+/// stands.
 pub fn print(text: impl Display) -> Result<()> {
-    print_bytes(text.to_string().as_bytes())
+    match print_bytes(text.to_string().as_bytes()) {
+        Err(error) if is_closed(&error) => Ok(()),
+        result => result,
+    }
 }
 
-/// Writes results that need not be text, such as the names of files, to stdout.
+/// Whether `error` is that nobody reads stdout any more.
+pub(super) fn is_closed(error: &Error) -> bool {
+    matches!(error, Error::File { problem, .. } if problem == CLOSED)
+}
+
+/// Writes results that need not be text, such as the names of files, to stdout. A closed stdout is an error, so that a long list of
+/// them ends; see [`is_closed`].
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(unwritten)
@@ -144,19 +165,22 @@ pub fn as_map<T: serde::Serialize, S: serde::Serializer>(
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
-/// The flag that Ctrl-C raises. The second Ctrl-C ends the process at once.
+/// The flag that Ctrl-C raises, and SIGTERM, and SIGHUP; what the process was started to ignore stays ignored. The second Ctrl-C
+/// ends the process at once.
 pub fn interrupt() -> Interrupt {
     static FLAG: OnceLock<Interrupt> = OnceLock::new();
     FLAG.get_or_init(|| {
         let flag = Interrupt::new();
         let raised = flag.clone();
         // Without a handler Ctrl-C still ends the process; only the orderly end is lost.
+        let ignored = Ignored::look();
         let _ = ctrlc::set_handler(move || {
             if raised.is_raised() {
                 std::process::exit(130);
             }
             raised.raise();
         });
+        ignored.restore();
         flag
     })
     .clone()

@@ -22,6 +22,8 @@ pub struct Features {
     pub labels: Vec<u32>,
     /// Their numbers in the data set.
     pub indices: Vec<usize>,
+    /// The SHA-256 of each.
+    pub keys: Vec<[u8; 32]>,
 }
 
 impl Features {
@@ -91,12 +93,13 @@ impl<'a> Extractor<'a> {
             self.context.console.note(format!("the features could not be kept: {error}"));
         }
         computed?;
-        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new() };
+        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new(), keys: Vec::new() };
         for (i, key) in keys.iter().enumerate() {
-            if let Some(row) = key.and_then(|key| self.cache.get(&key)) {
+            if let Some((key, row)) = key.and_then(|key| Some((key, self.cache.get(&key)?))) {
                 out.features.extend_from_slice(row);
                 out.labels.push(data.label(i) as u32);
                 out.indices.push(i);
+                out.keys.push(key);
             }
         }
         Ok(out)

@@ -8,7 +8,7 @@ use super::Context;
 use super::console::interrupt;
 use super::features::{Extractor, Features};
 use super::model::{Loaded, ModelArgs, Use};
-use super::resume::{Resumed, Setting};
+use super::resume::{Resumed, Setting, other_command};
 use super::run_report::{self, Answers, Ended};
 use super::sets::{Sets, ToldData, absolute, open_data};
 use super::sitting::Sitting;
@@ -18,7 +18,7 @@ use crate::model::TensorSource;
 use crate::ops::Precision;
 use crate::train::{
     BnMode, Curve, Fit, Head, HeadShape, Interrupt, NetworkSettings, Recipe, RunConfig, RunDir, Settings, Unfreeze,
-    Unreadable, fit, with_fresh_head,
+    Unreadable, digest_images, fit, with_fresh_head,
 };
 use crate::weights::Given;
 
@@ -96,7 +96,7 @@ struct Job {
 pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     let stop = interrupt();
     let mut global = context.global.clone();
-    let job = match &args.resume {
+    let mut job = match &args.resume {
         None => {
             let model = args.model.load(context, Use::BACKBONE)?;
             let told = tell(context, args, &model)?;
@@ -119,6 +119,10 @@ pub fn run(context: &Context, args: &FinetuneArgs) -> Result<()> {
     };
     let context = &Context { global: &global, ..*context };
     let sets = open_data(context, &job.told.data, job.config.training.seed)?;
+    match &job.resumed {
+        Some(run) => run.check_classes(&mut job.config, sets.train.classes())?,
+        None => job.config.classes = sets.train.classes().to_vec(),
+    }
     match job.config.network {
         Some(_) => train_upper_part(context, args, job, sets, &stop),
         None => train_head(context, args, job, sets, &stop),
@@ -149,7 +153,7 @@ fn train_upper_part(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets
 fn train_head(context: &Context, args: &FinetuneArgs, mut job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
     let batch = u32::try_from(job.config.training.batch_size).unwrap_or(args.model.batch_size);
     let mut extractor = Extractor::new(context, &job.model, batch, stop)?;
-    stop.check()?;
+    Sitting::check_stop(context, "finetune", job.resumed.as_ref(), stop)?;
     let sitting = Sitting::begin(context, "finetune", job.resumed.take(), args.output.as_deref(), &job.config)?;
     let head = HeadSitting { context, args, model: &job.model, sitting: &sitting, stop };
     let result = head.train(&mut extractor, &mut job.config, sets);
@@ -170,6 +174,8 @@ impl HeadSitting<'_> {
         let Self { context, args, model, sitting, stop } = *self;
         let run = sitting.run();
         let (sets, train, val, failed) = self.features(extractor, sets)?;
+        let keys = train.keys.iter().chain(val.iter().flat_map(|val| &val.keys));
+        run.keep_images(config, digest_images(keys), sitting.goes_on())?;
         let classes: Vec<String> = sets.train.classes().to_vec();
         let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
         sitting.start()?;
@@ -237,12 +243,16 @@ impl HeadSitting<'_> {
 
 fn tell(context: &Context, args: &FinetuneArgs, model: &Loaded) -> Result<Told> {
     let weights = args.model.weights.as_ref().map(|weights| match Path::new(weights).exists() {
-        true => absolute(weights.into()).to_string_lossy().into_owned(),
+        true => absolute(weights.into()).into_os_string(),
         false => weights.clone(),
+    });
+    let weights = weights.map(|path| {
+        let problem = "has a path that is not UTF-8, so a run's config.toml can't keep it; rename it";
+        path.into_string().map_err(|path| Error::file(path, problem))
     });
     Ok(Told {
         data: ToldData::new(args.data.as_deref(), &args.training)?,
-        weights,
+        weights: weights.transpose()?,
         weights_sha256: model.weights.sha256().to_owned(),
         image_size: args.model.image_size,
         unfreeze: args.unfreeze.to_string(),
@@ -274,6 +284,9 @@ impl Told {
     }
 
     fn deserialize_from(config: &RunConfig, run: &Path) -> Result<Self> {
+        if config.command.contains_key("architecture") {
+            return Err(Error::file(run, other_command("train", run)));
+        }
         let read: Result<Told, _> = config.command.clone().try_into();
         read.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a finetune run: {e}")))
     }
@@ -294,7 +307,7 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
     let network = network(args, &mut training)?;
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let command = toml::Table::try_from(told).map_err(|e| Error::Usage(format!("the options can't be kept: {e}")))?;
-    Ok(RunConfig { command, training, network, chosen: None })
+    Ok(RunConfig { command, training, network, ..RunConfig::default() })
 }
 
 /// Epochs of the recipe `auto` where more than a head is trained.
@@ -340,7 +353,7 @@ fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<Networ
 /// The network that a run began with; weights that are named again may lie elsewhere, if they are the same.
 fn reopen_model(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<Loaded> {
     let mut options = args.model.clone();
-    options.weights = args.model.weights.clone().or_else(|| told.weights.clone());
+    options.weights = args.model.weights.clone().or_else(|| told.weights.clone().map(Into::into));
     options.image_size = told.image_size;
     let model = options.load_given(context, &told.network, Use::BACKBONE)?;
     if model.weights.sha256() != told.weights_sha256 {

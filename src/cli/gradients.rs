@@ -1,5 +1,6 @@
 //! `gpu-resnet gradients`: one forward and backward pass of a whole network, to compare with another framework's.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::Context;
@@ -20,7 +21,7 @@ use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 pub struct GradientsArgs {
     /// A safetensors file, a run's folder, or the name of built-in weights [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
-    weights: Option<String>,
+    weights: Option<OsString>,
     #[command(flatten)]
     network: NetworkArgs,
     /// `input` [N, 3, H, W] in floats and `target` [N] in I64 or I32

@@ -25,6 +25,7 @@ mod resume;
 mod run_report;
 mod sets;
 mod shell;
+mod signals;
 mod sitting;
 mod train;
 mod training;
@@ -33,6 +34,7 @@ mod verify;
 mod weights;
 
 use std::cell::OnceCell;
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -133,8 +135,8 @@ pub fn run() -> u8 {
     };
     match result {
         Ok(()) => done,
-        // A reader that has seen enough (`| head`) is not a failure.
-        Err(Error::File { problem, .. }) if problem == console::CLOSED => 0,
+        // A reader that has seen enough (`| head`) is not a failure of its own.
+        Err(error) if console::is_closed(&error) => console::status_when_closed(),
         Err(error) => {
             say(format_args!("error: {error}"));
             error.exit_status()
@@ -188,8 +190,10 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Opens what `--weights` names, fetched first where it has to be, with a bar that shows it.
     /// Of several networks in one file, `key` names one.
-    pub fn weights(&self, argument: Option<&str>, key: Option<&str>) -> Result<Weights> {
-        self.fetching(argument.unwrap_or_default(), |options| crate::weights::open_key(argument, key, options))
+    pub fn weights(&self, argument: Option<&OsStr>, key: Option<&str>) -> Result<Weights> {
+        self.fetching(&argument.unwrap_or_default().to_string_lossy(), |options| {
+            crate::weights::open_key(argument, key, options)
+        })
     }
 
     /// Does something that may fetch the network or data set `name`.

@@ -1,5 +1,6 @@
 //! What `infer`, `evaluate` and `finetune` share: a network from `--weights` with its labels and preprocessing.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +21,7 @@ use crate::weights::{self, Description, Given, Weights};
 pub struct ModelArgs {
     /// A .safetensors or .pth file, a run's or a hub's folder, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
-    pub weights: Option<String>,
+    pub weights: Option<OsString>,
     /// Images that are run at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch_size: u32,
@@ -76,7 +77,7 @@ impl ModelArgs {
 }
 
 /// The weights that `argument` names, whole and checked, and their description.
-fn open_described(context: &Context, argument: Option<&str>, given: &Given) -> Result<(Weights, Description)> {
+fn open_described(context: &Context, argument: Option<&OsStr>, given: &Given) -> Result<(Weights, Description)> {
     let weights = context.weights(argument, given.weights_key.as_deref())?;
     let description = weights::describe(&weights, given)?;
     weights::check(&weights, &description.architecture)?;
@@ -86,7 +87,7 @@ fn open_described(context: &Context, argument: Option<&str>, given: &Given) -> R
 /// [`open_described`] for a command that has no options about images.
 pub fn open_weights(
     context: &Context,
-    argument: Option<&str>,
+    argument: Option<&OsStr>,
     given: &Given,
     purpose: Use,
 ) -> Result<(Weights, Description)> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// Endings by which people and programs know a format. Any other is a part of a name.
-const KNOWN: [&str; 36] = [
+const KNOWN: [&str; 42] = [
     "arrow",
     "avif",
     "bmp",
@@ -16,12 +16,15 @@ const KNOWN: [&str; 36] = [
     "eps",
     "feather",
     "gif",
+    "h5",
+    "hdf5",
     "htm",
     "html",
     "jpeg",
     "jpg",
     "json",
     "jsonl",
+    "mat",
     "md",
     "ndjson",
     "npy",
@@ -29,6 +32,8 @@ const KNOWN: [&str; 36] = [
     "onnx",
     "parquet",
     "pdf",
+    "pickle",
+    "pkl",
     "png",
     "pt",
     "pth",
@@ -41,8 +46,13 @@ const KNOWN: [&str; 36] = [
     "webp",
     "xlsx",
     "xml",
-    "zip",
+    "yaml",
+    "yml",
 ];
+
+/// Endings of compressed files and archives, which are never written.
+const COMPRESSED: [&str; 14] =
+    ["7z", "br", "bz2", "gz", "lz4", "lzma", "rar", "svgz", "tar", "tbz2", "tgz", "xz", "zip", "zst"];
 
 /// What is written under a name, and the endings that say so, the usual one first.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +75,11 @@ pub const TEXT: Written = Written { what: "text", endings: &["txt"] };
 pub fn check(path: &Path, written: Written) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let Written { what, endings } = written;
+    if COMPRESSED.contains(&&*ending) {
+        let problem =
+            format!("what is written is not compressed, so .{ending} would mislead; end the name in .{}", endings[0]);
+        return Err(Error::Usage(format!("{}: {problem}", path.display())));
+    }
     if endings.contains(&&*ending) || !KNOWN.contains(&&*ending) {
         return Ok(());
     }
@@ -84,6 +99,10 @@ mod tests {
             ("r.html", JSON, "JSON, not .html"),
             ("p.parquet", TEXT, "text, not .parquet; end the name in .txt"),
             ("l.npy", SAFETENSORS, "safetensors, not .npy"),
+            ("l.pkl", SAFETENSORS, "safetensors, not .pkl"),
+            ("x.svg.gz", SVG, "not compressed, so .gz would mislead; end the name in .svg"),
+            ("p.csv.ZST", CSV, "not compressed, so .zst would mislead; end the name in .csv"),
+            ("p.zip", JSON, "not compressed, so .zip would mislead"),
         ] {
             let error = check(Path::new(name), written).unwrap_err();
             assert!(error.to_string().contains(expected) && error.exit_status() == 2, "{error}");

@@ -13,6 +13,7 @@ use toml::Value;
 use super::model::read_names;
 use super::network;
 use super::sets::{ToldData, absolute};
+use super::sitting::quoted;
 use super::training::TrainingArgs;
 use crate::data::Augment;
 use crate::error::{Error, Result};
@@ -122,9 +123,9 @@ impl Resumed<'_> {
         if let Some(output) = output
             && !same_path(output, self.path)
         {
-            return Err(
-                self.refused(&format!("--resume {}", self.path.display()), format!("--output {}", output.display()))
-            );
+            let (output, run) = (output.display(), self.path.display());
+            let problem = format!("--output {output} is another folder than {run}, where the run goes on");
+            return Err(Error::Usage(format!("{problem}; leave --output out")));
         }
         let found = self.config.training.seed;
         match self.given.has("seed") && seed != found {
@@ -159,8 +160,22 @@ fn text(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         // Of these options, only augmentation is more than a value.
         Value::Table(_) => value.clone().try_into::<Augment>().ok().map(|augment| augment.to_string()),
+        // As an option takes them.
+        Value::Array(values) => Some(values.iter().filter_map(text).collect::<Vec<_>>().join(",")),
+        Value::Float(number) => Some(short(*number)),
         other => Some(other.to_string()),
     }
+}
+
+/// A number in as few digits as it was given in: one that was kept as f32 in those of an f32.
+fn short(number: f64) -> String {
+    let narrow = number as f32;
+    if f64::from(narrow) == number { narrow.to_string() } else { number.to_string() }
+}
+
+/// That the run in `path` is another command's.
+pub fn other_command(command: &str, path: &Path) -> String {
+    format!("is a run of `gpu-resnet {command}`; go on with it by `gpu-resnet {command} --resume {}`", quoted(path))
 }
 
 /// Whether two paths name one place.

@@ -76,7 +76,7 @@ impl Answers {
     /// The answers of the network that the run has saved.
     pub fn of_saved(context: &Context, run: &RunDir, val: &Arc<dyn Dataset>, batch: usize) -> Result<Self> {
         let batch = batch.clamp(1, val.len().max(1)) as u32;
-        let weights = Some(run.model_path().to_string_lossy().into_owned());
+        let weights = Some(run.model_path().into_os_string());
         let model = ModelArgs { weights, batch_size: batch, ..ModelArgs::default() }.load(context, Use::PREDICTIONS)?;
         let classes = model.architecture.classes;
         let order = (0..val.len()).collect();

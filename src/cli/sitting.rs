@@ -84,11 +84,22 @@ impl Sitting {
         Ok(unreadable)
     }
 
+    /// Refuses to begin once a stop was asked for; of a run that goes on it says how that goes on again.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn check_stop(context: &Context, command: &str, resumed: Option<&RunDir>, stop: &Interrupt) -> Result<()> {
+        let result = stop.check();
+        if let (Err(_), Some(run)) = (&result, resumed) {
+            context.console.note(format!("stopped; {}{}", go_on(command, run), from(run)));
+        }
+        result
+    }
+
     /// Says how a run that was stopped goes on. A new one that failed with nothing worth keeping leaves no folder.
     pub fn end<T>(self, context: &Context, result: Result<T>) -> Result<T> {
         let Err(error) = &result else { return result };
-        let go_on = format!("`gpu-resnet {} --resume {}` goes on", self.command, quoted(self.run.path()));
-        let from = if self.run.has_epochs() { " from the last whole epoch" } else { "" };
+        let (go_on, from) = (go_on(self.command, &self.run), from(&self.run));
         match error {
             Error::Partial(_) => {}
             Error::Interrupted => context.console.note(format!("stopped; {go_on}{from}")),
@@ -100,6 +111,16 @@ impl Sitting {
         }
         result
     }
+}
+
+/// The command that goes on with `run`.
+fn go_on(command: &str, run: &RunDir) -> String {
+    format!("`gpu-resnet {command} --resume {}` goes on", quoted(run.path()))
+}
+
+/// Where it goes on.
+fn from(run: &RunDir) -> &'static str {
+    if run.has_epochs() { " from the last whole epoch" } else { "" }
 }
 
 /// Whether a run that ended with `error` can go on once something outside of it is mended: a full disk, a lost device.
@@ -131,7 +152,14 @@ fn search(context: &Context, sets: &Sets, stop: &Interrupt) -> Result<Unreadable
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
+    if path.to_str().is_none() {
+        let plain = |b: &u8| b.is_ascii_graphic() && !b"'\\".contains(b);
+        let bytes = path.as_os_str().as_encoded_bytes().iter();
+        let text: String =
+            bytes.map(|b| if plain(b) { char::from(*b).into() } else { format!("\\x{b:02x}") }).collect();
+        return format!("$'{text}'");
+    }
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
     match !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
@@ -150,5 +178,11 @@ mod tests {
             assert_eq!(quoted(Path::new(path)), wanted);
         }
         assert_eq!(quoted(Path::new("it's;rm *")), r"'it'\''s;rm *'");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let path = Path::new(std::ffi::OsStr::from_bytes(b"r\xfc 'n"));
+            assert_eq!(quoted(path), r"$'r\xfc\x20\x27n'");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::resume::Resumed;
+use super::resume::{Resumed, other_command};
 use super::sets::{ToldData, open_data};
 use super::training::{NetworkJob, TrainingArgs, train_network};
 use crate::data::Preprocess;
@@ -68,7 +68,7 @@ const WEIGHT_DECAY: f64 = 1e-4;
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let stop = interrupt();
-    let (config, resumed) = match &args.resume {
+    let (mut config, resumed) = match &args.resume {
         None => (config(context, args)?, None),
         Some(path) => {
             let (run, mut config) = RunDir::open(path)?;
@@ -80,6 +80,10 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
     let sets = open_data(context, &told.data, seed)?;
+    match &resumed {
+        Some(run) => run.check_classes(&mut config, sets.train.classes())?,
+        None => config.classes = sets.train.classes().to_vec(),
+    }
     let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
     let preprocess = Preprocess::from_json(&told.preprocess)?;
     architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
@@ -102,6 +106,9 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
 
 impl Told {
     fn of(config: &RunConfig, run: &Path) -> Result<Self> {
+        if config.command.contains_key("weights_sha256") {
+            return Err(Error::file(run, other_command("finetune", run)));
+        }
         let told: Result<Told, _> = config.command.clone().try_into();
         told.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
     }
@@ -170,7 +177,7 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
     let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine);
     network.check()?;
     let command = toml::Table::try_from(told).map_err(|e| kept(&e))?;
-    Ok(RunConfig { command, training, network: Some(network), chosen: None })
+    Ok(RunConfig { command, training, network: Some(network), ..RunConfig::default() })
 }
 
 fn architecture(args: &TrainArgs) -> Result<Architecture> {

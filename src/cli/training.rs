@@ -1,6 +1,7 @@
 //! What `train` and `finetune` share: their options, the RUN folder, and what they say while they
 //! work.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +19,7 @@ use crate::gpu::Gpu;
 use crate::model::{Architecture, Recompute, TensorSource};
 use crate::train::{
     BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
-    Schedule, Unfreeze, fit_network,
+    Schedule, Unfreeze, fit_network, sample_images,
 };
 use crate::weights::{self, NamedTensor};
 
@@ -251,8 +252,9 @@ pub fn save_model(
 /// The end of a run, as `--json` prints it.
 #[derive(serde::Serialize)]
 pub struct Summary<'a> {
-    pub run: &'a Path,
-    pub model: PathBuf,
+    /// Paths as text: bytes that are not UTF-8 become U+FFFD.
+    pub run: Cow<'a, str>,
+    pub model: Cow<'a, str>,
     pub epoch: u64,
     pub lr: f64,
     pub train_loss: Option<f64>,
@@ -279,8 +281,8 @@ pub fn report(
     context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
     if json {
         print_json(&Summary {
-            run: run.path(),
-            model,
+            run: run.path().to_string_lossy(),
+            model: model.to_string_lossy(),
             epoch,
             lr,
             train_loss: kept.map(|e| e.train_loss),
@@ -317,21 +319,23 @@ pub struct NetworkJob<'a> {
 pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
     context.f32_only("training of convolutions")?;
     let gpu = context.gpu()?;
-    job.interrupt.check()?;
+    Sitting::check_stop(context, job.command, job.resumed.as_ref(), job.interrupt)?;
     let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
-    let result = network_sitting(context, &job, config, &gpu, &sitting);
+    let mut config = config.clone();
+    let result = network_sitting(context, &job, &mut config, &gpu, &sitting);
     sitting.end(context, result)
 }
 
 fn network_sitting(
     context: &Context,
     job: &NetworkJob,
-    config: &RunConfig,
+    config: &mut RunConfig,
     gpu: &Arc<Gpu>,
     sitting: &Sitting,
 ) -> Result<()> {
     let run = sitting.run();
     let (sets, unreadable) = sitting.readable(context, &job.sets, job.interrupt)?;
+    run.keep_images(config, sample_images(&*sets.train), sitting.goes_on())?;
     let classes = sets.train.classes().to_vec();
     let save =
         |path: &Path, tensors: &dyn TensorSource| save_model(path, job.architecture, &classes, job.preprocess, tensors);

@@ -1,5 +1,6 @@
 //! `gpu-resnet tune`: which kernel is fastest for each convolution here, kept for all other commands.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct TuneArgs {
     arch: Option<String>,
     /// Tune for the network of a weights file, a run's folder, or the name of built-in weights
     #[arg(long, value_name = "W")]
-    weights: Option<String>,
+    weights: Option<OsString>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Images that are timed together; choices then count for any number of them

@@ -1,5 +1,6 @@
 //! `gpu-resnet weights`: what networks there are, fetching them, and looking into weights files.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -38,7 +39,7 @@ pub enum WeightsCommand {
                             gpu-resnet weights convert runs/mine small.safetensors --dtype f16")]
     Convert {
         /// A .safetensors or .pth file, a run's folder, or a name of `weights list`
-        input: String,
+        input: OsString,
         /// The .safetensors file to write
         output: PathBuf,
         /// Element type [default: each tensor's own]
@@ -56,7 +57,7 @@ pub enum WeightsCommand {
     #[command(after_help = "Example:\n  gpu-resnet weights inspect runs/mine")]
     Inspect {
         /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
-        file: Option<String>,
+        file: Option<OsString>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -135,7 +136,7 @@ fn fetch(context: &Context, name: &str, json: bool) -> Result<()> {
 
 fn convert(
     context: &Context,
-    input: &str,
+    input: &OsStr,
     output: &Path,
     (dtype, names): (Option<ElementType>, Names),
     given: &Given,
@@ -151,7 +152,7 @@ fn convert(
     Ok(())
 }
 
-fn inspect(context: &Context, file: Option<&str>, json: bool, given: &Given) -> Result<()> {
+fn inspect(context: &Context, file: Option<&OsStr>, json: bool, given: &Given) -> Result<()> {
     let weights = context.weights(file, given.weights_key.as_deref())?;
     let inspection = weights::inspect(&weights, given);
     if json {

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use super::image_names::is_image_name;
+use super::image_names::{is_image_name, unread_format};
 use crate::files::read_limited;
 
 /// How deep a folder `runs` may be divided into folders of runs.
 const MOST_DEPTH: usize = 4;
 /// The longest config.toml of a run.
-const MAX_CONFIG: u64 = 1 << 20;
+const MAX_CONFIG: u64 = 16 << 20;
 
 /// A file in a folder of pictures that `infer --grad-cam` made.
 const MAPS_MARKER: &str = ".gpu-resnet-maps";
@@ -32,10 +32,24 @@ pub(crate) fn is_maps(folder: &Path) -> bool {
     folder.join(MAPS_MARKER).is_file()
 }
 
-/// True for the folder of a run, for one of maps, and for a folder `runs` that holds nothing but runs: none is a class.
+/// True for the folder of a run, for one of maps, and for a folder that holds nothing but runs, at any depth that one is likely to give: none is a
+/// class. One called `runs` may be without any.
 pub(crate) fn is_output(folder: &Path) -> bool {
     let named_runs = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("runs"));
-    is_run(folder) || is_maps(folder) || (named_runs && holds_only_runs(folder, MOST_DEPTH))
+    is_run(folder)
+        || is_maps(folder)
+        || (holds_only_runs(folder, MOST_DEPTH) && (named_runs || holds_run(folder, MOST_DEPTH)))
+}
+
+/// True for the picture that training draws of a run: it is nobody's image.
+pub(crate) fn is_curves(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == "curves.svg") && file.parent().is_some_and(is_run)
+}
+
+/// Whether a run is somewhere in `folder`.
+fn holds_run(folder: &Path, depth: usize) -> bool {
+    let mut folders = visible(folder).into_iter().flatten().filter(|path| path.is_dir());
+    folders.any(|path| is_run(&path) || (depth > 0 && holds_run(&path, depth - 1)))
 }
 
 /// Whether `finetune` or `train` has written its settings into `folder`, or was killed just before.
@@ -54,7 +68,7 @@ fn holds_only_runs(folder: &Path, depth: usize) -> bool {
     visible(folder).is_some_and(|mut entries| {
         entries.all(|path| match path.is_dir() {
             true => is_run(&path) || (depth > 0 && holds_only_runs(&path, depth - 1)),
-            false => !is_image_name(&path),
+            false => !is_image_name(&path) && unread_format(&path).is_none(),
         })
     })
 }
@@ -90,10 +104,19 @@ mod tests {
             assert!(is_output(&here.path().join(run)), "{run}");
         }
         write("sweep/a/config.toml", config);
+        write("deep/er/mine/config.toml", config);
+        write("deep/er/mine/curves.svg", "");
+        write("shots/a/config.toml", config);
+        write("shots/a.heic", "an image that is not read");
+        for folder in ["sweep", "deep", "deep/er"] {
+            assert!(is_output(&here.path().join(folder)), "{folder}");
+        }
+        std::fs::create_dir_all(here.path().join("empty/er")).unwrap();
+        assert!(is_curves(&here.path().join("deep/er/mine/curves.svg")));
         write("locked/.lock", "");
         write("locked/a.png", "");
         write("project/config.toml", "[package]\nname = \"x\"");
-        for class in ["sweep", "locked", "project", "nosuch"] {
+        for class in ["shots", "empty", "locked", "project", "nosuch"] {
             assert!(!is_output(&here.path().join(class)), "{class}");
         }
         // A class of photographs of runs.

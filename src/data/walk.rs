@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::bytes::describe;
 use super::clutter::is_clutter;
 use super::image_names::is_image_name;
-use super::runs::is_maps;
+use super::runs::{is_curves, is_maps};
 use crate::error::{Error, Result};
 
 /// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
@@ -49,7 +49,7 @@ fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) 
     above.push(real);
     for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, describe(&e)))? {
         let path = entry.map_err(|e| Error::file(folder, describe(&e)))?.path();
-        if is_clutter(&path) || is_maps(&path) {
+        if is_clutter(&path) || is_maps(&path) || is_curves(&path) {
             continue;
         }
         let goes_on = if path.is_dir() { visit(&path, above, each)? } else { !path.is_file() || each(path) };

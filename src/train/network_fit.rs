@@ -285,7 +285,10 @@ impl Job<'_> {
         }
         match totals.is_empty() {
             false => Ok(Some(totals.mean())),
-            true => Err(Error::Usage("none of the images to validate on could be read; mend the data set".into())),
+            true => {
+                let problem = "can't be read any more, nor can any other image to validate on; bring the data back";
+                Err(Error::file(val.name(0), problem))
+            }
         }
     }
 }

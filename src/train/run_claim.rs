@@ -3,6 +3,7 @@
 //!
 //! Such a folder may hold nothing, or settings without a checkpoint: neither keeps a new run out.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -113,7 +114,11 @@ impl RunDir {
     /// Locks the folder of a run that is to go on.
     pub(super) fn claim_again(path: PathBuf) -> Result<Self> {
         match RunLock::acquire(&path) {
-            Ok(lock) => Ok(Self::claimed(path, Claim { lock, made: Vec::new(), earlier: None })),
+            Ok(lock) => {
+                let run = Self::claimed(path, Claim { lock, made: Vec::new(), earlier: None });
+                run.remove_parts();
+                Ok(run)
+            }
             Err(NotLocked::Busy) => {
                 Err(Error::file(path, "is where another process trains now; wait until that ends, or stop it"))
             }
@@ -123,6 +128,13 @@ impl RunDir {
                     format!("can't be written to ({error}), and a run goes on in its own folder; make it writable");
                 Err(Error::file(path, problem))
             }
+        }
+    }
+
+    /// Removes what a killed process left half-written in the folder.
+    pub(super) fn remove_parts(&self) {
+        if self.claim.lock.is_exclusive() {
+            files::remove_parts(self.path());
         }
     }
 
@@ -196,9 +208,8 @@ fn not_writable(path: &Path, error: &std::io::Error) -> Error {
 
 /// Whether a folder holds nothing but what a start that was killed at once may have left.
 fn is_empty(folder: &Path) -> bool {
-    let left = |name: &str| name == LOCK_FILE || (name.starts_with(".gpu-resnet-") && name.ends_with(".part"));
-    std::fs::read_dir(folder)
-        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(left)))
+    let left = |name: &OsStr| name == LOCK_FILE || files::is_part(name);
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().all(|entry| left(&entry.file_name())))
 }
 
 /// Removes those of `folders` that are empty, the last first.

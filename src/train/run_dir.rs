@@ -22,6 +22,12 @@ use crate::files;
 /// config.toml: everything that determines a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
+    /// The names of the data's classes, in order; none in a run from before they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// What the images are, by [`super::sample_images`] or [`super::digest_images`]; none before they were read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
     /// What the command was told about data, network and device; its own business.
     #[serde(default)]
     pub command: toml::Table,
@@ -45,7 +51,8 @@ pub struct RunDir {
 /// The settings' file.
 pub(super) const CONFIG: &str = "config.toml";
 
-const MAX_CONFIG: u64 = 1 << 20;
+/// Room for the names of a hundred thousand classes.
+const MAX_CONFIG: u64 = 16 << 20;
 const MAX_METRICS: u64 = 64 << 20;
 
 impl RunDir {
@@ -69,6 +76,7 @@ impl RunDir {
     /// Removes what an earlier run left in the folder, now that the new one is sure to begin. The settings stay, and so do
     /// files that are no run's.
     pub fn begin(&self) -> Result<()> {
+        self.remove_parts();
         let stale = [self.metrics_path(), self.last_path(), self.curves_path(), self.report_path()];
         for file in stale {
             match std::fs::remove_file(&file) {
@@ -170,6 +178,10 @@ impl RunDir {
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
         let file = self.path.join(CONFIG);
         let text = toml::to_string(config).map_err(|error| Error::file(&file, error))?;
+        if text.len() as u64 > MAX_CONFIG {
+            let problem = "would be too long to be read again; use fewer classes, or shorter names";
+            return Err(Error::file(&file, problem));
+        }
         files::write(&file, text.as_bytes())
     }
 

@@ -1,5 +1,6 @@
 //! What `--weights` means.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::text::some;
@@ -27,6 +28,11 @@ pub enum Source {
 /// Finds what the argument of `--weights` names: nothing the default weights, else a file, a folder that `finetune` or
 /// `train` wrote, or the name of built-in weights or of the manifest's. The error says what there is.
 pub fn resolve(argument: Option<&str>) -> Result<Source> {
+    find(argument.map(OsStr::new))
+}
+
+/// [`resolve`] of a path that need not be UTF-8.
+fn find(argument: Option<&OsStr>) -> Result<Source> {
     let Some(argument) = argument else { return Ok(Source::BuiltIn(EMBEDDED_NAME, EMBEDDED)) };
     let path = Path::new(argument);
     if path.is_dir() {
@@ -35,16 +41,18 @@ pub fn resolve(argument: Option<&str>) -> Result<Source> {
     if path.exists() {
         return Ok(Source::File(path.to_path_buf()));
     }
-    if let Some((name, bytes)) = BUILT_IN.iter().find(|(name, _)| *name == argument) {
+    if let Some((name, bytes)) = BUILT_IN.iter().find(|(name, _)| argument == *name) {
         return Ok(Source::BuiltIn(name, bytes));
     }
-    if let Some(entry) = manifest::find(argument)? {
+    if let Some(name) = argument.to_str()
+        && let Some(entry) = manifest::find(name)?
+    {
         return Ok(Source::Pretrained(entry));
     }
     if path.components().count() > 1 || is_weights(path) {
         return Err(Error::file(path, "does not exist; give a .safetensors or .pth file or a run's folder"));
     }
-    Err(manifest::unknown(argument, &BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
+    Err(manifest::unknown(&argument.to_string_lossy(), &BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
 }
 
 /// The weights in a run's folder or one of Hugging Face's hub.
@@ -83,12 +91,12 @@ pub fn open(argument: Option<&str>) -> Result<Weights> {
 
 /// [`open`] with a say in how it is fetched.
 pub fn open_with(argument: Option<&str>, options: &FetchOptions) -> Result<Weights> {
-    open_key(argument, None, options)
+    open_key(argument.map(OsStr::new), None, options)
 }
 
-/// [`open_with`] of the network that stands under the prefix `key` in the file.
-pub fn open_key(argument: Option<&str>, key: Option<&str>, options: &FetchOptions) -> Result<Weights> {
-    let mut weights = match resolve(argument)? {
+/// [`open_with`] of the network that stands under the prefix `key` in the file; its path need not be UTF-8.
+pub fn open_key(argument: Option<&OsStr>, key: Option<&str>, options: &FetchOptions) -> Result<Weights> {
+    let mut weights = match find(argument)? {
         Source::File(path) => return Weights::open_key(&path, key),
         Source::BuiltIn(name, _) if key.is_some() => {
             return Err(Error::Usage(format!("{name} is one network; leave --weights-key out")));

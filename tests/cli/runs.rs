@@ -176,16 +176,20 @@ fn a_repeated_command_line_goes_on() {
         ("is a run of --shortcut zero-pad, not of --shortcut projection", &["--shortcut", "projection"]),
         ("is a run of --image-size 8, not of --image-size 16", &["--image-size", "16"]),
         ("is a run of --augment", &["--augment", "flip"]),
-        ("is a run of --lr-milestones [1, 2], not of --lr-milestones [1]", &["--lr-milestones", "1"]),
+        ("is a run of --lr-milestones 1,2, not of --lr-milestones 1", &["--lr-milestones", "1"]),
         ("is a run without --ema 0.9", &["--ema", "0.9"]),
         ("is a run without --balance", &["--balance"]),
         ("is a run without --val", &["--val", &data]),
         ("is a run of the data", &[&other]),
-        ("is a run of --resume", &["--output", "runs/y"]),
+        ("is another folder than", &["--output", "runs/y"]),
     ] {
         here.bad(2, words, &[&["train", "--resume", &run], more].concat());
     }
-    here.bad(1, "is not of a finetune run", &["finetune", "--resume", "runs/x", "--lr", "0.01"]);
+    here.bad(
+        1,
+        "is a run of `gpu-resnet train`; go on with it by `gpu-resnet train --resume runs/x`",
+        &["finetune", "--resume", "runs/x", "--lr", "0.01"],
+    );
 }
 
 #[test]

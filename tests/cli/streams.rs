@@ -72,3 +72,28 @@ fn results_that_cannot_be_written_are_an_error() {
         assert!(said.starts_with("error: stdout: could not be written: "), "{said}");
     }
 }
+
+#[test]
+fn a_closed_stdout_leaves_the_status_of_the_work() {
+    let here = Sandbox::new();
+    let weights = network(&here, "net.safetensors", 2, |_, _| ());
+    let data = here.digits("data", &["0", "1"]);
+    here.write("data/1/broken.png", b"\x89PNG\r\n\x1a\nnot really");
+    let image = std::fs::read_dir(here.path("data/0")).unwrap().next().unwrap().unwrap().path().display().to_string();
+    let finetune = ["finetune", &data, "--recipe", "notes", "--json", "--output", "run", "--weights", &weights];
+    for (arguments, expected) in [
+        (&["infer", &image, "nothere", "--weights", &weights][..], 1),
+        (&["infer", &image, "--weights", &weights], 0),
+        (&["infer", &image, "--weights", &weights, "--save-logits", "l.safetensors"], 0),
+        (&["evaluate", &data, "--weights", &weights], 1),
+        (&["weights", "inspect", "data/1/broken.png"], 1),
+        (&finetune, 1),
+    ] {
+        let output = here.command().args(arguments).stdout(closed()).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{arguments:?}: {said}");
+        assert!(!said.contains("--resume") && !said.contains("stdout"), "{said}");
+    }
+    // What is written beside stdout is written to the end.
+    assert_eq!(here.tensor("l.safetensors", "logits").0, [1, 2]);
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::answer::{Answer, CSV_HEADER, predict};
 use super::parquet::Table;
 use super::{Format, InferArgs};
-use crate::cli::console::print_bytes;
+use crate::cli::console::{is_closed, print_bytes};
 use crate::cli::model::{Loaded, numbered};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
@@ -20,6 +20,8 @@ pub struct Sink {
     labels: Vec<String>,
     top_k: usize,
     threshold: f64,
+    /// Whether something else than stdout is written, which goes on when nobody reads that any more.
+    has_files: bool,
     /// Images so far.
     pub count: usize,
 }
@@ -39,6 +41,7 @@ impl Sink {
             labels: labels.unwrap_or_else(|| numbered(model.classes())),
             top_k: args.top_k as usize,
             threshold: args.threshold.unwrap_or(0.0),
+            has_files: args.outputs().next().is_some() || args.grad_cam.is_some(),
             count: 0,
         })
     }
@@ -46,7 +49,10 @@ impl Sink {
     /// What came out for the image called `name`; `grad_cam` is its picture, if there is one.
     pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
         let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
-        self.predictions.write(&Answer { input: name, predictions, grad_cam })?;
+        match self.predictions.write(&Answer { input: name, predictions, grad_cam }) {
+            Err(error) if self.has_files && is_closed(&error) => self.predictions = Predictions::None,
+            written => written?,
+        }
         for (vectors, values) in [(&mut self.logits, logits), (&mut self.features, features)] {
             if let Some(vectors) = vectors {
                 vectors.take(&name.to_string_lossy(), values)?;
@@ -65,7 +71,7 @@ impl Sink {
 
 /// Where predictions go.
 enum Predictions {
-    /// Nowhere: the network has no head.
+    /// Nowhere: the network has no head, or nobody reads them any more.
     None,
     Lines {
         format: Format,
