@@ -1,12 +1,12 @@
 //! Huffman codes of a JPEG, and the bits between two of its markers.
 
 /// Bits of a code that one look-up resolves.
-const FAST: u32 = 9;
+const FAST: u32 = 10;
 
 /// One Huffman table.
 pub(super) struct Table<'a> {
     /// For each start of `FAST` bits: the code's length, 0 if it is longer, and its symbol.
-    fast: Vec<(u8, u8)>,
+    fast: Box<[(u8, u8); 1 << FAST]>,
     /// For each length from 1 to 16: the first code, how many there are, and the place of the first symbol.
     lengths: [(u32, u32, u32); 16],
     symbols: &'a [u8],
@@ -15,7 +15,7 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     /// A table of 16 counts of codes, one for each length, and of as many symbols; none if there are too few.
     pub(super) fn new(counts: &[u8; 16], symbols: &'a [u8]) -> Option<Self> {
-        let mut table = Table { fast: vec![(0, 0); 1 << FAST], lengths: [(0, 0, 0); 16], symbols };
+        let mut table = Table { fast: Box::new([(0, 0); 1 << FAST]), lengths: [(0, 0, 0); 16], symbols };
         let (mut code, mut place) = (0u32, 0u32);
         for (length, &count) in (1u32..).zip(counts) {
             let count = u32::from(count);
@@ -34,6 +34,7 @@ impl<'a> Table<'a> {
         Some(table)
     }
 
+    #[cold]
     fn slow(&self, bits: u64) -> Option<(u8, u8)> {
         let code = (bits >> 48) as u32;
         (FAST + 1..=16).find_map(|length| {
@@ -76,12 +77,10 @@ impl Bits {
     }
 
     /// The next 56 bits or more, from the highest down.
+    #[inline(always)]
     fn peek(&self) -> u64 {
-        let byte = self.at / 8;
-        match self.bytes.get(byte..byte + 8) {
-            Some(bytes) => u64::from_be_bytes(bytes.try_into().expect("eight bytes")) << (self.at % 8),
-            None => 0,
-        }
+        let bytes = self.bytes.get(self.at / 8..).and_then(|rest| rest.first_chunk());
+        bytes.map_or(0, |&bytes| u64::from_be_bytes(bytes) << (self.at % 8))
     }
 
     pub(super) fn skip(&mut self, count: u32) -> Result<(), Stop> {
@@ -97,6 +96,21 @@ impl Bits {
     }
 
     pub(super) fn symbol(&mut self, table: &Table) -> Result<u32, Stop> {
+        let (length, symbol) = self.code(table)?;
+        self.skip(length)?;
+        Ok(symbol)
+    }
+
+    /// The next symbol; also passes over its code and over as many bits more as its lower four bits say. Reads zeros
+    /// behind the end, for [`Bits::skip`] to find out later: this is most of the time that a walk takes.
+    pub(super) fn coefficient(&mut self, table: &Table) -> Result<u32, Stop> {
+        let (length, symbol) = self.code(table)?;
+        self.at += (length + (symbol & 15)) as usize;
+        Ok(symbol)
+    }
+
+    /// The length of the next code, and its symbol.
+    fn code(&self, table: &Table) -> Result<(u32, u32), Stop> {
         let bits = self.peek();
         let (length, symbol) = match table.fast[(bits >> (64 - FAST)) as usize] {
             (0, _) => match table.slow(bits) {
@@ -106,8 +120,7 @@ impl Bits {
             },
             found => found,
         };
-        self.skip(length.into())?;
-        Ok(symbol.into())
+        Ok((length.into(), symbol.into()))
     }
 }
 
