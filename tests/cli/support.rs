@@ -25,6 +25,7 @@ impl Sandbox {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
         command.current_dir(self.0.path()).env("GPU_RESNET_CACHE", self.path("cache"));
+        heed_signals(&mut command);
         command
     }
 
@@ -70,6 +71,26 @@ impl Sandbox {
         }
         self.path(name).display().to_string()
     }
+}
+
+/// The tests may run where SIGINT is ignored, as a shell's background jobs do; the program under test must not inherit that.
+#[allow(unsafe_code)]
+fn heed_signals(command: &mut Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        let reset = || {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                // SAFETY: `signal` is safe between fork and exec.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+            Ok(())
+        };
+        // SAFETY: `reset` calls nothing but `signal`.
+        unsafe { command.pre_exec(reset) };
+    }
+    #[cfg(not(unix))]
+    let _ = command;
 }
 
 pub fn example(name: &str) -> PathBuf {
