@@ -84,7 +84,7 @@ def main():
     torch.save({**state, "extra": Shell()}, OUT / "refused-shell.pth")
     torch.save({**state, "extra": Shell()}, OUT / "refused-shell-plain.pth", _use_new_zipfile_serialization=False)
     torch.save(torch.nn.Linear(2, 2), OUT / "refused-module.pth")
-    torch.save({**state, "fc.weight": torch.zeros(1).expand(3, 4)}, OUT / "refused-expanded.pth")
+    torch.save({**state, "fc.weight": torch.zeros(1).expand(3, 4)}, OUT / "expanded.pth")
     torch.save([1, 2], OUT / "refused-list.pth")
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), OUT / "refused-script.pth")
     with zipfile.ZipFile(OUT / "zip.pth") as good:

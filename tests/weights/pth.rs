@@ -47,7 +47,6 @@ fn what_is_no_state_dict_is_refused_by_its_reason() {
         ("shell", "system, which no state dict needs, and nothing of a pickle is run here"),
         ("shell-plain", "system, which no state dict needs"),
         ("module", "holds no ResNet"),
-        ("expanded", "has the tensor fc.weight where there is not as much data"),
         ("list", "holds no state dict"),
         ("script", "is TorchScript"),
         ("deflated", "compressed or encrypted"),
@@ -60,6 +59,14 @@ fn what_is_no_state_dict_is_refused_by_its_reason() {
         assert!(text.contains(words), "{name}: {text}");
     }
     assert!(!std::path::Path::new("/tmp/gpu-resnet-ran-a-pickle").exists());
+}
+
+/// torch stores one element of `torch.zeros(1).expand(3, 4)`, and reads twelve.
+#[test]
+fn an_expanded_tensor_has_all_its_elements() {
+    let weights = Weights::open(golden("expanded.pth")).unwrap();
+    assert_eq!(weights.shape("fc.weight"), Some(&[3, 4][..]));
+    assert_eq!(*weights.tensor_f32("fc.weight").unwrap(), [0.0; 12]);
 }
 
 #[test]
