@@ -119,7 +119,7 @@ impl<'a> List<'a> {
 
     fn read(&mut self, text: &[u8]) -> Result<()> {
         let (text, separator, line) = separated(self.path, text);
-        let mut records = Records::new(text, separator).from_line(line).peekable();
+        let mut records = Records::new(text, separator).starting_at(line).peekable();
         let first = match records.peek() {
             None => return Err(Error::file(self.path, NO_IMAGES)),
             Some(Err((line, problem))) => return Err(self.bad(*line, problem)),

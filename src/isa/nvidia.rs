@@ -18,7 +18,7 @@ pub(super) fn line(text: &str) -> Line {
     // What comes before the equals sign are the results.
     let call = match code.split_once('=') {
         Some((_, call)) => call,
-        None => code.trim_start().trim_start_matches(|c: char| c == '@' || c == '!'),
+        None => code.trim_start().trim_start_matches(['@', '!']),
     };
     let mut words = call.split_whitespace();
     let first = words.next().unwrap_or_default();

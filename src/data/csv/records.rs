@@ -39,7 +39,7 @@ impl<'a> Records<'a> {
     }
 
     /// Counts lines from `line`, for a text with lines before it.
-    pub fn from_line(self, line: usize) -> Self {
+    pub fn starting_at(self, line: usize) -> Self {
         Records { line, ..self }
     }
 
