@@ -37,10 +37,7 @@ mod tests {
     use super::*;
 
     fn instruction(text: &str) -> Instruction {
-        match line(text) {
-            Line::Instruction(instruction) => instruction,
-            other => panic!("{text}: {other:?}"),
-        }
+        line(text).instruction()
     }
 
     #[test]

@@ -21,6 +21,17 @@ pub enum Line {
     Other,
 }
 
+#[cfg(test)]
+impl Line {
+    /// The instruction that the line must be.
+    fn instruction(self) -> Instruction {
+        match self {
+            Self::Instruction(instruction) => instruction,
+            other => panic!("{other:?} is no instruction"),
+        }
+    }
+}
+
 /// What matters of an instruction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instruction {
