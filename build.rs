@@ -2,18 +2,20 @@
 //! the table that `src/gpu/shaders.rs` includes. A shader error is a build error that names the file and line.
 
 #[allow(dead_code)]
-#[path = "src/gpu/preprocess.rs"]
+#[path = "src/gpu/preprocess/mod.rs"]
 mod preprocess;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use naga::SourceLocation;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use preprocess::Expanded;
 
 fn main() {
     let root = Path::new("shaders");
     println!("cargo::rerun-if-changed=shaders");
-    println!("cargo::rerun-if-changed=src/gpu/preprocess.rs");
+    println!("cargo::rerun-if-changed=src/gpu/preprocess");
     let mut table = String::from("&[\n");
     for (path, prefix) in
         shader_files(root, "").into_iter().chain(shader_files(&root.join("fingerprint"), "fingerprint/"))
@@ -21,11 +23,12 @@ fn main() {
         let source = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
         let stem = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
         for variant in preprocess::variants(&stem, &source) {
-            let text = preprocess::expand(&source, &variant.flags, &mut |name| {
+            let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            let shader = preprocess::expand(&file, &source, &variant.flags, &mut |name| {
                 std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
             })
-            .unwrap_or_else(|e| fail(&path, &e));
-            table.push_str(&reflect(&path, &variant.name, &text));
+            .unwrap_or_else(|e| fail(root, &e));
+            table.push_str(&reflect(&path, &variant.name, &shader));
         }
     }
     table.push(']');
@@ -57,13 +60,17 @@ fn shader_files(root: &Path, prefix: &'static str) -> Vec<(PathBuf, &'static str
 }
 
 /// The Rust text of one `Shader` value.
-fn reflect(path: &Path, name: &str, text: &str) -> String {
-    let shown = format!("{} (variant {name}, after imports)", path.display());
-    let module = naga::front::wgsl::parse_str(text)
-        .unwrap_or_else(|e| fail(path, &format!("\n{}", e.emit_to_string_with_path(text, &shown))));
+fn reflect(path: &Path, name: &str, shader: &Expanded) -> String {
+    let text = &shader.text;
+    // naga counts lines of the expanded text.
+    let wrong = |at: Option<SourceLocation>, what: String| -> ! {
+        let origin = at.and_then(|at| shader.origin(at.line_number as usize)).unwrap_or_default();
+        fail(path, &format!("variant {name}, {origin}, here with its number after imports:\n{what}"))
+    };
+    let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| wrong(e.location(text), e.emit_to_string(text)));
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
-        .unwrap_or_else(|e| fail(path, &format!("\n{}", e.emit_to_string_with_path(text, &shown))));
+        .unwrap_or_else(|e| wrong(e.location(text), e.emit_to_string(text)));
     let mut entries = String::new();
     for (index, entry) in module.entry_points.iter().enumerate() {
         let used = info.get_entry_point(index);

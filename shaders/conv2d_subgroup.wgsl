@@ -58,12 +58,10 @@ enable f16;
 //#import shared/conv2d.wgsl
 //#if QUAD
 @group(0) @binding(1) var<storage, read> input: array<Run>;
-//#else
-//#if WIDE
+//#elif WIDE
 @group(0) @binding(1) var<storage, read> input: array<Stored2>;
 //#else
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-//#endif
 //#endif
 
 // The sums of four pixels and eight vec4s of channels.
@@ -79,86 +77,16 @@ const SOURCE_CHANNELS: u32 = 4u; // an iteration
 // The products of two source channels of four pixels; even and odd hold the weights of the vec4s 0 2 4 6 and 1 3 5 7, the first channel's
 // in lanes 0 to 3 and the second's in 4 to 7. For each vec4 the first channel's products, then the second's.
 fn add_two(sums: ptr<function, Sums>, even: vec4f, odd: vec4f, x0: vec2f, x1: vec2f, x2: vec2f, x3: vec2f) {
-    let w0 = subgroupBroadcast(even, 0u);
-    sums[0][0] += w0 * x0.x;
-    sums[1][0] += w0 * x1.x;
-    sums[2][0] += w0 * x2.x;
-    sums[3][0] += w0 * x3.x;
-    let v0 = subgroupBroadcast(even, 4u);
-    sums[0][0] += v0 * x0.y;
-    sums[1][0] += v0 * x1.y;
-    sums[2][0] += v0 * x2.y;
-    sums[3][0] += v0 * x3.y;
-    let w1 = subgroupBroadcast(odd, 0u);
-    sums[0][1] += w1 * x0.x;
-    sums[1][1] += w1 * x1.x;
-    sums[2][1] += w1 * x2.x;
-    sums[3][1] += w1 * x3.x;
-    let v1 = subgroupBroadcast(odd, 4u);
-    sums[0][1] += v1 * x0.y;
-    sums[1][1] += v1 * x1.y;
-    sums[2][1] += v1 * x2.y;
-    sums[3][1] += v1 * x3.y;
-    let w2 = subgroupBroadcast(even, 1u);
-    sums[0][2] += w2 * x0.x;
-    sums[1][2] += w2 * x1.x;
-    sums[2][2] += w2 * x2.x;
-    sums[3][2] += w2 * x3.x;
-    let v2 = subgroupBroadcast(even, 5u);
-    sums[0][2] += v2 * x0.y;
-    sums[1][2] += v2 * x1.y;
-    sums[2][2] += v2 * x2.y;
-    sums[3][2] += v2 * x3.y;
-    let w3 = subgroupBroadcast(odd, 1u);
-    sums[0][3] += w3 * x0.x;
-    sums[1][3] += w3 * x1.x;
-    sums[2][3] += w3 * x2.x;
-    sums[3][3] += w3 * x3.x;
-    let v3 = subgroupBroadcast(odd, 5u);
-    sums[0][3] += v3 * x0.y;
-    sums[1][3] += v3 * x1.y;
-    sums[2][3] += v3 * x2.y;
-    sums[3][3] += v3 * x3.y;
-    let w4 = subgroupBroadcast(even, 2u);
-    sums[0][4] += w4 * x0.x;
-    sums[1][4] += w4 * x1.x;
-    sums[2][4] += w4 * x2.x;
-    sums[3][4] += w4 * x3.x;
-    let v4 = subgroupBroadcast(even, 6u);
-    sums[0][4] += v4 * x0.y;
-    sums[1][4] += v4 * x1.y;
-    sums[2][4] += v4 * x2.y;
-    sums[3][4] += v4 * x3.y;
-    let w5 = subgroupBroadcast(odd, 2u);
-    sums[0][5] += w5 * x0.x;
-    sums[1][5] += w5 * x1.x;
-    sums[2][5] += w5 * x2.x;
-    sums[3][5] += w5 * x3.x;
-    let v5 = subgroupBroadcast(odd, 6u);
-    sums[0][5] += v5 * x0.y;
-    sums[1][5] += v5 * x1.y;
-    sums[2][5] += v5 * x2.y;
-    sums[3][5] += v5 * x3.y;
-    let w6 = subgroupBroadcast(even, 3u);
-    sums[0][6] += w6 * x0.x;
-    sums[1][6] += w6 * x1.x;
-    sums[2][6] += w6 * x2.x;
-    sums[3][6] += w6 * x3.x;
-    let v6 = subgroupBroadcast(even, 7u);
-    sums[0][6] += v6 * x0.y;
-    sums[1][6] += v6 * x1.y;
-    sums[2][6] += v6 * x2.y;
-    sums[3][6] += v6 * x3.y;
-    let w7 = subgroupBroadcast(odd, 3u);
-    sums[0][7] += w7 * x0.x;
-    sums[1][7] += w7 * x1.x;
-    sums[2][7] += w7 * x2.x;
-    sums[3][7] += w7 * x3.x;
-    let v7 = subgroupBroadcast(odd, 7u);
-    sums[0][7] += v7 * x0.y;
-    sums[1][7] += v7 * x1.y;
-    sums[2][7] += v7 * x2.y;
-    sums[3][7] += v7 * x3.y;
+//#for i in 0..8
+    let w{i} = subgroupBroadcast({even,odd[i % 2]}, {i / 2}u);
+//#for p in 0..4
+    sums[{p}][{i}] += w{i} * x{p}.x;
+//#endfor
+    let v{i} = subgroupBroadcast({even,odd[i % 2]}, {4 + i / 2}u);
+//#for p in 0..4
+    sums[{p}][{i}] += v{i} * x{p}.y;
+//#endfor
+//#endfor
 }
 //#endif
 
@@ -202,8 +130,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
     let pixel_stride = conv.source_pitch4 * 4u / SOURCE_CHANNELS;
     let group_offset = group * group_source4() * 4u / SOURCE_CHANNELS;
     let tap_weights = group_source4() * 16u;
-//#else
-//#if WIDE
+//#elif WIDE
     // In pairs of channels, as the source is read.
     let pixel_stride = conv.source_pitch4 * 2u;
     let group_offset = group * group_source4() * 2u;
@@ -214,34 +141,26 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
     let group_offset = group * group_source4() * 4u;
     let tap_weights = conv.group_source_channels * 8u;
 //#endif
-//#endif
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
     // Sums begin with the bias, of which each lane fetches an eighth, instead of all of it at the end.
     let channel4 = channel_tile * 8u;
     let own_bias = bias_at(group, channel4 + lane);
     let biases = array(
-        subgroupBroadcast(own_bias, 0u),
-        subgroupBroadcast(own_bias, 1u),
-        subgroupBroadcast(own_bias, 2u),
-        subgroupBroadcast(own_bias, 3u),
-        subgroupBroadcast(own_bias, 4u),
-        subgroupBroadcast(own_bias, 5u),
-        subgroupBroadcast(own_bias, 6u),
-        subgroupBroadcast(own_bias, 7u),
+//#for i in 0..8
+        subgroupBroadcast(own_bias, {i}u),
+//#endfor
     );
     var sums = Sums(biases, biases, biases, biases);
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
-        let inside0 = inside(pixels[0], tap);
-        let inside1 = inside(pixels[1], tap);
-        let inside2 = inside(pixels[2], tap);
-        let inside3 = inside(pixels[3], tap);
-        var at0 = select(0u, source_pixel(pixels[0], tap) * pixel_stride + group_offset, inside0);
-        var at1 = select(0u, source_pixel(pixels[1], tap) * pixel_stride + group_offset, inside1);
-        var at2 = select(0u, source_pixel(pixels[2], tap) * pixel_stride + group_offset, inside2);
-        var at3 = select(0u, source_pixel(pixels[3], tap) * pixel_stride + group_offset, inside3);
+//#for p in 0..4
+        let inside{p} = inside(pixels[{p}], tap);
+//#endfor
+//#for p in 0..4
+        var at{p} = select(0u, source_pixel(pixels[{p}], tap) * pixel_stride + group_offset, inside{p});
+//#endfor
 //#if QUAD
         var c = 0u;
         loop {
@@ -253,32 +172,26 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
             let even1 = first4(both1);
             let odd1 = last4(both1);
 //#if OCT
-            let oct0 = input[at0];
-            let oct1 = input[at1];
-            let oct2 = input[at2];
-            let oct3 = input[at3];
-            let x0 = select(vec4f(), first4(oct0), inside0);
-            let x1 = select(vec4f(), first4(oct1), inside1);
-            let x2 = select(vec4f(), first4(oct2), inside2);
-            let x3 = select(vec4f(), first4(oct3), inside3);
-            let y0 = select(vec4f(), last4(oct0), inside0);
-            let y1 = select(vec4f(), last4(oct1), inside1);
-            let y2 = select(vec4f(), last4(oct2), inside2);
-            let y3 = select(vec4f(), last4(oct3), inside3);
+//#for p in 0..4
+            let oct{p} = input[at{p}];
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec4f(), first4(oct{p}), inside{p});
+//#endfor
+//#for p in 0..4
+            let y{p} = select(vec4f(), last4(oct{p}), inside{p});
+//#endfor
 //#else
-            let quad0 = unpack4(input[at0]);
-            let quad1 = unpack4(input[at1]);
-            let quad2 = unpack4(input[at2]);
-            let quad3 = unpack4(input[at3]);
-            let x0 = select(vec4f(), quad0, inside0);
-            let x1 = select(vec4f(), quad1, inside1);
-            let x2 = select(vec4f(), quad2, inside2);
-            let x3 = select(vec4f(), quad3, inside3);
+//#for p in 0..4
+            let quad{p} = unpack4(input[at{p}]);
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec4f(), quad{p}, inside{p});
+//#endfor
             w_at += 16u;
-            at0++;
-            at1++;
-            at2++;
-            at3++;
+//#for p in 0..4
+            at{p}++;
+//#endfor
 //#endif
             add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
             add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
@@ -290,10 +203,9 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
             let even3 = first4(both3);
             let odd3 = last4(both3);
             w_at += 32u;
-            at0++;
-            at1++;
-            at2++;
-            at3++;
+//#for p in 0..4
+            at{p}++;
+//#endfor
             add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
             add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
 //#endif
@@ -302,8 +214,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
                 break if c >= conv.group_source_channels;
             }
         }
-//#else
-//#if WIDE
+//#elif WIDE
         var c = 0u;
         loop {
             // After an odd number of channels the second of a pair is padding.
@@ -314,105 +225,31 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
             // fifths longer.
 //#if HALF
             w_at += 16u;
-            let x0 = select(vec2f(), unpack2(input[at0]), vec2(inside0, inside0 && second));
-            let x1 = select(vec2f(), unpack2(input[at1]), vec2(inside1, inside1 && second));
-            let x2 = select(vec2f(), unpack2(input[at2]), vec2(inside2, inside2 && second));
-            let x3 = select(vec2f(), unpack2(input[at3]), vec2(inside3, inside3 && second));
+//#for p in 0..4
+            let x{p} = select(vec2f(), unpack2(input[at{p}]), vec2(inside{p}, inside{p} && second));
+//#endfor
 //#else
-            let pair0 = unpack2(input[at0]);
-            let pair1 = unpack2(input[at1]);
-            let pair2 = unpack2(input[at2]);
-            let pair3 = unpack2(input[at3]);
-            let x0 = select(vec2f(), pair0, vec2(inside0, inside0 && second));
-            let x1 = select(vec2f(), pair1, vec2(inside1, inside1 && second));
-            let x2 = select(vec2f(), pair2, vec2(inside2, inside2 && second));
-            let x3 = select(vec2f(), pair3, vec2(inside3, inside3 && second));
+//#for p in 0..4
+            let pair{p} = unpack2(input[at{p}]);
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec2f(), pair{p}, vec2(inside{p}, inside{p} && second));
+//#endfor
             w_at += 16u;
 //#endif
-            at0++;
-            at1++;
-            at2++;
-            at3++;
-            let w0 = subgroupBroadcast(held, 0u);
-            sums[0][0] += w0 * x0.x;
-            sums[1][0] += w0 * x1.x;
-            sums[2][0] += w0 * x2.x;
-            sums[3][0] += w0 * x3.x;
-            let v0 = subgroupBroadcast(next, 0u);
-            sums[0][0] += v0 * x0.y;
-            sums[1][0] += v0 * x1.y;
-            sums[2][0] += v0 * x2.y;
-            sums[3][0] += v0 * x3.y;
-            let w1 = subgroupBroadcast(held, 1u);
-            sums[0][1] += w1 * x0.x;
-            sums[1][1] += w1 * x1.x;
-            sums[2][1] += w1 * x2.x;
-            sums[3][1] += w1 * x3.x;
-            let v1 = subgroupBroadcast(next, 1u);
-            sums[0][1] += v1 * x0.y;
-            sums[1][1] += v1 * x1.y;
-            sums[2][1] += v1 * x2.y;
-            sums[3][1] += v1 * x3.y;
-            let w2 = subgroupBroadcast(held, 2u);
-            sums[0][2] += w2 * x0.x;
-            sums[1][2] += w2 * x1.x;
-            sums[2][2] += w2 * x2.x;
-            sums[3][2] += w2 * x3.x;
-            let v2 = subgroupBroadcast(next, 2u);
-            sums[0][2] += v2 * x0.y;
-            sums[1][2] += v2 * x1.y;
-            sums[2][2] += v2 * x2.y;
-            sums[3][2] += v2 * x3.y;
-            let w3 = subgroupBroadcast(held, 3u);
-            sums[0][3] += w3 * x0.x;
-            sums[1][3] += w3 * x1.x;
-            sums[2][3] += w3 * x2.x;
-            sums[3][3] += w3 * x3.x;
-            let v3 = subgroupBroadcast(next, 3u);
-            sums[0][3] += v3 * x0.y;
-            sums[1][3] += v3 * x1.y;
-            sums[2][3] += v3 * x2.y;
-            sums[3][3] += v3 * x3.y;
-            let w4 = subgroupBroadcast(held, 4u);
-            sums[0][4] += w4 * x0.x;
-            sums[1][4] += w4 * x1.x;
-            sums[2][4] += w4 * x2.x;
-            sums[3][4] += w4 * x3.x;
-            let v4 = subgroupBroadcast(next, 4u);
-            sums[0][4] += v4 * x0.y;
-            sums[1][4] += v4 * x1.y;
-            sums[2][4] += v4 * x2.y;
-            sums[3][4] += v4 * x3.y;
-            let w5 = subgroupBroadcast(held, 5u);
-            sums[0][5] += w5 * x0.x;
-            sums[1][5] += w5 * x1.x;
-            sums[2][5] += w5 * x2.x;
-            sums[3][5] += w5 * x3.x;
-            let v5 = subgroupBroadcast(next, 5u);
-            sums[0][5] += v5 * x0.y;
-            sums[1][5] += v5 * x1.y;
-            sums[2][5] += v5 * x2.y;
-            sums[3][5] += v5 * x3.y;
-            let w6 = subgroupBroadcast(held, 6u);
-            sums[0][6] += w6 * x0.x;
-            sums[1][6] += w6 * x1.x;
-            sums[2][6] += w6 * x2.x;
-            sums[3][6] += w6 * x3.x;
-            let v6 = subgroupBroadcast(next, 6u);
-            sums[0][6] += v6 * x0.y;
-            sums[1][6] += v6 * x1.y;
-            sums[2][6] += v6 * x2.y;
-            sums[3][6] += v6 * x3.y;
-            let w7 = subgroupBroadcast(held, 7u);
-            sums[0][7] += w7 * x0.x;
-            sums[1][7] += w7 * x1.x;
-            sums[2][7] += w7 * x2.x;
-            sums[3][7] += w7 * x3.x;
-            let v7 = subgroupBroadcast(next, 7u);
-            sums[0][7] += v7 * x0.y;
-            sums[1][7] += v7 * x1.y;
-            sums[2][7] += v7 * x2.y;
-            sums[3][7] += v7 * x3.y;
+//#for p in 0..4
+            at{p}++;
+//#endfor
+//#for i in 0..8
+            let w{i} = subgroupBroadcast(held, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += w{i} * x{p}.x;
+//#endfor
+            let v{i} = subgroupBroadcast(next, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += v{i} * x{p}.y;
+//#endfor
+//#endfor
             continuing {
                 c += 2u;
                 break if c >= conv.group_source_channels;
@@ -423,87 +260,45 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
         loop {
             let held = vec4f(weight[w_at]);
             w_at += 8u;
-            let x0 = select(0.0, f32(input[at0]), inside0);
-            let x1 = select(0.0, f32(input[at1]), inside1);
-            let x2 = select(0.0, f32(input[at2]), inside2);
-            let x3 = select(0.0, f32(input[at3]), inside3);
-            at0++;
-            at1++;
-            at2++;
-            at3++;
-            let w0 = subgroupBroadcast(held, 0u);
-            sums[0][0] += w0 * x0;
-            sums[1][0] += w0 * x1;
-            sums[2][0] += w0 * x2;
-            sums[3][0] += w0 * x3;
-            let w1 = subgroupBroadcast(held, 1u);
-            sums[0][1] += w1 * x0;
-            sums[1][1] += w1 * x1;
-            sums[2][1] += w1 * x2;
-            sums[3][1] += w1 * x3;
-            let w2 = subgroupBroadcast(held, 2u);
-            sums[0][2] += w2 * x0;
-            sums[1][2] += w2 * x1;
-            sums[2][2] += w2 * x2;
-            sums[3][2] += w2 * x3;
-            let w3 = subgroupBroadcast(held, 3u);
-            sums[0][3] += w3 * x0;
-            sums[1][3] += w3 * x1;
-            sums[2][3] += w3 * x2;
-            sums[3][3] += w3 * x3;
-            let w4 = subgroupBroadcast(held, 4u);
-            sums[0][4] += w4 * x0;
-            sums[1][4] += w4 * x1;
-            sums[2][4] += w4 * x2;
-            sums[3][4] += w4 * x3;
-            let w5 = subgroupBroadcast(held, 5u);
-            sums[0][5] += w5 * x0;
-            sums[1][5] += w5 * x1;
-            sums[2][5] += w5 * x2;
-            sums[3][5] += w5 * x3;
-            let w6 = subgroupBroadcast(held, 6u);
-            sums[0][6] += w6 * x0;
-            sums[1][6] += w6 * x1;
-            sums[2][6] += w6 * x2;
-            sums[3][6] += w6 * x3;
-            let w7 = subgroupBroadcast(held, 7u);
-            sums[0][7] += w7 * x0;
-            sums[1][7] += w7 * x1;
-            sums[2][7] += w7 * x2;
-            sums[3][7] += w7 * x3;
+//#for p in 0..4
+            let x{p} = select(0.0, f32(input[at{p}]), inside{p});
+//#endfor
+//#for p in 0..4
+            at{p}++;
+//#endfor
+//#for i in 0..8
+            let w{i} = subgroupBroadcast(held, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += w{i} * x{p};
+//#endfor
+//#endfor
             continuing {
                 c++;
                 break if c >= conv.group_source_channels;
             }
         }
 //#endif
-//#endif
         if i + 1u >= taps {
             break;
         }
         tap = next_tap(phase, tap);
     }
-    store_pixel(pixels[0], group, channel4, sums[0]);
-    store_pixel(pixels[1], group, channel4, sums[1]);
-    store_pixel(pixels[2], group, channel4, sums[2]);
-    store_pixel(pixels[3], group, channel4, sums[3]);
+//#for p in 0..4
+    store_pixel(pixels[{p}], group, channel4, sums[{p}]);
+//#endfor
 }
 
 // All channels of a tile, of one pixel.
 fn store_pixel(p: Pixel, group: u32, channel4: u32, sums: array<vec4f, 8>) {
 //#if OCT
     store_two(p, group, channel4, sums[0], sums[1]);
-    store_two(p, group, channel4 + 2u, sums[2], sums[3]);
-    store_two(p, group, channel4 + 4u, sums[4], sums[5]);
-    store_two(p, group, channel4 + 6u, sums[6], sums[7]);
+//#for i in 1..4
+    store_two(p, group, channel4 + {2 * i}u, sums[{2 * i}], sums[{2 * i + 1}]);
+//#endfor
 //#else
     store_biased(p, group, channel4, sums[0]);
-    store_biased(p, group, channel4 + 1u, sums[1]);
-    store_biased(p, group, channel4 + 2u, sums[2]);
-    store_biased(p, group, channel4 + 3u, sums[3]);
-    store_biased(p, group, channel4 + 4u, sums[4]);
-    store_biased(p, group, channel4 + 5u, sums[5]);
-    store_biased(p, group, channel4 + 6u, sums[6]);
-    store_biased(p, group, channel4 + 7u, sums[7]);
+//#for i in 1..8
+    store_biased(p, group, channel4 + {i}u, sums[{i}]);
+//#endfor
 //#endif
 }

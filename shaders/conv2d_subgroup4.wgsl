@@ -68,132 +68,48 @@ fn main(
     let channel4 = channel_tile * 8u + lane;
     let bias0 = bias_at(group, channel4);
     let bias1 = bias_at(group, channel4 + 4u);
-    var sum0_0 = bias0;
-    var sum0_1 = bias1;
-    var sum1_0 = bias0;
-    var sum1_1 = bias1;
-    var sum2_0 = bias0;
-    var sum2_1 = bias1;
-    var sum3_0 = bias0;
-    var sum3_1 = bias1;
-    var sum4_0 = bias0;
-    var sum4_1 = bias1;
-    var sum5_0 = bias0;
-    var sum5_1 = bias1;
-    var sum6_0 = bias0;
-    var sum6_1 = bias1;
-    var sum7_0 = bias0;
-    var sum7_1 = bias1;
-    var sum8_0 = bias0;
-    var sum8_1 = bias1;
-    var sum9_0 = bias0;
-    var sum9_1 = bias1;
-    var sum10_0 = bias0;
-    var sum10_1 = bias1;
-    var sum11_0 = bias0;
-    var sum11_1 = bias1;
-    var sum12_0 = bias0;
-    var sum12_1 = bias1;
-    var sum13_0 = bias0;
-    var sum13_1 = bias1;
-    var sum14_0 = bias0;
-    var sum14_1 = bias1;
-    var sum15_0 = bias0;
-    var sum15_1 = bias1;
+//#for i in 0..16
+    var sum{i}_0 = bias0;
+    var sum{i}_1 = bias1;
+//#endfor
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
-        let inside0 = inside(pixel0, tap);
-        let inside1 = inside(pixel1, tap);
-        let inside2 = inside(pixel2, tap);
-        let inside3 = inside(pixel3, tap);
-        var at0 = select(0u, source_pixel(pixel0, tap) * conv.source_pitch4 + group_offset, inside0);
-        var at1 = select(0u, source_pixel(pixel1, tap) * conv.source_pitch4 + group_offset, inside1);
-        var at2 = select(0u, source_pixel(pixel2, tap) * conv.source_pitch4 + group_offset, inside2);
-        var at3 = select(0u, source_pixel(pixel3, tap) * conv.source_pitch4 + group_offset, inside3);
+//#for p in 0..4
+        let inside{p} = inside(pixel{p}, tap);
+//#endfor
+//#for p in 0..4
+        var at{p} = select(0u, source_pixel(pixel{p}, tap) * conv.source_pitch4 + group_offset, inside{p});
+//#endfor
         for (var c4 = 0u; c4 < group_in4; c4++) {
             let w0_0 = vec4f(weight[w_at]);
             let w0_1 = vec4f(weight[w_at + 4u]);
-            let w1_0 = vec4f(weight[w_at + 8u]);
-            let w1_1 = vec4f(weight[w_at + 12u]);
-            let w2_0 = vec4f(weight[w_at + 16u]);
-            let w2_1 = vec4f(weight[w_at + 20u]);
-            let w3_0 = vec4f(weight[w_at + 24u]);
-            let w3_1 = vec4f(weight[w_at + 28u]);
+//#for c in 1..4
+            let w{c}_0 = vec4f(weight[w_at + {8 * c}u]);
+            let w{c}_1 = vec4f(weight[w_at + {8 * c + 4}u]);
+//#endfor
             w_at += 32u;
-            let x0 = select(vec4f(), vec4f(input[at0]), inside0);
-            at0++;
-            sum0_0 = add_products(sum0_0, x0, w0_0, w1_0, w2_0, w3_0);
-            sum0_1 = add_products(sum0_1, x0, w0_1, w1_1, w2_1, w3_1);
-            let x1 = quadSwapX(x0);
-            sum1_0 = add_products(sum1_0, x1, w0_0, w1_0, w2_0, w3_0);
-            sum1_1 = add_products(sum1_1, x1, w0_1, w1_1, w2_1, w3_1);
-            let x2 = quadSwapY(x0);
-            sum2_0 = add_products(sum2_0, x2, w0_0, w1_0, w2_0, w3_0);
-            sum2_1 = add_products(sum2_1, x2, w0_1, w1_1, w2_1, w3_1);
-            let x3 = quadSwapDiagonal(x0);
-            sum3_0 = add_products(sum3_0, x3, w0_0, w1_0, w2_0, w3_0);
-            sum3_1 = add_products(sum3_1, x3, w0_1, w1_1, w2_1, w3_1);
-            let x4 = select(vec4f(), vec4f(input[at1]), inside1);
-            at1++;
-            sum4_0 = add_products(sum4_0, x4, w0_0, w1_0, w2_0, w3_0);
-            sum4_1 = add_products(sum4_1, x4, w0_1, w1_1, w2_1, w3_1);
-            let x5 = quadSwapX(x4);
-            sum5_0 = add_products(sum5_0, x5, w0_0, w1_0, w2_0, w3_0);
-            sum5_1 = add_products(sum5_1, x5, w0_1, w1_1, w2_1, w3_1);
-            let x6 = quadSwapY(x4);
-            sum6_0 = add_products(sum6_0, x6, w0_0, w1_0, w2_0, w3_0);
-            sum6_1 = add_products(sum6_1, x6, w0_1, w1_1, w2_1, w3_1);
-            let x7 = quadSwapDiagonal(x4);
-            sum7_0 = add_products(sum7_0, x7, w0_0, w1_0, w2_0, w3_0);
-            sum7_1 = add_products(sum7_1, x7, w0_1, w1_1, w2_1, w3_1);
-            let x8 = select(vec4f(), vec4f(input[at2]), inside2);
-            at2++;
-            sum8_0 = add_products(sum8_0, x8, w0_0, w1_0, w2_0, w3_0);
-            sum8_1 = add_products(sum8_1, x8, w0_1, w1_1, w2_1, w3_1);
-            let x9 = quadSwapX(x8);
-            sum9_0 = add_products(sum9_0, x9, w0_0, w1_0, w2_0, w3_0);
-            sum9_1 = add_products(sum9_1, x9, w0_1, w1_1, w2_1, w3_1);
-            let x10 = quadSwapY(x8);
-            sum10_0 = add_products(sum10_0, x10, w0_0, w1_0, w2_0, w3_0);
-            sum10_1 = add_products(sum10_1, x10, w0_1, w1_1, w2_1, w3_1);
-            let x11 = quadSwapDiagonal(x8);
-            sum11_0 = add_products(sum11_0, x11, w0_0, w1_0, w2_0, w3_0);
-            sum11_1 = add_products(sum11_1, x11, w0_1, w1_1, w2_1, w3_1);
-            let x12 = select(vec4f(), vec4f(input[at3]), inside3);
-            at3++;
-            sum12_0 = add_products(sum12_0, x12, w0_0, w1_0, w2_0, w3_0);
-            sum12_1 = add_products(sum12_1, x12, w0_1, w1_1, w2_1, w3_1);
-            let x13 = quadSwapX(x12);
-            sum13_0 = add_products(sum13_0, x13, w0_0, w1_0, w2_0, w3_0);
-            sum13_1 = add_products(sum13_1, x13, w0_1, w1_1, w2_1, w3_1);
-            let x14 = quadSwapY(x12);
-            sum14_0 = add_products(sum14_0, x14, w0_0, w1_0, w2_0, w3_0);
-            sum14_1 = add_products(sum14_1, x14, w0_1, w1_1, w2_1, w3_1);
-            let x15 = quadSwapDiagonal(x12);
-            sum15_0 = add_products(sum15_0, x15, w0_0, w1_0, w2_0, w3_0);
-            sum15_1 = add_products(sum15_1, x15, w0_1, w1_1, w2_1, w3_1);
+//#for p in 0..4
+            let x{4 * p} = select(vec4f(), vec4f(input[at{p}]), inside{p});
+            at{p}++;
+            sum{4 * p}_0 = add_products(sum{4 * p}_0, x{4 * p}, w0_0, w1_0, w2_0, w3_0);
+            sum{4 * p}_1 = add_products(sum{4 * p}_1, x{4 * p}, w0_1, w1_1, w2_1, w3_1);
+//#for j in 1..4
+            let x{4 * p + j} = quadSwap{X,Y,Diagonal[j - 1]}(x{4 * p});
+            sum{4 * p + j}_0 = add_products(sum{4 * p + j}_0, x{4 * p + j}, w0_0, w1_0, w2_0, w3_0);
+            sum{4 * p + j}_1 = add_products(sum{4 * p + j}_1, x{4 * p + j}, w0_1, w1_1, w2_1, w3_1);
+//#endfor
+//#endfor
         }
         tap = next_tap(phase, tap);
     }
-    let place0 = vec2u(pixel0.image, pixel0.at);
-    let place1 = vec2u(pixel1.image, pixel1.at);
-    let place2 = vec2u(pixel2.image, pixel2.at);
-    let place3 = vec2u(pixel3.image, pixel3.at);
-    store_both(place0, group, channel4, sum0_0, sum0_1);
-    store_both(quadSwapX(place0), group, channel4, sum1_0, sum1_1);
-    store_both(quadSwapY(place0), group, channel4, sum2_0, sum2_1);
-    store_both(quadSwapDiagonal(place0), group, channel4, sum3_0, sum3_1);
-    store_both(place1, group, channel4, sum4_0, sum4_1);
-    store_both(quadSwapX(place1), group, channel4, sum5_0, sum5_1);
-    store_both(quadSwapY(place1), group, channel4, sum6_0, sum6_1);
-    store_both(quadSwapDiagonal(place1), group, channel4, sum7_0, sum7_1);
-    store_both(place2, group, channel4, sum8_0, sum8_1);
-    store_both(quadSwapX(place2), group, channel4, sum9_0, sum9_1);
-    store_both(quadSwapY(place2), group, channel4, sum10_0, sum10_1);
-    store_both(quadSwapDiagonal(place2), group, channel4, sum11_0, sum11_1);
-    store_both(place3, group, channel4, sum12_0, sum12_1);
-    store_both(quadSwapX(place3), group, channel4, sum13_0, sum13_1);
-    store_both(quadSwapY(place3), group, channel4, sum14_0, sum14_1);
-    store_both(quadSwapDiagonal(place3), group, channel4, sum15_0, sum15_1);
+//#for p in 0..4
+    let place{p} = vec2u(pixel{p}.image, pixel{p}.at);
+//#endfor
+//#for p in 0..4
+    store_both(place{p}, group, channel4, sum{4 * p}_0, sum{4 * p}_1);
+//#for j in 1..4
+    store_both(quadSwap{X,Y,Diagonal[j - 1]}(place{p}), group, channel4, sum{4 * p + j}_0, sum{4 * p + j}_1);
+//#endfor
+//#endfor
 }
