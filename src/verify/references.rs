@@ -11,7 +11,7 @@ macro_rules! golden {
 }
 
 /// Forward passes: logits, features and stages.
-pub const FORWARD: &[(&str, &[u8])] = golden![
+pub static FORWARD: &[(&str, &[u8])] = golden![
     "resnet18",
     "resnet50",
     "resnext",
@@ -26,7 +26,7 @@ pub const FORWARD: &[(&str, &[u8])] = golden![
 ];
 
 /// Forward and backward passes of small networks: loss, logits and every gradient.
-pub const GRADIENTS: &[(&str, &[u8])] = golden![
+pub static GRADIENTS: &[(&str, &[u8])] = golden![
     "gradients-basic",
     "gradients-zero-pad",
     "gradients-projection-all",
