@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 #[path = "src/gpu/preprocess/mod.rs"]
 mod preprocess;
+#[path = "build/uniforms.rs"]
+mod uniforms;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,15 @@ use std::path::{Path, PathBuf};
 use naga::SourceLocation;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use preprocess::Expanded;
+use uniforms::Uniforms;
 
 fn main() {
     let root = Path::new("shaders");
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=src/gpu/preprocess");
+    println!("cargo::rerun-if-changed=build");
     let mut table = String::from("&[\n");
+    let mut uniforms = Uniforms::default();
     for (path, prefix) in
         shader_files(root, "").into_iter().chain(shader_files(&root.join("fingerprint"), "fingerprint/"))
     {
@@ -28,12 +33,15 @@ fn main() {
                 std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
             })
             .unwrap_or_else(|e| fail(root, &e));
-            table.push_str(&reflect(&path, &variant.name, &shader));
+            table.push_str(&reflect(&path, &variant.name, &shader, &mut uniforms));
         }
     }
     table.push(']');
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("shaders.rs");
-    std::fs::write(&out, table).unwrap_or_else(|e| fail(&out, &e.to_string()));
+    let folder = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for (name, text) in [("shaders.rs", table), ("uniforms.rs", uniforms.text())] {
+        let out = folder.join(name);
+        std::fs::write(&out, text).unwrap_or_else(|e| fail(&out, &e.to_string()));
+    }
     for library in ["wgpu", "naga"] {
         println!("cargo::rustc-env=GPU_RESNET_{}_VERSION={}", library.to_uppercase(), locked_version(library));
     }
@@ -60,7 +68,7 @@ fn shader_files(root: &Path, prefix: &'static str) -> Vec<(PathBuf, &'static str
 }
 
 /// The Rust text of one `Shader` value.
-fn reflect(path: &Path, name: &str, shader: &Expanded) -> String {
+fn reflect(path: &Path, name: &str, shader: &Expanded, uniforms: &mut Uniforms) -> String {
     let text = &shader.text;
     // naga counts lines of the expanded text.
     let wrong = |at: Option<SourceLocation>, what: String| -> ! {
@@ -71,6 +79,13 @@ fn reflect(path: &Path, name: &str, shader: &Expanded) -> String {
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
         .unwrap_or_else(|e| wrong(e.location(text), e.emit_to_string(text)));
+    let declared_in = |ty| {
+        let line = module.types.get_span(ty).location(text).line_number;
+        let origin = shader.origin(line as usize).unwrap_or_default();
+        let file = origin.split(':').next().unwrap_or_default();
+        Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    };
+    uniforms.add(&module, declared_in).unwrap_or_else(|e| fail(path, &format!("variant {name}: {e}")));
     let mut entries = String::new();
     for (index, entry) in module.entry_points.iter().enumerate() {
         let used = info.get_entry_point(index);

@@ -22,7 +22,11 @@
 // and moves the counter on.
 //#import shared/fold.wgsl
 //#import shared/nan.wgsl
+//#if GATHERED
+struct CrossEntropyStep {
+//#else
 struct CrossEntropy {
+//#endif
     rows: u32,
     classes: u32,
     classes4: u32, // vec4s from one row to the next
@@ -37,7 +41,11 @@ struct CrossEntropy {
 const IGNORE: u32 = 0xffffffffu;
 //#endif
 
+//#if GATHERED
+@group(0) @binding(0) var<uniform> size: CrossEntropyStep;
+//#else
 @group(0) @binding(0) var<uniform> size: CrossEntropy;
+//#endif
 //#if GATHERED
 @group(0) @binding(1) var<storage, read> partials: array<f32>; // [slice][row][class]
 //#else

@@ -11,7 +11,11 @@
 // makes them all; `own_…` is that of the convolution whose gradient it is.
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
+//#if BLOCKS
+struct Conv2dBlocks {
+//#else
 struct Conv2d {
+//#endif
     source_height: u32,
     source_width: u32,
     source_pitch4: u32,         // vec4s from one source pixel to the next
@@ -43,7 +47,11 @@ struct Conv2d {
 //#endif
 }
 
+//#if BLOCKS
+@group(0) @binding(0) var<uniform> conv: Conv2dBlocks;
+//#else
 @group(0) @binding(0) var<uniform> conv: Conv2d;
+//#endif
 //#if QUAD
 @group(0) @binding(2) var<storage, read> weight: array<Stored8>;
 //#else

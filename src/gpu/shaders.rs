@@ -32,6 +32,12 @@ pub struct Shader {
     pub source: &'static str,
 }
 
+/// The uniform blocks, laid out as the shaders have them; `end` is what pads a block to 16 bytes.
+#[allow(missing_docs)]
+pub(crate) mod uniforms {
+    include!(concat!(env!("OUT_DIR"), "/uniforms.rs"));
+}
+
 static SHADERS: &[Shader] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// All shaders, sorted by file.

@@ -4,23 +4,9 @@ use super::attributes::BatchNormAttributes;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::batch_norm::BatchNorm;
+use crate::gpu::shaders::uniforms::batch_norm_backward::BatchNormBackward;
 use crate::gpu::{Cost, Recording, TensorId};
-
-/// The uniform block of `shaders/batch_norm.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    pixels: u32,
-    channels4: u32,
-    chunks: u32,
-    eps: f32,
-    momentum: f32,
-    unbias: f32,
-    relu: u32,
-    residual: u32,
-    pitch4: u32,
-    padding: [u32; 3],
-}
 
 /// Pixels that one invocation sums; `CHUNK` of the shader.
 const CHUNK: usize = 128;
@@ -70,7 +56,7 @@ pub fn batch_norm_fused(
     let pixels = input.pixels();
     let chunks = if attributes.training { pixels.div_ceil(CHUNK) } else { 1 };
     u32_of(OP, "an input", input.len4())?;
-    let params = Params {
+    let params = BatchNorm {
         pixels: u32_of(OP, "a batch", pixels)?,
         channels4: u32_of(OP, "channels", input.c4)?,
         chunks: u32_of(OP, "a batch", chunks)?,
@@ -80,7 +66,7 @@ pub fn batch_norm_fused(
         relu: epilogue.relu.into(),
         residual: epilogue.residual.is_some().into(),
         pitch4: u32_of(OP, "channels", input.pitch4)?,
-        padding: [0; 3],
+        end: [0; 3],
     };
     if let Some(other) = epilogue.residual
         && (FeatureMap { tensor: input.tensor, ..other }) != input
@@ -111,19 +97,6 @@ pub fn batch_norm_fused(
     let residual = epilogue.residual.map_or(input.tensor, |map| map.tensor);
     step("apply", &[input.tensor, batch, residual, output.tensor], input.c4 * input.pixels().div_ceil(RUN), cost)?;
     Ok((output, batch))
-}
-
-/// The uniform block of `shaders/batch_norm_backward.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct BackwardParams {
-    pixels: u32,
-    channels4: u32,
-    chunks: u32,
-    training: u32,
-    relu: u32,
-    pitch4: u32,
-    padding: [u32; 2],
 }
 
 /// What the backward pass reads of the forward one.
@@ -163,14 +136,14 @@ pub fn batch_norm_backward(
     }
     let chunks = input.pixels().div_ceil(CHUNK);
     u32_of(OP, "an input", input.len4() * 4)?;
-    let params = BackwardParams {
+    let params = BatchNormBackward {
         pixels: u32_of(OP, "a batch", input.pixels())?,
         channels4: u32_of(OP, "channels", input.c4)?,
         chunks: u32_of(OP, "a batch", chunks)?,
         training: training.into(),
         relu: saved.rectified.is_some().into(),
         pitch4: u32_of(OP, "channels", input.pitch4)?,
-        padding: [0; 2],
+        end: [0; 2],
     };
     let partials = recording.temporary("batch_norm partials", (2 * chunks * input.c4 * 16) as u64);
     let grad_weight = recording.temporary(label, (input.c4 * 16) as u64);

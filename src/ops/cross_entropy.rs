@@ -5,21 +5,13 @@ use super::dispatch_items;
 use super::feature_map::u32_of;
 use super::head_step::HeadStepTensors;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::cross_entropy as uniforms;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "cross_entropy";
 
 /// The target that takes a row out of the mean; what a short last batch is filled up with.
 pub const IGNORE: u32 = u32::MAX;
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    rows: u32,
-    classes: u32,
-    classes4: u32,
-    smoothing: f32,
-}
 
 /// What [`cross_entropy`] leaves on the GPU.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +34,7 @@ pub fn cross_entropy(
     attributes: &CrossEntropyAttributes,
 ) -> Result<CrossEntropy> {
     let kernel = KernelSpec::new(OP);
-    let params = Params::new([rows, classes], attributes)?;
+    let params = block([rows, classes], attributes)?;
     let params = bytemuck::bytes_of(&params);
     let (grad, row_results, cost) = outputs(recording, label, [rows, classes]);
     let tensors = [logits, targets, grad, row_results];
@@ -62,32 +54,38 @@ pub fn cross_entropy_gathered(
     [rows, classes]: [usize; 2],
     attributes: &CrossEntropyAttributes,
 ) -> Result<TensorId> {
-    let params = Params::new([rows, classes], attributes)?;
-    let slices = u32_of(OP, "partial sums", slices)?;
-    let params = [bytemuck::bytes_of(&params), bytemuck::bytes_of(&[slices, 0, 0, 0])].concat();
+    let uniforms::CrossEntropy { rows: row_count, classes: class_count, classes4, smoothing } =
+        block([rows, classes], attributes)?;
+    let params = uniforms::CrossEntropyStep {
+        rows: row_count,
+        classes: class_count,
+        classes4,
+        smoothing,
+        slices: u32_of(OP, "partial sums", slices)?,
+        end: [0; 3],
+    };
     let (grad, results, cost) = outputs(recording, label, [rows, classes]);
     let kernel = KernelSpec::new("cross_entropy_gathered").entry("step");
     let tensors = [partials, t.labels, grad, results, t.history, t.order, t.cursor];
     // One workgroup, however many rows.
-    dispatch_items(recording, label, kernel, &tensors, &params, 1, cost)?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), 1, cost)?;
     Ok(grad)
 }
 
-impl Params {
-    fn new([rows, classes]: [usize; 2], attributes: &CrossEntropyAttributes) -> Result<Self> {
-        attributes.check()?;
-        if rows == 0 || classes == 0 {
-            return Err(Error::shape(OP, format!("{rows} rows of {classes} classes have no loss")));
-        }
-        let classes4 = classes.div_ceil(4);
-        u32_of(OP, "logits", rows * classes4 * 4)?;
-        Ok(Self {
-            rows: u32_of(OP, "a batch", rows)?,
-            classes: u32_of(OP, "classes", classes)?,
-            classes4: u32_of(OP, "classes", classes4)?,
-            smoothing: attributes.label_smoothing as f32,
-        })
+/// The uniform block of one loss over all rows.
+fn block([rows, classes]: [usize; 2], attributes: &CrossEntropyAttributes) -> Result<uniforms::CrossEntropy> {
+    attributes.check()?;
+    if rows == 0 || classes == 0 {
+        return Err(Error::shape(OP, format!("{rows} rows of {classes} classes have no loss")));
     }
+    let classes4 = classes.div_ceil(4);
+    u32_of(OP, "logits", rows * classes4 * 4)?;
+    Ok(uniforms::CrossEntropy {
+        rows: u32_of(OP, "a batch", rows)?,
+        classes: u32_of(OP, "classes", classes)?,
+        classes4: u32_of(OP, "classes", classes4)?,
+        smoothing: attributes.label_smoothing as f32,
+    })
 }
 
 /// The gradient by the logits, the rows' results, and what it takes to make them.

@@ -4,6 +4,7 @@
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
+use crate::gpu::shaders::uniforms::peak_arithmetic::Chain;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// Multiply-adds of a chain in one round.
@@ -36,15 +37,6 @@ impl ChainWidth {
             Self::Eight => "wide8",
         }
     }
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Chain {
-    rounds: u32,
-    invocations: u32,
-    scale: f32,
-    offset: f32,
 }
 
 /// `8 * rounds` steps of `x = 0.75 x + 0.25` (which tends to 1) on `width` vec4s in each of `invocations`; the result has the

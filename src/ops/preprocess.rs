@@ -3,16 +3,8 @@
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
+use crate::gpu::shaders::uniforms::preprocess::Preprocess;
 use crate::gpu::{Cost, Recording, TensorId};
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    mean: [f32; 4],
-    deviation: [f32; 4],
-    pixels: u32,
-    padding: [u32; 3],
-}
 
 /// `bytes` holds `n` images of `h` x `w` pixels as HWC RGB; mean and std are fractions of 255; the map is of `precision`.
 pub fn preprocess(
@@ -30,11 +22,11 @@ pub fn preprocess(
     // The shader counts single bytes.
     u32_of(OP, "a batch", output.pixels() * 3)?;
     let wide = |[r, g, b]: [f32; 3], last| [r, g, b, last];
-    let params = Params {
+    let params = Preprocess {
         mean: wide(mean, 0.0),
         deviation: wide(std, 1.0),
         pixels: u32_of(OP, "a batch", output.pixels())?,
-        padding: [0; 3],
+        end: [0; 3],
     };
     let cost =
         Cost { flops: (output.pixels() * 9) as f64, bytes: (output.pixels() * 3) as f64 + output.bytes() as f64 };

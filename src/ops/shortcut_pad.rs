@@ -3,6 +3,7 @@
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::{shortcut_pad, shortcut_pad_backward};
 use crate::gpu::{Cost, Recording};
 
 /// How an identity gets over a change of shape.
@@ -46,20 +47,19 @@ pub fn shortcut_pad(
     let mut output = FeatureMap::new(input.tensor, [input.n, out_channels, h, w]).stored(input.precision);
     output.tensor = recording.temporary(label, output.bytes());
     let size = |value| u32_of(OP, "a tensor", value);
-    let params = [
-        size(input.h)?,
-        size(input.w)?,
-        size(input.pitch4)?,
-        size(h)?,
-        size(w)?,
-        size(output.pitch4)?,
-        size(output.len4())?,
-        size(stride)?,
-        size(input.c4)?,
-        size(before / 4)?,
-        0,
-        0,
-    ];
+    let params = shortcut_pad::Shortcut {
+        in_height: size(input.h)?,
+        in_width: size(input.w)?,
+        in_pitch4: size(input.pitch4)?,
+        out_height: size(h)?,
+        out_width: size(w)?,
+        out_pitch4: size(output.pitch4)?,
+        outputs: size(output.len4())?,
+        stride: size(stride)?,
+        in_channels4: size(input.c4)?,
+        before4: size(before / 4)?,
+        end: [0; 2],
+    };
     let cost = Cost { flops: 0.0, bytes: (input.bytes() / (stride * stride) as u64 + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
     let kernel = input.precision.kernel(OP)?;
@@ -85,20 +85,18 @@ pub fn shortcut_pad_backward(
     }
     let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
     let size = |value| u32_of(OP, "a tensor", value);
-    let params = [
-        size(input.h)?,
-        size(input.w)?,
-        size(input.pitch4)?,
-        size(grad_output.h)?,
-        size(grad_output.w)?,
-        size(grad_output.pitch4)?,
-        size(input.len4())?,
-        size(stride)?,
-        size(before / 4)?,
-        0,
-        0,
-        0,
-    ];
+    let params = shortcut_pad_backward::Shortcut {
+        in_height: size(input.h)?,
+        in_width: size(input.w)?,
+        in_pitch4: size(input.pitch4)?,
+        out_height: size(grad_output.h)?,
+        out_width: size(grad_output.w)?,
+        out_pitch4: size(grad_output.pitch4)?,
+        inputs: size(input.len4())?,
+        stride: size(stride)?,
+        before4: size(before / 4)?,
+        end: [0; 3],
+    };
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() * 2 + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, residual.tensor, grad_input.tensor];
     let kernel = input.precision.kernel(OP)?;

@@ -15,6 +15,7 @@ use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::space_to_depth as uniforms;
 use crate::gpu::{Cost, Recording, TensorId};
 
 const OP: &str = "space_to_depth";
@@ -22,22 +23,6 @@ const OP: &str = "space_to_depth";
 const MOST_CHANNELS: usize = 4;
 /// Longer strides would make blocks of too many pixels.
 const MOST_STRIDE: usize = 4;
-
-/// The uniform block of `shaders/space_to_depth.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    in_height: u32,
-    in_width: u32,
-    in_pitch: u32,
-    in_channels: u32,
-    out_height: u32,
-    out_width: u32,
-    out_pitch: u32,
-    blocks: u32,
-    stride: [u32; 2],
-    padding: [u32; 2],
-}
 
 /// Blocks of pixels as channels: `[N, C, H, W]` to `[N, stride * stride * C, size]`, the blocks beginning `padding` before the
 /// map, which is zero outside of itself.
@@ -68,7 +53,7 @@ pub fn space_to_depth(
         of(size[axis].saturating_mul(stride[axis]).saturating_add(padding[axis]).saturating_mul(2))?;
     }
     output.tensor = r.temporary(label, output.bytes());
-    let params = Params {
+    let params = uniforms::SpaceToDepth {
         in_height: of(input.h)?,
         in_width: of(input.w)?,
         in_pitch: of(input.pitch4 * 4)?,

@@ -15,6 +15,8 @@ use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::Result;
+use crate::gpu::shaders::uniforms::winograd_tiles::Tiles;
+use crate::gpu::shaders::uniforms::{winograd_grad_weight, winograd_weight};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d";
@@ -102,26 +104,6 @@ enum Part {
     GradOutput,
     Weight,
     GradWeight,
-}
-
-/// The uniform block of `shaders/shared/winograd_tiles.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Tiles {
-    height: u32,
-    width: u32,
-    channels4: u32,
-    rows: u32,
-    columns: u32,
-    tiles: u32,
-    padding: [u32; 2],
-    biased: u32,
-    relu: u32,
-    residual: u32,
-    pitch4: u32,
-    points_pitch4: u32,
-    rectified: u32,
-    end: [u32; 2],
 }
 
 /// A convolution by Winograd's way; `variant` multiplies at the points.
@@ -228,14 +210,15 @@ impl Winograd {
         let packed = r.temporary(label, (elements * 4) as u64);
         let size = |value| u32_of(OP, "a weight", value);
         size(elements)?;
-        let params = [
-            size(packing.tiles)?,
-            size(packing.rows)?,
-            size(packing.side / 4)?,
-            size(self.conv.out_channels)?,
-            size(self.conv.in_channels)?,
-            u32::from(direction == Direction::Transposed),
-        ];
+        let params = winograd_weight::Pack {
+            tiles: size(packing.tiles)?,
+            rows: size(packing.rows)?,
+            side4: size(packing.side / 4)?,
+            outputs: size(self.conv.out_channels)?,
+            inputs: size(self.conv.in_channels)?,
+            transposed: u32::from(direction == Direction::Transposed),
+            end: [0; 2],
+        };
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 };
         let kernel = KernelSpec::new(self.shader(Part::Weight));
         let items = packing.tiles * packing.rows * packing.side / 4;
@@ -298,7 +281,12 @@ impl Winograd {
         let points = self.products().record_backward_weight(r, label, self.variant, x, g)?;
         let (outputs, inputs4) = (self.conv.out_channels, self.conv.in_channels.div_ceil(4));
         let size = |value| u32_of(OP, "a weight", value);
-        let params = [size(outputs)?, size(outputs.next_multiple_of(4))?, size(inputs4)?, 0];
+        let params = winograd_grad_weight::Size {
+            outputs: size(outputs)?,
+            padded_outputs: size(outputs.next_multiple_of(4))?,
+            inputs4: size(inputs4)?,
+            end: 0,
+        };
         let grad = r.temporary(label, self.conv.weight_len4() as u64 * 16);
         let bytes = (outputs * inputs4 * 16 * (TAPS + self.tile.points())) as f64;
         let kernel = KernelSpec::new(self.shader(Part::GradWeight));
