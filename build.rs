@@ -33,7 +33,7 @@ fn main() {
                 std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
             })
             .unwrap_or_else(|e| fail(root, &e));
-            table.push_str(&reflect(&path, &variant.name, &shader, &mut uniforms));
+            table.push_str(&reflect(&path, &variant.name, &shader, preprocess::is_unchecked(&source), &mut uniforms));
         }
     }
     table.push(']');
@@ -68,7 +68,7 @@ fn shader_files(root: &Path, prefix: &'static str) -> Vec<(PathBuf, &'static str
 }
 
 /// The Rust text of one `Shader` value.
-fn reflect(path: &Path, name: &str, shader: &Expanded, uniforms: &mut Uniforms) -> String {
+fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, uniforms: &mut Uniforms) -> String {
     let text = &shader.text;
     // naga counts lines of the expanded text.
     let wrong = |at: Option<SourceLocation>, what: String| -> ! {
@@ -119,7 +119,7 @@ fn reflect(path: &Path, name: &str, shader: &Expanded, uniforms: &mut Uniforms) 
     }
     let subgroups = text.contains("subgroup_invocation_id") || text.contains("subgroupBroadcast");
     format!(
-        "    Shader {{ name: {name:?}, subgroups: {subgroups}, entry_points: &[\n{entries}    ], source: {text:?} }},\n"
+        "    Shader {{ name: {name:?}, subgroups: {subgroups}, is_unchecked: {is_unchecked}, entry_points: &[\n{entries}    ], source: {text:?} }},\n"
     )
 }
 

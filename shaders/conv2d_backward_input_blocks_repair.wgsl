@@ -1,4 +1,5 @@
 //#variant conv2d_backward_input_blocks_repair BLOCKS
+//#unchecked
 //
 // The pixels of grad_input that came out as NaN from a kernel that makes blocks of them (see src/ops/conv2d_blocks.rs), once
 // more, by their own taps alone: through the zero weights that fill up a block's kernel, a NaN or an infinity of grad_output

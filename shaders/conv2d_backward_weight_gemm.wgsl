@@ -1,3 +1,4 @@
+//#unchecked
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]

@@ -3,6 +3,7 @@
 //#variant conv2d_backward_weight_subgroup_wide_pointwise WIDE POINTWISE
 //#variant conv2d_backward_weight_subgroup_quad WIDE QUAD
 //#variant conv2d_backward_weight_subgroup_quad_pointwise WIDE QUAD POINTWISE
+//#unchecked
 //
 // The gradient of a convolution by its weight,
 //

@@ -2,6 +2,7 @@
 //#variant conv2d_cooperative_f16 HALF
 //#variant conv2d_cooperative_emulated EIGHT EMULATED
 //#variant conv2d_cooperative_f16_emulated HALF EMULATED
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

@@ -2,6 +2,7 @@
 //#variant conv2d_gemm_f16 HALF
 //#variant conv2d_backward_input_gemm TRANSPOSED
 //#variant conv2d_backward_input_blocks_gemm BLOCKS
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

@@ -14,6 +14,7 @@
 //#variant conv2d_backward_input_blocks_gemm_64x64 BLOCKS T64X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x64 BLOCKS T128X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x128 BLOCKS T128X128 EIGHT TWICE
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

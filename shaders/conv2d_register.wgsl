@@ -2,6 +2,7 @@
 //#variant conv2d_register_f16 HALF
 //#variant conv2d_backward_input_register TRANSPOSED
 //#variant conv2d_backward_input_blocks_register BLOCKS
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

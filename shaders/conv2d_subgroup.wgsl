@@ -13,6 +13,7 @@
 //#variant conv2d_subgroup_oct WIDE QUAD OCT
 //#variant conv2d_subgroup_oct_f16 WIDE QUAD OCT HALF
 //#variant conv2d_backward_input_subgroup_oct WIDE QUAD OCT TRANSPOSED
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

@@ -2,6 +2,7 @@
 //#variant conv2d_subgroup4_f16 HALF
 //#variant conv2d_backward_input_subgroup4 TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup4 BLOCKS
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

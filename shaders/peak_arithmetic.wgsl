@@ -1,3 +1,4 @@
+//#unchecked
 // peak_arithmetic: result[i] = the sum over chains j of x[j] after 8 * rounds steps of x = x * scale + offset,
 //
 // x[j] = (i mod 64) / 64 + j at first. Nothing but registers is touched on the way, so the rate of multiply-adds is the

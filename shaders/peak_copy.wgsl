@@ -1,3 +1,4 @@
+//#unchecked
 // peak_copy: output[i] = input[i], to measure what a read and a write of memory cost.
 //
 // `single`: one vec4 an invocation. `several`: four, a workgroup's width apart, so that neighbours stay neighbours and more

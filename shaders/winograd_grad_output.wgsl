@@ -2,6 +2,7 @@
 //#variant winograd4_grad_output F4
 //#variant winograd2_grad_output_wide WIDE
 //#variant winograd4_grad_output_wide F4 WIDE
+//#unchecked
 //
 // The gradient's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).
 //

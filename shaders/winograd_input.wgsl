@@ -6,6 +6,7 @@
 //#variant winograd4_input_wide F4 WIDE
 //#variant winograd2_input_wide_f16 WIDE HALF
 //#variant winograd4_input_wide_f16 F4 WIDE HALF
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

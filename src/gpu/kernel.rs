@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::device::Gpu;
-use super::shaders::{self, BindingKind, EntryPoint};
+use super::shaders::{self, BindingKind, EntryPoint, Shader};
 use crate::error::{Error, Result};
 
 /// Which shader, entry point and pipeline-overridable constants make a kernel.
@@ -64,16 +64,11 @@ pub struct Kernel {
     pub(super) shader: &'static str,
 }
 
-/// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the kernel is one whose accesses
-/// are proved with guard words by its tests, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
-fn bounds_checks(gpu: &Gpu, shader: &str) -> bool {
+/// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the shader's file says that its
+/// accesses are proved, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
+fn bounds_checks(gpu: &Gpu, shader: &Shader) -> bool {
     let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v == "1").then_some(true);
-    gpu.options.bounds_checks.or(asked).unwrap_or(!is_proved(shader))
-}
-
-/// Whether a shader runs without bounds checks: its tests surround every output with guard words.
-pub(crate) fn is_proved(shader: &str) -> bool {
-    ["conv2d", "winograd", "peak"].iter().any(|name| shader.starts_with(name))
+    gpu.options.bounds_checks.or(asked).unwrap_or(!shader.is_unchecked)
 }
 
 /// What a kernel is compiled from on one device.
@@ -104,7 +99,7 @@ impl KernelSource {
             text: gpu.substituted(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
             shader: shader.name,
             bindings: entry.bindings,
-            bounds_checks: bounds_checks(gpu, spec.shader),
+            bounds_checks: bounds_checks(gpu, shader),
         })
     }
 }

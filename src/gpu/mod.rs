@@ -17,7 +17,6 @@ pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_
 pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
 pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
 pub use flight::Flight;
-pub(crate) use kernel::is_proved;
 pub use kernel::{Kernel, KernelSpec};
 pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};
 pub use recording::{Cost, Dispatch, Recording, TensorId, fold_workgroups, pad16};

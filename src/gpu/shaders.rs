@@ -28,6 +28,8 @@ pub struct Shader {
     pub name: &'static str,
     /// Whether it uses subgroup operations, and so needs the adapter feature.
     pub subgroups: bool,
+    /// Whether it runs without bounds checks: its tests surround every output with guard words.
+    pub is_unchecked: bool,
     pub entry_points: &'static [EntryPoint],
     pub source: &'static str,
 }

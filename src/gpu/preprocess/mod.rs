@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! //#variant NAME [FLAG …]     this file also yields the shader NAME, with the flags set (none: one shader, the file's name)
+//! //#unchecked                 its kernels run without bounds checks: their tests surround every output with guard words
 //! //#import shared/FILE.wgsl   the text of that file, once per shader
 //! //#if FLAG [!FLAG …]         lines for variants that have the flags, and none of those after a !
 //! //#elif …, //#else, //#endif
@@ -37,6 +38,11 @@ pub fn variants(stem: &str, source: &str) -> Vec<Variant> {
         })
         .collect();
     if declared.is_empty() { vec![Variant { name: stem.to_owned(), flags: HashSet::new() }] } else { declared }
+}
+
+/// Whether the kernels of `source` run without bounds checks, and without tests of divisors for zero.
+pub fn is_unchecked(source: &str) -> bool {
+    source.lines().any(|line| line.trim() == "//#unchecked")
 }
 
 /// A shader's text, and the file and line that each of its lines comes from.
@@ -200,6 +206,12 @@ mod tests {
         let origins: Vec<_> = (0..5).map(|line| shader.origin(line)).collect();
         let at = |origin: &str| Some(origin.to_owned());
         assert_eq!(origins, [None, at("shared/a.wgsl:1"), at("main.wgsl:6"), at("main.wgsl:6"), None]);
+    }
+
+    #[test]
+    fn bounds_checks_are_off_where_the_file_says_so() {
+        assert!(is_unchecked("//#variant a\n//#unchecked\nx") && !is_unchecked("// unchecked\n//#unchecked_not"));
+        assert_eq!(run("//#unchecked\nx", &[]).unwrap(), "x\n");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl<'a> Parser<'a> {
             };
             let (word, rest) = directive.split_once(' ').map_or((directive, ""), |(word, rest)| (word, rest.trim()));
             match word {
-                "variant" => {}
+                "variant" | "unchecked" => {}
                 "import" => nodes.push(Node::Import(line, rest)),
                 "if" => nodes.push(self.branches(line, rest)?),
                 "for" => nodes.push(self.repeated(line, rest)?),

@@ -6,7 +6,7 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
-use crate::gpu::KernelSpec;
+use crate::gpu::{KernelSpec, shaders};
 
 /// A language that backends compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,9 +74,9 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
     let stage = (ShaderStage::Compute, spec.entry);
     let (module, info) = process_overrides(&module, &info, Some(stage), &constants).map_err(|e| e.to_string())?;
     let (module, info) = (module.as_ref(), info.as_ref());
-    // As at run time: checks are off where guard words have proved a kernel, and workgroup memory starts as it is.
-    let policy =
-        if crate::gpu::is_proved(spec.shader) { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
+    // As at run time: checks are off where the shader's file says so, and workgroup memory starts as it is.
+    let unchecked = shaders::find(spec.shader).is_some_and(|shader| shader.is_unchecked);
+    let policy = if unchecked { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
     let checks = BoundsCheckPolicies { index: policy, buffer: policy, ..Default::default() };
     match target {
         Target::Spirv => spirv(module, info, spec.entry, checks),
