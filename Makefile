@@ -2,8 +2,9 @@
 # make test    every test, on every driver that can be had here
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json
 # make check   formatting and lints
+# make other-systems   type-check for Windows and macOS, where rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers
+.PHONY: demo test verify check build drivers other-systems
 
 build:
 	scripts/setup.sh
@@ -24,3 +25,6 @@ verify: drivers build
 check:
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
+
+other-systems:
+	scripts/check-other-systems.sh

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Type-checks the program for Windows (DX12) and macOS (Metal), where no tests of ours run.
+#
+#     scripts/check-other-systems.sh                     # both
+#     scripts/check-other-systems.sh aarch64-apple-darwin
+#
+# rustup brings the standard libraries. Nothing is linked, and the only C among the dependencies (ring's) is left to a stand-in for the
+# compiler, so that no SDK is needed. Without rustup, or where it can't fetch them, the check is skipped in a sentence.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+targets=("$@")
+[[ $# -gt 0 ]] || targets=(x86_64-pc-windows-gnu aarch64-apple-darwin)
+say() { echo "check-other-systems: $*" >&2; }
+if ! command -v rustup >/dev/null; then
+    say "skipped: there is no rustup, which brings the standard libraries of other systems."
+    exit 0
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Objects and archives are made, empty, where they are asked for.
+cat >"$work/stand-in" <<'END'
+#!/usr/bin/env bash
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    -o) : >"$2"; shift ;;
+    *.a) : >"$1" ;;
+    esac
+    shift
+done
+END
+chmod +x "$work/stand-in"
+
+skipped=0
+for target in "${targets[@]}"; do
+    if ! rustup target list --installed | grep -qx "$target" && ! timeout 300 rustup target add "$target" >"$work/log" 2>&1; then
+        say "skipped $target: rustup could not fetch its standard library ($(tail -n 1 "$work/log"))."
+        skipped=$((skipped + 1))
+        continue
+    fi
+    name=${target//-/_}
+    env "CC_$name=$work/stand-in" "AR_$name=$work/stand-in" cargo check --release --locked --lib --bins --target "$target"
+    say "$target passes."
+done
+say "$((${#targets[@]} - skipped)) checked, $skipped skipped."
