@@ -34,7 +34,7 @@ chmod +x "$work/stand-in"
 skipped=0
 for target in "${targets[@]}"; do
     if ! rustup target list --installed | grep -qx "$target" && ! timeout 300 rustup target add "$target" >"$work/log" 2>&1; then
-        say "skipped $target: rustup could not fetch its standard library ($(tail -n 1 "$work/log"))."
+        say "skipped $target: rustup could not fetch its standard library ($(grep -m 1 error "$work/log" || tail -n 1 "$work/log"))."
         skipped=$((skipped + 1))
         continue
     fi
