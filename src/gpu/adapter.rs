@@ -66,7 +66,7 @@ pub struct AdapterReport {
     pub max_workgroups_per_dimension: u32,
     pub max_workgroup_memory_bytes: u32,
     pub max_invocations_per_workgroup: u32,
-    pub features: super::Features,
+    pub features: super::features::Features,
     /// Why the adapter can't run the crate's kernels, if it can't.
     pub unusable: Option<String>,
 }
@@ -186,7 +186,7 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
         max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
         max_workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
         max_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-        features: super::Features::of(adapter, adapter.features()),
+        features: super::features::Features::of(adapter, adapter.features()),
         unusable,
     }
 }

@@ -3,8 +3,8 @@
 //! wgpu has no way to ask for it, so the kernel is compiled once more on a Vulkan device of its own, from the SPIR-V that naga writes
 //! with wgpu's options.
 
-use super::device::Gpu;
-use super::kernel::KernelSpec;
+use super::opened::Gpu;
+use super::spec::KernelSpec;
 use crate::error::Result;
 
 /// A number that the driver gives, under its own name.

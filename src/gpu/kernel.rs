@@ -1,59 +1,14 @@
 //! A compiled compute pipeline and its reflected bindings.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Mutex;
 
-use super::device::Gpu;
-use super::shaders::{self, BindingKind, EntryPoint, Shader};
+use super::device::Device;
+use super::pipeline_cache::PipelineCache;
+use super::shaders::{self, BindingKind, Shader};
+use super::spec::KernelSpec;
 use crate::error::{Error, Result};
-
-/// Which shader, entry point and pipeline-overridable constants make a kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KernelSpec {
-    pub shader: &'static str,
-    pub entry: &'static str,
-    /// Values of `override` constants; all are integers or booleans (0 or 1).
-    pub constants: Vec<(&'static str, u32)>,
-    /// See [`Self::or_wide`].
-    pub wide: bool,
-}
-
-impl KernelSpec {
-    /// The entry point `main` of `shader` without constants.
-    pub fn new(shader: &'static str) -> Self {
-        Self { shader, entry: "main", constants: Vec::new(), wide: false }
-    }
-
-    /// The same with another entry point.
-    pub fn entry(mut self, entry: &'static str) -> Self {
-        self.entry = entry;
-        self
-    }
-
-    /// The same with one more constant.
-    pub fn constant(mut self, name: &'static str, value: u32) -> Self {
-        self.constants.push((name, value));
-        self
-    }
-
-    /// The same, by the shader `NAME_wide` on software drivers with 64-bit integers: they move a vector component by
-    /// component, so that it accesses memory in fewer pieces.
-    pub fn or_wide(mut self) -> Self {
-        self.wide = true;
-        self
-    }
-
-    /// The shader, and the entry point if it is not `main`: `conv2d_gemm`, `batch_norm.apply`.
-    pub fn name(&self) -> String {
-        if self.entry == "main" { self.shader.to_owned() } else { format!("{}.{}", self.shader, self.entry) }
-    }
-
-    /// The reflected entry point; an error if the crate has no such shader.
-    pub fn reflect(&self) -> Result<&'static EntryPoint> {
-        shaders::find(self.shader)
-            .and_then(|shader| shader.entry_point(self.entry))
-            .ok_or_else(|| Error::Gpu(format!("there is no kernel {} in {}.wgsl", self.entry, self.shader)))
-    }
-}
 
 /// A pipeline that can be dispatched.
 pub struct Kernel {
@@ -66,9 +21,29 @@ pub struct Kernel {
 
 /// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the shader's file says that its
 /// accesses are proved, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
-fn bounds_checks(gpu: &Gpu, shader: &Shader) -> bool {
+fn bounds_checks(device: &Device, shader: &Shader) -> bool {
     let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v == "1").then_some(true);
-    gpu.options.bounds_checks.or(asked).unwrap_or(!shader.is_unchecked)
+    device.options.bounds_checks.or(asked).unwrap_or(!shader.is_unchecked)
+}
+
+/// Sources by the names of the shaders that they stand in for: how `verify` breaks kernels on purpose.
+#[derive(Default)]
+pub(super) struct Substitutes(Mutex<HashMap<String, String>>);
+
+impl Substitutes {
+    pub fn get(&self, shader: &str) -> Option<String> {
+        self.0.lock().ok()?.get(shader).cloned()
+    }
+
+    /// Without a source the crate's own text counts again.
+    pub fn set(&self, shader: &str, source: Option<String>) {
+        if let Ok(mut substitutes) = self.0.lock() {
+            match source {
+                Some(source) => substitutes.insert(shader.to_owned(), source),
+                None => substitutes.remove(shader),
+            };
+        }
+    }
 }
 
 /// What a kernel is compiled from on one device.
@@ -82,32 +57,38 @@ pub(super) struct KernelSource {
 }
 
 impl KernelSource {
-    pub(super) fn of(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
+    pub fn of(device: &Device, substitutes: &Substitutes, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
+        let features = device.report.features;
         let form = |suffix| shaders::find(&format!("{}{suffix}", spec.shader));
-        let emulated = if gpu.features().emulated_matrices { form("_emulated") } else { None };
+        let emulated = if features.emulated_matrices { form("_emulated") } else { None };
         // What stands in for a shader's source does so in place of its wide form too.
-        let software = gpu.features().int64 && gpu.report().kind == "cpu";
-        let widens = spec.wide && software && gpu.substituted(spec.shader).is_none();
+        let software = features.int64 && device.report.kind == "cpu";
+        let widens = spec.wide && software && substitutes.get(spec.shader).is_none();
         let wide = if widens { form("_wide") } else { None };
         let shader = emulated.or(wide).or_else(|| form(""));
         let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
-        if shader.subgroups && !gpu.features().subgroups {
+        if shader.subgroups && !features.subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
         }
         Ok(Self {
-            text: gpu.substituted(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
+            text: substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
             shader: shader.name,
             bindings: entry.bindings,
-            bounds_checks: bounds_checks(gpu, shader),
+            bounds_checks: bounds_checks(device, shader),
         })
     }
 }
 
 impl Kernel {
     #[allow(unsafe_code)]
-    pub(super) fn compile(gpu: &Gpu, spec: &KernelSpec) -> Result<Self> {
-        let source = KernelSource::of(gpu, spec)?;
+    pub(super) fn compile(
+        device: &Device,
+        substitutes: &Substitutes,
+        pipelines: Option<&PipelineCache>,
+        spec: &KernelSpec,
+    ) -> Result<Self> {
+        let source = KernelSource::of(device, substitutes, spec)?;
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
@@ -117,7 +98,7 @@ impl Kernel {
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.
         let module = unsafe {
-            gpu.device.create_shader_module_trusted(
+            device.raw.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {
                     label: Some(spec.shader),
                     source: wgpu::ShaderSource::Wgsl(source.text.as_ref().into()),
@@ -143,17 +124,17 @@ impl Kernel {
                 count: None,
             })
             .collect();
-        let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        let layout = device.raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(spec.shader),
             entries: &layout_entries,
         });
-        let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        let pipeline_layout = device.raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(spec.shader),
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let constants: Vec<(&str, f64)> = spec.constants.iter().map(|&(name, value)| (name, value.into())).collect();
-        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let pipeline = device.raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.shader),
             layout: Some(&pipeline_layout),
             module: &module,
@@ -162,9 +143,9 @@ impl Kernel {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: gpu.pipelines.as_ref().map(|pipelines| &pipelines.raw),
+            cache: pipelines.map(|pipelines| &pipelines.raw),
         });
-        gpu.check()?;
+        device.check()?;
         Ok(Self { pipeline, layout, bindings: source.bindings, shader: source.shader })
     }
 }

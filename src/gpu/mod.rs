@@ -1,22 +1,32 @@
 //! The only part of the crate that knows wgpu: adapters, the device, compiled kernels, and recorded plans.
 
 mod adapter;
+mod buffer;
 mod compiled;
 mod device;
+mod features;
 mod flight;
 mod kernel;
+mod kernels;
 mod memory;
+mod opened;
 mod pipeline_cache;
 mod plan;
 #[cfg(test)]
 mod preprocess;
 mod recording;
+mod scheduler;
 pub mod shaders;
+mod spec;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
+pub use buffer::{Buffer, pad16};
 pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
-pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
+pub use device::DeviceOptions;
+pub use features::{FeatureName, Features};
 pub use flight::Flight;
-pub use kernel::{Kernel, KernelSpec};
+pub use kernel::Kernel;
+pub use opened::Gpu;
 pub use plan::{DispatchTime, Plan, PlanSummary, TimeSource};
-pub use recording::{Cost, Dispatch, Recording, TensorId, fold_workgroups, pad16};
+pub use recording::{Cost, Dispatch, Recording, TensorId, fold_workgroups};
+pub use spec::KernelSpec;

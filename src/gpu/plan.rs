@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::device::{Buffer, Gpu};
+use super::buffer::{Buffer, pad16};
 use super::flight::{Flight, ReadBack};
 use super::kernel::Kernel;
 use super::memory::{Life, largest_cut, lives, share};
+use super::opened::Gpu;
 use super::recording::{Cost, Recording, Storage, TensorId};
 use super::shaders::BindingKind;
 use crate::error::{Error, Result};
@@ -82,7 +83,7 @@ impl Plan {
         let lives = lives(recording);
         let buffers = assign(gpu, recording, &lives)?;
         let params = upload_params(gpu, recording)?;
-        gpu.compile(recording.dispatches.iter().map(|dispatch| &dispatch.kernel))?;
+        gpu.kernels.compile(&gpu.device, recording.dispatches.iter().map(|dispatch| &dispatch.kernel))?;
         let mut steps = Vec::with_capacity(recording.dispatches.len());
         for (index, dispatch) in recording.dispatches.iter().enumerate() {
             let kernel = gpu.kernel(&dispatch.kernel)?;
@@ -93,7 +94,7 @@ impl Plan {
                     wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                         buffer: &params.buffer.raw,
                         offset: params.offsets[index],
-                        size: wgpu::BufferSize::new(super::recording::pad16(dispatch.params.len() as u64)),
+                        size: wgpu::BufferSize::new(pad16(dispatch.params.len() as u64)),
                     })
                 } else {
                     let tensor = tensors
@@ -106,7 +107,7 @@ impl Plan {
             if tensors.next().is_some() {
                 return Err(Error::Gpu(format!("{}: too many tensors are bound", dispatch.label)));
             }
-            let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            let bind_group = gpu.device.raw.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(&dispatch.label),
                 layout: &kernel.layout,
                 entries: &entries,
@@ -164,24 +165,24 @@ impl Plan {
     }
 
     fn submit(&mut self, times: usize, reads: &[(TensorId, usize)]) -> Result<Flight> {
-        let budget = self.gpu.rate.lock().map_or(4e9, |rate| *rate) * SUBMIT_SECONDS;
+        let budget = self.gpu.scheduler.rate() * SUBMIT_SECONDS;
         let started = Instant::now();
         // The first run compiles shaders in some drivers.
         let warm = std::mem::replace(&mut self.warm, true);
         let mut steps = std::iter::repeat_n(&self.steps, times).flatten().peekable();
         loop {
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            let mut encoder = self.gpu.device.raw.create_command_encoder(&Default::default());
             let units = record_steps(&mut encoder, &mut steps, budget);
             let units = warm.then_some(units);
             self.submits += 1;
             if steps.peek().is_some() {
-                self.gpu.submit(encoder.finish(), units)?;
+                self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units)?;
                 continue;
             }
             let reads: Vec<(&Buffer, usize)> =
                 reads.iter().map(|&(tensor, count)| (&*self.buffers[tensor.0], count * 4)).collect();
-            let read_back = ReadBack::record(&self.gpu, &mut encoder, &reads)?;
-            let last = self.gpu.submit(encoder.finish(), units)?;
+            let read_back = ReadBack::record(&self.gpu.device, &mut encoder, &reads)?;
+            let last = self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units)?;
             return Ok(Flight::new(&self.gpu, last, read_back, started));
         }
     }
@@ -199,22 +200,22 @@ impl Plan {
     }
 
     fn time_by_wall(&self, step: &Step) -> Result<f64> {
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut encoder = self.gpu.device.raw.create_command_encoder(&Default::default());
         record_step(&mut encoder.begin_compute_pass(&Default::default()), step);
         let started = Instant::now();
-        self.gpu.submit_now(encoder.finish());
+        self.gpu.scheduler.submit_now(&self.gpu.device, encoder.finish());
         self.gpu.wait()?;
         Ok(started.elapsed().as_secs_f64())
     }
 
     fn time_by_timestamps(&self, step: &Step) -> Result<f64> {
-        let queries = self.gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+        let queries = self.gpu.device.raw.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("timestamps"),
             ty: wgpu::QueryType::Timestamp,
             count: 2,
         });
-        let resolved = self.gpu.buffer_for("timestamps", 16, wgpu::BufferUsages::QUERY_RESOLVE)?;
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let resolved = self.gpu.device.buffer_for("timestamps", 16, wgpu::BufferUsages::QUERY_RESOLVE)?;
+        let mut encoder = self.gpu.device.raw.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
@@ -227,9 +228,9 @@ impl Plan {
             record_step(&mut pass, step);
         }
         encoder.resolve_query_set(&queries, 0..2, &resolved.raw, 0);
-        self.gpu.submit_now(encoder.finish());
+        self.gpu.scheduler.submit_now(&self.gpu.device, encoder.finish());
         let ticks: Vec<u64> = self.gpu.read(&resolved, 2)?;
-        let period = f64::from(self.gpu.queue.get_timestamp_period());
+        let period = f64::from(self.gpu.device.queue.get_timestamp_period());
         Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period * 1e-9)
     }
 }
@@ -272,7 +273,7 @@ fn upload_params(gpu: &Gpu, recording: &Recording) -> Result<Params> {
         bytes.extend_from_slice(&dispatch.params);
         bytes.resize(bytes.len().next_multiple_of(ALIGN).max(ALIGN), 0);
     }
-    let buffer = gpu.buffer_for("params", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
+    let buffer = gpu.device.buffer_for("params", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
     gpu.write(&buffer, &bytes)?;
     Ok(Params { buffer, offsets })
 }

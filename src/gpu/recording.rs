@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::device::Buffer;
-use super::kernel::KernelSpec;
+use super::buffer::{Buffer, pad16};
+use super::spec::KernelSpec;
 
 /// A virtual tensor of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,11 +129,6 @@ impl Recording {
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }
-}
-
-/// Rounds a size in bytes up to 16, as every buffer of the crate is.
-pub fn pad16(bytes: u64) -> u64 {
-    bytes.next_multiple_of(16)
 }
 
 /// Folds a number of workgroups over two dimensions, since one dimension holds at most 65,535. The shader computes

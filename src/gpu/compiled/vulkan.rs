@@ -8,9 +8,10 @@ use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
-use super::super::device::Gpu;
-use super::super::kernel::{KernelSource, KernelSpec};
+use super::super::kernel::KernelSource;
+use super::super::opened::Gpu;
 use super::super::shaders::BindingKind;
+use super::super::spec::KernelSpec;
 use super::{CompiledKernel, Representation, Statistic};
 use crate::error::{Error, Result};
 
@@ -39,7 +40,7 @@ impl Device {
     pub(super) fn open(gpu: &Gpu) -> Result<Self, String> {
         let name = &gpu.report().name;
         // SAFETY: the adapter is only read.
-        let adapter = unsafe { gpu.adapter.as_hal::<wgpu::hal::api::Vulkan>() }
+        let adapter = unsafe { gpu.device.adapter.as_hal::<wgpu::hal::api::Vulkan>() }
             .ok_or_else(|| format!("{name}: kernels can be inspected through Vulkan drivers only"))?;
         let instance = adapter.shared_instance().raw_instance();
         let physical = adapter.raw_physical_device();
@@ -48,7 +49,7 @@ impl Device {
         if !offered.iter().any(|offer| offer.extension_name_as_c_str() == Ok(EXTENSION)) {
             return Err(format!("{name}: the driver has no VK_KHR_pipeline_executable_properties"));
         }
-        let features = gpu.device.features();
+        let features = gpu.device.raw.features();
         let mut extensions = adapter.required_device_extensions(features);
         extensions.push(EXTENSION);
         let names: Vec<*const c_char> = extensions.iter().map(|extension| extension.as_ptr()).collect();
@@ -62,11 +63,11 @@ impl Device {
         let raw = unsafe { instance.create_device(physical, &create, None) }
             .map_err(|error| format!("{name}: could not be opened for inspection: {error}"))?;
         let executables = khr::pipeline_executable_properties::Device::new(instance, &raw);
-        Ok(Self { raw, executables, _adapter: gpu.adapter.clone() })
+        Ok(Self { raw, executables, _adapter: gpu.device.adapter.clone() })
     }
 
     pub(super) fn compile(&self, gpu: &Gpu, spec: &KernelSpec) -> Result<CompiledKernel> {
-        let source = KernelSource::of(gpu, spec)?;
+        let source = gpu.kernels.source(&gpu.device, spec)?;
         let words = spirv(&source, spec).map_err(|problem| Error::Gpu(format!("{}: {problem}", spec.name())))?;
         let bindings: Vec<_> = source
             .bindings
