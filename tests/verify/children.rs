@@ -34,7 +34,7 @@ fn program(folder: &Path, script: &str) -> PathBuf {
 
 /// How a run ends whose children run `script`, and how long that takes.
 fn run(folder: &Path, script: &str) -> (Error, Duration) {
-    let setup = Setup { program: program(folder, script), arguments: vec![], environment: vec![] };
+    let setup = Setup { program: program(folder, script), loading: vec![], arguments: vec![], environment: vec![] };
     let timeout = Duration::from_secs(2);
     let runner = Runner { setup, timeout, peaks: false, jobs: Some(2), every_kernel: false };
     let started = Instant::now();
