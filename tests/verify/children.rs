@@ -24,7 +24,7 @@ impl Observer for Quiet {
 }
 
 /// Writes a program, by a process of its own: a file that this one had open for writing could not be run.
-fn program(folder: &Path, script: &str) -> PathBuf {
+pub fn program(folder: &Path, script: &str) -> PathBuf {
     let path = folder.join("program");
     let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
     let written = Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap();
