@@ -87,6 +87,9 @@ pub struct VerifyArgs {
     /// The most seconds that a case, or a shader compiler on one kernel, may take
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     timeout: f64,
+    /// Begin no case after so many seconds, and count those that are left
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    limit: Option<f64>,
     /// How many cases run at once, each in a process of its own [default: one for each core, 8 at most, on a software driver; 1 on hardware,
     /// where two at once would disturb each other's times]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -180,6 +183,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
             timeout: Duration::from_secs_f64(args.timeout),
             peaks: args.filter.is_none(),
             jobs: args.jobs.map(usize::from),
+            limit: args.limit.map(Duration::from_secs_f64),
             every_kernel: selection.is_every_kernel() && args.disable.is_empty(),
         };
         report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut observer)?);
@@ -338,6 +342,9 @@ fn verdict(report: &Report, allow_unexpected_pass: bool) -> Result<()> {
             let (adapter, names) = (&run.adapter.name, names.join(", "));
             return Err(Error::Mismatch(format!("no case ran on {adapter}: {names}; add one in src/verify/cases")));
         }
+    }
+    if report.adapters.iter().any(|run| run.cases.is_empty() && run.left_out > 0) {
+        return Err(Error::Mismatch("no case ran within --limit; raise it".into()));
     }
     let cases = || report.adapters.iter().flat_map(|run| &run.cases);
     let passed = |case: &&CaseResult| case.status == Status::Pass;

@@ -36,7 +36,7 @@ pub fn program(folder: &Path, script: &str) -> PathBuf {
 fn run(folder: &Path, script: &str) -> (Error, Duration) {
     let setup = Setup { program: program(folder, script), loading: vec![], arguments: vec![], environment: vec![] };
     let timeout = Duration::from_secs(2);
-    let runner = Runner { setup, timeout, peaks: false, jobs: Some(2), every_kernel: false };
+    let runner = Runner { setup, timeout, peaks: false, jobs: Some(2), every_kernel: false, limit: None };
     let started = Instant::now();
     let result = runner.run(&[], &[], &Expectations::default(), &mut Quiet { stop: false });
     (result.expect_err("no adapter answered"), started.elapsed())
