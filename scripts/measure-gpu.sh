@@ -26,7 +26,10 @@ while [[ $# -gt 0 ]]; do
     --output) output=${2:?--output needs a folder} && shift ;;
     --seconds) most=${2:?--seconds needs a number} && shift ;;
     --quick) quick=yes ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "$0" && exit $(($1 == --help ? 0 : 2)) 2>/dev/null || exit 2 ;;
+    *)
+        sed -n '2,15s/^# \{0,1\}//p' "$0"
+        [[ $1 == --help ]] && exit 0 || exit 2
+        ;;
     esac
     shift
 done

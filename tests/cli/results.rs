@@ -26,7 +26,7 @@ fn a_step_that_fails_or_hangs_is_a_line_of_the_page() {
     let sandbox = Sandbox::new();
     // Only the page is made by the real program.
     let fake = format!(
-        "#!/bin/sh\ncase $1 in --version) echo gpu-resnet 0;; results) exec {} \"$@\";; verify) sleep 600;; kernels) \
+        "#!/bin/sh\ncase $1 in --version) echo gpu-resnet 0;; results) exec {} \"$@\";; tune) sleep 600;; kernels) \
          echo '{{\"adapter\":{{\"name\":\"Fake  GPU/1\"}}}}';; *) echo 'error: the adapter has no f16' >&2; exit 1;; esac\n",
         env!("CARGO_BIN_EXE_gpu-resnet")
     );
@@ -36,7 +36,7 @@ fn a_step_that_fails_or_hangs_is_a_line_of_the_page() {
     assert!(Command::new("install").args(["-m", "755"]).arg(&source).arg(&program).status().unwrap().success());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/measure-gpu.sh");
     let mut command = Command::new("bash");
-    command.arg(script).args(["--program", program.to_str().unwrap(), "--output", "results", "--seconds", "6"]);
+    command.arg(script).args(["--program", program.to_str().unwrap(), "--output", "results", "--seconds", "3"]);
     let output = command.current_dir(sandbox.path("")).env("PATH", "/usr/bin:/bin").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
@@ -44,7 +44,7 @@ fn a_step_that_fails_or_hangs_is_a_line_of_the_page() {
     let [folder] = &folders[..] else { panic!("{folders:?}") };
     assert!(folder.file_name().unwrap().to_str().unwrap().ends_with("-fake-gpu-1"), "{folder:?}");
     let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
-    for part in ["# Fake  GPU/1", "| verify | time-out |", "no f16", "| left out |"] {
+    for part in ["# Fake  GPU/1", "| tune f32 | time-out |", "no f16", "| left out |"] {
         assert!(page.contains(part), "{part}: {page}");
     }
 }

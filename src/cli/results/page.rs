@@ -9,8 +9,9 @@ use super::tables;
 
 /// README.md of the folder.
 pub fn page(folder: &Folder) -> String {
-    let devices = folder.json("devices");
-    let adapter = &devices["adapter"];
+    // Every report says what it ran on; these come first.
+    let reports = ["adapter", "kernels-f32", "bench-default-f32-b1"].map(|name| folder.json(name)["adapter"].clone());
+    let adapter = reports.into_iter().find(|adapter| !adapter.is_null()).unwrap_or_default();
     let name = adapter["name"].as_str().map_or("an unknown adapter".into(), plain);
     let mut out = format!("# {name}\n\n");
     let _ = writeln!(out, "Measured by `scripts/measure-gpu.sh`; the JSON files beside this page hold all of it.\n");
@@ -106,7 +107,7 @@ mod tests {
         assert!(bare.contains("| bench f16 | failed | 2 | error: no f16 \\| at all |"), "{bare}");
         assert!(!bare.contains("## Inference") && !bare.contains("NaN") && !bare.contains("noise"), "{bare}");
         write(
-            "devices.json",
+            "adapter.json",
             r#"{"adapter":{"name":"GPU <b>","backend":"vulkan","kind":"discrete","driver":"d","driver_info":"1"}}"#,
         );
         let run = |images: f64| {
