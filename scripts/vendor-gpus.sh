@@ -8,7 +8,8 @@
 # GPUs: amd-NAME (RADV: polaris10 vega10 vega20 navi10 navi21 navi31 gfx1201 …), nvidia-CHIPSET (NVK: 162 Turing, 172 Ampere, 192 Ada, 1b2
 # Blackwell), adreno-NUMBER (Turnip: 650 740 750), apple-m1 (Honeykrisp). The drivers come from Debian sid, on the mirror that this
 # machine uses already, with their C library, and are unpacked into the user's cache: nothing is installed, and no root is needed.
-# A program that starts itself again (`verify`) can't be run so, since its loader is not the system's.
+# A program that starts itself again (`verify`) can't be run so, since its loader is not the system's; `gpu-resnet verify --offline-shaders`
+# starts its children so by itself, as nine of these GPUs.
 set -euo pipefail
 
 cache=${GPU_RESNET_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gpu-resnet/drivers}
@@ -45,7 +46,7 @@ fetch() {
 
 [[ -f $folder/.complete ]] || fetch
 if [[ $# -lt 2 ]]; then
-    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit $(($# == 0 ? 0 : 2))
 fi
 

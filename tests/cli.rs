@@ -7,6 +7,7 @@ mod cli {
     mod device;
     mod environment;
     mod finetune;
+    mod first_use;
     mod going_on;
     mod infer;
     mod interrupt;
@@ -17,6 +18,7 @@ mod cli {
     mod not_finite;
     mod one_output;
     mod reports;
+    mod results;
     mod runs;
     mod shell;
     mod streams;

@@ -9,6 +9,8 @@ mod ends;
 mod list;
 #[path = "verify/options.rs"]
 mod options;
+#[path = "verify/vendors.rs"]
+mod vendors;
 
 use std::process::{Command, Output};
 

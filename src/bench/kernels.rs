@@ -103,7 +103,8 @@ fn plan(
 }
 
 impl KernelReport {
-    fn new(spec: &KernelSpec, compiled: &CompiledKernel) -> Self {
+    /// What the driver says of `spec` in `compiled`.
+    pub fn new(spec: &KernelSpec, compiled: &CompiledKernel) -> Self {
         let statistics = &compiled.statistics;
         let first =
             |names: &[(&str, f64)]| names.iter().find_map(|&(name, unit)| Some(sum(statistics, &[name])? * unit));

@@ -14,6 +14,8 @@ pub type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 const CONV2D: &str = "GPU_RESNET_CONV2D";
 const TUNE: &str = "GPU_RESNET_TUNE";
+/// Kernels are measured at the first use of any adapter.
+const FIRST: &str = "first";
 const MIRROR: &str = "GPU_RESNET_MIRROR";
 
 /// The process' own variable `name`.
@@ -25,13 +27,20 @@ pub fn of_process(name: &str) -> Option<OsString> {
 pub fn check(variables: &Variables) -> Result<()> {
     one_of(variables, CONV2D, &Conv2dAlgorithm::switches(), str::to_lowercase)?;
     one_of(variables, "GPU_RESNET_BOUNDS_CHECKS", &["0", "1"], str::to_owned)?;
-    one_of(variables, TUNE, &["on", "off"], str::to_owned)?;
+    one_of(variables, TUNE, &["on", "off", FIRST], str::to_owned)?;
     match text(variables, MIRROR)? {
         Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => Err(Error::Usage(format!(
             "{MIRROR}={url:?} is no address of a server; begin it with https://, or unset it"
         ))),
         _ => Ok(()),
     }
+}
+
+/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is asked for. Software drivers' defaults were
+/// measured when this program was made; `GPU_RESNET_TUNE=first` has them measured all the same, for tests.
+pub fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
+    let anywhere = of_process(TUNE).is_some_and(|value| value == FIRST);
+    (adapter.kind != "cpu" || anywhere) && of_process(CONV2D).is_none_or(|value| value.is_empty())
 }
 
 /// Whether `GPU_RESNET_TUNE` leaves tuned kernels unused.
@@ -123,7 +132,7 @@ mod tests {
             (CONV2D, "winograd2-subgroup", "winograd2, winograd4, space-to-depth"),
             (CONV2D, " register", "register"),
             ("GPU_RESNET_BOUNDS_CHECKS", "yes", "one of 0, 1"),
-            (TUNE, "0", "one of on, off"),
+            (TUNE, "0", "one of on, off, first"),
             (MIRROR, "ftp://a", "begin it with https://"),
         ] {
             let error = check(&only(name, value)).unwrap_err();

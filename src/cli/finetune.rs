@@ -152,6 +152,9 @@ fn train_upper_part(context: &Context, args: &FinetuneArgs, job: Job, sets: Sets
 /// A new head on features that are computed once.
 fn train_head(context: &Context, args: &FinetuneArgs, mut job: Job, sets: Sets, stop: &Interrupt) -> Result<()> {
     let batch = u32::try_from(job.config.training.batch_size).unwrap_or(args.model.batch_size);
+    if let Some(run) = &job.resumed {
+        context.tuning.go_on(context, run)?;
+    }
     let mut extractor = Extractor::new(context, &job.model, batch, stop)?;
     Sitting::check_stop(context, "finetune", job.resumed.as_ref(), stop)?;
     let sitting = Sitting::begin(context, "finetune", job.resumed.take(), args.output.as_deref(), &job.config)?;

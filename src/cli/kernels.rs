@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Context;
 use super::console::{print, print_json};
 use super::model::default_preprocess;
-use crate::bench::{self, KernelReport, Options, TrainPart};
+use crate::bench::{self, Inspected, KernelReport, Options, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::gpu::{AdapterReport, Inspector, Representation};
+use crate::gpu::{AdapterReport, CompiledKernel, Gpu, Inspector, Representation};
 use crate::model::Architecture;
+use crate::verify::inspect::{self, KernelName};
+use crate::verify::offline;
 use crate::weights;
 
 /// Show what the adapter's compiler made of each kernel of a network: registers, spills, occupancy, and how much of the loop with the
@@ -30,6 +33,10 @@ pub struct KernelsArgs {
     /// List the kernels of training instead of inference: of the head on features computed before, or of all parameters
     #[arg(long, value_enum, value_name = "head|all")]
     train: Option<TrainPart>,
+    /// List every kernel of the program that the adapter can run, with the constants that operations give them, instead of a network's; those
+    /// that it can't are listed with the reason
+    #[arg(long, conflicts_with_all = ["arch", "batch_size", "image_size", "train"])]
+    every: bool,
     /// Write every form that the driver shows of each kernel, instructions among them, into this folder
     #[arg(long, value_name = "DIR")]
     isa: Option<PathBuf>,
@@ -43,6 +50,16 @@ pub struct KernelsArgs {
 struct Report<'a> {
     adapter: &'a AdapterReport,
     kernels: Vec<KernelReport>,
+    /// With `--every`: kernels that the adapter never runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excluded: Vec<Excluded>,
+}
+
+#[derive(serde::Serialize)]
+struct Excluded {
+    #[serde(flatten)]
+    kernel: KernelName,
+    reason: String,
 }
 
 pub fn run(context: &Context, args: &KernelsArgs) -> Result<()> {
@@ -62,23 +79,71 @@ pub fn run(context: &Context, args: &KernelsArgs) -> Result<()> {
             None
         }
     };
-    let weights = weights::hash_weights(&architecture)?;
-    let options = Options {
-        batch_size: args.batch_size as usize,
-        image_size: args.image_size.unwrap_or(default_preprocess(&architecture).crop) as usize,
-        iterations: None,
-        profile: false,
+    let (inspected, excluded, failed) = match args.every {
+        true => every(context, &gpu, inspector.as_ref())?,
+        false => (of_network(context, args, &gpu, &architecture, inspector.as_ref())?, Vec::new(), 0),
     };
-    let inspected =
-        bench::kernels(&gpu, &architecture, &weights, context.precision(), args.train, &options, inspector.as_ref())?;
     if let Some(folder) = &args.isa {
         for (kernel, representations) in &inspected {
             write_listings(folder, kernel, representations)?;
         }
     }
     let kernels: Vec<KernelReport> = inspected.into_iter().map(|(kernel, _)| kernel).collect();
-    let report = Report { adapter: gpu.report(), kernels };
-    if args.json { print_json(&report) } else { print(table(&report)) }
+    let report = Report { adapter: gpu.report(), kernels, excluded };
+    if args.json {
+        print_json(&report)?
+    } else {
+        print(table(&report))?
+    }
+    match failed {
+        0 => Ok(()),
+        n => Err(Error::Mismatch(format!("{n} kernels did not compile on {}; see the lines above", gpu.report().name))),
+    }
+}
+
+/// The kernels of a network's inference, or of what `--train` says.
+fn of_network(
+    context: &Context,
+    args: &KernelsArgs,
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    inspector: Option<&Inspector>,
+) -> Result<Vec<Inspected>> {
+    let weights = weights::hash_weights(architecture)?;
+    let options = Options {
+        batch_size: args.batch_size as usize,
+        image_size: args.image_size.unwrap_or(default_preprocess(architecture).crop) as usize,
+        iterations: None,
+        profile: false,
+    };
+    bench::kernels(gpu, architecture, &weights, context.precision(), args.train, &options, inspector)
+}
+
+/// Every kernel of the program, those that the adapter never runs, and how many did not compile, each of which is said.
+fn every(
+    context: &Context,
+    gpu: &Gpu,
+    inspector: Option<&Inspector>,
+) -> Result<(Vec<Inspected>, Vec<Excluded>, usize)> {
+    let (mut inspected, mut excluded, mut failed) = (Vec::new(), Vec::new(), 0);
+    for spec in offline::specialisations()? {
+        if let Some(reason) = inspect::excluded(gpu, &spec) {
+            excluded.push(Excluded { kernel: KernelName::of(&spec), reason });
+            continue;
+        }
+        let reported = match inspector {
+            Some(inspector) => inspect::report(gpu, inspector, &spec),
+            None => Ok((KernelReport::new(&spec, &CompiledKernel::default()), Vec::new())),
+        };
+        match reported {
+            Ok(reported) => inspected.push(reported),
+            Err(error) => {
+                failed += 1;
+                context.console.complain(error);
+            }
+        }
+    }
+    Ok((inspected, excluded, failed))
 }
 
 /// `batch_norm.apply-CHANNELS4=16.NIR_Shader.txt` and the like.
@@ -133,6 +198,9 @@ fn table(report: &Report) -> String {
             number(kernel.occupancy),
             number(kernel.instructions)
         );
+    }
+    for Excluded { kernel, reason } in &report.excluded {
+        let _ = writeln!(out, "{:44} excluded: {reason}", kernel.to_string());
     }
     out
 }

@@ -21,6 +21,7 @@ mod network;
 mod op;
 mod output_name;
 mod probabilities;
+mod results;
 mod resume;
 mod run_report;
 mod sets;
@@ -30,6 +31,7 @@ mod sitting;
 mod train;
 mod training;
 mod tune;
+mod tuning;
 mod verify;
 mod weights;
 
@@ -44,10 +46,11 @@ use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
 use crate::ops::Precision;
-use crate::tune::store;
+use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights};
 pub use console::{Console, say};
 use resume::Given;
+use tuning::Tuning;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
 #[derive(Debug, Parser)]
@@ -121,6 +124,9 @@ enum Command {
     /// Look at data sets
     #[command(subcommand, after_help = "Example:\n  gpu-resnet data grid photos/ -o grid.png")]
     Data(data::DataCommand),
+    /// Write the page of a folder of measurements
+    #[command(hide = true)]
+    Results(results::ResultsArgs),
     /// Print a shell's completions
     Completions(shell::CompletionsArgs),
     /// Print the manual page
@@ -159,7 +165,7 @@ fn execute(cli: Cli, given: &Given) -> Result<()> {
 
 fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
     let console = Console::new(cli.global.verbose, cli.global.quiet);
-    let context = Context { global: &cli.global, console: &console, given };
+    let context = Context { global: &cli.global, console: &console, given, tuning: &Tuning::default() };
     match &cli.command {
         Command::Infer(args) => infer::run(&context, args),
         Command::Finetune(args) => finetune::run(&context, args),
@@ -174,6 +180,7 @@ fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
         Command::Devices(args) => devices::run(&context, args),
         Command::Weights(command) => weights::run(&context, command),
         Command::Data(command) => data::run(&context, command),
+        Command::Results(args) => results::run(&context, args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     }
@@ -185,6 +192,8 @@ pub struct Context<'a> {
     pub console: &'a Console,
     /// The arguments that the user named.
     pub given: &'a Given,
+    /// The kernels that its adapters use.
+    pub tuning: &'a Tuning,
 }
 
 impl Context<'_> {
@@ -235,12 +244,17 @@ impl Context<'_> {
 
     /// Opens the one adapter that the options name; plans on it use the kernels that were tuned for it.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
-        self.open_tuned(self.global.adapter()?)
+        self.open_tuned(self.global.adapter()?, None)
     }
 
-    /// Opens every adapter that the options name, in that order. One that is named twice is opened twice.
-    pub fn gpus(&self) -> Result<Vec<Arc<Gpu>>> {
-        self.global.adapters().into_iter().map(|choice| self.open_tuned(choice)).collect()
+    /// The same to compute what `purpose` says: kernels that were not tuned yet are measured at the first use of the adapter.
+    pub fn gpu_for(&self, purpose: &Purpose) -> Result<Arc<Gpu>> {
+        self.open_tuned(self.global.adapter()?, Some(purpose))
+    }
+
+    /// Opens every adapter that the options name for `purpose`, in that order. One that is named twice is opened twice.
+    pub fn gpus_for(&self, purpose: &Purpose) -> Result<Vec<Arc<Gpu>>> {
+        self.global.adapters().into_iter().map(|choice| self.open_tuned(choice, Some(purpose))).collect()
     }
 
     /// Opens the one adapter that the options name, to be used with the default kernels.
@@ -248,17 +262,9 @@ impl Context<'_> {
         self.open(self.global.adapter()?)
     }
 
-    fn open_tuned(&self, choice: AdapterChoice) -> Result<Arc<Gpu>> {
+    fn open_tuned(&self, choice: AdapterChoice, purpose: Option<&Purpose>) -> Result<Arc<Gpu>> {
         let gpu = self.open(choice)?;
-        let off = self.global.no_tuning || environment::tuning_is_off();
-        let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(gpu) };
-        let (count, warning) = store::apply(&gpu, &cache);
-        if let Some(warning) = warning {
-            self.console.note(warning);
-        }
-        if count > 0 {
-            self.console.verbose(format!("{count} tuned choices of kernels are used where their shapes come up"));
-        }
+        self.tuning.apply(self, &gpu, purpose)?;
         Ok(gpu)
     }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, Network, Predictor};
+use crate::tune::first::Purpose;
 pub use crate::weights::default_preprocess;
 use crate::weights::{self, Description, Given, Weights};
 
@@ -138,12 +139,18 @@ impl Loaded {
     pub fn predictors(&self, context: &Context, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
         let make = |gpu| self.on(context, gpu, InputKind::Pixels { mean, std }, [crop as usize; 2], batch);
-        context.gpus()?.into_iter().map(make).collect()
+        context.gpus_for(&self.purpose(context, crop as usize))?.into_iter().map(make).collect()
     }
 
     /// The network on the one GPU that the options name, ready for another kind or size of input.
     pub fn predictor_for(&self, context: &Context, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
-        self.on(context, context.gpu()?, kind, size, batch)
+        let gpu = context.gpu_for(&self.purpose(context, size[0]))?;
+        self.on(context, gpu, kind, size, batch)
+    }
+
+    /// Inference of images of that size.
+    fn purpose(&self, context: &Context, image_size: usize) -> Purpose<'_> {
+        Purpose { architecture: &self.architecture, image_size, train: false, precision: context.precision() }
     }
 
     fn on(&self, context: &Context, gpu: Arc<Gpu>, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {

@@ -37,7 +37,8 @@ impl Sitting {
         }
         let sitting = Self { command, run, is_new };
         // Of a run that goes on, the number of epochs may be another.
-        if let Err(error) = sitting.run.write_config(config) {
+        let kept = if is_new { context.tuning.keep(&sitting.run) } else { Ok(()) };
+        if let Err(error) = kept.and_then(|()| sitting.run.write_config(config)) {
             if is_new {
                 sitting.run.abandon();
             }

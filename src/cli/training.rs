@@ -17,10 +17,12 @@ use crate::data::{self, Augment, Preprocess};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, Recompute, TensorSource};
+use crate::ops::Precision;
 use crate::train::{
     BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
     Schedule, Unfreeze, fit_network, sample_images,
 };
+use crate::tune::first::Purpose;
 use crate::weights::{self, NamedTensor};
 
 /// Options of both commands.
@@ -318,7 +320,11 @@ pub struct NetworkJob<'a> {
 /// Trains a network and reports.
 pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
     context.f32_only("training of convolutions")?;
-    let gpu = context.gpu()?;
+    if let Some(run) = &job.resumed {
+        context.tuning.go_on(context, run)?;
+    }
+    let (architecture, image_size) = (job.architecture, job.preprocess.crop as usize);
+    let gpu = context.gpu_for(&Purpose { architecture, image_size, train: true, precision: Precision::F32 })?;
     Sitting::check_stop(context, job.command, job.resumed.as_ref(), job.interrupt)?;
     let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
     let mut config = config.clone();

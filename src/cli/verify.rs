@@ -1,5 +1,7 @@
 //! `gpu-resnet verify`: is this adapter's driver right, kernel by kernel, and a report to send.
 
+mod offline;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,9 @@ use crate::verify::case::Case;
 use crate::verify::cases::Suite;
 use crate::verify::child::{Setup, serve};
 use crate::verify::expectations::Expectations;
-use crate::verify::offline::{self, Limits, Tools};
 use crate::verify::report::{CaseResult, Report, Status, compare, html, markdown};
 use crate::verify::run::{Observer, Progress, Runner};
-use crate::verify::select::{Selection, filter_regex};
+use crate::verify::select::Selection;
 use crate::verify::{controls, summary};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
@@ -58,9 +59,13 @@ pub struct VerifyArgs {
     /// Run nothing: set two reports side by side (with --html as a page too)
     #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["report", "markdown", "filter"])]
     compare: Option<Vec<PathBuf>>,
-    /// Without a GPU: translate every shader for Vulkan, Metal, DX12 and GL, and compile with the tools that are installed
+    /// Without a GPU: translate every shader for Vulkan, Metal, DX12 and GL, and compile with the tools that are installed, and as the
+    /// GPUs of scripts/vendor-gpus.sh
     #[arg(long, conflicts_with_all = ["report", "html", "markdown", "compare"])]
     offline_shaders: bool,
+    /// With --offline-shaders: the GPUs whose compilers are asked, of scripts/vendor-gpus.sh's names; `none` asks none [default: nine]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "offline_shaders", value_parser = offline::gpu)]
+    gpus: Vec<String>,
     /// Known driver bugs, besides those that come with the program (TOML)
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
@@ -82,6 +87,9 @@ pub struct VerifyArgs {
     /// The most seconds that a case, or a shader compiler on one kernel, may take
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     timeout: f64,
+    /// Begin no case after so many seconds, and count those that are left
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    limit: Option<f64>,
     /// How many cases run at once, each in a process of its own [default: one for each core, 8 at most, on a software driver; 1 on hardware,
     /// where two at once would disturb each other's times]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -132,7 +140,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         return compare(args, &Report::read(&files[0])?, &Report::read(&files[1])?);
     }
     if args.offline_shaders {
-        return offline_shaders(args);
+        return offline::run(context, args);
     }
     if let Some(path) = &args.read {
         let report = Report::read(path)?;
@@ -175,6 +183,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
             timeout: Duration::from_secs_f64(args.timeout),
             peaks: args.filter.is_none(),
             jobs: args.jobs.map(usize::from),
+            limit: args.limit.map(Duration::from_secs_f64),
             every_kernel: selection.is_every_kernel() && args.disable.is_empty(),
         };
         report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut observer)?);
@@ -217,21 +226,6 @@ fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {
     if args.json { print_json(&comparison) } else { print(comparison.text()) }
 }
 
-fn offline_shaders(args: &VerifyArgs) -> Result<()> {
-    let filter = filter_regex(args.filter.as_deref())?;
-    let limits = Limits { timeout: Duration::from_secs_f64(args.timeout), stop: || interrupt().is_raised() };
-    // From here on Ctrl-C stops the tools first.
-    interrupt();
-    let report =
-        offline::check(&Tools::find(limits), &|name| filter.as_ref().is_none_or(|filter| filter.is_match(name)))?;
-    if args.json {
-        print_json(&report)?
-    } else {
-        print(report.table())?
-    }
-    report.verdict()
-}
-
 /// The adapters to go through.
 fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> {
     if !args.all_adapters {
@@ -268,8 +262,8 @@ fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Resul
         arguments.extend(["--bounds-checks".to_owned(), name(&|| switch.to_possible_value())]);
     }
     arguments.extend(args.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
-    let forced = args.variant.iter().map(|variant| ("GPU_RESNET_CONV2D".to_owned(), variant.clone()));
-    Ok(Setup { program, arguments, environment: forced.collect() })
+    let forced = args.variant.iter().map(|variant| ("GPU_RESNET_CONV2D".to_owned(), variant.into()));
+    Ok(Setup { program, loading: Vec::new(), arguments, environment: forced.collect() })
 }
 
 /// Tells what ends badly as it happens, how far the run is, and how long it will still take: on a terminal by a line that
@@ -348,6 +342,9 @@ fn verdict(report: &Report, allow_unexpected_pass: bool) -> Result<()> {
             let (adapter, names) = (&run.adapter.name, names.join(", "));
             return Err(Error::Mismatch(format!("no case ran on {adapter}: {names}; add one in src/verify/cases")));
         }
+    }
+    if report.adapters.iter().any(|run| run.cases.is_empty() && run.left_out > 0) {
+        return Err(Error::Mismatch("no case ran within --limit; raise it".into()));
     }
     let cases = || report.adapters.iter().flat_map(|run| &run.cases);
     let passed = |case: &&CaseResult| case.status == Status::Pass;

@@ -161,6 +161,7 @@ impl RunDir {
             // A file that can't be removed is as good as one of a run that was killed here.
             let _ = std::fs::remove_file(file);
         }
+        self.forget_tuning();
         let Claim { lock, made, earlier } = self.claim;
         if let Some(config) = earlier {
             let _ = files::write(&own[0], &config);

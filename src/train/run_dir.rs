@@ -50,6 +50,8 @@ pub struct RunDir {
 
 /// The settings' file.
 pub(super) const CONFIG: &str = "config.toml";
+/// Where the choices of kernels are kept.
+const TUNING: &str = "tuning";
 
 /// Room for the names of a hundred thousand classes.
 const MAX_CONFIG: u64 = 16 << 20;
@@ -155,6 +157,29 @@ impl RunDir {
     /// Where the page goes that shows the run.
     pub fn report_path(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// Whether it keeps the kernels that it is trained with, in the folder `tuning`; runs from before that don't.
+    pub fn keeps_tuning(&self) -> bool {
+        self.path.join(TUNING).is_dir()
+    }
+
+    /// Removes the choices of kernels that an earlier run has left; what else lies in their folder stays.
+    pub fn forget_tuning(&self) {
+        let folder = self.path.join(TUNING);
+        let ours = |path: &Path| {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            path.extension().is_some_and(|end| end == "json")
+                && stem.len() == 32
+                && stem.chars().all(|c| c.is_ascii_hexdigit())
+        };
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if ours(&entry.path()) {
+                // One that stays is replaced, or is of an adapter that this run never uses.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        let _ = std::fs::remove_dir(folder);
     }
 
     pub(super) fn checkpoint_path(&self) -> PathBuf {

@@ -5,6 +5,7 @@
 //! a convolution and a size of map, never for a batch: so an image's result is the same to the bit in whatever batch it comes,
 //! and training sees the activations that inference does.
 
+pub mod first;
 pub mod store;
 
 use std::collections::HashMap;
@@ -22,18 +23,25 @@ use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue
 use crate::reference::compare;
 use crate::weights::hash_input;
 
-/// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
-const WINS_BELOW: f64 = 0.97;
 /// Candidates slower than the best by this are not timed again.
 const OUT_ABOVE: f64 = 1.3;
 /// Winograd's way is not tried around kernels that are slower than the fastest by this by themselves.
 const HOPELESS_ABOVE: f64 = 4.0;
 /// Of those that are left, the most that take turns: each holds memory.
 const FINALISTS: usize = 4;
-/// Turns of each finalist.
-const ROUNDS: usize = 4;
-/// One timed run repeats the convolution for about so long, in seconds.
-const RUN_SECONDS: f64 = 0.01;
+
+/// How carefully is measured.
+struct Effort {
+    /// One timed run repeats the convolution for about so long, in seconds.
+    run_seconds: f64,
+    /// Turns of each finalist.
+    rounds: usize,
+    /// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
+    wins_below: f64,
+}
+
+/// Of `tune`.
+const THOROUGH: Effort = Effort { run_seconds: 0.01, rounds: 4, wins_below: 0.97 };
 
 /// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
 /// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
@@ -109,9 +117,10 @@ impl Outcome {
         let choice = |tuned: &Tuned| Choice {
             algorithm: tuned.choice.clone(),
             default: tuned.default.clone(),
-            ms: tuned.ms,
-            default_ms: tuned.default_ms,
+            ms: Some(tuned.ms),
+            default_ms: Some(tuned.default_ms),
             batch_size: tuned.input[0],
+            first_use: false,
         };
         self.tuned.iter().map(|tuned| (tuned.key.clone(), choice(tuned))).collect()
     }
@@ -135,11 +144,7 @@ pub fn tune(
     progress: &mut dyn FnMut(usize, usize, &str) -> Result<()>,
 ) -> Result<Outcome> {
     let shapes = shapes(architecture, options.batch_size, options.image_size);
-    let passes: &[Conv2dPass] = if options.train { &Conv2dPass::ALL } else { &[Conv2dPass::Forward] };
-    let all = shapes.iter().enumerate().flat_map(|(place, shape)| passes.iter().map(move |&pass| (place, shape, pass)));
-    // Nothing asks for the gradient by the images.
-    let mut jobs: Vec<_> = all.filter(|(place, _, pass)| (*place, *pass) != (0, Conv2dPass::ByInput)).collect();
-    jobs.sort_by(|(_, a, _), (_, b, _)| (b.layers as f64 * b.flops()).total_cmp(&(a.layers as f64 * a.flops())));
+    let jobs = jobs(&shapes, options.train);
     let (started, count) = (Instant::now(), jobs.len());
     let mut done: Vec<(usize, Tuned)> = Vec::new();
     for (index, (place, shape, pass)) in jobs.into_iter().enumerate() {
@@ -150,12 +155,22 @@ pub fn tune(
         }
         let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass, options.precision);
         let runnable: Vec<_> = candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
-        let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &mut in_time)?;
-        done.push((place * passes.len() + pass as usize, tuned));
+        let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &THOROUGH, &mut in_time)?;
+        done.push((place * Conv2dPass::ALL.len() + pass as usize, tuned));
     }
     let left_out = count - done.len();
     done.sort_by_key(|(place, _)| *place);
     Ok(Outcome { tuned: done.into_iter().map(|(_, tuned)| tuned).collect(), left_out })
+}
+
+/// Shapes with their places and the passes over them, those that take most time first.
+fn jobs(shapes: &[Shape], train: bool) -> Vec<(usize, &Shape, Conv2dPass)> {
+    let passes: &[Conv2dPass] = if train { &Conv2dPass::ALL } else { &[Conv2dPass::Forward] };
+    let all = shapes.iter().enumerate().flat_map(|(place, shape)| passes.iter().map(move |&pass| (place, shape, pass)));
+    // Nothing asks for the gradient by the images.
+    let mut jobs: Vec<_> = all.filter(|(place, _, pass)| (*place, *pass) != (0, Conv2dPass::ByInput)).collect();
+    jobs.sort_by(|(_, a, _), (_, b, _)| (b.layers as f64 * b.flops()).total_cmp(&(a.layers as f64 * a.flops())));
+    jobs
 }
 
 /// Checks and times `algorithms` and the default for one pass over one shape, as long as there is time.
@@ -165,6 +180,7 @@ fn tune_shape(
     pass: Conv2dPass,
     precision: Precision,
     algorithms: &[Conv2dAlgorithm],
+    effort: &Effort,
     in_time: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Tuned> {
     let [.., h, w] = shape.input;
@@ -174,7 +190,7 @@ fn tune_shape(
     let mut usual = Contender::new(gpu, shape, pass, default, &data)?;
     let expected: Vec<f64> = usual.run_once()?.into_iter().map(f64::from).collect();
     usual.plan.run()?;
-    let repeats = (RUN_SECONDS / gpu.last_run_seconds().max(1e-6)).ceil().clamp(1.0, 100.0) as usize;
+    let repeats = (effort.run_seconds / gpu.last_run_seconds().max(1e-6)).ceil().clamp(1.0, 100.0) as usize;
     usual.time(gpu, repeats)?;
     let mut best = usual.seconds;
     let mut finalists = vec![usual];
@@ -227,7 +243,7 @@ fn tune_shape(
             }
         }
     }
-    let rounds = if finalists.len() > 1 { ROUNDS } else { 0 };
+    let rounds = if finalists.len() > 1 { effort.rounds } else { 0 };
     for _ in 0..rounds {
         for contender in &mut finalists {
             contender.time(gpu, repeats)?;
@@ -236,7 +252,7 @@ fn tune_shape(
     let default_ms = finalists[0].seconds * 1e3;
     out.extend(finalists.into_iter().map(|finalist| finalist.candidate(shape)));
     out.sort_by(|a, b| a.ms.unwrap_or(f64::MAX).total_cmp(&b.ms.unwrap_or(f64::MAX)));
-    let (choice, ms) = pick(&out, &default.name(), default_ms);
+    let (choice, ms) = pick(&out, &default.name(), default_ms, effort.wins_below);
     Ok(Tuned {
         layer: shape.layer.clone(),
         layers: shape.layers,
@@ -254,10 +270,10 @@ fn tune_shape(
 }
 
 /// The fastest of the candidates that were not rejected, if it is clearly faster than the default.
-fn pick(candidates: &[Candidate], default: &str, default_ms: f64) -> (String, f64) {
+fn pick(candidates: &[Candidate], default: &str, default_ms: f64, wins_below: f64) -> (String, f64) {
     let allowed = candidates.iter().filter(|candidate| candidate.rejected.is_none());
     let timed = allowed.filter_map(|candidate| Some((candidate.algorithm.clone(), candidate.ms?)));
-    let fastest = timed.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, ms)| *ms < WINS_BELOW * default_ms);
+    let fastest = timed.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, ms)| *ms < wins_below * default_ms);
     fastest.unwrap_or((default.to_owned(), default_ms))
 }
 
@@ -422,10 +438,10 @@ mod tests {
             rejected: rejected.map(Into::into),
         };
         let all = [candidate("wrong", 0.1, Some("wrong")), candidate("a", 0.9, None), candidate("b", 0.5, None)];
-        assert_eq!(pick(&all, "c", 1.0), ("b".into(), 0.5));
-        assert_eq!(pick(&all[..2], "c", 1.0), ("a".into(), 0.9));
-        assert_eq!(pick(&all[..2], "c", 0.91), ("c".into(), 0.91));
-        assert_eq!(pick(&all[..1], "c", 1.0), ("c".into(), 1.0));
+        assert_eq!(pick(&all, "c", 1.0, 0.97), ("b".into(), 0.5));
+        assert_eq!(pick(&all[..2], "c", 1.0, 0.97), ("a".into(), 0.9));
+        assert_eq!(pick(&all[..2], "c", 0.91, 0.97), ("c".into(), 0.91));
+        assert_eq!(pick(&all[..1], "c", 1.0, 0.97), ("c".into(), 1.0));
     }
 
     /// The negative control: a kernel that is broken, and faster for it, is rejected in each pass, and nothing else is.
@@ -448,7 +464,7 @@ mod tests {
             }
             gpu.substitute(shader, Some(broken(shader, from, to).unwrap()));
             let some = [Conv2dVariant::Gemm, Conv2dVariant::Gemm32x32, Conv2dVariant::Register].map(Into::into);
-            let tuned = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &mut || Ok(true)).unwrap();
+            let tuned = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &THOROUGH, &mut || Ok(true)).unwrap();
             gpu.substitute(shader, None);
             assert_ne!(tuned.choice, "gemm");
             let of = |name: &str| tuned.candidates.iter().find(|candidate| candidate.algorithm == name).unwrap();
@@ -457,7 +473,7 @@ mod tests {
             let others: Vec<_> = rejected.filter(|c| c.algorithm != "gemm").collect();
             assert!(others.is_empty() && tuned.candidates.len() >= 3, "{others:?}");
             // Without time only the default is left.
-            let none = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &mut || Ok(false)).unwrap();
+            let none = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &THOROUGH, &mut || Ok(false)).unwrap();
             assert_eq!((none.choice, none.candidates.len()), (usual.name(), 1));
         }
     }

@@ -24,11 +24,14 @@ pub struct Choice {
     pub algorithm: String,
     /// What is used without tuning.
     pub default: String,
-    /// Of the whole batch.
-    pub ms: f64,
-    pub default_ms: f64,
+    /// Of the whole batch; none where there was no time to measure.
+    pub ms: Option<f64>,
+    pub default_ms: Option<f64>,
     /// Images that were timed together. The choice counts for any number, so that an image's result never depends on it.
     pub batch_size: usize,
+    /// Whether it was made at the first use of the adapter, and not by `tune`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_use: bool,
 }
 
 /// Choices by [`crate::ops::Conv2dPass::key`].
@@ -99,11 +102,15 @@ pub fn save(cache: &Path, report: &AdapterReport, choices: Choices) -> Result<Pa
     let (mut all, _) = load(cache, report);
     all.extend(choices);
     let path = path(cache, report);
-    files::create_folder(&cache.join("tuning"))?;
-    let file = File { made_for: Identity::of(report), choices: all };
-    let text = serde_json::to_vec_pretty(&file).map_err(|e| Error::file(&path, e))?;
-    files::write(&path, &text)?;
+    write(&path, report, &all)?;
     Ok(path)
+}
+
+fn write(path: &Path, report: &AdapterReport, choices: &Choices) -> Result<()> {
+    files::create_folder(path.parent().unwrap_or(Path::new("")))?;
+    let file = File { made_for: Identity::of(report), choices: choices.clone() };
+    let text = serde_json::to_vec_pretty(&file).map_err(|e| Error::file(path, e))?;
+    files::write(path, &text)
 }
 
 /// Removes the adapter's file; whether there was one.
@@ -116,12 +123,43 @@ pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
     }
 }
 
-/// Makes `gpu` use the choices on disk from now on; their number, and the warning of [`load`].
-pub fn apply(gpu: &Gpu, cache: &Path) -> (usize, Option<String>) {
-    let (choices, warning) = load(cache, gpu.report());
-    let count = choices.len();
-    gpu.set_choices(choices.into_iter().map(|(key, choice)| (key, choice.algorithm)).collect());
-    (count, warning)
+/// Makes `gpu` use `choices` from now on.
+pub fn apply(gpu: &Gpu, choices: &Choices) {
+    gpu.set_choices(choices.iter().map(|(key, choice)| (key.clone(), choice.algorithm.clone())).collect());
+}
+
+/// Keeps `choices`, which a run uses on an adapter, in the run's folder `run`, in place of all that was kept there.
+pub fn keep(run: &Path, report: &AdapterReport, choices: &Choices) -> Result<()> {
+    write(&path(run, report), report, choices)
+}
+
+/// Whether the run in the folder `run` uses the defaults on all its adapters, as far as can be told.
+pub fn is_empty(run: &Path) -> bool {
+    let files = std::fs::read_dir(run.join("tuning")).into_iter().flatten().flatten();
+    let has_some = |path: PathBuf| {
+        let bytes = files::read_limited(&path, MAX_BYTES).ok().flatten();
+        let file = bytes.and_then(|bytes| serde_json::from_slice::<File>(&bytes).ok());
+        file.is_some_and(|file| !file.choices.is_empty())
+    };
+    !files.map(|entry| entry.path()).any(has_some)
+}
+
+/// The choices for an adapter that a run in the folder `run` keeps; none if it keeps none for this one.
+///
+/// # Errors
+/// Why the file that is there can't be used.
+pub fn kept(run: &Path, report: &AdapterReport) -> Result<Option<Choices>, String> {
+    let path = path(run, report);
+    read(&path, &Identity::of(report)).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// Holds other processes that choose for the same adapter until it is dropped. None where the file system has no locks.
+pub fn lock(cache: &Path, report: &AdapterReport) -> Option<std::fs::File> {
+    files::create_folder(&cache.join("tuning")).ok()?;
+    let path = path(cache, report).with_extension("lock");
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(path).ok()?;
+    file.lock().ok()?;
+    Some(file)
 }
 
 fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
@@ -173,9 +211,10 @@ mod tests {
         let choice = |algorithm: &str| Choice {
             algorithm: algorithm.into(),
             default: "gemm".into(),
-            ms: 1.0,
-            default_ms: 2.0,
+            ms: Some(1.0),
+            default_ms: None,
             batch_size: 1,
+            first_use: false,
         };
         pairs.iter().map(|(key, algorithm)| ((*key).to_owned(), choice(algorithm))).collect()
     }

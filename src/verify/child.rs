@@ -1,7 +1,9 @@
 //! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends
 //! one task a line (JSON, on stdin) and gets one answer a line; the child ends when its stdin does.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,11 +17,12 @@ use super::case::Case;
 use super::check::Checker;
 use super::controls;
 use super::coverage;
+use super::inspect::{self, Compilation, KernelName};
 use super::process::Group;
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks};
 use crate::bench;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, Capabilities, Gpu};
+use crate::gpu::{AdapterReport, Capabilities, Gpu, Inspector, KernelSpec};
 
 /// What a child is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub enum Task {
     Case(String),
     /// Which shaders were compiled so far.
     Shaders,
+    /// What the driver's compiler makes of a kernel; with a fault, of the kernel so broken ([`controls::break_kernel`]).
+    Compile(KernelName, Option<String>),
 }
 
 /// What a child answers.
@@ -50,6 +55,7 @@ pub enum Answer {
     Control(Option<ControlResult>),
     Case(Box<CaseResult>),
     Shaders(BTreeSet<String>),
+    Compilation(Compilation),
     /// The task could not be done at all.
     Refused(String),
 }
@@ -63,10 +69,10 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
         lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
         std::process::exit(0);
     });
-    let mut checker = Checker::default();
+    let mut served = Served::default();
     for line in lines {
         let task = serde_json::from_str(&line).map_err(|e| Error::Usage(format!("{line:?} is no task: {e}")))?;
-        let answer = answer(gpu, &mut checker, task).unwrap_or_else(|error| Answer::Refused(error.to_string()));
+        let answer = served.answer(gpu, task).unwrap_or_else(|error| Answer::Refused(error.to_string()));
         let mut text = serde_json::to_string(&answer).map_err(|e| Error::file("stdout", e))?;
         text.push('\n');
         let mut out = std::io::stdout().lock();
@@ -75,15 +81,41 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
     Ok(())
 }
 
-fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
-    Ok(match task {
-        Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities()))),
-        Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
-        Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
-        Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
-        Task::Shaders => Answer::Shaders(coverage::compiled(gpu)),
-        Task::Case(line) => Answer::Case(Box::new(checker.check(gpu, &Case::parse(&line)?).result)),
-    })
+/// What a child keeps from task to task.
+#[derive(Default)]
+struct Served {
+    checker: Checker,
+    inspector: OnceCell<Inspector>,
+}
+
+impl Served {
+    fn answer(&mut self, gpu: &Arc<Gpu>, task: Task) -> Result<Answer> {
+        Ok(match task {
+            Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities()))),
+            Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
+            Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
+            Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
+            Task::Shaders => Answer::Shaders(coverage::compiled(gpu)),
+            Task::Case(line) => Answer::Case(Box::new(self.checker.check(gpu, &Case::parse(&line)?).result)),
+            Task::Compile(kernel, fault) => Answer::Compilation(self.compile(gpu, &kernel.spec()?, fault)?),
+        })
+    }
+
+    fn compile(&self, gpu: &Arc<Gpu>, spec: &KernelSpec, fault: Option<String>) -> Result<Compilation> {
+        let inspector = match self.inspector.get() {
+            Some(inspector) => inspector,
+            None => {
+                let opened = Inspector::open(gpu).map_err(Error::Gpu)?;
+                self.inspector.get_or_init(|| opened)
+            }
+        };
+        let Some(fault) = fault else { return Ok(inspect::compile(gpu, inspector, spec)) };
+        let before = gpu.substituted(spec.shader);
+        controls::break_kernel(gpu, &fault)?;
+        let compiled = inspect::compile(gpu, inspector, spec);
+        gpu.substitute(spec.shader, before);
+        Ok(compiled)
+    }
 }
 
 /// How to start a child.
@@ -91,10 +123,12 @@ fn answer(gpu: &Arc<Gpu>, checker: &mut Checker, task: Task) -> Result<Answer> {
 pub struct Setup {
     /// The program, whose `verify --child` serves.
     pub program: PathBuf,
+    /// What comes before `verify --child`: where `program` is a loader, its options and the program.
+    pub loading: Vec<OsString>,
     /// Options of `verify --child` that choose the adapter and its device's options.
     pub arguments: Vec<String>,
     /// Environment of the child alone.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, OsString)>,
 }
 
 /// The longest line that a child may say: an answer has a few kilobytes, and the list of capabilities some dozens.
@@ -132,7 +166,8 @@ pub struct Child {
 impl Child {
     pub fn start(setup: &Setup) -> Result<Self> {
         let mut command = Command::new(&setup.program);
-        command.args(["verify", "--child"]).args(&setup.arguments).envs(setup.environment.iter().cloned());
+        command.args(&setup.loading).args(["verify", "--child"]).args(&setup.arguments);
+        command.envs(setup.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process =
             Group::spawn(&mut command).map_err(|e| Error::file(&setup.program, format!("could not start: {e}")))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::requirements::lacks;
 use crate::gpu::shaders::{self, Shader};
 use crate::gpu::{AdapterReport, Gpu};
 
@@ -18,33 +19,10 @@ pub(super) fn compiled(gpu: &Gpu) -> BTreeSet<String> {
 pub(super) fn left_out(adapter: &AdapterReport, ran: &BTreeSet<String>) -> Vec<String> {
     let missing = |shader: &&Shader| {
         let measures = NO_KERNELS.iter().any(|start| shader.name.starts_with(start));
-        // Of a kernel that has both forms only software drivers run the wide one.
-        let plain_form_ran = shader.name.strip_suffix("_wide").is_some_and(|plain| ran.contains(plain));
-        let other_form = adapter.kind != "cpu" && plain_form_ran;
-        !measures && !other_form && runs_on(adapter, shader) && !ran.contains(shader.name)
+        let runs = shader.entry_points.iter().any(|entry| lacks(adapter, shader, entry).is_none());
+        !measures && runs && !ran.contains(shader.name)
     };
     shaders::all().iter().filter(missing).map(|shader| shader.name.to_owned()).collect()
-}
-
-/// Whether the adapter has what the shader needs.
-fn runs_on(adapter: &AdapterReport, shader: &Shader) -> bool {
-    let uses = |part| shader.source.contains(part);
-    let features = adapter.features;
-    let lanes = match shader.name {
-        // By emulated matrices a test alone runs it (tests/ops/cooperative.rs).
-        name if name.starts_with("conv2d_cooperative") => {
-            let matrices = if uses("enable f16;") { features.matrices_f16 } else { features.matrices_f32 };
-            if !matrices || name.ends_with("_emulated") {
-                return false;
-            }
-            32
-        }
-        name if name.contains("subgroup4") => 4,
-        _ => 8,
-    };
-    (!shader.subgroups || adapter.subgroup_size == [lanes; 2])
-        && (!uses("enable f16;") || features.f16)
-        && (!uses("u64") || features.int64)
 }
 
 #[cfg(test)]

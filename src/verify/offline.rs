@@ -1,8 +1,10 @@
 //! Every shader with every specialisation, translated to what each backend compiles, and compiled by what compilers this
 //! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
 
+mod gpus;
 mod tools;
 mod translate;
+pub mod vendors;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,12 +12,15 @@ use std::fmt::Write as _;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::inspect::KernelName;
 use crate::error::{Error, Result};
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::{self, Shader};
 use crate::ops;
+pub use gpus::{Tree, VendorGpu};
 pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
+use vendors::VendorReport;
 
 /// What became of all kernels.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +28,8 @@ pub struct OfflineReport {
     pub crate_version: String,
     pub tools: Vec<Tool>,
     pub kernels: Vec<KernelResult>,
+    /// What the compilers of GPUs made of them.
+    pub vendors: VendorReport,
 }
 
 /// One kernel: a shader's entry point with its constants.
@@ -95,14 +102,21 @@ fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
     Ok(specs)
 }
 
-/// Translates and compiles every kernel whose name `wanted` accepts.
+/// Those of [`specialisations`] whose name `wanted` accepts.
+///
+/// # Errors
+/// See there.
+pub fn chosen(wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<KernelSpec>> {
+    Ok(specialisations()?.into_iter().filter(|spec| wanted(&name(spec))).collect())
+}
+
+/// Translates and compiles every kernel whose name `wanted` accepts; vendors' compilers are asked by [`vendors::compile`].
 ///
 /// # Errors
 /// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
 pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<OfflineReport> {
-    let kernels: Result<Vec<KernelResult>> = specialisations()?
+    let kernels: Result<Vec<KernelResult>> = chosen(wanted)?
         .into_par_iter()
-        .filter(|spec| wanted(&name(spec)))
         .map(|spec| {
             if (tools.limits.stop)() {
                 return Err(Error::Interrupted);
@@ -114,7 +128,8 @@ pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Of
     if (tools.limits.stop)() {
         return Err(Error::Interrupted);
     }
-    Ok(OfflineReport { crate_version: env!("CARGO_PKG_VERSION").into(), tools: tools.list(), kernels: kernels? })
+    let crate_version = env!("CARGO_PKG_VERSION").into();
+    Ok(OfflineReport { crate_version, tools: tools.list(), kernels: kernels?, vendors: VendorReport::default() })
 }
 
 /// Translates and compiles one kernel of the shader text `source`.
@@ -139,8 +154,7 @@ pub fn check_kernel(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelRes
 }
 
 fn name(spec: &KernelSpec) -> String {
-    let constants: String = spec.constants.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-    format!("{} {}{constants}", spec.shader, spec.entry)
+    KernelName::of(spec).to_string()
 }
 
 impl KernelResult {
@@ -186,18 +200,18 @@ impl OfflineReport {
         for (kernel, target, by, message) in self.failures() {
             let _ = writeln!(out, "\n{kernel}: {target} refused by {by}: {}", message.trim());
         }
-        out
+        out + &self.vendors.table()
     }
 
     /// # Errors
-    /// [`Error::Mismatch`] if any kernel failed, or a tool that is there could not be asked.
-    pub fn verdict(&self) -> Result<()> {
+    /// [`Error::Mismatch`] if any kernel failed, or a tool that is there could not be asked; see also [`VendorReport::verdict`].
+    pub fn verdict(&self, allow_unexpected_pass: bool) -> Result<()> {
         if let Some(problem) = self.tools.iter().find_map(|tool| tool.problem.as_deref()) {
             return Err(Error::Mismatch(format!("a shader compiler can't be used: {problem}")));
         }
         match self.failures().count() {
             0 if self.kernels.is_empty() => Err(Error::Usage("no kernel has such a name".into())),
-            0 => Ok(()),
+            0 => self.vendors.verdict(allow_unexpected_pass),
             failed => Err(Error::Mismatch(format!(
                 "{failed} translations of {} kernels failed; see the messages above",
                 self.kernels.len()
@@ -241,9 +255,14 @@ mod tests {
     fn a_failure_is_a_mismatch() {
         let relu = shaders::find("relu").unwrap().source;
         let kernel = check_kernel(&Tools::none(), &relu.replace("input[i]", "inptu[i]"), &KernelSpec::new("relu"));
-        let report = OfflineReport { crate_version: String::new(), tools: vec![], kernels: vec![kernel] };
-        assert_eq!(report.verdict().unwrap_err().exit_status(), 3);
+        let report = OfflineReport {
+            crate_version: String::new(),
+            tools: vec![],
+            kernels: vec![kernel],
+            vendors: VendorReport::default(),
+        };
+        assert_eq!(report.verdict(false).unwrap_err().exit_status(), 3);
         assert!(report.table().contains("FAILED") && report.table().contains("inptu"));
-        assert!(check(&Tools::none(), &|_| false).unwrap().verdict().is_err(), "nothing checked is no success");
+        assert!(check(&Tools::none(), &|_| false).unwrap().verdict(false).is_err(), "nothing checked is no success");
     }
 }

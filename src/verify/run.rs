@@ -31,6 +31,8 @@ pub struct Runner {
     pub jobs: Option<usize>,
     /// Whether the cases are those of every kernel, so that a shader which none of them runs is a mistake.
     pub every_kernel: bool,
+    /// No case or control begins after it; what is left then is counted.
+    pub limit: Option<Duration>,
 }
 
 /// The most children that run at once unless asked for: there are few kernels to share, and each child needs its memory.
@@ -82,13 +84,17 @@ struct Shared<'a> {
     cases: &'a [Case],
     controls: &'a [&'a Control],
     stop: AtomicBool,
+    deadline: Option<Instant>,
 }
 
 impl Shared<'_> {
     /// Does what is left in the queue, a batch after the other; then tells which shaders that took.
     fn work(&self, worker: &mut Worker, events: &Sender<Event>) {
         let next = || self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        for work in std::iter::from_fn(next).flatten() {
+        let is_late = |work: &Work| {
+            *work != Work::Fingerprint && self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        };
+        for work in std::iter::from_fn(next).flatten().filter(|work| !is_late(work)) {
             let event = match work {
                 Work::Fingerprint => worker.fingerprint().map(Event::Fingerprint),
                 Work::Control(i) => worker.control(self.controls[i]).map(|result| Event::Control(i, result)),
@@ -119,7 +125,8 @@ impl Runner {
         observer: &mut dyn Observer,
     ) -> Result<AdapterRun> {
         let started = Instant::now();
-        let shared = Shared { queue: Mutex::default(), cases, controls, stop: AtomicBool::new(false) };
+        let deadline = self.limit.map(|limit| started + limit);
+        let shared = Shared { queue: Mutex::default(), cases, controls, stop: AtomicBool::new(false), deadline };
         let stop = || shared.stop.load(Ordering::Relaxed);
         let mut first = Worker::new(&self.setup, self.timeout, &stop);
         let (adapter, capabilities) = first.describe()?;
@@ -141,10 +148,22 @@ impl Runner {
         // The other workers and their children are gone: nothing else runs meanwhile.
         let peaks = if self.peaks { first.peaks()? } else { None };
         let Results { adapter, fingerprint, controls, cases, shaders, .. } = results;
-        let shaders_not_run = shaders.filter(|_| self.every_kernel).map(|ran| coverage::left_out(&adapter, &ran));
+        let left_out = cases.iter().filter(|result| result.is_none()).count();
+        let all = self.every_kernel && left_out == 0;
+        let shaders_not_run = shaders.filter(|_| all).map(|ran| coverage::left_out(&adapter, &ran));
         let (controls, cases) = (controls.into_iter().flatten().collect(), cases.into_iter().flatten().collect());
         let seconds = started.elapsed().as_secs_f64();
-        Ok(AdapterRun { adapter, capabilities, fingerprint, peaks, controls, cases, shaders_not_run, seconds })
+        Ok(AdapterRun {
+            adapter,
+            capabilities,
+            fingerprint,
+            peaks,
+            controls,
+            cases,
+            left_out,
+            shaders_not_run,
+            seconds,
+        })
     }
 }
 

@@ -59,6 +59,9 @@ fn adapter(out: &mut String, run: &AdapterRun) {
         run.controls.len(),
         run.seconds
     );
+    if run.left_out > 0 {
+        let _ = writeln!(out, "  {} cases were left out for want of time; raise --limit", run.left_out);
+    }
 }
 
 fn table(out: &mut String, run: &AdapterRun) {

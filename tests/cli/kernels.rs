@@ -45,3 +45,24 @@ fn what_can_not_be_listed_is_said() {
     let file = sandbox.write("file", b"");
     sandbox.bad(1, "name another folder", &["kernels", "--isa", file.to_str().unwrap()]);
 }
+
+#[test]
+fn every_kernel_of_the_program_is_listed_or_excluded() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.good(&["kernels", "--every", "--json", "--quiet"]);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let named = |list: &str, name: &str| {
+        let list = report[list].as_array().unwrap();
+        let name_of = |one: &serde_json::Value| one["name"].as_str().or(one["shader"].as_str()).unwrap().to_owned();
+        list.iter().filter(|one| name_of(one) == name).count()
+    };
+    // With both values of the constant POINTWISE, and of variants that no plan takes here.
+    assert_eq!((named("kernels", "conv2d_gemm"), named("kernels", "conv2d_register")), (2, 1));
+    assert_eq!((named("kernels", "relu"), named("kernels", "adam")), (1, 1));
+    let excluded = report["excluded"].as_array().unwrap();
+    let emulated = excluded.iter().find(|one| one["shader"] == "conv2d_cooperative_emulated").unwrap();
+    assert!(emulated["reason"].as_str().unwrap().contains("in tests alone"), "{emulated}");
+    let all = report["kernels"].as_array().unwrap().len() + excluded.len();
+    assert!(all >= 200, "{all}");
+    sandbox.bad(2, "--every", &["kernels", "--every", "--train", "all"]);
+}

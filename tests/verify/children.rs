@@ -24,7 +24,7 @@ impl Observer for Quiet {
 }
 
 /// Writes a program, by a process of its own: a file that this one had open for writing could not be run.
-fn program(folder: &Path, script: &str) -> PathBuf {
+pub fn program(folder: &Path, script: &str) -> PathBuf {
     let path = folder.join("program");
     let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
     let written = Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap();
@@ -34,9 +34,9 @@ fn program(folder: &Path, script: &str) -> PathBuf {
 
 /// How a run ends whose children run `script`, and how long that takes.
 fn run(folder: &Path, script: &str) -> (Error, Duration) {
-    let setup = Setup { program: program(folder, script), arguments: vec![], environment: vec![] };
+    let setup = Setup { program: program(folder, script), loading: vec![], arguments: vec![], environment: vec![] };
     let timeout = Duration::from_secs(2);
-    let runner = Runner { setup, timeout, peaks: false, jobs: Some(2), every_kernel: false };
+    let runner = Runner { setup, timeout, peaks: false, jobs: Some(2), every_kernel: false, limit: None };
     let started = Instant::now();
     let result = runner.run(&[], &[], &Expectations::default(), &mut Quiet { stop: false });
     (result.expect_err("no adapter answered"), started.elapsed())

@@ -82,6 +82,7 @@ pub fn sample() -> Report {
         peaks: Some(Peaks { gflops: 80.0, gbps: 10.0 }),
         controls: vec![control],
         cases,
+        left_out: 0,
         shaders_not_run: None,
         seconds: 12.5,
     };

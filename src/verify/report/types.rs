@@ -48,11 +48,18 @@ pub struct AdapterRun {
     pub peaks: Option<Peaks>,
     pub controls: Vec<ControlResult>,
     pub cases: Vec<CaseResult>,
+    /// Cases that there was no time for (`--limit`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// Shaders that the adapter can run and no case ran; none where not every kernel was asked for, or a child that would know died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shaders_not_run: Option<Vec<String>>,
     /// Wall time of all cases.
     pub seconds: f64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A kernel broken on purpose, and whether the comparison noticed.

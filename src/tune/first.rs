@@ -1,0 +1,280 @@
+//! The first use of an adapter: the few algorithms that are most likely to win are measured for each convolution of the network at hand,
+//! in two seconds in all, and the choices are kept as `tune` keeps its own.
+//!
+//! A choice is made once for an adapter, a driver and a program. Shapes that there was no time for keep their default from then on, so that
+//! an image's bits do not change from one start to the next.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::store::{self, Choice, Choices};
+use super::{Effort, Tuned, jobs, tune_shape};
+use crate::bench::{Shape, shapes};
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterReport, Gpu};
+use crate::model::Architecture;
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision, WinogradTile};
+
+/// What all of it may take. A kernel whose compilation has begun is waited for.
+pub const LIMIT: Duration = Duration::from_secs(2);
+/// Images that are timed together: enough to fill most GPUs, few enough to be made in time.
+const BATCH: usize = 4;
+/// A run of two milliseconds can be told from another that takes a twentieth less.
+const EFFORT: Effort = Effort { run_seconds: 0.002, rounds: 2, wins_below: 0.95 };
+/// Where a side of the map is shorter, Winograd's larger tile covers mostly padding.
+const SHORT_SIDE: usize = 12;
+
+/// What a command is about to compute.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    pub architecture: &'a Architecture,
+    /// Height and width of the images.
+    pub image_size: usize,
+    /// The gradients too: in f32 alone.
+    pub train: bool,
+    pub precision: Precision,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// All choices for the adapter, those from before among them.
+    pub choices: Choices,
+    /// Convolutions and passes that were measured now, and those that there was no time for.
+    pub measured: usize,
+    pub left_out: usize,
+    pub seconds: f64,
+}
+
+/// The algorithms that are worth a try within two seconds: the default first, then tiles beside its own, and Winograd's way for a 3x3
+/// convolution of stride 1. All of them run on `adapter`.
+pub fn first_candidates(
+    adapter: &AdapterReport,
+    pass: Conv2dPass,
+    conv: &Conv2d,
+    map: [usize; 2],
+    precision: Precision,
+) -> Vec<Conv2dAlgorithm> {
+    let default = Conv2dAlgorithm::usual(adapter, pass, conv, map);
+    let known = Conv2dAlgorithm::candidates(adapter, conv, pass, precision);
+    let runs = |algorithm: &Conv2dAlgorithm| known.iter().any(|(one, able)| one == algorithm && able.is_ok());
+    let tile = if map.into_iter().min() < Some(SHORT_SIDE) { WinogradTile::Two } else { WinogradTile::Four };
+    let around = [Conv2dAlgorithm::Winograd(tile, default.variant()), Conv2dAlgorithm::Direct(default.variant())];
+    let others = neighbours(default.variant()).iter().map(|&variant| Conv2dAlgorithm::Direct(variant)).chain(around);
+    let mut all = vec![default];
+    for other in others.filter(runs) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
+}
+
+/// Kernels like `variant` whose tiles are the next smaller and larger.
+fn neighbours(variant: Conv2dVariant) -> &'static [Conv2dVariant] {
+    use Conv2dVariant::{Gemm, Gemm32x32, Gemm64x64, Gemm128x64, Gemm128x128};
+    match variant {
+        Gemm => &[Gemm64x64, Gemm32x32],
+        Gemm32x32 => &[Gemm64x64],
+        Gemm64x64 => &[Gemm32x32, Gemm128x64],
+        Gemm128x64 => &[Gemm64x64, Gemm128x128],
+        Gemm128x128 => &[Gemm128x64, Gemm64x64],
+        _ => &[],
+    }
+}
+
+/// The choices for `purpose`: those on disk under `cache`, and, for what is not among them, what is measured now and kept there. Another
+/// process that does the same on this adapter is waited for, and its choices are taken. `check` is asked between measurements; its error ends
+/// them, and nothing is kept.
+///
+/// # Errors
+/// `check`'s, a lost device, and a file that can't be written.
+pub fn choose(
+    gpu: &Arc<Gpu>,
+    cache: &Path,
+    purpose: &Purpose,
+    limit: Duration,
+    check: &mut dyn FnMut() -> Result<()>,
+) -> Result<Outcome> {
+    let _lock = store::lock(cache, gpu.report());
+    let (known, _) = store::load(cache, gpu.report());
+    let mut outcome = measure(gpu, purpose, &known, limit, check)?;
+    if !outcome.choices.is_empty() {
+        store::save(cache, gpu.report(), outcome.choices.clone())?;
+    }
+    outcome.choices.extend(known);
+    Ok(outcome)
+}
+
+/// Measures what `purpose` needs and `known` has not got; the new choices alone.
+fn measure(
+    gpu: &Arc<Gpu>,
+    purpose: &Purpose,
+    known: &Choices,
+    limit: Duration,
+    check: &mut dyn FnMut() -> Result<()>,
+) -> Result<Outcome> {
+    let mut clock = Clock::new(limit);
+    let shapes = shapes(purpose.architecture, BATCH, purpose.image_size);
+    let mut outcome = Outcome::default();
+    for (_, shape, pass) in jobs(&shapes, purpose.train) {
+        let [.., h, w] = shape.input;
+        let key = pass.key(&shape.op, [h, w], purpose.precision);
+        if known.contains_key(&key) {
+            continue;
+        }
+        let candidates = first_candidates(gpu.report(), pass, &shape.op, [h, w], purpose.precision);
+        let mut tuned = None;
+        if candidates.len() > 1 {
+            check()?;
+            if clock.has_time() {
+                let mut in_time = || check().map(|()| clock.has_time());
+                tuned = of_shape(gpu, shape, pass, purpose.precision, &candidates, &mut in_time)?;
+            }
+            *if tuned.is_some() { &mut outcome.measured } else { &mut outcome.left_out } += 1;
+        }
+        let default = candidates[0].name();
+        let choice = Choice {
+            algorithm: tuned.as_ref().map_or(default.clone(), |tuned| tuned.choice.clone()),
+            default,
+            ms: tuned.as_ref().map(|tuned| tuned.ms),
+            default_ms: tuned.as_ref().map(|tuned| tuned.default_ms),
+            batch_size: BATCH,
+            first_use: true,
+        };
+        outcome.choices.insert(key, choice);
+    }
+    outcome.seconds = clock.started.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+/// What was measured of one shape; none where only the default could be, or not even that: then it stands.
+fn of_shape(
+    gpu: &Arc<Gpu>,
+    shape: &Shape,
+    pass: Conv2dPass,
+    precision: Precision,
+    candidates: &[Conv2dAlgorithm],
+    in_time: &mut dyn FnMut() -> Result<bool>,
+) -> Result<Option<Tuned>> {
+    match tune_shape(gpu, shape, pass, precision, candidates, &EFFORT, in_time) {
+        Ok(tuned) => Ok(Some(tuned).filter(|tuned| tuned.candidates.len() > 1)),
+        Err(error @ (Error::DeviceLost(_) | Error::Interrupted)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether another measurement fits: one that takes as long as the longest so far must end in time.
+struct Clock {
+    started: Instant,
+    limit: Duration,
+    last: Instant,
+    longest: Duration,
+}
+
+impl Clock {
+    fn new(limit: Duration) -> Self {
+        let now = Instant::now();
+        Self { started: now, limit, last: now, longest: Duration::ZERO }
+    }
+
+    /// Asked before each measurement.
+    fn has_time(&mut self) -> bool {
+        let now = Instant::now();
+        self.longest = self.longest.max(now - self.last);
+        self.last = now;
+        now - self.started + self.longest <= self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterChoice;
+    use crate::ops::attributes::Conv2dAttributes;
+    use crate::ops::conv2d_variant::asked;
+
+    fn conv(kernel: usize, stride: usize) -> Conv2d {
+        let attributes =
+            Conv2dAttributes { padding: [kernel / 2; 2], stride: [stride; 2], ..Conv2dAttributes::default() };
+        Conv2d { attributes, in_channels: 64, out_channels: 64, kernel: [kernel; 2] }
+    }
+
+    fn hardware() -> AdapterReport {
+        let mut adapter = crate::gpu::list_adapters(None).swap_remove(0);
+        (adapter.kind, adapter.subgroup_size) = ("discrete".into(), [32, 32]);
+        (adapter.max_workgroup_memory_bytes, adapter.max_invocations_per_workgroup) = (32 << 10, 1024);
+        adapter
+    }
+
+    #[test]
+    fn the_default_its_neighbours_and_winograds_way_are_tried() {
+        if !asked().is_empty() {
+            return;
+        }
+        let adapter = hardware();
+        let of = |pass, conv: &Conv2d, side| first_candidates(&adapter, pass, conv, [side; 2], Precision::F32);
+        for pass in [Conv2dPass::Forward, Conv2dPass::ByInput] {
+            let found = of(pass, &conv(3, 1), 28);
+            assert_eq!(found[0], Conv2dAlgorithm::usual(&adapter, pass, &conv(3, 1), [28; 2]));
+            assert!((3..=4).contains(&found.len()), "{found:?}");
+            let tiles = |found: &[Conv2dAlgorithm]| -> Vec<WinogradTile> {
+                let tile = |one: &Conv2dAlgorithm| match one {
+                    Conv2dAlgorithm::Winograd(tile, _) => Some(*tile),
+                    _ => None,
+                };
+                found.iter().filter_map(tile).collect()
+            };
+            assert_eq!(tiles(&found), [WinogradTile::Four]);
+            assert_eq!(tiles(&of(pass, &conv(3, 1), 7)), [WinogradTile::Two]);
+            assert_eq!(tiles(&of(pass, &conv(3, 2), 28)), []);
+            assert_eq!(tiles(&of(pass, &conv(1, 1), 28)), []);
+        }
+        // All are of those that the tuner knows, and none comes twice.
+        for pass in Conv2dPass::ALL {
+            let found = of(pass, &conv(3, 1), 28);
+            let known = Conv2dAlgorithm::candidates(&adapter, &conv(3, 1), pass, Precision::F32);
+            assert!(found.iter().all(|one| known.contains(&(*one, Ok(())))), "{pass:?}: {found:?}");
+            assert!(found.iter().enumerate().all(|(i, one)| !found[..i].contains(one)), "{pass:?}: {found:?}");
+        }
+    }
+
+    /// A network of two shapes on tiny images.
+    fn network() -> Architecture {
+        Architecture::named("resnet20").unwrap()
+    }
+
+    #[test]
+    fn what_is_known_is_kept_and_the_rest_is_measured_in_time() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let (cache, architecture) = (tempfile::tempdir().unwrap(), network());
+        let purpose = Purpose { architecture: &architecture, image_size: 8, train: false, precision: Precision::F32 };
+        // Without time every shape keeps its default, for good.
+        let mut check = || Ok(());
+        let none = choose(&gpu, cache.path(), &purpose, Duration::ZERO, &mut check).unwrap();
+        let shapes = shapes(&architecture, 1, 8);
+        assert_eq!((none.measured, none.choices.len()), (0, shapes.len()));
+        assert!(none.choices.values().all(|one| one.first_use && one.algorithm == one.default && one.ms.is_none()));
+        let again = choose(&gpu, cache.path(), &purpose, Duration::from_secs(600), &mut check).unwrap();
+        assert_eq!((again.measured, again.left_out, &again.choices), (0, 0, &none.choices));
+        assert_eq!(store::load(cache.path(), gpu.report()), (none.choices, None));
+        // Who stops it keeps nothing.
+        let cache = tempfile::tempdir().unwrap();
+        let stopped = choose(&gpu, cache.path(), &purpose, LIMIT, &mut || Err(Error::Interrupted));
+        match stopped {
+            Err(error) => assert!(matches!(error, Error::Interrupted)),
+            // No shape had more than one candidate, so that nothing was asked.
+            Ok(outcome) => assert_eq!(outcome.measured, 0),
+        }
+    }
+
+    #[test]
+    fn a_measurement_begins_only_if_it_will_end_in_time() {
+        let mut clock = Clock::new(Duration::from_millis(400));
+        assert!(clock.has_time());
+        std::thread::sleep(Duration::from_millis(220));
+        // Another of 220 ms would end after 440.
+        assert!(!clock.has_time() && !clock.has_time());
+    }
+}

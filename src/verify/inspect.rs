@@ -1,0 +1,167 @@
+//! One kernel through the adapter's own compiler: what came out, or why the adapter never runs it. Nothing is dispatched, so that a driver
+//! without its GPU will do.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::requirements::lacks;
+use crate::bench::KernelReport;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Inspector, KernelSpec, Representation, shaders};
+use crate::ops;
+
+/// A kernel in words: a [`KernelSpec`] as it goes through a pipe or into a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelName {
+    pub shader: String,
+    pub entry: String,
+    /// Values of its pipeline-overridable constants.
+    pub constants: BTreeMap<String, u32>,
+}
+
+/// What a driver says of a kernel that it compiled; see [`KernelReport`]. What it does not say is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    pub subgroup_size: Option<u32>,
+    pub registers: Option<f64>,
+    pub spills: Option<f64>,
+    pub scratch_bytes: Option<f64>,
+    pub workgroup_bytes: Option<f64>,
+    pub occupancy: Option<f64>,
+    pub instructions: Option<f64>,
+    pub hot_loop_fma_share: Option<f64>,
+    pub waits_for_prefetch: Option<bool>,
+}
+
+/// What became of a kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compilation {
+    Compiled(Figures),
+    /// The adapter never runs it, for this reason.
+    Excluded(String),
+    /// naga or the driver refused it.
+    Failed(String),
+}
+
+impl KernelName {
+    pub fn of(spec: &KernelSpec) -> Self {
+        let constants = spec.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        Self { shader: spec.shader.into(), entry: spec.entry.into(), constants }
+    }
+
+    /// # Errors
+    /// A shader, entry point or constant that the crate has not got.
+    pub fn spec(&self) -> Result<KernelSpec> {
+        let unknown = || Error::Usage(format!("there is no kernel {self}"));
+        let shader = shaders::find(&self.shader).ok_or_else(unknown)?;
+        let entry = shader.entry_point(&self.entry).ok_or_else(unknown)?;
+        let spec = KernelSpec::new(shader.name).entry(entry.name);
+        self.constants.iter().try_fold(spec, |spec, (name, &value)| {
+            let (name, _) = ops::constant_values(name).ok_or_else(unknown)?;
+            Ok(spec.constant(name, value))
+        })
+    }
+}
+
+/// `SHADER ENTRY CONSTANT=VALUE …`
+impl std::fmt::Display for KernelName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.shader, self.entry)?;
+        self.constants.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+impl Figures {
+    /// That the driver moves registers to memory, in words; or that it does not say. None if the kernel keeps to its registers.
+    pub fn spill(&self) -> Option<String> {
+        let some = |value: Option<f64>| value.filter(|value| *value != 0.0);
+        match (some(self.spills), some(self.scratch_bytes)) {
+            (None, None) if self.spills.is_none() && self.scratch_bytes.is_none() => {
+                Some("the driver does not say whether it spills".into())
+            }
+            (None, None) => None,
+            (Some(spills), None) => Some(format!("{spills} registers or moves of them are spilled to memory")),
+            (None, Some(bytes)) => Some(format!("it takes {bytes} bytes of scratch memory")),
+            (Some(spills), Some(bytes)) => Some(format!(
+                "{spills} registers or moves of them are spilled to memory, with {bytes} bytes of scratch memory"
+            )),
+        }
+    }
+}
+
+impl From<&KernelReport> for Figures {
+    fn from(report: &KernelReport) -> Self {
+        Self {
+            subgroup_size: report.subgroup_size,
+            registers: report.registers,
+            spills: report.spills,
+            scratch_bytes: report.scratch_bytes,
+            workgroup_bytes: report.workgroup_bytes,
+            occupancy: report.occupancy,
+            instructions: report.instructions,
+            hot_loop_fma_share: report.hot_loop_fma_share,
+            waits_for_prefetch: report.waits_for_prefetch,
+        }
+    }
+}
+
+/// Why `gpu` never runs `spec`; none if it does.
+pub fn excluded(gpu: &Gpu, spec: &KernelSpec) -> Option<String> {
+    let shader = shaders::find(spec.shader)?;
+    lacks(gpu.report(), shader, shader.entry_point(spec.entry)?)
+}
+
+/// Compiles `spec` and reports what the driver says, with the forms that it shows. Not for kernels that are [`excluded`].
+///
+/// # Errors
+/// What naga or the driver says if it does not compile.
+pub fn report(gpu: &Gpu, inspector: &Inspector, spec: &KernelSpec) -> Result<(KernelReport, Vec<Representation>)> {
+    let compiled = inspector.compile(gpu, spec)?;
+    Ok((KernelReport::new(spec, &compiled), compiled.representations))
+}
+
+/// What becomes of `spec` on `gpu`.
+pub(super) fn compile(gpu: &Gpu, inspector: &Inspector, spec: &KernelSpec) -> Compilation {
+    match excluded(gpu, spec) {
+        Some(reason) => Compilation::Excluded(reason),
+        None => match report(gpu, inspector, spec) {
+            Ok((report, _)) => Compilation::Compiled(Figures::from(&report)),
+            Err(error) => Compilation::Failed(error.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_comes_back_from_its_name() {
+        let spec = KernelSpec::new("conv2d_gemm").constant("POINTWISE", 1);
+        let name = KernelName::of(&spec);
+        assert_eq!((name.spec().unwrap(), name.to_string().as_str()), (spec, "conv2d_gemm main POINTWISE=1"));
+        for wrong in [
+            KernelName { shader: "conv2d_".into(), ..name.clone() },
+            KernelName { entry: "other".into(), ..name.clone() },
+            KernelName { constants: [("POINT".to_owned(), 1)].into(), ..name.clone() },
+        ] {
+            assert!(wrong.spec().unwrap_err().to_string().contains("no kernel"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_spill_is_told_and_silence_is_no_pass() {
+        let of = |spills, scratch_bytes| Figures { spills, scratch_bytes, ..Figures::default() }.spill();
+        assert_eq!((of(Some(0.0), Some(0.0)), of(Some(0.0), None), of(None, Some(0.0))), (None, None, None));
+        for (spills, scratch, part) in [
+            (Some(3.0), None, "3 registers"),
+            (Some(0.0), Some(16.0), "16 bytes of scratch"),
+            (Some(2.0), Some(64.0), "64 bytes of scratch"),
+            (None, None, "does not say"),
+        ] {
+            assert!(of(spills, scratch).is_some_and(|said| said.contains(part)), "{spills:?} {scratch:?}");
+        }
+    }
+}
