@@ -1,14 +1,13 @@
 //! The loop that a kernel spends its time in.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Instruction, Line, Wait};
 
 /// What the loop with the products looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HotLoop {
-    /// Issues in it.
+    /// Instructions in it: see [`Instruction::issues`].
     pub issues: u32,
     /// Of these, multiply-adds.
     pub multiply_adds: u32,
@@ -27,8 +26,8 @@ impl HotLoop {
 /// The innermost loop with the most multiply-adds; none if no loop has any.
 pub fn hot_loop(lines: &[Line]) -> Option<HotLoop> {
     let loops = loops(lines);
-    let products = |range: &Range<usize>| count(&lines[range.clone()], |i| i.multiply_add);
-    let most = loops.iter().max_by_key(|range| (products(range), std::cmp::Reverse(range.len())))?;
+    let products = |body: &Body| count(lines, body, |i| i.multiply_adds);
+    let most = loops.iter().max_by_key(|body| (products(body), std::cmp::Reverse(body.len())))?;
     if products(most) == 0 {
         return None;
     }
@@ -36,62 +35,85 @@ pub fn hot_loop(lines: &[Line]) -> Option<HotLoop> {
     let mut hot = most;
     while let Some(inner) = loops
         .iter()
-        .filter(|inner| inner.len() < hot.len() && hot.start <= inner.start && inner.end <= hot.end)
+        .filter(|inner| inner.len() < hot.len() && inner.is_subset(hot))
         .filter(|inner| products(inner) * 2 > products(hot))
         .min_by_key(|inner| std::cmp::Reverse(inner.len()))
     {
         hot = inner;
     }
-    let body = &lines[hot.clone()];
-    let around = loops.iter().filter(|outer| outer.start <= hot.start && hot.end <= outer.end);
-    let loading = around.filter(|outer| loads(&lines[(*outer).clone()]) > 0).min_by_key(|outer| outer.len());
+    let around = loops.iter().filter(|outer| hot.is_subset(outer));
+    let loads = |body: &Body| count(lines, body, |i| i.load.is_some().into()) > 0;
+    let loading = around.filter(|outer| loads(outer)).min_by_key(|outer| outer.len());
     Some(HotLoop {
-        issues: count(body, |_| true),
-        multiply_adds: count(body, |i| i.multiply_add),
-        waits_for_prefetch: loading.map(|outer| waits(&lines[outer.clone()])),
+        issues: count(lines, hot, |i| i.issues),
+        multiply_adds: products(hot),
+        waits_for_prefetch: loading.map(|outer| waits(lines, outer)),
     })
 }
 
-fn instructions(lines: &[Line]) -> impl Iterator<Item = &Instruction> {
-    lines.iter().filter_map(|line| match line {
+/// The lines of a loop, which need not follow one another: a compiler may put what comes after a loop into the middle of it.
+type Body = BTreeSet<usize>;
+
+fn instructions<'a>(lines: &'a [Line], body: &'a Body) -> impl Iterator<Item = &'a Instruction> {
+    body.iter().filter_map(|&at| instruction(&lines[at]))
+}
+
+fn instruction(line: &Line) -> Option<&Instruction> {
+    match line {
         Line::Instruction(instruction) => Some(instruction),
         Line::Label(_) | Line::Other => None,
-    })
+    }
 }
 
-fn count(lines: &[Line], which: impl Fn(&Instruction) -> bool) -> u32 {
-    instructions(lines).filter(|i| which(i)).map(|i| i.issues).sum()
+fn count(lines: &[Line], body: &Body, of: impl Fn(&Instruction) -> u32) -> u32 {
+    instructions(lines, body).map(of).sum()
 }
 
-fn loads(lines: &[Line]) -> usize {
-    instructions(lines).filter(|i| i.load.is_some()).count()
-}
-
-/// The lines from each label to the last branch back to it.
-fn loops(lines: &[Line]) -> Vec<Range<usize>> {
-    let mut labels: HashMap<&str, usize> = HashMap::new();
-    let mut ends: HashMap<usize, usize> = HashMap::new();
-    for (at, line) in lines.iter().enumerate() {
-        match line {
-            Line::Label(name) => drop(labels.insert(name, at)),
-            Line::Instruction(Instruction { target: Some(target), .. }) => {
-                if let Some(&start) = labels.get(target.as_str()) {
-                    ends.insert(start, at + 1);
+/// Every loop: the lines from which a branch back to a label can be reached without passing the label.
+fn loops(lines: &[Line]) -> Vec<Body> {
+    let labels: HashMap<&str, usize> = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| match line {
+            Line::Label(name) => Some((name.as_str(), at)),
+            Line::Instruction(_) | Line::Other => None,
+        })
+        .collect();
+    let targets = |at: usize| instruction(&lines[at]).and_then(|i| labels.get(i.target.as_deref()?).copied());
+    // For each line, those that may run just before it.
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); lines.len()];
+    for at in 0..lines.len() {
+        if at + 1 < lines.len() && !instruction(&lines[at]).is_some_and(|i| i.leaves) {
+            before[at + 1].push(at);
+        }
+        before_target(&mut before, at, targets(at));
+    }
+    let mut loops: BTreeMap<usize, Body> = BTreeMap::new();
+    for at in 0..lines.len() {
+        if let Some(start) = targets(at).filter(|&start| start <= at) {
+            let body = loops.entry(start).or_insert_with(|| Body::from([start]));
+            let mut next = vec![at];
+            while let Some(line) = next.pop() {
+                if body.insert(line) {
+                    next.extend(&before[line]);
                 }
             }
-            Line::Instruction(_) | Line::Other => {}
         }
     }
-    let mut loops: Vec<Range<usize>> = ends.into_iter().map(|(start, end)| start..end).collect();
-    loops.sort_by_key(|range| (range.start, range.end));
-    loops
+    loops.into_values().collect()
+}
+
+fn before_target(before: &mut [Vec<usize>], at: usize, target: Option<usize>) {
+    if let Some(target) = target {
+        before[target].push(at);
+    }
 }
 
 /// Whether some load of the loop is waited for when less than half of the loop's multiply-adds stand between the two. The loop is read
 /// twice over, since a load may be waited for in the next iteration.
-fn waits(body: &[Line]) -> bool {
-    let half = count(body, |i| i.multiply_add) / 2;
-    let twice: Vec<&Instruction> = instructions(body).chain(instructions(body)).collect();
+fn waits(lines: &[Line], body: &Body) -> bool {
+    let half = count(lines, body, |i| i.multiply_adds) / 2;
+    let twice: Vec<&Instruction> = instructions(lines, body).chain(instructions(lines, body)).collect();
     let once = twice.len() / 2;
     // Loads under way, oldest first: their scoreboard and the multiply-adds before them.
     let mut under_way: Vec<(u8, u32)> = Vec::new();
@@ -109,9 +131,7 @@ fn waits(body: &[Line]) -> bool {
         if waited.iter().any(|&(_, before)| products - before < half) {
             return true;
         }
-        if instruction.multiply_add {
-            products += instruction.issues;
-        }
+        products += instruction.multiply_adds;
         if let (Some(slot), true) = (instruction.load, at < once) {
             under_way.push((slot, products));
         }
@@ -134,8 +154,8 @@ mod tests {
     #[test]
     fn a_load_that_is_waited_for_after_the_products_overlaps_with_them() {
         let overlapped = of(&format!("BB1:\n{LOAD}{PRODUCTS}\ts_waitcnt vmcnt(0)\n\ts_branch BB1\n"));
-        assert_eq!(overlapped, HotLoop { issues: 5, multiply_adds: 2, waits_for_prefetch: Some(false) });
-        assert_eq!(overlapped.multiply_add_share(), 0.4);
+        assert_eq!(overlapped, HotLoop { issues: 4, multiply_adds: 2, waits_for_prefetch: Some(false) });
+        assert_eq!(overlapped.multiply_add_share(), 0.5);
         let waited = of(&format!("BB1:\n{LOAD}\ts_waitcnt vmcnt(0)\n{PRODUCTS}\ts_branch BB1\n"));
         assert_eq!(waited.waits_for_prefetch, Some(true));
         // Waited for at the top of the next iteration.
@@ -175,6 +195,19 @@ mod tests {
         let waits = |mask| hot_loop(&read("NAK assembly", &text(mask)).unwrap()).unwrap().waits_for_prefetch;
         assert_eq!(waits("000100"), Some(true));
         assert_eq!(waits("001011"), Some(false));
+    }
+
+    /// A compiler may lay out a loop's end, and all that comes after it, between its test and its body.
+    #[test]
+    fn what_a_loop_leaves_to_is_no_part_of_it() {
+        let text = "block 1 L1 [] -> {\n  bra !up0 L3 // wt=111111\n}\nblock 2 L2 [] -> {\n  r9 = fadd r9 r9\n  r9 = fadd r9 r9\n  exit\n}\n\
+                    block 3 L3 [] -> {\n  r0 = ffma r0 r3 r4\n  r0 = ffma r0 r3 r4\n  bra pT L1\n}\n";
+        let hot = hot_loop(&read("NAK assembly", text).unwrap()).unwrap();
+        assert_eq!(hot, HotLoop { issues: 4, multiply_adds: 2, waits_for_prefetch: None });
+        let amd = of(&format!(
+            "BB1:\n\ts_cbranch_scc1 BB4\n\ts_branch BB3\nBB4:\n{LOAD}\ts_endpgm\nBB3:\n{PRODUCTS}\ts_branch BB1\n"
+        ));
+        assert_eq!(amd, HotLoop { issues: 5, multiply_adds: 2, waits_for_prefetch: None });
     }
 
     #[test]

@@ -35,15 +35,18 @@ impl Line {
 /// What matters of an instruction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instruction {
-    /// Issues that it takes: more than one for a repeated instruction.
+    /// Instructions that it counts for: more than one where it is repeated or holds two (RDNA 3's `v_dual_…`), none where it only waits, since
+    /// other GPUs wait by bits of the instruction that has to.
     pub issues: u32,
-    /// Multiplies and adds floats, one after another or as matrices.
-    pub multiply_add: bool,
+    /// Of these, those that multiply and add floats, one after another or as matrices.
+    pub multiply_adds: u32,
     /// Reads memory outside of the workgroup's own; the scoreboard that says when it is done, where there are several.
     pub load: Option<u8>,
     pub wait: Wait,
     /// The label that it may go on at.
     pub target: Option<String>,
+    /// It never goes on at the next line.
+    pub leaves: bool,
 }
 
 /// The loads that an instruction is held back for.

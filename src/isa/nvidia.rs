@@ -12,9 +12,11 @@ pub(super) fn line(text: &str) -> Line {
         Some(word) if word.starts_with("block") => {
             return words.nth(2).map_or(Line::Other, |label| Line::Label(label.to_owned()));
         }
-        Some(word) if word.starts_with('@') => drop(words.next()),
         Some(_) => {}
     }
+    // A predicate before the instruction, or the one that a branch goes by: `@!p0 bra pT L3`, `bra !up0 L3`, and `bra pT L3` for always.
+    let conditional = words.peek().is_some_and(|word| word.starts_with('@'));
+    let always = !conditional && !words.clone().any(|word| word.trim_start_matches('!').starts_with("up"));
     // What comes before the equals sign are the results.
     let call = match code.split_once('=') {
         Some((_, call)) => call,
@@ -29,10 +31,11 @@ pub(super) fn line(text: &str) -> Line {
     let wait = note("wt=").and_then(|bits| u8::from_str_radix(bits, 2).ok()).filter(|&bits| bits != 0);
     Line::Instruction(Instruction {
         issues: 1,
-        multiply_add: fused,
+        multiply_adds: fused.into(),
         load: name.starts_with("ld.global").then(|| note("wr:").and_then(|slot| slot.parse().ok()).unwrap_or(0)),
         wait: wait.map_or(Wait::None, Wait::Scoreboards),
         target: (name == "bra").then(|| call.split_whitespace().last().unwrap_or_default().to_owned()),
+        leaves: always && ["bra", "exit"].contains(&name),
     })
 }
 
@@ -52,12 +55,18 @@ mod tests {
         let load = instruction("      r4       = ld.global.a64.constant.b32 [r4..6+rZ], p0    // delay=2 wr:3");
         assert_eq!((load.load, load.wait), (Some(3), Wait::None));
         let product = instruction("      r1       = ffma.ftz r1 r2 r3      // delay=1 wt=000101");
-        assert!(product.multiply_add);
+        assert_eq!((product.issues, product.multiply_adds), (1, 1));
         assert_eq!(product.wait, Wait::Scoreboards(0b101));
-        assert!(!instruction("      r1       = fadd.ftz r1 r2      // delay=1").multiply_add);
-        assert!(instruction("      r1..3    = hmma.m16n8k16.f32 r1..3 r4..6 r7..8     // delay=1").multiply_add);
+        assert_eq!(instruction("      r1       = fadd.ftz r1 r2      // delay=1").multiply_adds, 0);
+        assert_eq!(instruction("      r1..3    = hmma.m16n8k16.f32 r1..3 r4..6 r7..8     // delay=1").multiply_adds, 1);
         let branch = instruction("@!p0             bra pT L13                   // delay=1");
         assert_eq!(branch.target.as_deref(), Some("L13"));
-        assert_eq!(instruction("                 bra !up0 L297         // delay=1").target.as_deref(), Some("L297"));
+        let uniform = instruction("                 bra !up0 L297         // delay=1");
+        assert_eq!(uniform.target.as_deref(), Some("L297"));
+        assert!(!branch.leaves && !uniform.leaves && instruction("                 bra pT L49      // delay=1").leaves);
+        assert!(
+            instruction("                 exit      // delay=1").leaves
+                && !instruction("@p0    exit // delay=1").leaves
+        );
     }
 }
