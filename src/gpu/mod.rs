@@ -2,6 +2,7 @@
 
 mod adapter;
 mod compiled;
+mod cores;
 mod device;
 mod flight;
 mod kernel;
@@ -15,6 +16,7 @@ pub mod shaders;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
 pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
+pub use cores::{CoreSource, Cores};
 pub use device::{Buffer, DeviceOptions, FeatureName, Features, Gpu};
 pub use flight::Flight;
 pub(crate) use kernel::is_proved;

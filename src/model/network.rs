@@ -194,6 +194,8 @@ impl Network {
     /// The convolution's weight as `algorithm` reads it, packed and uploaded at its first use.
     fn packed(&self, conv: &ConvBn, algorithm: Conv2dAlgorithm) -> Result<Arc<Buffer>> {
         let folded = self.folded(conv)?;
+        // Tiles of other sizes, for other batches, read the same weights.
+        let algorithm = algorithm.packs_like(&conv_op(conv));
         let poisoned = |_| Error::Gpu("another thread failed while it packed a weight".into());
         let mut packed = folded.packed.lock().map_err(poisoned)?;
         if let Some(buffer) = packed.get(&algorithm) {
@@ -247,7 +249,7 @@ impl<'a> Recorder<'_, 'a> {
     ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
-        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.h, x.w], network.precision);
+        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.n, x.h, x.w], network.precision);
         let packed = match &mut self.used {
             None => network.packed(conv, algorithm)?,
             Some(used) => {

@@ -165,6 +165,7 @@ mod tests {
                 pipeline_cache: true,
                 ..Default::default()
             },
+            cores: Default::default(),
             unusable: None,
         }
     }
