@@ -17,7 +17,7 @@ use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttribut
 use crate::ops::batch_norm::{
     BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm, batch_norm_backward, batch_norm_fused,
 };
-use crate::ops::linear::Linear;
+use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, elementwise, pack_rows};
@@ -182,7 +182,8 @@ impl Network {
         let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
         let weight = recording.external("fc.weight", self.head.weight.clone());
         let bias = recording.external("fc.bias", self.head.bias.clone());
-        let logits = linear.forward(recording, &head.name, features.tensor, [weight, bias])?;
+        let kernel = LinearKernel::choose(self.gpu.report());
+        let logits = linear.forward(recording, &head.name, kernel, features.tensor, [weight, bias])?;
         Ok(ForwardTensors { stages, features, logits })
     }
 

@@ -11,6 +11,8 @@ mod software;
 mod vendors;
 
 use super::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision};
+#[cfg(test)]
+use super::MOST_PARTS;
 use crate::gpu::AdapterReport;
 
 pub(super) use parts::weight_slice;

@@ -5,7 +5,7 @@ use crate::gpu::AdapterReport;
 use crate::ops::{Conv2dPass, MOST_PARTS};
 
 /// Workgroups of the smallest tile that one image should make: as many as large GPUs have cores.
-const ENOUGH: usize = 112;
+const ENOUGH: usize = 128;
 /// Pixels and channels of the smallest tile that all vendors are given.
 const SMALLEST: usize = 32;
 /// Products that a part has at least: storing and adding its sum takes the time of about 100 where a core makes 25

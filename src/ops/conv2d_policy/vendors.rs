@@ -64,19 +64,19 @@ impl Vendor {
             // 8x4 sums an invocation leave 12 to 16 waves a SIMD (RADV 26.2.6: 72 to 96 registers). 128 pixels share each weight with twice as
             // many, as in llama.cpp's and CUTLASS's tiles. 4x4 sums read twice as much workgroup memory for a product. RDNA 3
             // and later have matrices (llama.cpp, 9070 XT: 14.3 to 30.3 TFLOP/s).
-            Self::Amd => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.85)], None, true),
+            Self::Amd => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.9)], None, true),
             // 128x128 takes 120 registers, which leave 16 of 48 warps (NVK 26.2.6). Tensor cores are several times as fast as f32.
-            Self::Nvidia => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.85)], None, true),
+            Self::Nvidia => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.9)], None, true),
             // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill. ONNX Runtime takes 32x64 and 16x64,
             // llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
             Self::Intel => (&[(Gemm32x32, 1.0), (Gemm64x64, 0.8)], None, false),
             // llama.cpp stays at 64x64, MLX at 64x64 and less; 128x128 spills (Honeykrisp 26.2.6). Matrices save registers.
-            Self::Apple => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.85)], None, true),
+            Self::Apple => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.9)], None, true),
             // Large tiles crash or spill (llama.cpp PR 24877, 27640), cooperative matrices fail (ncnn switches them off).
             Self::Adreno => (&[(Gemm32x32, 1.0), (Gemm64x64, 0.8)], None, false),
             // Workgroup memory is ordinary memory there: register blocks may win (llama.cpp: 4x4 gave 1.4 to 2.3 times).
             Self::Mali => (&[(Gemm32x32, 1.0)], Some(Register), false),
-            Self::Other => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.85)], Some(Register), false),
+            Self::Other => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.9)], Some(Register), false),
         };
         Preferences { tiles, also, matrices }
     }
