@@ -14,6 +14,18 @@
 //#variant conv2d_backward_input_blocks_gemm_64x64 BLOCKS T64X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x64 BLOCKS T128X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x128 BLOCKS T128X128 EIGHT TWICE
+//#variant conv2d_gemm_32x32_split SPLIT T32X32
+//#variant conv2d_gemm_64x64_split SPLIT T64X64 EIGHT
+//#variant conv2d_gemm_128x64_split SPLIT T128X64 EIGHT
+//#variant conv2d_gemm_128x128_split SPLIT T128X128 EIGHT TWICE
+//#variant conv2d_gemm_32x32_split_f16 HALF SPLIT T32X32
+//#variant conv2d_gemm_64x64_split_f16 HALF SPLIT T64X64 EIGHT
+//#variant conv2d_gemm_128x64_split_f16 HALF SPLIT T128X64 EIGHT
+//#variant conv2d_gemm_128x128_split_f16 HALF SPLIT T128X128 EIGHT TWICE
+//#variant conv2d_backward_input_gemm_32x32_split TRANSPOSED SPLIT T32X32
+//#variant conv2d_backward_input_gemm_64x64_split TRANSPOSED SPLIT T64X64 EIGHT
+//#variant conv2d_backward_input_gemm_128x64_split TRANSPOSED SPLIT T128X64 EIGHT
+//#variant conv2d_backward_input_gemm_128x128_split TRANSPOSED SPLIT T128X128 EIGHT TWICE
 //#unchecked
 //#if HALF
 enable f16;
@@ -33,7 +45,8 @@ enable f16;
 // way into registers. An invocation accumulates 4 or (EIGHT) 8 pixels x 4 or (TWICE) 8 channels.
 //
 // weight: [group][r][s][source channel padded to 4][destination channels padded to CHANNELS], zero in the padding.
-// dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
+// SPLIT: a workgroup adds one part of the reduction, and conv2d_sum_parts.wgsl the parts, in order.
+// dispatch: pixel_tiles * channel_tiles * groups (* parts) workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
@@ -106,15 +119,32 @@ fn main(
     let tile = unfold(workgroup, count);
     let channel_tile = tile % conv.channel_tiles;
     let pixel_tile = (tile / conv.channel_tiles) % conv.pixel_tiles;
+//#if SPLIT
+    let slot = tile / (conv.pixel_tiles * conv.channel_tiles);
+    let group = slot % conv.groups;
+    let part = slot / conv.groups;
+    if part >= conv.parts {
+        return;
+    }
+//#else
     let group = tile / (conv.pixel_tiles * conv.channel_tiles);
+    let slot = group;
     if group >= conv.groups {
         return;
     }
+//#endif
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * PIXELS;
     let group_in4 = group_source4();
     let group_offset = group * group_in4;
+    // The steps that are added here; a phase of few taps may have none for the last parts.
+//#if SPLIT
+    let begin4 = part * conv.part_steps4;
+    let steps4 = min(tap_count(phase) * group_in4, begin4 + conv.part_steps4);
+//#else
+    let begin4 = 0u;
     let steps4 = tap_count(phase) * group_in4;
+//#endif
 
     // Fetching: the first PIXELS invocations bring step4 i%4 of pixels 4*(i/4).., the next CHANNELS vec4 j%CHANNELS4 of rows
     // j/CHANNELS4, and 4, 8 and 12 after it.
@@ -163,8 +193,8 @@ fn main(
     var next2 = vec4f();
     var next3 = vec4f();
     // One round more than there are tiles: in the first nothing is multiplied, in the last nothing is brought.
-    for (var start4 = 0u; start4 < steps4 + STEPS4; start4 += STEPS4) {
-        if start4 > 0u {
+    for (var start4 = begin4; start4 < steps4 + STEPS4; start4 += STEPS4) {
+        if start4 > begin4 {
             if brings_pixels {
                 let at = quad_step4 * 4u * PIXELS4 + quad;
                 activations[at] = vec4f(next0.x, next1.x, next2.x, next3.x);
@@ -197,7 +227,7 @@ fn main(
             next2 = weight_of(phase, start4 + 2u, steps4, group_in4, weight_row, weight_at, row_channels4);
             next3 = weight_of(phase, start4 + 3u, steps4, group_in4, weight_row, weight_at, row_channels4);
         }
-        if start4 > 0u {
+        if start4 > begin4 {
             for (var step = 0u; step < STEPS; step++) {
                 let w = weights[step * CHANNELS4 + channel4];
                 let x = activations[step * PIXELS4 + own_quad];
@@ -230,28 +260,28 @@ fn main(
 
     let out4 = channel_tile * CHANNELS4 + channel4;
     let pixel = first + own_quad * 4u;
-    store(pixel_at(phase, pixel), group, out4, sum0);
-    store(pixel_at(phase, pixel + 1u), group, out4, sum1);
-    store(pixel_at(phase, pixel + 2u), group, out4, sum2);
-    store(pixel_at(phase, pixel + 3u), group, out4, sum3);
+    store(pixel_at(phase, pixel), slot, out4, sum0);
+    store(pixel_at(phase, pixel + 1u), slot, out4, sum1);
+    store(pixel_at(phase, pixel + 2u), slot, out4, sum2);
+    store(pixel_at(phase, pixel + 3u), slot, out4, sum3);
 //#if EIGHT
     // The second four pixels are half a tile away, so that neighbours read neighbouring vec4s.
     let upper = pixel + PIXELS / 2u;
-    store(pixel_at(phase, upper), group, out4, sum4);
-    store(pixel_at(phase, upper + 1u), group, out4, sum5);
-    store(pixel_at(phase, upper + 2u), group, out4, sum6);
-    store(pixel_at(phase, upper + 3u), group, out4, sum7);
+    store(pixel_at(phase, upper), slot, out4, sum4);
+    store(pixel_at(phase, upper + 1u), slot, out4, sum5);
+    store(pixel_at(phase, upper + 2u), slot, out4, sum6);
+    store(pixel_at(phase, upper + 3u), slot, out4, sum7);
 //#endif
 //#if TWICE
     let more4_at = out4 + ACROSS;
-    store(pixel_at(phase, pixel), group, more4_at, more0);
-    store(pixel_at(phase, pixel + 1u), group, more4_at, more1);
-    store(pixel_at(phase, pixel + 2u), group, more4_at, more2);
-    store(pixel_at(phase, pixel + 3u), group, more4_at, more3);
-    store(pixel_at(phase, upper), group, more4_at, more4);
-    store(pixel_at(phase, upper + 1u), group, more4_at, more5);
-    store(pixel_at(phase, upper + 2u), group, more4_at, more6);
-    store(pixel_at(phase, upper + 3u), group, more4_at, more7);
+    store(pixel_at(phase, pixel), slot, more4_at, more0);
+    store(pixel_at(phase, pixel + 1u), slot, more4_at, more1);
+    store(pixel_at(phase, pixel + 2u), slot, more4_at, more2);
+    store(pixel_at(phase, pixel + 3u), slot, more4_at, more3);
+    store(pixel_at(phase, upper), slot, more4_at, more4);
+    store(pixel_at(phase, upper + 1u), slot, more4_at, more5);
+    store(pixel_at(phase, upper + 2u), slot, more4_at, more6);
+    store(pixel_at(phase, upper + 3u), slot, more4_at, more7);
 //#endif
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, pack_nhwc};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision, pack_nhwc};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -115,8 +115,8 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
 }
 
 fn algorithm(gpu: &Gpu, shape: &Shape) -> Conv2dAlgorithm {
-    let [.., h, w] = shape.input;
-    Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &shape.op, [h, w])
+    let [n, _, h, w] = shape.input;
+    Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &shape.op, [n, h, w], Precision::F32)
 }
 
 /// The distinct convolutions, in order of their first layer.

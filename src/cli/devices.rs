@@ -90,6 +90,7 @@ fn table(devices: &[Device]) -> String {
             yes(features.pipeline_cache),
             yes(features.int64)
         );
+        let _ = writeln!(out, "   cores        {} (by {})", r.cores.count, r.cores.by.name());
         let can = variants.iter().filter(|v| v.supported).map(|v| v.variant).collect::<Vec<_>>().join(", ");
         let _ = writeln!(out, "   convolution  {conv2d} by default; can run {can}");
         let _ = match tuned {

@@ -67,6 +67,9 @@ pub struct AdapterReport {
     pub max_workgroup_memory_bytes: u32,
     pub max_invocations_per_workgroup: u32,
     pub features: super::features::Features,
+    /// What shares the workgroups of a dispatch. Reports of earlier versions don't have it.
+    #[serde(default)]
+    pub cores: super::cores::Cores,
     /// Why the adapter can't run the crate's kernels, if it can't.
     pub unusable: Option<String>,
 }
@@ -164,18 +167,19 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
     } else {
         None
     };
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "cpu",
+        wgpu::DeviceType::Other => "other",
+    };
     AdapterReport {
+        cores: super::Cores::of(&info.name, kind),
         index,
         name: info.name,
         backend,
-        kind: match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => "discrete",
-            wgpu::DeviceType::IntegratedGpu => "integrated",
-            wgpu::DeviceType::VirtualGpu => "virtual",
-            wgpu::DeviceType::Cpu => "cpu",
-            wgpu::DeviceType::Other => "other",
-        }
-        .into(),
+        kind: kind.into(),
         driver: info.driver,
         driver_info: info.driver_info,
         vendor: info.vendor,

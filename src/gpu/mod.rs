@@ -3,6 +3,7 @@
 mod adapter;
 mod buffer;
 mod compiled;
+mod cores;
 mod device;
 mod features;
 mod flight;
@@ -22,6 +23,7 @@ mod spec;
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
 pub use buffer::{Buffer, pad16};
 pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
+pub use cores::{CoreSource, Cores};
 pub use device::DeviceOptions;
 pub use features::{FeatureName, Features};
 pub use flight::Flight;

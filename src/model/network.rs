@@ -17,7 +17,7 @@ use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttribut
 use crate::ops::batch_norm::{
     BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm, batch_norm_backward, batch_norm_fused,
 };
-use crate::ops::linear::Linear;
+use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, elementwise, pack_rows};
@@ -182,7 +182,8 @@ impl Network {
         let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
         let weight = recording.external("fc.weight", self.head.weight.clone());
         let bias = recording.external("fc.bias", self.head.bias.clone());
-        let logits = linear.forward(recording, &head.name, features.tensor, [weight, bias])?;
+        let kernel = LinearKernel::choose(self.gpu.report());
+        let logits = linear.forward(recording, &head.name, kernel, features.tensor, [weight, bias])?;
         Ok(ForwardTensors { stages, features, logits })
     }
 
@@ -194,6 +195,8 @@ impl Network {
     /// The convolution's weight as `algorithm` reads it, packed and uploaded at its first use.
     fn packed(&self, conv: &ConvBn, algorithm: Conv2dAlgorithm) -> Result<Arc<Buffer>> {
         let folded = self.folded(conv)?;
+        // Tiles of other sizes, for other batches, read the same weights.
+        let algorithm = algorithm.packs_like(&conv_op(conv));
         let poisoned = |_| Error::Gpu("another thread failed while it packed a weight".into());
         let mut packed = folded.packed.lock().map_err(poisoned)?;
         if let Some(buffer) = packed.get(&algorithm) {
@@ -247,7 +250,7 @@ impl<'a> Recorder<'_, 'a> {
     ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
-        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.h, x.w], network.precision);
+        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.n, x.h, x.w], network.precision);
         let packed = match &mut self.used {
             None => network.packed(conv, algorithm)?,
             Some(used) => {

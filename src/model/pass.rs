@@ -14,7 +14,7 @@ use crate::gpu::{Recording, TensorId};
 use crate::ops::FeatureMap;
 use crate::ops::attributes::{CrossEntropyAttributes, PoolAttributes};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
-use crate::ops::linear::Linear;
+use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{
     global_avg_pool, global_avg_pool_backward, max_pool2d, max_pool2d_backward, max_pool2d_indices,
 };
@@ -174,7 +174,8 @@ impl<'a> Pass<'a> {
         let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
         let weight = self.parameter(&format!("{}.weight", head.name))?;
         let bias = self.parameter(&format!("{}.bias", head.name))?;
-        let logits = linear.forward(self.recording, &head.name, features.tensor, [weight, bias])?;
+        let kernel = LinearKernel::choose(self.network.gpu().report());
+        let logits = linear.forward(self.recording, &head.name, kernel, features.tensor, [weight, bias])?;
         let smoothing = CrossEntropyAttributes { label_smoothing: self.options.label_smoothing, ..Default::default() };
         let sizes = [features.n, head.out_features];
         let loss = cross_entropy(self.recording, "loss", logits, targets, sizes, &smoothing)?;

@@ -4,6 +4,7 @@ use super::attributes::Conv2dAttributes;
 use super::conv2d_blocks::Blocks;
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
 use super::conv2d_packing::Direction;
+use super::conv2d_split::Conv2dKernel;
 use super::conv2d_variant::Conv2dVariant;
 use super::elementwise::relu_backward;
 use super::feature_map::{FeatureMap, channels4, u32_of};
@@ -44,6 +45,8 @@ struct Params {
     relu: u32,
     residual: u32,
     workgroup_tiles: u32,
+    parts: u32,
+    part_steps4: u32,
 }
 
 impl Conv2d {
@@ -63,31 +66,31 @@ impl Conv2d {
         self.attributes.output_shape(input, self.weight_shape())
     }
 
-    /// Appends the convolution of `input`; `weight` and `bias` are packed for `variant`, the weight of the
+    /// Appends the convolution of `input` by `kernel`; `weight` and `bias` are packed for its variant, the weight of the
     /// input's precision. The result is
     /// `relu(conv(input) + bias + residual)`, bias, residual and ReLU where asked for.
     pub fn record(
         &self,
         recording: &mut Recording,
         label: &str,
-        variant: Conv2dVariant,
+        kernel: impl Into<Conv2dKernel>,
         input: FeatureMap,
         weight: TensorId,
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
         let shape = self.output_shape([input.n, input.c, input.h, input.w])?;
         let output = FeatureMap::grouped(input.tensor, shape, self.attributes.groups).stored(input.precision);
-        self.launch(recording, label, variant, Direction::Forward, input, output, weight, (epilogue, None))
+        self.launch(recording, label, kernel.into(), Direction::Forward, input, output, weight, (epilogue, None))
     }
 
     /// Appends the gradient by the input, of shape `input` (NCHW), from `grad_output`; `weight` is packed transposed for
-    /// `variant`.
+    /// `kernel`'s variant.
     #[allow(clippy::too_many_arguments)] // each is one of the operation's own inputs
     pub fn record_backward_input(
         &self,
         recording: &mut Recording,
         label: &str,
-        variant: Conv2dVariant,
+        kernel: impl Into<Conv2dKernel>,
         grad_output: FeatureMap,
         input: [usize; 4],
         weight: TensorId,
@@ -98,7 +101,7 @@ impl Conv2d {
             FeatureMap::grouped(grad_output.tensor, input, self.attributes.groups).stored(grad_output.precision);
         let GradEpilogue { residual, rectified } = epilogue;
         let ends = (Epilogue { residual, ..Default::default() }, rectified);
-        self.launch(recording, label, variant, Direction::Transposed, grad_output, output, weight, ends)
+        self.launch(recording, label, kernel.into(), Direction::Transposed, grad_output, output, weight, ends)
     }
 
     pub(super) fn check_grad_output(&self, label: &str, grad_output: FeatureMap, input: [usize; 4]) -> Result<()> {
@@ -115,7 +118,7 @@ impl Conv2d {
         &self,
         recording: &mut Recording,
         label: &str,
-        variant: Conv2dVariant,
+        kernel: Conv2dKernel,
         direction: Direction,
         source: FeatureMap,
         mut output: FeatureMap,
@@ -131,7 +134,7 @@ impl Conv2d {
         output.tensor = recording.temporary(label, output.bytes());
         output.check_residual(label, epilogue.residual)?;
         output.check_residual(label, rectified)?;
-        let variant = variant.for_channels_of(self);
+        let variant = kernel.variant.for_channels_of(self);
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
@@ -148,6 +151,8 @@ impl Conv2d {
         let made = blocks.as_ref().map_or(output.c / groups, |blocks| blocks.block.iter().product::<usize>() * 4);
         let channel_tiles = made.div_ceil(tile_channels);
         let workgroup_tiles = variant.tiles_in_turn(channel_tiles, pixel_tiles * groups);
+        // Blocks of pixels are added in one.
+        let parts = self.parts(direction, if blocks.is_some() { 1 } else { kernel.parts });
         let size = |what, value| u32_of(OP, what, value);
         // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
@@ -183,8 +188,16 @@ impl Conv2d {
             relu: (epilogue.relu || rectified.is_some()).into(),
             residual: epilogue.residual.is_some().into(),
             workgroup_tiles: size("channels", workgroup_tiles)?,
+            parts: size("parts", parts.count)?,
+            part_steps4: size("a reduction", parts.steps4)?,
         };
+        let whole = parts.count == 1;
         let mut shader = variant.shader(direction);
+        if !whole {
+            size("partial sums", parts.count.saturating_mul(output.len4() * 4))?;
+            let none = || Error::shape(OP, format!("{label}: the kernel {} has no parts", variant.name()));
+            shader = variant.split_shader(direction).ok_or_else(none)?;
+        }
         let mut more = Vec::new();
         if let Some(blocks) = &blocks {
             let Blocks { block: [h, w], taps, reach, step } = *blocks;
@@ -203,7 +216,7 @@ impl Conv2d {
         if variant.is_gemm() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
         }
-        let tiles = (pixel_tiles * channel_tiles.div_ceil(workgroup_tiles) * groups) as u64;
+        let tiles = (pixel_tiles * channel_tiles.div_ceil(workgroup_tiles) * groups * parts.count) as u64;
         let workgroups = if variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles };
         let multiply_adds = match direction {
             Direction::Forward => output.pixels(),
@@ -211,13 +224,19 @@ impl Conv2d {
         } as f64
             * self.weight_shape().iter().product::<usize>() as f64;
         let touched = 1 + u64::from(epilogue.residual.is_some()) + u64::from(rectified.is_some());
-        let bytes = source.bytes() + output.bytes() * touched + recording.bytes(weight);
+        let partial_bytes = parts.count as u64 * output.len4() as u64 * 16;
+        let stored = if whole { output.bytes() * touched } else { partial_bytes };
+        let bytes = source.bytes() + stored + recording.bytes(weight);
         // They are always bound; where there is none, the weight stands in and is never read as such.
         let bias = rectified.map(|map| map.tensor).or(epilogue.bias).unwrap_or(weight);
         let residual = epilogue.residual.map_or(weight, |map| map.tensor);
-        let mut tensors = vec![source.tensor, weight, bias, residual, output.tensor];
+        let partials = (!whole).then(|| recording.temporary(label, partial_bytes));
+        let mut tensors = match partials {
+            None => vec![source.tensor, weight, bias, residual, output.tensor],
+            Some(partials) => vec![source.tensor, weight, partials],
+        };
         // A kernel of blocks that never reads a bias has no binding for it.
-        if spec.reflect()?.bindings.len() == tensors.len() {
+        if whole && spec.reflect()?.bindings.len() == tensors.len() {
             tensors.remove(2);
         }
         recording.dispatch(Dispatch {
@@ -228,6 +247,10 @@ impl Conv2d {
             workgroups: fold_workgroups(workgroups),
             cost: Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 },
         });
+        if let Some(partials) = partials {
+            let tensors = [partials, bias, residual, output.tensor];
+            Self::record_sum_parts(recording, label, direction, output, parts.count, tensors, &params)?;
+        }
         if blocks.is_some() {
             Self::record_repair(recording, label, source, weight, epilogue.residual, output, params)?;
             // A block's kernel has no such end: few networks have a ReLU before so few channels.

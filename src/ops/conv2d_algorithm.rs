@@ -1,9 +1,13 @@
 //! How a convolution is computed: by one of the kernels directly, or around one of them by Winograd's way or over blocks of
 //! pixels.
 
+use std::ops::RangeInclusive;
+
 use super::Precision;
 use super::conv2d::Conv2d;
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
+use super::conv2d_policy::{self, Convolution};
+use super::conv2d_split::{Conv2dKernel, MOST_PARTS};
 use super::conv2d_variant::{Conv2dVariant, asked};
 use super::feature_map::FeatureMap;
 use super::space_to_depth::SpaceToDepth;
@@ -16,6 +20,8 @@ use crate::gpu::{AdapterReport, Gpu, Recording, TensorId};
 pub enum Conv2dAlgorithm {
     /// Every multiplication of the formula.
     Direct(Conv2dVariant),
+    /// The same with the reduction cut into so many parts; only forward and by the input.
+    Split(Conv2dVariant, usize),
     /// Tiles at their points; only for 3x3 kernels of stride 1.
     Winograd(WinogradTile, Conv2dVariant),
     /// Blocks of pixels as channels; only forward, with a stride and few channels.
@@ -24,7 +30,7 @@ pub enum Conv2dAlgorithm {
 
 /// An algorithm with the convolution that it is for.
 enum Way {
-    Direct(Conv2dVariant),
+    Direct(Conv2dKernel),
     Winograd(Winograd),
     SpaceToDepth(SpaceToDepth),
 }
@@ -84,6 +90,10 @@ impl Conv2dAlgorithm {
 
     /// The algorithm of that [`Self::name`].
     pub fn named(name: &str) -> Option<Self> {
+        if let Some((kernel, parts)) = name.split_once(SPLIT) {
+            let variant = Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == kernel && variant.splits())?;
+            return parts.parse().ok().filter(|parts| PARTS.contains(parts)).map(|parts| Self::Split(variant, parts));
+        }
         Self::all().find(|algorithm| algorithm.name() == name)
     }
 
@@ -118,65 +128,70 @@ impl Conv2dAlgorithm {
         };
         match self {
             Self::Direct(_) => Self::Direct(variant),
+            Self::Split(..) if pass == Conv2dPass::ByWeight => Self::Direct(variant),
+            Self::Split(_, parts) => Self::Split(variant, parts),
             Self::Winograd(tile, _) => Self::Winograd(tile, variant),
             Self::SpaceToDepth(_) if pass != Conv2dPass::Forward => Self::Direct(variant),
             Self::SpaceToDepth(_) => Self::SpaceToDepth(variant),
         }
     }
 
-    /// What was tuned for `conv` on maps of `size` (height, width) on this adapter, or else [`Self::usual`].
+    /// What was tuned for `conv` on maps of `map` (images, height, width) on this adapter, or else [`Self::usual`].
     /// `GPU_RESNET_CONV2D` goes before both.
     ///
-    /// It doesn't depend on the batch, so that an image's result is the same to the bit in whatever batch it comes.
-    pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2], precision: Precision) -> Self {
-        let tuned =
-            if asked().is_empty() { gpu.choice(&pass.key(conv, size, precision)).and_then(Self::named) } else { None };
+    /// Of the batch only the size of a tile depends, so that an image's result is the same to the bit in whatever batch it comes.
+    pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, map: [usize; 3], precision: Precision) -> Self {
+        let [_, height, width] = map;
+        let key = || pass.key(conv, [height, width], precision);
+        let tuned = if asked().is_empty() { gpu.choice(&key()).and_then(Self::named) } else { None };
         let able = |algorithm: &Self| algorithm.supported(gpu.report(), conv, precision).is_ok();
-        let usual = || Some(Self::usual(gpu.report(), pass, conv, size)).filter(able);
+        let usual = || Some(Self::usual(gpu.report(), pass, conv, map, precision)).filter(able);
         tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::Gemm))
     }
 
-    /// What is expected to be fastest on this class of device, or what the environment variable `GPU_RESNET_CONV2D` names: a
+    /// What is expected to be fastest ([`conv2d_policy::choose`]), or what the environment variable `GPU_RESNET_CONV2D` names: a
     /// kernel, or `winograd2`, `winograd4` or `space-to-depth` wherever they fit.
-    pub fn usual(adapter: &AdapterReport, pass: Conv2dPass, conv: &Conv2d, size: [usize; 2]) -> Self {
-        Self::by_class(adapter, conv, size).in_pass(pass, conv)
+    pub fn usual(
+        adapter: &AdapterReport,
+        pass: Conv2dPass,
+        conv: &Conv2d,
+        map: [usize; 3],
+        precision: Precision,
+    ) -> Self {
+        let chosen = match asked().as_str() {
+            "" => conv2d_policy::choose(adapter, pass, &Convolution { conv: *conv, map, precision }),
+            asked => Self::by_switch(adapter, conv, asked),
+        };
+        chosen.in_pass(pass, conv)
     }
 
-    fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
+    /// What `asked`, a value of `GPU_RESNET_CONV2D`, means for `conv`.
+    fn by_switch(adapter: &AdapterReport, conv: &Conv2d, asked: &str) -> Self {
         let variant = Conv2dVariant::choose(adapter);
-        let asked = asked();
         let fits =
             |tile: &WinogradTile| variant != Conv2dVariant::Cooperative && Winograd::new(*conv, *tile, variant).is_ok();
-        let mut tiles = WinogradTile::ALL.into_iter().filter(fits);
-        if let Some(tile) = tiles.clone().find(|tile| tile.name() == asked) {
+        if let Some(tile) = WinogradTile::ALL.into_iter().find(|tile| fits(tile) && tile.name() == asked) {
             return Self::Winograd(tile, variant);
         }
-        let blocks = SpaceToDepth::new(*conv, variant).ok();
-        if blocks.is_some() && asked == BLOCKS {
+        if asked == BLOCKS && SpaceToDepth::new(*conv, variant).is_ok() {
             return Self::SpaceToDepth(variant);
         }
-        // On hardware the transforms' traffic may cost more than the multiplications: that is for measurements to say.
-        if !asked.is_empty() || adapter.kind != "cpu" {
-            return variant.into();
-        }
-        // Kernels that read channels one by one or in pairs waste nothing on three of them and gain nothing (lavapipe,
-        // Mesa 25.0.7 and 22.3.6, 2026-11-25), nor does `subgroup-quad` (25.0.7, 2026-11-27).
-        let by_fours = matches!(variant, Conv2dVariant::Register | Conv2dVariant::Subgroup4);
-        if by_fours && blocks.is_some_and(|blocks| stem_cost(&blocks.inner()) < stem_cost(conv)) {
-            return Self::SpaceToDepth(variant);
-        }
-        let direct = 2.0;
-        let costs = tiles.by_ref().map(|tile| (tile, winograd_cost(conv, tile, variant, size)));
-        match costs.min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, cost)| *cost < direct) {
-            Some((tile, _)) => Self::Winograd(tile, variant),
-            None => variant.into(),
+        variant.into()
+    }
+
+    /// The algorithm whose packed weights are the same, one for all sizes of tiles that it can be.
+    pub fn packs_like(self, conv: &Conv2d) -> Self {
+        match self {
+            Self::Direct(variant) | Self::Split(variant, _) => Self::Direct(variant.packs_like(conv)),
+            Self::Winograd(tile, variant) => Self::Winograd(tile, variant.packs_like(conv)),
+            Self::SpaceToDepth(variant) => Self::SpaceToDepth(variant.packs_like(conv)),
         }
     }
 
     /// The type of the packed weight for maps of `maps`: Winograd's points are f32.
     pub fn weight_precision(self, maps: Precision) -> Precision {
         match self {
-            Self::Direct(_) | Self::SpaceToDepth(_) => maps,
+            Self::Direct(_) | Self::Split(..) | Self::SpaceToDepth(_) => maps,
             Self::Winograd(..) => Precision::F32,
         }
     }
@@ -184,14 +199,18 @@ impl Conv2dAlgorithm {
     /// The kernel that multiplies.
     pub fn variant(self) -> Conv2dVariant {
         match self {
-            Self::Direct(variant) | Self::Winograd(_, variant) | Self::SpaceToDepth(variant) => variant,
+            Self::Direct(variant)
+            | Self::Split(variant, _)
+            | Self::Winograd(_, variant)
+            | Self::SpaceToDepth(variant) => variant,
         }
     }
 
-    /// `subgroup`, `winograd4-subgroup`, `space-to-depth-subgroup`, …
+    /// `subgroup`, `gemm-32x32-split4`, `winograd4-subgroup`, `space-to-depth-subgroup`, …
     pub fn name(self) -> String {
         match self {
             Self::Direct(variant) => variant.name().to_owned(),
+            Self::Split(variant, parts) => format!("{}{SPLIT}{parts}", variant.name()),
             Self::Winograd(tile, variant) => format!("{}-{}", tile.name(), variant.name()),
             Self::SpaceToDepth(variant) => format!("{BLOCKS}-{}", variant.name()),
         }
@@ -205,7 +224,13 @@ impl Conv2dAlgorithm {
 
     fn way(self, conv: &Conv2d) -> Result<Way, String> {
         Ok(match self {
-            Self::Direct(variant) => Way::Direct(variant),
+            Self::Direct(variant) => Way::Direct(variant.into()),
+            Self::Split(variant, parts) if variant.splits() && PARTS.contains(&parts) => {
+                Way::Direct(Conv2dKernel { variant, parts })
+            }
+            Self::Split(variant, parts) => {
+                return Err(format!("{} does not cut its reduction into {parts} parts", variant.name()));
+            }
             Self::Winograd(tile, variant) => Way::Winograd(Winograd::new(*conv, tile, variant)?),
             Self::SpaceToDepth(variant) => Way::SpaceToDepth(SpaceToDepth::new(*conv, variant)?),
         })
@@ -218,7 +243,7 @@ impl Conv2dAlgorithm {
     /// Blocks of pixels are for the forward pass alone: gradients are computed directly.
     fn backward(self, conv: &Conv2d) -> Result<Way> {
         Ok(match self.forward(conv)? {
-            Way::SpaceToDepth(_) => Way::Direct(self.variant()),
+            Way::SpaceToDepth(_) => Way::Direct(self.variant().into()),
             way => way,
         })
     }
@@ -228,7 +253,7 @@ impl Conv2dAlgorithm {
         Ok(match self.forward(conv)? {
             Way::Winograd(winograd) => winograd.pack_weight(weight),
             Way::SpaceToDepth(blocks) => blocks.pack_weight(weight),
-            Way::Direct(variant) => conv.pack_weight(variant, weight),
+            Way::Direct(kernel) => conv.pack_weight(kernel.variant, weight),
         })
     }
 
@@ -245,7 +270,7 @@ impl Conv2dAlgorithm {
         Ok(match self.forward(conv)? {
             Way::Winograd(winograd) => winograd.packed_weight_shape(),
             Way::SpaceToDepth(blocks) => blocks.packed_weight_shape(),
-            Way::Direct(variant) => conv.packed_weight_shape(variant),
+            Way::Direct(kernel) => conv.packed_weight_shape(kernel.variant),
         })
     }
 
@@ -262,7 +287,7 @@ impl Conv2dAlgorithm {
         match self.forward(conv)? {
             Way::Winograd(winograd) => winograd.record_pack(r, label, weight),
             Way::SpaceToDepth(blocks) => blocks.record_pack(r, label, weight),
-            Way::Direct(variant) => conv.record_pack(r, label, variant, weight),
+            Way::Direct(kernel) => conv.record_pack(r, label, kernel.variant, weight),
         }
     }
 
@@ -293,7 +318,7 @@ impl Conv2dAlgorithm {
         match self.forward(conv)? {
             Way::Winograd(winograd) => winograd.record(r, label, input, weight, epilogue),
             Way::SpaceToDepth(blocks) => blocks.record(r, label, input, weight, epilogue),
-            Way::Direct(variant) => conv.record(r, label, variant, input, weight, epilogue),
+            Way::Direct(kernel) => conv.record(r, label, kernel, input, weight, epilogue),
         }
     }
 
@@ -311,7 +336,8 @@ impl Conv2dAlgorithm {
     ) -> Result<FeatureMap> {
         match self.backward(conv)? {
             Way::Winograd(winograd) => winograd.record_backward_input(r, label, grad_output, input, weight, epilogue),
-            Way::Direct(_) | Way::SpaceToDepth(_) => {
+            Way::Direct(kernel) => conv.record_backward_input(r, label, kernel, grad_output, input, weight, epilogue),
+            Way::SpaceToDepth(_) => {
                 conv.record_backward_input(r, label, self.variant(), grad_output, input, weight, epilogue)
             }
         }
@@ -337,53 +363,7 @@ impl Conv2dAlgorithm {
 
 /// What blocks of pixels are called in names of algorithms.
 const BLOCKS: &str = "space-to-depth";
-
-/// Time of a convolution of few channels for each value that it makes, in multiply-adds, of which a tap costs two more: it has
-/// 7x7 taps of stride 2 go over blocks of pixels, but not 3x3.
-fn stem_cost(conv: &Conv2d) -> usize {
-    conv.kernel.iter().product::<usize>() * (conv.in_channels.next_multiple_of(4) + 2)
-}
-
-/// Time by Winograd's way as a part of the direct kernel's, for one image and for eight, added up. On lavapipe the product at
-/// the points takes a fifth more for a multiplication than a direct convolution, and the transforms as long as 47 channels
-/// of it (Mesa 25.0.7, 2026-11-24).
-fn winograd_cost(conv: &Conv2d, tile: WinogradTile, variant: Conv2dVariant, [height, width]: [usize; 2]) -> f64 {
-    let (side, _) = variant.tile();
-    let channels = conv.in_channels.min(conv.out_channels) as f64;
-    let [rows, columns] = [height, width].map(|extent| extent.div_ceil(tile.outputs()));
-    let ratio = |images: usize| {
-        let tiles = (images * rows * columns).next_multiple_of(side) * tile.points();
-        let direct = (images * height * width).next_multiple_of(side) * conv.kernel.iter().product::<usize>();
-        tiles as f64 * 1.2 * (1.0 + 47.0 / channels) / direct as f64
-    };
-    ratio(1) + ratio(8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::attributes::Conv2dAttributes;
-
-    #[test]
-    fn winograd_pays_where_maps_and_channels_are_large() {
-        let cost = |tile, channels, side| {
-            let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
-            let conv = Conv2d { attributes, in_channels: channels, out_channels: channels, kernel: [3, 3] };
-            winograd_cost(&conv, tile, Conv2dVariant::Subgroup, [side, side])
-        };
-        let (two, four) = (WinogradTile::Two, WinogradTile::Four);
-        assert!(cost(four, 64, 56) < 1.5 && cost(four, 128, 28) < 1.2);
-        assert!(cost(two, 512, 7) < 2.0 && cost(four, 512, 7) > 2.0);
-        assert!(cost(four, 4, 56) > 2.0);
-    }
-
-    #[test]
-    fn blocks_of_pixels_pay_for_large_kernels() {
-        let pays = |kernel, stride| {
-            let attributes = Conv2dAttributes { stride: [stride; 2], padding: [kernel / 2; 2], ..Default::default() };
-            let conv = Conv2d { attributes, in_channels: 3, out_channels: 64, kernel: [kernel; 2] };
-            SpaceToDepth::new(conv, Conv2dVariant::Subgroup).is_ok_and(|b| stem_cost(&b.inner()) < stem_cost(&conv))
-        };
-        assert!(pays(7, 2) && pays(4, 4) && !pays(3, 2) && !pays(3, 1));
-    }
-}
+/// What stands between a kernel's name and the number of parts.
+const SPLIT: &str = "-split";
+/// The numbers of parts that a reduction is cut into.
+const PARTS: RangeInclusive<usize> = 2..=MOST_PARTS;

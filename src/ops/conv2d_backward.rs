@@ -4,6 +4,7 @@
 use super::attributes::Conv2dAttributes;
 use super::conv2d::Conv2d;
 use super::conv2d_packing::Direction;
+use super::conv2d_policy::weight_slice;
 use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, channels4, u32_of};
@@ -12,12 +13,15 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d_backward";
 
-/// Pixels of one partial result: short enough for precision and parallel work, long enough to pay for its stores.
+/// Pixels of one partial result of kernels for processors: short enough for precision and parallel work, long enough to pay for its stores.
 const SLICE: usize = 256;
 /// The longest slice where there are workgroups enough, which keeps precision.
 const LONG_SLICE: usize = 1024;
 /// Workgroups that are enough for a CPU: more partial results would only have to be stored and added.
 const ENOUGH: usize = 512;
+/// More partial results than this are added in two steps on hardware, the first of which leaves so many.
+const MANY: usize = 64;
+const SUMMED_FIRST: usize = 16;
 /// The most that partial results may take; larger weights get longer slices.
 const PARTIALS_BYTES: u64 = 64 << 20;
 
@@ -180,14 +184,19 @@ impl Conv2d {
         let weight_bytes = self.weight_len4() as u64 * 16;
         let most_slices = (PARTIALS_BYTES / weight_bytes).max(1) as usize;
         let (column_tiles, row_tiles) = (group_columns.div_ceil(columns), (k / groups).div_ceil(rows));
-        let usual = if variant.is_gemm() || variant == Conv2dVariant::Register {
-            SLICE
-        } else {
-            (pixels * column_tiles * row_tiles * groups / ENOUGH).clamp(SLICE, LONG_SLICE)
+        let tiles = column_tiles * row_tiles * groups;
+        let usual = match variant {
+            Conv2dVariant::Register => SLICE,
+            variant if variant.is_gemm() => weight_slice(pixels, tiles),
+            _ => (pixels * tiles / ENOUGH).clamp(SLICE, LONG_SLICE),
         };
         // For the kernels that take two pixels at a time, or four.
         let slice = pixels.div_ceil(most_slices).max(usual).next_multiple_of(4);
-        let slices = pixels.div_ceil(slice);
+        let slices = match pixels.div_ceil(slice) {
+            // Slices past the last pixel are zeros.
+            many if variant.is_gemm() && many > MANY => many.next_multiple_of(SUMMED_FIRST),
+            few => few,
+        };
         let size = |value| u32_of(OP, "a tensor or attribute", value);
         size(input.len4() * 4)?;
         size(grad_output.len4() * 4)?;
@@ -218,9 +227,15 @@ impl Conv2d {
         let multiply_adds = pixels as f64 * (k * c * r * s) as f64;
         let bytes = input.bytes() + grad_output.bytes() + slices as u64 * weight_bytes;
         let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
-        let items = column_tiles * row_tiles * groups * slices * per_workgroup;
+        let items = tiles * slices * per_workgroup;
         let tensors = [input.tensor, grad_output.tensor, partials];
         dispatch_items(recording, label, KernelSpec::new(shader), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+        if variant.is_gemm() && slices > MANY {
+            // Every sixteenth of them first, so that a small weight's sums don't wait for one another.
+            let len4 = SUMMED_FIRST * self.weight_len4();
+            let first = sum_partials(recording, label, partials, len4, slices / SUMMED_FIRST)?;
+            return sum_partials(recording, label, first, self.weight_len4(), SUMMED_FIRST);
+        }
         sum_partials(recording, label, partials, self.weight_len4(), slices)
     }
 }

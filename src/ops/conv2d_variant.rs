@@ -1,10 +1,9 @@
 //! The kernels that compute convolutions: what each is for, and which adapter can run it.
 
-use std::sync::LazyLock;
-
 use super::Precision;
 use super::conv2d::Conv2d;
 use super::conv2d_packing::Direction;
+use super::conv2d_policy;
 use crate::gpu::AdapterReport;
 
 /// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
@@ -51,6 +50,8 @@ struct Traits {
     tile: (usize, usize),
     /// Forward, by input, and by input in blocks.
     shaders: [&'static str; 3],
+    /// Forward and by input, of a part of the reduction; there are none for some variants.
+    split: [&'static str; 2],
 }
 
 impl Conv2dVariant {
@@ -85,6 +86,10 @@ impl Conv2dVariant {
                         concat!("conv2d_", $shader),
                         concat!("conv2d_backward_input_", $shader),
                         concat!("conv2d_backward_input_blocks_", $shader),
+                    ],
+                    split: [
+                        concat!("conv2d_", $shader, "_split"),
+                        concat!("conv2d_backward_input_", $shader, "_split"),
                     ],
                 }
             };
@@ -155,23 +160,20 @@ impl Conv2dVariant {
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = asked();
         let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
-        let by_class = match adapter.kind.as_str() {
-            "cpu" if has_avx512() && *INSTRUCTION_CACHE >= OCT_CODE => {
-                &[Self::SubgroupOct, Self::Subgroup, Self::Subgroup4][..]
-            }
-            "cpu" if has_avx512() => &[Self::SubgroupQuad, Self::Subgroup, Self::Subgroup4],
-            "cpu" => &[Self::SubgroupWide, Self::Subgroup, Self::Subgroup4],
-            _ => &[Self::Gemm],
-        };
-        let able = || by_class.iter().copied().find(|variant| variant.supported(adapter).is_ok());
-        named.or_else(able).unwrap_or(Self::Register)
+        named.unwrap_or_else(|| conv2d_policy::variants(adapter)[0])
     }
 
-    /// Those that plans take on `adapter` where nothing was tuned: [`Self::choose`] and what stands in for it.
+    /// Those that plans take on `adapter` where nothing was tuned: [`Self::choose`], what follows the size of a batch, and what stands in
+    /// for them.
     pub fn usual(adapter: &AdapterReport) -> Vec<Self> {
         let chosen = Self::choose(adapter);
-        let mut all = vec![chosen];
-        all.extend([chosen.by_weight()].into_iter().filter(|other| *other != chosen));
+        let mut all = conv2d_policy::variants(adapter);
+        if all[0] != chosen {
+            all = vec![chosen];
+        }
+        if !all.contains(&chosen.by_weight()) {
+            all.push(chosen.by_weight());
+        }
         all
     }
 
@@ -191,8 +193,32 @@ impl Conv2dVariant {
         self.traits().shaders[2]
     }
 
+    /// Whether it has kernels that make a part of the reduction.
+    pub fn splits(self) -> bool {
+        self.is_gemm() && !matches!(self, Self::Gemm | Self::Cooperative)
+    }
+
+    /// The kernel that makes a part of the reduction.
+    pub(super) fn split_shader(self, direction: Direction) -> Option<&'static str> {
+        let [forward, transposed] = self.traits().split;
+        self.splits().then_some(if direction == Direction::Forward { forward } else { transposed })
+    }
+
+    /// The variant whose packed weights are the same for `conv`: tiled kernels read rows of all channels, which differ in their padding
+    /// alone.
+    pub(super) fn packs_like(self, conv: &Conv2d) -> Self {
+        let same = |other: &Self| other.packing_side(conv) == self.packing_side(conv);
+        let tiles = [Self::Gemm32x32, Self::Gemm64x64, Self::Gemm128x128];
+        if self.is_gemm() { tiles.into_iter().find(same).unwrap_or(self) } else { self }
+    }
+
+    /// Output channels of a group of `conv`, padded to whole tiles.
+    fn packing_side(self, conv: &Conv2d) -> usize {
+        (conv.out_channels / conv.attributes.groups.max(1)).next_multiple_of(self.tile().1)
+    }
+
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
-    pub(super) fn tile(self) -> (usize, usize) {
+    pub fn tile(self) -> (usize, usize) {
         self.traits().tile
     }
 
@@ -202,7 +228,7 @@ impl Conv2dVariant {
         if self != Self::Subgroup && !self.is_wide() {
             return 1;
         }
-        let most = (channel_tiles * others / (*CORES * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
+        let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
         channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
     }
 
@@ -254,37 +280,6 @@ pub(crate) fn fills_eights(channels: usize) -> bool {
     channels.div_ceil(4).is_multiple_of(2)
 }
 
-/// Whether the processor, which a software driver runs kernels on, has 256-bit vectors in AVX-512's encoding: of processors
-/// without it, Zen 3 ran four channels at a time slower than two.
-fn has_avx512() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        std::arch::is_x86_feature_detected!("avx512vl")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
-/// Cores that a software driver shares a dispatch among, asked for once: it takes reading files.
-static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-
-/// Bytes of machine code that `SubgroupOct`'s loop takes, rounded up.
-const OCT_CODE: u64 = 48 << 10;
-
-/// Bytes of instructions that a core of the processor keeps at hand; 0 where that can't be told.
-static INSTRUCTION_CACHE: LazyLock<u64> = LazyLock::new(|| {
-    let of = |index: u32, what: &str| {
-        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}");
-        std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
-    };
-    let size = (0..4).find(|&i| of(i, "type") == "Instruction" && of(i, "level") == "1").map(|i| of(i, "size"));
-    let kilobytes =
-        size.as_deref().and_then(|size| size.strip_suffix('K')).and_then(|number| number.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) << 10
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +287,7 @@ mod tests {
 
     #[test]
     fn tiles_in_turn_leave_none_out_and_cores_enough() {
-        let cores = *CORES;
+        let cores = conv2d_policy::software_cores();
         for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
             for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
                 let turns = Conv2dVariant::SubgroupOct.tiles_in_turn(channel_tiles, others);

@@ -4,7 +4,23 @@ use super::conv2d_backward::sum_partials;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
-use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+use crate::gpu::{AdapterReport, Cost, KernelSpec, Recording, TensorId};
+
+/// The kernels that compute the forward pass. Neither's sums depend on the number of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinearKernel {
+    /// An invocation adds a slice of the features for a tile; a second kernel adds the slices: software drivers.
+    Sliced,
+    /// A workgroup adds all features for a tile: hardware.
+    Strided,
+}
+
+impl LinearKernel {
+    /// The one for this class of device.
+    pub fn choose(adapter: &AdapterReport) -> Self {
+        if adapter.kind == "cpu" { Self::Sliced } else { Self::Strided }
+    }
+}
 
 /// Shape of a fully connected layer over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +44,8 @@ impl Linear {
         /// Invocations that are worth splitting for, and vec4s that a slice has at least.
         const INVOCATIONS: usize = 512;
         const SHORTEST: usize = 32;
-        let tiles = self.out4() * self.rows.div_ceil(4);
-        self.in4().div_ceil(INVOCATIONS.div_ceil(tiles.max(1))).max(SHORTEST)
+        // For one tile of rows, so that a row's result is the same to the bit in whatever batch it comes.
+        self.in4().div_ceil(INVOCATIONS.div_ceil(self.out4().max(1))).max(SHORTEST)
     }
 
     fn params(&self) -> Result<[u32; 4]> {
@@ -64,9 +80,17 @@ impl Linear {
         &self,
         r: &mut Recording,
         label: &str,
+        kernel: LinearKernel,
         input: TensorId,
         [weight, bias]: [TensorId; 2],
     ) -> Result<TensorId> {
+        if kernel == LinearKernel::Strided {
+            let output = r.temporary(label, self.output_bytes());
+            // A workgroup makes a tile.
+            let items = self.out4() * self.rows.div_ceil(4) * 64;
+            self.step(r, label, "linear_strided", "main", &[input, weight, bias, output], items)?;
+            return Ok(output);
+        }
         let partials = self.sliced(r, label, "linear", |partials| vec![input, weight, bias, partials])?;
         sum_partials(r, label, partials, self.rows * self.out4(), self.slices())
     }
@@ -159,5 +183,34 @@ impl Linear {
     ) -> Result<()> {
         let kernel = KernelSpec::new(shader).entry(entry).or_wide();
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&self.params()?), items, self.cost())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The classifier of ResNet-50 for one image: workgroups enough for a large GPU, which has none to share out otherwise.
+    #[test]
+    fn one_row_keeps_a_large_gpu_busy() {
+        let workgroups = |kernel, rows| {
+            let layer = Linear { rows, in_features: 2048, out_features: 1000 };
+            let mut r = Recording::new();
+            let [input, weight, bias] = ["input", "weight", "bias"].map(|label| r.temporary(label, 16));
+            layer.forward(&mut r, "fc", kernel, input, [weight, bias]).unwrap();
+            r.dispatches()[0].workgroups
+        };
+        assert_eq!(workgroups(LinearKernel::Strided, 1), [250, 1, 1]);
+        assert_eq!(workgroups(LinearKernel::Strided, 9), [750, 1, 1]);
+        // What a software driver is given: three slices.
+        assert_eq!(workgroups(LinearKernel::Sliced, 1), [12, 1, 1]);
+    }
+
+    #[test]
+    fn slices_do_not_depend_on_the_rows() {
+        for (in_features, out_features) in [(2048, 1000), (2048, 10), (512, 102), (7, 5)] {
+            let slice = |rows| Linear { rows, in_features, out_features }.slice();
+            assert!([2, 5, 8, 32, 1000].iter().all(|&rows| slice(rows) == slice(1)), "{in_features} {out_features}");
+        }
     }
 }

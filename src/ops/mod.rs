@@ -14,6 +14,8 @@ pub mod conv2d_backward;
 mod conv2d_blocks;
 mod conv2d_epilogue;
 mod conv2d_packing;
+pub mod conv2d_policy;
+mod conv2d_split;
 pub(crate) mod conv2d_variant;
 pub mod cross_entropy;
 pub mod elementwise;
@@ -34,6 +36,7 @@ pub mod winograd;
 pub use conv2d::Conv2d;
 pub use conv2d_algorithm::{Conv2dAlgorithm, Conv2dPass};
 pub use conv2d_epilogue::{Epilogue, GradEpilogue};
+pub use conv2d_split::{Conv2dKernel, MOST_PARTS};
 pub use conv2d_variant::Conv2dVariant;
 pub use feature_map::{
     FeatureMap, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc, unpack_rows,

@@ -19,6 +19,7 @@ use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
 use crate::model::Architecture;
+use crate::ops::conv2d_policy::{self, Convolution};
 use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision, pack_nhwc};
 use crate::reference::compare;
 use crate::weights::hash_input;
@@ -154,9 +155,15 @@ pub fn tune(
             break;
         }
         let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass, options.precision);
-        let runnable: Vec<_> = candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
+        let mut runnable: Vec<_> =
+            candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
+        // Reductions in parts are not among all of them, which know no size of a map.
+        let [n, _, h, w] = shape.input;
+        let convolution = Convolution { conv: shape.op, map: [n, h, w], precision: options.precision };
+        let likely = conv2d_policy::candidates(gpu.report(), pass, &convolution);
+        runnable.extend(likely.into_iter().filter(|split| matches!(split, Conv2dAlgorithm::Split(..))));
         let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &THOROUGH, &mut in_time)?;
-        done.push((place * Conv2dPass::ALL.len() + pass as usize, tuned));
+        done.push((place * passes.len() + pass as usize, tuned));
     }
     let left_out = count - done.len();
     done.sort_by_key(|(place, _)| *place);
@@ -183,9 +190,9 @@ fn tune_shape(
     effort: &Effort,
     in_time: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Tuned> {
-    let [.., h, w] = shape.input;
+    let [n, _, h, w] = shape.input;
     let op = &shape.op;
-    let default = Conv2dAlgorithm::usual(gpu.report(), pass, op, [h, w]);
+    let default = Conv2dAlgorithm::usual(gpu.report(), pass, op, [n, h, w], precision);
     let data = Data::new(gpu, shape, pass, precision)?;
     let mut usual = Contender::new(gpu, shape, pass, default, &data)?;
     let expected: Vec<f64> = usual.run_once()?.into_iter().map(f64::from).collect();
@@ -457,7 +464,7 @@ mod tests {
                 "return min(1u, phase.count.x * phase.count.y);",
             ),
         ] {
-            let usual = Conv2dAlgorithm::usual(gpu.report(), pass, &shape(5).op, [6, 5]);
+            let usual = Conv2dAlgorithm::usual(gpu.report(), pass, &shape(5).op, [1, 6, 5], Precision::F32);
             if usual.variant() == Conv2dVariant::Gemm {
                 // What is compared with can't be broken itself.
                 continue;
@@ -481,20 +488,20 @@ mod tests {
     #[test]
     fn choices_are_used_and_unknown_ones_are_not() {
         let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
-        let (op, size) = (shape(5).op, [6, 5]);
-        let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, size);
-        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, size, Precision::F32), usual);
+        let (op, size, map) = (shape(5).op, [6, 5], [1, 6, 5]);
+        let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, map, Precision::F32);
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, map, Precision::F32), usual);
         let chosen = ["gemm-32x32", "no such kernel", "winograd2-register"];
         let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size, Precision::F32));
         gpu.set_choices(keys.into_iter().zip(chosen.map(str::to_owned)).collect());
-        let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, size, Precision::F32).name());
+        let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, map, Precision::F32).name());
         if asked().is_empty() {
-            let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, size).name();
-            assert_eq!(found, ["gemm-32x32".to_owned(), by_input, "winograd2-register".to_owned()]);
+            let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, map, Precision::F32);
+            assert_eq!(found, ["gemm-32x32".to_owned(), by_input.name(), "winograd2-register".to_owned()]);
         }
         // Another size of map is another shape.
-        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [7, 7], Precision::F32).name(), {
-            Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, [7, 7]).name()
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [1, 7, 7], Precision::F32), {
+            Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, [1, 7, 7], Precision::F32)
         });
     }
 }

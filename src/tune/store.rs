@@ -203,6 +203,7 @@ mod tests {
                 pipeline_cache: true,
                 ..Default::default()
             },
+            cores: Default::default(),
             unusable: None,
         }
     }

@@ -136,6 +136,9 @@ pub const WINOGRAD: &str = "winograd";
 /// What [`WINOGRAD`] may be.
 pub const TILES: &[&str] = &["no", "2", "4"];
 
+/// Parts that a convolution's reduction is cut into.
+pub const PARTS: Key = Key::count("parts", 1);
+
 /// Whether blocks of pixels count as channels.
 pub const SPACE_TO_DEPTH: Key = Key::flag("space_to_depth");
 
@@ -278,7 +281,16 @@ impl Case {
             "2" => Conv2dAlgorithm::Winograd(WinogradTile::Two, variant),
             "4" => Conv2dAlgorithm::Winograd(WinogradTile::Four, variant),
             _ if self.flag(SPACE_TO_DEPTH.name) => Conv2dAlgorithm::SpaceToDepth(variant),
+            _ if self.parts() != 1 => Conv2dAlgorithm::Split(variant, self.parts()),
             _ => variant.into(),
+        }
+    }
+
+    /// Parts of the reduction; 1 for an operation without the key.
+    pub fn parts(&self) -> usize {
+        match self.value(PARTS.name) {
+            Some(Value::Size(parts)) => parts,
+            _ => 1,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use regex_lite::Regex;
 
-use super::case::{Case, WINOGRAD};
+use super::case::{Case, PARTS, WINOGRAD};
 use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
@@ -127,7 +127,8 @@ fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
     case.variant().or_else(|| named(case.word("layout")))
 }
 
-/// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes.
+/// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes. One kernel's
+/// stands for reductions in parts by all of them.
 fn samples(cases: &[Case]) -> Vec<usize> {
     let mut best: HashMap<(&str, &str), (usize, usize)> = HashMap::new();
     for (index, case) in cases.iter().enumerate() {
@@ -136,7 +137,8 @@ fn samples(cases: &[Case]) -> Vec<usize> {
             continue;
         };
         let said = case.to_string().split(' ').count();
-        let sample = best.entry((case.operation.name, kernel.name())).or_insert((said, index));
+        let kernel = if case.parts() == 1 { kernel.name() } else { PARTS.name };
+        let sample = best.entry((case.operation.name, kernel)).or_insert((said, index));
         if said > sample.0 {
             *sample = (said, index);
         }

@@ -91,7 +91,7 @@ impl<'a> Pass<'a> {
     ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
         let algorithm =
-            Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.h, x.w], Precision::F32);
+            Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.n, x.h, x.w], Precision::F32);
         let master = self.parameter(&weight_name(conv))?;
         let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master)?;
         let epilogue = Epilogue { residual, ..Default::default() };
@@ -102,7 +102,8 @@ impl<'a> Pass<'a> {
     /// Gradients by the weight, and by the input where it is `wanted`.
     pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
-        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, [input.h, input.w], Precision::F32);
+        let map = [input.n, input.h, input.w];
+        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, map, Precision::F32);
         let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
         let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));

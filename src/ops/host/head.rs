@@ -9,11 +9,22 @@ use crate::gpu::{Gpu, TensorId};
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::head_step::{HeadStep, HeadStepTensors};
-use crate::ops::linear::Linear;
+use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::{self, pack_rows, unpack_rows};
 
 /// `linear`: `input` `[N, C]`, `weight` `[K, C]`, `bias` `[K]`, giving `[N, K]`.
 pub fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array>) -> Result<Array> {
+    linear_by(gpu, LinearKernel::choose(gpu.report()), input, weight, bias)
+}
+
+/// [`linear`] by `kernel`.
+pub fn linear_by(
+    gpu: &Arc<Gpu>,
+    kernel: LinearKernel,
+    input: &Array,
+    weight: &Array,
+    bias: Option<&Array>,
+) -> Result<Array> {
     const OP: &str = "linear";
     let layer = layer(OP, input, weight)?;
     let zeros = Array { shape: vec![layer.out_features], data: vec![0.0; layer.out_features] };
@@ -24,7 +35,7 @@ pub fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array
     let x = matrix(&mut session, "input", input, 1)?;
     let w = matrix(&mut session, "weight", weight, 4)?;
     let b = session.input("bias", &pack_rows(&bias.data, [1, layer.out_features], 1));
-    let output = layer.forward(&mut session.recording, OP, x, [w, b])?;
+    let output = layer.forward(&mut session.recording, OP, kernel, x, [w, b])?;
     let data = session.run(&[])?.read(output, (layer.output_bytes() / 4) as usize)?;
     let shape = [layer.rows, layer.out_features];
     Ok(Array { shape: shape.to_vec(), data: unpack_rows(&data, shape) })

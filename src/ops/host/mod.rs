@@ -15,7 +15,7 @@ mod session;
 
 pub use array::Array;
 pub use conv2d_backward::{conv2d_backward, conv2d_backward_fused, pack_weight};
-pub use head::{HeadStepOutput, cross_entropy, head_step, linear, linear_backward};
+pub use head::{HeadStepOutput, cross_entropy, head_step, linear, linear_backward, linear_by};
 pub use maps::{
     BatchNormOutput, MapEpilogue, add, add_relu, avg_pool2d, batch_norm, batch_norm_fused, conv2d, conv2d_fused,
     global_avg_pool, max_pool2d, preprocess, relu, shortcut_pad, space_to_depth,

@@ -1,6 +1,6 @@
 //! `conv2d`, with all of its fused epilogue, by every kernel.
 
-use super::super::case::{Case, Key, PRECISION, SPACE_TO_DEPTH, TILES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::error::Result;
@@ -30,6 +30,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::number("weight_scale", 1.0),
         Key::word(WINOGRAD, TILES),
         SPACE_TO_DEPTH,
+        PARTS,
         PRECISION,
         Key::name(VARIANT, FORWARD_VARIANTS),
     ],
@@ -49,6 +50,8 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         all.extend(by_variant(suite, half(suite)));
         all.extend(by_variant(suite, over_blocks(suite)));
         all.extend(cooperative(suite));
+        all.extend(in_parts(split_lines("bias=true residual=true relu=true")));
+        all.extend(in_parts(split_lines("bias=true precision=f16")));
         all
     },
     flops: |case| 2.0 * Geometry::of(case).multiply_adds(),
@@ -142,6 +145,31 @@ pub fn tile_edges(line: fn(usize, usize) -> String) -> Vec<String> {
         [0, 1, 2].map(|more| format!("{} variant={}", line(pixels + more - 1, channels + more - 1), variant.name()))
     };
     SIZES.iter().flat_map(around).collect()
+}
+
+/// Reductions in parts: whole tiles of 16 steps and a rest, parts without any step, groups, strides, and a small map of ResNet's.
+pub fn split_lines(end: &str) -> Vec<String> {
+    let lines = lines(
+        "
+        n=2 c=24 h=5 w=7 k=40 kernel=3 padding=1 parts=3
+        n=1 c=130 h=4 w=9 k=33 kernel=1 parts=2
+        n=1 c=5 h=6 w=6 k=7 kernel=3 stride=2 padding=1 parts=16
+        n=2 c=34 h=7 w=5 k=10 kernel=3 padding=1 groups=2 parts=4
+        n=1 c=20 h=9 w=8 k=65 kernel=3,2 stride=2,1 padding=0,3 dilation=1,5 parts=5
+        n=1 c=256 h=7 w=7 k=64 kernel=3 padding=1 parts=4
+        n=2 c=24 h=9 w=9 k=5 kernel=3 padding=1 values=nan parts=2
+        ",
+    );
+    lines.into_iter().map(|line| format!("{line} {end}")).collect()
+}
+
+/// Each line for every kernel that makes parts.
+pub fn in_parts(lines: Vec<String>) -> Vec<String> {
+    let of = |line: &String| {
+        let splitting = SIZES.iter().filter(|(variant, _)| variant.splits());
+        splitting.map(|(variant, _)| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
+    };
+    lines.iter().flat_map(of).collect()
 }
 
 /// Each line once for every tile of Winograd's.

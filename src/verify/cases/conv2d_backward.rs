@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::super::case::{Case, Key, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, PARTS, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    Geometry, VARIANTS, by_tile, by_variant, eights, many_workgroups, resnet50, roundings, tile_edges, winograd,
+    Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings, split_lines,
+    tile_edges, winograd,
 };
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
@@ -35,6 +36,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::number("grad_scale", 1.0),
             Key::word("grad_values", VALUES),
             Key::word(WINOGRAD, TILES),
+            PARTS,
             Key::name(VARIANT, VARIANTS),
         ],
         fill: true,
@@ -47,6 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
             // By blocks of pixels, with whole tiles of them and a rest.
             all.extend(tile_edges(|pixels, _| format!("n=1 c=3 h=3 w={} k=20 kernel=3 padding=1", 4 * pixels)));
             all.extend(many_workgroups(suite));
+            all.extend(in_parts(split_lines("residual=true relu=true")));
             all
         },
         flops: |case| 4.0 * Geometry::of(case).multiply_adds(),
@@ -128,10 +131,8 @@ pub const OPERATIONS: &[Operation] = &[
                 let packed = packed.unwrap_or_default();
                 let packed = Tensor::from_f32(&[packed.len()], &packed);
                 match reader {
-                    Conv2dAlgorithm::Direct(_) | Conv2dAlgorithm::SpaceToDepth(_) => {
-                        vec![Expected::exact("packed", packed)]
-                    }
                     Conv2dAlgorithm::Winograd(..) => vec![Expected::sum("packed", packed, 9.0)],
+                    _ => vec![Expected::exact("packed", packed)],
                 }
             },
             slope: None,

@@ -5,13 +5,14 @@ use super::super::report::Direction;
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::host::{self, Array};
+use crate::ops::linear::LinearKernel;
 use crate::reference::{self, Tensor};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "linear",
         direction: Direction::Forward,
-        keys: &[Key::size("n"), Key::size("c"), Key::size("k"), Key::flag("bias")],
+        keys: &[Key::size("n"), Key::size("c"), Key::size("k"), Key::flag("bias"), Key::word(KERNEL, KERNELS)],
         fill: true,
         list: |_| {
             let mut all: Vec<String> = SHAPES.iter().map(|[n, c, k]| format!("n={n} c={c} k={k} bias=true")).collect();
@@ -19,7 +20,7 @@ pub const OPERATIONS: &[Operation] = &[
             for inputs in ["values=nan", "values=zeros", "values=denormal", "scale=1e30", "scale=1e-30"] {
                 all.push(format!("n=5 c=7 k=6 bias=true {inputs}"));
             }
-            all
+            all.iter().flat_map(|line| KERNELS.iter().map(move |kernel| format!("{line} {KERNEL}={kernel}"))).collect()
         },
         flops: |case| 2.0 * multiply_adds(case),
         body: Body::Kernel(Kernel {
@@ -29,7 +30,9 @@ pub const OPERATIONS: &[Operation] = &[
             },
             run: |gpu, case, inputs| {
                 let bias = case.flag("bias").then_some(&inputs[2]);
-                Ok(vec![host::linear(gpu, &inputs[0], &inputs[1], bias)?])
+                let strided = case.word(KERNEL) == KERNELS[1];
+                let kernel = if strided { LinearKernel::Strided } else { LinearKernel::Sliced };
+                Ok(vec![host::linear_by(gpu, kernel, &inputs[0], &inputs[1], bias)?])
             },
             twin: |case, inputs| {
                 let bias = case.flag("bias").then_some(&inputs[2]);
@@ -112,6 +115,10 @@ pub const OPERATIONS: &[Operation] = &[
         }),
     },
 ];
+
+/// How the forward pass of `linear` adds: in slices of the features, as software drivers do, or across a workgroup.
+const KERNEL: &str = "kernel";
+const KERNELS: &[&str] = &["sliced", "strided"];
 
 /// Rows, input and output features: ResNet's heads, and every remainder of the tiles of four.
 const SHAPES: [[usize; 3]; 14] = [

@@ -17,6 +17,34 @@ pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d n=1 c=20 h=6 w=7 k=5 kernel=3 variant=gemm-128x128",
     ),
     (
+        "the last part of the reduction is left out",
+        "conv2d_sum_parts",
+        "part < conv.parts;",
+        "part + 1u < conv.parts;",
+        "conv2d n=1 c=40 h=6 w=7 k=5 kernel=3 parts=3 variant=gemm-32x32",
+    ),
+    (
+        "the first part of the reduction is added twice",
+        "conv2d_sum_parts_f16",
+        "var sum = partials[at];",
+        "var sum = partials[at] + partials[at];",
+        "conv2d n=1 c=40 h=6 w=7 k=5 kernel=3 parts=3 precision=f16 variant=gemm-32x32",
+    ),
+    (
+        "the second part of the reduction is added in the others' place",
+        "conv2d_backward_input_sum_parts",
+        "partials[part * pixels * conv.pitch4 + at];",
+        "partials[pixels * conv.pitch4 + at];",
+        "conv2d_backward n=1 c=5 h=6 w=7 k=40 kernel=3 parts=3 variant=gemm-32x32",
+    ),
+    (
+        "a part of the reduction begins a tile late",
+        "conv2d_gemm_32x32_split",
+        "let begin4 = part * conv.part_steps4;",
+        "let begin4 = part * conv.part_steps4 + 4u * min(part, 1u);",
+        "conv2d n=1 c=40 h=6 w=7 k=5 kernel=3 parts=3 variant=gemm-32x32",
+    ),
+    (
         "the second of a pair of channels is the first",
         "conv2d_subgroup_wide",
         "sums[0][0] += v0 * x0.y;",
@@ -347,6 +375,13 @@ pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "indices[at] == vec4u(row * pool.in_width + column)",
         "indices[at] <= vec4u(row * pool.in_width + column)",
         "max_pool2d_backward n=1 c=3 h=9 w=9 kernel=3 stride=2 padding=1 values=equal",
+    ),
+    (
+        "the sums of two invocations are left out",
+        "linear_strided",
+        "var half = INVOCATIONS / 2u; half > 0u;",
+        "var half = INVOCATIONS / 2u; half > 1u;",
+        "linear n=5 c=300 k=6 kernel=strided",
     ),
     (
         "one row of a tile reads its neighbour's input",

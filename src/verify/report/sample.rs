@@ -22,6 +22,7 @@ fn adapter(index: usize, name: &str) -> AdapterReport {
         max_workgroup_memory_bytes: 32 << 10,
         max_invocations_per_workgroup: 1024,
         features: Features { f16: true, subgroups: true, timestamps: true, pipeline_cache: true, ..Default::default() },
+        cores: Default::default(),
         unusable: None,
     }
 }

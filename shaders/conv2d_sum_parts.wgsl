@@ -1,0 +1,39 @@
+//#variant conv2d_sum_parts
+//#variant conv2d_sum_parts_f16 HALF
+//#variant conv2d_backward_input_sum_parts TRANSPOSED
+//#if HALF
+enable f16;
+//#endif
+//
+// The end of a convolution, or of its gradient by input, whose reduction was cut into parts:
+//
+//   output[n,p,q,k]     = relu(bias[k] + residual[n,p,q,k] + sum over j of partials[j,n,p,q,k])
+//   grad_input[n,h,w,c] = residual[n,h,w,c] + sum over j of partials[j,n,h,w,c], through the ReLU before the convolution
+//
+// Always in the order of the parts, so that the bits never change. One vec4 of channels an invocation, 64 to a workgroup, channels
+// fastest, folded.
+//#import shared/fold.wgsl
+//#import shared/conv2d.wgsl
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>; // [part][output as it lies]
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let i = unfold(workgroup, count) * 64u + invocation;
+    let channels4 = conv.groups * conv.group_channels4;
+    let pixels = conv.images * conv.height * conv.width;
+    let pixel = i / channels4;
+    let channel4 = i % channels4;
+    if pixel >= pixels {
+        return;
+    }
+    let at = pixel * conv.pitch4 + channel4;
+    var sum = partials[at];
+    for (var part = 1u; part < conv.parts; part++) {
+        sum += partials[part * pixels * conv.pitch4 + at];
+    }
+    store(Pixel(0u, 0u, 0u, pixel), channel4 / conv.group_channels4, channel4 % conv.group_channels4, sum);
+}

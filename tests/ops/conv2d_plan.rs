@@ -1,0 +1,166 @@
+//! How the convolutions of ResNet-50 are spread over the cores of GPUs that are not there: what the policy chooses for them is recorded,
+//! and the recordings are counted. Nothing runs.
+
+use gpu_resnet::gpu::{AdapterReport, BackendName, CoreSource, Cores, Features, Recording};
+use gpu_resnet::model::{Architecture, ConvBn, conv_op};
+use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
+use gpu_resnet::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision};
+
+/// A GPU with so many cores.
+fn adapter(vendor: u32, cores: u32) -> AdapterReport {
+    AdapterReport {
+        index: 0,
+        name: "a GPU".into(),
+        backend: BackendName::Vulkan,
+        kind: "discrete".into(),
+        driver: String::new(),
+        driver_info: String::new(),
+        vendor,
+        device: 0,
+        subgroup_size: [32, 64],
+        max_buffer_bytes: 1 << 32,
+        max_binding_bytes: 1 << 31,
+        max_workgroups_per_dimension: 65_535,
+        max_workgroup_memory_bytes: 32 << 10,
+        max_invocations_per_workgroup: 1024,
+        features: Features { subgroups: true, f16: true, ..Default::default() },
+        cores: Cores { count: cores, by: CoreSource::Name },
+        unusable: None,
+    }
+}
+
+const AMD: u32 = 0x1002;
+const NVIDIA: u32 = 0x10de;
+
+/// The convolutions of ResNet-50 at 224 x 224, and the height and width of the input of each.
+fn layers() -> Vec<(Conv2d, usize)> {
+    let layers = Architecture::named("resnet50").expect("ResNet-50").layers();
+    let mut all = Vec::new();
+    let mut add = |conv: &ConvBn, side: usize| {
+        all.push((conv_op(conv), side));
+        conv.output_size(side).expect("a map")
+    };
+    add(&layers.stem.conv, 224);
+    let mut side = 56;
+    for block in layers.blocks() {
+        if let Some(conv) = block.projection() {
+            add(conv, side);
+        }
+        for conv in &block.convs {
+            side = add(conv, side);
+        }
+    }
+    all
+}
+
+/// One dispatch that multiplies: its workgroups, and the multiply-adds of each, those of tiles that pass the map's end among them.
+struct Product {
+    workgroups: u64,
+    work: u64,
+}
+
+/// What `adapter` makes of one layer for `images`.
+fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) -> (Conv2dAlgorithm, Product) {
+    let convolution = Convolution { conv, map: [images, side, side], precision: Precision::F32 };
+    let algorithm = choose(adapter, Conv2dPass::Forward, &convolution);
+    let mut r = Recording::new();
+    let weight = r.temporary("weight", 16);
+    let tensor = r.temporary("input", 16);
+    let input = FeatureMap::new(tensor, [images, conv.in_channels, side, side]);
+    algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue::default()).expect("a convolution of ResNet-50");
+    let mut products = r.dispatches().iter().filter(|d| d.kernel.shader.starts_with("conv2d_gemm"));
+    let dispatch = products.next().expect("a tiled kernel");
+    assert!(products.next().is_none(), "two products");
+    let (pixels, channels) = algorithm.variant().tile();
+    let (steps, parts) = match algorithm {
+        Conv2dAlgorithm::Winograd(..) => (conv.in_channels, 1),
+        Conv2dAlgorithm::Split(_, parts) => (conv.in_channels * conv.kernel[0] * conv.kernel[1], parts),
+        _ => (conv.in_channels.next_multiple_of(4) * conv.kernel[0] * conv.kernel[1], 1),
+    };
+    // Tiles take 16 steps at a time, and so do parts.
+    let steps = steps.div_ceil(16).div_ceil(parts) * 16;
+    let workgroups = dispatch.workgroups.iter().map(|&n| u64::from(n)).product();
+    (algorithm, Product { workgroups, work: (pixels * channels * steps) as u64 })
+}
+
+/// How many times longer all convolutions take than with their work spread evenly over the cores:
+///
+///   slowdown = sum over layers of ceil(workgroups / cores) * work
+///              / (sum over layers of workgroups * work / cores)
+///
+/// A core is taken to do one workgroup after another, each at the core's full rate; a layer ends before the next begins; `work` is the number of
+/// multiply-adds of a workgroup. What a tile computes past the map's end counts as work, and so does not count as waste: the
+/// model is of cores that idle. Transforms of Winograd's way and the sums of parts are left out.
+fn slowdown(adapter: &AdapterReport, images: usize) -> f64 {
+    let cores = u64::from(adapter.cores.count);
+    let (mut time, mut work) = (0, 0);
+    for (conv, side) in layers() {
+        let (_, product) = product(adapter, conv, side, images);
+        time += product.workgroups.div_ceil(cores) * product.work;
+        work += product.workgroups * product.work;
+    }
+    (time * cores) as f64 / work as f64
+}
+
+#[test]
+fn few_cores_idle() {
+    for vendor in [AMD, NVIDIA] {
+        for cores in [20, 60, 132] {
+            for (images, most) in [(1, 1.3), (8, 1.1)] {
+                let slowdown = slowdown(&adapter(vendor, cores), images);
+                println!("{vendor:#x}: {cores} cores, {images} images: {slowdown:.3}");
+                assert!((1.0..=most).contains(&slowdown), "{cores} cores, {images} images: {slowdown:.3}");
+            }
+        }
+    }
+}
+
+/// The negative control: one size of tile and no parts, as before there was a policy, is what the model calls slow.
+#[test]
+fn one_size_of_tile_is_slow() {
+    let cores = 60;
+    let (mut time, mut work) = (0, 0);
+    for (conv, side) in layers() {
+        let (p, q) = conv.output_shape([1, conv.in_channels, side, side]).map(|[_, _, p, q]| (p, q)).expect("a map");
+        let workgroups = ((p * q).div_ceil(64) * conv.out_channels.div_ceil(64)) as u64;
+        let steps = (conv.kernel[0] * conv.kernel[1] * conv.in_channels.next_multiple_of(4)) as u64;
+        time += workgroups.div_ceil(cores) * steps;
+        work += workgroups * steps;
+    }
+    let slowdown = (time * cores) as f64 / work as f64;
+    assert!((2.5..3.1).contains(&slowdown), "{slowdown:.3}");
+}
+
+#[test]
+fn one_image_gives_every_core_of_a_large_gpu_something_to_do() {
+    for cores in [96, 132] {
+        for (conv, side) in layers() {
+            let (algorithm, product) = product(&adapter(AMD, cores), conv, side, 1);
+            let workgroups = product.workgroups;
+            assert!(workgroups >= 96, "{conv:?} on {side}x{side} by {}: {workgroups} workgroups", algorithm.name());
+        }
+    }
+}
+
+/// What an image's bits depend on is the same for every batch: the way, and the number of parts.
+#[test]
+fn the_batch_changes_the_tile_alone() {
+    let mut tiles = 0;
+    for cores in [8, 20, 60, 96, 132] {
+        for (conv, side) in layers() {
+            let of = |images| product(&adapter(AMD, cores), conv, side, images).0;
+            let one = of(1);
+            for images in [2, 3, 8, 32, 256] {
+                let many = of(images);
+                tiles += usize::from(one.variant() != many.variant());
+                match (one, many) {
+                    (Conv2dAlgorithm::Direct(_), Conv2dAlgorithm::Direct(_))
+                    | (Conv2dAlgorithm::Winograd(..), Conv2dAlgorithm::Winograd(..)) => {}
+                    (Conv2dAlgorithm::Split(_, a), Conv2dAlgorithm::Split(_, b)) if a == b => {}
+                    _ => panic!("{conv:?}: {} for one image, {} for {images}", one.name(), many.name()),
+                }
+            }
+        }
+    }
+    assert!(tiles > 100, "the tile follows the batch: {tiles}");
+}
