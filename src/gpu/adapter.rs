@@ -175,7 +175,7 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
         wgpu::DeviceType::Other => "other",
     };
     AdapterReport {
-        cores: super::Cores::of(&info.name, kind),
+        cores: super::cores::Cores::of(&info.name, kind),
         index,
         name: info.name,
         backend,

@@ -163,7 +163,7 @@ pub fn tune(
         let likely = conv2d_policy::candidates(gpu.report(), pass, &convolution);
         runnable.extend(likely.into_iter().filter(|split| matches!(split, Conv2dAlgorithm::Split(..))));
         let tuned = tune_shape(gpu, shape, pass, options.precision, &runnable, &THOROUGH, &mut in_time)?;
-        done.push((place * passes.len() + pass as usize, tuned));
+        done.push((place * Conv2dPass::ALL.len() + pass as usize, tuned));
     }
     let left_out = count - done.len();
     done.sort_by_key(|(place, _)| *place);

@@ -17,10 +17,13 @@ use crate::ops::Conv2dAlgorithm;
 /// A larger file is not read: a choice takes 200 bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
+/// What stands for the default in the place of an algorithm's name, where that may be one tile in one batch and another in the next.
+pub const BY_POLICY: &str = "default";
+
 /// What was chosen for one pass over one shape of convolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// By [`Conv2dAlgorithm::name`].
+    /// By [`Conv2dAlgorithm::name`], or [`BY_POLICY`].
     pub algorithm: String,
     /// What is used without tuning.
     pub default: String,
@@ -168,11 +171,15 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
     if file.made_for != *identity {
         return Err("was made by another version of the program, or for another adapter".into());
     }
-    let wrong = file.choices.values().find(|choice| Conv2dAlgorithm::named(&choice.algorithm).is_none());
+    let wrong = file.choices.values().find(|choice| !is_known(&choice.algorithm));
     match wrong {
         Some(choice) => Err(format!("chooses {:?}, which there is not", choice.algorithm)),
         None => Ok(Some(file.choices)),
     }
+}
+
+fn is_known(algorithm: &str) -> bool {
+    algorithm == BY_POLICY || Conv2dAlgorithm::named(algorithm).is_some()
 }
 
 #[cfg(test)]

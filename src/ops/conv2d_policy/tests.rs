@@ -62,7 +62,8 @@ fn software_drivers_keep_their_choices() {
         (conv(16, 16, 3, 1), 32, ["subgroup", "subgroup4", "register"]),
     ] {
         for images in [1, 8] {
-            let found = [&lavapipe, &swiftshader, &llvmpipe_gl].map(|adapter| forward(adapter, &at(conv, images, side)));
+            let found =
+                [&lavapipe, &swiftshader, &llvmpipe_gl].map(|adapter| forward(adapter, &at(conv, images, side)));
             assert_eq!(found, expected, "{conv:?} on {side}x{side}");
         }
     }
