@@ -17,6 +17,7 @@ use crate::data::{self, Augment, Preprocess};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, Recompute, TensorSource};
+use crate::ops::Precision;
 use crate::train::{
     BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
     Schedule, Unfreeze, fit_network, sample_images,
@@ -115,8 +116,15 @@ impl TrainingArgs {
         Ok(optimizer)
     }
 
-    /// What is asked of network training; `curve` is the schedule where none was named.
-    pub fn network(&self, unfreeze: Unfreeze, bn: BnMode, backbone_lr: Option<f64>, curve: Curve) -> NetworkSettings {
+    /// What is asked of network training in `precision`; `curve` is the schedule where none was named.
+    pub fn network(
+        &self,
+        unfreeze: Unfreeze,
+        bn: BnMode,
+        backbone_lr: Option<f64>,
+        curve: Curve,
+        precision: Precision,
+    ) -> NetworkSettings {
         NetworkSettings {
             unfreeze,
             bn,
@@ -127,6 +135,7 @@ impl TrainingArgs {
             patience: self.patience,
             log_gradients: self.log_gradients,
             recompute: self.recompute,
+            precision,
             schedule: Schedule {
                 curve: self.lr_schedule.unwrap_or(curve),
                 milestones: self.lr_milestones.clone(),
@@ -262,6 +271,13 @@ pub struct Summary<'a> {
     pub val_loss: Option<f64>,
     pub val_accuracy: Option<f64>,
     pub stopped_early: bool,
+    /// How maps are stored, and with f16 what the loss was multiplied by in the end.
+    pub precision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps that changed nothing, since a gradient of f16 was not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
 }
 
 /// Tells where the network of epoch `epoch` is and how good, and what could not be read.
@@ -279,6 +295,9 @@ pub fn report(
         .and_then(|e| e.val_accuracy)
         .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
     context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
+    if let (Some(skipped), Some(scale)) = (skipped_steps(epochs), epochs.last().and_then(|e| e.loss_scale)) {
+        context.console.note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
+    }
     if json {
         print_json(&Summary {
             run: run.path().to_string_lossy(),
@@ -290,6 +309,9 @@ pub fn report(
             val_loss: kept.and_then(|e| e.val_loss),
             val_accuracy: kept.and_then(|e| e.val_accuracy),
             stopped_early,
+            precision: context.precision().name(),
+            loss_scale: epochs.last().and_then(|e| e.loss_scale),
+            skipped_steps: skipped_steps(epochs),
         })?;
     }
     if failed > 0 {
@@ -297,6 +319,11 @@ pub fn report(
         return Err(Error::Partial(format!("{images} could not be read, and left out")));
     }
     Ok(())
+}
+
+/// The steps of all epochs that were skipped, where gradients are f16.
+pub fn skipped_steps(epochs: &[EpochResult]) -> Option<u64> {
+    epochs.iter().filter_map(|e| e.skipped_steps).reduce(|a, b| a + b)
 }
 
 /// A network to train, and on what.
@@ -317,8 +344,8 @@ pub struct NetworkJob<'a> {
 
 /// Trains a network and reports.
 pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
-    context.f32_only("training of convolutions")?;
     let gpu = context.gpu()?;
+    config.network.as_ref().map_or(Ok(()), |network| network.precision.check(gpu.report()))?;
     Sitting::check_stop(context, job.command, job.resumed.as_ref(), job.interrupt)?;
     let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
     let mut config = config.clone();
