@@ -2,6 +2,10 @@
 //#variant adam_wide WIDE
 //#variant adamw DECOUPLED
 //#variant adamw_wide WIDE DECOUPLED
+//#variant adam_scaled SCALED
+//#variant adam_scaled_wide SCALED WIDE
+//#variant adamw_scaled SCALED DECOUPLED
+//#variant adamw_scaled_wide SCALED WIDE DECOUPLED
 //
 // adam, adamw (Kingma & Ba 2015; Loshchilov & Hutter 2019), as torch.optim computes them at step t:
 //
@@ -11,7 +15,8 @@
 //   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //
 // What depends on t (learning rate and bias corrections) is computed by the host in f64, a row for each step, and found
-// by the step counter on the device, so that many steps fit in one submit. One vec4 an invocation, 64 to a workgroup.
+// by the step counter on the device, so that many steps fit in one submit. With the flag SCALED a step whose gradients were not
+// finite changes nothing (loss_scale.wgsl). One vec4 an invocation, 64 to a workgroup.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
 struct Adam {
@@ -29,6 +34,9 @@ struct Adam {
 @group(0) @binding(4) var<storage, read_write> param: array<Float4>;
 @group(0) @binding(5) var<storage, read_write> exp_avg: array<Float4>;
 @group(0) @binding(6) var<storage, read_write> exp_avg_sq: array<Float4>;
+//#if SCALED
+@group(0) @binding(7) var<storage, read> loss_scale: array<vec4u>; // z: 1 if a gradient was not finite
+//#endif
 
 @compute @workgroup_size(64)
 fn main(
@@ -40,6 +48,11 @@ fn main(
     if i >= adam.size4 {
         return;
     }
+//#if SCALED
+    if loss_scale[0].z != 0u {
+        return;
+    }
+//#endif
     let now = schedule[cursor[0]];
     var p = unpack_floats(param[i]);
     var g = unpack_floats(grad[i]);

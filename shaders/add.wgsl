@@ -1,12 +1,19 @@
+//#variant add
+//#variant add_f16 HALF GRADIENT
+//#if HALF
+enable f16;
+//#endif
+//
 // add: output[i] = input[i] + other[i]
 //
 // The residual addition of pre-activation blocks.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> other: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> other: array<Stored4>;
+@group(0) @binding(3) var<storage, read_write> output: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,5 +25,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    output[i] = input[i] + other[i];
+    output[i] = pack4(unpack4(input[i]) + unpack4(other[i]));
 }

@@ -1,13 +1,20 @@
+//#variant add_relu
+//#variant add_relu_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //
 // The end of a residual block: a[l+2] = g(z[l+2] + a[l]). NaN stays NaN.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> other: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> other: array<Stored4>;
+@group(0) @binding(3) var<storage, read_write> output: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -19,5 +26,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    output[i] = rectify(input[i] + other[i]);
+    output[i] = pack4(rectify(unpack4(input[i]) + unpack4(other[i])));
 }

@@ -1,14 +1,21 @@
+//#variant add_relu_backward
+//#variant add_relu_backward_f16 HALF GRADIENT
+//#if HALF
+enable f16;
+//#endif
+//
 // add_relu_backward: grad_input[i] = grad_other[i] = grad_output[i] where input[i] + other[i] > 0, else 0
 //
 // Both gradients are the same numbers, so there is one output. NaN lets the gradient pass, as in PyTorch.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> other: array<vec4f>;
-@group(0) @binding(3) var<storage, read> grad_output: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> output: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> other: array<Stored4>;
+@group(0) @binding(3) var<storage, read> grad_output: array<Stored4>;
+@group(0) @binding(4) var<storage, read_write> output: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -20,5 +27,5 @@ fn main(
     if i >= size4.x {
         return;
     }
-    output[i] = rectify_backward(input[i] + other[i], grad_output[i]);
+    output[i] = pack4(rectify_backward(unpack4(input[i]) + unpack4(other[i]), unpack4(grad_output[i])));
 }

@@ -1,5 +1,9 @@
 //#variant batch_norm_backward
+//#variant batch_norm_backward_f16 HALF GRADIENT
 //#variant batch_norm_backward_wide WIDE
+//#if HALF
+enable f16;
+//#endif
 //
 // batch_norm_backward, from g = d loss / d output (through the ReLU after it, where there is one), with
 // x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):
@@ -12,7 +16,7 @@
 // line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels, by parts
 // of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels of a run of pixels an
 // invocation, 64 to a workgroup, folded.
-//#import shared/floats.wgsl
+//#import shared/maps.wgsl
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 struct BatchNormBackward {

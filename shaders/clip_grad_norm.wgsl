@@ -1,3 +1,9 @@
+//#variant clip_grad_norm
+//#variant clip_grad_norm_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // clip_grad_norm, as torch.nn.utils.clip_grad_norm_ computes it over several gradients g:
 //
 //   norm = sqrt(sum of g^2),   g *= min(1, max_norm / (norm + 1e-6))
@@ -7,8 +13,9 @@
 // total:       all groups to the norm and the factor; one workgroup.
 // scale:       one gradient times the factor, one vec4 an invocation.
 //
-// Every sum has a fixed order, so the same gradients give the same bits.
+// Every sum has a fixed order, so the same gradients give the same bits. With the flag HALF those that are summed are f16.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Norm {
     size4: u32,    // vec4s of the gradient
     first: u32,    // first partial sum; in `group`, of the group
@@ -17,7 +24,7 @@ struct Norm {
     max_norm: f32,
 }
 @group(0) @binding(0) var<uniform> norm: Norm;
-@group(0) @binding(1) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(3) var<storage, read_write> groups: array<f32>;     // sums of squares
 @group(0) @binding(4) var<storage, read_write> result: array<vec4f>;   // norm, factor, 0, 0
@@ -35,7 +42,7 @@ fn sum_squares(
     }
     var sum = vec4f();
     for (var at = i; at < norm.size4; at += norm.count) {
-        let g = grad[at];
+        let g = unpack4(grad[at]);
         sum += g * g;
     }
     partials[norm.first + i] = (sum.x + sum.y) + (sum.z + sum.w);

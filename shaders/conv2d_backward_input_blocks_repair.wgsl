@@ -1,12 +1,16 @@
 //#variant conv2d_backward_input_blocks_repair BLOCKS
+//#variant conv2d_backward_input_blocks_repair_f16 HALF GRADIENT BLOCKS
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
 //
 // The pixels of grad_input that came out as NaN from a kernel that makes blocks of them (see src/ops/conv2d_blocks.rs), once
 // more, by their own taps alone: through the zero weights that fill up a block's kernel, a NaN or an infinity of grad_output
 // reaches pixels that never meet it. A pixel, one vec4, an invocation; 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
 
 // The sum over the taps that pixel `at` of an image meets.
 fn sum_at(image: u32, at: vec2u) -> vec4f {
@@ -28,7 +32,7 @@ fn sum_at(image: u32, at: vec2u) -> vec4f {
             let row = (tile * conv.kernel.x * conv.kernel.y + tap.x * conv.kernel.y + tap.y) * conv.weight_rows;
             let source = ((image * conv.source_height + pq.x) * conv.source_width + pq.y) * conv.source_pitch4 * 4u;
             for (var k = 0u; k < conv.group_source_channels; k++) {
-                sum += input[source + k] * weight[(row + k) * conv.weight_side4 + column];
+                sum += f32(input[source + k]) * unpack4(weight[(row + k) * conv.weight_side4 + column]);
             }
         }
     }
@@ -47,11 +51,11 @@ fn main(
     if image >= conv.images {
         return;
     }
-    if any(is_nan(output[i])) {
+    if any(is_nan(unpack4(output[i]))) {
         var value = sum_at(image, vec2u(rest % conv.map.x, i % conv.map.y));
         if conv.residual != 0u {
-            value += residual[i];
+            value += unpack4(residual[i]);
         }
-        output[i] = value;
+        output[i] = pack4(value);
     }
 }

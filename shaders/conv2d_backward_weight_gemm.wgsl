@@ -1,4 +1,10 @@
+//#variant conv2d_backward_weight_gemm
+//#variant conv2d_backward_weight_gemm_f16 HALF
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
+//
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
@@ -27,7 +33,7 @@ fn grad_at(pixel: u32, end: u32, channel4: u32) -> vec4f {
     if pixel >= end {
         return vec4f();
     }
-    return grad_output[pixel * conv.out_pitch4 + channel4];
+    return unpack_floats(grad_output[pixel * conv.out_pitch4 + channel4]);
 }
 
 // A column's part of the input for a pixel; zero past the slice's end.

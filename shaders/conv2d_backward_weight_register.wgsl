@@ -1,4 +1,10 @@
+//#variant conv2d_backward_weight_register
+//#variant conv2d_backward_weight_register_f16 HALF
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
+//
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
@@ -71,8 +77,13 @@ fn main(
     var sum7_2 = vec4f();
     var sum7_3 = vec4f();
     for (var pixel = start; pixel < end; pixel++) {
+//#if HALF
+        let g0 = unpack_floats(grad_output[pixel * conv.out_pitch4 + own4]);
+        let g1 = unpack_floats(grad_output[pixel * conv.out_pitch4 + next4]);
+//#else
         let g0 = grad_output[pixel * conv.out_pitch4 + own4];
         let g1 = grad_output[pixel * conv.out_pitch4 + next4];
+//#endif
         let x0 = input_at(column0, n, p, q);
         sum0_0 += g0.x * x0;
         sum1_0 += g0.y * x0;

@@ -1,9 +1,17 @@
 //#variant conv2d_backward_weight_subgroup
+//#variant conv2d_backward_weight_subgroup_f16 HALF
 //#variant conv2d_backward_weight_subgroup_wide WIDE
+//#variant conv2d_backward_weight_subgroup_wide_f16 WIDE HALF
 //#variant conv2d_backward_weight_subgroup_wide_pointwise WIDE POINTWISE
+//#variant conv2d_backward_weight_subgroup_wide_pointwise_f16 WIDE POINTWISE HALF
 //#variant conv2d_backward_weight_subgroup_quad WIDE QUAD
+//#variant conv2d_backward_weight_subgroup_quad_f16 WIDE QUAD HALF
 //#variant conv2d_backward_weight_subgroup_quad_pointwise WIDE QUAD POINTWISE
+//#variant conv2d_backward_weight_subgroup_quad_pointwise_f16 WIDE QUAD POINTWISE HALF
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
 //
 // The gradient of a convolution by its weight,
 //

@@ -1,4 +1,10 @@
+//#variant conv2d_backward_weight_subgroup4
+//#variant conv2d_backward_weight_subgroup4_f16 HALF
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
+//
 // The gradient of a convolution by its weight,
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]

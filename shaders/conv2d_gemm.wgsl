@@ -1,7 +1,9 @@
 //#variant conv2d_gemm
 //#variant conv2d_gemm_f16 HALF
 //#variant conv2d_backward_input_gemm TRANSPOSED
+//#variant conv2d_backward_input_gemm_f16 HALF GRADIENT TRANSPOSED
 //#variant conv2d_backward_input_blocks_gemm BLOCKS
+//#variant conv2d_backward_input_blocks_gemm_f16 HALF GRADIENT BLOCKS
 //#unchecked
 //#if HALF
 enable f16;

@@ -7,12 +7,19 @@
 //#variant conv2d_gemm_128x64_f16 HALF T128X64 EIGHT
 //#variant conv2d_gemm_128x128_f16 HALF T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_gemm_32x32 TRANSPOSED T32X32
+//#variant conv2d_backward_input_gemm_32x32_f16 HALF GRADIENT TRANSPOSED T32X32
 //#variant conv2d_backward_input_gemm_64x64 TRANSPOSED T64X64 EIGHT
+//#variant conv2d_backward_input_gemm_64x64_f16 HALF GRADIENT TRANSPOSED T64X64 EIGHT
 //#variant conv2d_backward_input_gemm_128x64 TRANSPOSED T128X64 EIGHT
+//#variant conv2d_backward_input_gemm_128x64_f16 HALF GRADIENT TRANSPOSED T128X64 EIGHT
 //#variant conv2d_backward_input_gemm_128x128 TRANSPOSED T128X128 EIGHT TWICE
+//#variant conv2d_backward_input_gemm_128x128_f16 HALF GRADIENT TRANSPOSED T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_blocks_gemm_32x32 BLOCKS T32X32
+//#variant conv2d_backward_input_blocks_gemm_32x32_f16 HALF GRADIENT BLOCKS T32X32
 //#variant conv2d_backward_input_blocks_gemm_64x64 BLOCKS T64X64 EIGHT
+//#variant conv2d_backward_input_blocks_gemm_64x64_f16 HALF GRADIENT BLOCKS T64X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x64 BLOCKS T128X64 EIGHT
+//#variant conv2d_backward_input_blocks_gemm_128x64_f16 HALF GRADIENT BLOCKS T128X64 EIGHT
 //#variant conv2d_backward_input_blocks_gemm_128x128 BLOCKS T128X128 EIGHT TWICE
 //#variant conv2d_gemm_32x32_split SPLIT T32X32
 //#variant conv2d_gemm_64x64_split SPLIT T64X64 EIGHT
@@ -26,6 +33,7 @@
 //#variant conv2d_backward_input_gemm_64x64_split TRANSPOSED SPLIT T64X64 EIGHT
 //#variant conv2d_backward_input_gemm_128x64_split TRANSPOSED SPLIT T128X64 EIGHT
 //#variant conv2d_backward_input_gemm_128x128_split TRANSPOSED SPLIT T128X128 EIGHT TWICE
+//#variant conv2d_backward_input_blocks_gemm_128x128_f16 HALF GRADIENT BLOCKS T128X128 EIGHT TWICE
 //#unchecked
 //#if HALF
 enable f16;

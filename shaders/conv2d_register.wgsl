@@ -1,7 +1,9 @@
 //#variant conv2d_register
 //#variant conv2d_register_f16 HALF
 //#variant conv2d_backward_input_register TRANSPOSED
+//#variant conv2d_backward_input_register_f16 HALF GRADIENT TRANSPOSED
 //#variant conv2d_backward_input_blocks_register BLOCKS
+//#variant conv2d_backward_input_blocks_register_f16 HALF GRADIENT BLOCKS
 //#unchecked
 //#if HALF
 enable f16;

@@ -1,18 +1,25 @@
 //#variant conv2d_subgroup
 //#variant conv2d_subgroup_f16 HALF
 //#variant conv2d_backward_input_subgroup TRANSPOSED
+//#variant conv2d_backward_input_subgroup_f16 HALF GRADIENT TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup BLOCKS
+//#variant conv2d_backward_input_blocks_subgroup_f16 HALF GRADIENT BLOCKS
 //#variant conv2d_subgroup_wide WIDE
 //#variant conv2d_subgroup_wide_f16 WIDE HALF
 //#variant conv2d_backward_input_subgroup_wide WIDE TRANSPOSED
+//#variant conv2d_backward_input_subgroup_wide_f16 HALF GRADIENT WIDE TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup_wide WIDE BLOCKS
+//#variant conv2d_backward_input_blocks_subgroup_wide_f16 HALF GRADIENT WIDE BLOCKS
 //#variant conv2d_subgroup_quad WIDE QUAD
 //#variant conv2d_subgroup_quad_f16 WIDE QUAD HALF
 //#variant conv2d_backward_input_subgroup_quad WIDE QUAD TRANSPOSED
+//#variant conv2d_backward_input_subgroup_quad_f16 HALF GRADIENT WIDE QUAD TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup_quad WIDE QUAD BLOCKS
+//#variant conv2d_backward_input_blocks_subgroup_quad_f16 HALF GRADIENT WIDE QUAD BLOCKS
 //#variant conv2d_subgroup_oct WIDE QUAD OCT
 //#variant conv2d_subgroup_oct_f16 WIDE QUAD OCT HALF
 //#variant conv2d_backward_input_subgroup_oct WIDE QUAD OCT TRANSPOSED
+//#variant conv2d_backward_input_subgroup_oct_f16 HALF GRADIENT WIDE QUAD OCT TRANSPOSED
 //#unchecked
 //#if HALF
 enable f16;

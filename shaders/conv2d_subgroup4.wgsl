@@ -1,7 +1,9 @@
 //#variant conv2d_subgroup4
 //#variant conv2d_subgroup4_f16 HALF
 //#variant conv2d_backward_input_subgroup4 TRANSPOSED
+//#variant conv2d_backward_input_subgroup4_f16 HALF GRADIENT TRANSPOSED
 //#variant conv2d_backward_input_blocks_subgroup4 BLOCKS
+//#variant conv2d_backward_input_blocks_subgroup4_f16 HALF GRADIENT BLOCKS
 //#unchecked
 //#if HALF
 enable f16;

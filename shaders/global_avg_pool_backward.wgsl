@@ -1,10 +1,18 @@
+//#variant global_avg_pool_backward
+//#variant global_avg_pool_backward_f16 HALF GRADIENT
+//#if HALF
+enable f16;
+//#endif
+//
 // global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
 //
+// grad_output is f32 whatever grad_input is.
 // One vec4 of channels of one pixel an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s, pitch
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,5 +26,5 @@ fn main(
     }
     let pixel = i / size.y;
     let channel4 = i % size.y;
-    grad_input[pixel * size.w + channel4] = grad_output[pixel / size.x * size.y + channel4] / f32(size.x);
+    grad_input[pixel * size.w + channel4] = pack4(grad_output[pixel / size.x * size.y + channel4] / f32(size.x));
 }

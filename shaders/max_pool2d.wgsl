@@ -1,6 +1,7 @@
 //#variant max_pool2d
 //#variant max_pool2d_f16 HALF
 //#variant max_pool2d_indices INDICES
+//#variant max_pool2d_indices_f16 INDICES HALF
 //#if HALF
 enable f16;
 //#endif

@@ -1,3 +1,9 @@
+//#variant pack_weight
+//#variant pack_weight_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // pack_weight: a convolution's weight from the order that it is trained in to the one that a kernel reads.
 //
 //   packed[group][tile][r,s][row][column within the tile] = weight[k][r,s][c]
@@ -7,6 +13,7 @@
 // happens on the GPU. A vec4 (four columns) of each of eight rows an invocation, so that its place is worked out once for all
 // of them (integer divisions are dear); 64 to a workgroup, columns fastest, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Pack {
     groups: u32,
     tiles: u32,         // of one group
@@ -19,7 +26,7 @@ struct Pack {
 }
 @group(0) @binding(0) var<uniform> pack: Pack;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> packed: array<Stored4>;
 
 const RUN: u32 = 8u;
 
@@ -62,6 +69,6 @@ fn main(
             element(at + 2u * column_step, there && column + 2u < most.y),
             element(at + 3u * column_step, there && column + 3u < most.y),
         );
-        packed[((tile * pack.taps + tap) * pack.rows + row) * pack.side4 + column4] = value;
+        packed[((tile * pack.taps + tap) * pack.rows + row) * pack.side4 + column4] = pack4(value);
     }
 }

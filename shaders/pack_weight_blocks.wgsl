@@ -1,3 +1,9 @@
+//#variant pack_weight_blocks
+//#variant pack_weight_blocks_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // pack_weight_blocks: a convolution's weight from KRSC to the order that the gradient by an input of few channels reads,
 // where the channels of a block's pixels (a, b) are the columns:
 //
@@ -6,6 +12,7 @@
 // and zero where r or s lies outside of the kernel, or k in the padding of rows. Channels are padded to one vec4, which an
 // invocation packs; 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Pack {
     taps: vec2u,
     block: vec2u,
@@ -20,7 +27,7 @@ struct Pack {
 }
 @group(0) @binding(0) var<uniform> pack: Pack;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> packed: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -44,5 +51,5 @@ fn main(
         - pack.stride * vec2u(tap / pack.taps.y, tap % pack.taps.y);
     let there = at.x < pack.block.x && k < pack.outputs && all(rs < pack.kernel);
     let source = select(0u, (k * pack.kernel.x + rs.x) * pack.kernel.y + rs.y, there);
-    packed[i] = select(vec4f(), weight[source], there);
+    packed[i] = pack4(select(vec4f(), weight[source], there));
 }

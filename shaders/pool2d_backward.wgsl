@@ -1,5 +1,10 @@
 //#variant max_pool2d_backward MAX
+//#variant max_pool2d_backward_f16 MAX HALF GRADIENT
 //#variant avg_pool2d_backward
+//#variant avg_pool2d_backward_f16 HALF GRADIENT
+//#if HALF
+enable f16;
+//#endif
 //
 // max_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] over the windows whose noted winner is (h,w)
 // avg_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] / |window (p,q)| over the windows that hold (h,w)
@@ -7,6 +12,7 @@
 // Each input pixel gathers from the windows over it, in a fixed order: no atomics. One vec4 of channels an invocation, 64
 // to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct PoolBackward {
     in_height: u32,
     in_width: u32,
@@ -19,8 +25,8 @@ struct PoolBackward {
     padding: vec2u,
 }
 @group(0) @binding(0) var<uniform> pool: PoolBackward;
-@group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad_output: array<Stored4>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<Stored4>;
 //#if MAX
 @group(0) @binding(3) var<storage, read> indices: array<vec4u>; // of grad_output's shape: y * W + x of the winner
 //#endif
@@ -60,7 +66,7 @@ fn main(
     for (var p = rows.x; p < rows.y; p++) {
         for (var q = columns.x; q < columns.y; q++) {
             let at = ((image * pool.out_height + p) * pool.out_width + q) * pool.channels4 + c;
-            let g = grad_output[at];
+            let g = unpack4(grad_output[at]);
 //#if MAX
             sum += select(vec4f(), g, indices[at] == vec4u(row * pool.in_width + column));
 //#else
@@ -70,5 +76,5 @@ fn main(
 //#endif
         }
     }
-    grad_input[i] = sum;
+    grad_input[i] = pack4(sum);
 }

@@ -1,11 +1,15 @@
 //#variant relu_backward
+//#variant relu_backward_f16 HALF GRADIENT
 //#variant relu_backward_wide WIDE
+//#if HALF
+enable f16;
+//#endif
 //
 // relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
 //
 // input may be the forward pass's input or its output, which have the same sign. NaN lets the gradient pass, as in PyTorch.
 // Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
-//#import shared/floats.wgsl
+//#import shared/maps.wgsl
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s

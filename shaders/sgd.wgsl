@@ -1,5 +1,7 @@
 //#variant sgd
 //#variant sgd_wide WIDE
+//#variant sgd_scaled SCALED
+//#variant sgd_scaled_wide SCALED WIDE
 //
 // sgd with momentum, as torch.optim.SGD computes it:
 //
@@ -8,7 +10,8 @@
 //   p -= lr * (g + momentum * b if nesterov, b otherwise)
 //
 // Without momentum b is g itself. The learning rate comes from a row for each step, found by the step counter on the
-// device. One vec4 an invocation, 64 to a workgroup.
+// device. With the flag SCALED a step whose gradients were not finite changes nothing (loss_scale.wgsl). One vec4 an invocation,
+// 64 to a workgroup.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
 struct Sgd {
@@ -24,6 +27,9 @@ struct Sgd {
 @group(0) @binding(3) var<storage, read> cursor: array<u32>;     // x: the step, from 0
 @group(0) @binding(4) var<storage, read_write> param: array<Float4>;
 @group(0) @binding(5) var<storage, read_write> momentum_buffer: array<Float4>;
+//#if SCALED
+@group(0) @binding(6) var<storage, read> loss_scale: array<vec4u>; // z: 1 if a gradient was not finite
+//#endif
 
 @compute @workgroup_size(64)
 fn main(
@@ -35,6 +41,11 @@ fn main(
     if i >= sgd.size4 {
         return;
     }
+//#if SCALED
+    if loss_scale[0].z != 0u {
+        return;
+    }
+//#endif
     let now = schedule[cursor[0]];
     let p = unpack_floats(param[i]);
     var g = unpack_floats(grad[i]) + sgd.weight_decay * p;

@@ -1,9 +1,16 @@
+//#variant shortcut_pad_backward
+//#variant shortcut_pad_backward_f16 HALF GRADIENT
+//#if HALF
+enable f16;
+//#endif
+//
 // shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, before + c] + residual[n,h,w,c] where the
 // stride divides h and w, else residual[n,h,w,c]
 //
 // The gradient of option A's shortcut, added to the one that comes through the residual branch; the gradient of the padded
 // channels goes nowhere. One vec4 of channels an invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
     in_width: u32,
@@ -16,9 +23,9 @@ struct Shortcut {
     before4: u32, // vec4s of padded channels before the input's
 }
 @group(0) @binding(0) var<uniform> shortcut: Shortcut;
-@group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
-@group(0) @binding(2) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> grad_input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> grad_output: array<Stored4>;
+@group(0) @binding(2) var<storage, read> residual: array<Stored4>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<Stored4>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -36,13 +43,14 @@ fn main(
     let rest = pixel / shortcut.in_width;
     let row = rest % shortcut.in_height;
     let image = rest / shortcut.in_height;
-    var value = residual[i];
+    var value = unpack4(residual[i]);
     // What lies between two pixels has no gradient, and need not lie inside of grad_output.
     let channel4 = c + shortcut.before4;
     if row % shortcut.stride == 0u && column % shortcut.stride == 0u && channel4 < shortcut.out_pitch4 {
         let p = row / shortcut.stride;
         let q = column / shortcut.stride;
-        value += grad_output[((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_pitch4 + channel4];
+        let at = ((image * shortcut.out_height + p) * shortcut.out_width + q) * shortcut.out_pitch4 + channel4;
+        value += unpack4(grad_output[at]);
     }
-    grad_input[i] = value;
+    grad_input[i] = pack4(value);
 }

@@ -1,8 +1,15 @@
+//#variant sum_pixels
+//#variant sum_pixels_f16 HALF
+//#if HALF
+enable f16;
+//#endif
+//
 // sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
 //
 // The gradient of a bias, or any sum over N, H and W, in slices that sum_partials.wgsl adds up. NHWC.
 // One vec4 of channels of one slice an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
+//#import shared/stored.wgsl
 struct Size {
     pixels: u32,
     channels4: u32,
@@ -11,7 +18,7 @@ struct Size {
     pitch4: u32, // vec4s from one pixel to the next
 }
 @group(0) @binding(0) var<uniform> size: Size;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -28,7 +35,7 @@ fn main(
     let c = i % size.channels4;
     var sum = vec4f();
     for (var pixel = slice * size.slice; pixel < min((slice + 1u) * size.slice, size.pixels); pixel++) {
-        sum += input[pixel * size.pitch4 + c];
+        sum += unpack4(input[pixel * size.pitch4 + c]);
     }
     partials[i] = sum;
 }

@@ -2,7 +2,14 @@
 //#variant winograd4_grad_output F4
 //#variant winograd2_grad_output_wide WIDE
 //#variant winograd4_grad_output_wide F4 WIDE
+//#variant winograd2_grad_output_f16 HALF
+//#variant winograd4_grad_output_f16 F4 HALF
+//#variant winograd2_grad_output_wide_f16 WIDE HALF
+//#variant winograd4_grad_output_wide_f16 F4 WIDE HALF
 //#unchecked
+//#if HALF
+enable f16;
+//#endif
 //
 // The gradient's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).
 //

@@ -6,6 +6,10 @@
 //#variant winograd4_output_wide F4 WIDE
 //#variant winograd2_output_wide_f16 WIDE HALF
 //#variant winograd4_output_wide_f16 F4 WIDE HALF
+//#variant winograd2_grad_input_f16 HALF GRADIENT
+//#variant winograd4_grad_input_f16 F4 HALF GRADIENT
+//#variant winograd2_grad_input_wide_f16 WIDE HALF GRADIENT
+//#variant winograd4_grad_input_wide_f16 F4 WIDE HALF GRADIENT
 //#unchecked
 //#if HALF
 enable f16;
@@ -15,7 +19,8 @@ enable f16;
 //
 //   output[pixel][k] = relu((A' points[tile] A)[pixel] + bias[k] + residual[pixel][k])
 //
-// The gradient by an input that came out of a ReLU (`rectified`) goes through it instead.
+// The gradient by an input that came out of a ReLU (`rectified`) goes through it instead; as f16 it has shaders of its own, whose
+// stores never saturate.
 // Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl

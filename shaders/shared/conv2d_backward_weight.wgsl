@@ -1,6 +1,6 @@
 // Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
 // group padded to a multiple of 4.
-//#import shared/floats.wgsl
+//#import shared/maps.wgsl
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,

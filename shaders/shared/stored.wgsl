@@ -1,4 +1,8 @@
-// How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way.
+// How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way. With the flag
+// GRADIENT as well, what is stored is a gradient, and one beyond f16 becomes infinite on every driver.
+//#if GRADIENT
+//#import shared/half_gradient.wgsl
+//#endif
 //#if HALF
 alias Stored = f16;
 //#else
@@ -20,9 +24,17 @@ fn unpack4(v: Stored4) -> vec4f {
     return vec4f(unpack2(u32(v)), unpack2(u32(v >> 32u)));
 }
 
+//#if GRADIENT
+fn pack4(v: vec4f) -> Stored4 {
+    // Rounded before: pack2x16float may cut off what doesn't fit.
+    let halves = vec4f(half_gradient(v));
+    return u64(pack2x16float(halves.xy)) | (u64(pack2x16float(halves.zw)) << 32u);
+}
+//#else
 fn pack4(v: vec4f) -> Stored4 {
     return u64(pack2x16float(v.xy)) | (u64(pack2x16float(v.zw)) << 32u);
 }
+//#endif
 
 alias Stored8 = vec2<u64>;
 
@@ -75,7 +87,13 @@ fn unpack4(v: Stored4) -> vec4f {
     return vec4f(v);
 }
 
+//#if GRADIENT
+fn pack4(v: vec4f) -> Stored4 {
+    return half_gradient(v);
+}
+//#else
 fn pack4(v: vec4f) -> Stored4 {
     return Stored4(v);
 }
+//#endif
 //#endif

@@ -95,7 +95,7 @@ fn plan(
             HeadTrainer::new(gpu, shape, examples, Some(examples), head, None).map(drop)
         }
         Some(TrainPart::All) => {
-            let network = NetworkSettings { unfreeze: Unfreeze::All, ..NetworkSettings::default() };
+            let network = NetworkSettings { unfreeze: Unfreeze::All, precision, ..NetworkSettings::default() };
             let options = NetworkOptions { head, network, input, size };
             NetworkTrainer::new(gpu, architecture, weights, options, batch_size).map(drop)
         }

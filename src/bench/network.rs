@@ -9,9 +9,10 @@ use crate::gpu::{Gpu, Plan, Recording};
 use crate::model::{
     Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_forward, record_pass,
 };
+use crate::ops::loss_scale::{self, STATE_BYTES};
 use crate::ops::peak::{CopyWidth, copy};
 use crate::ops::{FeatureMap, Precision, pack_nhwc};
-use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
+use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer, LossScale};
 use crate::weights::{hash_input, hash_targets};
 
 /// Runs of a profile; each dispatch's best counts.
@@ -44,17 +45,27 @@ fn inference(network: &Network, options: &Options) -> Result<(Forward, Vec<u8>)>
 
 /// A step of training every parameter: forward and backward pass, by the batch's own statistics, in turn with its forward pass
 /// alone and with inference by the same weights. (The optimiser is not part of it.)
-pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, options: &Options) -> Result<Run> {
+/// Maps and their gradients are of `precision`; gradients of f16 are scaled as training does it.
+pub fn train_all(
+    network: &TrainableNetwork,
+    folded: &Network,
+    precision: Precision,
+    peaks: &Peaks,
+    options: &Options,
+) -> Result<Run> {
     let Options { batch_size, image_size, .. } = *options;
     let shape = [batch_size, 3, image_size, image_size];
     let images = pack_nhwc(&hash_input("input", shape.iter().product()), shape, 1);
     let arch = network.architecture();
     let labels: Vec<u32> =
         hash_targets("target", batch_size, arch.classes as u64).into_iter().map(|t| t as u32).collect();
-    let pass = PassOptions::default();
+    let images = precision.words(&images);
     let plan_of = |forward_alone: bool| {
         let mut r = Recording::new();
-        let input = FeatureMap::new(r.kept("input", (batch_size * image_size * image_size * 16) as u64), shape);
+        let bytes = (batch_size * image_size * image_size) as u64 * precision.bytes4();
+        let input = FeatureMap::new(r.kept("input", bytes), shape).stored(precision);
+        let loss_scale = (precision == Precision::F16).then(|| r.kept("loss scale", STATE_BYTES));
+        let pass = PassOptions { loss_scale, ..PassOptions::default() };
         let targets = r.kept("targets", (batch_size * 4) as u64);
         if forward_alone {
             record_forward(network, &mut r, input, targets, &pass)?;
@@ -63,6 +74,9 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
         }
         let plan = Plan::new(network.gpu(), &r)?;
         plan.write(input.tensor, &images)?;
+        if let Some(state) = loss_scale.filter(|_| !forward_alone) {
+            plan.write(state, &loss_scale::state(LossScale::default().scale))?;
+        }
         plan.write(targets, &labels)?;
         Ok(plan)
     };
@@ -79,7 +93,7 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
     )?;
     let submits = (plan.submits() - before) as f64;
     let flops = forward_flops(arch, options)?;
-    let run = result(arch, Mode::Train, options, Precision::F32, peaks, &times, &mut plan, 3.0 * flops, submits)?;
+    let run = result(arch, Mode::Train, options, precision, peaks, &times, &mut plan, 3.0 * flops, submits)?;
     let ms = |times: &[f64]| median(times) * 1e3 / batch_size as f64;
     let forward_ms_per_image = ms(&forward_times);
     let parts = StepParts {

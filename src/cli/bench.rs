@@ -82,8 +82,8 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
         files::check_writable(path)?;
     }
     let (architecture, weights) = args.network(context)?;
-    if args.train.is_some() {
-        context.f32_only("--train")?;
+    if args.train == Some(TrainPart::Head) {
+        context.f32_only("--train head")?;
     }
     if args.ops.is_some() {
         context.f32_only("--ops")?;
@@ -136,7 +136,7 @@ fn runs(
         Some(TrainPart::All) => {
             let network = TrainableNetwork::new(gpu, architecture, weights)?;
             let folded = Network::with_precision(gpu, architecture, weights, precision)?;
-            sizes.iter().map(|options| bench::train_all(&network, &folded, peaks, options)).collect()
+            sizes.iter().map(|options| bench::train_all(&network, &folded, precision, peaks, options)).collect()
         }
         Some(TrainPart::Head) => {
             sizes.iter().map(|options| bench::train_head(gpu, architecture, peaks, options)).collect()

@@ -72,7 +72,7 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     image_size: Option<u32>,
     unfreeze: String,
-    /// How the frozen backbone's features were computed, where it was not in f32.
+    /// How feature maps are stored, where it is not as f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     precision: Option<String>,
     /// What was said of the network that its file does not tell.
@@ -307,7 +307,7 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
         optimizer: asked.optimizer(&args.optimizer, None)?,
         batch_size: args.model.batch_size as usize,
     };
-    let network = network(args, &mut training)?;
+    let network = network(context, args, &mut training)?;
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let command = toml::Table::try_from(told).map_err(|e| Error::Usage(format!("the options can't be kept: {e}")))?;
     Ok(RunConfig { command, training, network, ..RunConfig::default() })
@@ -317,11 +317,11 @@ fn config(context: &Context, args: &FinetuneArgs, told: &Told) -> Result<RunConf
 const EPOCHS: u64 = 10;
 
 /// What is asked of network training, if a head on fixed features is not all that is trained; completes `training`.
-fn network(args: &FinetuneArgs, training: &mut Settings) -> Result<Option<NetworkSettings>> {
+fn network(context: &Context, args: &FinetuneArgs, training: &mut Settings) -> Result<Option<NetworkSettings>> {
     let asked = &args.training;
     let notes = args.recipe == Recipe::Notes;
     let curve = if notes { Curve::Constant } else { Curve::Cosine };
-    let mut settings = args.training.network(args.unfreeze, args.bn, args.backbone_lr, curve);
+    let mut settings = args.training.network(args.unfreeze, args.bn, args.backbone_lr, curve, context.precision());
     settings.check()?;
     let fixed_features = args.unfreeze == Unfreeze::Head && args.bn == BnMode::Eval && asked.augment.is_none();
     if fixed_features {

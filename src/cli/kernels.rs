@@ -63,8 +63,8 @@ struct Excluded {
 }
 
 pub fn run(context: &Context, args: &KernelsArgs) -> Result<()> {
-    if args.train.is_some() {
-        context.f32_only("--train")?;
+    if args.train == Some(TrainPart::Head) {
+        context.f32_only("--train head")?;
     }
     let architecture = Architecture::named(&args.arch)?;
     if let Some(folder) = &args.isa {

@@ -73,8 +73,8 @@ pub struct Global {
     /// Graphics interface to use [env: GPU_RESNET_BACKEND, WGPU_BACKEND]
     #[arg(long, global = true, value_enum)]
     backend: Option<BackendName>,
-    /// How activations and weights are stored for infer, evaluate, the frozen backbone of finetune, bench, tune and op; sums
-    /// are f32
+    /// How activations, their gradients and weights are stored for infer, evaluate, finetune, train, bench, kernels, tune and op;
+    /// sums and the weights that are trained are f32
     #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
     pub precision: Precision,
     /// Seed of everything random: initial weights, splits, orders

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::resume::{Resumed, other_command};
+use super::resume::{Resumed, Setting, other_command};
 use super::sets::{ToldData, open_data};
 use super::training::{NetworkJob, TrainingArgs, train_network};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
+use crate::ops::Precision;
 use crate::train::{BnMode, Curve, Recipe, RunConfig, RunDir, Settings, Unfreeze, fresh};
 
 /// Train a network from scratch.
@@ -77,6 +78,9 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
             (config, Some(run))
         }
     };
+    let mut global = context.global.clone();
+    global.precision = config.network.as_ref().map_or(global.precision, |network| network.precision);
+    let context = &Context { global: &global, ..*context };
     let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
     let sets = open_data(context, &told.data, seed)?;
@@ -121,6 +125,8 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &Run
     run.check_run(args.output.as_deref(), context.global.seed)?;
     run.check_data(&told.data, args.data.as_deref(), &args.training)?;
     run.check(&args.training.settings(&args.optimizer, args.batch_size))?;
+    let precision = context.precision().name();
+    run.check(&[Setting::new("precision", "network.precision", precision).or(Precision::F32.name())])?;
     // Of the architecture, what was given need only fit the rest of the run's.
     let begun = Architecture::from_json(&told.architecture)?;
     if let Some(name) = &args.arch {
@@ -174,7 +180,7 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
         batch_size: args.batch_size as usize,
     };
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
-    let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine);
+    let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine, context.precision());
     network.check()?;
     let command = toml::Table::try_from(told).map_err(|e| kept(&e))?;
     Ok(RunConfig { command, training, network: Some(network), ..RunConfig::default() })

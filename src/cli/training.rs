@@ -117,8 +117,15 @@ impl TrainingArgs {
         Ok(optimizer)
     }
 
-    /// What is asked of network training; `curve` is the schedule where none was named.
-    pub fn network(&self, unfreeze: Unfreeze, bn: BnMode, backbone_lr: Option<f64>, curve: Curve) -> NetworkSettings {
+    /// What is asked of network training in `precision`; `curve` is the schedule where none was named.
+    pub fn network(
+        &self,
+        unfreeze: Unfreeze,
+        bn: BnMode,
+        backbone_lr: Option<f64>,
+        curve: Curve,
+        precision: Precision,
+    ) -> NetworkSettings {
         NetworkSettings {
             unfreeze,
             bn,
@@ -129,6 +136,7 @@ impl TrainingArgs {
             patience: self.patience,
             log_gradients: self.log_gradients,
             recompute: self.recompute,
+            precision,
             schedule: Schedule {
                 curve: self.lr_schedule.unwrap_or(curve),
                 milestones: self.lr_milestones.clone(),
@@ -264,6 +272,13 @@ pub struct Summary<'a> {
     pub val_loss: Option<f64>,
     pub val_accuracy: Option<f64>,
     pub stopped_early: bool,
+    /// How maps are stored, and with f16 what the loss was multiplied by in the end.
+    pub precision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps that changed nothing, since a gradient of f16 was not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
 }
 
 /// Tells where the network of epoch `epoch` is and how good, and what could not be read.
@@ -281,6 +296,11 @@ pub fn report(
         .and_then(|e| e.val_accuracy)
         .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
     context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
+    if let (Some(skipped), Some(scale)) = (skipped_steps(epochs), epochs.last().and_then(|e| e.loss_scale)) {
+        context
+            .console
+            .note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
+    }
     if json {
         print_json(&Summary {
             run: run.path().to_string_lossy(),
@@ -292,6 +312,9 @@ pub fn report(
             val_loss: kept.and_then(|e| e.val_loss),
             val_accuracy: kept.and_then(|e| e.val_accuracy),
             stopped_early,
+            precision: context.precision().name(),
+            loss_scale: epochs.last().and_then(|e| e.loss_scale),
+            skipped_steps: skipped_steps(epochs),
         })?;
     }
     if failed > 0 {
@@ -299,6 +322,11 @@ pub fn report(
         return Err(Error::Partial(format!("{images} could not be read, and left out")));
     }
     Ok(())
+}
+
+/// The steps of all epochs that were skipped, where gradients are f16.
+pub fn skipped_steps(epochs: &[EpochResult]) -> Option<u64> {
+    epochs.iter().filter_map(|e| e.skipped_steps).reduce(|a, b| a + b)
 }
 
 /// A network to train, and on what.
@@ -319,12 +347,13 @@ pub struct NetworkJob<'a> {
 
 /// Trains a network and reports.
 pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
-    context.f32_only("training of convolutions")?;
     if let Some(run) = &job.resumed {
         context.tuning.go_on(context, run)?;
     }
     let (architecture, image_size) = (job.architecture, job.preprocess.crop as usize);
-    let gpu = context.gpu_for(&Purpose { architecture, image_size, train: true, precision: Precision::F32 })?;
+    let precision = config.network.as_ref().map_or(Precision::F32, |network| network.precision);
+    let gpu = context.gpu_for(&Purpose { architecture, image_size, train: true, precision })?;
+    precision.check(gpu.report())?;
     Sitting::check_stop(context, job.command, job.resumed.as_ref(), job.interrupt)?;
     let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
     let mut config = config.clone();

@@ -73,12 +73,10 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
         context.console.note(format!("{what} the choices for {}", gpu.report().name));
         return Ok(());
     }
-    if args.train {
-        context.f32_only("--train")?;
-    }
     let architecture = args.architecture(context)?;
     let image_size = args.image_size.unwrap_or_else(|| default_preprocess(&architecture).crop) as usize;
     let gpu = context.gpu_untuned()?;
+    context.precision().check(gpu.report())?;
     let options = Options {
         batch_size: args.batch_size as usize,
         image_size,

@@ -85,8 +85,7 @@ impl Network {
         precision: Precision,
     ) -> Result<Self> {
         architecture.validate()?;
-        let hint = |why| Error::NoAdapter(format!("{why}; use --precision f32, or another --adapter"));
-        precision.supported(gpu.report()).map_err(hint)?;
+        precision.check(gpu.report())?;
         let layers = architecture.layers();
         let upload = |label: &str, data: &[f32]| Ok::<_, Error>(Arc::new(gpu.upload(label, data)?));
         let mut norms = HashMap::new();

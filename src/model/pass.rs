@@ -45,6 +45,8 @@ pub struct PassOptions {
     pub recompute: Recompute,
     /// Whether [`PassTensors::block_gradients`] are wanted. Without, some are never stored.
     pub block_gradients: bool,
+    /// State of [`crate::ops::loss_scale`] whose scale every gradient is multiplied by; none leaves them as they are.
+    pub loss_scale: Option<TensorId>,
 }
 
 impl Default for PassOptions {
@@ -57,6 +59,7 @@ impl Default for PassOptions {
             label_smoothing: 0.0,
             recompute,
             block_gradients: false,
+            loss_scale: None,
         }
     }
 }
@@ -73,7 +76,8 @@ pub struct PassTensors {
     pub block_gradients: Vec<(String, FeatureMap)>,
 }
 
-/// Appends forward and backward over `input` with `targets` (a u32 for each image).
+/// Appends forward and backward over `input` with `targets` (a u32 for each image). Maps and their gradients are stored as the
+/// input is; the head, the loss and the gradients by parameters are f32.
 pub fn record_pass(
     network: &TrainableNetwork,
     recording: &mut Recording,
@@ -184,9 +188,10 @@ impl<'a> Pass<'a> {
 
     fn backward(&mut self, saved: SavedForward<'a>) -> Result<Back> {
         let head = &self.network.layers().head;
-        let SavedForward { linear, features, loss, .. } = &saved;
-        let grad_weight = linear.grad_weight(self.recording, &head.name, features.tensor, loss.grad)?;
-        let grad_bias = linear.grad_bias(self.recording, &head.name, loss.grad)?;
+        let SavedForward { linear, features, .. } = &saved;
+        let loss_grad = self.scaled(saved.loss.grad)?;
+        let grad_weight = linear.grad_weight(self.recording, &head.name, features.tensor, loss_grad)?;
+        let grad_bias = linear.grad_bias(self.recording, &head.name, loss_grad)?;
         self.gradient(format!("{}.weight", head.name), grad_weight);
         self.gradient(format!("{}.bias", head.name), grad_bias);
         let mut back = Back { grad_input: None, block_gradients: Vec::new() };
@@ -195,7 +200,7 @@ impl<'a> Pass<'a> {
             return Ok(back);
         }
         let weight = self.parameter(&format!("{}.weight", head.name))?;
-        let grad = linear.grad_input(self.recording, &head.name, weight, loss.grad)?;
+        let grad = linear.grad_input(self.recording, &head.name, weight, loss_grad)?;
         let grad = FeatureMap { tensor: grad, ..*features };
         let mut g = Grad::of(global_avg_pool_backward(self.recording, "avgpool", saved.top, grad)?);
         if let Some(norm) = &saved.last_norm {

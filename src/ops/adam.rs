@@ -41,6 +41,8 @@ pub struct AdamTensors {
     pub param: TensorId,
     pub exp_avg: TensorId,
     pub exp_avg_sq: TensorId,
+    /// State of [`super::loss_scale`] that says whether the step counts; none where it does.
+    pub loss_scale: Option<TensorId>,
 }
 
 /// One step over `elements` values (padding included).
@@ -69,6 +71,12 @@ pub fn adam(
         padding: [0; 2],
     };
     let cost = Cost { flops: (elements * 14) as f64, bytes: (elements * 28) as f64 };
-    let tensors = [t.grad, t.schedule, t.cursor, t.param, t.exp_avg, t.exp_avg_sq];
-    dispatch_items(recording, label, KernelSpec::new(op).or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
+    let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.exp_avg, t.exp_avg_sq];
+    tensors.extend(t.loss_scale);
+    let kernel = KernelSpec::new(match (kind, t.loss_scale) {
+        (_, None) => op,
+        (AdamKind::Adam, Some(_)) => "adam_scaled",
+        (AdamKind::AdamW, Some(_)) => "adamw_scaled",
+    });
+    dispatch_items(recording, label, kernel.or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

@@ -1,7 +1,7 @@
 //! The norm of gradients, by groups and in all, and their scaling to a largest norm.
 
-use super::dispatch_items;
 use super::feature_map::u32_of;
+use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId};
 
@@ -34,8 +34,14 @@ pub struct GradNorms {
     pub total: TensorId,
 }
 
-/// The norms of `groups` of gradients and of all together, and the factor that brings the latter down to `max_norm`.
-pub fn grad_norms(recording: &mut Recording, groups: &[Vec<Gradient>], max_norm: f64) -> Result<GradNorms> {
+/// The norms of `groups` of gradients, stored as `precision`, and of all together, and the factor that brings the latter down to
+/// `max_norm`.
+pub fn grad_norms(
+    recording: &mut Recording,
+    groups: &[Vec<Gradient>],
+    precision: Precision,
+    max_norm: f64,
+) -> Result<GradNorms> {
     if max_norm.is_nan() || max_norm <= 0.0 {
         return Err(Error::shape(OP, format!("a largest norm of {max_norm} leaves nothing; use a number above zero")));
     }
@@ -57,8 +63,8 @@ pub fn grad_norms(recording: &mut Recording, groups: &[Vec<Gradient>], max_norm:
                 count: u32_of(OP, "partial sums", count)?,
                 ..Params::default()
             };
-            let cost = Cost { flops: (elements * 2) as f64, bytes: (elements * 4) as f64 };
-            let (kernel, tensors) = (KernelSpec::new(OP).entry("sum_squares"), [grad, partials]);
+            let cost = Cost { flops: (elements * 2) as f64, bytes: (size4 as u64 * precision.bytes4()) as f64 };
+            let (kernel, tensors) = (precision.kernel(OP)?.entry("sum_squares"), [grad, partials]);
             dispatch_items(recording, OP, kernel, &tensors, bytemuck::bytes_of(&params), count, cost)?;
             first += count;
         }

@@ -283,12 +283,19 @@ impl Conv2dAlgorithm {
         })
     }
 
-    /// Appends the packing of a KRSC weight for [`Self::record`].
-    pub fn record_pack(self, conv: &Conv2d, r: &mut Recording, label: &str, weight: TensorId) -> Result<TensorId> {
+    /// Appends the packing of a KRSC weight of f32 for [`Self::record`] over maps of `maps`.
+    pub fn record_pack(
+        self,
+        conv: &Conv2d,
+        r: &mut Recording,
+        label: &str,
+        weight: TensorId,
+        maps: Precision,
+    ) -> Result<TensorId> {
         match self.forward(conv)? {
             Way::Winograd(winograd) => winograd.record_pack(r, label, weight),
-            Way::SpaceToDepth(blocks) => blocks.record_pack(r, label, weight),
-            Way::Direct(kernel) => conv.record_pack(r, label, kernel.variant, weight),
+            Way::SpaceToDepth(blocks) => blocks.record_pack(r, label, weight, maps),
+            Way::Direct(kernel) => conv.record_pack(r, label, kernel.variant, weight, maps),
         }
     }
 
@@ -299,10 +306,13 @@ impl Conv2dAlgorithm {
         r: &mut Recording,
         label: &str,
         weight: TensorId,
+        maps: Precision,
     ) -> Result<TensorId> {
         match self.backward(conv)? {
             Way::Winograd(winograd) => winograd.record_pack_transposed(r, label, weight),
-            Way::Direct(_) | Way::SpaceToDepth(_) => conv.record_pack_transposed(r, label, self.variant(), weight),
+            Way::Direct(_) | Way::SpaceToDepth(_) => {
+                conv.record_pack_transposed(r, label, self.variant(), weight, maps)
+            }
         }
     }
 

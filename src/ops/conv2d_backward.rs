@@ -6,8 +6,8 @@ use super::conv2d::Conv2d;
 use super::conv2d_packing::Direction;
 use super::conv2d_policy::weight_slice;
 use super::conv2d_variant::Conv2dVariant;
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, channels4, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -84,15 +84,16 @@ impl Conv2d {
         out
     }
 
-    /// Appends the packing of a KRSC weight for the forward kernels of `variant`.
+    /// Appends the packing of a KRSC weight of f32 for the forward kernels of `variant` over maps of `precision`.
     pub fn record_pack(
         &self,
         r: &mut Recording,
         label: &str,
         variant: Conv2dVariant,
         weight: TensorId,
+        precision: Precision,
     ) -> Result<TensorId> {
-        self.packed_on_gpu(r, label, variant, weight, Direction::Forward)
+        self.packed_on_gpu(r, label, variant, weight, Direction::Forward, precision)
     }
 
     /// The same for [`Conv2d::record_backward_input`].
@@ -102,8 +103,9 @@ impl Conv2d {
         label: &str,
         variant: Conv2dVariant,
         weight: TensorId,
+        precision: Precision,
     ) -> Result<TensorId> {
-        self.packed_on_gpu(r, label, variant, weight, Direction::Transposed)
+        self.packed_on_gpu(r, label, variant, weight, Direction::Transposed, precision)
     }
 
     fn packed_on_gpu(
@@ -113,16 +115,17 @@ impl Conv2d {
         variant: Conv2dVariant,
         weight: TensorId,
         direction: Direction,
+        precision: Precision,
     ) -> Result<TensorId> {
         let layout = self.packing(variant, direction);
         let elements = layout.elements();
-        let packed = recording.temporary(label, (elements * 4) as u64);
+        let packed = recording.temporary(label, (elements / 4) as u64 * precision.bytes4());
         let size = |value| u32_of(OP, "a weight", value);
         size(elements)?;
         if direction == Direction::Transposed
             && let Some(blocks) = self.blocks()
         {
-            self.record_pack_blocks(recording, label, &blocks, &layout, [weight, packed])?;
+            self.record_pack_blocks(recording, label, &blocks, &layout, [weight, packed], precision)?;
             return Ok(packed);
         }
         let [k, c, ..] = self.weight_shape();
@@ -136,15 +139,15 @@ impl Conv2d {
             size(c)?,
             u32::from(direction == Direction::Transposed),
         ];
-        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
-        let kernel = KernelSpec::new("pack_weight");
+        let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
+        let kernel = precision.kernel("pack_weight")?;
         // An invocation packs eight rows.
         let items = layout.groups * layout.tiles * layout.taps * layout.rows.div_ceil(8) * layout.side / 4;
         dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), items, cost)?;
         Ok(packed)
     }
 
-    /// Appends the gradient by the weight, in KRSC with padded input channels.
+    /// Appends the gradient by the weight, in KRSC with padded input channels: of f32 whatever the maps are.
     pub fn record_backward_weight(
         &self,
         recording: &mut Recording,
@@ -155,6 +158,7 @@ impl Conv2d {
     ) -> Result<TensorId> {
         let Conv2dAttributes { stride, padding, dilation, groups } = self.attributes;
         self.check_grad_output(label, grad_output, [input.n, input.c, input.h, input.w])?;
+        grad_output.check_precision(OP, label, input.precision)?;
         if (input.c4, grad_output.c4) != (channels4(input.c, groups), channels4(grad_output.c, groups)) {
             let problem =
                 format!("{label}: the channels of each of the {groups} groups are not padded to a multiple of 4");
@@ -229,7 +233,8 @@ impl Conv2d {
         let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
         let items = tiles * slices * per_workgroup;
         let tensors = [input.tensor, grad_output.tensor, partials];
-        dispatch_items(recording, label, KernelSpec::new(shader), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+        let kernel = input.precision.kernel(shader)?;
+        dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
         if variant.is_gemm() && slices > MANY {
             // Every sixteenth of them first, so that a small weight's sums don't wait for one another.
             let len4 = SUMMED_FIRST * self.weight_len4();
@@ -240,7 +245,7 @@ impl Conv2d {
     }
 }
 
-/// Appends the sum over N, H and W of each channel: the gradient of a bias.
+/// Appends the sum over N, H and W of each channel: the gradient of a bias, of f32 whatever the map is.
 pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<TensorId> {
     let slices = input.pixels().div_ceil(SLICE);
     let size = |value| u32_of("sum_pixels", "a tensor", value);
@@ -251,15 +256,8 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
     let tensors = [input.tensor, partials];
     let items = slices * input.c4;
-    dispatch_items(
-        recording,
-        label,
-        KernelSpec::new("sum_pixels"),
-        &tensors,
-        bytemuck::bytes_of(&params),
-        items,
-        cost,
-    )?;
+    let kernel = input.precision.kernel("sum_pixels")?;
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
     sum_partials(recording, label, partials, input.c4, slices)
 }
 

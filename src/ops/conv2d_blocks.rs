@@ -8,10 +8,10 @@
 
 use super::conv2d::Conv2d;
 use super::conv2d_packing::Packing;
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::Result;
-use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
+use crate::gpu::{Cost, Recording, TensorId};
 
 /// Pixels of a block at least: 8 of 4 padded channels fill a tile of 32.
 const LEAST: [usize; 2] = [2, 4];
@@ -112,6 +112,7 @@ impl Conv2d {
         blocks: &Blocks,
         packing: &Packing,
         [weight, packed]: [TensorId; 2],
+        precision: Precision,
     ) -> Result<()> {
         let size = |value| u32_of("pack_weight", "a weight", value);
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
@@ -128,8 +129,8 @@ impl Conv2d {
             outputs: size(self.out_channels)?,
         };
         let elements = packing.elements();
-        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
-        let kernel = KernelSpec::new("pack_weight_blocks");
+        let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
+        let kernel = precision.kernel("pack_weight_blocks")?;
         dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)
     }
 
@@ -143,7 +144,7 @@ impl Conv2d {
         output: FeatureMap,
         params: Vec<u8>,
     ) -> Result<()> {
-        let kernel = KernelSpec::new("conv2d_backward_input_blocks_repair");
+        let kernel = source.precision.kernel("conv2d_backward_input_blocks_repair")?;
         // Where there is no residual, the weight stands in and is never read as such.
         let residual = residual.map_or(weight, |map| map.tensor);
         let tensors = [source.tensor, weight, residual, output.tensor];

@@ -66,6 +66,15 @@ impl FeatureMap {
         self.len4() as u64 * self.precision.bytes4()
     }
 
+    /// Whether it is of `precision`, as another map of the operation `op` called `label` is.
+    pub(super) fn check_precision(&self, op: &str, label: &str, precision: Precision) -> Result<()> {
+        if self.precision == precision {
+            return Ok(());
+        }
+        let names = [self.precision, precision].map(Precision::name);
+        Err(Error::shape(op, format!("{label}: maps of {} and of {} don't go together", names[0], names[1])))
+    }
+
     /// Whether `residual` can be added to this map, an output of the convolution `label`.
     pub(super) fn check_residual(&self, label: &str, residual: Option<Self>) -> Result<()> {
         let Some(other) = residual.filter(|&other| (Self { tensor: self.tensor, ..other }) != *self) else {

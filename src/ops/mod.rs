@@ -24,6 +24,7 @@ mod feature_map;
 pub mod head_step;
 pub mod host;
 pub mod linear;
+pub mod loss_scale;
 pub mod peak;
 pub mod pool;
 mod precision;

@@ -8,12 +8,13 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, KernelSpec, shaders};
 
 /// The type of stored activations and weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits: every adapter.
     #[default]
     F32,
-    /// 16 bits, at half the memory and traffic, of values up to 65,504: adapters with f16, inference alone.
+    /// 16 bits, at half the memory and traffic, of values up to 65,504: adapters with f16.
     F16,
 }
 
@@ -44,9 +45,19 @@ impl Precision {
         Ok(())
     }
 
+    /// The same for a user.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where the adapter has none.
+    pub fn check(self, adapter: &AdapterReport) -> Result<()> {
+        let hint = |why| Error::NoAdapter(format!("{why}; use --precision f32, or another --adapter"));
+        self.supported(adapter).map_err(hint)
+    }
+
     /// Whether the operation `op` has kernels over maps of this type.
     pub fn has(self, op: &str) -> bool {
-        self == Self::F32 || op == "conv2d" || shaders::find(&format!("{op}_f16")).is_some()
+        let by_variant = ["conv2d", "conv2d_backward"].contains(&op);
+        self == Self::F32 || by_variant || shaders::find(&format!("{op}_f16")).is_some()
     }
 
     /// The kernel `name` over maps of this type.
@@ -110,8 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn only_forward_operations_have_f16() {
-        assert_eq!(Precision::F16.kernel("relu").unwrap().shader, "relu_f16");
-        assert!(Precision::F16.kernel("relu_backward").unwrap_err().to_string().contains("no kernel for f16"));
+    fn operations_on_maps_have_f16() {
+        for op in ["relu", "relu_backward", "batch_norm_backward", "pack_weight", "max_pool2d_indices"] {
+            assert_eq!(Precision::F16.kernel(op).unwrap().shader, format!("{op}_f16"));
+        }
+        assert!(Precision::F16.has("conv2d_backward") && !Precision::F16.has("linear_backward"));
+        assert!(Precision::F16.kernel("adam").unwrap_err().to_string().contains("no kernel for f16"));
     }
 }

@@ -30,6 +30,8 @@ pub struct SgdTensors {
     pub cursor: TensorId,
     pub param: TensorId,
     pub momentum_buffer: TensorId,
+    /// State of [`super::loss_scale`] that says whether the step counts; none where it does.
+    pub loss_scale: Option<TensorId>,
 }
 
 /// One step over `elements` values (padding included).
@@ -55,6 +57,8 @@ pub fn sgd(
         padding: [0; 3],
     };
     let cost = Cost { flops: (elements * 6) as f64, bytes: (elements * 20) as f64 };
-    let tensors = [t.grad, t.schedule, t.cursor, t.param, t.momentum_buffer];
-    dispatch_items(recording, label, KernelSpec::new(OP).or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
+    let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.momentum_buffer];
+    tensors.extend(t.loss_scale);
+    let kernel = KernelSpec::new(if t.loss_scale.is_some() { "sgd_scaled" } else { OP }).or_wide();
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

@@ -12,8 +12,8 @@ use super::attributes::Conv2dAttributes;
 use super::conv2d::Conv2d;
 use super::conv2d_epilogue::Epilogue;
 use super::conv2d_variant::Conv2dVariant;
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::uniforms::space_to_depth as uniforms;
 use crate::gpu::{Cost, Recording, TensorId};
@@ -125,12 +125,18 @@ impl SpaceToDepth {
         self.inner().packed_weight_shape(self.variant)
     }
 
-    /// Appends the packing of a KRSC weight for [`Self::record`]: it lies as a map of K images does.
-    pub fn record_pack(&self, r: &mut Recording, label: &str, weight: TensorId) -> Result<TensorId> {
+    /// Appends the packing of a KRSC weight for [`Self::record`] over maps of `precision`: it lies as a map of K images does.
+    pub fn record_pack(
+        &self,
+        r: &mut Recording,
+        label: &str,
+        weight: TensorId,
+        precision: Precision,
+    ) -> Result<TensorId> {
         let ([k, c, height, width], inner) = (self.conv.weight_shape(), self.inner());
         let weight = FeatureMap::new(weight, [k, c, height, width]);
         let blocks = space_to_depth(r, label, weight, self.conv.attributes.stride, [0, 0], inner.kernel)?;
-        inner.record_pack(r, label, self.variant, blocks.tensor)
+        inner.record_pack(r, label, self.variant, blocks.tensor, precision)
     }
 
     /// Appends `relu(conv(input) + bias + residual)`, as [`Conv2d::record`].

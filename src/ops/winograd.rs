@@ -12,8 +12,8 @@ use super::conv2d::Conv2d;
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
 use super::conv2d_packing::Direction;
 use super::conv2d_variant::Conv2dVariant;
-use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
+use super::{Precision, dispatch_items};
 use crate::error::Result;
 use crate::gpu::shaders::uniforms::winograd_tiles::Tiles;
 use crate::gpu::shaders::uniforms::{winograd_grad_weight, winograd_weight};
@@ -65,11 +65,13 @@ impl WinogradTile {
         match (self, part) {
             (Self::Two, Part::Input) => of!("winograd2_input"),
             (Self::Two, Part::Output) => of!("winograd2_output"),
+            (Self::Two, Part::GradInput) => of!("winograd2_grad_input"),
             (Self::Two, Part::GradOutput) => of!("winograd2_grad_output"),
             (Self::Two, Part::Weight) => "winograd2_weight",
             (Self::Two, Part::GradWeight) => "winograd2_grad_weight",
             (Self::Four, Part::Input) => of!("winograd4_input"),
             (Self::Four, Part::Output) => of!("winograd4_output"),
+            (Self::Four, Part::GradInput) => of!("winograd4_grad_input"),
             (Self::Four, Part::GradOutput) => of!("winograd4_grad_output"),
             (Self::Four, Part::Weight) => "winograd4_weight",
             (Self::Four, Part::GradWeight) => "winograd4_grad_weight",
@@ -101,6 +103,8 @@ impl WinogradTile {
 enum Part {
     Input,
     Output,
+    /// What [`Self::Output`] does for gradients, where they are not f32.
+    GradInput,
     GradOutput,
     Weight,
     GradWeight,
@@ -275,6 +279,7 @@ impl Winograd {
         grad_output: FeatureMap,
     ) -> Result<TensorId> {
         self.conv.check_grad_output(label, grad_output, [input.n, input.c, input.h, input.w])?;
+        grad_output.check_precision(OP, label, input.precision)?;
         let (padding, tiling) = (self.conv.attributes.padding, self.tiling(grad_output));
         let x = self.transformed(r, label, input, Part::Input, padding, tiling)?;
         let g = self.transformed(r, label, grad_output, Part::GradOutput, [0, 0], tiling)?;
@@ -338,7 +343,11 @@ impl Winograd {
             rectified: rectified.is_some().into(),
             ..self.tiles(output, y, [0, 0], tiling)?
         };
-        let kernel = output.precision.kernel(self.shader(Part::Output))?;
+        let part = match (direction, output.precision) {
+            (Direction::Transposed, Precision::F16) => Part::GradInput,
+            _ => Part::Output,
+        };
+        let kernel = output.precision.kernel(self.shader(part))?;
         let touched = 1 + u64::from(epilogue.residual.is_some()) + u64::from(rectified.is_some());
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * touched) as f64 };
         let tensors = [y.tensor, bias, residual, through, output.tensor];

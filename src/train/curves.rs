@@ -156,6 +156,8 @@ mod tests {
                 images_per_second: 1e4,
                 grad_norm: None,
                 block_gradients: Vec::new(),
+                loss_scale: None,
+                skipped_steps: None,
             })
             .collect()
     }

@@ -209,6 +209,8 @@ impl<'a> HeadTrainer<'a> {
             images_per_second: examples as f64 / seconds.max(1e-9),
             grad_norm: None,
             block_gradients: Vec::new(),
+            loss_scale: None,
+            skipped_steps: None,
         })
     }
 

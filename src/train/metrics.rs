@@ -30,6 +30,12 @@ pub struct EpochResult {
     /// are logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_gradients: Vec<BlockGradient>,
+    /// What the loss was multiplied by at the end of the epoch; only where gradients are f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps of the epoch that changed nothing, since a gradient of f16 was not finite; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
 }
 
 /// The size of the gradient that enters a block.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::files::read_limited;
 use super::initial::Tensors;
+use super::loss_scale::LossScale;
 use super::network_trainer::{NetworkState, NetworkTrainer};
 use super::tensor_file::TensorFile;
 use crate::error::Result;
@@ -42,6 +43,11 @@ impl NetworkCheckpoint {
             identity.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         metadata.insert("epoch".into(), self.epoch.to_string());
         metadata.insert("step".into(), self.state.step.to_string());
+        if let Some(LossScale { scale, good_steps, skipped }) = self.state.loss_scale {
+            metadata.insert("loss_scale".into(), scale.to_string());
+            metadata.insert("loss_scale.good_steps".into(), good_steps.to_string());
+            metadata.insert("loss_scale.skipped".into(), skipped.to_string());
+        }
         if let Some(best) = &self.best {
             // Rust prints the shortest decimal that parses to the same f64, so these are exact.
             metadata.insert("best.epoch".into(), best.epoch.to_string());
@@ -99,7 +105,11 @@ impl NetworkCheckpoint {
             average,
             moments: read.collect::<Result<_>>()?,
             step: file.number("step")?,
+            loss_scale: trainer.loss_scale().map(|_| loss_scale(&file)).transpose()?,
         };
+        if state.loss_scale.is_some_and(|scale| scale.skipped > state.step) {
+            return Err(file.damaged("more steps were skipped than there were"));
+        }
         let best = if file.has("best.epoch") {
             Some(BestEpoch {
                 epoch: file.number("best.epoch")?,
@@ -111,4 +121,14 @@ impl NetworkCheckpoint {
         };
         Ok(Some(Self { epoch: file.number("epoch")?, state, best }))
     }
+}
+
+fn loss_scale(file: &TensorFile) -> Result<LossScale> {
+    let scale = LossScale {
+        scale: file.number("loss_scale")?,
+        good_steps: file.number("loss_scale.good_steps")?,
+        skipped: file.number("loss_scale.skipped")?,
+    };
+    scale.check().map_err(|problem| file.damaged(problem))?;
+    Ok(scale)
 }

@@ -21,6 +21,7 @@ use crate::data::{Batch, Dataset, Loader, Preprocess, balanced_indices, shuffled
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, TensorSource};
+use crate::ops::Precision;
 use crate::ops::cross_entropy::IGNORE;
 
 /// Writes a network's tensors as a model's file.
@@ -218,6 +219,7 @@ impl Job<'_> {
             settings.seed,
             epoch,
         )?;
+        let skipped = self.trainer.loss_scale().map_or(0, |scale| scale.skipped);
         let started = Instant::now();
         let (mut totals, mut norms) = (Totals::default(), Norms::default());
         let (mut seen, mut factor) = (0, 1.0);
@@ -231,9 +233,10 @@ impl Job<'_> {
             let result = self.trainer.step(&pixels, &targets, factor)?;
             if !result.summary[0].is_finite() {
                 let lr = self.settings.lr.unwrap_or_default();
+                let beyond = if self.network.precision == Precision::F16 { ", or use --precision f32" } else { "" };
                 let problem = format!(
                     "the loss is no longer finite in step {} of epoch {epoch}; use a smaller --lr than {lr}, or clip the \
-                     gradients",
+                     gradients{beyond}",
                     step + 1
                 );
                 return Err(Error::shape("training", problem));
@@ -265,6 +268,8 @@ impl Job<'_> {
             images_per_second: seen as f64 / seconds.max(1e-9),
             grad_norm,
             block_gradients,
+            loss_scale: self.trainer.loss_scale().map(|scale| scale.scale.into()),
+            skipped_steps: self.trainer.loss_scale().map(|scale| scale.skipped - skipped),
         })
     }
 
@@ -329,7 +334,8 @@ struct Norms {
 
 impl Norms {
     fn add(&mut self, result: &StepResult) {
-        let Some(norm) = result.grad_norm else { return };
+        // Norms of gradients that were not finite would make the mean none.
+        let Some(norm) = result.grad_norm.filter(|_| !result.skipped) else { return };
         if self.steps == 0 {
             self.blocks = result.block_gradients.iter().map(|(name, _)| (name.clone(), 0.0)).collect();
         }

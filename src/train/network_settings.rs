@@ -9,6 +9,7 @@ use super::schedule::Schedule;
 use crate::data::Augment;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Recompute};
+use crate::ops::Precision;
 
 /// The lowest part of a network that is trained; what is below is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,8 +114,15 @@ pub struct NetworkSettings {
     /// Whether metrics.jsonl notes the norm of the gradients, and of the one that enters each block.
     pub log_gradients: bool,
     pub recompute: Recompute,
+    /// How feature maps and their gradients are stored; with f16 the loss is scaled (see [`super::LossScale`]).
+    #[serde(default, skip_serializing_if = "is_f32")]
+    pub precision: Precision,
     pub schedule: Schedule,
     pub augment: Augment,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 impl Default for NetworkSettings {
@@ -129,6 +137,7 @@ impl Default for NetworkSettings {
             patience: None,
             log_gradients: false,
             recompute: Recompute::None,
+            precision: Precision::F32,
             schedule: Schedule::default(),
             augment: Augment::default(),
         }
@@ -177,12 +186,16 @@ mod tests {
             unfreeze: Unfreeze::Stage(3),
             backbone_lr: Some(1e-4),
             ema: Some(0.99),
+            precision: Precision::F16,
             augment: "cifar".parse().unwrap(),
             ..NetworkSettings::default()
         };
         for settings in [NetworkSettings::default(), rich] {
             let text = toml::to_string(&settings).unwrap();
             assert_eq!(toml::from_str::<NetworkSettings>(&text).unwrap(), settings, "{text}");
+            // A run of f32 is kept as it was before there was a choice.
+            assert_eq!(text.contains("precision = \"f16\""), settings.precision == Precision::F16, "{text}");
+            assert_eq!(text.contains("precision"), settings.precision == Precision::F16, "{text}");
         }
     }
 

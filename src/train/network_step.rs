@@ -7,10 +7,11 @@ use super::network_trainer::{Group, NetworkOptions, Shared, StepResult};
 use super::update::{Updated, update};
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, Recording, TensorId};
-use crate::model::{InputKind, TrainableNetwork, record_evaluation, record_pass};
+use crate::model::{InputKind, PassOptions, TrainableNetwork, record_evaluation, record_pass};
 use crate::ops::clip_grad_norm::{GradNorms, Gradient, grad_norms, scale};
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::ema::ema;
+use crate::ops::loss_scale::{self, unscale};
 use crate::ops::preprocess::preprocess;
 use crate::ops::{FeatureMap, Precision, pack_nhwc};
 
@@ -18,26 +19,27 @@ use crate::ops::{FeatureMap, Precision, pack_nhwc};
 struct Input {
     kind: InputKind,
     shape: [usize; 4],
+    precision: Precision,
     tensor: TensorId,
     targets: TensorId,
 }
 
 impl Input {
     fn record(recording: &mut Recording, options: &NetworkOptions, rows: usize) -> Result<(Self, FeatureMap)> {
-        let [h, w] = options.size;
+        let ([h, w], precision) = (options.size, options.network.precision);
         let shape = [rows, 3, h, w];
         let (tensor, map) = match options.input {
             InputKind::Pixels { mean, std } => {
                 let bytes = recording.kept("pixels", (rows * 3 * h * w) as u64);
-                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std, Precision::F32)?)
+                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std, precision)?)
             }
             InputKind::Tensor => {
-                let map = FeatureMap::new(recording.kept("input", (rows * h * w * 16) as u64), shape);
-                (map.tensor, map)
+                let input = recording.kept("input", (rows * h * w) as u64 * precision.bytes4());
+                (input, FeatureMap::new(input, shape).stored(precision))
             }
         };
         let targets = recording.kept("targets", (rows * 4) as u64);
-        Ok((Self { kind: options.input, shape, tensor, targets }, map))
+        Ok((Self { kind: options.input, shape, precision, tensor, targets }, map))
     }
 
     fn write(&self, plan: &Plan, input: &[u8], targets: &[u32]) -> Result<()> {
@@ -46,7 +48,7 @@ impl Input {
             InputKind::Pixels { .. } if input.len() == values => plan.write(self.tensor, input)?,
             InputKind::Tensor if input.len() == values * 4 => {
                 let floats: Vec<f32> = bytemuck::pod_collect_to_vec(input);
-                plan.write(self.tensor, &pack_nhwc(&floats, self.shape, 1))?;
+                plan.write(self.tensor, &self.precision.words(&pack_nhwc(&floats, self.shape, 1)))?;
             }
             _ => {
                 let problem = format!("{} bytes are not {:?} images", input.len(), self.shape);
@@ -64,6 +66,8 @@ pub(super) struct StepPlan {
     summary: TensorId,
     norms: Option<GradNorms>,
     block_norms: Option<(GradNorms, Vec<String>)>,
+    /// Where gradients are scaled; see [`Shared::loss_scale`].
+    loss_scale: Option<TensorId>,
 }
 
 impl StepPlan {
@@ -71,18 +75,24 @@ impl StepPlan {
         let settings = &options.network;
         let mut r = Recording::new();
         let (input, map) = Input::record(&mut r, options, rows)?;
-        let pass = options.pass(shared.network.architecture())?;
+        let loss_scale = shared.loss_scale.as_ref().map(|state| r.external("loss scale", state.clone()));
+        let pass = PassOptions { loss_scale, ..options.pass(shared.network.architecture())? };
         let tensors = record_pass(&shared.network, &mut r, map, input.targets, &pass)?;
         r.keep(tensors.loss.summary);
         let mut gradients: Vec<(String, Gradient)> = Vec::new();
         for (name, grad) in tensors.gradients {
             gradients.push((name.clone(), (grad, shared.network.parameter(&name)?.elements)));
         }
-
+        if let Some(state) = loss_scale {
+            for &(ref name, (grad, elements)) in &gradients {
+                unscale(&mut r, name, elements, state, grad)?;
+            }
+        }
         let mut norms = None;
         if settings.clip_grad_norm.is_some() || settings.log_gradients {
             let all = gradients.iter().map(|&(_, gradient)| gradient).collect();
-            let found = grad_norms(&mut r, &[all], settings.clip_grad_norm.unwrap_or(f64::INFINITY))?;
+            let most = settings.clip_grad_norm.unwrap_or(f64::INFINITY);
+            let found = grad_norms(&mut r, &[all], Precision::F32, most)?;
             r.keep(found.total);
             if settings.clip_grad_norm.is_some() {
                 gradients.iter().try_for_each(|&(_, gradient)| scale(&mut r, gradient, found))?;
@@ -93,15 +103,15 @@ impl StepPlan {
         if !tensors.block_gradients.is_empty() {
             let floats = |map: &FeatureMap| vec![(map.tensor, map.len4() * 4)];
             let groups: Vec<_> = tensors.block_gradients.iter().map(|(_, map)| floats(map)).collect();
-            let found = grad_norms(&mut r, &groups, f64::INFINITY)?;
+            let found = grad_norms(&mut r, &groups, settings.precision, f64::INFINITY)?;
             r.keep(found.groups);
             block_norms = Some((found, tensors.block_gradients.into_iter().map(|(name, _)| name).collect()));
         }
 
-        record_updates(shared, options, &mut r, &gradients)?;
+        record_updates(shared, options, &mut r, &gradients, loss_scale)?;
         record_average(shared, &mut r)?;
         let plan = Plan::new(&shared.gpu, &r)?;
-        Ok(Self { plan, input, summary: tensors.loss.summary, norms, block_norms })
+        Ok(Self { plan, input, summary: tensors.loss.summary, norms, block_norms, loss_scale })
     }
 
     pub fn bytes(&self) -> u64 {
@@ -112,6 +122,11 @@ impl StepPlan {
         self.input.write(&self.plan, input, targets)?;
         self.plan.run()?;
         let summary = read_summary(&self.plan, self.summary)?;
+        let (mut scale, mut skipped) = (1.0, false);
+        if let Some(state) = self.loss_scale {
+            let state: Vec<u32> = self.plan.read(state, 4)?;
+            (scale, skipped) = (f32::from_bits(state[0]), state[loss_scale::OVERFLOW] != 0);
+        }
         let grad_norm = match self.norms {
             Some(norms) => Some(self.plan.read::<f32>(norms.total, 1)?[0]),
             None => None,
@@ -119,9 +134,10 @@ impl StepPlan {
         let mut block_gradients = Vec::new();
         if let Some((norms, names)) = &self.block_norms {
             let squares: Vec<f32> = self.plan.read(norms.groups, names.len())?;
-            block_gradients = names.iter().cloned().zip(squares.iter().map(|square| square.sqrt())).collect();
+            // Maps' gradients are still scaled.
+            block_gradients = names.iter().cloned().zip(squares.iter().map(|square| square.sqrt() / scale)).collect();
         }
-        Ok(StepResult { summary, grad_norm, block_gradients })
+        Ok(StepResult { summary, grad_norm, block_gradients, skipped })
     }
 }
 
@@ -131,6 +147,7 @@ fn record_updates(
     options: &NetworkOptions,
     r: &mut Recording,
     gradients: &[(String, Gradient)],
+    loss_scale: Option<TensorId>,
 ) -> Result<()> {
     let optimizer = &options.head.optimizer;
     let gpu = shared.gpu.clone();
@@ -153,7 +170,7 @@ fn record_updates(
         let moments: Vec<_> = buffers.iter().map(|buffer| r.external("moment", buffer.clone())).collect();
         let schedule = r.external("schedule", schedule.clone());
         let param = r.external(name, parameter.buffer.clone());
-        let tensors = Updated { grad: *grad, schedule, cursor, param, moments: &moments };
+        let tensors = Updated { grad: *grad, schedule, cursor, param, moments: &moments, loss_scale };
         update(r, name, &group.optimizer(optimizer), *elements, tensors)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::initial::Tensors;
+use super::loss_scale::LossScale;
 use super::network_settings::{BnMode, NetworkSettings};
 use super::network_step::{StepPlan, ValidationPlan};
 use super::options::{HeadOptions, Optimizer};
@@ -14,7 +15,9 @@ use crate::gpu::{Buffer, Gpu};
 use crate::model::{
     Architecture, InputKind, ParameterKind, ParameterSpec, PassOptions, TensorSource, TrainableNetwork,
 };
+use crate::ops::Precision;
 use crate::ops::cross_entropy::IGNORE;
+use crate::ops::loss_scale::{self, STATE_BYTES};
 
 /// What does not change over a run.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct StepResult {
     pub grad_norm: Option<f32>,
     /// Norm of the gradient that enters each block from above, by the block's name, from the last to the first.
     pub block_gradients: Vec<(String, f32)>,
+    /// Whether the step changed no weight, since a scaled gradient was not finite.
+    pub skipped: bool,
 }
 
 /// Memory of a run, in bytes.
@@ -55,8 +60,10 @@ pub struct NetworkState {
     pub average: Option<Tensors>,
     /// The optimiser's state: `exp_avg.conv1.weight`, …
     pub moments: BTreeMap<String, Vec<f32>>,
-    /// Steps so far.
+    /// Steps so far, skipped ones too.
     pub step: u64,
+    /// What the loss is multiplied by, where gradients are f16.
+    pub loss_scale: Option<LossScale>,
 }
 
 impl NetworkState {
@@ -85,6 +92,8 @@ pub(super) struct Shared {
     pub cursor: Arc<Buffer>,
     /// 1 - decay of the moving average.
     pub rate: Arc<Buffer>,
+    /// The state of [`crate::ops::loss_scale`], where gradients are f16.
+    pub loss_scale: Option<Arc<Buffer>>,
 }
 
 /// Trains a network on batches that the caller brings.
@@ -94,13 +103,15 @@ pub struct NetworkTrainer {
     steps: HashMap<usize, StepPlan>,
     validation: Option<ValidationPlan>,
     step: u64,
+    loss_scale: Option<LossScale>,
 }
 
 impl NetworkTrainer {
     /// Uploads `weights` and plans steps of `batch_size` images (less, if `examples` are fewer).
     ///
     /// # Errors
-    /// For options that make no sense, and [`Error::OutOfMemory`] if the batch is too large for the device.
+    /// For options that make no sense, [`Error::NoAdapter`] where the adapter lacks the precision, and [`Error::OutOfMemory`] if
+    /// the batch is too large for the device.
     pub fn new(
         gpu: &Arc<Gpu>,
         architecture: &Architecture,
@@ -111,6 +122,9 @@ impl NetworkTrainer {
         options.head.check()?;
         options.network.check()?;
         options.network.unfreeze.train_from(architecture)?;
+        let precision = options.network.precision;
+        precision.check(gpu.report())?;
+        let loss_scale = (precision == Precision::F16).then(LossScale::default);
         let network = TrainableNetwork::new(gpu, architecture, weights)?;
         let average = match options.network.ema {
             Some(_) => Some(TrainableNetwork::new(gpu, architecture, weights)?),
@@ -124,8 +138,12 @@ impl NetworkTrainer {
             schedules: BTreeMap::new(),
             cursor: Arc::new(gpu.buffer("cursor", 16)?),
             rate: Arc::new(gpu.buffer("rate of the moving average", 16)?),
+            loss_scale: match loss_scale {
+                Some(_) => Some(Arc::new(gpu.buffer("loss scale", STATE_BYTES)?)),
+                None => None,
+            },
         };
-        let mut trainer = Self { options, shared, steps: HashMap::new(), validation: None, step: 0 };
+        let mut trainer = Self { options, shared, steps: HashMap::new(), validation: None, step: 0, loss_scale };
         trainer.plan(trainer.options.head.batch_size.min(examples.max(1)))?;
         Ok(trainer)
     }
@@ -141,6 +159,11 @@ impl NetworkTrainer {
     /// Steps so far.
     pub fn steps(&self) -> u64 {
         self.step
+    }
+
+    /// What the next step multiplies the loss by, where gradients are f16.
+    pub fn loss_scale(&self) -> Option<LossScale> {
+        self.loss_scale
     }
 
     /// What the plans so far take.
@@ -162,7 +185,11 @@ impl NetworkTrainer {
         self.step += 1;
         self.write_rows(lr_factor)?;
         let plan = self.steps.get_mut(&targets.len()).ok_or_else(|| Error::Gpu("the plan is gone".into()))?;
-        plan.run(input, targets)
+        let result = plan.run(input, targets)?;
+        if let Some(scale) = &mut self.loss_scale {
+            scale.update(result.skipped)?;
+        }
+        Ok(result)
     }
 
     /// The summary (see [`StepResult`]) of the network as it is now, or of its moving average, on at most `rows` images; the
@@ -194,6 +221,7 @@ impl NetworkTrainer {
             average: average.as_ref().map(tensors).transpose()?,
             moments: read,
             step: self.step,
+            loss_scale: self.loss_scale,
         })
     }
 
@@ -215,7 +243,10 @@ impl NetworkTrainer {
                 gpu.write(buffer, &parameter.pack(data))?;
             }
         }
-        self.step = state.step;
+        if self.loss_scale.is_some() != state.loss_scale.is_some() {
+            return Err(Error::shape("training", "the state was kept with another precision"));
+        }
+        (self.step, self.loss_scale) = (state.step, state.loss_scale);
         Ok(())
     }
 
@@ -244,10 +275,15 @@ impl NetworkTrainer {
     /// Tells the optimiser's shaders about the step that comes.
     fn write_rows(&self, lr_factor: f64) -> Result<()> {
         let HeadOptions { optimizer, lr, .. } = &self.options.head;
+        // The optimiser does not count steps that it never made.
+        let made = self.step - self.loss_scale.map_or(0, |scale| scale.skipped);
         for (group, buffer) in &self.shared.schedules {
             let lr = if group.head { *lr } else { self.options.network.backbone_lr.unwrap_or(*lr) };
-            let row = schedule_row(&group.optimizer(optimizer), lr * lr_factor, self.step);
+            let row = schedule_row(&group.optimizer(optimizer), lr * lr_factor, made);
             self.shared.gpu.write(buffer, &row)?;
+        }
+        if let (Some(buffer), Some(scale)) = (&self.shared.loss_scale, self.loss_scale) {
+            self.shared.gpu.write(buffer, &loss_scale::state(scale.scale))?;
         }
         if let Some(decay) = self.options.network.ema_decay(self.step) {
             self.shared.gpu.write(&self.shared.rate, &[(1.0 - decay) as f32, 0.0, 0.0, 0.0])?;
@@ -266,6 +302,7 @@ impl NetworkOptions {
             label_smoothing: self.head.label_smoothing,
             recompute: self.network.recompute,
             block_gradients: self.network.log_gradients,
+            loss_scale: None,
         })
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Updated<'a> {
     pub param: TensorId,
     /// One for each of [`Optimizer::moments`].
     pub moments: &'a [TensorId],
+    /// Says whether the step counts, where gradients are scaled.
+    pub loss_scale: Option<TensorId>,
 }
 
 /// Appends the update of a parameter of `elements` floats, padding included.
@@ -25,15 +27,16 @@ pub(super) fn update(
     elements: usize,
     tensors: Updated,
 ) -> Result<()> {
-    let Updated { grad, schedule, cursor, param, moments } = tensors;
+    let Updated { grad, schedule, cursor, param, moments, loss_scale } = tensors;
     match (optimizer, moments) {
         (Optimizer::Adam(a) | Optimizer::AdamW(a), &[exp_avg, exp_avg_sq]) => {
             let kind = if matches!(optimizer, Optimizer::Adam(_)) { AdamKind::Adam } else { AdamKind::AdamW };
-            let tensors = AdamTensors { grad, schedule, cursor, param, exp_avg, exp_avg_sq };
+            let tensors = AdamTensors { grad, schedule, cursor, param, exp_avg, exp_avg_sq, loss_scale };
             adam(recording, label, kind, a, elements, tensors)
         }
         (Optimizer::Sgd(a), &[momentum_buffer]) => {
-            sgd(recording, label, a, elements, SgdTensors { grad, schedule, cursor, param, momentum_buffer })
+            let tensors = SgdTensors { grad, schedule, cursor, param, momentum_buffer, loss_scale };
+            sgd(recording, label, a, elements, tensors)
         }
         _ => Err(Error::shape(optimizer.name(), format!("{} tensors of state are not what it keeps", moments.len()))),
     }

@@ -61,7 +61,7 @@ pub struct Options {
     pub batch_size: usize,
     /// Height and width of the images.
     pub image_size: usize,
-    /// The gradients too: in f32 alone.
+    /// The gradients too.
     pub train: bool,
     pub precision: Precision,
     /// Nothing new is tried after it, and shapes that are not begun by then keep their defaults; those that take most time come
@@ -318,6 +318,7 @@ impl Data {
 /// An algorithm that is being measured.
 struct Contender {
     algorithm: Conv2dAlgorithm,
+    /// Of the output.
     precision: Precision,
     plan: Plan,
     output: TensorId,
@@ -355,7 +356,7 @@ impl Contender {
             // The weight is packed anew in each step of training, so that it counts here.
             Conv2dPass::ByInput => {
                 let krsc = r.external("weight", data.krsc.clone());
-                let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc)?;
+                let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc, precision)?;
                 let made = algorithm.record_backward_input(
                     op,
                     r,
@@ -374,6 +375,8 @@ impl Contender {
         };
         r.keep(output);
         let plan = Plan::new(gpu, r)?;
+        // Gradients by a weight are f32.
+        let precision = if pass == Conv2dPass::ByWeight { Precision::F32 } else { precision };
         Ok(Self { algorithm, precision, plan, output, len, pixel, seconds: f64::INFINITY, nmse: None, rejected: None })
     }
 

@@ -24,6 +24,7 @@ import gradients
 import hashed
 import networks
 import one_output
+import train_amp
 import train_resnet20
 
 HERE = pathlib.Path(__file__).parent
@@ -171,6 +172,13 @@ def make_train_resnet20():
     write("train_resnet20", {key: value.astype(np.float32) for key, value in tensors.items()}, metadata)
 
 
+def make_train_amp():
+    tensors, differences = train_amp.make()
+    metadata = {"gpu_resnet.architecture": json.dumps(train_amp.ARCHITECTURE), "options": json.dumps(train_amp.OPTIONS), "input_shape": json.dumps([train_amp.BATCH, 3, train_amp.SIZE, train_amp.SIZE]),
+                "torch_amp_error": json.dumps(differences["torch_amp"]), "torch_f32_error": json.dumps(differences["torch_f32"])}
+    write("train_amp", {key: value.astype(np.float32) for key, value in tensors.items()}, metadata)
+
+
 def make_gradients():
     for kind in gradients.KINDS:
         tensors, metadata = gradients.make(kind, sample)
@@ -248,7 +256,7 @@ def make_open_nsfw():
 
 
 def main():
-    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "gradients": make_gradients, "grad_cam": lambda: write("grad_cam", *grad_cam.make()), "one_output": lambda: write("one_output", *one_output.make()), "train_resnet20": make_train_resnet20, "open_nsfw": make_open_nsfw}
+    makers = {name: lambda name=name: make_network(name) for name in ARCHITECTURES} | {"head": make_head, "gradients": make_gradients, "grad_cam": lambda: write("grad_cam", *grad_cam.make()), "one_output": lambda: write("one_output", *one_output.make()), "train_resnet20": make_train_resnet20, "train_amp": make_train_amp, "open_nsfw": make_open_nsfw}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to make (default: all): {' '.join(makers)}")
     wanted = parser.parse_args().names or list(makers)

@@ -55,7 +55,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &["stride", "padding", "dilation", "groups"],
         run: |call| {
             let (input, weight, grad) = (call.input()?, call.file.array("weight")?, call.grad_output()?);
-            gradients(host::conv2d_backward(call.gpu, None, [&input, &weight], &grad, &call.conv2d()?)?)
+            gradients(host::conv2d_backward(call.on(), None, [&input, &weight], &grad, &call.conv2d()?)?)
         },
     },
     Operation {
@@ -75,7 +75,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             let (weight, mean, variance) = (array("weight")?, array("running_mean")?, array("running_var")?);
             let (input, grad) = (call.input()?, call.grad_output()?);
             let parameters = [&weight, &mean, &variance];
-            gradients(host::batch_norm_backward(call.gpu, &input, parameters, &grad, &call.batch_norm()?)?)
+            gradients(host::batch_norm_backward(call.on(), &input, parameters, &grad, &call.batch_norm()?)?)
         },
     },
     Operation {
@@ -90,7 +90,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input", "grad_output"],
         optional: &[],
         attributes: &[],
-        run: |call| grad_input(host::relu_backward(call.gpu, &call.input()?, &call.grad_output()?)?),
+        run: |call| grad_input(host::relu_backward(call.on(), &call.input()?, &call.grad_output()?)?),
     },
     Operation {
         name: "add",
@@ -113,7 +113,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &[],
         run: |call| {
             let (other, grad) = (call.file.array("other")?, call.grad_output()?);
-            let found = host::add_relu_backward(call.gpu, &call.input()?, &other, &grad)?;
+            let found = host::add_relu_backward(call.on(), &call.input()?, &other, &grad)?;
             Ok(vec![("grad_input", found.clone()), ("grad_other", found)])
         },
     },
@@ -130,7 +130,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
         run: |call| {
-            grad_input(host::max_pool2d_backward(call.gpu, &call.input()?, &call.grad_output()?, &call.pool()?)?)
+            grad_input(host::max_pool2d_backward(call.on(), &call.input()?, &call.grad_output()?, &call.pool()?)?)
         },
     },
     Operation {
@@ -146,7 +146,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
         run: |call| {
-            grad_input(host::avg_pool2d_backward(call.gpu, &call.input()?, &call.grad_output()?, &call.pool()?)?)
+            grad_input(host::avg_pool2d_backward(call.on(), &call.input()?, &call.grad_output()?, &call.pool()?)?)
         },
     },
     Operation {
@@ -161,7 +161,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input", "grad_output"],
         optional: &[],
         attributes: &[],
-        run: |call| grad_input(host::global_avg_pool_backward(call.gpu, &call.input()?, &call.grad_output()?)?),
+        run: |call| grad_input(host::global_avg_pool_backward(call.on(), &call.input()?, &call.grad_output()?)?),
     },
     Operation {
         name: "linear",

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, PreEscaped, html};
 
+use super::super::training::skipped_steps;
 use super::{Answers, Ended, Mistake};
 use crate::data::Dataset;
 use crate::verify::report::html::document;
@@ -70,6 +71,8 @@ fn summary(ended: &Ended, labels: &[String]) -> Markup {
             div class="fact" { b { (labels.len()) } span { "classes" } }
             @if let Some(loss) = kept.and_then(|e| e.val_loss) { div class="fact" { b { (format!("{loss:.4}")) } span { "validation loss" } } }
             @if let Some(kept) = kept { div class="fact" { b { (format!("{:.4}", kept.train_loss)) } span { "training loss" } } }
+            @if let Some(scale) = ended.epochs.last().and_then(|e| e.loss_scale) { div class="fact" { b { (scale) } span { "scale of the loss, in f16" } } }
+            @if let Some(skipped) = skipped_steps(ended.epochs) { div class="fact" { b { (skipped) } span { "steps skipped for it" } } }
         }
     }
 }

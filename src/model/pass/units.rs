@@ -7,7 +7,8 @@ use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision};
+use crate::ops::loss_scale;
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue};
 
 use super::PassOptions;
 
@@ -78,6 +79,13 @@ impl<'a> Pass<'a> {
         self.gradients
     }
 
+    /// The loss's gradient as the backward pass begins with it.
+    pub fn scaled(&mut self, grad: TensorId) -> Result<TensorId> {
+        let Some(state) = self.options.loss_scale else { return Ok(grad) };
+        let elements = (self.recording.bytes(grad) / 4) as usize;
+        loss_scale::scale(self.recording, "loss", elements, state, grad)
+    }
+
     pub fn parameter(&mut self, name: &str) -> Result<TensorId> {
         let buffer = self.network.parameter(name)?.buffer.clone();
         Ok(self.recording.external(name, buffer))
@@ -90,10 +98,10 @@ impl<'a> Pass<'a> {
         residual: Option<FeatureMap>,
     ) -> Result<(FeatureMap, SavedConv<'a>)> {
         let op = conv_op(conv);
-        let algorithm =
-            Conv2dAlgorithm::choose(self.network.gpu(), Conv2dPass::Forward, &op, [x.n, x.h, x.w], Precision::F32);
+        let (gpu, map) = (self.network.gpu(), [x.n, x.h, x.w]);
+        let algorithm = Conv2dAlgorithm::choose(gpu, Conv2dPass::Forward, &op, map, x.precision);
         let master = self.parameter(&weight_name(conv))?;
-        let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master)?;
+        let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master, x.precision)?;
         let epilogue = Epilogue { residual, ..Default::default() };
         let z = algorithm.record(&op, self.recording, &conv.conv, x, packed, epilogue)?;
         Ok((z, SavedConv { conv, op, input: x }))
@@ -102,8 +110,8 @@ impl<'a> Pass<'a> {
     /// Gradients by the weight, and by the input where it is `wanted`.
     pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
-        let map = [input.n, input.h, input.w];
-        let choose = |pass| Conv2dAlgorithm::choose(self.network.gpu(), pass, op, map, Precision::F32);
+        let (gpu, map, maps) = (self.network.gpu(), [input.n, input.h, input.w], input.precision);
+        let choose = |pass| Conv2dAlgorithm::choose(gpu, pass, op, map, maps);
         let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
         let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
         self.gradients.push((weight_name(conv), grad));
@@ -111,7 +119,7 @@ impl<'a> Pass<'a> {
             return Ok(None);
         };
         let master = self.parameter(&weight_name(conv))?;
-        let packed = by_input.record_pack_transposed(op, self.recording, &conv.conv, master)?;
+        let packed = by_input.record_pack_transposed(op, self.recording, &conv.conv, master, maps)?;
         let shape = [input.n, input.c, input.h, input.w];
         let epilogue = GradEpilogue { residual, rectified: through_relu.then_some(*input) };
         let map = by_input.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, epilogue)?;

@@ -1,16 +1,13 @@
 //! The gradients of a convolution, and the packing of its weight on the GPU.
 
-use std::sync::Arc;
-
 use super::maps::runnable;
-use super::session::Session;
+use super::session::{On, Session};
 use super::{Array, Gradients};
 use crate::error::Result;
-use crate::gpu::Gpu;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::conv2d_backward::sum_pixels;
 use crate::ops::feature_map::{channels4, unpack_channels};
-use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue, Precision};
+use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue};
 
 const OP: &str = "conv2d_backward";
 
@@ -21,20 +18,20 @@ const OP: &str = "conv2d_backward";
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) where shapes and attributes don't fit together, and an algorithm that the adapter or the
 /// convolution is not for.
-pub fn conv2d_backward(
-    gpu: &Arc<Gpu>,
+pub fn conv2d_backward<'a>(
+    on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     input_and_weight: [&Array; 2],
     grad_output: &Array,
     attributes: &Conv2dAttributes,
 ) -> Result<Gradients> {
-    conv2d_backward_fused(gpu, algorithm, input_and_weight, grad_output, (None, false), attributes)
+    conv2d_backward_fused(on, algorithm, input_and_weight, grad_output, (None, false), attributes)
 }
 
 /// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the gradient by the input; with
 /// `relu` the input came out of one, and that gradient goes through it.
-pub fn conv2d_backward_fused(
-    gpu: &Arc<Gpu>,
+pub fn conv2d_backward_fused<'a>(
+    on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
     grad_output: &Array,
@@ -51,8 +48,9 @@ pub fn conv2d_backward_fused(
     let [out_channels, _, r, s] = weight_shape;
     let groups = attributes.groups;
     let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
-    let algorithm = runnable(gpu, OP, &conv, algorithm, Precision::F32)?;
-    let mut session = Session::new(gpu, OP);
+    let On { gpu, precision } = on.into();
+    let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
+    let mut session = Session::new((gpu, precision), OP);
     session.room("weight", &algorithm.packed_weight_transposed_shape(&conv)?)?;
     session.room("weight", &[conv.weight_len4(), 4])?;
     let x = session.map("input", &input.data, input_shape, groups)?;
@@ -60,7 +58,7 @@ pub fn conv2d_backward_fused(
     let residual = residual.map(|array| session.map("residual", &array.data, input_shape, groups)).transpose()?;
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
     let recording = &mut session.recording;
-    let packed = algorithm.record_pack_transposed(&conv, recording, OP, krsc)?;
+    let packed = algorithm.record_pack_transposed(&conv, recording, OP, krsc, precision)?;
     let epilogue = GradEpilogue { residual, rectified: relu.then_some(x) };
     let grad_input = algorithm.record_backward_input(&conv, recording, OP, g, input_shape, packed, epilogue)?;
     let grad_weight = algorithm.record_backward_weight(&conv, recording, OP, x, g)?;
@@ -79,9 +77,10 @@ pub fn conv2d_backward_fused(
 
 /// Packs `weight` (`conv`'s, as PyTorch has it) on the GPU for `algorithm`, as training does after each step:
 /// for the forward ones, or `transposed` for the gradient by the input. The same bits as
-/// [`Conv2dAlgorithm::pack_weight`] and [`Conv2dAlgorithm::pack_weight_transposed`], but for the rounding of Winograd's points.
-pub fn pack_weight(
-    gpu: &Arc<Gpu>,
+/// [`Conv2dAlgorithm::pack_weight`] and [`Conv2dAlgorithm::pack_weight_transposed`], but for the rounding of Winograd's points,
+/// and to f16.
+pub fn pack_weight<'a>(
+    on: impl Into<On<'a>>,
     conv: &Conv2d,
     algorithm: Conv2dAlgorithm,
     transposed: bool,
@@ -92,13 +91,14 @@ pub fn pack_weight(
         true => algorithm.packed_weight_transposed_shape(conv)?,
         false => algorithm.packed_weight_shape(conv)?,
     };
-    let mut session = Session::new(gpu, "pack_weight");
+    let mut session = Session::new(on, "pack_weight");
+    let maps = session.precision;
     session.room("weight", &shape)?;
     session.room("weight", &[conv.weight_len4(), 4])?;
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
     let packed = match transposed {
-        true => algorithm.record_pack_transposed(conv, &mut session.recording, OP, krsc)?,
-        false => algorithm.record_pack(conv, &mut session.recording, OP, krsc)?,
+        true => algorithm.record_pack_transposed(conv, &mut session.recording, OP, krsc, maps)?,
+        false => algorithm.record_pack(conv, &mut session.recording, OP, krsc, maps)?,
     };
-    session.run(&[])?.read(packed, shape.iter().product())
+    session.run(&[])?.stored(packed, shape.iter().product(), algorithm.weight_precision(maps))
 }

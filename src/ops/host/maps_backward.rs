@@ -1,12 +1,9 @@
 //! The gradients of operations on feature maps, and of elementwise ones.
 
-use std::sync::Arc;
-
 use super::maps::{BatchNorm, NCHW, elementwise};
-use super::session::Session;
+use super::session::{On, Session};
 use super::{Array, Gradients, MapEpilogue};
 use crate::error::Result;
-use crate::gpu::Gpu;
 use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch_norm_backward};
 use crate::ops::shortcut_pad::ZeroPad;
@@ -14,8 +11,8 @@ use crate::ops::{self, FeatureMap, pack_rows};
 
 /// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
-pub fn batch_norm_backward(
-    gpu: &Arc<Gpu>,
+pub fn batch_norm_backward<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     [weight, mean, variance]: [&Array; 3],
     grad_output: &Array,
@@ -24,13 +21,13 @@ pub fn batch_norm_backward(
     // No gradient depends on the bias.
     let bias = Array { shape: weight.shape.clone(), data: vec![0.0; weight.data.len()] };
     let epilogue = MapEpilogue::default();
-    batch_norm_fused_backward(gpu, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes)
+    batch_norm_fused_backward(on, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes)
 }
 
 /// The same through a ReLU that [`super::batch_norm_fused`] ended with; the gradient by its residual, which is not given,
 /// is that by the ReLU's input.
-pub fn batch_norm_fused_backward(
-    gpu: &Arc<Gpu>,
+pub fn batch_norm_fused_backward<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
     epilogue: MapEpilogue,
@@ -38,7 +35,7 @@ pub fn batch_norm_fused_backward(
     attributes: &BatchNormAttributes,
 ) -> Result<Gradients> {
     const OP: &str = "batch_norm_backward";
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let norm = BatchNorm::record(&mut session, OP, input, parameters, epilogue, attributes)?;
     grad_output.expect(OP, "grad_output", &input.shape, "the output's shape")?;
     let g = session.map("grad_output", &grad_output.data, norm.shape, 1)?;
@@ -63,29 +60,34 @@ pub fn batch_norm_fused_backward(
 }
 
 /// `relu_backward`: `grad_output` where `input` is above zero or NaN, else 0; any shape.
-pub fn relu_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Array) -> Result<Array> {
+pub fn relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "relu_backward";
     let inputs = [("input", input), ("grad_output", grad_output)];
-    elementwise(gpu, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1]))
+    elementwise(on, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1]))
 }
 
 /// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient by either.
-pub fn add_relu_backward(gpu: &Arc<Gpu>, input: &Array, other: &Array, grad_output: &Array) -> Result<Array> {
+pub fn add_relu_backward<'a>(
+    on: impl Into<On<'a>>,
+    input: &Array,
+    other: &Array,
+    grad_output: &Array,
+) -> Result<Array> {
     const OP: &str = "add_relu_backward";
     let inputs = [("input", input), ("other", other), ("grad_output", grad_output)];
-    elementwise(gpu, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))
+    elementwise(on, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))
 }
 
 /// `max_pool2d_backward`: the gradient by `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
 /// of the largest values of its window, or to the last NaN.
-pub fn max_pool2d_backward(
-    gpu: &Arc<Gpu>,
+pub fn max_pool2d_backward<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     grad_output: &Array,
     attributes: &PoolAttributes,
 ) -> Result<Array> {
     const OP: &str = "max_pool2d_backward";
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
     let x = session.map("input", &input.data, shape, 1)?;
     let (_, indices) = ops::pool::max_pool2d_indices(&mut session.recording, OP, x, attributes)?;
@@ -95,16 +97,16 @@ pub fn max_pool2d_backward(
 
 /// `avg_pool2d_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C, P, Q]`.
-pub fn avg_pool2d_backward(
-    gpu: &Arc<Gpu>,
+pub fn avg_pool2d_backward<'a>(
+    on: impl Into<On<'a>>,
     input: &Array,
     grad_output: &Array,
     attributes: &PoolAttributes,
 ) -> Result<Array> {
     const OP: &str = "avg_pool2d_backward";
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
-    let like = FeatureMap::new(g.tensor, shape);
+    let like = FeatureMap::new(g.tensor, shape).stored(g.precision);
     let output = ops::pool::avg_pool2d_backward(&mut session.recording, OP, like, g, attributes)?;
     Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
 }
@@ -127,23 +129,23 @@ fn grad_of_windows(
 
 /// `global_avg_pool_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C]`.
-pub fn global_avg_pool_backward(gpu: &Arc<Gpu>, input: &Array, grad_output: &Array) -> Result<Array> {
+pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool_backward";
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let [n, c, h, w] = shape;
     grad_output.expect(OP, "grad_output", &[n, c], "the output's shape")?;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     session.room("input", &[n, c.div_ceil(4), 4, h, w])?;
     let g = FeatureMap::rows(session.input("grad_output", &pack_rows(&grad_output.data, [n, c], 1)), [n, c]);
-    let like = FeatureMap::new(g.tensor, shape);
+    let like = FeatureMap::new(g.tensor, shape).stored(session.precision);
     let output = ops::pool::global_avg_pool_backward(&mut session.recording, OP, like, g)?;
     Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
 }
 
 /// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
 /// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
-pub fn shortcut_pad_backward(
-    gpu: &Arc<Gpu>,
+pub fn shortcut_pad_backward<'a>(
+    on: impl Into<On<'a>>,
     grad_output: &Array,
     residual: &Array,
     pad: impl Into<ZeroPad>,
@@ -151,7 +153,7 @@ pub fn shortcut_pad_backward(
     const OP: &str = "shortcut_pad_backward";
     let output_shape = grad_output.dims(OP, "grad_output", NCHW)?;
     let shape = residual.dims(OP, "residual", NCHW)?;
-    let mut session = Session::new(gpu, OP);
+    let mut session = Session::new(on, OP);
     let g = session.map("grad_output", &grad_output.data, output_shape, 1)?;
     let residual = session.map("residual", &residual.data, shape, 1)?;
     let output = ops::shortcut_pad::shortcut_pad_backward(&mut session.recording, OP, g, residual, pad.into())?;

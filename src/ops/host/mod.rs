@@ -24,7 +24,9 @@ pub use maps_backward::{
     add_relu_backward, avg_pool2d_backward, batch_norm_backward, batch_norm_fused_backward, global_avg_pool_backward,
     max_pool2d_backward, relu_backward, shortcut_pad_backward,
 };
-pub use optimisers::{AdamState, adam, clip_grad_norm, ema, sgd};
+pub use optimisers::{
+    AdamState, adam, adam_scaled, clip_grad_norm, ema, scale_gradient, sgd, sgd_scaled, unscale_gradient,
+};
 pub use session::On;
 
 /// The gradients of an operation that has an input, a weight and a bias.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::Array;
 use super::session::Session;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-use crate::ops;
+use crate::gpu::{Gpu, TensorId};
 use crate::ops::adam::{AdamKind, AdamTensors};
 use crate::ops::attributes::{AdamAttributes, SgdAttributes};
 use crate::ops::sgd::SgdTensors;
+use crate::ops::{self, Precision};
 
 /// What Adam remembers of a parameter, under `torch.optim.Adam`'s names.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,20 @@ pub fn adam(
     state: &AdamState,
     attributes: &AdamAttributes,
 ) -> Result<(Array, AdamState)> {
+    adam_scaled(gpu, kind, param, grad, state, attributes, None)
+}
+
+/// [`adam`] as a step makes it whose loss was scaled: `overflow` says whether a gradient was not finite, which leaves everything
+/// but the step's number as it is.
+pub fn adam_scaled(
+    gpu: &Arc<Gpu>,
+    kind: AdamKind,
+    param: &Array,
+    grad: &Array,
+    state: &AdamState,
+    attributes: &AdamAttributes,
+    overflow: Option<bool>,
+) -> Result<(Array, AdamState)> {
     let op = if kind == AdamKind::Adam { "adam" } else { "adamw" };
     attributes.check(op)?;
     param.check(op, "param")?;
@@ -56,6 +70,7 @@ pub fn adam(
         param: session.state("param", &param.data),
         exp_avg: session.state("exp_avg", &state.exp_avg.data),
         exp_avg_sq: session.state("exp_avg_sq", &state.exp_avg_sq.data),
+        loss_scale: overflow.map(|overflow| scaled_state(&mut session, overflow)),
     };
     let attributes = AdamAttributes { maximize: false, ..*attributes };
     ops::adam::adam(&mut session.recording, op, kind, &attributes, count, tensors)?;
@@ -74,6 +89,18 @@ pub fn sgd(
     momentum_buffer: Option<&Array>,
     attributes: &SgdAttributes,
 ) -> Result<(Array, Option<Array>)> {
+    sgd_scaled(gpu, param, grad, momentum_buffer, attributes, None)
+}
+
+/// [`sgd`] as a step makes it whose loss was scaled; see [`adam_scaled`].
+pub fn sgd_scaled(
+    gpu: &Arc<Gpu>,
+    param: &Array,
+    grad: &Array,
+    momentum_buffer: Option<&Array>,
+    attributes: &SgdAttributes,
+    overflow: Option<bool>,
+) -> Result<(Array, Option<Array>)> {
     const OP: &str = "sgd";
     attributes.check()?;
     param.check(OP, "param")?;
@@ -91,6 +118,7 @@ pub fn sgd(
         cursor: session.words("cursor", &[0; 4]),
         param: session.state("param", &param.data),
         momentum_buffer: session.state("momentum_buffer", momentum_buffer.map_or(&zeros[..], |buffer| &buffer.data)),
+        loss_scale: overflow.map(|overflow| scaled_state(&mut session, overflow)),
     };
     let attributes = SgdAttributes { maximize: false, ..*attributes };
     ops::sgd::sgd(&mut session.recording, OP, &attributes, count, tensors)?;
@@ -112,7 +140,7 @@ pub fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<
     }
     // Groups of two, so that there are several.
     let groups: Vec<Vec<_>> = gradients.chunks(2).map(<[_]>::to_vec).collect();
-    let norms = ops::clip_grad_norm::grad_norms(&mut session.recording, &groups, max_norm)?;
+    let norms = ops::clip_grad_norm::grad_norms(&mut session.recording, &groups, Precision::F32, max_norm)?;
     for &gradient in &gradients {
         ops::clip_grad_norm::scale(&mut session.recording, gradient, norms)?;
     }
@@ -138,6 +166,46 @@ pub fn ema(gpu: &Arc<Gpu>, average: &Array, value: &Array, decay: f64) -> Result
     let state = session.state("average", &average.data);
     ops::ema::ema(&mut session.recording, OP, count, rate, value, state)?;
     Ok(Array { shape: average.shape.clone(), data: session.run(&[state])?.read(state, count)? })
+}
+
+/// The state on the device of a step whose gradients were scaled.
+fn scaled_state(session: &mut Session, overflow: bool) -> TensorId {
+    let mut state = ops::loss_scale::state(1.0);
+    state[ops::loss_scale::OVERFLOW] = overflow.into();
+    session.words("loss scale", &state)
+}
+
+/// `loss_scale`, its first half: `input` times `scale`.
+pub fn scale_gradient(gpu: &Arc<Gpu>, input: &Array, scale: f32) -> Result<Array> {
+    let (mut session, state, count) = scaling(gpu, input, scale)?;
+    let tensor = session.input("input", &input.data);
+    let output = ops::loss_scale::scale(&mut session.recording, LOSS_SCALE, count, state, tensor)?;
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[state])?.read(output, count)? })
+}
+
+/// Its second half: `grad` divided by `scale`, and whether one of its values is not finite.
+pub fn unscale_gradient(gpu: &Arc<Gpu>, grad: &Array, scale: f32) -> Result<(Array, bool)> {
+    let (mut session, state, count) = scaling(gpu, grad, scale)?;
+    let tensor = session.state("grad", &grad.data);
+    ops::loss_scale::unscale(&mut session.recording, LOSS_SCALE, count, state, tensor)?;
+    let done = session.run(&[state, tensor])?;
+    let overflow = done.read(state, 4)?[ops::loss_scale::OVERFLOW].to_bits() != 0;
+    Ok((Array { shape: grad.shape.clone(), data: done.read(tensor, count)? }, overflow))
+}
+
+const LOSS_SCALE: &str = "loss_scale";
+
+/// A session that knows the scale, its state on the device, and the number of values.
+fn scaling<'a>(gpu: &'a Arc<Gpu>, array: &Array, scale: f32) -> Result<(Session<'a>, TensorId, usize)> {
+    array.check(LOSS_SCALE, "a gradient")?;
+    if !scale.is_normal() || scale < 0.0 {
+        return Err(Error::shape(LOSS_SCALE, format!("a scale of {scale} leaves nothing; use a number above zero")));
+    }
+    let count = array.data.len();
+    let mut session = Session::new(gpu, LOSS_SCALE);
+    session.room("a gradient", &[count.next_multiple_of(4)])?;
+    let state = session.state("loss scale", &ops::loss_scale::state(scale).map(f32::from_bits));
+    Ok((session, state, count))
 }
 
 /// The gradient to descend by: ascending is descending by the opposite.

@@ -149,6 +149,11 @@ impl Done {
         Ok(bytemuck::cast_slice(&self.words(tensor, count)?).to_vec())
     }
 
+    /// The same of a tensor that is stored as `precision`.
+    pub fn stored(&self, tensor: TensorId, count: usize, precision: Precision) -> Result<Vec<f32>> {
+        Ok(precision.values(&self.words(tensor, precision.word_count(count))?, count))
+    }
+
     fn words(&self, tensor: TensorId, count: usize) -> Result<Vec<u32>> {
         let words: Vec<u32> = self.plan.read(tensor, count)?;
         self.check_written(&words)?;

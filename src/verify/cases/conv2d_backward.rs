@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use super::super::case::{Case, Key, PARTS, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
+use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
     Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings, split_lines,
     tile_edges, winograd,
 };
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
+use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use crate::ops::host::{self, Array};
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant};
@@ -37,6 +37,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::word("grad_values", VALUES),
             Key::word(WINOGRAD, TILES),
             PARTS,
+            PRECISION,
             Key::name(VARIANT, VARIANTS),
         ],
         fill: true,
@@ -50,6 +51,7 @@ pub const OPERATIONS: &[Operation] = &[
             all.extend(tile_edges(|pixels, _| format!("n=1 c=3 h=3 w={} k=20 kernel=3 padding=1", 4 * pixels)));
             all.extend(many_workgroups(suite));
             all.extend(in_parts(split_lines("residual=true relu=true")));
+            all.extend(by_variant(suite, half(suite)));
             all
         },
         flops: |case| 4.0 * Geometry::of(case).multiply_adds(),
@@ -77,7 +79,8 @@ pub const OPERATIONS: &[Operation] = &[
                     input.data.iter_mut().filter(|value| **value <= 0.0).for_each(|value| *value = 0.0);
                 }
                 let (algorithm, attributes, end) = (case.algorithm(), Geometry::of(case).attributes, (residual, relu));
-                Ok(three(host::conv2d_backward_fused(gpu, algorithm, [&input, weight], grad, end, &attributes)?))
+                let on = (gpu, case.precision());
+                Ok(three(host::conv2d_backward_fused(on, algorithm, [&input, weight], grad, end, &attributes)?))
             },
             twin: |case, inputs| {
                 let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
@@ -92,7 +95,7 @@ pub const OPERATIONS: &[Operation] = &[
                 let pixels = (grad.data.len() / g.weight[0]) as f64;
                 let outputs = g.weight[0] / g.attributes.groups * g.weight[2] * g.weight[3];
                 let outputs = roundings(case, outputs as f64) + 1.0;
-                expect_three(expected, [outputs, roundings(case, pixels), pixels])
+                expect_three(case, expected, [outputs, roundings(case, pixels), pixels])
             },
             slope: Some(Slope { objective, gradients: &[(0, 0), (1, 1), (2, 4)] }),
         }),
@@ -109,6 +112,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::word(WINOGRAD, TILES),
             Key::pair("stride", 1),
             SPACE_TO_DEPTH,
+            PRECISION,
             Key::name("layout", VARIANTS),
         ],
         fill: false,
@@ -118,7 +122,8 @@ pub const OPERATIONS: &[Operation] = &[
             inputs: |case| Ok(vec![case.array("weight", &layer(case).weight_shape())]),
             run: |gpu, case, inputs| {
                 let transposed = case.flag("transposed");
-                let data = host::pack_weight(gpu, &layer(case), reader(case), transposed, &inputs[0])?;
+                let data =
+                    host::pack_weight((gpu, case.precision()), &layer(case), reader(case), transposed, &inputs[0])?;
                 Ok(vec![Array { shape: vec![data.len()], data }])
             },
             twin: |case, inputs| {
@@ -286,6 +291,35 @@ const RELUS: &str = "
     n=2 c=5 h=9 w=9 k=5 kernel=3 padding=1 relu=true grad_values=nan
 ";
 
+/// Maps stored as f16: every loop and epilogue once, blocks of pixels, Winograd's transforms, and gradients beyond f16.
+fn half(suite: Suite) -> Vec<String> {
+    let mut all = halves(HALVES);
+    for tile in [2, 4] {
+        let lines = ["n=2 c=24 h=7 w=7 k=40 residual=true relu=true", "n=1 c=5 h=6 w=9 k=6 grad_scale=16000.0"];
+        all.extend(lines.map(|line| format!("{line} kernel=3 padding=1 winograd={tile} precision=f16")));
+    }
+    if suite == Suite::Full {
+        all.extend(resnet50(false).into_iter().map(|line| format!("{} precision=f16", plain(line))));
+    }
+    all
+}
+
+const HALVES: &[&str] = &[
+    "n=1 c=3 h=64 w=64 k=64 kernel=7 stride=2 padding=3 residual=true",
+    "n=2 c=64 h=15 w=15 k=72 kernel=3 stride=2 padding=1 residual=true relu=true",
+    // Pixels that fill pairs and fours, and an odd number of them.
+    "n=4 c=64 h=7 w=7 k=40 kernel=1",
+    "n=3 c=33 h=7 w=7 k=129 kernel=1 relu=true",
+    "n=1 c=128 h=14 w=14 k=128 kernel=3 padding=1 groups=32",
+    "n=2 c=5 h=12 w=17 k=6 kernel=3,2 stride=2,1 padding=0,3 dilation=1,5",
+    "n=2 c=6 h=7 w=5 k=10 kernel=3 padding=1 groups=2 relu=true residual=true",
+    "n=2 c=30 h=7 w=5 k=16 kernel=3 padding=1 groups=2 residual=true relu=true",
+    "n=1 c=13 h=9 w=9 k=8 kernel=3 padding=1 grad_scale=16000.0",
+    "n=1 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_scale=16000.0",
+    "n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=nan",
+    "n=2 c=5 h=9 w=9 k=13 kernel=3 padding=1 relu=true grad_values=nan",
+];
+
 /// A forward case's line without what the gradients know nothing of.
 fn unbiased(line: String) -> String {
     line.replace(" bias=true", "")
@@ -314,6 +348,7 @@ fn packings() -> Vec<String> {
     all.extend(by_tile((1..=9).map(|c| format!("c={c} k={} kernel=3", 37 - 4 * c)).collect()));
     let stems = lines("c=3 k=64 kernel=7 stride=2\nc=1 k=9 kernel=4,3 stride=3,2\nc=4 k=5 kernel=3 stride=1,2");
     all.extend(stems.iter().map(|line| format!("{line} space_to_depth=true")));
+    all.extend(halves(&["c=33 k=129 kernel=1,2", "c=3 k=12 kernel=2,3 groups=3", "c=3 k=64 kernel=7"]));
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
     all.iter().flat_map(|line| VARIANTS.iter().map(move |layout| format!("{line} layout={layout}"))).collect()
 }

@@ -10,7 +10,7 @@ use crate::reference;
 const ONE_SUM: f64 = 1.0;
 
 const FORWARD: &[Key] = &[Key::size("count"), PRECISION];
-const BACKWARD: &[Key] = &[Key::size("count"), Key::word("grad_values", VALUES)];
+const BACKWARD: &[Key] = &[Key::size("count"), Key::word("grad_values", VALUES), PRECISION];
 
 type List = fn(Suite) -> Vec<String>;
 
@@ -55,21 +55,34 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     forward(
         "add",
-        |suite| counts(suite, suite == Suite::Full),
+        |suite| {
+            let mut all = counts(suite, suite == Suite::Full);
+            // The second goes beyond f16: gradients are added so too.
+            all.extend(halves(&["count=257", "count=300 scale=30000.0"]));
+            all
+        },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
             run: |gpu, case, inputs| Ok(vec![host::add((gpu, case.precision()), &inputs[0], &inputs[1])?]),
-            twin: |_, inputs| vec![Expected::sum("output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)],
+            twin: |case, inputs| {
+                vec![Expected::gradient(case, "output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)]
+            },
             slope: None,
         },
     ),
     forward(
         "add_relu",
-        |suite| counts(suite, suite == Suite::Full),
+        |suite| {
+            let mut all = counts(suite, suite == Suite::Full);
+            all.extend(halves(&["count=257"]));
+            all
+        },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
             run: |gpu, case, inputs| Ok(vec![host::add_relu((gpu, case.precision()), &inputs[0], &inputs[1])?]),
-            twin: |_, inputs| vec![Expected::sum("output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)],
+            twin: |case, inputs| {
+                vec![Expected::stored(case, "output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)]
+            },
             slope: None,
         },
     ),
@@ -78,7 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| with_grads(suite, suite == Suite::Full),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), upstream(case, 1)]),
-            run: |gpu, _, inputs| Ok(vec![host::relu_backward(gpu, &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| Ok(vec![host::relu_backward((gpu, case.precision()), &inputs[0], &inputs[1])?]),
             twin: |_, inputs| vec![Expected::exact("grad_input", reference::relu_backward(&inputs[0], &inputs[1]))],
             slope: Some(Slope {
                 objective: |_, inputs| dot(&reference::relu(&inputs[0]), &inputs[1]),
@@ -91,7 +104,10 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| with_grads(suite, true),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1), upstream(case, 2)]),
-            run: |gpu, _, inputs| Ok(vec![host::add_relu_backward(gpu, &inputs[0], &inputs[1], &inputs[2])?]),
+            run: |gpu, case, inputs| {
+                let on = (gpu, case.precision());
+                Ok(vec![host::add_relu_backward(on, &inputs[0], &inputs[1], &inputs[2])?])
+            },
             twin: |_, inputs| {
                 let grads = reference::add_relu_backward(&inputs[0], &inputs[1], &inputs[2]);
                 vec![Expected::exact("grad_input", grads.0)]
@@ -137,5 +153,6 @@ fn with_grads(suite: Suite, large: bool) -> Vec<String> {
     // Whether a number that may be taken for zero lies above zero has no one answer.
     all.retain(|line| !line.contains("values=denormal"));
     all.extend(["nan", "inf", "denormal"].map(|values| format!("count=300 grad_values={values}")));
+    all.extend(halves(&["count=257", "count=300 grad_values=nan", "count=300 grad_values=inf"]));
     all
 }

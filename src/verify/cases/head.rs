@@ -70,7 +70,7 @@ pub const OPERATIONS: &[Operation] = &[
             run: |gpu, _, inputs| Ok(three(host::linear_backward(gpu, &inputs[0], &inputs[1], &inputs[2])?)),
             twin: |case, inputs| {
                 let [n, k] = case.sizes(["n", "k"]).map(|size| size as f64);
-                expect_three(reference::linear_backward(&inputs[0], &inputs[1], &inputs[2]), [k, n, n])
+                expect_three(case, reference::linear_backward(&inputs[0], &inputs[1], &inputs[2]), [k, n, n])
             },
             slope: Some(Slope {
                 objective: |_, inputs| dot(&reference::linear(&inputs[0], &inputs[1], Some(&inputs[3])), &inputs[2]),

@@ -8,6 +8,7 @@ mod elementwise;
 mod head;
 mod head_step;
 mod hook;
+mod loss_scale;
 mod network;
 mod norm;
 mod optimisers;
@@ -102,6 +103,8 @@ pub enum Allowed {
     Roundings(f64),
     /// The same, and then one rounding to f16.
     Stored(f64),
+    /// The same of a gradient: beyond f16 it is infinite.
+    Gradient(f64),
 }
 
 impl Expected {
@@ -120,6 +123,15 @@ impl Expected {
         let allowed = match case.precision() {
             Precision::F32 => Allowed::Roundings(terms),
             Precision::F16 => Allowed::Stored(terms),
+        };
+        Self { name, tensor, allowed }
+    }
+
+    /// [`Self::sum`] of a map's gradient, which is stored in the case's precision.
+    pub fn gradient(case: &Case, name: &'static str, tensor: Tensor, terms: f64) -> Self {
+        let allowed = match case.precision() {
+            Precision::F32 => Allowed::Roundings(terms),
+            Precision::F16 => Allowed::Gradient(terms),
         };
         Self { name, tensor, allowed }
     }
@@ -152,6 +164,7 @@ static OPERATIONS: &[&[Operation]] = &[
     head_step::OPERATIONS,
     optimisers::OPERATIONS,
     clip_grad_norm::OPERATIONS,
+    loss_scale::OPERATIONS,
     preprocess::OPERATIONS,
     network::OPERATIONS,
     hook::OPERATIONS,
@@ -200,9 +213,9 @@ fn three(gradients: Gradients) -> Vec<Array> {
 }
 
 /// The same of a twin; `terms` is the number of terms of each one's sums.
-fn expect_three(gradients: reference::Gradients, terms: [f64; 3]) -> Vec<Expected> {
+fn expect_three(case: &Case, gradients: reference::Gradients, terms: [f64; 3]) -> Vec<Expected> {
     vec![
-        Expected::sum("grad_input", gradients.grad_input, terms[0]),
+        Expected::gradient(case, "grad_input", gradients.grad_input, terms[0]),
         Expected::sum("grad_weight", gradients.grad_weight, terms[1]),
         Expected::sum("grad_bias", gradients.grad_bias, terms[2]),
     ]

@@ -19,8 +19,20 @@ const KEYS: [Key; 9] = [
     Key::flag("relu"),
 ];
 const FORWARD: &[Key] = &[KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], PRECISION];
-const WITH_GRAD: [Key; 10] =
-    [KEYS[0], KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], Key::word("grad_values", VALUES)];
+const WITH_GRAD: [Key; 12] = [
+    KEYS[0],
+    KEYS[1],
+    KEYS[2],
+    KEYS[3],
+    KEYS[4],
+    KEYS[5],
+    KEYS[6],
+    KEYS[7],
+    KEYS[8],
+    Key::word("grad_values", VALUES),
+    Key::number("grad_scale", 1.0),
+    PRECISION,
+];
 
 pub const OPERATIONS: &[Operation] = &[
     Operation {
@@ -63,6 +75,8 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Kernel(Kernel {
             inputs: |case| {
                 let mut grad = case.grad("grad_output", &shape(case), 1);
+                let scale = case.number("grad_scale") as f32;
+                grad.data.iter_mut().for_each(|value| *value *= scale);
                 if case.word("grad_values") == "uniform" {
                     // Its mean isn't zero, so that the batch's mean matters.
                     grad.data.iter_mut().for_each(|value| *value += 0.5);
@@ -74,7 +88,8 @@ pub const OPERATIONS: &[Operation] = &[
                     unreachable!("seven inputs")
                 };
                 let (parameters, end) = ([weight, bias, mean, variance], epilogue(case, residual));
-                Ok(three(host::batch_norm_fused_backward(gpu, input, parameters, end, grad, &attributes(case))?))
+                let on = (gpu, case.precision());
+                Ok(three(host::batch_norm_fused_backward(on, input, parameters, end, grad, &attributes(case))?))
             },
             twin: |case, inputs| {
                 let [input, weight, _, mean, variance, _, grad] = inputs else { unreachable!("seven inputs") };
@@ -83,7 +98,7 @@ pub const OPERATIONS: &[Operation] = &[
                     grad = reference::relu_backward(&before_relu(case, inputs), &grad);
                 }
                 let expected = reference::batch_norm_backward(input, weight, mean, variance, &grad, &attributes(case));
-                expect_three(expected, [4.0 * terms(case), 8.0 * terms(case), terms(case)])
+                expect_three(case, expected, [4.0 * terms(case), 8.0 * terms(case), terms(case)])
             },
             slope: Some(Slope {
                 objective: |case, inputs| {
@@ -256,5 +271,13 @@ fn backward_list(suite: Suite) -> Vec<String> {
         n=2 c=5 h=3 w=3 grad_values=nan
     ",
     ));
+    all.extend(halves(&[
+        "n=2 c=64 h=14 w=14 training=true",
+        "n=2 c=5 h=7 w=9 residual=true relu=true training=true",
+        "n=2 c=6 h=8 w=16 relu=true",
+        "n=2 c=5 h=3 w=3 training=true grad_values=nan",
+        // Beyond f16.
+        "n=2 c=5 h=7 w=9 grad_scale=32000.0",
+    ]));
     all
 }

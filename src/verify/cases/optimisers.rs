@@ -22,7 +22,15 @@ const ADAM: &[Key] = &[
     Key::flag("maximize"),
     Key::word("grad_values", VALUES),
     Key::number("grad_scale", 1.0),
+    SCALED,
 ];
+
+/// Whether the step is of scaled gradients, and one of them was not finite.
+const SCALED: Key = Key::word("scaled", &["no", "finite", "overflow"]);
+
+fn overflow(case: &Case) -> Option<bool> {
+    (case.word(SCALED.name) != "no").then(|| case.word(SCALED.name) == "overflow")
+}
 
 const fn adam(name: &'static str, kernel: Kernel) -> Operation {
     Operation {
@@ -69,6 +77,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::flag("maximize"),
             Key::word("grad_values", VALUES),
             Key::number("grad_scale", 1.0),
+            SCALED,
         ],
         fill: true,
         list: sgd_list,
@@ -80,13 +89,16 @@ pub const OPERATIONS: &[Operation] = &[
             },
             run: |gpu, case, inputs| {
                 let buffer = has_buffer(case).then_some(&inputs[2]);
-                let (param, buffer) = host::sgd(gpu, &inputs[0], &inputs[1], buffer, &sgd_attributes(case))?;
+                let (attributes, overflow) = (sgd_attributes(case), overflow(case));
+                let (param, buffer) = host::sgd_scaled(gpu, &inputs[0], &inputs[1], buffer, &attributes, overflow)?;
                 Ok([param].into_iter().chain(buffer).collect())
             },
             twin: |case, inputs| {
                 let mut param = inputs[0].clone();
                 let mut state = SgdState { momentum_buffer: has_buffer(case).then(|| inputs[2].clone()) };
-                reference::sgd(&mut param, &inputs[1], &mut state, &sgd_attributes(case));
+                if overflow(case) != Some(true) {
+                    reference::sgd(&mut param, &inputs[1], &mut state, &sgd_attributes(case));
+                }
                 let buffer = state.momentum_buffer.map(|buffer| Expected::sum("momentum_buffer", buffer, STEP));
                 [Expected::sum("param", param, STEP)].into_iter().chain(buffer).collect()
             },
@@ -129,7 +141,8 @@ fn run_adam(gpu: &Arc<Gpu>, case: &Case, inputs: &[Array], kind: AdamKind) -> Re
     let [param, grad, exp_avg, exp_avg_sq] = inputs else { unreachable!("four inputs") };
     let step = case.size("step") as u64;
     let state = host::AdamState { step, exp_avg: exp_avg.clone(), exp_avg_sq: exp_avg_sq.clone() };
-    let (param, after) = host::adam(gpu, kind, param, grad, &state, &adam_attributes(case))?;
+    let (attributes, overflow) = (adam_attributes(case), overflow(case));
+    let (param, after) = host::adam_scaled(gpu, kind, param, grad, &state, &attributes, overflow)?;
     if after.step != step + 1 {
         return Err(Error::Mismatch(format!("step {step} is followed by step {}", after.step)));
     }
@@ -142,7 +155,9 @@ fn adam_twin(case: &Case, inputs: &[Tensor], update: Update) -> Vec<Expected> {
     let mut param = inputs[0].clone();
     let mut state = reference::AdamState::new(&param.shape);
     (state.step, state.exp_avg, state.exp_avg_sq) = (case.size("step") as u64, inputs[2].clone(), inputs[3].clone());
-    update(&mut param, &inputs[1], &mut state, &adam_attributes(case));
+    if overflow(case) != Some(true) {
+        update(&mut param, &inputs[1], &mut state, &adam_attributes(case));
+    }
     vec![
         Expected::sum("param", param, STEP),
         Expected::sum("exp_avg", state.exp_avg, STEP),
@@ -166,6 +181,9 @@ fn adam_list(_: Suite) -> Vec<String> {
         count=50 weight_decay=0.01 grad_scale=1e-12
         count=50 weight_decay=0.01 grad_values=nan
         count=50 step=3 values=denormal
+        count=130 step=3 weight_decay=0.1 scaled=finite
+        count=130 step=3 weight_decay=0.1 scaled=overflow
+        count=50 step=3 grad_values=nan scaled=overflow
     ",
     ));
     all
@@ -204,6 +222,9 @@ fn sgd_list(_: Suite) -> Vec<String> {
     }
     for grad in ["grad_values=zeros", "grad_scale=1e30", "grad_values=nan", "grad_values=denormal"] {
         all.push(format!("count=50 momentum=0.9 nesterov=true {grad}"));
+    }
+    for scaled in ["scaled=finite", "scaled=overflow", "grad_values=nan scaled=overflow"] {
+        all.push(format!("count=130 momentum=0.9 weight_decay=0.1 {scaled}"));
     }
     all
 }

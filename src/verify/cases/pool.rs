@@ -24,6 +24,7 @@ const BACKWARD: &[Key] = &[
     WINDOW[2],
     WINDOW[3],
     Key::word("grad_values", VALUES),
+    PRECISION,
 ];
 
 const fn forward(name: &'static str, kernel: Kernel) -> Operation {
@@ -53,11 +54,11 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: with_grad,
             run: |gpu, case, inputs| {
-                Ok(vec![host::max_pool2d_backward(gpu, &inputs[0], &inputs[1], &attributes(case))?])
+                Ok(vec![host::max_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))?])
             },
             twin: |case, inputs| {
                 let grad = reference::max_pool2d_backward(&inputs[0], &inputs[1], &attributes(case));
-                vec![Expected::sum("grad_input", grad, windows(case))]
+                vec![Expected::gradient(case, "grad_input", grad, windows(case))]
             },
             slope: Some(Slope {
                 objective: |case, inputs| dot(&reference::max_pool2d(&inputs[0], &attributes(case)), &inputs[1]),
@@ -84,11 +85,11 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: with_grad,
             run: |gpu, case, inputs| {
-                Ok(vec![host::avg_pool2d_backward(gpu, &inputs[0], &inputs[1], &attributes(case))?])
+                Ok(vec![host::avg_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))?])
             },
             twin: |case, inputs| {
                 let grad = reference::avg_pool2d_backward(&inputs[0].shape, &inputs[1], &attributes(case));
-                vec![Expected::sum("grad_input", grad, windows(case))]
+                vec![Expected::gradient(case, "grad_input", grad, windows(case))]
             },
             slope: Some(Slope {
                 objective: |case, inputs| dot(&reference::avg_pool2d(&inputs[0], &attributes(case)), &inputs[1]),
@@ -118,7 +119,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "global_avg_pool_backward",
         direction: Direction::Backward,
-        keys: &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], Key::word("grad_values", VALUES)],
+        keys: &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], Key::word("grad_values", VALUES), PRECISION],
         fill: true,
         list: |_| {
             let shapes = "
@@ -132,6 +133,7 @@ pub const OPERATIONS: &[Operation] = &[
             ";
             let mut all = lines(shapes);
             all.extend((1..=9).map(|c| format!("n=2 c={c} h=3 w=5")));
+            all.extend(halves(&["n=2 c=256 h=3 w=5", "n=70 c=3 h=2 w=1", "n=2 c=5 h=7 w=7 grad_values=inf"]));
             all
         },
         flops: |case| shape(case).iter().map(|&extent| extent as f64).product(),
@@ -140,10 +142,12 @@ pub const OPERATIONS: &[Operation] = &[
                 let [n, c, ..] = shape(case);
                 Ok(vec![case.filled("input", &shape(case), 0), case.grad("grad_output", &[n, c], 1)])
             },
-            run: |gpu, _, inputs| Ok(vec![host::global_avg_pool_backward(gpu, &inputs[0], &inputs[1])?]),
-            twin: |_, inputs| {
+            run: |gpu, case, inputs| {
+                Ok(vec![host::global_avg_pool_backward((gpu, case.precision()), &inputs[0], &inputs[1])?])
+            },
+            twin: |case, inputs| {
                 let grad = reference::global_avg_pool_backward(&inputs[0].shape, &inputs[1]);
-                vec![Expected::sum("grad_input", grad, DIVISION)]
+                vec![Expected::gradient(case, "grad_input", grad, DIVISION)]
             },
             slope: Some(Slope {
                 objective: |_, inputs| dot(&reference::global_avg_pool(&inputs[0]), &inputs[1]),
@@ -278,6 +282,11 @@ fn backward_list(_: Suite) -> Vec<String> {
             all.push(format!("n=2 c=5 h=11 w=12 {window} {values}"));
         }
     }
+    all.extend(halves(&[
+        "n=2 c=64 h=14 w=14 kernel=3 stride=2 padding=1",
+        "n=2 c=5 h=11 w=12 kernel=3 padding=1 values=coarse",
+        "n=2 c=5 h=11 w=12 kernel=3 padding=1 grad_values=inf",
+    ]));
     all
 }
 

@@ -8,7 +8,7 @@ use crate::ops::host;
 use crate::ops::shortcut_pad::ZeroPad;
 use crate::reference;
 
-const BACKWARD: &[Key] = &[
+const KEYS: &[Key] = &[
     Key::size("n"),
     Key::size("c"),
     Key::size("h"),
@@ -16,23 +16,14 @@ const BACKWARD: &[Key] = &[
     Key::size("k"),
     Key::size("stride"),
     Key::count("before", 0),
+    PRECISION,
 ];
-const FORWARD: &[Key] =
-    &[BACKWARD[0], BACKWARD[1], BACKWARD[2], BACKWARD[3], BACKWARD[4], BACKWARD[5], BACKWARD[6], PRECISION];
 
 type List = fn(Suite) -> Vec<String>;
 
 const fn operation(name: &'static str, direction: Direction, list: List, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
-    Operation {
-        name,
-        direction,
-        keys: if matches!(direction, Direction::Forward) { FORWARD } else { BACKWARD },
-        fill: true,
-        list,
-        flops: |_| 0.0,
-        body,
-    }
+    Operation { name, direction, keys: KEYS, fill: true, list, flops: |_| 0.0, body }
 }
 
 pub const OPERATIONS: &[Operation] = &[
@@ -59,7 +50,10 @@ pub const OPERATIONS: &[Operation] = &[
     operation(
         "shortcut_pad_backward",
         Direction::Backward,
-        |_| CASES.map(str::to_owned).into(),
+        |_| {
+            let halves = halves(&["n=1 c=4 h=7 w=5 k=8 stride=2", "n=2 c=256 h=3 w=2 k=512 stride=2 before=128"]);
+            CASES.map(str::to_owned).into_iter().chain(halves).collect()
+        },
         Kernel {
             inputs: |case| {
                 let ([n, _, h, w], stride) = (shape(case), case.size("stride").max(1));
@@ -67,11 +61,14 @@ pub const OPERATIONS: &[Operation] = &[
                 let grad = case.array("grad_output", &output);
                 Ok(vec![case.filled("input", &shape(case), 0), grad, case.array("residual", &shape(case))])
             },
-            run: |gpu, case, inputs| Ok(vec![host::shortcut_pad_backward(gpu, &inputs[1], &inputs[2], pad(case))?]),
+            run: |gpu, case, inputs| {
+                let on = (gpu, case.precision());
+                Ok(vec![host::shortcut_pad_backward(on, &inputs[1], &inputs[2], pad(case))?])
+            },
             twin: |case, inputs| {
                 let grad =
                     reference::shortcut_pad_backward(&inputs[1], &inputs[2], case.size("stride"), case.size("before"));
-                vec![Expected::sum("grad_input", grad, 1.0)]
+                vec![Expected::gradient(case, "grad_input", grad, 1.0)]
             },
             slope: Some(Slope {
                 objective: |case, inputs| {

@@ -49,6 +49,32 @@ const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
     ("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide"),
 ];
 
+const HALVES_BY_INPUT: &[(&str, &str)] = &[
+    ("conv2d_backward_input_gemm_f16", "gemm"),
+    ("conv2d_backward_input_gemm_64x64_f16", "gemm-64x64"),
+    ("conv2d_backward_input_register_f16", "register"),
+    ("conv2d_backward_input_subgroup_f16", "subgroup"),
+    ("conv2d_backward_input_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_backward_input_subgroup_quad_f16", "subgroup-quad"),
+    ("conv2d_backward_input_subgroup4_f16", "subgroup4"),
+];
+const HALVES_BY_WEIGHT: &[(&str, &str)] = &[
+    ("conv2d_backward_weight_gemm_f16", "gemm"),
+    ("conv2d_backward_weight_register_f16", "register"),
+    ("conv2d_backward_weight_subgroup_f16", "subgroup"),
+    ("conv2d_backward_weight_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_backward_weight_subgroup_quad_f16", "subgroup-quad"),
+    ("conv2d_backward_weight_subgroup4_f16", "subgroup4"),
+];
+const HALF_BLOCKS_BY_INPUT: &[(&str, &str)] = &[
+    ("conv2d_backward_input_blocks_gemm_f16", "gemm"),
+    ("conv2d_backward_input_blocks_register_f16", "register"),
+    ("conv2d_backward_input_blocks_subgroup_f16", "subgroup"),
+    ("conv2d_backward_input_blocks_subgroup_wide_f16", "subgroup-wide"),
+    ("conv2d_backward_input_blocks_subgroup_quad_f16", "subgroup-quad"),
+    ("conv2d_backward_input_blocks_subgroup4_f16", "subgroup4"),
+];
+
 const SWAPPING: &[(&str, &str)] = &[("conv2d_subgroup4", "subgroup4")];
 const SWAPPING_BY_WEIGHT: &[(&str, &str)] = &[("conv2d_backward_weight_subgroup4", "subgroup4")];
 
@@ -122,6 +148,34 @@ pub(super) const CONVOLUTIONS: &[Fault] = &[
         "value = rectify_backward(1.0 + abs(unpack4(rectified[at])), value);",
         BY_INPUT,
         "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 relu=true",
+    ),
+    (
+        "gradients beyond f16 saturate",
+        "select(stored, stored + stored, abs(v) > vec4f(65504.0))",
+        "clamp(stored, vec4<f16>(-65504.0h), vec4<f16>(65504.0h))",
+        HALVES_BY_INPUT,
+        "conv2d_backward n=1 c=13 h=9 w=9 k=8 kernel=3 padding=1 grad_scale=16000.0 precision=f16",
+    ),
+    (
+        "the gradient by an f16 input is stored with four bits after the point",
+        "output[at] = pack4(value);",
+        "output[at] = pack4(round(value * 16.0) / 16.0);",
+        HALVES_BY_INPUT,
+        "conv2d_backward n=1 c=13 h=8 w=9 k=8 kernel=3 precision=f16",
+    ),
+    (
+        "the columns of an f16 block are told apart by its rows",
+        "channel4 % conv.block.y);",
+        "channel4 % conv.block.x);",
+        HALF_BLOCKS_BY_INPUT,
+        "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 precision=f16",
+    ),
+    (
+        "the gradient by the weight leaves out the last f16 pixel of a slice",
+        "let end = min(start + conv.slice, conv.pixels);",
+        "let end = min(start + conv.slice, conv.pixels) - 1u;",
+        HALVES_BY_WEIGHT,
+        "conv2d_backward n=1 c=3 h=20 w=20 k=5 kernel=3 precision=f16",
     ),
     (
         "the columns of a block are told apart by its rows",
