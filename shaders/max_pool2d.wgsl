@@ -26,7 +26,7 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let i = unfold(workgroup, count) * 64u + invocation;
-    if i >= pool.outputs {
+    if i >= pool.items {
         return;
     }
     let window = window_of(i);

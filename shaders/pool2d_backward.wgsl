@@ -13,18 +13,7 @@ enable f16;
 // to a workgroup, folded.
 //#import shared/fold.wgsl
 //#import shared/stored.wgsl
-struct PoolBackward {
-    in_height: u32,
-    in_width: u32,
-    channels4: u32,
-    out_height: u32,
-    out_width: u32,
-    inputs: u32, // vec4s: N * H * W * channels4
-    kernel: vec2u,
-    stride: vec2u,
-    padding: vec2u,
-}
-@group(0) @binding(0) var<uniform> pool: PoolBackward;
+//#import shared/pool2d_block.wgsl
 @group(0) @binding(1) var<storage, read> grad_output: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<Stored4>;
 //#if MAX
@@ -51,7 +40,7 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let i = unfold(workgroup, count) * 64u + invocation;
-    if i >= pool.inputs {
+    if i >= pool.items {
         return;
     }
     let c = i % pool.channels4;

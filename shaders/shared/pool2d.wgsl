@@ -1,17 +1,6 @@
 // Bindings and window arithmetic that the pooling kernels share. NHWC, channels padded to a multiple of 4.
 //#import shared/stored.wgsl
-struct Pool {
-    in_height: u32,
-    in_width: u32,
-    channels4: u32,
-    out_height: u32,
-    out_width: u32,
-    outputs: u32, // vec4s: N * P * Q * channels4
-    kernel: vec2u,
-    stride: vec2u,
-    padding: vec2u,
-}
-@group(0) @binding(0) var<uniform> pool: Pool;
+//#import shared/pool2d_block.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 

@@ -4,19 +4,8 @@ use super::attributes::AdamAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::adam::Adam;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    size4: u32,
-    one_minus_beta1: f32,
-    beta2: f32,
-    one_minus_beta2: f32,
-    eps: f32,
-    weight_decay: f32,
-    padding: [u32; 2],
-}
 
 /// Adam's decay is part of the gradient; AdamW's acts on the parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +50,14 @@ pub fn adam(
     }
     let [beta1, beta2] = attributes.betas;
     let size4 = elements.div_ceil(4);
-    let params = Params {
+    let params = Adam {
         size4: u32_of(op, "a parameter", size4)?,
         one_minus_beta1: (1.0 - beta1) as f32,
         beta2: beta2 as f32,
         one_minus_beta2: (1.0 - beta2) as f32,
         eps: attributes.eps as f32,
         weight_decay: attributes.weight_decay as f32,
-        padding: [0; 2],
+        end: [0; 2],
     };
     let cost = Cost { flops: (elements * 14) as f64, bytes: (elements * 28) as f64 };
     let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.exp_avg, t.exp_avg_sq];

@@ -1,8 +1,11 @@
 //! The norm of gradients, by groups and in all, and their scaling to a largest norm.
 
+use bytemuck::Zeroable;
+
 use super::feature_map::u32_of;
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::clip_grad_norm::Norm;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId};
 
 const OP: &str = "clip_grad_norm";
@@ -10,17 +13,6 @@ const OP: &str = "clip_grad_norm";
 const PARTIALS: usize = 1024;
 /// Vec4s that are worth a partial sum of their own.
 const CHUNK: usize = 16;
-
-#[repr(C)]
-#[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    size4: u32,
-    first: u32,
-    count: u32,
-    slot: u32,
-    max_norm: f32,
-    padding: [u32; 3],
-}
 
 /// A gradient on the GPU: a tensor and its number of floats, padding (which is zero) included.
 pub type Gradient = (TensorId, usize);
@@ -57,11 +49,11 @@ pub fn grad_norms(
         let start = first;
         for &(grad, elements) in group {
             let (size4, count) = (elements.div_ceil(4), count_of(elements));
-            let params = Params {
+            let params = Norm {
                 size4: u32_of(OP, "a gradient", size4)?,
                 first: u32_of(OP, "partial sums", first)?,
                 count: u32_of(OP, "partial sums", count)?,
-                ..Params::default()
+                ..Zeroable::zeroed()
             };
             let cost = Cost { flops: (elements * 2) as f64, bytes: (size4 as u64 * precision.bytes4()) as f64 };
             let (kernel, tensors) = (precision.kernel(OP)?.entry("sum_squares"), [grad, partials]);
@@ -69,12 +61,12 @@ pub fn grad_norms(
             first += count;
         }
         let range = [start, first - start].map(|n| n as u32);
-        let params = Params { first: range[0], count: range[1], slot: slot as u32, ..Params::default() };
+        let params = Norm { first: range[0], count: range[1], slot: slot as u32, ..Zeroable::zeroed() };
         one_workgroup(recording, "group", &[partials, out.groups], params);
     }
     // An infinite norm would be an inf in the shader.
     let max_norm = max_norm.min(f64::from(f32::MAX)) as f32;
-    let params = Params { count: u32_of(OP, "groups", groups.len())?, max_norm, ..Params::default() };
+    let params = Norm { count: u32_of(OP, "groups", groups.len())?, max_norm, ..Zeroable::zeroed() };
     one_workgroup(recording, "total", &[out.groups, out.total], params);
     Ok(out)
 }
@@ -82,13 +74,13 @@ pub fn grad_norms(
 /// Multiplies a gradient by the factor of [`GradNorms::total`], in place.
 pub fn scale(recording: &mut Recording, (grad, elements): Gradient, norms: GradNorms) -> Result<()> {
     let size4 = elements.div_ceil(4);
-    let params = Params { size4: u32_of(OP, "a gradient", size4)?, ..Params::default() };
+    let params = Norm { size4: u32_of(OP, "a gradient", size4)?, ..Zeroable::zeroed() };
     let cost = Cost { flops: elements as f64, bytes: (elements * 8) as f64 };
     let (kernel, tensors) = (KernelSpec::new(OP).entry("scale"), [norms.total, grad]);
     dispatch_items(recording, OP, kernel, &tensors, bytemuck::bytes_of(&params), size4, cost)
 }
 
-fn one_workgroup(recording: &mut Recording, entry: &'static str, tensors: &[TensorId], params: Params) {
+fn one_workgroup(recording: &mut Recording, entry: &'static str, tensors: &[TensorId], params: Norm) {
     recording.dispatch(Dispatch {
         label: OP.to_owned(),
         kernel: KernelSpec::new(OP).entry(entry),

@@ -9,6 +9,7 @@ use super::conv2d_variant::Conv2dVariant;
 use super::elementwise::relu_backward;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::conv2d as block;
 use crate::gpu::{Cost, Dispatch, Recording, TensorId, fold_workgroups};
 
 /// One convolution: its channels, kernel and attributes.
@@ -19,34 +20,6 @@ pub struct Conv2d {
     pub out_channels: usize,
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-}
-
-/// The uniform block of `shaders/shared/conv2d.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    source_height: u32,
-    source_width: u32,
-    source_pitch4: u32,
-    group_source_channels: u32,
-    height: u32,
-    width: u32,
-    pitch4: u32,
-    group_channels4: u32,
-    images: u32,
-    pixel_tiles: u32,
-    channel_tiles: u32,
-    groups: u32,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    padding: [u32; 2],
-    dilation: [u32; 2],
-    biased: u32,
-    relu: u32,
-    residual: u32,
-    workgroup_tiles: u32,
-    parts: u32,
-    part_steps4: u32,
 }
 
 impl Conv2d {
@@ -167,7 +140,7 @@ impl Conv2d {
         }
         let pair =
             |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size("an attribute", a)?, size("an attribute", b)?]) };
-        let mut params = Params {
+        let mut params = block::Conv2d {
             source_height: size("height", source.h)?,
             source_width: size("width", source.w)?,
             source_pitch4: size("channels", source.pitch4)?,
@@ -190,6 +163,7 @@ impl Conv2d {
             workgroup_tiles: size("channels", workgroup_tiles)?,
             parts: size("parts", parts.count)?,
             part_steps4: size("a reduction", parts.steps4)?,
+            end: [0; 2],
         };
         let whole = parts.count == 1;
         let mut shader = variant.shader(direction);
@@ -198,7 +172,7 @@ impl Conv2d {
             let none = || Error::shape(OP, format!("{label}: the kernel {} has no parts", variant.name()));
             shader = variant.split_shader(direction).ok_or_else(none)?;
         }
-        let mut more = Vec::new();
+        let mut of_blocks = None;
         if let Some(blocks) = &blocks {
             let Blocks { block: [h, w], taps, reach, step } = *blocks;
             let pixels = size("a block", h * w)?;
@@ -208,10 +182,10 @@ impl Conv2d {
             params.group_channels4 = pixels;
             (params.kernel, params.stride, params.padding) = (pair(taps)?, pair(step)?, pair(reach)?);
             let packing = self.packing(variant, direction);
-            more = bytemuck::bytes_of(&self.block_params(blocks, [output.h, output.w], &packing)?).to_vec();
+            of_blocks = Some(self.with_blocks(params, blocks, [output.h, output.w], &packing)?);
             shader = variant.blocks_shader();
         }
-        let params = [bytemuck::bytes_of(&params), &more].concat();
+        let params = of_blocks.as_ref().map_or(bytemuck::bytes_of(&params), bytemuck::bytes_of).to_vec();
         let mut spec = source.precision.kernel(shader)?;
         if variant.is_gemm() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());

@@ -9,6 +9,8 @@ use super::conv2d_variant::Conv2dVariant;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::conv2d_backward_weight::BackwardWeight;
+use crate::gpu::shaders::uniforms::{pack_weight, sum_pixels};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d_backward";
@@ -24,31 +26,6 @@ const MANY: usize = 64;
 const SUMMED_FIRST: usize = 16;
 /// The most that partial results may take; larger weights get longer slices.
 const PARTIALS_BYTES: u64 = 64 << 20;
-
-/// The uniform block of `shaders/shared/conv2d_backward_weight.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    in_height: u32,
-    in_width: u32,
-    in_pitch4: u32,
-    group_in4: u32,
-    out_height: u32,
-    out_width: u32,
-    out_pitch4: u32,
-    group_out_channels: u32,
-    pixels: u32,
-    slice: u32,
-    slices: u32,
-    columns: u32,
-    column_tiles: u32,
-    row_tiles: u32,
-    groups: u32,
-    kernel_width: u32,
-    stride: [u32; 2],
-    padding: [u32; 2],
-    dilation: [u32; 2],
-}
 
 impl Conv2d {
     /// vec4s of the weight in KRSC: `K * R * S * ceil(C / groups / 4)`.
@@ -129,16 +106,16 @@ impl Conv2d {
             return Ok(packed);
         }
         let [k, c, ..] = self.weight_shape();
-        let params = [
-            size(layout.groups)?,
-            size(layout.tiles)?,
-            size(layout.taps)?,
-            size(layout.rows)?,
-            size(layout.side / 4)?,
-            size(k / self.attributes.groups)?,
-            size(c)?,
-            u32::from(direction == Direction::Transposed),
-        ];
+        let params = pack_weight::Pack {
+            groups: size(layout.groups)?,
+            tiles: size(layout.tiles)?,
+            taps: size(layout.taps)?,
+            rows: size(layout.rows)?,
+            side4: size(layout.side / 4)?,
+            group_out: size(k / self.attributes.groups)?,
+            group_in: size(c)?,
+            transposed: u32::from(direction == Direction::Transposed),
+        };
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
         let kernel = precision.kernel("pack_weight")?;
         // An invocation packs eight rows.
@@ -206,7 +183,7 @@ impl Conv2d {
         size(grad_output.len4() * 4)?;
         size(slices * self.weight_len4() * 4)?;
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-        let params = Params {
+        let params = BackwardWeight {
             in_height: size(input.h)?,
             in_width: size(input.w)?,
             in_pitch4: size(input.pitch4)?,
@@ -226,6 +203,7 @@ impl Conv2d {
             stride: pair(stride)?,
             padding: pair(padding)?,
             dilation: pair(dilation)?,
+            end: [0; 2],
         };
         let partials = recording.temporary(label, slices as u64 * weight_bytes);
         let multiply_adds = pixels as f64 * (k * c * r * s) as f64;
@@ -251,7 +229,14 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
     let size = |value| u32_of("sum_pixels", "a tensor", value);
     size(input.len4() * 4)?;
     let (pixels, channels4) = (size(input.pixels())?, size(input.c4)?);
-    let params = [pixels, channels4, size(SLICE)?, size(slices)?, size(input.pitch4)?, 0, 0, 0];
+    let params = sum_pixels::Size {
+        pixels,
+        channels4,
+        slice: size(SLICE)?,
+        slices: size(slices)?,
+        pitch4: size(input.pitch4)?,
+        end: [0; 3],
+    };
     let partials = recording.temporary(label, (slices * input.c4 * 16) as u64);
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
     let tensors = [input.tensor, partials];

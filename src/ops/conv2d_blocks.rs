@@ -11,6 +11,7 @@ use super::conv2d_packing::Packing;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
+use crate::gpu::shaders::uniforms::{conv2d as block, pack_weight_blocks};
 use crate::gpu::{Cost, Recording, TensorId};
 
 /// Pixels of a block at least: 8 of 4 padded channels fill a tile of 32.
@@ -29,35 +30,6 @@ pub(super) struct Blocks {
     pub reach: [usize; 2],
     /// Its stride.
     pub step: [usize; 2],
-}
-
-/// What `shaders/shared/conv2d.wgsl` has after the convolution's own geometry under the flag BLOCKS.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(super) struct BlockParams {
-    block: [u32; 2],
-    map: [u32; 2],
-    own_kernel: [u32; 2],
-    own_stride: [u32; 2],
-    own_padding: [u32; 2],
-    weight_rows: u32,
-    weight_side4: u32,
-}
-
-/// The uniform block of `shaders/pack_weight_blocks.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct PackParams {
-    taps: [u32; 2],
-    block: [u32; 2],
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    padding: [u32; 2],
-    reach: [u32; 2],
-    tiles: u32,
-    rows: u32,
-    side4: u32,
-    outputs: u32,
 }
 
 impl Conv2d {
@@ -89,11 +61,39 @@ impl Conv2d {
         Some(axis(0)? * blocks.taps[1] + axis(1)?)
     }
 
-    /// What the kernels need beside the convolution of blocks itself.
-    pub(super) fn block_params(&self, blocks: &Blocks, map: [usize; 2], packing: &Packing) -> Result<BlockParams> {
+    /// The uniform block of the kernels that make blocks: `conv` is that of the convolution of blocks.
+    pub(super) fn with_blocks(
+        &self,
+        conv: block::Conv2d,
+        blocks: &Blocks,
+        map: [usize; 2],
+        packing: &Packing,
+    ) -> Result<block::Conv2dBlocks> {
         let size = |value| u32_of("conv2d_backward", "an attribute", value);
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-        Ok(BlockParams {
+        Ok(block::Conv2dBlocks {
+            source_height: conv.source_height,
+            source_width: conv.source_width,
+            source_pitch4: conv.source_pitch4,
+            group_source_channels: conv.group_source_channels,
+            height: conv.height,
+            width: conv.width,
+            pitch4: conv.pitch4,
+            group_channels4: conv.group_channels4,
+            images: conv.images,
+            pixel_tiles: conv.pixel_tiles,
+            channel_tiles: conv.channel_tiles,
+            groups: conv.groups,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: conv.padding,
+            dilation: conv.dilation,
+            biased: conv.biased,
+            relu: conv.relu,
+            residual: conv.residual,
+            workgroup_tiles: conv.workgroup_tiles,
+            parts: conv.parts,
+            part_steps4: conv.part_steps4,
             block: pair(blocks.block)?,
             map: pair(map)?,
             own_kernel: pair(self.kernel)?,
@@ -101,6 +101,7 @@ impl Conv2d {
             own_padding: pair(self.attributes.padding)?,
             weight_rows: size(packing.rows)?,
             weight_side4: size(packing.side / 4)?,
+            end: [0; 2],
         })
     }
 
@@ -116,7 +117,7 @@ impl Conv2d {
     ) -> Result<()> {
         let size = |value| u32_of("pack_weight", "a weight", value);
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-        let params = PackParams {
+        let params = pack_weight_blocks::Pack {
             taps: pair(blocks.taps)?,
             block: pair(blocks.block)?,
             kernel: pair(self.kernel)?,

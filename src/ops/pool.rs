@@ -4,42 +4,26 @@ use super::attributes::PoolAttributes;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::pool2d_block::Pool;
 use crate::gpu::{Cost, Recording, TensorId};
 
-/// The uniform block of `shaders/shared/pool2d.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    in_height: u32,
-    in_width: u32,
-    channels4: u32,
-    out_height: u32,
-    out_width: u32,
-    /// vec4s that are made: of the output, or backward of the input.
-    items: u32,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    padding: [u32; 2],
-}
-
-impl Params {
-    fn new(op: &str, input: FeatureMap, output: FeatureMap, items: usize, attributes: &PoolAttributes) -> Result<Self> {
-        let size = |value| u32_of(op, "a tensor or attribute", value);
-        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-        size(input.len4() * 4)?;
-        Ok(Self {
-            in_height: size(input.h)?,
-            in_width: size(input.w)?,
-            // What is between the pixels is pooled with them, and no more used than before.
-            channels4: size(input.pitch4)?,
-            out_height: size(output.h)?,
-            out_width: size(output.w)?,
-            items: size(items)?,
-            kernel: pair(attributes.kernel_size)?,
-            stride: pair(attributes.stride)?,
-            padding: pair(attributes.padding)?,
-        })
-    }
+/// The uniform block; `items` are the vec4s that are made.
+fn block(op: &str, input: FeatureMap, output: FeatureMap, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
+    let size = |value| u32_of(op, "a tensor or attribute", value);
+    let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+    size(input.len4() * 4)?;
+    Ok(Pool {
+        in_height: size(input.h)?,
+        in_width: size(input.w)?,
+        // What is between the pixels is pooled with them, and no more used than before.
+        channels4: size(input.pitch4)?,
+        out_height: size(output.h)?,
+        out_width: size(output.w)?,
+        items: size(items)?,
+        kernel: pair(attributes.kernel_size)?,
+        stride: pair(attributes.stride)?,
+        padding: pair(attributes.padding)?,
+    })
 }
 
 /// Maximum over windows; padding never wins, NaN does.
@@ -86,7 +70,7 @@ fn windows(
     let (h, w) = attributes.output_size(input.h, input.w)?;
     let mut output = FeatureMap { h, w, ..input };
     output.tensor = recording.temporary(label, output.bytes());
-    let params = Params::new(shader, input, output, output.len4(), attributes)?;
+    let params = block(shader, input, output, output.len4(), attributes)?;
     let window = (attributes.kernel_size[0] * attributes.kernel_size[1]) as f64;
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
     let mut tensors = vec![input.tensor, output.tensor];
@@ -135,7 +119,7 @@ fn windows_backward(
         return Err(Error::shape(op, problem));
     }
     let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
-    let params = Params::new(op, input, grad_output, input.len4(), attributes)?;
+    let params = block(op, input, grad_output, input.len4(), attributes)?;
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + 2 * grad_output.bytes()) as f64 };
     let mut tensors = vec![grad_output.tensor, grad_input.tensor];
     tensors.extend(indices);

@@ -4,18 +4,8 @@ use super::attributes::SgdAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::uniforms::sgd::Sgd;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Params {
-    size4: u32,
-    momentum: f32,
-    one_minus_dampening: f32,
-    weight_decay: f32,
-    nesterov: u32,
-    padding: [u32; 3],
-}
 
 /// The schedule's row for a step; `first` says that there is no momentum buffer yet.
 pub fn schedule_row(lr: f64, first: bool) -> [f32; 4] {
@@ -48,13 +38,13 @@ pub fn sgd(
         return Err(Error::shape(OP, "maximize is not implemented; leave it false"));
     }
     let size4 = elements.div_ceil(4);
-    let params = Params {
+    let params = Sgd {
         size4: u32_of(OP, "a parameter", size4)?,
         momentum: attributes.momentum as f32,
         one_minus_dampening: (1.0 - attributes.dampening) as f32,
         weight_decay: attributes.weight_decay as f32,
         nesterov: attributes.nesterov.into(),
-        padding: [0; 3],
+        end: [0; 3],
     };
     let cost = Cost { flops: (elements * 6) as f64, bytes: (elements * 20) as f64 };
     let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.momentum_buffer];
