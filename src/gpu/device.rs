@@ -34,6 +34,9 @@ pub struct Features {
     /// Cooperative matrices of 16x16x16 f16 with f32 sums.
     #[serde(default)]
     pub matrices_f16: bool,
+    /// Cooperative matrices of 8x8x8 f16 with f32 sums.
+    #[serde(default)]
+    pub matrices_f16_eight: bool,
     /// Plain arithmetic stands in for cooperative matrices; see [`DeviceOptions::emulated_matrices`].
     #[serde(default)]
     pub emulated_matrices: bool,
@@ -53,6 +56,7 @@ impl Features {
         Self {
             matrices_f32: matrices(8, F32),
             matrices_f16: matrices(16, F16) && features.contains(wgpu::Features::SHADER_F16),
+            matrices_f16_eight: matrices(8, F16) && features.contains(wgpu::Features::SHADER_F16),
             emulated_matrices: false,
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
@@ -296,7 +300,8 @@ impl Gpu {
     /// and bindings must stay. This is how `verify` breaks kernels on purpose.
     pub(crate) fn substitute(&self, name: &str, source: Option<String>) {
         if let (Ok(mut substitutes), Ok(mut kernels)) = (self.substitutes.lock(), self.kernels.lock()) {
-            kernels.retain(|spec, _| spec.shader != name);
+            // Also where it is a form that stands in for another.
+            kernels.retain(|spec, kernel| spec.shader != name && kernel.shader != name);
             match source {
                 Some(source) => substitutes.insert(name.to_owned(), source),
                 None => substitutes.remove(name),

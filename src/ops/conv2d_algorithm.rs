@@ -104,15 +104,15 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for
-    /// either gradient.
+    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for the
+    /// gradient by the input in blocks of pixels.
     fn in_pass(self, pass: Conv2dPass, conv: &Conv2d) -> Self {
         let inner = match self.way(conv) {
             Ok(Way::SpaceToDepth(blocks)) if pass == Conv2dPass::Forward => blocks.inner(),
             _ => *conv,
         };
         let variant = match self.variant().for_channels_of(&inner) {
-            Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
+            variant if pass == Conv2dPass::ByInput && conv.blocks().is_some() => variant.for_blocks(),
             variant if pass == Conv2dPass::ByWeight => variant.by_weight(),
             variant => variant,
         };
@@ -145,8 +145,7 @@ impl Conv2dAlgorithm {
     fn by_class(adapter: &AdapterReport, conv: &Conv2d, size: [usize; 2]) -> Self {
         let variant = Conv2dVariant::choose(adapter);
         let asked = asked();
-        let fits =
-            |tile: &WinogradTile| variant != Conv2dVariant::Cooperative && Winograd::new(*conv, *tile, variant).is_ok();
+        let fits = |tile: &WinogradTile| !variant.is_cooperative() && Winograd::new(*conv, *tile, variant).is_ok();
         let mut tiles = WinogradTile::ALL.into_iter().filter(fits);
         if let Some(tile) = tiles.clone().find(|tile| tile.name() == asked) {
             return Self::Winograd(tile, variant);

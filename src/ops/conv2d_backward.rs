@@ -122,6 +122,23 @@ impl Conv2d {
             return Ok(packed);
         }
         let [k, c, ..] = self.weight_shape();
+        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
+        if variant.is_cooperative() {
+            let params = [
+                size(layout.groups)?,
+                size(layout.tiles)?,
+                size(layout.taps)?,
+                size(layout.rows / 4)?,
+                size(k / self.attributes.groups)?,
+                size(c)?,
+                u32::from(direction == Direction::Transposed),
+                0,
+            ];
+            let (kernel, tensors) = (KernelSpec::new("pack_weight_rows"), [weight, packed]);
+            let params = bytemuck::bytes_of(&params);
+            dispatch_items(recording, label, kernel, &tensors, params, elements / 4, cost)?;
+            return Ok(packed);
+        }
         let params = [
             size(layout.groups)?,
             size(layout.tiles)?,
@@ -132,7 +149,6 @@ impl Conv2d {
             size(c)?,
             u32::from(direction == Direction::Transposed),
         ];
-        let cost = Cost { flops: 0.0, bytes: (elements * 8) as f64 };
         let kernel = KernelSpec::new("pack_weight");
         // An invocation packs eight rows.
         let items = layout.groups * layout.tiles * layout.taps * layout.rows.div_ceil(8) * layout.side / 4;

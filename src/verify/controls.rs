@@ -14,6 +14,7 @@ use others::OTHERS;
 
 use super::case::Case;
 use super::check::{Check, Checker};
+use super::coverage::runs_on;
 use super::report::{ControlResult, Status};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, shaders};
@@ -126,6 +127,11 @@ pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     let control = controls().iter().find(|control| control.name == name);
     let control = control.ok_or_else(|| Error::Usage(format!("there is no control {name:?}")))?;
     let case = Case::parse(&control.case)?;
+    // Of the kernels for cooperative matrices an adapter runs those for the matrices that it has.
+    let shader = shaders::find(control.shader).filter(|shader| shader.name.contains("_cooperative"));
+    if shader.is_some_and(|shader| !runs_on(gpu.report(), shader)) {
+        return Ok(None);
+    }
     // Cases may run with a fault of their own in this shader (`--fault`).
     let before = gpu.substituted(control.shader);
     gpu.substitute(control.shader, Some(broken(control.shader, control.from, control.to)?));

@@ -26,18 +26,20 @@ pub(super) fn left_out(adapter: &AdapterReport, ran: &BTreeSet<String>) -> Vec<S
     shaders::all().iter().filter(missing).map(|shader| shader.name.to_owned()).collect()
 }
 
-/// Whether the adapter has what the shader needs.
-fn runs_on(adapter: &AdapterReport, shader: &Shader) -> bool {
+/// Whether the adapter has what the shader needs, and takes no other form of it.
+pub(super) fn runs_on(adapter: &AdapterReport, shader: &Shader) -> bool {
     let uses = |part| shader.source.contains(part);
     let features = adapter.features;
     let lanes = match shader.name {
         // By emulated matrices a test alone runs it (tests/ops/cooperative.rs).
-        name if name.starts_with("conv2d_cooperative") => {
-            let matrices = if uses("enable f16;") { features.matrices_f16 } else { features.matrices_f32 };
-            if !matrices || name.ends_with("_emulated") {
-                return false;
-            }
-            32
+        name if name.contains("_cooperative") => {
+            return match name {
+                name if name.ends_with("_emulated") => false,
+                // Stands in for the kernel of 16x16x16.
+                name if name.ends_with("_eight") => features.matrices_f16_eight && !features.matrices_f16,
+                name if name.ends_with("_f16") => features.matrices_f16,
+                _ => features.matrices_f32,
+            };
         }
         name if name.contains("subgroup4") => 4,
         _ => 8,
@@ -56,7 +58,8 @@ mod tests {
     fn what_no_case_ran_is_named() {
         let mut adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
         (adapter.features.subgroups, adapter.features.f16, adapter.features.int64) = (false, false, false);
-        (adapter.subgroup_size, adapter.features.matrices_f16) = ([0; 2], false);
+        adapter.subgroup_size = [0; 2];
+        (adapter.features.matrices_f16, adapter.features.matrices_f16_eight) = (false, false);
         let missing = left_out(&adapter, &BTreeSet::new());
         assert!(missing.iter().any(|name| name == "conv2d_gemm") && missing.iter().any(|name| name == "relu"));
         for out_of_reach in ["f16", "subgroup", "_wide", "peak", "fingerprint", "cooperative"] {
