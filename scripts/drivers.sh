@@ -3,8 +3,8 @@
 #
 #     VK_DRIVER_FILES=$(scripts/drivers.sh swiftshader) gpu-resnet devices     # a NAME prints its path alone
 #
-# Software drivers are called lavapipe (the system's), lavapipe-22 and swiftshader (`scripts/setup.sh --all-drivers`); a driver for
-# hardware is listed, under its file's name, only where a device for it is present, since Mesa installs them all together.
+# Software drivers are called lavapipe (the system's), lavapipe-22, lavapipe-26 and swiftshader (`scripts/setup.sh --all-drivers`); a
+# driver for hardware is listed, under its file's name, only where a device for it is present, since Mesa installs them all together.
 # Older Vulkan loaders read VK_ICD_FILENAMES instead of VK_DRIVER_FILES: set both.
 set -euo pipefail
 
@@ -29,7 +29,7 @@ name_of() {
     case $base in *.i[3-6]86 | *.x86_64 | *.aarch64) [[ ${base##*.} == "$machine" ]] || return 0; base=${base%.*} ;; esac
     base=${base%_icd}
     case $base in
-    lvp) case $1 in */mesa-22/*) echo lavapipe-22 ;; *) echo lavapipe ;; esac ;;
+    lvp) case $1 in */mesa-22/*) echo lavapipe-22 ;; */lavapipe-26/*) echo lavapipe-26 ;; *) echo lavapipe ;; esac ;;
     vk_swiftshader) echo swiftshader ;;
     nvidia*) if present '/dev/nvidia[0-9]*' || [[ -e /dev/dxg ]]; then echo "$base"; fi ;;
     dzn) if [[ -e /dev/dxg ]]; then echo "$base"; fi ;;
@@ -43,7 +43,7 @@ list() {
         [[ -f $file ]] || continue
         name=$(name_of "$file")
         if [[ -n $name ]]; then printf '%s\t%s\n' "$name" "$file"; fi
-    done | awk -F'\t' '!seen[$1]++ { software = $1 ~ /^(lavapipe|lavapipe-22|swiftshader)$/; print software "\t" $0 }' | sort -s -k1,1n | cut -f2-
+    done | awk -F'\t' '!seen[$1]++ { software = $1 ~ /^(lavapipe|lavapipe-22|lavapipe-26|swiftshader)$/; print software "\t" $0 }' | sort -s -k1,1n | cut -f2-
 }
 
 if [[ $# -gt 0 ]]; then

@@ -2,8 +2,9 @@
 # Gives this machine what building and running gpu-resnet needs: a Vulkan loader and driver, and a linker for Rust.
 #
 #     scripts/setup.sh                  a real GPU's driver is left alone; where there is none, installs Mesa's software driver, lavapipe
-#     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's lavapipe into the user's cache, to test across drivers,
-#                                       and what compiles shaders without a GPU: spirv-val, glslangValidator, DirectXShaderCompiler
+#     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's and 26's lavapipe into the user's cache, to test across
+#                                       drivers, and what compiles shaders without a GPU: spirv-val, glslangValidator,
+#                                       DirectXShaderCompiler
 #
 # Runs again without harm, and in a moment when nothing is missing. Installing needs root on Debian or a relative of it; elsewhere the
 # script says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine uses
@@ -31,7 +32,7 @@ quietly() {
     return $status
 }
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 
 installed() { [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]; }
 version_of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
@@ -39,7 +40,7 @@ at_least() { [[ -n $1 ]] && dpkg --compare-versions "$1" ge "$2"; }
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'; }
 has_loader() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null || true; } | grep -q 'libvulkan\.so\.1'; }
 drivers() { bash "$here/drivers.sh"; }
-real_gpu() { drivers | cut -f1 | grep -qvE '^(lavapipe|lavapipe-22|swiftshader)$'; }
+real_gpu() { drivers | cut -f1 | grep -qvE '^(lavapipe|lavapipe-22|lavapipe-26|swiftshader)$'; }
 has_driver() { has_loader && [[ -n $(drivers) ]]; }
 
 updated=false
@@ -265,6 +266,7 @@ if $all_drivers; then
         fetch_mesa_22 || failed=true
         if $failed; then die "not every driver could be fetched; those that could are listed by scripts/drivers.sh."; fi
     fi
+    bash "$here/lavapipe-26.sh" || say "going on without Mesa 26's lavapipe, the software driver with cooperative matrices."
 fi
 has_driver || die "no Vulkan driver works here after all; see the messages above."
 say "Vulkan drivers: $(drivers | cut -f1 | paste -sd' ')"

@@ -1,7 +1,23 @@
 //#variant conv2d_cooperative EIGHT
 //#variant conv2d_cooperative_f16 HALF
+//#variant conv2d_cooperative_f16_eight HALF EIGHT
+//#variant conv2d_cooperative_128x64 EIGHT TALL
+//#variant conv2d_cooperative_128x64_f16 HALF TALL
+//#variant conv2d_cooperative_128x64_f16_eight HALF EIGHT TALL
+//#variant conv2d_backward_input_cooperative TRANSPOSED EIGHT
+//#variant conv2d_backward_input_cooperative_f16 TRANSPOSED HALF
+//#variant conv2d_backward_input_cooperative_f16_eight TRANSPOSED HALF EIGHT
+//#variant conv2d_backward_input_cooperative_128x64 TRANSPOSED EIGHT TALL
+//#variant conv2d_backward_input_cooperative_128x64_f16 TRANSPOSED HALF TALL
+//#variant conv2d_backward_input_cooperative_128x64_f16_eight TRANSPOSED HALF EIGHT TALL
 //#variant conv2d_cooperative_emulated EIGHT EMULATED
 //#variant conv2d_cooperative_f16_emulated HALF EMULATED
+//#variant conv2d_cooperative_128x64_emulated EIGHT TALL EMULATED
+//#variant conv2d_cooperative_128x64_f16_emulated HALF TALL EMULATED
+//#variant conv2d_backward_input_cooperative_emulated TRANSPOSED EIGHT EMULATED
+//#variant conv2d_backward_input_cooperative_f16_emulated TRANSPOSED HALF EMULATED
+//#variant conv2d_backward_input_cooperative_128x64_emulated TRANSPOSED EIGHT TALL EMULATED
+//#variant conv2d_backward_input_cooperative_128x64_f16_emulated TRANSPOSED HALF TALL EMULATED
 //#unchecked
 //#if HALF
 enable f16;
@@ -9,308 +25,359 @@ enable f16;
 //#if EMULATED
 //#else
 enable wgpu_cooperative_matrix;
+// Matrix operations need control flow that is uniform in a subgroup. naga asks for a workgroup's, counts no function's result as
+// uniform, and has this name for both rules. All conditions around matrices below are the same throughout a subgroup.
+diagnostic(off, derivative_uniformity);
 //#endif
 //
-// conv2d as an implicit GEMM by cooperative matrices (tensor cores, simdgroup matrices).
+// conv2d and its gradient by input as an implicit GEMM by cooperative matrices (tensor cores, simdgroup matrices).
 //
-//   output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                         + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
+//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
+//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
-// A workgroup is one subgroup of 32 and makes 32 pixels x 64 channels as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16
-// operands (HALF), or 8 x 8 of f32 (EIGHT). For SIDE steps of the reduction (r, s, c) at a time it brings activations and weights
-// into workgroup memory, zero past the last step, where the matrices are loaded from. The sums go through workgroup memory
-// (8 KiB) to the epilogue. With EMULATED plain arithmetic stands in for the matrices, so that all the rest can be tried on
-// adapters that have none: invocation i then makes SIDE * SIDE / 32 consecutive values of each sum.
+// A workgroup makes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Its subgroups
+// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (EIGHT) 8 x 8 of f16 or f32.
+// Both operands lie in workgroup memory with the steps of a row in sequence, which is the order in which matrix units read them;
+// rows are padded by 16 bytes against bank conflicts. While a tile is multiplied, the next is on its way into registers: all
+// addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
+// through workgroup memory to the epilogue, 16 pixels at a time. (PIXELS + 64) * 80 + 4352 bytes in all: 14.3 or 19.3 KiB.
 //
-// weight: [group][r][s][source channel padded to 4][destination channels padded to 64], zero in the padding.
+// LANES comes from the host, since NVIDIA's driver (595.58) crashes on modules with both cooperative matrices and subgroup
+// operations, built-ins included. Where subgroups turn out smaller than LANES, those that share a part compute it alike.
+//
+// With EMULATED plain arithmetic stands in for the matrices, so that all the rest can be tried on adapters that have none.
+//
+// weight: [group][destination channel padded to 64][r][s][source channel padded to 4], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-// True for a 1x1 kernel: the reduction then needs no divisions.
+// True for a 1x1 kernel, which has one tap.
 override POINTWISE: bool = false;
+//#if EMULATED
+const LANES: u32 = 32u;
+//#else
+// Invocations of a subgroup, at most: a power of two up to 64.
+override LANES: u32 = 32u;
+//#endif
 
-const PIXELS: u32 = 32u;
+//#if TALL
+const PIXELS: u32 = 128u;
+const INVOCATIONS: u32 = 256u;
+//#else
+const PIXELS: u32 = 64u;
+const INVOCATIONS: u32 = 128u;
+//#endif
 const CHANNELS: u32 = 64u;
-const CHANNELS4: u32 = 16u;
-const INVOCATIONS: u32 = 32u;
+const CHANNELS4: u32 = CHANNELS / 4u;
+//#if HALF
+const STEPS: u32 = 32u; // of the reduction, per tile
+const PAD4: u32 = 2u;
+//#else
+const STEPS: u32 = 16u;
+const PAD4: u32 = 1u;
+//#endif
+const STEPS4: u32 = STEPS / 4u;
 //#if EIGHT
-const SIDE: u32 = 8u;
+const SIDE: u32 = 8u; // of a matrix
 //#else
 const SIDE: u32 = 16u;
 //#endif
-const SIDE4: u32 = SIDE / 4u;
-const ROWS: u32 = PIXELS / SIDE;      // of matrices
-const COLUMNS: u32 = CHANNELS / SIDE;
 
-var<workgroup> activations: array<Stored, PIXELS * SIDE>; // [pixel][step]
-var<workgroup> weights: array<Stored, SIDE * CHANNELS>;   // [step][channel]
-var<workgroup> sums: array<f32, PIXELS * CHANNELS>;       // [pixel][channel]
+// A part of the tile, of ACROSS x ACROSS matrices. A subgroup makes one, or two if subgroups are of 64 invocations.
+const PART: u32 = 32u;
+const PART_COLUMNS: u32 = CHANNELS / PART;
+const PARTS: u32 = PIXELS / PART * PART_COLUMNS;
+const ACROSS: u32 = PART / SIDE;
+const MOST_TURNS: u32 = 2u;
+// Pixels that go through the epilogue at a time.
+const STAGED: u32 = 16u;
 
-//#if EMULATED
-const OWN: u32 = SIDE * SIDE / INVOCATIONS;
+// An invocation brings one vec4 of steps for each of so many pixels and channels that lie this far apart.
+const OWN_PIXELS: u32 = PIXELS * STEPS4 / INVOCATIONS;
+const OWN_CHANNELS: u32 = CHANNELS * STEPS4 / INVOCATIONS;
+const APART: u32 = INVOCATIONS / STEPS4;
 
-fn zero(invocation: u32) {
-    for (var i = invocation; i < PIXELS * CHANNELS; i += INVOCATIONS) {
-        sums[i] = 0.0;
-    }
+// Workgroup memory is of vec4s where drivers are Vulkan's, and of scalars where Metal's may be: it loads matrices from no others.
+//#if EIGHT
+const UNITS: u32 = 4u; // in a vec4
+alias Unit = Stored;
+alias StagedUnit = f32;
+//#else
+const UNITS: u32 = 1u;
+alias Unit = Stored4;
+alias StagedUnit = vec4f;
+//#endif
+const UNIT: u32 = 4u / UNITS; // values
+const PITCH4: u32 = STEPS4 + PAD4; // from one row of steps to the next, in vec4s
+const PITCH: u32 = PITCH4 * UNITS; // in units
+const STAGED_PITCH4: u32 = CHANNELS4 + 1u;
+const STAGED_PITCH: u32 = STAGED_PITCH4 * UNITS;
+
+var<workgroup> activations: array<Unit, PIXELS * PITCH>;          // [pixel][step]
+var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][step]
+var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
+
+//#if EIGHT
+fn put_activations(at4: u32, v: Stored4) {
+    activations[at4 * 4u] = v.x;
+    activations[at4 * 4u + 1u] = v.y;
+    activations[at4 * 4u + 2u] = v.z;
+    activations[at4 * 4u + 3u] = v.w;
 }
 
-// The invocation's part of sum += A[row] B[column].
-fn multiply_add(invocation: u32, row: u32, column: u32) {
+fn put_weights(at4: u32, v: Stored4) {
+    weights[at4 * 4u] = v.x;
+    weights[at4 * 4u + 1u] = v.y;
+    weights[at4 * 4u + 2u] = v.z;
+    weights[at4 * 4u + 3u] = v.w;
+}
+
+fn staged_at(at4: u32) -> vec4f {
+    let at = at4 * 4u;
+    return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
+}
+//#else
+fn put_activations(at4: u32, v: Stored4) {
+    activations[at4] = v;
+}
+
+fn put_weights(at4: u32, v: Stored4) {
+    weights[at4] = v;
+}
+
+fn staged_at(at4: u32) -> vec4f {
+    return staged[at4];
+}
+//#endif
+
+//#if EMULATED
+// An invocation holds these values in sequence of each of its subgroup's sums.
+const OWN: u32 = SIDE * SIDE / LANES;
+alias Sum = array<f32, OWN>;
+
+//#if EIGHT
+fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
+    return f32(activations[left_at + step]) * f32(weights[right_at + step]);
+}
+
+fn put_sum(at: u32, value: f32) {
+    staged[at] = value;
+}
+//#else
+fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
+    return f32(activations[left_at + step / 4u][step % 4u]) * f32(weights[right_at + step / 4u][step % 4u]);
+}
+
+fn put_sum(at: u32, value: f32) {
+    staged[at / 4u][at % 4u] = value;
+}
+//#endif
+
+fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
+    var result = sum;
     for (var i = 0u; i < OWN; i++) {
-        let pixel = row * SIDE + (invocation * OWN + i) / SIDE;
-        let channel = column * SIDE + (invocation * OWN + i) % SIDE;
-        var sum = sums[pixel * CHANNELS + channel];
+        let at = lane * OWN + i;
         for (var step = 0u; step < SIDE; step++) {
-            sum += f32(activations[pixel * SIDE + step]) * f32(weights[step * CHANNELS + channel]);
+            result[i] += product(left_at + at / SIDE * PITCH, right_at + at % SIDE * PITCH, step);
         }
-        sums[pixel * CHANNELS + channel] = sum;
     }
+    return result;
 }
 //#else
 //#if EIGHT
-alias Left = coop_mat8x8<f32, A>;
-alias Right = coop_mat8x8<f32, B>;
+alias Left = coop_mat8x8<Stored, A>;
+alias Right = coop_mat8x8<Stored, B>;
 alias Sum = coop_mat8x8<f32, C>;
 //#else
-alias Left = coop_mat16x16<f16, A>;
-alias Right = coop_mat16x16<f16, B>;
+alias Left = coop_mat16x16<Stored, A>;
+alias Right = coop_mat16x16<Stored, B>;
 alias Sum = coop_mat16x16<f32, C>;
 //#endif
 //#endif
 
-// Four channels of one tap for one pixel; zero past the last step.
-fn fetch(p: Pixel, phase: Phase, step4: u32, steps4: u32, group_in4: u32, group_offset: u32) -> vec4f {
-    if step4 >= steps4 {
-        return vec4f();
-    }
-    var tap = tap_at(phase, 0u);
-    var channel4 = step4;
-    if !POINTWISE {
-        tap = tap_at(phase, step4 / group_in4);
-        channel4 = step4 % group_in4;
-    }
-    if !inside(p, tap) {
-        return vec4f();
-    }
-    return vec4f(input[source_pixel(p, tap) * conv.source_pitch4 + group_offset + channel4]);
+// Where an invocation is in the reduction: the tap, the vec4 of source channels, and the vec4 of steps that they are.
+struct Step {
+    tap: Tap,
+    channel4: u32,
+    step4: u32,
 }
 
-@compute @workgroup_size(32)
+// So many vec4s of steps further on, without the divisions that take as long as a tile.
+fn advance(phase: Phase, start: Step, by4: u32, group_in4: u32) -> Step {
+    var step = start;
+    step.step4 += by4;
+    step.channel4 += by4;
+    if !POINTWISE {
+        while step.channel4 >= group_in4 {
+            step.channel4 -= group_in4;
+            step.tap = next_tap(phase, step.tap);
+        }
+    }
+    return step;
+}
+
+// What an invocation reads from: row, column and the first vec4 of its pixels' sources under a tap of offset 0, and the first
+// vec4 of its channels' weights, with the distance from one channel to the next.
+struct Sources {
+    rows: array<u32, OWN_PIXELS>,
+    columns: array<u32, OWN_PIXELS>,
+    at: array<u32, OWN_PIXELS>,
+    weights_at: u32,
+    weights_pitch4: u32,
+    group_in4: u32,
+    steps4: u32,
+}
+
+// What an invocation brings for one tile, and which of it counts.
+struct Fetched {
+    activations: array<Stored4, OWN_PIXELS>,
+    inside: array<bool, OWN_PIXELS>,
+    weights: array<Stored4, OWN_CHANNELS>,
+    in_range: bool,
+}
+
+fn sources_of(phase: Phase, first: u32, row: u32, group: u32, channel_tile: u32) -> Sources {
+    var sources: Sources;
+    sources.group_in4 = group_source4();
+    sources.steps4 = tap_count(phase) * sources.group_in4;
+    sources.weights_pitch4 = conv.kernel.x * conv.kernel.y * sources.group_in4;
+    sources.weights_at = ((group * conv.channel_tiles + channel_tile) * CHANNELS + row) * sources.weights_pitch4;
+    for (var i = 0u; i < OWN_PIXELS; i++) {
+        let p = pixel_at(phase, first + row + i * APART);
+        sources.rows[i] = p.row;
+        sources.columns[i] = p.column;
+        sources.at[i] = ((p.image * conv.source_height + p.row) * conv.source_width + p.column) * conv.source_pitch4
+            + group * sources.group_in4;
+    }
+    return sources;
+}
+
+fn fetch(sources: ptr<function, Sources>, step: Step) -> Fetched {
+    var fetched: Fetched;
+    let in_range = step.step4 < (*sources).steps4;
+    fetched.in_range = in_range;
+    let offset = (step.tap.offset.x * conv.source_width + step.tap.offset.y) * conv.source_pitch4 + step.channel4;
+    for (var i = 0u; i < OWN_PIXELS; i++) {
+        // Without `&&`, which is a branch.
+        let inside = in_range & ((*sources).rows[i] + step.tap.offset.x < conv.source_height)
+            & ((*sources).columns[i] + step.tap.offset.y < conv.source_width);
+        fetched.inside[i] = inside;
+        fetched.activations[i] = input[select(0u, (*sources).at[i] + offset, inside)];
+    }
+    let weights_at = (*sources).weights_at + step.tap.index * (*sources).group_in4 + step.channel4;
+    for (var i = 0u; i < OWN_CHANNELS; i++) {
+        fetched.weights[i] = weight[select(0u, weights_at + i * APART * (*sources).weights_pitch4, in_range)];
+    }
+    return fetched;
+}
+
+@compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) count: vec3u,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    // Unfolded here and not by a function, whose results are not known to be the same for all invocations.
     let tile = workgroup.x + workgroup.y * count.x;
     let channel_tile = tile % conv.channel_tiles;
     let pixel_tile = (tile / conv.channel_tiles) % conv.pixel_tiles;
-    let group = tile / (conv.pixel_tiles * conv.channel_tiles);
-    if group >= conv.groups {
-        return;
-    }
-    let phase = phase_of(0u);
-    let first = pixel_tile * PIXELS;
-    let group_in4 = group_source4();
-    let group_offset = group * group_in4;
-    let steps4 = conv.kernel.x * conv.kernel.y * group_in4;
+    // Workgroups past the end run along with the last group and store nothing: no matrix operation is skipped by any.
+    let tile_group = tile / (conv.pixel_tiles * conv.channel_tiles);
+    let group = min(tile_group, conv.groups - 1u);
+    let phase = phase_of(pixel_tile / phase_tiles());
+    let first = (pixel_tile % phase_tiles()) * PIXELS;
+    let subgroup = invocation / LANES;
+    let turns = max(PARTS * LANES / INVOCATIONS, 1u);
 
-    // An invocation brings all steps of one pixel, and of weights the vec4s i, i + 32, ….
-    let pixel = pixel_at(phase, first + invocation);
-    let row_channels4 = conv.channel_tiles * CHANNELS4;
-    let weight_at = group * steps4 * 4u * row_channels4 + channel_tile * CHANNELS4;
-
-//#if EMULATED
-    zero(invocation);
-//#else
-//#if EIGHT
-    var sum0_0 = Sum();
-    var sum0_1 = Sum();
-    var sum0_2 = Sum();
-    var sum0_3 = Sum();
-    var sum0_4 = Sum();
-    var sum0_5 = Sum();
-    var sum0_6 = Sum();
-    var sum0_7 = Sum();
-    var sum1_0 = Sum();
-    var sum1_1 = Sum();
-    var sum1_2 = Sum();
-    var sum1_3 = Sum();
-    var sum1_4 = Sum();
-    var sum1_5 = Sum();
-    var sum1_6 = Sum();
-    var sum1_7 = Sum();
-    var sum2_0 = Sum();
-    var sum2_1 = Sum();
-    var sum2_2 = Sum();
-    var sum2_3 = Sum();
-    var sum2_4 = Sum();
-    var sum2_5 = Sum();
-    var sum2_6 = Sum();
-    var sum2_7 = Sum();
-    var sum3_0 = Sum();
-    var sum3_1 = Sum();
-    var sum3_2 = Sum();
-    var sum3_3 = Sum();
-    var sum3_4 = Sum();
-    var sum3_5 = Sum();
-    var sum3_6 = Sum();
-    var sum3_7 = Sum();
-//#else
-    var sum0_0 = Sum();
-    var sum0_1 = Sum();
-    var sum0_2 = Sum();
-    var sum0_3 = Sum();
-    var sum1_0 = Sum();
-    var sum1_1 = Sum();
-    var sum1_2 = Sum();
-    var sum1_3 = Sum();
-//#endif
-//#endif
-    for (var start4 = 0u; start4 < steps4; start4 += SIDE4) {
-        for (var i = 0u; i < SIDE4; i++) {
-            let x = fetch(pixel, phase, start4 + i, steps4, group_in4, group_offset);
-            let at = invocation * SIDE + i * 4u;
-            activations[at] = Stored(x.x);
-            activations[at + 1u] = Stored(x.y);
-            activations[at + 2u] = Stored(x.z);
-            activations[at + 3u] = Stored(x.w);
+    let own_step4 = invocation % STEPS4;
+    let own_row = invocation / STEPS4;
+    var sources = sources_of(phase, first, own_row, group, channel_tile);
+    let group_in4 = sources.group_in4;
+    let steps4 = sources.steps4;
+    var step = advance(phase, Step(tap_of(phase, vec2u()), 0u, 0u), own_step4, group_in4);
+    var sums: array<Sum, MOST_TURNS * ACROSS * ACROSS>;
+    var next = fetch(&sources, step);
+    for (var start4 = 0u; start4 < steps4; start4 += STEPS4) {
+        for (var i = 0u; i < OWN_PIXELS; i++) {
+            let at4 = (own_row + i * APART) * PITCH4 + own_step4;
+            put_activations(at4, select(Stored4(), next.activations[i], next.inside[i]));
         }
-        for (var i = invocation; i < SIDE * CHANNELS4; i += INVOCATIONS) {
-            let row = start4 * 4u + i / CHANNELS4;
-            var w = vec4f();
-            if row < steps4 * 4u {
-                w = vec4f(weight[weight_at + row * row_channels4 + i % CHANNELS4]);
-            }
-            weights[i * 4u] = Stored(w.x);
-            weights[i * 4u + 1u] = Stored(w.y);
-            weights[i * 4u + 2u] = Stored(w.z);
-            weights[i * 4u + 3u] = Stored(w.w);
+        for (var i = 0u; i < OWN_CHANNELS; i++) {
+            let at4 = (own_row + i * APART) * PITCH4 + own_step4;
+            put_weights(at4, select(Stored4(), next.weights[i], next.in_range));
         }
         workgroupBarrier();
+        step = advance(phase, step, STEPS4, group_in4);
+        next = fetch(&sources, step);
+        for (var turn = 0u; turn < turns; turn++) {
+            let part = subgroup + turn * (INVOCATIONS / LANES);
+            // Small subgroups may be more than there are parts.
+            if part < PARTS {
+                let left_at = part / PART_COLUMNS * PART * PITCH;
+                let right_at = part % PART_COLUMNS * PART * PITCH;
+                for (var k = 0u; k < STEPS; k += SIDE) {
 //#if EMULATED
-        for (var row = 0u; row < ROWS; row++) {
-            for (var column = 0u; column < COLUMNS; column++) {
-                multiply_add(invocation, row, column);
+                    for (var i = 0u; i < ACROSS; i++) {
+                        for (var j = 0u; j < ACROSS; j++) {
+                            let left = left_at + i * SIDE * PITCH + k / UNIT;
+                            let right = right_at + j * SIDE * PITCH + k / UNIT;
+                            let sum = i * ACROSS + j;
+                            sums[sum] = multiply_add(left, right, invocation % LANES, sums[sum]);
+                        }
+                    }
+//#else
+                    var left: array<Left, ACROSS>;
+                    for (var i = 0u; i < ACROSS; i++) {
+                        left[i] = coopLoadT<Left>(&activations[left_at + i * SIDE * PITCH + k / UNIT], PITCH);
+                    }
+                    for (var j = 0u; j < ACROSS; j++) {
+                        let right = coopLoad<Right>(&weights[right_at + j * SIDE * PITCH + k / UNIT], PITCH);
+                        for (var i = 0u; i < ACROSS; i++) {
+                            let sum = (turn * ACROSS + i) * ACROSS + j;
+                            sums[sum] = coopMultiplyAdd(left[i], right, sums[sum]);
+                        }
+                    }
+//#endif
+                }
             }
         }
-//#else
-//#if EIGHT
-        let left0 = coopLoadT<Left>(&activations[0], SIDE);
-        let left1 = coopLoadT<Left>(&activations[64], SIDE);
-        let left2 = coopLoadT<Left>(&activations[128], SIDE);
-        let left3 = coopLoadT<Left>(&activations[192], SIDE);
-        let right0 = coopLoadT<Right>(&weights[0], CHANNELS);
-        sum0_0 = coopMultiplyAdd(left0, right0, sum0_0);
-        sum1_0 = coopMultiplyAdd(left1, right0, sum1_0);
-        sum2_0 = coopMultiplyAdd(left2, right0, sum2_0);
-        sum3_0 = coopMultiplyAdd(left3, right0, sum3_0);
-        let right1 = coopLoadT<Right>(&weights[8], CHANNELS);
-        sum0_1 = coopMultiplyAdd(left0, right1, sum0_1);
-        sum1_1 = coopMultiplyAdd(left1, right1, sum1_1);
-        sum2_1 = coopMultiplyAdd(left2, right1, sum2_1);
-        sum3_1 = coopMultiplyAdd(left3, right1, sum3_1);
-        let right2 = coopLoadT<Right>(&weights[16], CHANNELS);
-        sum0_2 = coopMultiplyAdd(left0, right2, sum0_2);
-        sum1_2 = coopMultiplyAdd(left1, right2, sum1_2);
-        sum2_2 = coopMultiplyAdd(left2, right2, sum2_2);
-        sum3_2 = coopMultiplyAdd(left3, right2, sum3_2);
-        let right3 = coopLoadT<Right>(&weights[24], CHANNELS);
-        sum0_3 = coopMultiplyAdd(left0, right3, sum0_3);
-        sum1_3 = coopMultiplyAdd(left1, right3, sum1_3);
-        sum2_3 = coopMultiplyAdd(left2, right3, sum2_3);
-        sum3_3 = coopMultiplyAdd(left3, right3, sum3_3);
-        let right4 = coopLoadT<Right>(&weights[32], CHANNELS);
-        sum0_4 = coopMultiplyAdd(left0, right4, sum0_4);
-        sum1_4 = coopMultiplyAdd(left1, right4, sum1_4);
-        sum2_4 = coopMultiplyAdd(left2, right4, sum2_4);
-        sum3_4 = coopMultiplyAdd(left3, right4, sum3_4);
-        let right5 = coopLoadT<Right>(&weights[40], CHANNELS);
-        sum0_5 = coopMultiplyAdd(left0, right5, sum0_5);
-        sum1_5 = coopMultiplyAdd(left1, right5, sum1_5);
-        sum2_5 = coopMultiplyAdd(left2, right5, sum2_5);
-        sum3_5 = coopMultiplyAdd(left3, right5, sum3_5);
-        let right6 = coopLoadT<Right>(&weights[48], CHANNELS);
-        sum0_6 = coopMultiplyAdd(left0, right6, sum0_6);
-        sum1_6 = coopMultiplyAdd(left1, right6, sum1_6);
-        sum2_6 = coopMultiplyAdd(left2, right6, sum2_6);
-        sum3_6 = coopMultiplyAdd(left3, right6, sum3_6);
-        let right7 = coopLoadT<Right>(&weights[56], CHANNELS);
-        sum0_7 = coopMultiplyAdd(left0, right7, sum0_7);
-        sum1_7 = coopMultiplyAdd(left1, right7, sum1_7);
-        sum2_7 = coopMultiplyAdd(left2, right7, sum2_7);
-        sum3_7 = coopMultiplyAdd(left3, right7, sum3_7);
-//#else
-        let left0 = coopLoadT<Left>(&activations[0], SIDE);
-        let left1 = coopLoadT<Left>(&activations[256], SIDE);
-        let right0 = coopLoadT<Right>(&weights[0], CHANNELS);
-        sum0_0 = coopMultiplyAdd(left0, right0, sum0_0);
-        sum1_0 = coopMultiplyAdd(left1, right0, sum1_0);
-        let right1 = coopLoadT<Right>(&weights[16], CHANNELS);
-        sum0_1 = coopMultiplyAdd(left0, right1, sum0_1);
-        sum1_1 = coopMultiplyAdd(left1, right1, sum1_1);
-        let right2 = coopLoadT<Right>(&weights[32], CHANNELS);
-        sum0_2 = coopMultiplyAdd(left0, right2, sum0_2);
-        sum1_2 = coopMultiplyAdd(left1, right2, sum1_2);
-        let right3 = coopLoadT<Right>(&weights[48], CHANNELS);
-        sum0_3 = coopMultiplyAdd(left0, right3, sum0_3);
-        sum1_3 = coopMultiplyAdd(left1, right3, sum1_3);
-//#endif
-//#endif
         workgroupBarrier();
     }
+
+    // The matrices of half a part's rows, for each row of parts in turn.
+    for (var half = 0u; half < PART; half += STAGED) {
+        for (var part_row = 0u; part_row < PIXELS / PART; part_row++) {
+            for (var turn = 0u; turn < turns; turn++) {
+                let part = subgroup + turn * (INVOCATIONS / LANES);
+                if part / PART_COLUMNS == part_row {
+                    for (var i = 0u; i < STAGED / SIDE; i++) {
+                        for (var j = 0u; j < ACROSS; j++) {
+                            let sum = sums[(turn * ACROSS + half / SIDE + i) * ACROSS + j];
+                            let at = i * SIDE * STAGED_PITCH + (part % PART_COLUMNS * PART + j * SIDE) / UNIT;
 //#if EMULATED
+                            for (var value = 0u; value < OWN; value++) {
+                                let own = invocation % LANES * OWN + value;
+                                put_sum((at + own / SIDE * STAGED_PITCH) * UNIT + own % SIDE, sum[value]);
+                            }
 //#else
-//#if EIGHT
-    coopStoreT(sum0_0, &sums[0], CHANNELS);
-    coopStoreT(sum0_1, &sums[8], CHANNELS);
-    coopStoreT(sum0_2, &sums[16], CHANNELS);
-    coopStoreT(sum0_3, &sums[24], CHANNELS);
-    coopStoreT(sum0_4, &sums[32], CHANNELS);
-    coopStoreT(sum0_5, &sums[40], CHANNELS);
-    coopStoreT(sum0_6, &sums[48], CHANNELS);
-    coopStoreT(sum0_7, &sums[56], CHANNELS);
-    coopStoreT(sum1_0, &sums[512], CHANNELS);
-    coopStoreT(sum1_1, &sums[520], CHANNELS);
-    coopStoreT(sum1_2, &sums[528], CHANNELS);
-    coopStoreT(sum1_3, &sums[536], CHANNELS);
-    coopStoreT(sum1_4, &sums[544], CHANNELS);
-    coopStoreT(sum1_5, &sums[552], CHANNELS);
-    coopStoreT(sum1_6, &sums[560], CHANNELS);
-    coopStoreT(sum1_7, &sums[568], CHANNELS);
-    coopStoreT(sum2_0, &sums[1024], CHANNELS);
-    coopStoreT(sum2_1, &sums[1032], CHANNELS);
-    coopStoreT(sum2_2, &sums[1040], CHANNELS);
-    coopStoreT(sum2_3, &sums[1048], CHANNELS);
-    coopStoreT(sum2_4, &sums[1056], CHANNELS);
-    coopStoreT(sum2_5, &sums[1064], CHANNELS);
-    coopStoreT(sum2_6, &sums[1072], CHANNELS);
-    coopStoreT(sum2_7, &sums[1080], CHANNELS);
-    coopStoreT(sum3_0, &sums[1536], CHANNELS);
-    coopStoreT(sum3_1, &sums[1544], CHANNELS);
-    coopStoreT(sum3_2, &sums[1552], CHANNELS);
-    coopStoreT(sum3_3, &sums[1560], CHANNELS);
-    coopStoreT(sum3_4, &sums[1568], CHANNELS);
-    coopStoreT(sum3_5, &sums[1576], CHANNELS);
-    coopStoreT(sum3_6, &sums[1584], CHANNELS);
-    coopStoreT(sum3_7, &sums[1592], CHANNELS);
-//#else
-    coopStoreT(sum0_0, &sums[0], CHANNELS);
-    coopStoreT(sum0_1, &sums[16], CHANNELS);
-    coopStoreT(sum0_2, &sums[32], CHANNELS);
-    coopStoreT(sum0_3, &sums[48], CHANNELS);
-    coopStoreT(sum1_0, &sums[1024], CHANNELS);
-    coopStoreT(sum1_1, &sums[1040], CHANNELS);
-    coopStoreT(sum1_2, &sums[1056], CHANNELS);
-    coopStoreT(sum1_3, &sums[1072], CHANNELS);
+                            coopStoreT(sum, &staged[at], STAGED_PITCH);
 //#endif
-//#endif
-    workgroupBarrier();
-    for (var i = invocation; i < PIXELS * CHANNELS4; i += INVOCATIONS) {
-        let at = i * 4u;
-        let value = vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-        store(pixel_at(phase, first + i / CHANNELS4), group, channel_tile * CHANNELS4 + i % CHANNELS4, value);
+                        }
+                    }
+                }
+            }
+            workgroupBarrier();
+            for (var item = invocation; item < STAGED * CHANNELS4; item += INVOCATIONS) {
+                let row = item / CHANNELS4;
+                let column4 = item % CHANNELS4;
+                var p = pixel_at(phase, first + part_row * PART + half + row);
+                p.at = select(p.at, NOWHERE, tile_group >= conv.groups);
+                store(p, group, channel_tile * CHANNELS4 + column4, staged_at(row * STAGED_PITCH4 + column4));
+            }
+            workgroupBarrier();
+        }
     }
 }

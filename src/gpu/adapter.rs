@@ -75,6 +75,13 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
+    /// Invocations of a subgroup that shares cooperative matrices; where the driver chooses among sizes, the largest, which is what
+    /// RADV takes.
+    pub fn matrix_lanes(&self) -> u32 {
+        // wgpu says 4 to 64 of Metal; every Apple GPU has 32.
+        if self.backend == BackendName::Metal { 32 } else { self.subgroup_size[1] }
+    }
+
     /// Tells adapters and drivers apart: what files that are made for one of them are named and checked by.
     pub(crate) fn identity(&self) -> String {
         let Self { name, backend, driver, driver_info, vendor, device, .. } = self;

@@ -21,6 +21,9 @@ pub struct Features {
     /// Cooperative matrices of 16x16x16 f16 with f32 sums.
     #[serde(default)]
     pub matrices_f16: bool,
+    /// Cooperative matrices of 8x8x8 f16 with f32 sums.
+    #[serde(default)]
+    pub matrices_f16_eight: bool,
     /// Plain arithmetic stands in for cooperative matrices; see [`super::DeviceOptions::emulated_matrices`].
     #[serde(default)]
     pub emulated_matrices: bool,
@@ -40,6 +43,7 @@ impl Features {
         Self {
             matrices_f32: matrices(8, F32),
             matrices_f16: matrices(16, F16) && features.contains(wgpu::Features::SHADER_F16),
+            matrices_f16_eight: matrices(8, F16) && features.contains(wgpu::Features::SHADER_F16),
             emulated_matrices: false,
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),

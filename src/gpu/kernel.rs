@@ -54,6 +54,8 @@ pub(super) struct KernelSource {
     pub shader: &'static str,
     pub bindings: &'static [(u32, BindingKind)],
     pub bounds_checks: bool,
+    /// Values of `override` constants: the spec's, and those that the device gives.
+    pub constants: Vec<(&'static str, f64)>,
 }
 
 impl KernelSource {
@@ -62,16 +64,23 @@ impl KernelSource {
         let features = device.report.features;
         let form = |suffix| shaders::find(&format!("{}{suffix}", spec.shader));
         let emulated = if features.emulated_matrices { form("_emulated") } else { None };
+        // Where the adapter has no matrices of 16x16x16.
+        let eight = if features.matrices_f16 { None } else { form("_eight") };
         // What stands in for a shader's source does so in place of its wide form too.
         let software = features.int64 && device.report.kind == "cpu";
         let widens = spec.wide && software && substitutes.get(spec.shader).is_none();
         let wide = if widens { form("_wide") } else { None };
-        let shader = emulated.or(wide).or_else(|| form(""));
+        let shader = emulated.or(eight).or(wide).or_else(|| form(""));
         let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !features.subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
         }
+        let mut constants: Vec<_> = spec.constants.iter().map(|&(name, value)| (name, value.into())).collect();
+        if shader.source.contains("override LANES:") && !spec.constants.iter().any(|(name, _)| *name == "LANES") {
+            constants.push(("LANES", device.report.matrix_lanes().into()));
+        }
         Ok(Self {
+            constants,
             text: substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
             shader: shader.name,
             bindings: entry.bindings,
@@ -133,14 +142,13 @@ impl Kernel {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> = spec.constants.iter().map(|&(name, value)| (name, value.into())).collect();
         let pipeline = device.raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.shader),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(spec.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
+                constants: &source.constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: pipelines.map(|pipelines| &pipelines.raw),

@@ -46,7 +46,8 @@ impl Kernels {
     /// Compiles the shader `name` from `source` from now on, or, without one, from the crate's own text again.
     pub fn substitute(&self, name: &str, source: Option<String>) {
         if let Ok(mut kernels) = self.kernels.lock() {
-            kernels.retain(|spec, _| spec.shader != name);
+            // Also where it is a form that stands in for another.
+            kernels.retain(|spec, kernel| spec.shader != name && kernel.shader != name);
             self.substitutes.set(name, source);
         }
     }

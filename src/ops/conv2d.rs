@@ -108,6 +108,7 @@ impl Conv2d {
         output.check_residual(label, epilogue.residual)?;
         output.check_residual(label, rectified)?;
         let variant = kernel.variant.for_channels_of(self);
+        let variant = if self.in_blocks(direction) { variant.for_blocks() } else { variant };
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
         let (tile_pixels, tile_channels) = variant.tile();
         // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the

@@ -115,15 +115,15 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for
-    /// either gradient.
+    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for the
+    /// gradient by the input in blocks of pixels.
     fn in_pass(self, pass: Conv2dPass, conv: &Conv2d) -> Self {
         let inner = match self.way(conv) {
             Ok(Way::SpaceToDepth(blocks)) if pass == Conv2dPass::Forward => blocks.inner(),
             _ => *conv,
         };
         let variant = match self.variant().for_channels_of(&inner) {
-            Conv2dVariant::Cooperative if pass != Conv2dPass::Forward => Conv2dVariant::Gemm,
+            variant if pass == Conv2dPass::ByInput && conv.blocks().is_some() => variant.for_blocks(),
             variant if pass == Conv2dPass::ByWeight => variant.by_weight(),
             variant => variant,
         };
@@ -169,8 +169,7 @@ impl Conv2dAlgorithm {
     /// What `asked`, a value of `GPU_RESNET_CONV2D`, means for `conv`.
     fn by_switch(adapter: &AdapterReport, conv: &Conv2d, asked: &str) -> Self {
         let variant = Conv2dVariant::choose(adapter);
-        let fits =
-            |tile: &WinogradTile| variant != Conv2dVariant::Cooperative && Winograd::new(*conv, *tile, variant).is_ok();
+        let fits = |tile: &WinogradTile| !variant.is_cooperative() && Winograd::new(*conv, *tile, variant).is_ok();
         if let Some(tile) = WinogradTile::ALL.into_iter().find(|tile| fits(tile) && tile.name() == asked) {
             return Self::Winograd(tile, variant);
         }

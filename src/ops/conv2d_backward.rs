@@ -10,7 +10,7 @@ use super::feature_map::{FeatureMap, channels4, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::uniforms::conv2d_backward_weight::BackwardWeight;
-use crate::gpu::shaders::uniforms::{pack_weight, sum_pixels};
+use crate::gpu::shaders::uniforms::{pack_weight, pack_weight_rows, sum_pixels};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d_backward";
@@ -106,17 +106,35 @@ impl Conv2d {
             return Ok(packed);
         }
         let [k, c, ..] = self.weight_shape();
+        let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
+        let transposed = u32::from(direction == Direction::Transposed);
+        let (group_out, group_in) = (size(k / self.attributes.groups)?, size(c)?);
+        if variant.is_cooperative() {
+            let params = pack_weight_rows::Pack {
+                groups: size(layout.groups)?,
+                columns: size(layout.tiles)?,
+                taps: size(layout.taps)?,
+                rows4: size(layout.rows / 4)?,
+                group_out,
+                group_in,
+                transposed,
+                end: [0],
+            };
+            let (kernel, tensors) = (precision.kernel("pack_weight_rows")?, [weight, packed]);
+            let params = bytemuck::bytes_of(&params);
+            dispatch_items(recording, label, kernel, &tensors, params, elements / 4, cost)?;
+            return Ok(packed);
+        }
         let params = pack_weight::Pack {
             groups: size(layout.groups)?,
             tiles: size(layout.tiles)?,
             taps: size(layout.taps)?,
             rows: size(layout.rows)?,
             side4: size(layout.side / 4)?,
-            group_out: size(k / self.attributes.groups)?,
-            group_in: size(c)?,
-            transposed: u32::from(direction == Direction::Transposed),
+            group_out,
+            group_in,
+            transposed,
         };
-        let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
         let kernel = precision.kernel("pack_weight")?;
         // An invocation packs eight rows.
         let items = layout.groups * layout.tiles * layout.taps * layout.rows.div_ceil(8) * layout.side / 4;

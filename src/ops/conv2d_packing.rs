@@ -80,6 +80,11 @@ impl Conv2d {
         out
     }
 
+    /// Whether the kernel of this direction makes blocks of pixels.
+    pub(super) fn in_blocks(&self, direction: Direction) -> bool {
+        direction == Direction::Transposed && self.blocks().is_some()
+    }
+
     pub(super) fn packing(&self, variant: Conv2dVariant, direction: Direction) -> Packing {
         let groups = self.attributes.groups;
         let [out_channels, group_in, height, width] = self.weight_shape();
@@ -90,6 +95,7 @@ impl Conv2d {
                 (out_channels, blocks.block.iter().product::<usize>() * 4, blocks.taps.iter().product())
             }
         };
+        let variant = if self.in_blocks(direction) { variant.for_blocks() } else { variant };
         let (_, side) = variant.tile();
         let padded = columns.next_multiple_of(side);
         Packing {
@@ -100,9 +106,21 @@ impl Conv2d {
                 Conv2dVariant::SubgroupWide => rows.next_multiple_of(2),
                 _ => rows.next_multiple_of(4),
             },
-            // The gemm kernels step through whole rows of all tiles.
-            tiles: if variant.is_gemm() { 1 } else { padded / side },
-            side: if variant.is_gemm() { padded } else { side },
+            // The gemm kernels step through whole rows of all tiles, matrix units through the rows of a column.
+            tiles: if variant.is_cooperative() {
+                padded
+            } else if variant.is_gemm() {
+                1
+            } else {
+                padded / side
+            },
+            side: if variant.is_cooperative() {
+                1
+            } else if variant.is_gemm() {
+                padded
+            } else {
+                side
+            },
         }
     }
 

@@ -34,8 +34,10 @@ pub enum Conv2dVariant {
     SubgroupOct,
     /// Register blocks with activations broadcast through subgroups of exactly four: SwiftShader.
     Subgroup4,
-    /// Forward by cooperative matrices, of f16 operands or of f32: hardware that has them.
+    /// By cooperative matrices, of f16 operands or of f32, with tiles of 64 pixels x 64 channels: hardware that has them.
     Cooperative,
+    /// The same with tiles of 128 pixels x 64 channels.
+    Cooperative128x64,
 }
 
 /// Enough workgroups for a core to have its part of a dispatch.
@@ -55,7 +57,7 @@ struct Traits {
 }
 
 impl Conv2dVariant {
-    /// Those that compute the convolution and its gradient by the input.
+    /// Those that need no cooperative matrices.
     pub const ALL: [Self; 11] = [
         Self::Gemm,
         Self::Gemm32x32,
@@ -70,10 +72,14 @@ impl Conv2dVariant {
         Self::Subgroup4,
     ];
 
-    /// Those that compute the convolution.
-    pub const FORWARD: [Self; 12] = {
+    /// Those by cooperative matrices.
+    pub const COOPERATIVE: [Self; 2] = [Self::Cooperative, Self::Cooperative128x64];
+
+    /// All of them.
+    pub const FORWARD: [Self; 13] = {
         let [a, b, c, d, e, f, g, h, i, j, k] = Self::ALL;
-        [a, b, c, d, e, f, g, h, i, j, k, Self::Cooperative]
+        let [l, m] = Self::COOPERATIVE;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m]
     };
 
     fn traits(self) -> Traits {
@@ -114,7 +120,19 @@ impl Conv2dVariant {
                 ..of!("subgroup-oct", "subgroup_oct", (32, 32))
             },
             Self::Subgroup4 => of!("subgroup4", "subgroup4", (16, 32)),
-            Self::Cooperative => of!("cooperative", "cooperative", (32, 64)),
+            // Blocks of pixels are of few channels, and `Gemm`'s.
+            Self::Cooperative => Traits {
+                shaders: ["conv2d_cooperative", "conv2d_backward_input_cooperative", Self::Gemm.blocks_shader()],
+                ..of!("cooperative", "cooperative", (64, 64))
+            },
+            Self::Cooperative128x64 => Traits {
+                shaders: [
+                    "conv2d_cooperative_128x64",
+                    "conv2d_backward_input_cooperative_128x64",
+                    Self::Gemm.blocks_shader(),
+                ],
+                ..of!("cooperative-128x64", "cooperative_128x64", (128, 64))
+            },
         }
     }
 
@@ -123,7 +141,8 @@ impl Conv2dVariant {
         let (pixels, channels) = self.tile();
         let memory = match self {
             _ if !self.is_gemm() => 0,
-            Self::Cooperative => (pixels + channels) * 32 + pixels * channels * 4,
+            // Operands in padded rows of 80 bytes, and 16 pixels of sums.
+            _ if self.is_cooperative() => (pixels + channels) * 80 + 16 * (channels + 4) * 4,
             _ => (pixels + channels) * 64,
         };
         let exactly = |lanes: u32| {
@@ -143,10 +162,13 @@ impl Conv2dVariant {
             }
             Self::Subgroup => exactly(8),
             Self::Subgroup4 => exactly(4),
-            Self::Cooperative if !adapter.features.matrices_f32 && !adapter.features.matrices_f16 => {
-                Err("the adapter has no cooperative matrices of 8x8x8 f32 or 16x16x16 f16 with f32 sums".into())
+            _ if self.is_cooperative() && !Precision::ALL.iter().any(|&precision| has_matrices(adapter, precision)) => {
+                Err(format!("the adapter has no cooperative matrices of {F32_MATRICES} or {F16_MATRICES}"))
             }
-            Self::Cooperative if exactly(32).is_err() && !adapter.features.emulated_matrices => exactly(32),
+            _ if self.is_cooperative() && adapter.matrix_lanes() > 64 && !adapter.features.emulated_matrices => {
+                let [least, most] = adapter.subgroup_size;
+                Err(format!("it needs subgroups of at most 64 and the adapter's are {least} to {most}"))
+            }
             _ if memory > adapter.max_workgroup_memory_bytes as usize => {
                 let most = adapter.max_workgroup_memory_bytes;
                 Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
@@ -235,14 +257,16 @@ impl Conv2dVariant {
 
     /// Whether the adapter can run it on maps of `precision`; the reason if not.
     pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> Result<(), String> {
-        let matrices = match precision {
-            Precision::F32 => (adapter.features.matrices_f32, "8x8x8 f32"),
-            Precision::F16 => (adapter.features.matrices_f16, "16x16x16 f16 with f32 sums"),
-        };
-        match (self, matrices) {
-            (Self::Cooperative, (false, shape)) => Err(format!("the adapter has no cooperative matrices of {shape}")),
-            _ => self.supported(adapter),
+        if self.is_cooperative() && !has_matrices(adapter, precision) {
+            let shape = if precision == Precision::F32 { F32_MATRICES } else { F16_MATRICES };
+            return Err(format!("the adapter has no cooperative matrices of {shape}"));
         }
+        self.supported(adapter)
+    }
+
+    /// Whether it multiplies cooperative matrices.
+    pub fn is_cooperative(self) -> bool {
+        Self::COOPERATIVE.contains(&self)
     }
 
     /// Whether it goes through workgroup memory.
@@ -265,6 +289,11 @@ impl Conv2dVariant {
         }
     }
 
+    /// The kernel whose gradient by the input in blocks of pixels this one takes.
+    pub(super) fn for_blocks(self) -> Self {
+        if self.is_cooperative() { Self::Gemm } else { self }
+    }
+
     /// The kernel that runs where this one is asked for `conv`: another, with the same packed weights, where its channels don't fit.
     pub(super) fn for_channels_of(self, conv: &Conv2d) -> Self {
         let groups = conv.attributes.groups.max(1);
@@ -273,6 +302,17 @@ impl Conv2dVariant {
             Self::SubgroupOct if !(eights(conv.in_channels) && eights(conv.out_channels)) => Self::SubgroupQuad,
             variant => variant,
         }
+    }
+}
+
+const F32_MATRICES: &str = "8x8x8 f32";
+const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
+
+/// Whether the adapter has cooperative matrices for maps of `precision`.
+fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
+    match precision {
+        Precision::F32 => adapter.features.matrices_f32,
+        Precision::F16 => adapter.features.matrices_f16 || adapter.features.matrices_f16_eight,
     }
 }
 

@@ -54,6 +54,8 @@ use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroup
 pub fn constant_values(name: &str) -> Option<(&'static str, &'static [u32])> {
     match name {
         "POINTWISE" => Some(("POINTWISE", &[0, 1])),
+        // The device gives it, see `AdapterReport::matrix_lanes`.
+        "LANES" => Some(("LANES", &[8, 32, 64])),
         _ => None,
     }
 }

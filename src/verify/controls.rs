@@ -15,8 +15,10 @@ use others::OTHERS;
 use super::case::Case;
 use super::check::{Check, Checker};
 use super::report::{ControlResult, Status};
+use super::requirements::lacks;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, shaders};
+use crate::gpu::Gpu;
+use crate::gpu::shaders::{self, Shader};
 
 /// A shader broken on purpose, and the case that shows it.
 #[derive(Debug, Clone)]
@@ -127,6 +129,12 @@ pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     let control = controls().iter().find(|control| control.name == name);
     let control = control.ok_or_else(|| Error::Usage(format!("there is no control {name:?}")))?;
     let case = Case::parse(&control.case)?;
+    // Of the kernels for cooperative matrices an adapter runs those for the matrices that it has.
+    let shader = shaders::find(control.shader).filter(|shader| shader.name.contains("_cooperative"));
+    let runs = |shader: &Shader| shader.entry_points.iter().any(|entry| lacks(gpu.report(), shader, entry).is_none());
+    if shader.is_some_and(|shader| !runs(shader)) {
+        return Ok(None);
+    }
     // Cases may run with a fault of their own in this shader (`--fault`).
     let before = gpu.substituted(control.shader);
     gpu.substitute(control.shader, Some(broken(control.shader, control.from, control.to)?));

@@ -34,7 +34,8 @@ mod tests {
     fn what_no_case_ran_is_named() {
         let mut adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
         (adapter.features.subgroups, adapter.features.f16, adapter.features.int64) = (false, false, false);
-        (adapter.subgroup_size, adapter.features.matrices_f16) = ([0; 2], false);
+        adapter.subgroup_size = [0; 2];
+        (adapter.features.matrices_f16, adapter.features.matrices_f16_eight) = (false, false);
         let missing = left_out(&adapter, &BTreeSet::new());
         assert!(missing.iter().any(|name| name == "conv2d_gemm") && missing.iter().any(|name| name == "relu"));
         for out_of_reach in ["f16", "subgroup", "_wide", "peak", "fingerprint", "cooperative"] {

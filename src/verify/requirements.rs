@@ -27,6 +27,15 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
         let most = adapter.max_invocations_per_workgroup;
         return Some(format!("it needs workgroups of {invocations} invocations and the adapter's have at most {most}"));
     }
+    if shader.name.contains("_cooperative") && half {
+        let lacks = |shape| Some(format!("the adapter has no cooperative matrices of {shape} f16 with f32 sums"));
+        match (shader.name.ends_with("_eight"), features.matrices_f16, features.matrices_f16_eight) {
+            (true, true, _) => return Some("the kernel of 16x16x16 runs in its place".into()),
+            (true, _, false) => return lacks("8x8x8"),
+            (false, false, _) => return lacks("16x16x16"),
+            _ => {}
+        }
+    }
     let precision = if half { Precision::F16 } else { Precision::F32 };
     if let Some(Err(why)) = variant_of(shader.name).map(|variant| variant.supported_in(adapter, precision)) {
         return Some(why);
@@ -64,6 +73,7 @@ mod tests {
             max_workgroup_memory_bytes: 32 << 10,
             max_invocations_per_workgroup: 1024,
             features: Features { f16: true, subgroups: true, int64: true, ..Features::default() },
+            cores: Default::default(),
             unusable: None,
         }
     }

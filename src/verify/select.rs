@@ -130,15 +130,16 @@ fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
 /// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes. One kernel's
 /// stands for reductions in parts by all of them.
 fn samples(cases: &[Case]) -> Vec<usize> {
-    let mut best: HashMap<(&str, &str), (usize, usize)> = HashMap::new();
+    let mut best: HashMap<(&str, &str, Precision), (usize, usize)> = HashMap::new();
     for (index, case) in cases.iter().enumerate() {
-        let direct = matches!(case.word(WINOGRAD), "" | "no") && case.precision() == Precision::F32 && case.is_plain();
-        let Some(kernel) = kernel_of(case).filter(|_| direct && (case.operation.flops)(case) < SAMPLE_FLOPS) else {
-            continue;
-        };
+        let (precision, small) = (case.precision(), (case.operation.flops)(case) < SAMPLE_FLOPS);
+        let direct = matches!(case.word(WINOGRAD), "" | "no") && case.is_plain();
+        // An adapter may have matrices of either precision.
+        let fits = |kernel: &Conv2dVariant| direct && small && (precision == Precision::F32 || kernel.is_cooperative());
+        let Some(kernel) = kernel_of(case).filter(fits) else { continue };
         let said = case.to_string().split(' ').count();
         let kernel = if case.parts() == 1 { kernel.name() } else { PARTS.name };
-        let sample = best.entry((case.operation.name, kernel)).or_insert((said, index));
+        let sample = best.entry((case.operation.name, kernel, precision)).or_insert((said, index));
         if said > sample.0 {
             *sample = (said, index);
         }

@@ -216,7 +216,7 @@ fn spirv(source: &KernelSource, spec: &KernelSpec) -> Result<Vec<u32>, String> {
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
         .map_err(|error| error.emit_to_string(&source.text))?;
-    let constants = spec.constants.iter().map(|&(name, value)| (name.to_owned(), f64::from(value))).collect();
+    let constants = source.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let stage = (naga::ShaderStage::Compute, spec.entry);
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, Some(stage), &constants)
         .map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@
 
 mod array;
 mod conv2d_backward;
+mod conv2d_backward_input;
 mod head;
 mod maps;
 mod maps_backward;
@@ -15,6 +16,7 @@ mod session;
 
 pub use array::Array;
 pub use conv2d_backward::{conv2d_backward, conv2d_backward_fused, pack_weight};
+pub use conv2d_backward_input::conv2d_backward_input;
 pub use head::{HeadStepOutput, cross_entropy, head_step, linear, linear_backward, linear_by};
 pub use maps::{
     BatchNormOutput, MapEpilogue, add, add_relu, avg_pool2d, batch_norm, batch_norm_fused, conv2d, conv2d_fused,

@@ -93,7 +93,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 /// Names of the kernels that compute the convolution.
-const FORWARD_VARIANTS: &[&str] = &[
+pub const FORWARD_VARIANTS: &[&str] = &[
     "gemm",
     "register",
     "subgroup",
@@ -106,9 +106,11 @@ const FORWARD_VARIANTS: &[&str] = &[
     "gemm-128x64",
     "gemm-128x128",
     "cooperative",
+    "cooperative-128x64",
 ];
-/// Those that compute its gradient by the input too: all but the last.
-pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 1).0;
+/// Those that need no cooperative matrices, and those that do.
+pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 2).0;
+pub const MATRICES: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 2).1;
 /// Those that differ from each other in the size of their tiles alone.
 const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
     (Conv2dVariant::Gemm32x32, [32, 32]),
@@ -300,16 +302,22 @@ const STEMS: &str = "
     n=2 c=3 h=15 w=14 k=6 kernel=7 stride=2 padding=3 offset=1000
 ";
 
-/// Cooperative matrices of both operand types: the borders of their tiles (32 pixels, 64 channels, 8 or 16 steps), and all of
-/// [`half`] that is no Winograd convolution.
+/// Cooperative matrices of both operand types: the borders of their tiles (64 or 128 pixels, 64 channels, 16 or 32 steps), and all
+/// of [`half`] that is no Winograd convolution; but for the full suite, the tile of 128 takes the borders and every fourth of the rest.
 fn cooperative(suite: Suite) -> Vec<String> {
     let mut halves = half(suite);
     halves.retain(|line| !line.contains("winograd"));
-    for (c, w, k) in [(4, 31, 63), (8, 32, 64), (12, 33, 65), (16, 95, 3), (20, 1, 129), (17, 64, 128)] {
+    let general = halves.len();
+    for (c, w, k) in [(4, 63, 63), (16, 64, 64), (20, 65, 65), (32, 127, 3), (36, 128, 129), (65, 129, 128)] {
         halves.push(format!("n=1 c={c} h=1 w={w} k={k} kernel=1 bias=true precision=f16"));
     }
-    let wide = halves.iter().map(|line| line.replace(" precision=f16", ""));
-    wide.chain(halves.iter().cloned()).map(|line| format!("{line} variant=cooperative")).collect()
+    let taken = |i: usize, name: &str| suite == Suite::Full || i >= general || i % 4 == 0 || name == MATRICES[0];
+    let with = |(i, line): (usize, &String)| {
+        let names = MATRICES.iter().filter(move |name| taken(i, name));
+        let both = [line.replace(" precision=f16", ""), line.clone()];
+        names.flat_map(|name| both.clone().map(|line| format!("{line} variant={name}"))).collect::<Vec<_>>()
+    };
+    halves.iter().enumerate().flat_map(with).collect()
 }
 
 /// Maps and weights stored as f16: every loop and epilogue once, the borders of tiles, and Winograd's transforms of such maps.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings, split_lines,
-    tile_edges, winograd,
+    FORWARD_VARIANTS, Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings,
+    split_lines, tile_edges, winograd,
 };
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
@@ -113,7 +113,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::pair("stride", 1),
             SPACE_TO_DEPTH,
             PRECISION,
-            Key::name("layout", VARIANTS),
+            Key::name("layout", FORWARD_VARIANTS),
         ],
         fill: false,
         list: |_| packings(),
@@ -166,7 +166,7 @@ fn layer(case: &Case) -> Conv2d {
 
 /// The algorithm whose layout it is; any adapter packs for each.
 fn reader(case: &Case) -> Conv2dAlgorithm {
-    let named = Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == case.word("layout"));
+    let named = Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == case.word("layout"));
     case.algorithm_of(named.unwrap_or(Conv2dVariant::Register))
 }
 
@@ -350,5 +350,13 @@ fn packings() -> Vec<String> {
     all.extend(stems.iter().map(|line| format!("{line} space_to_depth=true")));
     all.extend(halves(&["c=33 k=129 kernel=1,2", "c=3 k=12 kernel=2,3 groups=3", "c=3 k=64 kernel=7"]));
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
-    all.iter().flat_map(|line| VARIANTS.iter().map(move |layout| format!("{line} layout={layout}"))).collect()
+    // Nothing goes around cooperative matrices.
+    let fits = |line: &str, layout: &str| {
+        !(layout.starts_with("cooperative") && (line.contains("winograd") || line.contains("space_to_depth")))
+    };
+    let with = |line: &String| {
+        let layouts = FORWARD_VARIANTS.iter().filter(|layout| fits(line, layout));
+        layouts.map(|layout| format!("{line} layout={layout}")).collect::<Vec<_>>()
+    };
+    all.iter().flat_map(with).collect()
 }

@@ -4,6 +4,7 @@
 mod clip_grad_norm;
 mod conv2d;
 mod conv2d_backward;
+mod conv2d_backward_input;
 mod elementwise;
 mod head;
 mod head_step;
@@ -155,6 +156,7 @@ impl Operation {
 static OPERATIONS: &[&[Operation]] = &[
     conv2d::OPERATIONS,
     conv2d_backward::OPERATIONS,
+    conv2d_backward_input::OPERATIONS,
     norm::OPERATIONS,
     elementwise::OPERATIONS,
     pool::OPERATIONS,

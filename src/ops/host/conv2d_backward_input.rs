@@ -1,0 +1,55 @@
+//! The gradient of a convolution by its input alone, on maps of either precision.
+
+use super::maps::runnable;
+use super::session::{On, Session};
+use super::{Array, MapEpilogue};
+use crate::error::Result;
+use crate::ops::attributes::Conv2dAttributes;
+use crate::ops::feature_map::channels4;
+use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue};
+
+const OP: &str = "conv2d_backward_input";
+
+/// The gradient by `input` `[N, C, H, W]` from `grad_output` `[N, K, P, Q]` and `weight` `[K, C / groups, R, S]`, plus the
+/// residual; with `relu` the input came out of one, and the gradient goes through it.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) where shapes and attributes don't fit together, and an algorithm that the adapter or the
+/// convolution is not for.
+pub fn conv2d_backward_input<'a>(
+    on: impl Into<On<'a>>,
+    algorithm: Option<Conv2dAlgorithm>,
+    [input, weight]: [&Array; 2],
+    grad_output: &Array,
+    end: MapEpilogue<'_>,
+    attributes: &Conv2dAttributes,
+) -> Result<Array> {
+    let input_shape: [usize; 4] = input.dims(OP, "input", "[N, C, H, W]")?;
+    let weight_shape: [usize; 4] = weight.dims(OP, "weight", "[K, C / groups, R, S]")?;
+    let shape = attributes.output_shape(input_shape, weight_shape)?;
+    grad_output.expect(OP, "grad_output", &shape, "the output's shape")?;
+    if let Some(residual) = end.residual {
+        residual.expect(OP, "residual", &input_shape, "the input's shape")?;
+    }
+    let [out_channels, _, r, s] = weight_shape;
+    let groups = attributes.groups;
+    let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    let On { gpu, precision } = on.into();
+    let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
+    let mut session = Session::new((gpu, precision), OP);
+    let [n, c, h, w] = input_shape;
+    session.room("grad_input", &[n, channels4(c, groups), 4, h, w])?;
+    session.room("weight", &algorithm.packed_weight_transposed_shape(&conv)?)?;
+    let grad = session.map("grad_output", &grad_output.data, shape, groups)?;
+    let packed = algorithm.pack_weight_transposed(&conv, &weight.data)?;
+    let packed = session.words("weight", &algorithm.weight_precision(precision).words(&packed));
+    let mut map = |label, array: Option<&Array>| {
+        array.map(|array| session.map(label, &array.data, input_shape, groups)).transpose()
+    };
+    let epilogue =
+        GradEpilogue { residual: map("residual", end.residual)?, rectified: map("input", end.relu.then_some(input))? };
+    let recording = &mut session.recording;
+    let grad_input = algorithm.record_backward_input(&conv, recording, OP, grad, input_shape, packed, epilogue)?;
+    let data = session.run(&[])?.map(grad_input, groups)?;
+    Ok(Array { shape: input.shape.clone(), data })
+}
