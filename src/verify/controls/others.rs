@@ -187,8 +187,8 @@ pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "pixels of a block that never meet a NaN keep it",
         "conv2d_backward_input_blocks_repair",
-        "if any(is_nan(output[i])) {",
-        "if any(is_nan(output[i])) && conv.images == 0u {",
+        "if any(is_nan(unpack4(output[i]))) {",
+        "if any(is_nan(unpack4(output[i]))) && conv.images == 0u {",
         "conv2d_backward n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=nan variant=gemm",
     ),
     (
