@@ -80,7 +80,20 @@ fn a_run_goes_on_with_its_own_choices() {
     let sandbox = Sandbox::new();
     let data = sandbox.digits("data", &["0", "1"]);
     let train = |run: &str, more: &[&str]| {
-        let arguments = ["train", &data, "--arch", "resnet20", "--image-size", "8", "--batch-size", "4", "--val-split", "0"];
+        let arguments = [
+            "train",
+            &data,
+            "--arch",
+            "resnet20",
+            "--image-size",
+            "8",
+            "--batch-size",
+            "4",
+            "--val-split",
+            "0",
+            "--lr-schedule",
+            "constant",
+        ];
         good(&first(&sandbox, &[&arguments[..], &["--output", run], more].concat()))
     };
     train("whole", &["--epochs", "2"]);
@@ -91,7 +104,8 @@ fn a_run_goes_on_with_its_own_choices() {
     assert_eq!(read(own)["choices"], read(file)["choices"]);
     // The adapter's choices change in the meantime, as `tune` would change them; the run's do not.
     choose(file, "register");
-    let resume = |run: &str, more: &[&str]| first(&sandbox, &[&["train", "--resume", run, "--epochs", "2"], more].concat());
+    let resume =
+        |run: &str, more: &[&str]| first(&sandbox, &[&["train", "--resume", run, "--epochs", "2"], more].concat());
     good(&resume("parts", &[]));
     let weights = |run: &str| std::fs::read(sandbox.path(run).join("model.safetensors")).unwrap();
     assert_eq!(weights("parts"), weights("whole"));
