@@ -42,6 +42,7 @@ if [[ -z $program ]]; then
         (cd "$here" && cargo build --release --locked) || die "the program could not be built."
     fi
 fi
+output=$(realpath -m "$output")
 program=$(realpath "$program") && [[ -x $program ]] || die "$program is no program."
 
 # The folder gets its name once the adapter is known. Choices and pipelines of this user stay as they are.

@@ -208,7 +208,17 @@ fn a_compiler_that_hangs_is_a_result() {
     assert!(Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
     let offline = |timeout: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
-        command.args(["verify", "--offline-shaders", "--filter", "^(relu|add) main", "--timeout", timeout, "--json"]);
+        command.args([
+            "verify",
+            "--offline-shaders",
+            "--gpus",
+            "none",
+            "--filter",
+            "^(relu|add) main",
+            "--timeout",
+            timeout,
+            "--json",
+        ]);
         command.env("GPU_RESNET_DXC", &path).output().unwrap()
     };
     let output = offline("3");

@@ -37,10 +37,14 @@ pub fn check(variables: &Variables) -> Result<()> {
 }
 
 /// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is asked for. Software drivers' defaults were
-/// measured when this program was made; `GPU_RESNET_TUNE=first` has them measured all the same, for tests.
+/// measured when this program was made. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` on every adapter.
 pub fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
-    let anywhere = of_process(TUNE).is_some_and(|value| value == FIRST);
-    (adapter.kind != "cpu" || anywhere) && of_process(CONV2D).is_none_or(|value| value.is_empty())
+    let wanted = match of_process(TUNE) {
+        Some(value) if value == FIRST => true,
+        Some(value) if value == "on" => false,
+        _ => adapter.kind != "cpu",
+    };
+    wanted && of_process(CONV2D).is_none_or(|value| value.is_empty())
 }
 
 /// Whether `GPU_RESNET_TUNE` leaves tuned kernels unused.

@@ -21,6 +21,8 @@ use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision, 
 pub const LIMIT: Duration = Duration::from_secs(2);
 /// Images that are timed together: enough to fill most GPUs, few enough to be made in time.
 const BATCH: usize = 4;
+/// Values of a map of all images together: more take too long to make.
+const MOST_VALUES: usize = 4 << 20;
 /// A run of two milliseconds can be told from another that takes a twentieth less.
 const EFFORT: Effort = Effort { run_seconds: 0.002, rounds: 2, wins_below: 0.95 };
 /// Where a side of the map is shorter, Winograd's larger tile covers mostly padding.
@@ -124,7 +126,8 @@ fn measure(
     check: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Outcome> {
     let mut clock = Clock::new(limit);
-    let shapes = shapes(purpose.architecture, BATCH, purpose.image_size);
+    let mut shapes = shapes(purpose.architecture, BATCH, purpose.image_size);
+    shapes.iter_mut().for_each(|shape| shape.input[0] = images(shape));
     let mut outcome = Outcome::default();
     for (_, shape, pass) in jobs(&shapes, purpose.train) {
         let [.., h, w] = shape.input;
@@ -136,7 +139,7 @@ fn measure(
         let mut tuned = None;
         if candidates.len() > 1 {
             check()?;
-            if clock.has_time() {
+            if shape.input[0] > 0 && clock.has_time() {
                 let mut in_time = || check().map(|()| clock.has_time());
                 tuned = of_shape(gpu, shape, pass, purpose.precision, &candidates, &mut in_time)?;
             }
@@ -151,13 +154,21 @@ fn measure(
             default,
             ms: tuned.as_ref().map(|tuned| tuned.ms),
             default_ms: tuned.as_ref().map(|tuned| tuned.default_ms),
-            batch_size: BATCH,
+            batch_size: shape.input[0],
             first_use: true,
         };
         outcome.choices.insert(key, choice);
     }
     outcome.seconds = clock.started.elapsed().as_secs_f64();
     Ok(outcome)
+}
+
+/// How many images of a shape are timed together; none if one is too large.
+fn images(shape: &Shape) -> usize {
+    let [_, c, h, w] = shape.input;
+    let output = shape.op.output_shape([1, c, h, w]).unwrap_or([1, usize::MAX, 1, 1]);
+    let values = output.into_iter().fold(1, usize::saturating_mul).max(c * h * w);
+    (MOST_VALUES / values.max(1)).min(BATCH)
 }
 
 /// What was measured of one shape; none where only the default could be, or not even that: then it stands.
@@ -270,6 +281,14 @@ mod tests {
             // No shape had more than one candidate, so that nothing was asked.
             Ok(outcome) => assert_eq!(outcome.measured, 0),
         }
+    }
+
+    #[test]
+    fn large_images_are_timed_in_smaller_numbers_or_not_at_all() {
+        let of = |size: usize| {
+            images(&Shape { layer: String::new(), layers: 1, op: conv(3, 1), input: [4, 64, size, size] })
+        };
+        assert_eq!((of(56), of(112), of(200), of(256), of(257)), (4, 4, 1, 1, 0));
     }
 
     #[test]

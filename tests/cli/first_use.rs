@@ -80,8 +80,20 @@ fn a_run_goes_on_with_its_own_choices() {
     let sandbox = Sandbox::new();
     let data = sandbox.digits("data", &["0", "1"]);
     let train = |run: &str, more: &[&str]| {
-        let arguments =
-            ["train", &data, "--arch", "resnet20", "--image-size", "8", "--batch-size", "4", "--val-split", "0"];
+        let arguments = [
+            "train",
+            &data,
+            "--arch",
+            "resnet20",
+            "--image-size",
+            "8",
+            "--batch-size",
+            "4",
+            "--val-split",
+            "0",
+            "--lr-schedule",
+            "constant",
+        ];
         good(&first(&sandbox, &[&arguments[..], &["--output", run], more].concat()))
     };
     train("whole", &["--epochs", "2"]);

@@ -34,11 +34,19 @@ fn reports_are_written_compared_and_name_nobody() {
 #[test]
 fn shaders_are_checked_without_a_gpu() {
     let here = Sandbox::new();
-    let table = here.good(&["verify", "--offline-shaders", "--filter", "^relu "]);
+    let table = here.good(&["verify", "--offline-shaders", "--gpus", "none", "--filter", "^relu "]);
     assert!(table.contains("spirv-val") && table.contains("relu main") && !table.contains("conv2d"), "{table}");
-    let json: serde_json::Value =
-        serde_json::from_str(&here.good(&["verify", "--offline-shaders", "--filter", "^relu ", "--json"])).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&here.good(&[
+        "verify",
+        "--offline-shaders",
+        "--gpus",
+        "none",
+        "--filter",
+        "^relu ",
+        "--json",
+    ]))
+    .unwrap();
     let status = json["kernels"][0]["targets"]["msl"]["status"].as_str().unwrap();
     assert!(["translated", "compiled"].contains(&status));
-    here.bad(2, "no kernel", &["verify", "--offline-shaders", "--filter", "nonsense"]);
+    here.bad(2, "no kernel", &["verify", "--offline-shaders", "--gpus", "none", "--filter", "nonsense"]);
 }
