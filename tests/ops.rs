@@ -19,6 +19,8 @@ mod clip_grad_norm;
 mod conv2d;
 #[path = "ops/conv2d_backward.rs"]
 mod conv2d_backward;
+#[path = "ops/conv2d_tiles.rs"]
+mod conv2d_tiles;
 #[path = "ops/cooperative.rs"]
 mod cooperative;
 #[path = "ops/cross_entropy.rs"]

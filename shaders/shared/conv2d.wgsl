@@ -8,7 +8,9 @@
 // phases, (h mod stride, w mod stride), in each of which the taps that count are the same for all pixels, and no others
 // are visited. With the flag BLOCKS (d loss / d input of few channels, see src/ops/conv2d_blocks.rs) a destination pixel is a
 // block of pixels of grad_input, each a vec4 of its channels, and the geometry is that of a convolution over grad_output that
-// makes them all; `own_…` is that of the convolution whose gradient it is.
+// makes them all; `own_…` is that of the convolution whose gradient it is. With the flag SPLIT a workgroup adds a part of the
+// reduction and stores bare sums; conv2d_sum_parts.wgsl adds the parts and does what a kernel does at its end. With the flag
+// TILED the end is that of conv2d_end.wgsl.
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 struct Conv2d {
@@ -32,6 +34,8 @@ struct Conv2d {
     relu: u32,                  // at the end, or with TRANSPOSED the gradient through one
     residual: u32,
     workgroup_tiles: u32,       // channel tiles that one workgroup makes in turn, where the kernel makes several
+    parts: u32,                 // of the reduction, each with its own sums
+    part_steps4: u32,           // vec4 steps of the reduction in a part, a multiple of 4
 //#if BLOCKS
     block: vec2u,        // height, width of a block
     map: vec2u,          // of grad_input
@@ -55,6 +59,10 @@ alias Run = Stored8;
 //#else
 alias Run = Stored4;
 //#endif
+//#if SPLIT
+// [part][destination as it lies]
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+//#else
 //#if TRANSPOSED
 @group(0) @binding(3) var<storage, read> rectified: array<Run>; // the input, where it came out of a ReLU
 //#else
@@ -62,15 +70,19 @@ alias Run = Stored4;
 //#endif
 @group(0) @binding(4) var<storage, read> residual: array<Run>;
 @group(0) @binding(5) var<storage, read_write> output: array<Run>;
+//#endif
 
 // What sums of these channels begin with: the bias, or that of the last channels past the end.
 fn bias_at(group: u32, channel4: u32) -> vec4f {
     var value = vec4f();
 //#if TRANSPOSED
 //#else
+//#if SPLIT
+//#else
     if conv.biased != 0u {
         value = bias[group * conv.group_channels4 + min(channel4, conv.group_channels4 - 1u)];
     }
+//#endif
 //#endif
     return value;
 }
@@ -224,6 +236,16 @@ fn source_pixel(p: Pixel, tap: Tap) -> u32 {
     return (p.image * conv.source_height + p.row + tap.offset.x) * conv.source_width + p.column + tap.offset.y;
 }
 
+//#if SPLIT
+// The bare sum of one part for four channels of one pixel; `slot` is part * groups + group.
+fn store(p: Pixel, slot: u32, channel4: u32, sum: vec4f) {
+    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
+        return;
+    }
+    let part = (slot / conv.groups) * conv.images * conv.height * conv.width;
+    partials[(part + p.at) * conv.pitch4 + (slot % conv.groups) * conv.group_channels4 + channel4] = sum;
+}
+//#else
 //#if OCT
 // What `store_biased` does for four channels of one pixel, for two vec4s of them, the first of an even number.
 fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: vec4f) {
@@ -274,6 +296,8 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
 //#else
+//#if TILED
+//#else
 //#if TRANSPOSED
 // grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
@@ -320,6 +344,8 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = pack4(value);
 }
+//#endif
+//#endif
 //#endif
 //#endif
 //#endif

@@ -44,6 +44,8 @@ struct Params {
     relu: u32,
     residual: u32,
     workgroup_tiles: u32,
+    parts: u32,
+    part_steps4: u32,
 }
 
 impl Conv2d {
@@ -148,6 +150,8 @@ impl Conv2d {
         let made = blocks.as_ref().map_or(output.c / groups, |blocks| blocks.block.iter().product::<usize>() * 4);
         let channel_tiles = made.div_ceil(tile_channels);
         let workgroup_tiles = variant.tiles_in_turn(channel_tiles, pixel_tiles * groups);
+        let group_source4 = source.c4 / groups;
+        let steps4 = self.kernel.iter().product::<usize>() * group_source4;
         let size = |what, value| u32_of(OP, what, value);
         // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
@@ -183,6 +187,8 @@ impl Conv2d {
             relu: (epilogue.relu || rectified.is_some()).into(),
             residual: epilogue.residual.is_some().into(),
             workgroup_tiles: size("channels", workgroup_tiles)?,
+            parts: 1,
+            part_steps4: size("a reduction", steps4.next_multiple_of(4))?,
         };
         let mut shader = variant.shader(direction);
         let mut more = Vec::new();
@@ -200,8 +206,12 @@ impl Conv2d {
         }
         let params = [bytemuck::bytes_of(&params), &more].concat();
         let mut spec = source.precision.kernel(shader)?;
-        if variant.is_gemm() {
+        if variant == Conv2dVariant::Cooperative {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
+        } else if variant.is_gemm() {
+            let pointwise = blocks.is_none() && (self.kernel, padding) == ([1, 1], [0, 0]);
+            spec = spec.constant("POINTWISE", pointwise.into());
+            spec = spec.constant("WHOLE", group_source4.is_multiple_of(4).into());
         }
         let tiles = (pixel_tiles * channel_tiles.div_ceil(workgroup_tiles) * groups) as u64;
         let workgroups = if variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles };

@@ -173,7 +173,7 @@ impl Conv2d {
             Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
             Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_subgroup4", 16, 4, 4),
             Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
-            _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
+            _ => ("conv2d_backward_weight_gemm", 64, 16, 64),
         };
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);
@@ -220,7 +220,11 @@ impl Conv2d {
         let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
         let items = column_tiles * row_tiles * groups * slices * per_workgroup;
         let tensors = [input.tensor, grad_output.tensor, partials];
-        dispatch_items(recording, label, KernelSpec::new(shader), &tensors, bytemuck::bytes_of(&params), items, cost)?;
+        let mut kernel = KernelSpec::new(shader);
+        if variant.is_gemm() {
+            kernel = kernel.constant("POINTWISE", pointwise.into());
+        }
+        dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
         sum_partials(recording, label, partials, self.weight_len4(), slices)
     }
 }

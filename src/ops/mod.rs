@@ -50,6 +50,7 @@ use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroup
 pub fn constant_values(name: &str) -> Option<(&'static str, &'static [u32])> {
     match name {
         "POINTWISE" => Some(("POINTWISE", &[0, 1])),
+        "WHOLE" => Some(("WHOLE", &[0, 1])),
         _ => None,
     }
 }
