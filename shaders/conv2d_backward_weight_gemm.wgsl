@@ -13,39 +13,95 @@ enable f16;
 // for each partial result, which a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is
 // a vec4 of input channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
 //
-// A workgroup of 128 invocations makes 64 output channels x 16 columns, 16 pixels at a time: every invocation fetches two vec4s of
-// grad_output and two of the input into workgroup memory (8 KiB), while the tile before is multiplied, and accumulates 8 channels
-// x 1 column.
+// A workgroup of 64 invocations makes 64 output channels x 16 columns, 8 pixels at a time: every invocation fetches two vec4s of
+// grad_output and two of the input. While a tile is multiplied, the next is on its way into registers: no load is in a branch,
+// addresses are always inside, and what is outside becomes zero when it is stored into workgroup memory (4 KiB). An invocation
+// accumulates 8 channels x 2 columns.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, column tiles fastest (they share grad_output), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d_backward_weight.wgsl
-const STEPS: u32 = 16u; // pixels of a tile
-const SIDE4: u32 = 16u; // columns of a tile, and vec4s of its output channels
-const LINES: u32 = 8u;  // pixels that the workgroup fetches at once
+//#import shared/four.wgsl
+const INVOCATIONS: u32 = 64u;
+const STEPS: u32 = 8u;   // pixels of a tile
+const SIDE4: u32 = 16u;  // columns of a tile, and vec4s of its output channels
+const HALF4: u32 = SIDE4 / 2u;
+const LINES: u32 = INVOCATIONS / SIDE4; // pixels that the workgroup fetches at once
+const FETCHES: u32 = STEPS / LINES;
+
+// A 1x1 kernel of stride 1 without padding: a pixel of grad_output is one of the input.
+override POINTWISE: bool = false;
 
 // [pixel][four output channels] and [pixel][column].
 var<workgroup> grads: array<vec4f, STEPS * SIDE4>;
 var<workgroup> inputs: array<vec4f, STEPS * SIDE4>;
 
-// Four output channels at a pixel; zero past the slice's end.
-fn grad_at(pixel: u32, end: u32, channel4: u32) -> vec4f {
-    if pixel >= end {
-        return vec4f();
-    }
-    return unpack_floats(grad_output[pixel * conv.out_pitch4 + channel4]);
+// A pixel of grad_output, by its number and its place, which moves on from tile to tile without divisions.
+struct Pixel {
+    index: u32,
+    row: u32,
+    column: u32,
+    image: u32,
 }
 
-// A column's part of the input for a pixel; zero past the slice's end.
-fn column_input(pixel: u32, end: u32, column: Column) -> vec4f {
-    if pixel >= end {
-        return vec4f();
-    }
-    let row = pixel / conv.out_width;
-    return input_at(column, row / conv.out_height, row % conv.out_height, pixel % conv.out_width);
+fn pixel_at(index: u32) -> Pixel {
+    let row = index / conv.out_width;
+    return Pixel(index, row % conv.out_height, index % conv.out_width, row / conv.out_height);
 }
 
-@compute @workgroup_size(128)
+// Rows, columns and images from a pixel to the one that many after it, before any carry.
+fn stride_of(pixels: u32) -> Pixel {
+    return pixel_at(pixels);
+}
+
+fn pixel_after(p: Pixel, stride: Pixel) -> Pixel {
+    if POINTWISE {
+        return Pixel(p.index + stride.index, 0u, 0u, 0u);
+    }
+    let column = p.column + stride.column;
+    let next_row = column >= conv.out_width;
+    let row = p.row + stride.row + select(0u, 1u, next_row);
+    let next_image = row >= conv.out_height;
+    return Pixel(
+        p.index + stride.index,
+        select(row, row - conv.out_height, next_image),
+        select(column, column - conv.out_width, next_row),
+        p.image + stride.image + select(0u, 1u, next_image),
+    );
+}
+
+// Where something is loaded from, and whether it counts; if not, zero is taken for what is loaded.
+struct Place {
+    at: u32,
+    counts: bool,
+}
+
+fn place_of(at: u32, counts: bool) -> Place {
+    return Place(select(0u, at, counts), counts);
+}
+
+// Four output channels at a pixel.
+fn grad_at(p: Pixel, end: u32, channel4: u32) -> Place {
+    return place_of(p.index * conv.out_pitch4 + channel4, p.index < end);
+}
+
+// A column's part of the input for a pixel.
+fn column_input(p: Pixel, end: u32, column: Column) -> Place {
+    let live = p.index < end;
+    if POINTWISE {
+        return place_of(p.index * conv.in_pitch4 + column.channel4, live);
+    }
+    let row = p.row * conv.stride.x + column.offset.x;
+    let at = p.column * conv.stride.y + column.offset.y;
+    let source = ((p.image * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4;
+    return place_of(source, live & (row < conv.in_height) & (at < conv.in_width));
+}
+
+fn counted(place: Place, value: vec4f) -> vec4f {
+    return select(vec4f(), value, place.counts);
+}
+
+@compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) count: vec3u,
@@ -55,7 +111,7 @@ fn main(
     if tile.slice >= conv.slices {
         return;
     }
-    // Invocation i fetches for pixels i/16 and i/16 + 8, and makes column i%16 of the channels 4*(i/16).. and 32 after them.
+    // Fetching: invocation i brings column i%16, and as many output channels, of the pixels i/16, LINES after it and so on.
     let place = invocation % SIDE4;
     let line = invocation / SIDE4;
     let column = column_at(tile, tile.column * SIDE4 + place);
@@ -64,55 +120,68 @@ fn main(
     let channel4 = tile.group * group_out4 + min(tile.row * SIDE4 + place, group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
+    let stride = stride_of(STEPS);
+    var pixels: array<Pixel, FETCHES>;
+    var grad_places: array<Place, FETCHES>;
+    var input_places: array<Place, FETCHES>;
+    var next_grads: array<Float4, FETCHES>;
+    var next_inputs: array<Float4, FETCHES>;
+    for (var i = 0u; i < FETCHES; i++) {
+        pixels[i] = pixel_at(start + line + i * LINES);
+        grad_places[i] = grad_at(pixels[i], end, channel4);
+        input_places[i] = column_input(pixels[i], end, column);
+        next_grads[i] = grad_output[grad_places[i].at];
+        next_inputs[i] = input[input_places[i].at];
+    }
 
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
-    var sum4 = vec4f();
-    var sum5 = vec4f();
-    var sum6 = vec4f();
-    var sum7 = vec4f();
-    var next_g0 = grad_at(start + line, end, channel4);
-    var next_g1 = grad_at(start + line + LINES, end, channel4);
-    var next_x0 = column_input(start + line, end, column);
-    var next_x1 = column_input(start + line + LINES, end, column);
+    // Computing: invocation i makes columns i%8 and 8 after it of the channels 4*(i/8).. and 32 after them.
+    let own_column = invocation % HALF4;
+    let own_channel4 = invocation / HALF4;
+    var sums00 = Four();
+    var sums01 = Four();
+    var sums10 = Four();
+    var sums11 = Four();
     for (var first = start; first < end; first += STEPS) {
-        grads[invocation] = next_g0;
-        grads[invocation + LINES * SIDE4] = next_g1;
-        inputs[invocation] = next_x0;
-        inputs[invocation + LINES * SIDE4] = next_x1;
+        for (var i = 0u; i < FETCHES; i++) {
+            grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack_floats(next_grads[i]));
+            inputs[invocation + i * INVOCATIONS] = counted(input_places[i], unpack_floats(next_inputs[i]));
+        }
         workgroupBarrier();
-        let next = first + STEPS + line;
-        next_g0 = grad_at(next, end, channel4);
-        next_g1 = grad_at(next + LINES, end, channel4);
-        next_x0 = column_input(next, end, column);
-        next_x1 = column_input(next + LINES, end, column);
-        for (var step = 0u; step < STEPS; step++) {
-            let x = inputs[step * SIDE4 + place];
-            let g0 = grads[step * SIDE4 + line];
-            let g1 = grads[step * SIDE4 + line + SIDE4 / 2u];
-            sum0 += g0.x * x;
-            sum1 += g0.y * x;
-            sum2 += g0.z * x;
-            sum3 += g0.w * x;
-            sum4 += g1.x * x;
-            sum5 += g1.y * x;
-            sum6 += g1.z * x;
-            sum7 += g1.w * x;
+        for (var i = 0u; i < FETCHES; i++) {
+            pixels[i] = pixel_after(pixels[i], stride);
+            grad_places[i] = grad_at(pixels[i], end, channel4);
+            input_places[i] = column_input(pixels[i], end, column);
+            next_grads[i] = grad_output[grad_places[i].at];
+            next_inputs[i] = input[input_places[i].at];
+        }
+        // Compilers unroll loops of four. What is read last is used first: then there is one wait for all that a step reads.
+        for (var four = 0u; four < STEPS; four += 4u) {
+            for (var i = 0u; i < 4u; i++) {
+                let at = (four + i) * SIDE4;
+                let x = inputs[at + own_column];
+                let g = grads[at + own_channel4];
+                let y = inputs[at + own_column + HALF4];
+                let h = grads[at + own_channel4 + HALF4];
+                sums11 = add_products(sums11, h, y);
+                sums10 = add_products(sums10, h, x);
+                sums01 = add_products(sums01, g, y);
+                sums00 = add_products(sums00, g, x);
+            }
         }
         workgroupBarrier();
     }
 
-    let at = tile.column * SIDE4 + place;
-    let lower = (tile.row * SIDE4 + line) * 4u;
-    store(tile, lower, at, sum0);
-    store(tile, lower + 1u, at, sum1);
-    store(tile, lower + 2u, at, sum2);
-    store(tile, lower + 3u, at, sum3);
-    let upper = lower + SIDE4 * 2u;
-    store(tile, upper, at, sum4);
-    store(tile, upper + 1u, at, sum5);
-    store(tile, upper + 2u, at, sum6);
-    store(tile, upper + 3u, at, sum7);
+    let at = tile.column * SIDE4 + own_column;
+    let channel = (tile.row * SIDE4 + own_channel4) * 4u;
+    store_four(tile, channel, at, sums00);
+    store_four(tile, channel, at + HALF4, sums01);
+    store_four(tile, channel + HALF4 * 4u, at, sums10);
+    store_four(tile, channel + HALF4 * 4u, at + HALF4, sums11);
+}
+
+fn store_four(tile: Tile, channel: u32, column: u32, sums: Four) {
+    store(tile, channel, column, sums.a);
+    store(tile, channel + 1u, column, sums.b);
+    store(tile, channel + 2u, column, sums.c);
+    store(tile, channel + 3u, column, sums.d);
 }

@@ -23,6 +23,8 @@ mod conv2d_backward;
 mod conv2d_plan;
 #[path = "ops/conv2d_split.rs"]
 mod conv2d_split;
+#[path = "ops/conv2d_tiles.rs"]
+mod conv2d_tiles;
 #[path = "ops/cooperative.rs"]
 mod cooperative;
 #[path = "ops/cross_entropy.rs"]

@@ -9,7 +9,8 @@
 // are visited. With the flag BLOCKS (d loss / d input of few channels, see src/ops/conv2d_blocks.rs) a destination pixel is a
 // block of pixels of grad_input, each a vec4 of its channels, and the geometry is that of a convolution over grad_output that
 // makes them all; `own_…` is that of the convolution whose gradient it is. With the flag SPLIT a workgroup adds a part of the
-// reduction and stores bare sums; conv2d_sum_parts.wgsl adds the parts and does what a kernel does at its end.
+// reduction and stores bare sums; conv2d_sum_parts.wgsl adds the parts and does what a kernel does at its end. With the flag
+// TILED the end is that of conv2d_end.wgsl.
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 //#if BLOCKS
@@ -303,6 +304,8 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
 //#else
+//#if TILED
+//#else
 //#if TRANSPOSED
 // grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
@@ -349,6 +352,7 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = pack4(value);
 }
+//#endif
 //#endif
 //#endif
 //#endif

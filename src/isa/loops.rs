@@ -1,6 +1,7 @@
 //! The loop that a kernel spends its time in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::{Instruction, Line, Wait};
 
@@ -69,44 +70,69 @@ fn count(lines: &[Line], body: &Body, of: impl Fn(&Instruction) -> u32) -> u32 {
     instructions(lines, body).map(of).sum()
 }
 
-/// Every loop: the lines from which a branch back to a label can be reached without passing the label.
+/// Every loop: lines that can all be reached from each other, and within them, without going through where they are entered, again.
 fn loops(lines: &[Line]) -> Vec<Body> {
-    let labels: HashMap<&str, usize> = lines
-        .iter()
-        .enumerate()
-        .filter_map(|(at, line)| match line {
-            Line::Label(name) => Some((name.as_str(), at)),
+    let blocks = blocks(lines);
+    let starts: HashMap<usize, usize> = blocks.iter().enumerate().map(|(i, block)| (block.start, i)).collect();
+    let labels: HashMap<&str, usize> = (0..lines.len())
+        .filter_map(|at| match &lines[at] {
+            Line::Label(name) => Some((name.as_str(), *starts.get(&at)?)),
             Line::Instruction(_) | Line::Other => None,
         })
         .collect();
-    let targets = |at: usize| instruction(&lines[at]).and_then(|i| labels.get(i.target.as_deref()?).copied());
-    // For each line, those that may run just before it.
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); lines.len()];
-    for at in 0..lines.len() {
-        if at + 1 < lines.len() && !instruction(&lines[at]).is_some_and(|i| i.leaves) {
-            before[at + 1].push(at);
-        }
-        before_target(&mut before, at, targets(at));
-    }
-    let mut loops: BTreeMap<usize, Body> = BTreeMap::new();
-    for at in 0..lines.len() {
-        if let Some(start) = targets(at).filter(|&start| start <= at) {
-            let body = loops.entry(start).or_insert_with(|| Body::from([start]));
-            let mut next = vec![at];
-            while let Some(line) = next.pop() {
-                if body.insert(line) {
-                    next.extend(&before[line]);
-                }
-            }
+    let mut edges: Vec<(usize, usize)> = Vec::new();
+    for (i, block) in blocks.iter().enumerate() {
+        let last = lines[block.clone()].iter().rev().find_map(instruction);
+        edges.extend(last.and_then(|last| labels.get(last.target.as_deref()?)).map(|&to| (i, to)));
+        if i + 1 < blocks.len() && !last.is_some_and(|last| last.leaves) {
+            edges.push((i, i + 1));
         }
     }
-    loops.into_values().collect()
+    let mut found = Vec::new();
+    cycles(&(0..blocks.len()).collect(), &edges, &mut found);
+    found.into_iter().map(|cycle| cycle.into_iter().flat_map(|block| blocks[block].clone()).collect()).collect()
 }
 
-fn before_target(before: &mut [Vec<usize>], at: usize, target: Option<usize>) {
-    if let Some(target) = target {
-        before[target].push(at);
+/// Runs of lines that are always executed together: from a label or what follows a branch to the next one.
+fn blocks(lines: &[Line]) -> Vec<Range<usize>> {
+    let ends = |at: usize| instruction(&lines[at]).is_some_and(|i| i.leaves || i.target.is_some());
+    let mut starts: Vec<usize> =
+        (0..lines.len()).filter(|&at| at == 0 || matches!(lines[at], Line::Label(_)) || ends(at - 1)).collect();
+    starts.push(lines.len());
+    starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
+}
+
+/// The sets of blocks that can all be reached from each other, outer ones first.
+fn cycles(among: &BTreeSet<usize>, edges: &[(usize, usize)], found: &mut Vec<BTreeSet<usize>>) {
+    let within: Vec<(usize, usize)> =
+        edges.iter().copied().filter(|(from, to)| among.contains(from) && among.contains(to)).collect();
+    let backwards: Vec<(usize, usize)> = within.iter().map(|&(from, to)| (to, from)).collect();
+    let mut left = among.clone();
+    while let Some(&block) = left.first() {
+        let (ahead, behind) = (reached(block, &within), reached(block, &backwards));
+        let cycle: BTreeSet<usize> = ahead.intersection(&behind).copied().collect();
+        left.remove(&block);
+        if cycle.is_empty() {
+            continue;
+        }
+        left.retain(|block| !cycle.contains(block));
+        // What it is entered by; without the edges to that, only loops within it go round.
+        let entered = edges.iter().filter(|(from, to)| !cycle.contains(from) && cycle.contains(to)).map(|edge| edge.1);
+        let entry = entered.min().or_else(|| cycle.first().copied());
+        let inner: Vec<(usize, usize)> = within.iter().copied().filter(|edge| Some(edge.1) != entry).collect();
+        found.push(cycle.clone());
+        cycles(&cycle, &inner, found);
     }
+}
+
+/// What can be reached from a block; itself only if it lies on a cycle.
+fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
+    let mut all = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(block) = next.pop() {
+        next.extend(edges.iter().filter(|edge| edge.0 == block).map(|edge| edge.1).filter(|&to| all.insert(to)));
+    }
+    all
 }
 
 /// Whether some load of the loop is waited for when less than half of the loop's multiply-adds stand between the two. The loop is read
@@ -208,6 +234,16 @@ mod tests {
             "BB1:\n\ts_cbranch_scc1 BB4\n\ts_branch BB3\nBB4:\n{LOAD}\ts_endpgm\nBB3:\n{PRODUCTS}\ts_branch BB1\n"
         ));
         assert_eq!(amd, HotLoop { issues: 5, multiply_adds: 2, waits_for_prefetch: None });
+    }
+
+    /// What enters a loop at its test, in its middle, is no part of it, nor of a loop within it.
+    #[test]
+    fn loops_may_be_entered_in_the_middle() {
+        let inner = format!("BB3:\n{PRODUCTS}BB4:\n\ts_cbranch_scc1 BB3\n");
+        let text = format!(
+            "{LOAD}\ts_branch BB2\nBB1:\n{LOAD}\tv_mov_b32 v1, v2\n\ts_branch BB4\n{inner}BB2:\n\ts_cbranch_scc1 BB1\n"
+        );
+        assert_eq!(of(&text), HotLoop { issues: 3, multiply_adds: 2, waits_for_prefetch: Some(false) });
     }
 
     #[test]

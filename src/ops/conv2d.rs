@@ -127,6 +127,7 @@ impl Conv2d {
         let workgroup_tiles = variant.tiles_in_turn(channel_tiles, pixel_tiles * groups);
         // Blocks of pixels are added in one.
         let parts = self.parts(direction, if blocks.is_some() { 1 } else { kernel.parts });
+        let group_source4 = source.c4 / groups;
         let size = |what, value| u32_of(OP, what, value);
         // Indices of single floats must fit in 32 bits.
         size("an input", source.len4() * 4)?;
@@ -188,8 +189,12 @@ impl Conv2d {
         }
         let params = of_blocks.as_ref().map_or(bytemuck::bytes_of(&params), bytemuck::bytes_of).to_vec();
         let mut spec = source.precision.kernel(shader)?;
-        if variant.is_gemm() {
+        if variant.is_cooperative() {
             spec = spec.constant("POINTWISE", (self.kernel == [1, 1]).into());
+        } else if variant.is_gemm() {
+            let pointwise = blocks.is_none() && (self.kernel, padding) == ([1, 1], [0, 0]);
+            spec = spec.constant("POINTWISE", pointwise.into());
+            spec = spec.constant("WHOLE", group_source4.is_multiple_of(4).into());
         }
         let tiles = (pixel_tiles * channel_tiles.div_ceil(workgroup_tiles) * groups * parts.count) as u64;
         let workgroups = if variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles };

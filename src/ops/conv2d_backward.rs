@@ -176,7 +176,7 @@ impl Conv2d {
             Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
             Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_subgroup4", 16, 4, 4),
             Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
-            _ => ("conv2d_backward_weight_gemm", 64, 16, 128),
+            _ => ("conv2d_backward_weight_gemm", 64, 16, 64),
         };
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);
@@ -229,7 +229,10 @@ impl Conv2d {
         let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
         let items = tiles * slices * per_workgroup;
         let tensors = [input.tensor, grad_output.tensor, partials];
-        let kernel = input.precision.kernel(shader)?;
+        let mut kernel = input.precision.kernel(shader)?;
+        if variant.is_gemm() {
+            kernel = kernel.constant("POINTWISE", pointwise.into());
+        }
         dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
         if variant.is_gemm() && slices > MANY {
             // Every sixteenth of them first, so that a small weight's sums don't wait for one another.

@@ -16,11 +16,15 @@ pub(crate) fn asked() -> String {
 pub enum Conv2dVariant {
     /// Implicit GEMM with workgroup tiles: hardware GPUs.
     Gemm,
-    /// The same with tiles of other sizes (pixels x channels), read as vec4s and fetched ahead: for a tuner to choose.
+    /// The same with tiles of other sizes (pixels x channels), or (64x64) by half as many invocations.
+    Gemm16x64,
     Gemm32x32,
+    Gemm64x32,
     Gemm64x64,
     Gemm128x64,
     Gemm128x128,
+    /// The same by half as many invocations of 16 pixels x 8 channels, for GPUs with as many registers.
+    Gemm128x128By16x8,
     /// Register blocks without workgroup memory or subgroups: runs everywhere.
     Register,
     /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
@@ -58,12 +62,15 @@ struct Traits {
 
 impl Conv2dVariant {
     /// Those that need no cooperative matrices.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Gemm,
+        Self::Gemm16x64,
         Self::Gemm32x32,
+        Self::Gemm64x32,
         Self::Gemm64x64,
         Self::Gemm128x64,
         Self::Gemm128x128,
+        Self::Gemm128x128By16x8,
         Self::Register,
         Self::Subgroup,
         Self::SubgroupWide,
@@ -76,10 +83,10 @@ impl Conv2dVariant {
     pub const COOPERATIVE: [Self; 2] = [Self::Cooperative, Self::Cooperative128x64];
 
     /// All of them.
-    pub const FORWARD: [Self; 13] = {
-        let [a, b, c, d, e, f, g, h, i, j, k] = Self::ALL;
-        let [l, m] = Self::COOPERATIVE;
-        [a, b, c, d, e, f, g, h, i, j, k, l, m]
+    pub const FORWARD: [Self; 16] = {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = Self::ALL;
+        let [o, p] = Self::COOPERATIVE;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     };
 
     fn traits(self) -> Traits {
@@ -102,10 +109,13 @@ impl Conv2dVariant {
         }
         match self {
             Self::Gemm => of!("gemm", "gemm", (64, 64)),
+            Self::Gemm16x64 => of!("gemm-16x64", "gemm_16x64", (16, 64)),
             Self::Gemm32x32 => of!("gemm-32x32", "gemm_32x32", (32, 32)),
+            Self::Gemm64x32 => of!("gemm-64x32", "gemm_64x32", (64, 32)),
             Self::Gemm64x64 => of!("gemm-64x64", "gemm_64x64", (64, 64)),
             Self::Gemm128x64 => of!("gemm-128x64", "gemm_128x64", (128, 64)),
             Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
+            Self::Gemm128x128By16x8 => of!("gemm-128x128-16x8", "gemm_128x128_16x8", (128, 128)),
             Self::Register => of!("register", "register", (8, 8)),
             Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
             Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
@@ -143,7 +153,8 @@ impl Conv2dVariant {
             _ if !self.is_gemm() => 0,
             // Operands in padded rows of 80 bytes, and 16 pixels of sums.
             _ if self.is_cooperative() => (pixels + channels) * 80 + 16 * (channels + 4) * 4,
-            _ => (pixels + channels) * 64,
+            // Sixteen steps of the reduction, and what keeps their rows in different banks.
+            _ => (pixels + channels) * 64 + 128,
         };
         let exactly = |lanes: u32| {
             let [least, most] = adapter.subgroup_size;

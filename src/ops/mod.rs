@@ -56,6 +56,7 @@ pub fn constant_values(name: &str) -> Option<(&'static str, &'static [u32])> {
         "POINTWISE" => Some(("POINTWISE", &[0, 1])),
         // The device gives it, see `AdapterReport::matrix_lanes`.
         "LANES" => Some(("LANES", &[8, 32, 64])),
+        "WHOLE" => Some(("WHOLE", &[0, 1])),
         _ => None,
     }
 }

@@ -101,10 +101,13 @@ pub const FORWARD_VARIANTS: &[&str] = &[
     "subgroup-quad",
     "subgroup-oct",
     "subgroup4",
+    "gemm-16x64",
     "gemm-32x32",
+    "gemm-64x32",
     "gemm-64x64",
     "gemm-128x64",
     "gemm-128x128",
+    "gemm-128x128-16x8",
     "cooperative",
     "cooperative-128x64",
 ];
@@ -113,10 +116,13 @@ pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() -
 pub const MATRICES: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 2).1;
 /// Those that differ from each other in the size of their tiles alone.
 const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
+    (Conv2dVariant::Gemm16x64, [16, 64]),
     (Conv2dVariant::Gemm32x32, [32, 32]),
+    (Conv2dVariant::Gemm64x32, [64, 32]),
     (Conv2dVariant::Gemm64x64, [64, 64]),
     (Conv2dVariant::Gemm128x64, [128, 64]),
     (Conv2dVariant::Gemm128x128, [128, 128]),
+    (Conv2dVariant::Gemm128x128By16x8, [128, 128]),
 ];
 
 /// Whether `subgroup-oct` takes the convolution of `line`; others are `subgroup-quad`'s under either name.

@@ -1,0 +1,84 @@
+// The end of the tiled convolution kernels: four pixels of the same channels at once, so that all that is read for them is on its way
+// before the first is waited for. Beside conv2d.wgsl.
+
+//#import shared/four.wgsl
+
+//#if SPLIT
+fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
+    store(pixels[0], slot, channel4, sums.a);
+    store(pixels[1], slot, channel4, sums.b);
+    store(pixels[2], slot, channel4, sums.c);
+    store(pixels[3], slot, channel4, sums.d);
+}
+//#else
+//#if BLOCKS
+fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
+    store(pixels[0], group, channel4, sums.a);
+    store(pixels[1], group, channel4, sums.b);
+    store(pixels[2], group, channel4, sums.c);
+    store(pixels[3], group, channel4, sums.d);
+}
+//#else
+// Where four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
+fn stored_at(p: Pixel, channel: u32, there: bool) -> u32 {
+    let at = p.at * conv.pitch4 + channel;
+    return select(NOWHERE, at, there && p.at != NOWHERE);
+}
+
+// The value there, or the first one for the surplus, so that loads need no branch.
+fn residual_at(at: u32) -> vec4f {
+    return unpack4(residual[select(at, 0u, at == NOWHERE)]);
+}
+
+//#if TRANSPOSED
+fn rectified_at(at: u32) -> vec4f {
+    return unpack4(rectified[select(at, 0u, at == NOWHERE)]);
+}
+//#endif
+
+fn put(at: u32, value: vec4f) {
+    if at != NOWHERE {
+        output[at] = pack4(value);
+    }
+}
+
+// Forward, output = relu(sum + residual), where the sum began with the bias; NaN stays NaN through the ReLU. TRANSPOSED,
+// grad_input = sum + residual, through the ReLU that the input came out of.
+fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
+    let there = channel4 < conv.group_channels4;
+    let channel = group * conv.group_channels4 + channel4;
+    let a = stored_at(pixels[0], channel, there);
+    let b = stored_at(pixels[1], channel, there);
+    let c = stored_at(pixels[2], channel, there);
+    let d = stored_at(pixels[3], channel, there);
+    var all = sums;
+    if conv.residual != 0u {
+        let more = Four(residual_at(a), residual_at(b), residual_at(c), residual_at(d));
+        all = Four(all.a + more.a, all.b + more.b, all.c + more.c, all.d + more.d);
+    }
+    if conv.relu != 0u {
+//#if TRANSPOSED
+        let through = Four(rectified_at(a), rectified_at(b), rectified_at(c), rectified_at(d));
+        all = rectify_four_backward(through, all);
+//#else
+        all = Four(rectify(all.a), rectify(all.b), rectify(all.c), rectify(all.d));
+//#endif
+    }
+    put(a, all.a);
+    put(b, all.b);
+    put(c, all.c);
+    put(d, all.d);
+}
+
+//#if TRANSPOSED
+fn rectify_four_backward(x: Four, g: Four) -> Four {
+    return Four(
+        rectify_backward(x.a, g.a),
+        rectify_backward(x.b, g.b),
+        rectify_backward(x.c, g.c),
+        rectify_backward(x.d, g.d),
+    );
+}
+//#endif
+//#endif
+//#endif

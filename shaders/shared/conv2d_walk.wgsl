@@ -1,0 +1,104 @@
+// How the tiled convolution kernels walk along the reduction (taps r, s, then channels) without divisions or branches in their loop.
+// Beside conv2d.wgsl; whoever imports it says how many vec4s of steps a tile has, STEPS4.
+
+// A 1x1 kernel without padding: every source pixel is inside, and there is one tap.
+override POINTWISE: bool = false;
+// The vec4s of a group's source channels are a multiple of four: a tile lies under one tap, which is then the same for
+// all invocations, and none is partial.
+override WHOLE: bool = false;
+
+// A place on the way: a tap, a vec4 of channels, and how many vec4s of the source it lies behind a pixel's start.
+struct Walk {
+    tap: Tap,
+    channel4: u32,
+    offset: u32,
+}
+
+fn walk_to(phase: Phase, place: vec2u, channel4: u32) -> Walk {
+    let tap = tap_of(phase, place);
+    return Walk(tap, channel4, (tap.offset.x * conv.source_width + tap.offset.y) * conv.source_pitch4 + channel4);
+}
+
+// The place of a step of the reduction, counted in vec4s.
+fn walk_from(phase: Phase, step4: u32, group_in4: u32) -> Walk {
+    if POINTWISE {
+        return Walk(Tap(), step4, step4);
+    }
+    let index = step4 / group_in4;
+    // A phase may have no taps, and then no steps.
+    let columns = max(phase.count.y, 1u);
+    return walk_to(phase, vec2u(index / columns, index % columns), step4 % group_in4);
+}
+
+// How a place in the next tile differs from the one in this.
+struct Stride {
+    place: vec2u,
+    channel4: u32,
+}
+
+fn stride_of(phase: Phase, group_in4: u32) -> Stride {
+    if WHOLE {
+        return Stride(vec2u(), STEPS4);
+    }
+    let taps = STEPS4 / group_in4;
+    let columns = max(phase.count.y, 1u);
+    return Stride(vec2u(taps / columns, taps % columns), STEPS4 % group_in4);
+}
+
+// The place in the next tile; the same, where `more` says that there is none.
+fn walk_on(phase: Phase, walk: Walk, stride: Stride, group_in4: u32, more: bool) -> Walk {
+    let channel4 = walk.channel4 + select(0u, stride.channel4, more);
+    if POINTWISE {
+        return Walk(walk.tap, channel4, channel4);
+    }
+    let next_tap = channel4 >= group_in4;
+    let column = walk.tap.place.y + stride.place.y + select(0u, 1u, next_tap);
+    let next_row = column >= phase.count.y;
+    let row = walk.tap.place.x + stride.place.x + select(0u, 1u, next_row);
+    let place = vec2u(row, select(column, column - phase.count.y, next_row));
+    return walk_to(phase, place, select(channel4, channel4 - group_in4, next_tap));
+}
+
+// A pixel's start in the source: the vec4 that its window's first tap would read, outside or not (two's complement).
+fn start_of(p: Pixel) -> u32 {
+    return ((p.image * conv.source_height + p.row) * conv.source_width + p.column) * conv.source_pitch4;
+}
+
+// Where something is loaded from, and whether it counts; if not, zero is to be taken for what is loaded.
+struct Place {
+    at: u32,
+    counts: bool,
+}
+
+fn place_of(at: u32, counts: bool) -> Place {
+    return Place(select(0u, at, counts), counts);
+}
+
+// What lies `walk` after a pixel's start; `live` is false past the last step.
+fn source_at(walk: Walk, p: Pixel, start: u32, live: bool) -> Place {
+    if POINTWISE {
+        return place_of(start + walk.offset, live);
+    }
+    let rows = p.row + walk.tap.offset.x < conv.source_height;
+    return place_of(start + walk.offset, live & rows & (p.column + walk.tap.offset.y < conv.source_width));
+}
+
+// Rows of packed weights before those of a place: channels under a tap, all taps of the kernel in turn.
+fn rows_before(walk: Walk, group_in4: u32) -> u32 {
+    return (walk.tap.index * group_in4 + walk.channel4) * 4u;
+}
+
+// What was loaded from there, zero where it doesn't count.
+fn counted(place: Place, value: vec4f) -> vec4f {
+    if POINTWISE && WHOLE {
+        return value;
+    }
+    return select(vec4f(), value, place.counts);
+}
+
+fn counted_weight(place: Place, value: vec4f) -> vec4f {
+    if WHOLE {
+        return value;
+    }
+    return select(vec4f(), value, place.counts);
+}

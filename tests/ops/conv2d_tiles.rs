@@ -1,0 +1,61 @@
+//! The tiled kernels add in one order whatever their tile, so that the tile may follow the size of a batch.
+
+use std::sync::Arc;
+
+use gpu_resnet::gpu::Gpu;
+use gpu_resnet::ops::Conv2dVariant;
+use gpu_resnet::ops::attributes::Conv2dAttributes;
+use gpu_resnet::ops::host;
+
+use crate::support::{adapters, array};
+
+/// Input, output channels, kernel, stride, padding and groups: pointwise and not, tiles of the reduction that are whole and under one tap
+/// and others, several tiles of pixels, phases of a stride with and without taps.
+const CASES: &[([usize; 4], usize, [usize; 2], usize, usize, usize)] = &[
+    ([1, 32, 9, 9], 20, [1, 1], 1, 0, 1),
+    ([1, 32, 7, 6], 70, [1, 1], 2, 0, 1),
+    ([1, 20, 6, 6], 17, [1, 1], 1, 1, 1),
+    ([2, 16, 7, 6], 16, [3, 3], 1, 1, 1),
+    ([1, 48, 9, 8], 16, [3, 2], 2, 1, 1),
+    ([1, 5, 8, 17], 7, [3, 3], 2, 1, 1),
+    ([1, 24, 5, 7], 12, [3, 3], 1, 1, 2),
+];
+
+fn tiled() -> impl Iterator<Item = Conv2dVariant> {
+    Conv2dVariant::ALL.into_iter().filter(|variant| variant.name().starts_with("gemm"))
+}
+
+/// The bits of the output and of the gradient by the input.
+fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
+    let (input, outputs, kernel, stride, padding, groups) = CASES[case];
+    let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], groups, ..Default::default() };
+    let shape = [outputs, input[1] / groups, kernel[0], kernel[1]];
+    let output = attributes.output_shape(input, shape).expect("a case that fits");
+    let (maps, weight) = (array("conv2d.input", &input), array("conv2d.weight", &shape));
+    let (bias, residual) = (array("conv2d.bias", &[outputs]), array("conv2d.residual", &output));
+    let inputs = [&maps, &weight];
+    let (more, relu) = (Some(&residual), case % 2 == 0);
+    let forward = host::conv2d_fused(gpu, Some(variant.into()), inputs, Some(&bias), more, relu, &attributes);
+    let back = (Some(&maps), relu);
+    let backward =
+        host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, back.0, back.1, &attributes);
+    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
+    let forward = forward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
+    let backward = backward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
+    [bits(forward.data), bits(backward.grad_input.data)]
+}
+
+#[test]
+fn every_tile_gives_the_same_bits() {
+    assert!(tiled().count() >= 8, "there are fewer tiles than there were");
+    for gpu in adapters().iter() {
+        for case in 0..CASES.len() {
+            let expected = bits(gpu, Conv2dVariant::Gemm, case);
+            assert!(expected.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{case}: all zeros");
+            for variant in tiled().filter(|variant| variant.supported(gpu.report()).is_ok()) {
+                let found = bits(gpu, variant, case);
+                assert!(found == expected, "{} {:?}: other bits", variant.name(), CASES[case]);
+            }
+        }
+    }
+}
