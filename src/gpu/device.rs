@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::adapter::{self, AdapterChoice, AdapterReport, Capabilities};
+use super::cores::{CoreSource, Cores};
 use super::flight::Outstanding;
 use super::kernel::{Kernel, KernelSpec};
 use super::pipeline_cache::PipelineCache;
@@ -133,6 +134,8 @@ pub struct DeviceOptions {
     /// Plain arithmetic stands in for cooperative matrices, so that all else of their kernels can be tried on adapters that have
     /// none.
     pub emulated_matrices: bool,
+    /// A software driver passes for a discrete GPU of so many cores, so that what is chosen for one can be run without it.
+    pub as_cores: Option<u32>,
 }
 
 /// A GPU buffer of 4-byte elements, padded to 16 bytes.
@@ -231,6 +234,10 @@ impl Gpu {
         let (pipelines, warning) = opened.map_or((None, None), |(cache, warning)| (Some(cache), warning));
         // Starting guesses, replaced by what is measured: a software driver against hardware.
         let rate = if found.report.kind == "cpu" { 4e9 } else { 2e11 };
+        if let Some(count) = options.as_cores {
+            found.report.kind = "discrete".into();
+            found.report.cores = Cores { count, by: CoreSource::Guess };
+        }
         Ok(Arc::new(Self {
             device,
             queue,

@@ -250,7 +250,8 @@ impl<'a> Recorder<'_, 'a> {
     ) -> Result<FeatureMap> {
         let (network, op) = (self.network, conv_op(conv));
         let folded = network.folded(conv)?;
-        let algorithm = Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.n, x.h, x.w], network.precision);
+        let algorithm =
+            Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.n, x.h, x.w], network.precision);
         let packed = match &mut self.used {
             None => network.packed(conv, algorithm)?,
             Some(used) => {

@@ -91,7 +91,8 @@ impl Conv2dAlgorithm {
     /// The algorithm of that [`Self::name`].
     pub fn named(name: &str) -> Option<Self> {
         if let Some((kernel, parts)) = name.split_once(SPLIT) {
-            let variant = Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == kernel && variant.splits())?;
+            let variant =
+                Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == kernel && variant.splits())?;
             return parts.parse().ok().filter(|parts| PARTS.contains(parts)).map(|parts| Self::Split(variant, parts));
         }
         Self::all().find(|algorithm| algorithm.name() == name)

@@ -10,9 +10,9 @@ mod parts;
 mod software;
 mod vendors;
 
-use super::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision};
 #[cfg(test)]
 use super::MOST_PARTS;
+use super::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision};
 use crate::gpu::AdapterReport;
 
 pub(super) use parts::weight_slice;

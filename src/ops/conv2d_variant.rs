@@ -228,7 +228,8 @@ impl Conv2dVariant {
         if self != Self::Subgroup && !self.is_wide() {
             return 1;
         }
-        let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE)).clamp(1, MOST_TILES_IN_TURN);
+        let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE))
+            .clamp(1, MOST_TILES_IN_TURN);
         channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
     }
 

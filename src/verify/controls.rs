@@ -39,7 +39,8 @@ pub struct Control {
 impl Control {
     /// Whether its shader is a kernel for convolutions, and not what packs, transforms or mends around any of them.
     pub fn of_one_kernel(&self) -> bool {
-        let around = ["_repair", "_emulated", "_sum_parts", "_sum_parts_f16"].iter().any(|end| self.shader.ends_with(end));
+        let around =
+            ["_repair", "_emulated", "_sum_parts", "_sum_parts_f16"].iter().any(|end| self.shader.ends_with(end));
         self.shader.starts_with("conv2d_") && !around
     }
 }

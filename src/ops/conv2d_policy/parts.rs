@@ -25,7 +25,9 @@ pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolutio
     let (pixels, channels, terms) = match pass {
         Conv2dPass::Forward => (p * q, k / groups, c * r * s),
         // With a stride its phases make workgroups enough; blocks of pixels are not cut.
-        Conv2dPass::ByInput if conv.attributes.stride == [1, 1] && conv.blocks().is_none() => (height * width, c, k / groups * r * s),
+        Conv2dPass::ByInput if conv.attributes.stride == [1, 1] && conv.blocks().is_none() => {
+            (height * width, c, k / groups * r * s)
+        }
         Conv2dPass::ByInput | Conv2dPass::ByWeight => return 1,
     };
     if adapter.cores.count <= FEW_CORES {
