@@ -19,6 +19,8 @@ mod clip_grad_norm;
 mod conv2d;
 #[path = "ops/conv2d_backward.rs"]
 mod conv2d_backward;
+#[path = "ops/conv2d_hardware.rs"]
+mod conv2d_hardware;
 #[path = "ops/conv2d_plan.rs"]
 mod conv2d_plan;
 #[path = "ops/conv2d_split.rs"]

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::adapter::{self, AdapterChoice, AdapterReport};
 use super::buffer::{Buffer, pad16};
+use super::cores::{CoreSource, Cores};
 use super::features::{FeatureName, Features, MATRICES};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,8 @@ pub struct DeviceOptions {
     /// Plain arithmetic stands in for cooperative matrices, so that all else of their kernels can be tried on adapters that have
     /// none.
     pub emulated_matrices: bool,
+    /// A software driver passes for a discrete GPU of so many cores, so that what is chosen for one can be run without it.
+    pub as_cores: Option<u32>,
 }
 
 /// wgpu's device and queue, and what was asked for when they were opened.
@@ -86,6 +89,10 @@ impl Device {
         if options.emulated_matrices {
             let features = &mut found.report.features;
             (features.matrices_f32, features.matrices_f16, features.emulated_matrices) = (true, features.f16, true);
+        }
+        if let Some(count) = options.as_cores {
+            found.report.kind = "discrete".into();
+            found.report.cores = Cores { count, by: CoreSource::Guess };
         }
         let trouble = Arc::new(Trouble::default());
         Self::note_errors(&device, &trouble);

@@ -36,7 +36,8 @@ impl Gpu {
         let device = Device::open(choice, options)?;
         let kernels = Kernels::new(&device);
         // Starting guesses, replaced by what is measured: a software driver against hardware.
-        let scheduler = Scheduler::new(if device.report.kind == "cpu" { 4e9 } else { 2e11 });
+        let software = device.report.kind == "cpu" || options.as_cores.is_some();
+        let scheduler = Scheduler::new(if software { 4e9 } else { 2e11 });
         Ok(Arc::new(Self { device, kernels, scheduler, choices: OnceLock::new(), last_run: Mutex::default() }))
     }
 

@@ -13,6 +13,8 @@ fn devices_lists_what_each_adapter_can_run() {
         assert_eq!(device["index"], i);
         assert!(device["max_binding_bytes"].as_u64().unwrap() > 0 && !device["driver"].is_null());
         assert!(table.contains(&format!("{i}: {}", device["name"].as_str().unwrap())), "{table}");
+        let (cores, by) = (&device["cores"]["count"], device["cores"]["by"].as_str().unwrap());
+        assert!(cores.as_u64().unwrap() > 0 && table.contains(&format!("cores        {cores} (by {by})")), "{table}");
         let used = &device["conv2d"];
         let variants = device["variants"].as_array().unwrap();
         assert!(variants.iter().any(|v| v["op"] == "conv2d" && &v["variant"] == used && v["supported"] == true));

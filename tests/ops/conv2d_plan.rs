@@ -164,3 +164,29 @@ fn the_batch_changes_the_tile_alone() {
     }
     assert!(tiles > 100, "the tile follows the batch: {tiles}");
 }
+
+/// Gradients by the weight: workgroups for every core of a large GPU, and partial results that are bounded.
+#[test]
+fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
+    for images in [8, 32] {
+        for (conv, side) in layers() {
+            let convolution = Convolution { conv, map: [images, side, side], precision: Precision::F32 };
+            let algorithm = choose(&adapter(NVIDIA, 132), Conv2dPass::ByWeight, &convolution);
+            let mut r = Recording::new();
+            let (x, g) = (r.temporary("input", 16), r.temporary("grad_output", 16));
+            let shape = [images, conv.in_channels, side, side];
+            let output = conv.output_shape(shape).expect("a map");
+            let (x, g) = (FeatureMap::new(x, shape), FeatureMap::new(g, output));
+            algorithm.record_backward_weight(&conv, &mut r, "conv", x, g).expect("a gradient");
+            let first = &r.dispatches()[0];
+            let workgroups: u32 = first.workgroups.iter().product();
+            assert!((132..6_000).contains(&workgroups), "{conv:?} on {side}x{side}: {workgroups} workgroups");
+            let partials = r.bytes(first.tensors[2]);
+            let weight = conv.weight_len4() as u64 * 16;
+            assert!(partials <= (64 << 20) + 16 * weight, "{conv:?} on {side}x{side}: {partials} bytes");
+            // Few enough are added in one step, more in two, so that none adds too many.
+            let sums = r.dispatches().iter().filter(|d| d.kernel.shader == "sum_partials").count();
+            assert_eq!(sums, [1, 64].iter().filter(|most| partials / weight > **most).count());
+        }
+    }
+}

@@ -12,7 +12,8 @@ use gpu_resnet::reference::compare;
 
 use crate::support::{adapters, array, refused, tensor};
 
-const TILES: [Conv2dVariant; 3] = [Conv2dVariant::Gemm32x32, Conv2dVariant::Gemm64x64, Conv2dVariant::Gemm128x64];
+/// The kernels that take software drivers least to compile.
+const TILES: [Conv2dVariant; 2] = [Conv2dVariant::Gemm32x32, Conv2dVariant::Gemm64x64];
 /// Images, channels, and outputs, on maps of 5x7: pixels of several images lie in one tile.
 const N: usize = 8;
 const C: usize = 24;

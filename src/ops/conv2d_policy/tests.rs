@@ -56,7 +56,7 @@ fn software_drivers_keep_their_choices() {
         (conv(128, 128, 3, 2), 56, ["subgroup", "subgroup4", "register"]),
         (conv(128, 128, 3, 1), 28, ["winograd4-subgroup", "winograd4-subgroup4", "winograd4-register"]),
         (conv(256, 256, 3, 1), 14, ["winograd4-subgroup", "winograd4-subgroup4", "winograd4-register"]),
-        (conv(512, 512, 3, 1), 7, ["winograd2-subgroup", "winograd2-subgroup4", "winograd2-register"]),
+        (conv(512, 512, 3, 1), 7, ["winograd2-subgroup", "winograd2-subgroup4", "winograd4-register"]),
         (conv(512, 2048, 1, 1), 7, ["subgroup", "subgroup4", "register"]),
         (conv(3, 16, 3, 1), 32, ["subgroup", "subgroup4", "register"]),
         (conv(16, 16, 3, 1), 32, ["subgroup", "subgroup4", "register"]),

@@ -50,6 +50,8 @@ pub const OPERATIONS: &[Operation] = &[
             // By blocks of pixels, with whole tiles of them and a rest.
             all.extend(tile_edges(|pixels, _| format!("n=1 c=3 h=3 w={} k=20 kernel=3 padding=1", 4 * pixels)));
             all.extend(many_workgroups(suite));
+            // So many slices of pixels that they are added in two steps.
+            all.push("n=2 c=4 h=50 w=50 k=5 kernel=3 padding=1 variant=gemm".into());
             all.extend(in_parts(split_lines("residual=true relu=true")));
             all.extend(by_variant(suite, half(suite)));
             all
