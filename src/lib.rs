@@ -90,6 +90,7 @@
 
 pub mod bench;
 mod cache;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod data;
@@ -101,7 +102,10 @@ pub mod gpu;
 pub mod isa;
 pub mod model;
 pub mod ops;
+pub mod predict;
 pub mod reference;
+pub mod runs;
+pub mod runtime;
 pub mod train;
 pub mod tune;
 pub mod verify;
@@ -109,3 +113,5 @@ pub mod weights;
 
 pub use cache::cache_dir;
 pub use error::{Error, Result};
+pub use predict::Classifier;
+pub use runs::FineTune;

@@ -3,19 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::Context;
-use super::batches::run_batches;
 use super::console::{interrupt, print, print_json};
-use super::finite::Finite;
-use super::model::{Loaded, ModelArgs, Use, needs_head, numbered, read_labels};
+use super::model::{ModelArgs, Use, needs_head, numbered, read_labels};
 use super::output_name;
-use super::probabilities::{cross_entropy, probabilities, top_k};
-use super::sets::open_kept;
 use crate::data::{Dataset, Loader, Outputs, count, match_outputs};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::predict::{Accuracy, Finite, LoadedNetwork, Tally, draw_confusion, run_batches};
+use crate::runs::open_kept;
 use crate::weights::{imagenet_synsets, is_imagenet};
 
 /// Measure a network's accuracy on labelled images.
@@ -43,17 +39,6 @@ pub struct EvaluateArgs {
     confusion_picture: Option<PathBuf>,
 }
 
-/// What `--json` prints; accuracies are fractions.
-#[derive(Debug, Serialize)]
-struct Report {
-    count: usize,
-    loss: f64,
-    top1: f64,
-    top5: f64,
-    #[serde(serialize_with = "super::console::as_map")]
-    per_class: Vec<(String, f64)>,
-}
-
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     for (path, written) in [(&args.confusion, output_name::CSV), (&args.confusion_picture, output_name::SVG)] {
         path.iter().try_for_each(|path| output_name::check(path, written))?;
@@ -76,7 +61,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     if tally.count == 0 {
         return Err(Error::file(&args.data, "none of its images could be read; nothing was measured"));
     }
-    let report = tally.report(&labels);
+    let report = tally.accuracy(&labels);
     if args.json {
         print_json(&report)?
     } else {
@@ -86,7 +71,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         files::write(path, confusion_csv(&tally, &labels).as_bytes())?;
     }
     if let Some(path) = &args.confusion_picture {
-        files::write(path, super::confusion::draw(&tally.confusion, &labels)?.as_bytes())?;
+        files::write(path, draw_confusion(&tally.confusion, &labels)?.as_bytes())?;
     }
     if failed > 0 {
         return Err(Error::Partial(format!("{} could not be read, and left out", count(failed, "image"))));
@@ -115,17 +100,18 @@ fn open(context: &Context, args: &EvaluateArgs, count: usize, names: Option<&[St
 fn tally_all(
     context: &Context,
     args: &EvaluateArgs,
-    model: &Loaded,
+    model: &LoadedNetwork,
     data: Arc<dyn Dataset>,
     tally: &mut Tally,
 ) -> Result<usize> {
     let total = data.len();
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX)).max(1);
     let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
-    let mut predictors = model.predictors(context, batch)?;
+    let runtime = context.runtime();
+    let mut predictors = model.predictors(&runtime, batch)?;
     let bar = context.console.progress(total as u64, "evaluating");
-    let finite = Finite::new(context, model);
-    run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
+    let finite = Finite::new(&runtime, model);
+    run_batches(&runtime, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
         for (&i, logits) in indices.iter().zip(output.logits.chunks(model.architecture.classes)) {
             finite.check(&data.name(i), "logits", logits)?;
             tally.add(logits, data.label(i));
@@ -134,54 +120,8 @@ fn tally_all(
     })
 }
 
-/// Counts over all images so far.
-pub(super) struct Tally {
-    classes: usize,
-    pub count: usize,
-    loss: f64,
-    top5: usize,
-    /// `[true class][predicted class]`.
-    pub confusion: Vec<Vec<usize>>,
-}
-
-impl Tally {
-    pub fn new(classes: usize) -> Self {
-        Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
-    }
-
-    /// Adds the finite logits of an image of class `target`.
-    pub fn add(&mut self, logits: &[f32], target: usize) {
-        let best = top_k(&probabilities(logits), 5);
-        self.count += 1;
-        self.loss += cross_entropy(logits, target);
-        self.top5 += usize::from(best.contains(&target));
-        self.confusion[target][best[0]] += 1;
-    }
-
-    fn report(&self, labels: &[String]) -> Report {
-        let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
-        let share = |part: usize, whole: usize| part as f64 / whole as f64;
-        let mut uses = std::collections::HashMap::new();
-        labels.iter().for_each(|label| *uses.entry(label).or_insert(0) += 1);
-        let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
-            let seen: usize = row.iter().sum();
-            // Two outputs of one name are told apart by their numbers.
-            let name = if uses[label] > 1 { format!("{label} ({k})") } else { label.clone() };
-            // A class without images has no accuracy.
-            (seen > 0).then(|| (name, share(row[k], seen)))
-        });
-        Report {
-            count: self.count,
-            loss: self.loss / self.count as f64,
-            top1: share(correct, self.count),
-            top5: share(self.top5, self.count),
-            per_class: per_class.collect(),
-        }
-    }
-}
-
-fn table(report: &Report) -> String {
-    let Report { count, loss, top1, top5, per_class } = report;
+fn table(report: &Accuracy) -> String {
+    let Accuracy { count, loss, top1, top5, per_class } = report;
     let mut text = format!(
         "{count} images: top-1 {:.2} %, top-5 {:.2} %, mean cross-entropy {loss:.4}\n",
         top1 * 100.0,
@@ -208,22 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_shares() {
+    fn the_matrix_as_csv() {
         let labels: Vec<String> = ["a", "b", "c"].map(String::from).into();
         let mut tally = Tally::new(3);
         tally.add(&[5.0, 0.0, 0.0], 0);
         tally.add(&[5.0, 0.0, 0.0], 1);
         tally.add(&[0.0, 5.0, 0.0], 1);
-        let report = tally.report(&labels);
-        assert_eq!((report.count, report.top1, report.top5), (3, 2.0 / 3.0, 1.0));
-        // In the order of the outputs, without the class that no image has.
-        assert_eq!(report.per_class, [("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]);
-        assert!(serde_json::to_string(&report).unwrap().ends_with(r#""per_class":{"a":1.0,"b":0.5}}"#));
-        let same: Vec<String> = ["a", "a", "c"].map(String::from).into();
-        assert_eq!(tally.report(&same).per_class, [("a (0)".to_owned(), 1.0), ("a (1)".to_owned(), 0.5)]);
-        let hit = -(5f64.exp() / (5f64.exp() + 2.0)).ln();
-        let miss = -(1.0 / (5f64.exp() + 2.0)).ln();
-        assert!((report.loss - (2.0 * hit + miss) / 3.0).abs() < 1e-9);
         assert_eq!(confusion_csv(&tally, &labels), "true\\predicted,a,b,c\na,1,0,0\nb,1,1,0\nc,0,0,0\n");
     }
 }

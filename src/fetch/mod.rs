@@ -2,6 +2,10 @@
 //!
 //! What is fetched, and what becomes of it, is told by [`weights`](crate::weights) and [`data`](crate::data).
 
+#[cfg(feature = "fetch")]
+mod http;
+#[cfg(not(feature = "fetch"))]
+#[path = "no_http.rs"]
 mod http;
 mod part;
 

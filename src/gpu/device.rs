@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +97,8 @@ pub struct Gpu {
 }
 
 /// An optional ability that can be left unused, to bisect a driver bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum FeatureName {
     F16,
     Subgroups,
@@ -109,6 +109,9 @@ pub enum FeatureName {
 }
 
 impl FeatureName {
+    const ALL: [Self; 6] =
+        [Self::F16, Self::Subgroups, Self::Timestamps, Self::PipelineCache, Self::Int64, Self::CooperativeMatrices];
+
     fn bits(self) -> wgpu::Features {
         match self {
             Self::F16 => wgpu::Features::SHADER_F16,
@@ -181,7 +184,7 @@ impl Gpu {
     /// [`Self::open`] with some abilities left unused.
     pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
         let mut found = adapter::select(choice)?;
-        let used = FeatureName::value_variants().iter().filter(|name| !options.disabled.contains(name));
+        let used = FeatureName::ALL.iter().filter(|name| !options.disabled.contains(name));
         let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
         let mut wanted = found.adapter.features() & used;
         let (device, queue) = loop {

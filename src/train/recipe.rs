@@ -6,7 +6,8 @@ use super::options::{HeadOptions, Optimizer};
 use crate::error::{Error, Result};
 
 /// Who decides how the head is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
     /// Sweeps learning rates on standardised features, stops early on the validation loss, keeps the best head.

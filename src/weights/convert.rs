@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
 
 /// Element types that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum ElementType {
     F32,
     F16,
@@ -19,7 +20,8 @@ pub enum ElementType {
 }
 
 /// Whose names the tensors get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Names {
     /// torchvision's and timm's: `layer1.0.conv1.weight`.
     #[default]

@@ -4,18 +4,13 @@ mod page;
 
 use std::sync::Arc;
 
-use super::Context;
-use super::batches::run_batches;
-use super::console::interrupt;
-use super::evaluate::Tally;
-use super::finite::Finite;
-use super::model::{ModelArgs, Use};
-use super::probabilities::{probabilities, top_k};
 use super::sets::Sets;
 use crate::data::{self, Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::train::{EpochResult, RunConfig, RunDir};
+use crate::predict::{Finite, NetworkSource, Tally, Use, draw_confusion, probabilities, run_batches, top_k};
+use crate::runtime::Runtime;
+use crate::train::{EpochResult, Interrupt, RunConfig, RunDir};
 
 /// Wrong predictions that are shown.
 const WORST: usize = 24;
@@ -23,7 +18,7 @@ const WORST: usize = 24;
 const PIXELS: u32 = 96;
 
 /// What a run did.
-pub struct Ended<'a> {
+pub struct FinishedRun<'a> {
     pub command: &'a str,
     pub run: &'a RunDir,
     pub config: &'a RunConfig,
@@ -74,18 +69,24 @@ impl Answers {
     }
 
     /// The answers of the network that the run has saved.
-    pub fn of_saved(context: &Context, run: &RunDir, val: &Arc<dyn Dataset>, batch: usize) -> Result<Self> {
+    pub fn of_saved(
+        runtime: &Runtime,
+        run: &RunDir,
+        val: &Arc<dyn Dataset>,
+        batch: usize,
+        stop: &Interrupt,
+    ) -> Result<Self> {
         let batch = batch.clamp(1, val.len().max(1)) as u32;
         let weights = Some(run.model_path().into_os_string());
-        let model = ModelArgs { weights, batch_size: batch, ..ModelArgs::default() }.load(context, Use::PREDICTIONS)?;
+        let model = NetworkSource { weights, ..NetworkSource::default() }.load(runtime, Use::PREDICTIONS)?;
         let classes = model.architecture.classes;
         let order = (0..val.len()).collect();
         let loader = Loader::new(val.clone(), order, batch as usize, model.preprocess.clone(), 2)?;
-        let mut predictors = model.predictors(context, batch)?;
-        let bar = context.console.progress(val.len() as u64, "looking at mistakes");
+        let mut predictors = model.predictors(runtime, batch)?;
+        let bar = runtime.progress(val.len() as u64, "looking at mistakes");
         let mut answers = Self::new(classes);
-        let finite = Finite::new(context, &model);
-        run_batches(context, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
+        let finite = Finite::new(runtime, &model);
+        run_batches(runtime, loader, &mut predictors, &*bar, stop, |indices, output| {
             for (&i, logits) in indices.iter().zip(output.logits.chunks(classes)) {
                 finite.check(&val.name(i), "logits", logits)?;
                 answers.add(i, logits, val.label(i));
@@ -97,20 +98,20 @@ impl Answers {
 }
 
 /// Writes report.html. `answers` are those to the validation images, if there are any.
-pub fn write(context: &Context, ended: &Ended, answers: Option<Answers>) -> Result<()> {
+pub fn write(runtime: &Runtime, ended: &FinishedRun, answers: Option<Answers>) -> Result<()> {
     let path = ended.run.report_path();
     let labels = ended.sets.train.classes();
     let best = ended.epochs.iter().any(|e| e.val_loss.is_some()).then_some(ended.epoch);
     let curves = crate::train::draw_curves(ended.epochs, best).map_err(|problem| Error::file(&path, problem))?;
     let seen = answers.filter(|answers| answers.tally.count > 0).map(|answers| {
-        let confusion = super::confusion::draw(&answers.tally.confusion, labels)?;
+        let confusion = draw_confusion(&answers.tally.confusion, labels)?;
         let pictures = answers.worst.iter().map(|mistake| picture(ended.sets, mistake)).collect();
         Ok::<_, Error>(page::Seen { answers, confusion, pictures })
     });
     let config = toml::to_string(ended.config).map_err(|e| Error::file(&path, e))?;
     let page = page::page(ended, labels, &curves, seen.transpose()?.as_ref(), &config);
     files::write(&path, page.as_bytes())?;
-    context.console.note(format!("the run's report is {}", path.display()));
+    runtime.note(format!("the run's report is {}", path.display()));
     Ok(())
 }
 
