@@ -5,6 +5,7 @@ mod adapters;
 
 mod train {
     mod golden;
+    mod library;
     mod network;
     mod network_runs;
     mod resume;

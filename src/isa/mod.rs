@@ -16,6 +16,7 @@ pub use loops::{HotLoop, hot_loop};
 pub enum Line {
     /// The start of a basic block that branches name.
     Label(String),
+    /// An instruction.
     Instruction(Instruction),
     /// A comment, a hint to the scheduler, a bracket.
     Other,
@@ -41,6 +42,7 @@ pub struct Instruction {
     pub multiply_add: bool,
     /// Reads memory outside of the workgroup's own; the scoreboard that says when it is done, where there are several.
     pub load: Option<u8>,
+    /// What it waits for.
     pub wait: Wait,
     /// The label that it may go on at.
     pub target: Option<String>,
@@ -49,6 +51,7 @@ pub struct Instruction {
 /// The loads that an instruction is held back for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
+    /// Nothing.
     #[default]
     None,
     /// All but the latest so many.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::finite::Finite;
-use super::loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head};
+use super::loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head, warn};
 use super::prediction::Classification;
 use crate::data::{Preprocess, Rgb8, decode_file};
 use crate::error::{Error, Result};
@@ -162,7 +162,7 @@ impl Classifier {
                 pixels.extend_from_slice(&self.network.preprocess.apply(image)?.pixels);
             }
             output.append(self.predictor.run_pixels(&pixels)?);
-            super::warn(&self.runtime, &mut self.predictor);
+            warn(&self.runtime, &mut self.predictor);
         }
         Ok(output)
     }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::LoadedNetwork;
+use super::loaded_network::LoadedNetwork;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
 use crate::runtime::Runtime;

@@ -16,6 +16,7 @@ pub use classifier::{Classifier, ClassifierBuilder};
 #[cfg(feature = "plots")]
 pub use confusion::draw_confusion;
 pub(crate) use finite::Finite;
+#[cfg(feature = "cli")]
 pub(crate) use loaded_network::warn;
 pub use loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head};
 pub use prediction::{Classification, Prediction, predictions};

@@ -23,15 +23,21 @@ use crate::train::{Interrupt, NetworkFit, RunConfig, RunDir, fit_network, sample
 pub struct NetworkRun<'a> {
     /// The command that goes on with it.
     pub command: &'static str,
+    /// The network.
     pub architecture: &'a Architecture,
     /// Where a new run starts.
     pub weights: &'a dyn TensorSource,
+    /// How its images are prepared.
     pub preprocess: &'a Preprocess,
+    /// The images.
     pub sets: Sets,
-    /// A run that goes on; a new one's folder is `output`, or a free one.
+    /// A run that goes on.
     pub resumed: Option<RunDir>,
+    /// A new run's folder; the next free one of `runs/COMMAND` if none is named.
     pub output: Option<&'a Path>,
+    /// Whether each epoch's scalars are written for TensorBoard too.
     pub tensorboard: bool,
+    /// Stops the run once it is raised.
     pub interrupt: &'a Interrupt,
 }
 

@@ -25,6 +25,7 @@ pub enum Curve {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
+    /// The curve after the warm-up.
     pub curve: Curve,
     /// Epochs (from 0) at which [`Curve::Step`] drops; if there are none, half and three quarters of the run, as the ResNet
     /// paper trains on CIFAR-10 (section 4.2).

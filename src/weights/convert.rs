@@ -14,8 +14,11 @@ use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum ElementType {
+    /// 32 bits, IEEE 754.
     F32,
+    /// 16 bits, IEEE 754: up to 65504.
     F16,
+    /// 16 bits with the exponent of 32: the range of f32, 8 bits of precision.
     Bf16,
 }
 

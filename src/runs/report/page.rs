@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, PreEscaped, html};
 
-use super::{Answers, FinishedRun, Mistake};
+use super::answers::{Answers, Mistake};
+use super::finished_run::FinishedRun;
 use crate::data::Dataset;
 use crate::verify::report::html::document;
 
