@@ -1,18 +1,16 @@
 //! `gpu-resnet evaluate`: accuracy of a network on labelled images.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::Context;
 use super::console::{interrupt, print, print_json};
 use super::model::{ModelArgs, Use, needs_head, numbered, read_labels};
 use super::output_name;
-use crate::data::{Dataset, Loader, Outputs, count, match_outputs};
+use crate::data::count;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::predict::{Accuracy, Finite, LoadedNetwork, Tally, draw_confusion, run_batches};
+use crate::predict::{Accuracy, Tally, draw_confusion, evaluate, labelled_images};
 use crate::runs::open_kept;
-use crate::weights::{imagenet_synsets, is_imagenet};
 
 /// Measure a network's accuracy on labelled images.
 #[derive(Debug, clap::Args)]
@@ -54,10 +52,13 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         Some(path) => Some(read_labels(path, model.architecture.classes)?),
         None => model.labels.clone(),
     };
-    let data = open(context, args, classes, names.as_deref())?;
+    let runtime = context.runtime();
+    let splits = open_kept(&args.data, args.classes.as_deref())?;
+    let data = labelled_images(&runtime, splits, classes, names.as_deref())?;
     let labels = names.unwrap_or_else(|| numbered(classes));
-    let mut tally = Tally::new(classes);
-    let failed = tally_all(context, args, &model, data, &mut tally)?;
+    let batch = args.model.batch_size.min(data.len().try_into().unwrap_or(u32::MAX)).max(1);
+    let mut predictors = model.predictors(&runtime, batch)?;
+    let (tally, failed) = evaluate(&runtime, &model, &mut predictors, &data, batch as usize, &interrupt())?;
     if tally.count == 0 {
         return Err(Error::file(&args.data, "none of its images could be read; nothing was measured"));
     }
@@ -77,47 +78,6 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         return Err(Error::Partial(format!("{} could not be read, and left out", count(failed, "image"))));
     }
     Ok(())
-}
-
-/// The held-out part of the data if it has one, its labels numbered as the network's outputs, which have `names`.
-fn open(context: &Context, args: &EvaluateArgs, count: usize, names: Option<&[String]>) -> Result<Arc<dyn Dataset>> {
-    let splits = open_kept(&args.data, args.classes.as_deref())?;
-    let data = match splits.val {
-        Some(val) => {
-            context.console.note(format!("evaluating the held-out part: {} images", val.len()));
-            val
-        }
-        None => splits.train,
-    };
-    data.remarks().iter().for_each(|remark| context.console.note(remark));
-    let imagenet = count == 1000 && names.is_none_or(is_imagenet);
-    let synsets = imagenet.then(imagenet_synsets);
-    let (data, note) = match_outputs(data, &Outputs { count, names, synsets: synsets.as_deref() })?;
-    note.iter().for_each(|note| context.console.note(note));
-    Ok(data.into())
-}
-
-fn tally_all(
-    context: &Context,
-    args: &EvaluateArgs,
-    model: &LoadedNetwork,
-    data: Arc<dyn Dataset>,
-    tally: &mut Tally,
-) -> Result<usize> {
-    let total = data.len();
-    let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX)).max(1);
-    let loader = Loader::new(data.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
-    let runtime = context.runtime();
-    let mut predictors = model.predictors(&runtime, batch)?;
-    let bar = context.console.progress(total as u64, "evaluating");
-    let finite = Finite::new(&runtime, model);
-    run_batches(&runtime, loader, &mut predictors, &bar, &interrupt(), |indices, output| {
-        for (&i, logits) in indices.iter().zip(output.logits.chunks(model.architecture.classes)) {
-            finite.check(&data.name(i), "logits", logits)?;
-            tally.add(logits, data.label(i));
-        }
-        Ok(())
-    })
 }
 
 fn table(report: &Accuracy) -> String {

@@ -4,15 +4,18 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::evaluate::{evaluate, labelled_images};
 use super::finite::Finite;
 use super::loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head, warn};
 use super::prediction::Classification;
-use crate::data::{Preprocess, Rgb8, decode_file};
+use super::tally::Accuracy;
+use crate::data::{Preprocess, Rgb8, decode_file, open_splits};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterChoice;
 use crate::model::{Architecture, InputKind, Output, Predictor};
 use crate::ops::Precision;
 use crate::runtime::{Reporter, Runtime};
+use crate::train::Interrupt;
 use crate::weights::{Given, numbered_labels};
 
 /// Images that are prepared and run at once, unless [`ClassifierBuilder::batch_size`] says otherwise.
@@ -24,8 +27,8 @@ const BATCH: u32 = 32;
 /// use gpu_resnet::Classifier;
 ///
 /// # fn main() -> gpu_resnet::Result<()> {
-/// let top = Classifier::open(None)?.classify_file("tests/golden/photos/coffee.jpg")?.top(1);
-/// assert_eq!(top[0].label, "safe");
+/// let top = Classifier::open(Some("resnet20-digits"))?.classify_file("examples/digits/test/7/0007.png")?.top(1);
+/// assert_eq!(top[0].label, "7");
 /// assert!(top[0].probability > 0.99);
 /// # Ok(())
 /// # }
@@ -33,6 +36,8 @@ const BATCH: u32 = 32;
 pub struct Classifier {
     network: LoadedNetwork,
     labels: Arc<[String]>,
+    /// Whether those are names, and not numbers in their place.
+    is_named: bool,
     predictor: Predictor,
     runtime: Runtime,
 }
@@ -116,6 +121,26 @@ impl Classifier {
         let columns = self.network.architecture.features();
         let features = self.run(images)?.features;
         self.checked(&features, columns, "features", |i| format!("image {i}"))
+    }
+
+    /// How often the network is right on the labelled images `data`: everything that DATA of `gpu-resnet evaluate` may be; of a
+    /// data set with a held-out part, that part. Classes are matched by name. Images that can't be read are reported and left
+    /// out.
+    ///
+    /// # Errors
+    /// Data that can't be used or of classes that the network does not tell apart, and those of [`Self::classify`].
+    pub fn evaluate(&mut self, data: impl AsRef<Path>) -> Result<Accuracy> {
+        let path = data.as_ref();
+        needs_head(&self.network.weights, "train a head by `gpu-resnet finetune`")?;
+        let names = self.is_named.then_some(&*self.labels);
+        let images = labelled_images(&self.runtime, open_splits(path)?, self.labels.len(), names)?;
+        let batch = self.predictor.batch().min(images.len()).max(1);
+        let predictors = std::slice::from_mut(&mut self.predictor);
+        let (tally, _) = evaluate(&self.runtime, &self.network, predictors, &images, batch, &Interrupt::new())?;
+        match tally.count {
+            0 => Err(Error::file(path, "none of its images could be read; nothing was measured")),
+            _ => Ok(tally.accuracy(&self.labels)),
+        }
     }
 
     /// The names of the classes, in the order of the logits; their numbers where the network has no names.
@@ -241,10 +266,11 @@ impl ClassifierBuilder {
             ),
             None => network.labels.clone(),
         };
+        let is_named = named.is_some();
         let labels = named.unwrap_or_else(|| numbered_labels(network.classes())).into();
         let Preprocess { mean, std, crop, .. } = network.preprocess;
         let kind = InputKind::Pixels { mean, std };
         let predictor = network.predictor_for(&runtime, kind, [crop as usize; 2], batch)?;
-        Ok(Classifier { network, labels, predictor, runtime })
+        Ok(Classifier { network, labels, is_named, predictor, runtime })
     }
 }

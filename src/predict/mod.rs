@@ -5,6 +5,7 @@ mod batches;
 mod classifier;
 #[cfg(feature = "plots")]
 mod confusion;
+mod evaluate;
 mod finite;
 mod loaded_network;
 mod prediction;
@@ -15,6 +16,7 @@ pub(crate) use batches::run_batches;
 pub use classifier::{Classifier, ClassifierBuilder};
 #[cfg(feature = "plots")]
 pub use confusion::draw_confusion;
+pub use evaluate::{evaluate, labelled_images};
 pub(crate) use finite::Finite;
 #[cfg(feature = "cli")]
 pub(crate) use loaded_network::warn;

@@ -25,6 +25,17 @@ fn a_classifier_says_what_infer_says() {
     }
 }
 
+#[test]
+fn a_classifier_measures_what_evaluate_measures() {
+    let here = Sandbox::new();
+    let (data, network) = (example("test").display().to_string(), "resnet20-digits");
+    let printed = here.good(&["evaluate", &data, "--weights", network, "--json"]);
+    let accuracy = Classifier::open(Some(network)).unwrap().evaluate(&data).unwrap();
+    assert_eq!((accuracy.count, accuracy.per_class.len()), (360, 10));
+    assert!(accuracy.top1 > 0.95);
+    assert_eq!(serde_json::to_string_pretty(&accuracy).unwrap(), printed.trim_end());
+}
+
 /// The files of a run with their bytes. The folder's name and the speed of each epoch, which differ, are left out.
 fn contents(run: &Path) -> Vec<(String, Vec<u8>)> {
     let name = run.file_name().unwrap().to_string_lossy().into_owned();
