@@ -8,6 +8,7 @@ mod http;
 #[path = "no_http.rs"]
 mod http;
 mod part;
+mod reply;
 
 use std::fs::File;
 use std::io::Read;

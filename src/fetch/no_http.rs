@@ -1,26 +1,11 @@
 //! In place of HTTP where the cargo feature `fetch` is off: every request is refused, with what to do instead.
 
-use std::io::Read;
-
 use super::Remote;
+use super::reply::Reply;
 use crate::error::{Error, Result};
 
 pub(super) struct Client<'a> {
     remote: &'a Remote<'a>,
-}
-
-/// As the client that fetches has it; none of these is made here.
-#[allow(dead_code)]
-pub(super) enum Reply {
-    Body(Body),
-    Complete,
-    Unreachable(String),
-}
-
-pub(super) struct Body {
-    pub start: u64,
-    pub length: Option<u64>,
-    pub reader: Box<dyn Read>,
 }
 
 impl<'a> Client<'a> {

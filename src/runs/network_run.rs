@@ -45,7 +45,7 @@ impl NetworkRun<'_> {
     /// Trains the network into the run's folder.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] once a stop was asked for; data, a folder or an adapter that can't be used.
+    /// [`Interrupted`](crate::Error::Interrupted) once a stop was asked for; data, a folder or an adapter that can't be used.
     pub fn run(mut self, runtime: &Runtime, config: &RunConfig) -> Result<RunSummary> {
         runtime.f32_only("training of convolutions")?;
         let gpu = runtime.gpu()?;
