@@ -1,7 +1,7 @@
 # make demo    set up what is missing, fine-tune on real images, evaluate, infer
 # make test    every test, on every driver that can be had here
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json
-# make check   formatting and lints
+# make check   formatting and lints, and the library without the program
 # make other-systems   type-check for Windows and macOS, where rustup can fetch their standard libraries
 
 .PHONY: demo test verify check build drivers other-systems
@@ -25,6 +25,7 @@ verify: drivers build
 check:
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo check --release --locked --lib --no-default-features
 
 other-systems:
 	scripts/check-other-systems.sh

@@ -1,11 +1,11 @@
-//! The crate as a library: load and infer, train a head, run one operation, verify an adapter.
+//! The crate as a library: classify in three lines; then the parts: load and infer, train a head, run one operation, verify an
+//! adapter.
 //!
 //!     cargo run --release --example library
 
 use std::path::Path;
 use std::sync::Arc;
 
-use gpu_resnet::Result;
 use gpu_resnet::data::{Preprocess, decode_file};
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{InputKind, Network, Predictor};
@@ -15,14 +15,25 @@ use gpu_resnet::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
 use gpu_resnet::verify::case::Case;
 use gpu_resnet::verify::check::Checker;
 use gpu_resnet::weights;
+use gpu_resnet::{Classifier, Result};
 
 fn main() -> Result<()> {
+    classify()?;
     let gpu = Gpu::open(&AdapterChoice::default())?;
     println!("on {}", gpu.report().name);
     let (features, labels) = infer(&gpu)?;
     train_a_head(&gpu, &features, &labels)?;
     run_an_operation(&gpu)?;
     verify_a_kernel(&gpu)
+}
+
+/// Classifies one digit by the small network that is built in.
+fn classify() -> Result<()> {
+    let mut classifier = Classifier::open(Some("resnet20-digits"))?;
+    let digit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/test/7/0007.png");
+    let top = classifier.classify_file(digit)?.top(1);
+    println!("{} with a probability of {:.4}", top[0].label, top[0].probability);
+    Ok(())
 }
 
 /// Runs the built-in network on digits of two classes; their features and classes.

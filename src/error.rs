@@ -9,10 +9,20 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A file or folder from outside could not be used.
     #[error("{}: {problem}", path.display())]
-    File { path: PathBuf, problem: String },
+    File {
+        /// The file or folder, or what else the input is called.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// An operation was given tensors or attributes that do not fit together.
     #[error("{op}: {problem}")]
-    Shape { op: String, problem: String },
+    Shape {
+        /// The operation.
+        op: String,
+        /// What was expected, and what was found.
+        problem: String,
+    },
     /// The options contradict each other or name something that does not exist.
     #[error("{0}")]
     Usage(String),

@@ -167,6 +167,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 }
 
 /// An error if `path` could not be written now: better known before hours of work than after.
+#[cfg(feature = "cli")]
 pub fn check_writable(path: &Path) -> Result<()> {
     NewFile::create(path).map(drop)
 }

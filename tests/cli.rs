@@ -12,6 +12,7 @@ mod cli {
     mod infer;
     mod interrupt;
     mod kernels;
+    mod library;
     mod looking;
     mod names;
     mod networks;

@@ -8,6 +8,7 @@ mod kernels;
 mod network;
 mod peaks;
 mod profile;
+#[cfg(feature = "plots")]
 mod roofline;
 
 pub use convolutions::{ConvTimes, convolutions};
@@ -16,6 +17,7 @@ pub use kernels::{Inspected, KernelReport, kernels};
 pub use network::{infer, train_all, train_head};
 pub use peaks::{Peaks, peaks};
 pub use profile::{KernelTime, Profile};
+#[cfg(feature = "plots")]
 pub use roofline::draw_roofline;
 
 use std::time::Instant;
@@ -48,7 +50,8 @@ pub enum Mode {
 }
 
 /// Which part of the network a training step changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPart {
     /// The classifier, on features that were computed before.

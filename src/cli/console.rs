@@ -32,6 +32,7 @@ pub fn say(text: impl Display) {
 }
 
 /// How much is said.
+#[derive(Debug, Clone)]
 pub struct Console {
     verbose: bool,
     quiet: bool,

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::console::{print, print_json};
-use super::sets::open_kept;
 use crate::data::{self, Augment, Dataset, FetchOptions, Preprocess, Rgb8, Splits};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::runs::open_kept;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DataCommand {

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, BackendName};
-use crate::ops::{Conv2dAlgorithm, Conv2dVariant};
+use crate::gpu::BackendName;
+use crate::ops::Conv2dAlgorithm;
+pub use crate::runtime::check_kernel;
 
 /// Looks a variable up; tests have their own.
 pub type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
@@ -34,22 +35,6 @@ pub fn check(variables: &Variables) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is asked for. Software drivers' defaults were
-/// measured when this program was made. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` on every adapter.
-pub fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
-    let wanted = match of_process(TUNE) {
-        Some(value) if value == FIRST => true,
-        Some(value) if value == "on" => false,
-        _ => adapter.kind != "cpu",
-    };
-    wanted && of_process(CONV2D).is_none_or(|value| value.is_empty())
-}
-
-/// Whether `GPU_RESNET_TUNE` leaves tuned kernels unused.
-pub fn tuning_is_off() -> bool {
-    of_process(TUNE).is_some_and(|value| value == "off")
 }
 
 /// The adapter that the environment names: by our own variable, or else by wgpu's.
@@ -90,17 +75,6 @@ pub fn backend(variables: &Variables) -> Result<Option<BackendName>> {
     }
 }
 
-/// Refuses to run on an adapter that has not the kernel that `GPU_RESNET_CONV2D` names: another would run in its place.
-pub fn check_kernel(adapter: &AdapterReport) -> Result<()> {
-    let asked = of_process(CONV2D).unwrap_or_default().to_string_lossy().to_lowercase();
-    match Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == asked).map(|v| v.supported(adapter)) {
-        Some(Err(why)) => {
-            Err(Error::Usage(format!("{CONV2D}={asked}: the adapter {} can't run it: {why}; unset it", adapter.name)))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The variable's text, if it has any.
 fn text(variables: &Variables, name: &str) -> Result<Option<String>> {
     let Some(value) = variables(name).filter(|value| !value.is_empty()) else { return Ok(None) };
@@ -123,6 +97,7 @@ fn unknown(name: &str, value: &str, words: &[&str]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Conv2dVariant;
 
     /// One variable that is set, and no other.
     fn only(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<OsString> {

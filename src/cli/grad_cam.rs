@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::finite::Finite;
-use super::model::Loaded;
+use super::model::LoadedNetwork;
 use crate::data::{self, Dataset, FileList, Preprocess, Rgb8};
 use crate::error::{Error, Result};
 use crate::model::{ClassMap, GradCam, InputKind, Network};
+use crate::predict::Finite;
 
 /// An image as the network sees it, and where its class was found.
 pub struct Seen {
@@ -29,7 +29,7 @@ pub struct Overlays<'a> {
 
 impl<'a> Overlays<'a> {
     /// Checks that the folder is there or can be made.
-    pub fn new(folder: &'a Path, model: &'a Loaded) -> Result<Self> {
+    pub fn new(folder: &'a Path, model: &'a LoadedNetwork) -> Result<Self> {
         if folder.exists() && !folder.is_dir() {
             return Err(Error::file(folder, "is a file; name a folder as --grad-cam"));
         }

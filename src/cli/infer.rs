@@ -2,6 +2,10 @@
 
 mod answer;
 mod left_out;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "infer/no_parquet.rs"]
 mod parquet;
 mod sink;
 
@@ -11,16 +15,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Context;
-use super::batches::run_batches;
 use super::console::{Pace, interrupt};
-use super::finite::Finite;
 use super::grad_cam::Overlays;
-use super::model::{Loaded, ModelArgs, Use, distinct, needs_head, read_labels, warn};
+use super::model::{LoadedNetwork, ModelArgs, Use, distinct, needs_head, read_labels, warn};
 use super::output_name::{self, Written};
 use crate::data::{FileList, Loader, expand_inputs, left_out_of};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{InputKind, Output};
+use crate::predict::{Finite, run_batches};
 use crate::weights::Weights;
 pub(super) use answer::csv_field;
 use left_out::LeftOut;
@@ -228,7 +231,7 @@ fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, u
     Ok((files, missing))
 }
 
-fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Sink) -> Result<LeftOut> {
+fn run_images(context: &Context, args: &InferArgs, model: &LoadedNetwork, sink: &mut Sink) -> Result<LeftOut> {
     let (files, missing) = find_images(context, &args.input)?;
     for output in args.outputs() {
         files.iter().try_for_each(|file| distinct(file, output))?;
@@ -242,16 +245,17 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
     let batch = args.model.batch_size.min(total.try_into().unwrap_or(u32::MAX));
     let loader = Loader::new(source.clone(), (0..total).collect(), batch as usize, model.preprocess.clone(), 2)?;
     let mut overlays = args.grad_cam.as_deref().map(|folder| Overlays::new(folder, model)).transpose()?;
-    let mut predictors = model.predictors(context, batch)?;
+    let runtime = context.runtime();
+    let mut predictors = model.predictors(&runtime, batch)?;
     // Pictures are drawn on the first adapter.
     let network = predictors[0].network().clone();
     let bar = context.console.progress(total as u64, "images");
     let stop = interrupt();
     let started = Instant::now();
     let mut pace = Pace::new(context.console, total);
-    let finite = Finite::new(context, model);
+    let finite = Finite::new(&runtime, model);
     let mut unanswered = 0;
-    let unreadable = run_batches(context, loader, &mut predictors, &bar, &stop, |indices, output| {
+    let unreadable = run_batches(&runtime, loader, &mut predictors, &bar, &stop, |indices, output| {
         for (&i, (logits, features)) in indices.iter().zip(rows(model, &output)) {
             let path = source.path(i);
             let name = path.display().to_string();
@@ -285,7 +289,7 @@ fn run_images(context: &Context, args: &InferArgs, model: &Loaded, sink: &mut Si
 }
 
 /// The logits and the features of each image.
-fn rows<'o>(model: &Loaded, output: &'o Output) -> impl Iterator<Item = (&'o [f32], &'o [f32])> {
+fn rows<'o>(model: &LoadedNetwork, output: &'o Output) -> impl Iterator<Item = (&'o [f32], &'o [f32])> {
     output.logits.chunks(model.architecture.classes).zip(output.features.chunks(model.architecture.features()))
 }
 
@@ -294,7 +298,13 @@ fn check_rows(finite: &Finite, name: &str, logits: &[f32], features: &[f32]) -> 
     finite.check(name, "features", features)
 }
 
-fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, sink: &mut Sink) -> Result<LeftOut> {
+fn run_tensor(
+    context: &Context,
+    args: &InferArgs,
+    model: &LoadedNetwork,
+    path: &Path,
+    sink: &mut Sink,
+) -> Result<LeftOut> {
     for output in args.outputs() {
         distinct(path, output)?;
     }
@@ -308,13 +318,15 @@ fn run_tensor(context: &Context, args: &InferArgs, model: &Loaded, path: &Path, 
         return Err(Error::file(path, format!("`input` of shape {shape:?} is empty")));
     }
     let input = file.tensor_f32("input")?;
-    let mut predictor = model.predictor_for(context, InputKind::Tensor, [h, w], args.model.batch_size.min(n as u32))?;
+    let runtime = context.runtime();
+    let mut predictor =
+        model.predictor_for(&runtime, InputKind::Tensor, [h, w], args.model.batch_size.min(n as u32))?;
     let step = predictor.batch() * 3 * h * w;
-    let finite = Finite::new(context, model);
+    let finite = Finite::new(&runtime, model);
     let mut left_out = LeftOut::default();
     for (index, part) in input.chunks(step).enumerate() {
         let output = predictor.run_tensor(part)?;
-        warn(context, &mut predictor);
+        warn(&runtime, &mut predictor);
         let first = index * (step / (3 * h * w));
         for (i, (logits, features)) in (first..).zip(rows(model, &output)) {
             let mut name = path.as_os_str().to_owned();

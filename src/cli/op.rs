@@ -46,14 +46,14 @@ pub struct OpArgs {
 pub fn run(gpu: &Arc<Gpu>, precision: Precision, args: &OpArgs) -> Result<()> {
     let operation = find(&args.name)?;
     output_name::check(&args.output, output_name::SAFETENSORS)?;
-    let settings = Settings::parse(operation, &args.set)?;
+    let settings = Settings::parse(operation.name, operation.attributes, &args.set)?;
     if !precision.has(operation.name) {
         let name = precision.name();
         return Err(Error::Usage(format!("{} has no kernel for --precision {name}; leave it out", args.name)));
     }
     precision.supported(gpu.report()).map_err(Error::NoAdapter)?;
     let file = TensorFile::open(&args.input)?;
-    file.check_keys(operation)?;
+    file.check_keys(operation.name, operation.required, operation.optional)?;
     let results = (operation.run)(&Call { gpu, precision, file: &file, settings: &settings })?;
     tensors::write(&args.output, &results)
 }
@@ -63,4 +63,16 @@ fn find(name: &str) -> Result<&'static Operation> {
         let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
         Error::Usage(format!("there is no operation {name:?}; choose one of {}", names.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_is_none_is_refused_with_those_there_are() {
+        assert_eq!(find("conv2d").map(|operation| operation.name).ok(), Some("conv2d"));
+        let Err(Error::Usage(message)) = find("no such thing") else { panic!("it was found") };
+        assert!(message.contains("\"no such thing\"") && message.contains("max_pool2d"), "{message}");
+    }
 }

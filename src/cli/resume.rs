@@ -10,15 +10,13 @@ use clap::parser::ValueSource;
 use serde::Serialize;
 use toml::Value;
 
-use super::model::read_names;
 use super::network;
-use super::sets::{ToldData, absolute};
-use super::sitting::quoted;
 use super::training::TrainingArgs;
 use crate::data::Augment;
 use crate::error::{Error, Result};
+use crate::runs::{DataChoice, absolute};
 use crate::train::RunConfig;
-use crate::weights;
+use crate::weights::{self, read_names};
 
 /// The arguments that the command line itself names: neither defaults nor the environment's.
 #[derive(Debug, Default)]
@@ -85,7 +83,7 @@ impl Resumed<'_> {
     }
 
     /// Refuses DATA and what belongs to it, if they are not the run's.
-    pub fn check_data(&self, told: &ToldData, data: Option<&Path>, asked: &TrainingArgs) -> Result<()> {
+    pub fn check_data(&self, told: &DataChoice, data: Option<&Path>, asked: &TrainingArgs) -> Result<()> {
         if let Some(data) = data
             && !same_path(&absolute(data.to_owned()), &told.data)
         {
@@ -171,11 +169,6 @@ fn text(value: &Value) -> Option<String> {
 fn short(number: f64) -> String {
     let narrow = number as f32;
     if f64::from(narrow) == number { narrow.to_string() } else { number.to_string() }
-}
-
-/// That the run in `path` is another command's.
-pub fn other_command(command: &str, path: &Path) -> String {
-    format!("is a run of `gpu-resnet {command}`; go on with it by `gpu-resnet {command} --resume {}`", quoted(path))
 }
 
 /// Whether two paths name one place.

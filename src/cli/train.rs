@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::interrupt;
 use super::model::default_preprocess;
-use super::resume::{Resumed, Setting, other_command};
-use super::sets::{ToldData, open_data};
-use super::training::{NetworkJob, TrainingArgs, train_network};
+use super::resume::{Resumed, Setting};
+use super::training::{TrainingArgs, report};
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
 use crate::ops::Precision;
+use crate::runs::{DataChoice, NetworkRun, open_data, other_command};
 use crate::train::{BnMode, Curve, Recipe, RunConfig, RunDir, Settings, Unfreeze, fresh};
 
 /// Train a network from scratch.
@@ -57,7 +57,7 @@ pub struct TrainArgs {
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Told {
     #[serde(flatten)]
-    data: ToldData,
+    data: DataChoice,
     /// Its JSON, without the number of classes, which the data has.
     architecture: String,
     preprocess: String,
@@ -83,7 +83,8 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let context = &Context { global: &global, ..*context };
     let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
-    let sets = open_data(context, &told.data, seed)?;
+    let runtime = context.runtime();
+    let sets = open_data(&runtime, &told.data, seed)?;
     match &resumed {
         Some(run) => run.check_classes(&mut config, sets.train.classes())?,
         None => config.classes = sets.train.classes().to_vec(),
@@ -93,7 +94,7 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
     let parameters = architecture.parameter_count() as f64 / 1e6;
     context.console.note(format!("{architecture}: {parameters:.2} million parameters"));
-    let job = NetworkJob {
+    let run = NetworkRun {
         command: "train",
         architecture: &architecture,
         weights: &fresh(&architecture, seed),
@@ -101,11 +102,10 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         sets,
         resumed,
         output: args.output.as_deref(),
-        json: args.training.json,
         tensorboard: args.training.tensorboard,
         interrupt: &stop,
     };
-    train_network(context, job, &config)
+    report(&run.run(&runtime, &config)?, args.training.json)
 }
 
 impl Told {
@@ -164,7 +164,7 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
     };
     let kept = |e: &dyn std::fmt::Display| Error::Usage(format!("the options can't be kept: {e}"));
     let told = Told {
-        data: ToldData::new(args.data.as_deref(), asked)?,
+        data: asked.data(args.data.as_deref())?,
         architecture: architecture.to_json()?,
         preprocess: serde_json::to_string(&preprocess).map_err(|e| kept(&e))?,
     };

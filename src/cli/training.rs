@@ -1,29 +1,15 @@
-//! What `train` and `finetune` share: their options, the RUN folder, and what they say while they
-//! work.
+//! What `train` and `finetune` share: their options, and how they end.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
-use indicatif::ProgressBar;
-
-use super::Context;
 use super::console::print_json;
-use super::run_report::{self, Answers, Ended};
-use super::sets::Sets;
-use super::sitting::Sitting;
-use crate::data::{self, Augment, Preprocess};
+use crate::data::{self, Augment};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-use crate::model::{Architecture, Recompute, TensorSource};
+use crate::model::Recompute;
 use crate::ops::Precision;
-use crate::train::{
-    BnMode, Curve, EpochResult, Event, EventFile, Interrupt, NetworkFit, NetworkSettings, Optimizer, RunConfig, RunDir,
-    Schedule, Unfreeze, fit_network, sample_images,
-};
-use crate::tune::first::Purpose;
-use crate::weights::{self, NamedTensor};
+use crate::runs::{DataChoice, RunSummary};
+use crate::train::{BnMode, Curve, NetworkSettings, Optimizer, Schedule, Unfreeze};
+use crate::weights::read_names;
 
 /// Options of both commands.
 #[derive(Debug, Clone, clap::Args)]
@@ -117,6 +103,13 @@ impl TrainingArgs {
         Ok(optimizer)
     }
 
+    /// Which images a new run sees: those of DATA, which `data` is.
+    pub fn data(&self, data: Option<&Path>) -> Result<DataChoice> {
+        let data = data.ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
+        let classes = || self.classes.as_deref().map(read_names).transpose();
+        DataChoice::new(data, self.val.as_deref(), self.val_split, classes()?)
+    }
+
     /// What is asked of network training in `precision`; `curve` is the schedule where none was named.
     pub fn network(
         &self,
@@ -148,263 +141,16 @@ impl TrainingArgs {
     }
 }
 
-/// Says on stderr what a run is doing.
-pub struct Teller<'a> {
-    context: &'a Context<'a>,
-    bar: ProgressBar,
-    started: Instant,
-    events: Option<EventFile>,
-}
-
-fn percent(fraction: f64) -> String {
-    format!("{:.2} %", fraction * 100.0)
-}
-
-impl<'a> Teller<'a> {
-    /// `events` is the folder for TensorBoard's file, if one is wanted.
-    pub fn new(context: &'a Context, events: Option<&Path>) -> Result<Self> {
-        let events = events.map(EventFile::create).transpose()?;
-        Ok(Self { context, bar: context.console.progress(0, "training"), started: Instant::now(), events })
-    }
-
-    fn note(&self, line: String) {
-        self.bar.suspend(|| self.context.console.note(line));
-    }
-
-    pub fn tell(&mut self, event: Event) {
-        match event {
-            Event::Progress { progress, sweep, epochs } => {
-                let what = if sweep { "sweep" } else { "epoch" };
-                let bar = &self.bar;
-                bar.set_prefix(format!("{what} {}/{epochs}", progress.epoch));
-                bar.set_length(progress.examples[1] as u64);
-                bar.set_position(progress.examples[0] as u64);
-                let (loss, accuracy) = (progress.train.loss, percent(progress.train.accuracy));
-                bar.set_message(format!("loss {loss:.4} accuracy {accuracy}"));
-            }
-            Event::Tried { trial, number, of } => {
-                let found = match trial.val_loss {
-                    Some(loss) => format!("{loss:.4}, accuracy {}", percent(trial.val_accuracy)),
-                    None => "not finite".into(),
-                };
-                self.note(format!("learning rate {number}/{of}: {:e}: validation loss {found}", trial.lr));
-            }
-            Event::Chosen(choice) => {
-                let stop = choice
-                    .patience
-                    .map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
-                let (lr, epochs, reason) = (choice.lr, choice.epochs, &choice.reason);
-                self.note(format!("learning rate {lr:e}, at most {epochs} epochs{stop}: {reason}"));
-            }
-            Event::Planned(memory) => {
-                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-                self.note(format!(
-                    "on the device: {} MiB of activations and gradients, {} MiB of parameters and the optimiser's state",
-                    mib(memory.activations),
-                    mib(memory.parameters)
-                ));
-            }
-            Event::Skipped(error) => self.bar.suspend(|| self.context.console.complain(error)),
-            Event::Resumed { epoch } => self.note(format!("going on after epoch {epoch}")),
-            Event::Epoch(e) => {
-                // A full disk ends the picture of the run, not the run.
-                if let Some(Err(error)) = self.events.as_mut().map(|events| events.epoch(e)) {
-                    self.bar.suspend(|| self.context.console.complain(error));
-                    self.events = None;
-                }
-                let val = match (e.val_loss, e.val_accuracy) {
-                    (Some(loss), Some(accuracy)) => {
-                        format!(", validation loss {loss:.4} accuracy {}", percent(accuracy))
-                    }
-                    (Some(_), None) => ", validation loss not finite".into(),
-                    _ => String::new(),
-                };
-                let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
-                self.note(format!("epoch {epoch:3}: loss {loss:.4} accuracy {accuracy}{val}"));
-            }
-        }
-    }
-
-    /// The last words: how long it took.
-    pub fn finish<T>(self, result: Result<T>) -> Result<T> {
-        self.bar.finish_and_clear();
-        if result.is_ok() {
-            self.context.console.note(format!("trained in {:.1} s", self.started.elapsed().as_secs_f64()));
-        }
-        result
-    }
-}
-
-/// Writes the tensors of `source` as a model that `infer` needs nothing beside.
-pub fn save_model(
-    path: &Path,
-    architecture: &Architecture,
-    classes: &[String],
-    preprocess: &Preprocess,
-    source: &dyn TensorSource,
-) -> Result<()> {
-    let preprocess = serde_json::to_string(preprocess).map_err(|e| Error::file(path, e))?;
-    let metadata = weights::metadata(architecture, Some(classes), Some(&preprocess))?;
-    let specs = architecture.parameters();
-    let mut tensors = Vec::with_capacity(specs.len());
-    for spec in &specs {
-        let values = source.tensor(&spec.name)?;
-        // The last step may leave weights that no loss was measured with any more.
-        if values.iter().any(|value| !value.is_finite()) {
-            let problem = format!("{} is no longer finite after the last step; use a smaller --lr", spec.name);
-            return Err(Error::shape("training", problem));
-        }
-        tensors.push(NamedTensor::new(spec.name.as_str(), &spec.shape, values));
-    }
-    weights::save(path, &tensors, &metadata)
-}
-
-/// The end of a run, as `--json` prints it.
-#[derive(serde::Serialize)]
-pub struct Summary<'a> {
-    /// Paths as text: bytes that are not UTF-8 become U+FFFD.
-    pub run: Cow<'a, str>,
-    pub model: Cow<'a, str>,
-    pub epoch: u64,
-    pub lr: f64,
-    pub train_loss: Option<f64>,
-    pub train_accuracy: Option<f64>,
-    pub val_loss: Option<f64>,
-    pub val_accuracy: Option<f64>,
-    pub stopped_early: bool,
-    /// How maps are stored, and with f16 what the loss was multiplied by in the end.
-    pub precision: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_scale: Option<f64>,
-    /// Steps that changed nothing, since a gradient of f16 was not finite.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub skipped_steps: Option<u64>,
-}
-
-/// Tells where the network of epoch `epoch` is and how good, and what could not be read.
-pub fn report(
-    context: &Context,
-    json: bool,
-    run: &RunDir,
-    (epoch, epochs, stopped_early): (u64, &[EpochResult], bool),
-    lr: f64,
-    failed: usize,
-) -> Result<()> {
-    let kept = epochs.iter().find(|e| e.epoch == epoch);
-    let model = run.model_path();
-    let accuracy = kept
-        .and_then(|e| e.val_accuracy)
-        .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
-    context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
-    if let (Some(skipped), Some(scale)) = (skipped_steps(epochs), epochs.last().and_then(|e| e.loss_scale)) {
-        context
-            .console
-            .note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
-    }
+/// Prints the end of a run, if that was asked for, and tells of what could not be read.
+pub fn report(summary: &RunSummary, json: bool) -> Result<()> {
     if json {
-        print_json(&Summary {
-            run: run.path().to_string_lossy(),
-            model: model.to_string_lossy(),
-            epoch,
-            lr,
-            train_loss: kept.map(|e| e.train_loss),
-            train_accuracy: kept.map(|e| e.train_accuracy),
-            val_loss: kept.and_then(|e| e.val_loss),
-            val_accuracy: kept.and_then(|e| e.val_accuracy),
-            stopped_early,
-            precision: context.precision().name(),
-            loss_scale: epochs.last().and_then(|e| e.loss_scale),
-            skipped_steps: skipped_steps(epochs),
-        })?;
+        print_json(summary)?;
     }
-    if failed > 0 {
-        let images = data::count(failed, "image");
-        return Err(Error::Partial(format!("{images} could not be read, and left out")));
+    match summary.left_out {
+        0 => Ok(()),
+        failed => {
+            let images = data::count(failed, "image");
+            Err(Error::Partial(format!("{images} could not be read, and left out")))
+        }
     }
-    Ok(())
-}
-
-/// The steps of all epochs that were skipped, where gradients are f16.
-pub fn skipped_steps(epochs: &[EpochResult]) -> Option<u64> {
-    epochs.iter().filter_map(|e| e.skipped_steps).reduce(|a, b| a + b)
-}
-
-/// A network to train, and on what.
-pub struct NetworkJob<'a> {
-    pub command: &'static str,
-    pub architecture: &'a Architecture,
-    /// Where a new run starts.
-    pub weights: &'a dyn TensorSource,
-    pub preprocess: &'a Preprocess,
-    pub sets: Sets,
-    /// A run that goes on; a new one's folder is `output`, or a free one.
-    pub resumed: Option<RunDir>,
-    pub output: Option<&'a Path>,
-    pub json: bool,
-    pub tensorboard: bool,
-    pub interrupt: &'a Interrupt,
-}
-
-/// Trains a network and reports.
-pub fn train_network(context: &Context, mut job: NetworkJob, config: &RunConfig) -> Result<()> {
-    if let Some(run) = &job.resumed {
-        context.tuning.go_on(context, run)?;
-    }
-    let (architecture, image_size) = (job.architecture, job.preprocess.crop as usize);
-    let precision = config.network.as_ref().map_or(Precision::F32, |network| network.precision);
-    let gpu = context.gpu_for(&Purpose { architecture, image_size, train: true, precision })?;
-    precision.check(gpu.report())?;
-    Sitting::check_stop(context, job.command, job.resumed.as_ref(), job.interrupt)?;
-    let sitting = Sitting::begin(context, job.command, job.resumed.take(), job.output, config)?;
-    let mut config = config.clone();
-    let result = network_sitting(context, &job, &mut config, &gpu, &sitting);
-    sitting.end(context, result)
-}
-
-fn network_sitting(
-    context: &Context,
-    job: &NetworkJob,
-    config: &mut RunConfig,
-    gpu: &Arc<Gpu>,
-    sitting: &Sitting,
-) -> Result<()> {
-    let run = sitting.run();
-    let (sets, unreadable) = sitting.readable(context, &job.sets, job.interrupt)?;
-    run.keep_images(config, sample_images(&*sets.train), sitting.goes_on())?;
-    let classes = sets.train.classes().to_vec();
-    let save =
-        |path: &Path, tensors: &dyn TensorSource| save_model(path, job.architecture, &classes, job.preprocess, tensors);
-    let fit = NetworkFit {
-        gpu,
-        architecture: job.architecture,
-        weights: job.weights,
-        preprocess: job.preprocess,
-        train: sets.train.clone(),
-        val: sets.val.clone(),
-        resume: sitting.goes_on(),
-        interrupt: job.interrupt,
-        save: &save,
-    };
-    let trainer = fit.trainer(config)?;
-    sitting.start()?;
-    let mut teller = Teller::new(context, job.tensorboard.then(|| run.path()))?;
-    let result = fit_network(&fit, trainer, config, run, &mut |event| teller.tell(event));
-    let outcome = teller.finish(result)?;
-    let answers = match &sets.val {
-        Some(val) => Some(Answers::of_saved(context, run, val, config.training.batch_size)?),
-        None => None,
-    };
-    let ended = Ended {
-        command: job.command,
-        run,
-        config,
-        epochs: &outcome.epochs,
-        epoch: outcome.epoch,
-        stopped_early: outcome.stopped_early,
-        sets: &sets,
-        network: format!("{}.", job.architecture),
-    };
-    run_report::write(context, &ended, answers)?;
-    let (lr, failed) = (config.training.lr.unwrap_or_default(), unreadable.len() + outcome.failed);
-    report(context, job.json, run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, failed)
 }

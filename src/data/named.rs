@@ -22,6 +22,7 @@ pub struct NamedData {
     pub terms: String,
     /// Where its files go, below the folder that is asked for.
     pub folder: String,
+    /// What is fetched.
     pub archives: Vec<Archive>,
 }
 
@@ -29,7 +30,9 @@ pub struct NamedData {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
+    /// Where it is.
     pub url: String,
+    /// Its size.
     pub bytes: u64,
     /// Hexadecimal SHA-256.
     pub sha256: String,
@@ -41,7 +44,9 @@ pub struct Archive {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
+    /// Its name in the folder of the set.
     pub name: String,
+    /// Its size.
     pub bytes: u64,
     /// Hexadecimal SHA-256.
     pub sha256: String,

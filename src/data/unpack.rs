@@ -46,6 +46,13 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
+    /// Nothing was fetched that could be unpacked.
+    #[cfg(not(feature = "fetch"))]
+    fn tar(&self, _bytes: impl Read, _inside: &str) -> Result<Vec<NewFile>> {
+        Err(self.bad("needs the cargo feature `fetch` to be unpacked"))
+    }
+
+    #[cfg(feature = "fetch")]
     fn tar(&self, bytes: impl Read, inside: &str) -> Result<Vec<NewFile>> {
         let files = &self.archive.files;
         let mut found: Vec<Option<NewFile>> = files.iter().map(|_| None).collect();

@@ -36,6 +36,7 @@ pub struct Done {
 /// How an adapter's time went.
 #[derive(Debug, Clone, Default)]
 pub struct Usage {
+    /// Images that it computed.
     pub images: usize,
     /// Until its first results: planning, compiling and one batch.
     pub first: Duration,

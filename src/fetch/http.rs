@@ -1,34 +1,17 @@
 //! What fetching needs of HTTP: a range of a file, the hub's checksum, and an error for everything that can go wrong.
 
-use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode, header};
 
 use super::Remote;
+use super::reply::{Body, Reply};
 use crate::error::{Error, Result};
 
 /// One file on one server. Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 pub(super) struct Client<'a> {
     remote: &'a Remote<'a>,
     agent: ureq::Agent,
-}
-
-/// What the server has to say.
-pub(super) enum Reply {
-    Body(Body),
-    /// There is nothing after the byte that was asked for.
-    Complete,
-    /// No answer, and why.
-    Unreachable(String),
-}
-
-/// A file's bytes from `start` on.
-pub(super) struct Body {
-    pub start: u64,
-    /// How many the server says there are.
-    pub length: Option<u64>,
-    pub reader: Box<dyn Read>,
 }
 
 impl<'a> Client<'a> {

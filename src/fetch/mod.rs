@@ -2,8 +2,13 @@
 //!
 //! What is fetched, and what becomes of it, is told by [`weights`](crate::weights) and [`data`](crate::data).
 
+#[cfg(feature = "fetch")]
+mod http;
+#[cfg(not(feature = "fetch"))]
+#[path = "no_http.rs"]
 mod http;
 mod part;
+mod reply;
 
 use std::fs::File;
 use std::io::Read;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::http::{Client, Reply};
+use super::http::Client;
+use super::reply::Reply;
 use super::{FetchOptions, Remote, hash};
 use crate::error::{Error, Result};
 

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use clap::ValueEnum;
-
 use super::adapter::{self, AdapterChoice, AdapterReport};
 use super::buffer::{Buffer, pad16};
 use super::cores::{CoreSource, Cores};
@@ -71,7 +69,7 @@ impl Device {
     /// Opens the adapter that `choice` names with all of its own limits.
     pub fn open(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Self> {
         let mut found = adapter::select(choice)?;
-        let used = FeatureName::value_variants().iter().filter(|name| !options.disabled.contains(name));
+        let used = FeatureName::ALL.iter().filter(|name| !options.disabled.contains(name));
         let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
         let mut wanted = found.adapter.features() & used;
         let (device, queue) = loop {

@@ -1,6 +1,5 @@
 //! Optional abilities of adapters.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub(super) const MATRICES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
@@ -55,7 +54,8 @@ impl Features {
 }
 
 /// An optional ability that can be left unused, to bisect a driver bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum FeatureName {
     F16,
     Subgroups,
@@ -66,6 +66,9 @@ pub enum FeatureName {
 }
 
 impl FeatureName {
+    pub(super) const ALL: [Self; 6] =
+        [Self::F16, Self::Subgroups, Self::Timestamps, Self::PipelineCache, Self::Int64, Self::CooperativeMatrices];
+
     pub(super) fn bits(self) -> wgpu::Features {
         match self {
             Self::F16 => wgpu::Features::SHADER_F16,

@@ -16,6 +16,7 @@ pub use loops::{HotLoop, hot_loop};
 pub enum Line {
     /// The start of a basic block that branches name.
     Label(String),
+    /// An instruction.
     Instruction(Instruction),
     /// A comment, a hint to the scheduler, a bracket.
     Other,
@@ -42,6 +43,7 @@ pub struct Instruction {
     pub multiply_adds: u32,
     /// Reads memory outside of the workgroup's own; the scoreboard that says when it is done, where there are several.
     pub load: Option<u8>,
+    /// What it waits for.
     pub wait: Wait,
     /// The label that it may go on at.
     pub target: Option<String>,
@@ -52,6 +54,7 @@ pub struct Instruction {
 /// The loads that an instruction is held back for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
+    /// Nothing.
     #[default]
     None,
     /// All but the latest so many.

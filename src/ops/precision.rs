@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, KernelSpec, shaders};
 
 /// The type of stored activations and weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits: every adapter.

@@ -24,8 +24,11 @@ use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 pub struct Best {
     /// From 1.
     pub epoch: u64,
+    /// Its mean cross-entropy over the validation examples.
     pub val_loss: f64,
+    /// The share of them that it has right.
     pub val_accuracy: f64,
+    /// Its head.
     pub head: Head,
 }
 
@@ -34,6 +37,7 @@ pub struct Best {
 pub struct Milestone {
     /// From 1.
     pub epoch: u64,
+    /// Its mean cross-entropy over the validation examples.
     pub val_loss: f64,
 }
 
@@ -42,8 +46,11 @@ pub struct Milestone {
 pub struct Checkpoint {
     /// Epochs that are done.
     pub epoch: u64,
+    /// The head and its optimiser after them.
     pub state: HeadState,
+    /// The best of them, if there are validation examples.
     pub best: Option<Best>,
+    /// What early stopping waits on.
     pub milestone: Option<Milestone>,
     /// Set if the head is trained on standardised features.
     pub scaler: Option<Scaler>,

@@ -19,27 +19,48 @@ use crate::gpu::Gpu;
 
 /// What is trained on what.
 pub struct Fit<'a> {
+    /// Where.
     pub gpu: &'a Arc<Gpu>,
+    /// Features and classes of the head.
     pub shape: HeadShape,
+    /// Features and classes to learn.
     pub train: Examples<'a>,
     /// What early stopping and the sweep go by.
     pub val: Option<Examples<'a>>,
     /// Goes on from the folder's checkpoint, if it has one that follows the recipe's choice.
     pub resume: bool,
+    /// Stops it once it is raised.
     pub interrupt: &'a Interrupt,
 }
 
 /// What [`fit`] tells while it works.
 #[derive(Debug)]
 pub enum Event<'e> {
-    /// The sweep has tried a learning rate, the `number`-th (from 1) of `of`.
-    Tried { trial: &'e Trial, number: usize, of: usize },
+    /// The sweep has tried a learning rate.
+    Tried {
+        /// How it did.
+        trial: &'e Trial,
+        /// Which it is, from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// The recipe has decided.
     Chosen(&'e Choice),
-    /// Training goes on after `epoch` epochs that are done.
-    Resumed { epoch: u64 },
-    /// A chunk of steps is done. `sweep`: of a learning rate that is tried; `epochs`: how many there will be at most.
-    Progress { progress: &'e EpochProgress, sweep: bool, epochs: u64 },
+    /// Training goes on.
+    Resumed {
+        /// Epochs that are done.
+        epoch: u64,
+    },
+    /// A chunk of steps is done.
+    Progress {
+        /// How far the epoch is.
+        progress: &'e EpochProgress,
+        /// Whether it is of a learning rate that is tried.
+        sweep: bool,
+        /// How many epochs there will be at most.
+        epochs: u64,
+    },
     /// The device has what the run needs.
     Planned(TrainingMemory),
     /// An image could not be read.
@@ -55,6 +76,7 @@ pub struct Outcome {
     pub head: Head,
     /// The epoch that it is from.
     pub epoch: u64,
+    /// How it was trained.
     pub choice: Choice,
     /// The epochs in order.
     pub epochs: Vec<EpochResult>,

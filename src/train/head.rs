@@ -18,6 +18,7 @@ pub struct HeadShape {
 /// `torch.nn.Linear(features, classes)`: `logits = weight · features + bias`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Head {
+    /// Features and classes.
     pub shape: HeadShape,
     /// `[classes, features]`, row-major.
     pub weight: Vec<f32>,

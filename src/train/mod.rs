@@ -8,6 +8,7 @@
 
 mod batches;
 mod checkpoint;
+#[cfg(feature = "plots")]
 mod curves;
 mod feature_cache;
 mod files;
@@ -39,6 +40,7 @@ mod update;
 
 pub use batches::Examples;
 pub use checkpoint::{Best, Checkpoint, Milestone};
+#[cfg(feature = "plots")]
 pub use curves::draw_curves;
 pub use feature_cache::FeatureCache;
 pub use fit::{Event, Fit, Outcome, fit};

@@ -80,7 +80,8 @@ impl From<Unfreeze> for String {
 }
 
 /// What batch normalisation goes by while training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum BnMode {
     /// The running statistics, which stay as they are.

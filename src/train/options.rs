@@ -130,6 +130,7 @@ impl TryFrom<OptimizerTable> for Optimizer {
 /// Options of a [`super::HeadTrainer`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeadOptions {
+    /// Optimiser.
     pub optimizer: Optimizer,
     /// Learning rate.
     pub lr: f64,

@@ -6,7 +6,8 @@ use super::options::{HeadOptions, Optimizer};
 use crate::error::{Error, Result};
 
 /// Who decides how the head is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
     /// Sweeps learning rates on standardised features, stops early on the validation loss, keeps the best head.
@@ -27,6 +28,7 @@ impl Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Who decides what is not said here.
     pub recipe: Recipe,
     /// Learning rate; if there is none, the recipe chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,8 +43,10 @@ pub struct Settings {
     /// Whether every class comes equally often, whatever its images are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub balance: bool,
+    /// Draws the initial head, the split and the order of each epoch.
     #[serde(with = "seed")]
     pub seed: u64,
+    /// Optimiser.
     pub optimizer: Optimizer,
 }
 

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::batches::Examples;
 use super::checkpoint::Checkpoint;
-use super::curves::draw_curves;
 use super::files::read_limited;
 use super::head::HeadShape;
 use super::metrics::EpochResult;
@@ -256,10 +255,17 @@ impl RunDir {
         Ok(kept)
     }
 
-    /// Draws curves.svg.
+    /// Draws curves.svg; nothing is drawn without the cargo feature `plots`.
+    #[cfg(not(feature = "plots"))]
+    pub fn write_curves(&self, _epochs: &[EpochResult], _best_epoch: Option<u64>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Draws curves.svg; nothing is drawn without the cargo feature `plots`.
+    #[cfg(feature = "plots")]
     pub fn write_curves(&self, epochs: &[EpochResult], best_epoch: Option<u64>) -> Result<()> {
         let path = self.curves_path();
-        let svg = draw_curves(epochs, best_epoch).map_err(|problem| Error::file(&path, problem))?;
+        let svg = super::draw_curves(epochs, best_epoch).map_err(|problem| Error::file(&path, problem))?;
         files::write(&path, svg.as_bytes())
     }
 }

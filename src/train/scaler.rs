@@ -8,6 +8,7 @@ use super::head::Head;
 /// Mean and scale of every feature over the training set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaler {
+    /// Of each feature.
     pub mean: Vec<f32>,
     /// `sqrt(variance + floor^2)`, where the floor is a tenth of the features' mean standard deviation: a feature that
     /// hardly varies in the training set must not dominate where it does.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// How the learning rate moves over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Curve {
     /// The same throughout.
@@ -24,6 +25,7 @@ pub enum Curve {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
+    /// The curve after the warm-up.
     pub curve: Curve,
     /// Epochs (from 0) at which [`Curve::Step`] drops; if there are none, half and three quarters of the run, as the ResNet
     /// paper trains on CIFAR-10 (section 4.2).

@@ -12,7 +12,9 @@ use crate::files;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unreadable {
+    /// Of those to train on.
     pub train: Vec<LeftOut>,
+    /// Of those to validate on.
     pub val: Vec<LeftOut>,
 }
 

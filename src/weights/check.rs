@@ -17,13 +17,35 @@ const LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
     /// The architecture has it, the file does not.
-    Missing { name: String, shape: Vec<usize> },
+    Missing {
+        /// The tensor.
+        name: String,
+        /// What it should be.
+        shape: Vec<usize>,
+    },
     /// The file has it, the architecture does not.
-    Extra { name: String, shape: Vec<usize> },
+    Extra {
+        /// The tensor.
+        name: String,
+        /// What it is.
+        shape: Vec<usize>,
+    },
     /// The shapes differ.
-    Misshapen { name: String, found: Vec<usize>, expected: Vec<usize> },
+    Misshapen {
+        /// The tensor.
+        name: String,
+        /// What it is.
+        found: Vec<usize>,
+        /// What it should be.
+        expected: Vec<usize>,
+    },
     /// The elements are of a type that is not read.
-    Type { name: String, dtype: Dtype },
+    Type {
+        /// The tensor.
+        name: String,
+        /// The type of its elements.
+        dtype: Dtype,
+    },
 }
 
 impl Problem {

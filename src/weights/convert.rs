@@ -11,15 +11,20 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
 
 /// Element types that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum ElementType {
+    /// 32 bits, IEEE 754.
     F32,
+    /// 16 bits, IEEE 754: up to 65504.
     F16,
+    /// 16 bits with the exponent of 32: the range of f32, 8 bits of precision.
     Bf16,
 }
 
 /// Whose names the tensors get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Names {
     /// torchvision's and timm's: `layer1.0.conv1.weight`.
     #[default]

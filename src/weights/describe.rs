@@ -34,7 +34,9 @@ pub enum Origin {
 /// A network as it is run.
 #[derive(Clone, Debug)]
 pub struct Description {
+    /// What it is made of.
     pub architecture: Architecture,
+    /// How its images are prepared.
     pub preprocess: Preprocess,
     /// A name for each class, if there are names.
     pub labels: Option<Vec<String>>,

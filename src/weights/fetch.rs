@@ -14,6 +14,7 @@ const INSTEAD: &str = "give a file with --weights";
 /// What [`fetch`] did.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Fetched {
+    /// The file.
     pub path: PathBuf,
     /// Whether it was in the cache already.
     pub cached: bool,

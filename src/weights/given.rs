@@ -39,14 +39,19 @@ pub struct Given {
     /// `key=value` pairs over the keys of the description.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<String>,
+    /// What is subtracted from red, green and blue, as fractions of 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<[f32; 3]>,
+    /// What they are divided by then, as fractions of 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<[f32; 3]>,
+    /// The length that the shorter side is scaled to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
+    /// The side of the middle square that is then taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<u32>,
+    /// How images are scaled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
 }

@@ -17,14 +17,17 @@ pub struct Inspection {
     pub file: String,
     /// Bytes.
     pub size: usize,
+    /// In hexadecimal; of several files, of their names and hashes.
     pub sha256: String,
     /// Number of tensors of each type.
     pub dtypes: BTreeMap<String, usize>,
     /// The architecture's name (`resnet50`) or description; null when there is none.
     pub name: Option<String>,
+    /// What it is made of; null when that can't be told.
     pub architecture: Option<Architecture>,
     /// Trained parameters in the file, running statistics not counted.
     pub parameters: u64,
+    /// A name for each class; null when there are none.
     pub labels: Option<Vec<String>>,
     /// What images go through; null when there is no architecture.
     pub preprocess: Option<Preprocess>,
@@ -53,7 +56,9 @@ pub struct InspectedTensor {
     /// The name in the file, where that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original: Option<String>,
+    /// The type of its elements, as safetensors calls it.
     pub dtype: String,
+    /// Its shape, as PyTorch has it.
     pub shape: Vec<usize>,
 }
 

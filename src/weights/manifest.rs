@@ -40,7 +40,9 @@ pub struct Pretrained {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accuracy {
+    /// Whose class is the most likely one.
     pub top1: f64,
+    /// Whose class is among the five most likely.
     pub top5: f64,
 }
 

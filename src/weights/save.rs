@@ -14,8 +14,11 @@ use crate::model::Architecture;
 /// An f32 tensor with its name and PyTorch's shape.
 #[derive(Clone, Debug)]
 pub struct NamedTensor<'a> {
+    /// Its name in the file.
     pub name: Cow<'a, str>,
+    /// Its shape.
     pub shape: Cow<'a, [usize]>,
+    /// Its elements, row-major.
     pub data: Cow<'a, [f32]>,
 }
 
@@ -29,9 +32,13 @@ impl<'a> NamedTensor<'a> {
 /// A tensor of any type as it lies in a file: little-endian, row-major.
 #[derive(Clone, Debug)]
 pub struct RawTensor<'a> {
+    /// Its name in the file.
     pub name: Cow<'a, str>,
+    /// The type of its elements.
     pub dtype: Dtype,
+    /// Its shape.
     pub shape: Cow<'a, [usize]>,
+    /// Its elements.
     pub bytes: Cow<'a, [u8]>,
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::cli::probabilities::{probabilities, top_k};
 use crate::error::{Error, Result};
+use crate::predict::Prediction;
 
 /// What is said of an image; its JSON is a line of `--json`.
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ pub struct Answer<'a> {
     #[serde(serialize_with = "lossy")]
     pub input: &'a OsStr,
     /// The most likely first.
-    pub predictions: Vec<Prediction<'a>>,
+    pub predictions: Vec<Prediction>,
     /// The picture that `--grad-cam` drew.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lossy_path")]
     pub grad_cam: Option<&'a Path>,
@@ -49,24 +49,6 @@ fn tamed(label: &str) -> String {
     label.chars().map(tame).collect()
 }
 
-/// A class that an image may be of.
-#[derive(Clone, Serialize)]
-pub struct Prediction<'a> {
-    pub index: usize,
-    pub label: &'a str,
-    pub probability: f64,
-}
-
-/// The `most` most likely classes, without those that are less likely than `threshold`.
-pub fn predict<'a>(logits: &[f32], labels: &'a [String], most: usize, threshold: f64) -> Vec<Prediction<'a>> {
-    let probabilities = probabilities(logits);
-    top_k(&probabilities, most)
-        .into_iter()
-        .map(|index| Prediction { index, label: &labels[index], probability: probabilities[index] })
-        .filter(|prediction| prediction.probability >= threshold)
-        .collect()
-}
-
 /// The first line of CSV.
 pub const CSV_HEADER: &str = "input,rank,index,label,probability\n";
 
@@ -80,7 +62,7 @@ impl Answer<'_> {
     pub fn csv(&self) -> Vec<u8> {
         let input = csv_bytes(&bytes(self.input));
         let line = |(rank, p): (usize, &Prediction)| {
-            let rest = format!(",{},{},{},{}\n", rank + 1, p.index, csv_field(p.label), p.probability);
+            let rest = format!(",{},{},{},{}\n", rank + 1, p.index, csv_field(&p.label), p.probability);
             [&input, rest.as_bytes()].concat()
         };
         self.predictions.iter().enumerate().flat_map(line).collect()
@@ -88,7 +70,7 @@ impl Answer<'_> {
 
     /// For people.
     pub fn text(&self) -> Vec<u8> {
-        let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, tamed(p.label));
+        let line = |p: &Prediction| format!("  {:6.2} %  {}\n", p.probability * 100.0, tamed(&p.label));
         let list: String = match self.predictions.is_empty() {
             true => "       –     no class is likely enough\n".into(),
             false => self.predictions.iter().map(line).collect(),
@@ -114,12 +96,13 @@ pub fn csv_field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predict::predictions;
 
     #[cfg(unix)]
     #[test]
     fn names_that_are_no_text_are_kept_where_the_form_allows() {
         use std::os::unix::ffi::OsStrExt;
-        let predictions = vec![Prediction { index: 1, label: "a,b", probability: 0.5 }];
+        let predictions = vec![Prediction { index: 1, label: "a,b".into(), probability: 0.5 }];
         let answer = |name| Answer { input: OsStr::from_bytes(name), predictions: predictions.clone(), grad_cam: None };
         let name = b"caf\xe9,\"1\".png";
         assert_eq!(answer(name).csv(), b"\"caf\xe9,\"\"1\"\".png\",1,1,\"a,b\",0.5\n");
@@ -134,7 +117,7 @@ mod tests {
         let labels = ["not hotdog", "hotdog"].map(String::from);
         let answer = |threshold| Answer {
             input: OsStr::new("a"),
-            predictions: predict(&[-10.0], &labels, 5, threshold),
+            predictions: predictions(&[-10.0], &labels, 5, threshold),
             grad_cam: None,
         };
         let both = answer(0.0);

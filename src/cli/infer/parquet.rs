@@ -9,9 +9,9 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::answer::Prediction;
 use crate::error::{Error, Result};
 use crate::files::NewFile;
+use crate::predict::Prediction;
 
 /// Values after which a row group is written: what is kept in memory, and what a reader takes at once.
 const GROUP: usize = 1 << 20;
@@ -100,7 +100,7 @@ impl Table {
             match column {
                 Column::Input(names) => names.push(input.into()),
                 Column::Integers(lists) => lists.push(predictions.iter().map(|p| p.index as i32)),
-                Column::Texts(lists) => lists.push(predictions.iter().map(|p| p.label.into())),
+                Column::Texts(lists) => lists.push(predictions.iter().map(|p| p.label.as_str().into())),
                 Column::Doubles(lists) => lists.push(predictions.iter().map(|p| p.probability)),
                 Column::Floats(_) => {}
             }

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::answer::{Answer, CSV_HEADER, predict};
+use super::answer::{Answer, CSV_HEADER};
 use super::parquet::Table;
 use super::{Format, InferArgs};
 use crate::cli::console::{is_closed, print_bytes};
-use crate::cli::model::{Loaded, numbered};
+use crate::cli::model::{LoadedNetwork, numbered};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
+use crate::predict::predictions;
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
 /// Everything that a run writes.
@@ -27,7 +28,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &Loaded) -> Result<Self> {
+    pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &LoadedNetwork) -> Result<Self> {
         let vectors = |path: &Option<PathBuf>, key, columns| {
             path.as_deref().map(|path| Vectors::new(path, key, columns)).transpose()
         };
@@ -48,7 +49,7 @@ impl Sink {
 
     /// What came out for the image called `name`; `grad_cam` is its picture, if there is one.
     pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
-        let predictions = predict(logits, &self.labels, self.top_k, self.threshold);
+        let predictions = predictions(logits, &self.labels, self.top_k, self.threshold);
         match self.predictions.write(&Answer { input: name, predictions, grad_cam }) {
             Err(error) if self.has_files && is_closed(&error) => self.predictions = Predictions::None,
             written => written?,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::table::Operation;
 use crate::error::{Error, Result};
 
 /// Values by attribute, each checked to be one that the operation has.
@@ -13,18 +12,18 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Reads `KEY=VALUE`s for `operation`.
+    /// Reads `KEY=VALUE`s for the operation `op`, which has `attributes`.
     ///
     /// # Errors
     /// [`Error::Usage`] for text without `=`, an attribute that the operation hasn't, or one that comes twice.
-    pub fn parse(operation: &'static Operation, texts: &[String]) -> Result<Self> {
-        let mut settings = Self { op: operation.name, values: BTreeMap::new() };
+    pub fn parse(op: &'static str, attributes: &'static [&'static str], texts: &[String]) -> Result<Self> {
+        let mut settings = Self { op, values: BTreeMap::new() };
         for text in texts {
             let (key, value) = text
                 .split_once('=')
                 .ok_or_else(|| Error::Usage(format!("--set {text:?}: write KEY=VALUE, for example stride=2")))?;
-            let known = operation.attributes.iter().find(|attribute| **attribute == key.trim());
-            let key = known.ok_or_else(|| Error::Usage(settings.unknown(operation, key.trim())))?;
+            let known = attributes.iter().find(|attribute| **attribute == key.trim());
+            let key = known.ok_or_else(|| Error::Usage(settings.unknown(attributes, key.trim())))?;
             if settings.values.insert(key, value.trim().to_owned()).is_some() {
                 return Err(Error::Usage(format!("--set {key} is given twice; give it once")));
             }
@@ -32,8 +31,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn unknown(&self, operation: &Operation, key: &str) -> String {
-        match operation.attributes {
+    fn unknown(&self, attributes: &[&str], key: &str) -> String {
+        match attributes {
             [] => format!("{} has no attributes; leave --set {key} away", self.op),
             attributes => format!("{} has no attribute {key:?}; it has {}", self.op, attributes.join(", ")),
         }
@@ -89,11 +88,17 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::find;
     use super::*;
 
-    fn parse(op: &str, texts: &[&str]) -> Result<Settings> {
-        Settings::parse(find(op)?, &texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn parse(op: &'static str, texts: &[&str]) -> Result<Settings> {
+        let attributes: &[&str] = match op {
+            "conv2d" => &["stride", "padding", "dilation", "groups"],
+            "batch_norm" => &["eps", "momentum", "training"],
+            "adam" => &["lr", "betas"],
+            "max_pool2d" => &["kernel_size"],
+            _ => &[],
+        };
+        Settings::parse(op, attributes, &texts.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     #[test]
@@ -117,7 +122,6 @@ mod tests {
         assert!(message(parse("relu", &["stride=2"])).contains("no attributes"));
         assert!(message(parse("conv2d", &["stride"])).contains("KEY=VALUE"));
         assert!(message(parse("conv2d", &["stride=1", "stride=2"])).contains("twice"));
-        assert!(message(parse("no such thing", &[])).contains("max_pool2d"));
         let settings = parse("conv2d", &["stride=1,2,3", "padding=-1", "dilation=", "groups=2.5"]).unwrap();
         for key in ["stride", "padding", "dilation"] {
             assert!(matches!(settings.pair(key, [1usize, 1]), Err(Error::Usage(_))), "{key}");

@@ -8,7 +8,6 @@ use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::table::Operation;
 use crate::error::{Error, Result};
 use crate::ops::host::Array;
 use crate::weights::{RawTensor, write_safetensors};
@@ -51,22 +50,21 @@ impl TensorFile {
             .map_err(|error| self.error(format!("is damaged or not safetensors ({error}); write it again")))
     }
 
-    /// Checks that the file has the tensors that `operation` takes, and no others.
-    pub(super) fn check_keys(&self, operation: &Operation) -> Result<()> {
+    /// Checks that the file has the `required` tensors of the operation `name`, and no others but `optional` ones.
+    pub(super) fn check_keys(&self, name: &str, required: &[&str], optional: &[&str]) -> Result<()> {
         let tensors = self.tensors()?;
         let found = tensors.names();
         let takes = || {
-            let optional = operation.optional.iter().map(|key| format!("[{key}]"));
-            operation.required.iter().map(ToString::to_string).chain(optional).collect::<Vec<_>>().join(", ")
+            let optional = optional.iter().map(|key| format!("[{key}]"));
+            required.iter().map(ToString::to_string).chain(optional).collect::<Vec<_>>().join(", ")
         };
-        let name = operation.name;
-        for key in operation.required {
+        for key in required {
             if !found.contains(key) {
                 return Err(self.error(format!("has no tensor {key:?}; {name} takes {}", takes())));
             }
         }
         for key in found {
-            if !operation.required.contains(&key) && !operation.optional.contains(&key) {
+            if !required.contains(&key) && !optional.contains(&key) {
                 let key: String = key.chars().take(80).collect();
                 return Err(
                     self.error(format!("has a tensor {key:?}, which {name} doesn't take; it takes {}", takes()))
@@ -162,7 +160,6 @@ pub(super) fn write(path: &Path, results: &[Named]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::find;
     use super::*;
 
     /// A file of `tensors`: name, type, shape and bytes.
@@ -210,8 +207,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let zero = || 0f32.to_le_bytes().to_vec();
         let file = file(folder.path(), &[("input", Dtype::F32, &[1], zero()), ("bias", Dtype::F32, &[1], zero())]);
-        file.check_keys(find("relu").unwrap()).expect_err("a superfluous bias");
-        let message = file.check_keys(find("conv2d").unwrap()).unwrap_err().to_string();
+        file.check_keys("relu", &["input"], &[]).expect_err("a superfluous bias");
+        let message = file.check_keys("conv2d", &["input", "weight"], &["bias"]).unwrap_err().to_string();
         assert!(message.contains("in.safetensors") && message.contains("\"weight\""), "{message}");
         assert!(message.contains("input, weight, [bias]"), "{message}");
     }

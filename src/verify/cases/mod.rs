@@ -30,7 +30,8 @@ use crate::ops::host::{Array, Gradients};
 use crate::reference::{self, Tensor};
 
 /// How many cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Suite {
     /// Every operation by the kernels that the adapter uses by itself, and a case of every other kernel: reduced shapes and corners
     Quick,

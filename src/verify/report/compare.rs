@@ -1,5 +1,6 @@
 //! Two reports side by side: verdicts that differ, errors that grew, answers of the fingerprint, and speed.
 
+#[cfg(feature = "reports")]
 mod page;
 mod text;
 
@@ -274,6 +275,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "reports")]
     fn pages_hold_no_foreign_markup() {
         let a = sample();
         let mut b = a.clone();

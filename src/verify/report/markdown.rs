@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::summary::{Counts, known, measure, missed, ops, percent, repro, unexpected};
 use super::types::{AdapterRun, Report, Status};
+use super::verdict::verdict;
 
 /// Most failed cases that are listed; trackers cut long texts.
 const MOST_CASES: usize = 20;
@@ -12,7 +13,7 @@ const MOST_CASES: usize = 20;
 pub fn markdown(report: &Report) -> String {
     let report = &report.clone().redacted();
     let mut out = String::new();
-    let (_, word, sentence) = super::html::verdict(report);
+    let (_, word, sentence) = verdict(report);
     // Writing to a string can't fail, here and below.
     let _ = writeln!(out, "## gpu-resnet verify: {word}\n\n{}\n", text(&sentence));
     let _ = writeln!(

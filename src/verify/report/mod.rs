@@ -2,6 +2,7 @@
 
 pub mod compare;
 mod file;
+#[cfg(feature = "reports")]
 pub mod html;
 pub mod markdown;
 mod number;
@@ -11,6 +12,7 @@ mod sample;
 pub mod summary;
 mod time;
 mod types;
+mod verdict;
 
 pub use crate::bench::Peaks;
 pub use types::{

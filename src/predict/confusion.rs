@@ -13,7 +13,7 @@ const LETTERS: usize = 18;
 const NUMBERED: usize = 40;
 
 /// Draws `counts[true][predicted]`; each row is shaded by its shares.
-pub fn draw(counts: &[Vec<usize>], labels: &[String]) -> Result<String> {
+pub fn draw_confusion(counts: &[Vec<usize>], labels: &[String]) -> Result<String> {
     let mut svg = String::new();
     paint(&mut svg, counts, labels).map_err(|e| Error::Usage(format!("the picture could not be drawn: {e}")))?;
     Ok(svg)

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
 use super::sets::Sets;
 use crate::data::find_unreadable;
 use crate::error::{Error, Result};
+use crate::runtime::Runtime;
 use crate::train::{Interrupt, LeftOut, RunConfig, RunDir, Unreadable};
 
 /// A run's folder, claimed for this process, and what is to be said at the end.
@@ -20,7 +20,7 @@ impl Sitting {
     /// Goes on with `resumed`, or claims the folder `output` for a new run with the settings `config`; without a name, the
     /// next free one of `runs/COMMAND`.
     pub fn begin(
-        context: &Context,
+        runtime: &Runtime,
         command: &'static str,
         resumed: Option<RunDir>,
         output: Option<&Path>,
@@ -33,11 +33,11 @@ impl Sitting {
             (None, None) => RunDir::claim_next(&PathBuf::from(format!("runs/{command}")))?,
         };
         if let Some(remark) = run.remark() {
-            context.console.note(remark);
+            runtime.note(remark);
         }
         let sitting = Self { command, run, is_new };
         // Of a run that goes on, the number of epochs may be another.
-        let kept = if is_new { context.tuning.keep(&sitting.run) } else { Ok(()) };
+        let kept = if is_new { runtime.tuning.keep(&sitting.run) } else { Ok(()) };
         if let Err(error) = kept.and_then(|()| sitting.run.write_config(config)) {
             if is_new {
                 sitting.run.abandon();
@@ -63,11 +63,11 @@ impl Sitting {
 
     /// `sets` without the images that can't be read, and which those are: the ones that were left out when the run began,
     /// or, of a run that begins, what reading all images tells.
-    pub fn readable(&self, context: &Context, sets: &Sets, stop: &Interrupt) -> Result<(Sets, Unreadable)> {
+    pub fn readable(&self, runtime: &Runtime, sets: &Sets, stop: &Interrupt) -> Result<(Sets, Unreadable)> {
         let unreadable = match self.goes_on() {
-            true => self.left_out(context)?,
+            true => self.left_out(runtime)?,
             false => {
-                let found = search(context, sets, stop)?;
+                let found = search(runtime, sets, stop)?;
                 self.run.write_unreadable(&found)?;
                 found
             }
@@ -76,11 +76,11 @@ impl Sitting {
     }
 
     /// The images that were left out when the run began.
-    pub fn left_out(&self, context: &Context) -> Result<Unreadable> {
+    pub fn left_out(&self, runtime: &Runtime) -> Result<Unreadable> {
         let unreadable = self.run.read_unreadable()?;
         if let Some(first) = unreadable.first() {
             let (images, name) = (crate::data::count(unreadable.len(), "image"), &first.name);
-            context.console.note(format!("{images} could not be read when the run began, the first {name}"));
+            runtime.note(format!("{images} could not be read when the run began, the first {name}"));
         }
         Ok(unreadable)
     }
@@ -89,24 +89,24 @@ impl Sitting {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn check_stop(context: &Context, command: &str, resumed: Option<&RunDir>, stop: &Interrupt) -> Result<()> {
+    pub fn check_stop(runtime: &Runtime, command: &str, resumed: Option<&RunDir>, stop: &Interrupt) -> Result<()> {
         let result = stop.check();
         if let (Err(_), Some(run)) = (&result, resumed) {
-            context.console.note(format!("stopped; {}{}", go_on(command, run), from(run)));
+            runtime.note(format!("stopped; {}{}", go_on(command, run), from(run)));
         }
         result
     }
 
     /// Says how a run that was stopped goes on. A new one that failed with nothing worth keeping leaves no folder.
-    pub fn end<T>(self, context: &Context, result: Result<T>) -> Result<T> {
+    pub fn end<T>(self, runtime: &Runtime, result: Result<T>) -> Result<T> {
         let Err(error) = &result else { return result };
         let (go_on, from) = (go_on(self.command, &self.run), from(&self.run));
         match error {
             Error::Partial(_) => {}
-            Error::Interrupted => context.console.note(format!("stopped; {go_on}{from}")),
+            Error::Interrupted => runtime.note(format!("stopped; {go_on}{from}")),
             error if self.is_new && !is_worth_keeping(&self.run, error) => self.run.abandon(),
             error if is_mendable(error) && self.run.has_checkpoint() => {
-                context.console.note(format!("once that is mended, {go_on}{from}"));
+                runtime.note(format!("once that is mended, {go_on}{from}"));
             }
             _ => {}
         }
@@ -134,26 +134,31 @@ fn is_worth_keeping(run: &RunDir, error: &Error) -> bool {
 }
 
 /// Reads all images, and tells of those that can't be.
-fn search(context: &Context, sets: &Sets, stop: &Interrupt) -> Result<Unreadable> {
+fn search(runtime: &Runtime, sets: &Sets, stop: &Interrupt) -> Result<Unreadable> {
     let images = sets.train.len() + sets.val.as_ref().map_or(0, |val| val.len());
-    let bar = context.console.progress(images as u64, "reading images");
+    let bar = runtime.progress(images as u64, "reading images");
     let parts = [Some(&sets.train), sets.val.as_ref()].map(|part| {
         let Some(part) = part else { return Ok(Vec::new()) };
         let found = find_unreadable(&**part, || {
-            bar.inc(1);
+            bar.advance(1);
             !stop.is_raised()
         });
         let found = found.ok_or(Error::Interrupted)?;
-        found.iter().for_each(|(_, error)| bar.suspend(|| context.console.complain(error)));
+        found.iter().for_each(|(_, error)| bar.pause(&mut || runtime.complain(error)));
         Ok(found.into_iter().map(|(index, _)| LeftOut { index, name: part.name(index) }).collect())
     });
-    bar.finish_and_clear();
+    bar.finish();
     let [train, val] = parts;
     Ok(Unreadable { train: train?, val: val? })
 }
 
+/// That the run in `path` is another command's.
+pub fn other_command(command: &str, path: &Path) -> String {
+    format!("is a run of `gpu-resnet {command}`; go on with it by `gpu-resnet {command} --resume {}`", quoted(path))
+}
+
 /// A path as a shell takes it.
-pub fn quoted(path: &Path) -> String {
+fn quoted(path: &Path) -> String {
     if path.to_str().is_none() {
         let plain = |b: &u8| b.is_ascii_graphic() && !b"'\\".contains(b);
         let bytes = path.as_os_str().as_encoded_bytes().iter();

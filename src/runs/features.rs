@@ -5,14 +5,12 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::Context;
-use super::batches::run_batches;
-use super::finite::Finite;
-use super::model::Loaded;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
 use crate::ops::Precision;
+use crate::predict::{Finite, LoadedNetwork, run_batches};
+use crate::runtime::Runtime;
 use crate::train::{Examples, FeatureCache, Interrupt, LeftOut};
 
 /// Features and labels of the images that could be read, in the data set's order.
@@ -42,8 +40,8 @@ impl Features {
 
 /// Computes features with one network, keeping them on disk by the images' content.
 pub struct Extractor<'a> {
-    context: &'a Context<'a>,
-    model: &'a Loaded,
+    runtime: &'a Runtime,
+    model: &'a LoadedNetwork,
     /// One for each adapter, at least one.
     predictors: Vec<Predictor>,
     cache: FeatureCache,
@@ -51,7 +49,7 @@ pub struct Extractor<'a> {
 }
 
 impl<'a> Extractor<'a> {
-    pub fn new(context: &'a Context<'a>, model: &'a Loaded, batch: u32, interrupt: &'a Interrupt) -> Result<Self> {
+    pub fn new(runtime: &'a Runtime, model: &'a LoadedNetwork, batch: u32, interrupt: &'a Interrupt) -> Result<Self> {
         let key = format!(
             "weights {}\narchitecture {}\npreprocess {}",
             model.weights.sha256(),
@@ -63,15 +61,15 @@ impl<'a> Extractor<'a> {
             "" => key,
             prefix => format!("{key}\nprefix {prefix}"),
         };
-        let key = match context.precision() {
+        let key = match runtime.precision {
             Precision::F32 => key,
             other => format!("{key}\nprecision {}", other.name()),
         };
         let cache = FeatureCache::open(&key, model.architecture.features());
         if let Some(warning) = cache.warning() {
-            context.console.note(warning);
+            runtime.note(warning);
         }
-        Ok(Self { context, model, predictors: model.predictors(context, batch)?, cache, interrupt })
+        Ok(Self { runtime, model, predictors: model.predictors(runtime, batch)?, cache, interrupt })
     }
 
     /// The first of the adapters.
@@ -86,11 +84,11 @@ impl<'a> Extractor<'a> {
         let missing: Vec<usize> = (0..data.len()).filter(|&i| !known(&keys[i], &self.cache)).collect();
         let found = data.len() - missing.len();
         if found > 0 {
-            self.context.console.note(format!("{found} of {} {what} features are in the cache", data.len()));
+            self.runtime.note(format!("{found} of {} {what} features are in the cache", data.len()));
         }
         let computed = self.compute(data, missing, &keys, what);
         if let Err(error) = self.cache.save() {
-            self.context.console.note(format!("the features could not be kept: {error}"));
+            self.runtime.note(format!("the features could not be kept: {error}"));
         }
         computed?;
         let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new(), keys: Vec::new() };
@@ -116,14 +114,13 @@ impl<'a> Extractor<'a> {
         if total == 0 {
             return Ok(());
         }
-        let console = self.context.console;
         let batch = self.predictors.iter().map(Predictor::batch).min().unwrap_or(1).min(total);
         let loader = Loader::new(data.clone(), missing, batch, self.model.preprocess.clone(), 2)?;
-        let bar = console.progress(total as u64, &format!("{what} features"));
+        let bar = self.runtime.progress(total as u64, &format!("{what} features"));
         let started = Instant::now();
-        let Self { context, model, predictors, cache, interrupt } = self;
-        let finite = Finite::new(context, model);
-        let failed = run_batches(context, loader, predictors, &bar, interrupt, |indices, output| {
+        let Self { runtime, model, predictors, cache, interrupt } = self;
+        let finite = Finite::new(runtime, model);
+        let failed = run_batches(runtime, loader, predictors, &*bar, interrupt, |indices, output| {
             for (&i, row) in indices.iter().zip(output.features.chunks(model.architecture.features())) {
                 finite.check(&data.name(i), "features", row)?;
                 if let Some(key) = keys[i] {
@@ -134,7 +131,7 @@ impl<'a> Extractor<'a> {
         })?;
         let seconds = started.elapsed().as_secs_f64();
         let done = total - failed;
-        console.note(format!("{done} {what} features in {seconds:.1} s ({:.1} images/s)", done as f64 / seconds));
+        runtime.note(format!("{done} {what} features in {seconds:.1} s ({:.1} images/s)", done as f64 / seconds));
         Ok(())
     }
 }

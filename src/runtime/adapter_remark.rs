@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Console;
 use crate::gpu::AdapterReport;
 
 /// Where the program runs, as far as it decides how a GPU is reached.
@@ -44,12 +43,11 @@ impl Place {
     }
 }
 
-/// Tells, once in a process, that `adapter` computes on the CPU, if it does.
-pub fn remark(console: &Console, adapter: &AdapterReport) {
+/// That `adapter` computes on the CPU, if it does; once in a process.
+pub fn remark(adapter: &AdapterReport) -> Option<String> {
     static SAID: AtomicBool = AtomicBool::new(false);
-    if adapter.kind == "cpu" && !SAID.swap(true, Ordering::Relaxed) {
-        console.note(sentence(adapter.index, &adapter.name, Place::below(Path::new("/"))));
-    }
+    let is_news = adapter.kind == "cpu" && !SAID.swap(true, Ordering::Relaxed);
+    is_news.then(|| sentence(adapter.index, &adapter.name, Place::below(Path::new("/"))))
 }
 
 fn sentence(index: usize, name: &str, place: Place) -> String {

@@ -2,23 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
-use super::Context;
 use crate::data::Loader;
 use crate::error::Result;
 use crate::feed::{Done, Usage, feed};
 use crate::model::{Output, Predictor};
+use crate::runtime::{Progress, Runtime};
 use crate::train::Interrupt;
 
 /// Runs `predictors`, one for each adapter, on every batch of `loader` and hands `each` the images' numbers and what came
 /// out, in order. Images that could not be read are reported, left out and counted; the count is the result. Stops with an
 /// error once `stop` is raised.
 pub fn run_batches(
-    context: &Context,
+    runtime: &Runtime,
     loader: Loader,
     predictors: &mut [Predictor],
-    bar: &ProgressBar,
+    bar: &dyn Progress,
     stop: &Interrupt,
     mut each: impl FnMut(&[usize], Output) -> Result<()>,
 ) -> Result<usize> {
@@ -26,23 +24,23 @@ pub fn run_batches(
     let mut failed = 0;
     let (usage, decoding) = feed(loader, predictors, |Done { indices, failures, output, warning }| {
         for (_, error) in &failures {
-            bar.suspend(|| context.console.complain(error));
+            bar.pause(&mut || runtime.complain(error));
         }
         failed += failures.len();
         if let Some(warning) = warning {
-            bar.suspend(|| context.console.note(warning));
+            bar.pause(&mut || runtime.note(&warning));
         }
         each(&indices, output)?;
-        bar.inc((indices.len() + failures.len()) as u64);
+        bar.advance((indices.len() + failures.len()) as u64);
         stop.check()
     })?;
-    bar.finish_and_clear();
+    bar.finish();
     for (predictor, usage) in predictors.iter().zip(&usage) {
         let gpu = predictor.network().gpu();
         let report = gpu.report();
-        context.console.verbose(profile(&format!("adapter {}", report.index), usage, gpu.compiling()));
+        runtime.detail(profile(&format!("adapter {}", report.index), usage, gpu.compiling()));
     }
-    context.console.verbose(format!(
+    runtime.detail(format!(
         "decoding took {:.2} s on {} cores in {:.2} s",
         decoding.as_secs_f64(),
         std::thread::available_parallelism().map_or(1, |n| n.get()),

@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, PreEscaped, html};
 
-use super::super::training::skipped_steps;
-use super::{Answers, Ended, Mistake};
+use super::super::summary::skipped_steps;
+use super::answers::{Answers, Mistake};
+use super::finished_run::FinishedRun;
 use crate::data::Dataset;
 use crate::verify::report::html::document;
 
@@ -22,7 +23,7 @@ pub struct Seen {
 const OPEN: usize = 12;
 
 /// The whole page.
-pub fn page(ended: &Ended, labels: &[String], curves: &str, seen: Option<&Seen>, config: &str) -> String {
+pub fn page(ended: &FinishedRun, labels: &[String], curves: &str, seen: Option<&Seen>, config: &str) -> String {
     let body = html! {
         (summary(ended, labels))
         section { h2 { "Curves" } div class="card picture" { (PreEscaped(curves)) } (epochs(ended)) }
@@ -47,7 +48,7 @@ fn percent(fraction: f64) -> String {
     format!("{:.2} %", fraction * 100.0)
 }
 
-fn summary(ended: &Ended, labels: &[String]) -> Markup {
+fn summary(ended: &FinishedRun, labels: &[String]) -> Markup {
     let kept = ended.epochs.iter().find(|e| e.epoch == ended.epoch);
     let accuracy = kept.and_then(|e| e.val_accuracy);
     let val = ended.sets.val.as_ref().map_or(0, |val| val.len());
@@ -77,7 +78,7 @@ fn summary(ended: &Ended, labels: &[String]) -> Markup {
     }
 }
 
-fn epochs(ended: &Ended) -> Markup {
+fn epochs(ended: &FinishedRun) -> Markup {
     let optional = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), show);
     let table = html! {
         div class="scroll" { table {
@@ -128,7 +129,7 @@ fn classes(seen: &Seen, labels: &[String]) -> Markup {
     }
 }
 
-fn mistakes(seen: &Seen, ended: &Ended, labels: &[String]) -> Markup {
+fn mistakes(seen: &Seen, ended: &FinishedRun, labels: &[String]) -> Markup {
     let tally = &seen.answers.tally;
     let wrong = tally.count - (0..labels.len()).map(|k| tally.confusion[k][k]).sum::<usize>();
     let shown = seen.answers.worst.len();
@@ -147,7 +148,7 @@ fn mistakes(seen: &Seen, ended: &Ended, labels: &[String]) -> Markup {
     }
 }
 
-fn figure(mistake: &Mistake, picture: Option<&[u8]>, ended: &Ended, labels: &[String]) -> Markup {
+fn figure(mistake: &Mistake, picture: Option<&[u8]>, ended: &FinishedRun, labels: &[String]) -> Markup {
     let name =
         ended.sets.val.as_ref().map_or(String::new(), |val: &std::sync::Arc<dyn Dataset>| val.name(mistake.image));
     let [predicted, truth] = mistake.probabilities;

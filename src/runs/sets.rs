@@ -1,21 +1,23 @@
-//! The images that a command works on: DATA, the classes of it that were asked for, and its parts.
+//! The images that a run works on: DATA, the classes of it that were asked for, and its parts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Context;
-use super::model::read_names;
-use super::training::TrainingArgs;
 use crate::data::{self, Dataset, Splits, Subset, open_splits, require_classes, stratified_split};
 use crate::error::{Error, Result};
+use crate::runtime::Runtime;
 use crate::train::{LeftOut, Unreadable};
+use crate::weights::read_names;
 
 /// Which images a run sees, as config.toml keeps it: a resumed run must see the same.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct ToldData {
+pub struct DataChoice {
+    /// Labelled images to train on: everything that DATA may be.
     pub data: PathBuf,
+    /// Labelled images to validate on, instead of a part of `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
+    /// Share of each class to validate on, where `data` has no held-out part.
     pub val_split: f64,
     /// Whether numbers for names are in the order of their values, as they have been since this was kept.
     #[serde(default)]
@@ -25,25 +27,27 @@ pub struct ToldData {
     pub classes: Option<Vec<String>>,
 }
 
-impl ToldData {
-    /// What a new run was told.
-    pub fn new(data: Option<&Path>, asked: &TrainingArgs) -> Result<Self> {
-        let data = data.ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
-        if !(0.0..1.0).contains(&asked.val_split) {
-            return Err(Error::Usage(format!("--val-split {} must be at least 0 and below 1", asked.val_split)));
+impl DataChoice {
+    /// What a new run sees: `data` and `val`, or a share of `data`, and of both only `classes`, if they are named.
+    ///
+    /// # Errors
+    /// A share that is none, and a path that config.toml can't keep.
+    pub fn new(data: &Path, val: Option<&Path>, val_split: f64, classes: Option<Vec<String>>) -> Result<Self> {
+        if !(0.0..1.0).contains(&val_split) {
+            return Err(Error::Usage(format!("--val-split {val_split} must be at least 0 and below 1")));
         }
-        for path in std::iter::once(data).chain(asked.val.as_deref()) {
+        for path in std::iter::once(data).chain(val) {
             if path.to_str().is_none() {
                 let problem = "has a name that is not UTF-8, so a run's config.toml can't keep it; rename it";
                 return Err(Error::file(path, problem));
             }
         }
-        Ok(ToldData {
+        Ok(DataChoice {
             data: absolute(data.to_owned()),
-            val: asked.val.clone().map(absolute),
-            val_split: asked.val_split,
+            val: val.map(|val| absolute(val.to_owned())),
+            val_split,
             numbers_by_value: true,
-            classes: asked.classes.as_deref().map(read_names).transpose()?,
+            classes,
         })
     }
 }
@@ -73,7 +77,9 @@ pub fn absolute(path: PathBuf) -> PathBuf {
 pub struct Sets {
     /// DATA, as it was named.
     pub path: PathBuf,
+    /// Those to train on.
     pub train: Arc<dyn Dataset>,
+    /// Those to validate on.
     pub val: Option<Arc<dyn Dataset>>,
 }
 
@@ -122,11 +128,11 @@ fn require_two_classes(train: &dyn Dataset, path: &Path) -> Result<()> {
 /// Images beyond which training starts without reading all of them for copies; `data inspect` does.
 const MOST_READ: usize = 200_000;
 
-/// The training and validation images: DATA and `--val`, DATA's own two parts, or DATA split class by class.
-pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> {
-    let ToldData { data: path, val, val_split, classes, .. } = told;
+/// The training and validation images, checked, with what the user should know of them: DATA and `--val`, DATA's own two parts, or DATA split class by class.
+pub fn open_data(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Sets> {
+    let DataChoice { data: path, val, val_split, classes, .. } = choice;
     let open = |path: &Path| kept(open_splits(path)?, classes.as_deref(), path);
-    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| context.console.note(remark));
+    let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| runtime.note(remark));
     let splits = match val {
         None => open(path)?,
         Some(val) => {
@@ -136,7 +142,7 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
         }
     };
     note(&*splits.train);
-    note_order(context, told, splits.train.classes())?;
+    note_order(runtime, choice, splits.train.classes())?;
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
     let sets = match splits.val {
         Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },
@@ -152,25 +158,25 @@ pub fn open_data(context: &Context, told: &ToldData, seed: u64) -> Result<Sets> 
     };
     let (train, classes) = (sets.train.len(), sets.train.classes().len());
     let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
-    context.console.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
+    runtime.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
     let all = train + sets.val.as_ref().map_or(0, |val| val.len());
     let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
-    let bar = context.console.progress(all as u64, "looking for copies");
-    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.inc(1)) {
-        context.console.note(format!("warning: {warning}"));
+    let bar = runtime.progress(all as u64, "looking for copies");
+    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.advance(1)) {
+        runtime.note(format!("warning: {warning}"));
     }
-    bar.finish_and_clear();
+    bar.finish();
     Ok(sets)
 }
 
 /// Says where classes are not in torchvision's order; refuses a run that began when they were.
-fn note_order(context: &Context, told: &ToldData, classes: &[String]) -> Result<()> {
+fn note_order(runtime: &Runtime, choice: &DataChoice, classes: &[String]) -> Result<()> {
     let Some(note) = data::order_note(classes) else { return Ok(()) };
-    if !told.numbers_by_value && told.classes.is_none() {
+    if !choice.numbers_by_value && choice.classes.is_none() {
         let problem = "has classes that are numbered by their value, but the run began when they were numbered as text; \
                        start a new run";
-        return Err(Error::file(&told.data, problem));
+        return Err(Error::file(&choice.data, problem));
     }
-    context.console.note(note);
+    runtime.note(note);
     Ok(())
 }

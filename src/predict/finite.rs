@@ -2,25 +2,25 @@
 
 use std::cell::OnceCell;
 
-use super::Context;
-use super::model::Loaded;
+use super::loaded_network::LoadedNetwork;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
+use crate::runtime::Runtime;
 
 /// A weight whose products with values of an ordinary size are beyond what f32 adds up (3.4e38 at the most).
 const TOO_LARGE: f32 = 1e30;
 
 /// Refuses results of a network that are not finite, and says why they may be so.
 pub struct Finite<'a> {
-    model: &'a Loaded,
+    model: &'a LoadedNetwork,
     precision: Precision,
     /// Found out when it is first needed: it takes reading all weights.
     reason: OnceCell<String>,
 }
 
 impl<'a> Finite<'a> {
-    pub fn new(context: &Context, model: &'a Loaded) -> Self {
-        Self { model, precision: context.precision(), reason: OnceCell::new() }
+    pub fn new(runtime: &Runtime, model: &'a LoadedNetwork) -> Self {
+        Self { model, precision: runtime.precision, reason: OnceCell::new() }
     }
 
     /// An error about the input `name` if one of its `values`, its logits or its features, is not finite.

@@ -1,0 +1,276 @@
+//! Images in, classes out, in three lines.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::evaluate::{evaluate, labelled_images};
+use super::finite::Finite;
+use super::loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head, warn};
+use super::prediction::Classification;
+use super::tally::Accuracy;
+use crate::data::{Preprocess, Rgb8, decode_file, open_splits};
+use crate::error::{Error, Result};
+use crate::gpu::AdapterChoice;
+use crate::model::{Architecture, InputKind, Output, Predictor};
+use crate::ops::Precision;
+use crate::runtime::{Reporter, Runtime};
+use crate::train::Interrupt;
+use crate::weights::{Given, numbered_labels};
+
+/// Images that are prepared and run at once, unless [`ClassifierBuilder::batch_size`] says otherwise.
+const BATCH: u32 = 32;
+
+/// A network on an adapter that classifies images.
+///
+/// ```
+/// use gpu_resnet::Classifier;
+///
+/// # fn main() -> gpu_resnet::Result<()> {
+/// let top = Classifier::open(Some("resnet20-digits"))?.classify_file("examples/digits/test/7/0007.png")?.top(1);
+/// assert_eq!(top[0].label, "7");
+/// assert!(top[0].probability > 0.99);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Classifier {
+    network: LoadedNetwork,
+    labels: Arc<[String]>,
+    /// Whether those are names, and not numbers in their place.
+    is_named: bool,
+    predictor: Predictor,
+    runtime: Runtime,
+}
+
+/// How a [`Classifier`] is opened: [`Classifier::builder`] begins, [`ClassifierBuilder::open`] ends it.
+///
+/// ```
+/// use gpu_resnet::Classifier;
+///
+/// # fn main() -> gpu_resnet::Result<()> {
+/// let mut classifier = Classifier::builder().weights("resnet20-digits").batch_size(4).open()?;
+/// assert_eq!(classifier.labels().len(), 10);
+/// let black = gpu_resnet::data::Rgb8::black(32, 32);
+/// let all = classifier.classify(&[black.clone(), black])?;
+/// assert_eq!(all[0], all[1]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ClassifierBuilder {
+    source: NetworkSource,
+    batch: u32,
+    labels: Option<Vec<String>>,
+    runtime: Runtime,
+}
+
+impl Classifier {
+    /// Opens `weights` on the best adapter of the machine. They are what `--weights` takes: a .safetensors or .pth file, a
+    /// run's or a hub's folder, or a name of `weights list`; none is the built-in network.
+    ///
+    /// # Errors
+    /// Weights that are not there or not whole, and an adapter that can't be used.
+    pub fn open(weights: Option<&str>) -> Result<Self> {
+        let builder = Self::builder();
+        match weights {
+            Some(weights) => builder.weights(weights),
+            None => builder,
+        }
+        .open()
+    }
+
+    /// To open a classifier with a say in how.
+    pub fn builder() -> ClassifierBuilder {
+        ClassifierBuilder { source: NetworkSource::default(), batch: BATCH, labels: None, runtime: Runtime::default() }
+    }
+
+    /// What the network says of the image in the file at `path`.
+    ///
+    /// # Errors
+    /// A file that is no image, and those of [`Self::classify`].
+    pub fn classify_file(&mut self, path: impl AsRef<Path>) -> Result<Classification> {
+        let path = path.as_ref();
+        let [logits] = &mut self.rows_of_logits(&[decode_file(path)?], |_| path.display().to_string())?[..] else {
+            return Err(Error::Gpu("the image's logits are gone".into()));
+        };
+        Ok(Classification { logits: std::mem::take(logits), labels: self.labels.clone() })
+    }
+
+    /// What the network says of each of `images`, of any sizes, in their order.
+    ///
+    /// # Errors
+    /// A network without a head, an image without pixels, results that are not finite, and what the GPU reports.
+    pub fn classify(&mut self, images: &[Rgb8]) -> Result<Vec<Classification>> {
+        let rows = self.logits(images)?;
+        Ok(rows.into_iter().map(|logits| Classification { logits, labels: self.labels.clone() }).collect())
+    }
+
+    /// The logits of each of `images`: one for each class, before the softmax.
+    ///
+    /// # Errors
+    /// Those of [`Self::classify`].
+    pub fn logits(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
+        self.rows_of_logits(images, |i| format!("image {i}"))
+    }
+
+    /// The features of each of `images`: the input of the classifier, `architecture().features()` values.
+    ///
+    /// # Errors
+    /// Those of [`Self::classify`], but a network without a head will do.
+    pub fn features(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
+        let columns = self.network.architecture.features();
+        let features = self.run(images)?.features;
+        self.checked(&features, columns, "features", |i| format!("image {i}"))
+    }
+
+    /// How often the network is right on the labelled images `data`: everything that DATA of `gpu-resnet evaluate` may be; of a
+    /// data set with a held-out part, that part. Classes are matched by name. Images that can't be read are reported and left
+    /// out.
+    ///
+    /// # Errors
+    /// Data that can't be used or of classes that the network does not tell apart, and those of [`Self::classify`].
+    pub fn evaluate(&mut self, data: impl AsRef<Path>) -> Result<Accuracy> {
+        let path = data.as_ref();
+        needs_head(&self.network.weights, "train a head by `gpu-resnet finetune`")?;
+        let names = self.is_named.then_some(&*self.labels);
+        let images = labelled_images(&self.runtime, open_splits(path)?, self.labels.len(), names)?;
+        let batch = self.predictor.batch().min(images.len()).max(1);
+        let predictors = std::slice::from_mut(&mut self.predictor);
+        let (tally, _) = evaluate(&self.runtime, &self.network, predictors, &images, batch, &Interrupt::new())?;
+        match tally.count {
+            0 => Err(Error::file(path, "none of its images could be read; nothing was measured")),
+            _ => Ok(tally.accuracy(&self.labels)),
+        }
+    }
+
+    /// The names of the classes, in the order of the logits; their numbers where the network has no names.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// What the network is made of.
+    pub fn architecture(&self) -> &Architecture {
+        &self.network.architecture
+    }
+
+    /// The network's weights and how its images are prepared.
+    pub fn network(&self) -> &LoadedNetwork {
+        &self.network
+    }
+
+    fn rows_of_logits(&mut self, images: &[Rgb8], name: impl Fn(usize) -> String) -> Result<Vec<Vec<f32>>> {
+        needs_head(&self.network.weights, "its features can be had, and a head trained on them")?;
+        let columns = self.network.architecture.classes;
+        let logits = self.run(images)?.logits;
+        self.checked(&logits, columns, "logits", name)
+    }
+
+    /// A row of `columns` finite values for each image.
+    fn checked(
+        &self,
+        values: &[f32],
+        columns: usize,
+        what: &str,
+        name: impl Fn(usize) -> String,
+    ) -> Result<Vec<Vec<f32>>> {
+        let finite = Finite::new(&self.runtime, &self.network);
+        let row = |(i, row): (usize, &[f32])| finite.check(&name(i), what, row).map(|()| row.to_vec());
+        values.chunks(columns).enumerate().map(row).collect()
+    }
+
+    fn run(&mut self, images: &[Rgb8]) -> Result<Output> {
+        let mut output = Output::default();
+        // A batch at a time, so that what is prepared stays bounded.
+        for part in images.chunks(self.predictor.batch()) {
+            let mut pixels = Vec::new();
+            for image in part {
+                pixels.extend_from_slice(&self.network.preprocess.apply(image)?.pixels);
+            }
+            output.append(self.predictor.run_pixels(&pixels)?);
+            warn(&self.runtime, &mut self.predictor);
+        }
+        Ok(output)
+    }
+}
+
+impl ClassifierBuilder {
+    /// What `--weights` takes; see [`Classifier::open`].
+    pub fn weights(mut self, weights: impl Into<OsString>) -> Self {
+        self.source.weights = Some(weights.into());
+        self
+    }
+
+    /// What the weights' file does not tell; it wins over the file.
+    pub fn given(mut self, given: Given) -> Self {
+        self.source.given = given;
+        self
+    }
+
+    /// Scale and crop images to this side instead of the size that the weights were made for.
+    pub fn image_size(mut self, side: u32) -> Self {
+        self.source.image_size = Some(side);
+        self
+    }
+
+    /// Class names, instead of those in the weights' file; one for each class.
+    pub fn labels(mut self, labels: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.labels = Some(labels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The adapter: its number in `gpu-resnet devices`, or a part of its name.
+    pub fn adapter(mut self, adapter: impl Into<String>) -> Self {
+        self.runtime.adapters = vec![AdapterChoice { adapter: Some(adapter.into()), backend: None }];
+        self
+    }
+
+    /// How activations and weights are stored; sums are f32.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.runtime.precision = precision;
+        self
+    }
+
+    /// Images that are run at once [default: 32].
+    pub fn batch_size(mut self, images: u32) -> Self {
+        self.batch = images;
+        self
+    }
+
+    /// Who hears what was assumed, and that a batch became smaller.
+    pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
+        self.runtime.reporter = Arc::new(reporter);
+        self
+    }
+
+    /// What it runs on, all at once.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Reads and checks the weights, opens the adapter and uploads them.
+    ///
+    /// # Errors
+    /// Weights that are not there or not whole, a wrong number of labels, and an adapter that can't be used.
+    pub fn open(self) -> Result<Classifier> {
+        let Self { source, batch, labels, runtime } = self;
+        if batch == 0 {
+            return Err(Error::Usage("a batch of no images can't be run; give a batch size of 1 or more".into()));
+        }
+        let uses = Use { images: true, classes: labels.is_none() };
+        let network = source.load(&runtime, uses)?;
+        let named = match labels {
+            Some(labels) => Some(
+                crate::weights::labels_of(labels, network.architecture.classes)
+                    .map_err(|problem| Error::Usage(format!("the list of labels {problem}")))?,
+            ),
+            None => network.labels.clone(),
+        };
+        let is_named = named.is_some();
+        let labels = named.unwrap_or_else(|| numbered_labels(network.classes())).into();
+        let Preprocess { mean, std, crop, .. } = network.preprocess;
+        let kind = InputKind::Pixels { mean, std };
+        let predictor = network.predictor_for(&runtime, kind, [crop as usize; 2], batch)?;
+        Ok(Classifier { network, labels, is_named, predictor, runtime })
+    }
+}

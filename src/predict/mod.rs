@@ -1,0 +1,26 @@
+//! From weights and images to predictions: a network with its labels and preprocessing ([`LoadedNetwork`]), what its logits
+//! say ([`probabilities`], [`top_k`]), how often it is right ([`Tally`]), and all of it in three lines: [`Classifier`].
+
+mod batches;
+mod classifier;
+#[cfg(feature = "plots")]
+mod confusion;
+mod evaluate;
+mod finite;
+mod loaded_network;
+mod prediction;
+mod probabilities;
+mod tally;
+
+pub(crate) use batches::run_batches;
+pub use classifier::{Classifier, ClassifierBuilder};
+#[cfg(feature = "plots")]
+pub use confusion::draw_confusion;
+pub use evaluate::{evaluate, labelled_images};
+pub(crate) use finite::Finite;
+#[cfg(feature = "cli")]
+pub(crate) use loaded_network::warn;
+pub use loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head};
+pub use prediction::{Classification, Prediction, predictions};
+pub use probabilities::{classes_of, cross_entropy, probabilities, top_k};
+pub use tally::{Accuracy, Tally};

@@ -1,0 +1,302 @@
+//! A pretrained network for classes of one's own, from a folder of images to a run's folder.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::finetune_command::FineTuneCommand;
+use super::finetune_run::{FineTuneRun, StoppedFineTune};
+use super::sets::{DataChoice, absolute};
+use super::summary::RunSummary;
+use crate::data::Augment;
+use crate::error::{Error, Result};
+use crate::gpu::AdapterChoice;
+use crate::ops::Precision;
+use crate::predict::{LoadedNetwork, NetworkSource, Use};
+use crate::runtime::{Reporter, Runtime};
+use crate::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe, RunConfig, Settings, Unfreeze};
+
+/// Trains a pretrained network for classes of one's own: a new head on a frozen backbone, whose features are computed once,
+/// or, with [`Self::unfreeze`], its upper part or all of it. It is what `gpu-resnet finetune` does, with the same defaults,
+/// and the run's folder is the same.
+///
+/// ```
+/// use gpu_resnet::{Classifier, FineTune};
+///
+/// # fn main() -> gpu_resnet::Result<()> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let (photos, run) = (folder.path().join("photos"), folder.path().join("run"));
+/// # for (class, grey) in [("dark", 0), ("light", 200)] {
+/// #     std::fs::create_dir_all(photos.join(class)).expect("a folder");
+/// #     for i in 0..4 {
+/// #         let image = gpu_resnet::data::Rgb8 { width: 8, height: 8, pixels: vec![grey + 9 * i; 8 * 8 * 3] };
+/// #         gpu_resnet::data::write_png(&image, &photos.join(format!("{class}/{i}.png")))?;
+/// #     }
+/// # }
+/// let summary = FineTune::new(&photos).weights("resnet20-digits").validation_share(0.25).epochs(5).run(&run)?;
+/// let mut classifier = Classifier::builder().weights(&summary.model).open()?;
+/// assert_eq!(classifier.labels(), ["dark", "light"]);
+/// assert_eq!(classifier.classify_file(photos.join("light/0.png"))?.best().label, "light");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct FineTune {
+    /// Labelled images: everything that DATA of `gpu-resnet finetune` may be.
+    pub data: PathBuf,
+    /// Labelled images to validate on, instead of a part of `data`.
+    pub val: Option<PathBuf>,
+    /// Share of each class to validate on, where `data` has no held-out part; 0 for none.
+    pub val_split: f64,
+    /// The classes whose images are kept, in this order; none for all.
+    pub classes: Option<Vec<String>>,
+    /// The network to begin with.
+    pub source: NetworkSource,
+    /// How it is trained.
+    pub training: Settings,
+    /// How it is trained where more than a head on fixed features is.
+    pub network: NetworkSettings,
+    /// How the learning rate moves; if none is named, the recipe chooses. It goes before the curve of `network`.
+    pub curve: Option<Curve>,
+    /// Whether each epoch's scalars are written for TensorBoard too.
+    pub tensorboard: bool,
+    /// What it runs on.
+    pub runtime: Runtime,
+    /// Stops the run once it is raised; [`Self::resume`] then goes on.
+    pub interrupt: Interrupt,
+}
+
+/// Epochs of the recipe `auto` where more than a head is trained.
+const EPOCHS: u64 = 10;
+
+impl FineTune {
+    /// Of the built-in network on the labelled images `data`: a folder of class folders, CIFAR or MNIST files, a CSV,
+    /// safetensors, or a name of `data fetch`. A tenth of each class is for validation, unless `data` has a part for it.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            val: None,
+            val_split: 0.1,
+            classes: None,
+            source: NetworkSource::default(),
+            training: Settings::default(),
+            network: NetworkSettings { unfreeze: Unfreeze::Head, bn: BnMode::Eval, ..NetworkSettings::default() },
+            curve: None,
+            tensorboard: false,
+            runtime: Runtime::default(),
+            interrupt: Interrupt::new(),
+        }
+    }
+
+    /// The run in `folder`, which was stopped, to go on with.
+    ///
+    /// # Errors
+    /// A folder without such a run, or one that another process has.
+    pub fn resume(folder: impl AsRef<Path>) -> Result<StoppedFineTune> {
+        StoppedFineTune::open(folder.as_ref())
+    }
+
+    /// What `--weights` takes; see [`crate::Classifier::open`].
+    pub fn weights(mut self, weights: impl Into<OsString>) -> Self {
+        self.source.weights = Some(weights.into());
+        self
+    }
+
+    /// Scale and crop images to this side instead of the size that the weights were made for.
+    pub fn image_size(mut self, side: u32) -> Self {
+        self.source.image_size = Some(side);
+        self
+    }
+
+    /// Labelled images to validate on, instead of a part of the data.
+    pub fn validation(mut self, data: impl Into<PathBuf>) -> Self {
+        self.val = Some(data.into());
+        self
+    }
+
+    /// Share of each class to validate on, from 0 to below 1 [default: 0.1].
+    pub fn validation_share(mut self, share: f64) -> Self {
+        self.val_split = share;
+        self
+    }
+
+    /// Keeps the images of these classes alone, in this order.
+    pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.classes = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Who decides what is not said [default: [`Recipe::Auto`]].
+    pub fn recipe(mut self, recipe: Recipe) -> Self {
+        self.training.recipe = recipe;
+        self
+    }
+
+    /// Epochs, all of which are run.
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.training.epochs = Some(epochs);
+        self
+    }
+
+    /// Learning rate [default: the best of a sweep].
+    pub fn lr(mut self, lr: f64) -> Self {
+        self.training.lr = Some(lr);
+        self
+    }
+
+    /// Images of a step [default: 32].
+    pub fn batch_size(mut self, images: usize) -> Self {
+        self.training.batch_size = images;
+        self
+    }
+
+    /// Optimiser [default: Adam].
+    pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.training.optimizer = optimizer;
+        self
+    }
+
+    /// Seed of everything random: the new head, the split, the orders [default: 0].
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.training.seed = seed;
+        self
+    }
+
+    /// The lowest part that is trained [default: [`Unfreeze::Head`]].
+    pub fn unfreeze(mut self, part: Unfreeze) -> Self {
+        self.network.unfreeze = part;
+        self
+    }
+
+    /// What batch normalisation goes by while training [default: [`BnMode::Eval`]].
+    pub fn bn(mut self, mode: BnMode) -> Self {
+        self.network.bn = mode;
+        self
+    }
+
+    /// Random changes to training images.
+    pub fn augment(mut self, augment: Augment) -> Self {
+        self.network.augment = augment;
+        self
+    }
+
+    /// The adapter: its number in `gpu-resnet devices`, or a part of its name.
+    pub fn adapter(mut self, adapter: impl Into<String>) -> Self {
+        self.runtime.adapters = vec![AdapterChoice { adapter: Some(adapter.into()), backend: None }];
+        self
+    }
+
+    /// How activations and weights of the frozen backbone are stored.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.runtime.precision = precision;
+        self
+    }
+
+    /// Who hears how it goes.
+    pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
+        self.runtime.reporter = Arc::new(reporter);
+        self
+    }
+
+    /// Stops the run once it is raised, between two chunks of steps.
+    pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
+    /// Trains, and writes the run into `folder`, which holds no other run: model.safetensors and what is beside it.
+    ///
+    /// # Errors
+    /// Data, weights, settings, a folder or an adapter that can't be used, and [`Error::Interrupted`].
+    pub fn run(&self, folder: impl AsRef<Path>) -> Result<RunSummary> {
+        self.begin()?.run(Some(folder.as_ref()))
+    }
+
+    /// Checks weights and settings, before anything is on disk.
+    ///
+    /// # Errors
+    /// Weights or settings that can't be used.
+    pub fn begin(&self) -> Result<FineTuneRun> {
+        let network = self.source.load(&self.runtime, Use::BACKBONE)?;
+        let command = self.command(&network)?;
+        let mut training = self.training.clone();
+        let upper_part = self.upper_part(&mut training)?;
+        training.check().map_err(|e| Error::Usage(e.to_string()))?;
+        let kept = |e| Error::Usage(format!("the options can't be kept: {e}"));
+        let table = toml::Table::try_from(&command).map_err(kept)?;
+        let config = RunConfig { command: table, training, network: upper_part, ..RunConfig::default() };
+        Ok(FineTuneRun {
+            config,
+            command,
+            resumed: None,
+            network,
+            tensorboard: self.tensorboard,
+            runtime: self.runtime.clone(),
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    fn command(&self, network: &LoadedNetwork) -> Result<FineTuneCommand> {
+        let weights = self.source.weights.as_ref().map(|weights| match Path::new(weights).exists() {
+            true => absolute(weights.into()).into_os_string(),
+            false => weights.clone(),
+        });
+        let weights = weights.map(|path| {
+            let problem = "has a path that is not UTF-8, so a run's config.toml can't keep it; rename it";
+            path.into_string().map_err(|path| Error::file(path, problem))
+        });
+        let precision = self.runtime.precision;
+        Ok(FineTuneCommand {
+            data: DataChoice::new(&self.data, self.val.as_deref(), self.val_split, self.classes.clone())?,
+            weights: weights.transpose()?,
+            weights_sha256: network.weights.sha256().to_owned(),
+            image_size: self.source.image_size,
+            unfreeze: self.network.unfreeze.to_string(),
+            precision: (precision != Precision::F32).then(|| precision.name().to_owned()),
+            network: self.source.given.clone(),
+        })
+    }
+
+    /// What is asked of network training, if a head on fixed features is not all that is trained; completes `training`.
+    fn upper_part(&self, training: &mut Settings) -> Result<Option<NetworkSettings>> {
+        let notes = training.recipe == Recipe::Notes;
+        let mut settings = self.network.clone();
+        settings.schedule.curve = self.curve.unwrap_or(if notes { Curve::Constant } else { Curve::Cosine });
+        settings.precision = self.runtime.precision;
+        settings.check()?;
+        if settings.unfreeze == Unfreeze::Head && settings.bn == BnMode::Eval && settings.augment.is_none() {
+            return self.refuse_beyond_a_head().map(|()| None);
+        }
+        let (lr, epochs) = match (notes, training.optimizer.name()) {
+            (true, _) => (Recipe::NOTES_LR, Recipe::NOTES_EPOCHS),
+            (false, "sgd") => (1e-2, EPOCHS),
+            (false, _) => (1e-3, EPOCHS),
+        };
+        let lr = *training.lr.get_or_insert(lr);
+        training.epochs.get_or_insert(epochs);
+        settings.backbone_lr.get_or_insert(if notes { lr } else { lr / 10.0 });
+        Ok(Some(settings))
+    }
+
+    /// Refuses what a head on fixed features makes nothing of.
+    fn refuse_beyond_a_head(&self) -> Result<()> {
+        let asked = &self.network;
+        let beyond = [
+            ("--lr-schedule", self.curve.is_some()),
+            ("--warmup-epochs", asked.schedule.warmup_epochs > 0.0),
+            ("--clip-grad-norm", asked.clip_grad_norm.is_some()),
+            ("--ema", asked.ema.is_some()),
+            ("--patience", asked.patience.is_some()),
+            ("--log-gradients", asked.log_gradients),
+            ("--backbone-lr", asked.backbone_lr.is_some()),
+            ("--no-bias-decay", !asked.bias_decay),
+        ];
+        match beyond.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Error::Usage(format!(
+                "{option} is for training more than a head on fixed features; add --unfreeze, --bn train or --augment, or \
+                 leave it out"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A run that trains a new head on features of a frozen backbone, which are computed once.
+
+use std::borrow::Cow;
+
+use super::features::{Extractor, Features};
+use super::narrator::Narrator;
+#[cfg(feature = "reports")]
+use super::report::{self, Answers, FinishedRun};
+use super::save::save_model;
+use super::sets::Sets;
+use super::sitting::Sitting;
+use super::summary::RunSummary;
+use crate::error::{Error, Result};
+use crate::model::TensorSource;
+use crate::predict::LoadedNetwork;
+use crate::runtime::Runtime;
+use crate::train::{Fit, Head, HeadShape, Interrupt, RunConfig, Unreadable, digest_images, fit};
+
+/// A sitting at a head, its folder claimed.
+pub(super) struct HeadSitting<'a> {
+    pub runtime: &'a Runtime,
+    pub model: &'a LoadedNetwork,
+    pub tensorboard: bool,
+    pub sitting: &'a Sitting,
+    pub stop: &'a Interrupt,
+}
+
+impl HeadSitting<'_> {
+    /// Computes the features, trains the head on them, and writes the network and its report.
+    pub fn train(&self, extractor: &mut Extractor, config: &mut RunConfig, sets: Sets) -> Result<RunSummary> {
+        let Self { runtime, model, tensorboard, sitting, stop } = *self;
+        let run = sitting.run();
+        let (sets, train, val, failed) = self.features(extractor, sets)?;
+        let keys = train.keys.iter().chain(val.iter().flat_map(|val| &val.keys));
+        run.keep_images(config, digest_images(keys), sitting.goes_on())?;
+        let classes: Vec<String> = sets.train.classes().to_vec();
+        let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
+        sitting.start()?;
+        let job = Fit {
+            gpu: extractor.gpu(),
+            shape,
+            train: train.examples(),
+            val: val.as_ref().filter(|val| !val.labels.is_empty()).map(Features::examples),
+            resume: sitting.goes_on(),
+            interrupt: stop,
+        };
+        let mut narrator = Narrator::new(runtime, tensorboard.then(|| run.path()))?;
+        let result = fit(&job, config, run, &mut |event| narrator.tell(event));
+        let outcome = narrator.finish(result)?;
+        let architecture = model.architecture.clone().with_classes(classes.len());
+        let network = WithHead { backbone: model, head: &outcome.head };
+        save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
+        #[cfg(feature = "reports")]
+        self.write_report(config, &sets, val.as_ref(), &outcome)?;
+        let kept = (outcome.epoch, &outcome.epochs[..], outcome.stopped_early);
+        Ok(RunSummary::new(runtime, run, kept, outcome.choice.lr, failed))
+    }
+
+    /// Writes report.html.
+    #[cfg(feature = "reports")]
+    fn write_report(
+        &self,
+        config: &RunConfig,
+        sets: &Sets,
+        val: Option<&Features>,
+        outcome: &crate::train::Outcome,
+    ) -> Result<()> {
+        let classes = sets.train.classes().len();
+        let answers = val.map(|val| {
+            let mut answers = Answers::new(classes);
+            let rows = val.features.chunks(self.model.architecture.features());
+            for ((row, &label), &i) in rows.zip(&val.labels).zip(&val.indices) {
+                answers.add(i, &outcome.head.logits(row), label as usize);
+            }
+            answers
+        });
+        let architecture = self.model.architecture.clone().with_classes(classes);
+        let finished = FinishedRun {
+            command: "finetune",
+            run: self.sitting.run(),
+            config,
+            epochs: &outcome.epochs,
+            epoch: outcome.epoch,
+            stopped_early: outcome.stopped_early,
+            sets,
+            network: format!("A new head on the fixed features of {architecture}."),
+        };
+        report::write(self.runtime, &finished, answers)
+    }
+
+    /// The features of the images that can be read, their sets, and how many images can't be.
+    fn features(&self, extractor: &mut Extractor, sets: Sets) -> Result<(Sets, Features, Option<Features>, usize)> {
+        let goes_on = self.sitting.goes_on();
+        let left_out = if goes_on { self.sitting.left_out(self.runtime)? } else { Unreadable::default() };
+        let sets = sets.without(&left_out)?;
+        let train = extractor.extract(&sets.train, "training")?;
+        let val = sets.val.as_ref().map(|val| extractor.extract(val, "validation")).transpose()?;
+        let failed = Unreadable {
+            train: train.unreadable(&*sets.train),
+            val: sets.val.as_ref().zip(val.as_ref()).map_or(Vec::new(), |(set, val)| val.unreadable(&**set)),
+        };
+        match failed.first() {
+            Some(image) if goes_on => {
+                let problem = "could be read when the run began; put it back as it was, or start a new run";
+                Err(Error::file(&image.name, problem))
+            }
+            None if goes_on => Ok((sets, train, val, left_out.len())),
+            _ => {
+                self.sitting.run().write_unreadable(&failed)?;
+                sets.without(&failed)?;
+                Ok((sets, train, val, failed.len()))
+            }
+        }
+    }
+}
+
+/// A network with another head.
+struct WithHead<'a> {
+    backbone: &'a LoadedNetwork,
+    head: &'a Head,
+}
+
+impl TensorSource for WithHead<'_> {
+    fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        match name {
+            "fc.weight" => Ok(Cow::Borrowed(&self.head.weight)),
+            "fc.bias" => Ok(Cow::Borrowed(&self.head.bias)),
+            name => self.backbone.weights.tensor_f32(name),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How a run ended.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use crate::runtime::Runtime;
+use crate::train::{EpochResult, RunDir};
+
+/// How a run ended; its JSON is what `--json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The run's folder.
+    #[serde(serialize_with = "lossy")]
+    pub run: PathBuf,
+    /// The network, which needs nothing beside it.
+    #[serde(serialize_with = "lossy")]
+    pub model: PathBuf,
+    /// The epoch that it is from.
+    pub epoch: u64,
+    /// The learning rate that it was trained with.
+    pub lr: f64,
+    /// Mean cross-entropy over that epoch's training images.
+    pub train_loss: Option<f64>,
+    /// Share of them that was right.
+    pub train_accuracy: Option<f64>,
+    /// Mean cross-entropy over the validation images, if there are any.
+    pub val_loss: Option<f64>,
+    /// Share of them that is right.
+    pub val_accuracy: Option<f64>,
+    /// Whether training ended before its last epoch, since no epoch was better any more.
+    pub stopped_early: bool,
+    /// How feature maps are stored.
+    pub precision: &'static str,
+    /// What the loss was multiplied by in the end, with f16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps that changed nothing, since a gradient of f16 was not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
+    /// Images that could not be read, and were left out.
+    #[serde(skip)]
+    pub left_out: usize,
+}
+
+/// JSON is Unicode: what of a path is not becomes U+FFFD.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+impl RunSummary {
+    /// That of a run whose network is from `epoch`, trained at `lr`; says where the network is and how good.
+    pub(super) fn new(
+        runtime: &Runtime,
+        run: &RunDir,
+        (epoch, epochs, stopped_early): (u64, &[EpochResult], bool),
+        lr: f64,
+        left_out: usize,
+    ) -> Self {
+        let kept = epochs.iter().find(|e| e.epoch == epoch);
+        let model = run.model_path();
+        let accuracy = kept
+            .and_then(|e| e.val_accuracy)
+            .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
+        runtime.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
+        let (loss_scale, skipped_steps) = (epochs.last().and_then(|e| e.loss_scale), skipped_steps(epochs));
+        if let (Some(skipped), Some(scale)) = (skipped_steps, loss_scale) {
+            runtime.note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
+        }
+        Self {
+            run: run.path().to_owned(),
+            model,
+            epoch,
+            lr,
+            train_loss: kept.map(|e| e.train_loss),
+            train_accuracy: kept.map(|e| e.train_accuracy),
+            val_loss: kept.and_then(|e| e.val_loss),
+            val_accuracy: kept.and_then(|e| e.val_accuracy),
+            stopped_early,
+            precision: runtime.precision.name(),
+            loss_scale,
+            skipped_steps,
+            left_out,
+        }
+    }
+}
+
+/// The steps of all epochs that were skipped, where gradients are f16.
+pub(super) fn skipped_steps(epochs: &[EpochResult]) -> Option<u64> {
+    epochs.iter().filter_map(|e| e.skipped_steps).reduce(|a, b| a + b)
+}
