@@ -28,8 +28,7 @@ fn tiled() -> impl Iterator<Item = Conv2dVariant> {
 /// The bits of the output and of the gradient by the input.
 fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let (input, outputs, kernel, stride, padding, groups) = CASES[case];
-    let attributes =
-        Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], groups, ..Default::default() };
+    let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], groups, ..Default::default() };
     let shape = [outputs, input[1] / groups, kernel[0], kernel[1]];
     let output = attributes.output_shape(input, shape).expect("a case that fits");
     let (maps, weight) = (array("conv2d.input", &input), array("conv2d.weight", &shape));
