@@ -2,16 +2,16 @@
 //#variant conv2d_gemm_16x64 TILED T16X64
 //#variant conv2d_gemm_32x32 TILED T32X32
 //#variant conv2d_gemm_64x32 TILED T64X32
-//#variant conv2d_gemm_64x64 TILED T64X64 EIGHT TWICE
-//#variant conv2d_gemm_128x64 TILED T128X64 EIGHT TWICE
+//#variant conv2d_gemm_64x64 TILED T64X64 EIGHT TWICE SHORT
+//#variant conv2d_gemm_128x64 TILED T128X64 EIGHT TWICE SHORT
 //#variant conv2d_gemm_128x128 TILED T128X128 EIGHT TWICE
 //#variant conv2d_gemm_128x128_16x8 TILED T128X128 EIGHT TWICE SIXTEEN SHORT
 //#variant conv2d_gemm_f16 TILED HALF T64X64 EIGHT SHORT
 //#variant conv2d_gemm_16x64_f16 TILED HALF T16X64
 //#variant conv2d_gemm_32x32_f16 TILED HALF T32X32
 //#variant conv2d_gemm_64x32_f16 TILED HALF T64X32
-//#variant conv2d_gemm_64x64_f16 TILED HALF T64X64 EIGHT TWICE
-//#variant conv2d_gemm_128x64_f16 TILED HALF T128X64 EIGHT TWICE
+//#variant conv2d_gemm_64x64_f16 TILED HALF T64X64 EIGHT TWICE SHORT
+//#variant conv2d_gemm_128x64_f16 TILED HALF T128X64 EIGHT TWICE SHORT
 //#variant conv2d_gemm_128x128_f16 TILED HALF T128X128 EIGHT TWICE
 //#variant conv2d_gemm_128x128_16x8_f16 TILED HALF T128X128 EIGHT TWICE SIXTEEN SHORT
 //#variant conv2d_backward_input_gemm TILED TRANSPOSED T64X64 EIGHT SHORT
@@ -22,10 +22,10 @@
 //#variant conv2d_backward_input_gemm_32x32_f16 TILED HALF GRADIENT TRANSPOSED T32X32
 //#variant conv2d_backward_input_gemm_64x32 TILED TRANSPOSED T64X32
 //#variant conv2d_backward_input_gemm_64x32_f16 TILED HALF GRADIENT TRANSPOSED T64X32
-//#variant conv2d_backward_input_gemm_64x64 TILED TRANSPOSED T64X64 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_64x64_f16 TILED HALF GRADIENT TRANSPOSED T64X64 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x64 TILED TRANSPOSED T128X64 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x64_f16 TILED HALF GRADIENT TRANSPOSED T128X64 EIGHT TWICE
+//#variant conv2d_backward_input_gemm_64x64 TILED TRANSPOSED T64X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_gemm_64x64_f16 TILED HALF GRADIENT TRANSPOSED T64X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_gemm_128x64 TILED TRANSPOSED T128X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_gemm_128x64_f16 TILED HALF GRADIENT TRANSPOSED T128X64 EIGHT TWICE SHORT
 //#variant conv2d_backward_input_gemm_128x128 TILED TRANSPOSED T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_gemm_128x128_f16 TILED HALF GRADIENT TRANSPOSED T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_gemm_128x128_16x8 TILED TRANSPOSED T128X128 EIGHT TWICE SIXTEEN SHORT
@@ -38,10 +38,10 @@
 //#variant conv2d_backward_input_blocks_gemm_32x32_f16 TILED HALF GRADIENT BLOCKS T32X32
 //#variant conv2d_backward_input_blocks_gemm_64x32 TILED BLOCKS T64X32
 //#variant conv2d_backward_input_blocks_gemm_64x32_f16 TILED HALF GRADIENT BLOCKS T64X32
-//#variant conv2d_backward_input_blocks_gemm_64x64 TILED BLOCKS T64X64 EIGHT TWICE
-//#variant conv2d_backward_input_blocks_gemm_64x64_f16 TILED HALF GRADIENT BLOCKS T64X64 EIGHT TWICE
-//#variant conv2d_backward_input_blocks_gemm_128x64 TILED BLOCKS T128X64 EIGHT TWICE
-//#variant conv2d_backward_input_blocks_gemm_128x64_f16 TILED HALF GRADIENT BLOCKS T128X64 EIGHT TWICE
+//#variant conv2d_backward_input_blocks_gemm_64x64 TILED BLOCKS T64X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_blocks_gemm_64x64_f16 TILED HALF GRADIENT BLOCKS T64X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_blocks_gemm_128x64 TILED BLOCKS T128X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_blocks_gemm_128x64_f16 TILED HALF GRADIENT BLOCKS T128X64 EIGHT TWICE SHORT
 //#variant conv2d_backward_input_blocks_gemm_128x128 TILED BLOCKS T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_blocks_gemm_128x128_f16 TILED HALF GRADIENT BLOCKS T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_blocks_gemm_128x128_16x8 TILED BLOCKS T128X128 EIGHT TWICE SIXTEEN SHORT
@@ -50,24 +50,24 @@
 //#variant conv2d_gemm_16x64_split TILED SPLIT T16X64
 //#variant conv2d_gemm_32x32_split TILED SPLIT T32X32
 //#variant conv2d_gemm_64x32_split TILED SPLIT T64X32
-//#variant conv2d_gemm_64x64_split TILED SPLIT T64X64 EIGHT TWICE
-//#variant conv2d_gemm_128x64_split TILED SPLIT T128X64 EIGHT TWICE
+//#variant conv2d_gemm_64x64_split TILED SPLIT T64X64 EIGHT TWICE SHORT
+//#variant conv2d_gemm_128x64_split TILED SPLIT T128X64 EIGHT TWICE SHORT
 //#variant conv2d_gemm_128x128_split TILED SPLIT T128X128 EIGHT TWICE
 //#variant conv2d_gemm_128x128_16x8_split TILED SPLIT T128X128 EIGHT TWICE SIXTEEN SHORT
 //#variant conv2d_gemm_split_f16 TILED SPLIT HALF T64X64 EIGHT SHORT
 //#variant conv2d_gemm_16x64_split_f16 TILED SPLIT HALF T16X64
 //#variant conv2d_gemm_32x32_split_f16 TILED SPLIT HALF T32X32
 //#variant conv2d_gemm_64x32_split_f16 TILED SPLIT HALF T64X32
-//#variant conv2d_gemm_64x64_split_f16 TILED SPLIT HALF T64X64 EIGHT TWICE
-//#variant conv2d_gemm_128x64_split_f16 TILED SPLIT HALF T128X64 EIGHT TWICE
+//#variant conv2d_gemm_64x64_split_f16 TILED SPLIT HALF T64X64 EIGHT TWICE SHORT
+//#variant conv2d_gemm_128x64_split_f16 TILED SPLIT HALF T128X64 EIGHT TWICE SHORT
 //#variant conv2d_gemm_128x128_split_f16 TILED SPLIT HALF T128X128 EIGHT TWICE
 //#variant conv2d_gemm_128x128_16x8_split_f16 TILED SPLIT HALF T128X128 EIGHT TWICE SIXTEEN SHORT
 //#variant conv2d_backward_input_gemm_split TILED SPLIT TRANSPOSED T64X64 EIGHT SHORT
 //#variant conv2d_backward_input_gemm_16x64_split TILED SPLIT TRANSPOSED T16X64
 //#variant conv2d_backward_input_gemm_32x32_split TILED SPLIT TRANSPOSED T32X32
 //#variant conv2d_backward_input_gemm_64x32_split TILED SPLIT TRANSPOSED T64X32
-//#variant conv2d_backward_input_gemm_64x64_split TILED SPLIT TRANSPOSED T64X64 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x64_split TILED SPLIT TRANSPOSED T128X64 EIGHT TWICE
+//#variant conv2d_backward_input_gemm_64x64_split TILED SPLIT TRANSPOSED T64X64 EIGHT TWICE SHORT
+//#variant conv2d_backward_input_gemm_128x64_split TILED SPLIT TRANSPOSED T128X64 EIGHT TWICE SHORT
 //#variant conv2d_backward_input_gemm_128x128_split TILED SPLIT TRANSPOSED T128X128 EIGHT TWICE
 //#variant conv2d_backward_input_gemm_128x128_16x8_split TILED SPLIT TRANSPOSED T128X128 EIGHT TWICE SIXTEEN SHORT
 //#unchecked
@@ -136,7 +136,7 @@ const INVOCATIONS: u32 = 128u;
 const INVOCATIONS: u32 = 256u;
 //#endif
 //#endif
-// Of the reduction, per tile: fewer where registers are short, since what is under way takes some.
+// Of the reduction, per tile: fewer where registers are short, since what is under way takes some of them.
 //#if SHORT
 const STEPS: u32 = 8u;
 //#else

@@ -16,6 +16,8 @@ use gpu_resnet::weights;
 /// The largest workgroup and workgroup memory that every adapter has by default.
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
+/// The largest tile takes a little more, and is tried only where there is as much (`Conv2dVariant::supported`).
+const LARGEST_TILE: (&str, u32) = ("gemm_128x128", (16 << 10) + 128);
 
 fn each_entry_point(mut visit: impl FnMut(&Shader, &shaders::EntryPoint)) {
     let mut count = 0;
@@ -127,7 +129,9 @@ fn every_entry_point_keeps_to_the_common_limits() {
         layouter.update(module.to_ctx()).expect("a layout");
         let workgroup = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
         let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
-        assert!(bytes <= MAX_WORKGROUP_BYTES, "{}: {bytes} bytes of workgroup memory", shader.name);
+        let (largest, its_bytes) = LARGEST_TILE;
+        let most = if shader.name.contains(largest) { its_bytes } else { MAX_WORKGROUP_BYTES };
+        assert!(bytes <= most, "{}: {bytes} bytes of workgroup memory", shader.name);
         let storage = entry.bindings.iter().filter(|(_, kind)| *kind != shaders::BindingKind::Uniform).count();
         assert!(storage <= 8, "{} {}: {storage} storage buffers", shader.name, entry.name);
     });

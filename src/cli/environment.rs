@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn values_that_mean_nothing_are_refused_with_the_choices() {
         for (name, value, words) in [
-            (CONV2D, "foo", "one of gemm, gemm-32x32,"),
+            (CONV2D, "foo", "one of gemm, gemm-16x64,"),
             (CONV2D, "winograd2-subgroup", "winograd2, winograd4, space-to-depth"),
             (CONV2D, " register", "register"),
             ("GPU_RESNET_BOUNDS_CHECKS", "yes", "one of 0, 1"),
