@@ -1,6 +1,7 @@
 # make demo    set up what is missing, fine-tune on real images, evaluate, infer
 # make test    every test, on every driver that can be had here
-# make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json
+# make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
+#              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
 # make check   formatting and lints, and the library without the program
 # make other-systems   type-check for Windows and macOS, where rustup can fetch their standard libraries
 
@@ -21,6 +22,8 @@ test: drivers
 
 verify: drivers build
 	scripts/with-drivers.sh target/release/gpu-resnet verify --all-adapters --suite kernels --report target/verify.json
+	if scripts/drivers.sh lavapipe-26; then scripts/with-drivers.sh --only lavapipe-26 target/release/gpu-resnet verify \
+		--suite kernels --filter '=cooperative' --report target/verify-lavapipe-26.json; fi
 
 check:
 	cargo fmt --check

@@ -1,6 +1,17 @@
 #!/usr/bin/env bash
 # Every test, with all Vulkan drivers of this machine visible at once: tests of kernels and networks go through every adapter
-# that they find. A failure hides no other. Arguments go to cargo test.
+# that they find. A failure hides no other. Then, without arguments, verify's quick list and cooperative matrices on lavapipe-26.
+# Arguments go to cargo test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/with-drivers.sh cargo test --release --locked --no-fail-fast "$@"
+status=0
+scripts/with-drivers.sh cargo test --release --locked --no-fail-fast "$@" || status=$?
+if [[ $# -eq 0 ]]; then
+    if scripts/drivers.sh lavapipe-26 >/dev/null 2>&1; then
+        GPU_RESNET_EXPECT_MATRICES=1 scripts/with-drivers.sh --only lavapipe-26 \
+            cargo test --release --locked --no-fail-fast --test ops -- list:: cooperative::matrices || status=$?
+    else
+        echo "test: the driver lavapipe-26 is not here, so cooperative matrices are skipped." >&2
+    fi
+fi
+exit $status

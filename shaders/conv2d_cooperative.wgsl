@@ -13,11 +13,7 @@
 //#variant conv2d_cooperative_emulated EIGHT EMULATED
 //#variant conv2d_cooperative_f16_emulated HALF EMULATED
 //#variant conv2d_cooperative_128x64_emulated EIGHT TALL EMULATED
-//#variant conv2d_cooperative_128x64_f16_emulated HALF TALL EMULATED
 //#variant conv2d_backward_input_cooperative_emulated TRANSPOSED EIGHT EMULATED
-//#variant conv2d_backward_input_cooperative_f16_emulated TRANSPOSED HALF EMULATED
-//#variant conv2d_backward_input_cooperative_128x64_emulated TRANSPOSED EIGHT TALL EMULATED
-//#variant conv2d_backward_input_cooperative_128x64_f16_emulated TRANSPOSED HALF TALL EMULATED
 //#unchecked
 //#if HALF
 enable f16;
@@ -179,9 +175,9 @@ fn put_sum(at: u32, value: f32) {
 
 fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     var result = sum;
-    for (var i = 0u; i < OWN; i++) {
+    for (var i = 0u; i < rolled(OWN); i++) {
         let at = lane * OWN + i;
-        for (var step = 0u; step < SIDE; step++) {
+        for (var step = 0u; step < rolled(SIDE); step++) {
             result[i] += product(left_at + at / SIDE * PITCH, right_at + at % SIDE * PITCH, step);
         }
     }
@@ -198,6 +194,11 @@ alias Right = coop_mat16x16<Stored, B>;
 alias Sum = coop_mat16x16<f32, C>;
 //#endif
 //#endif
+
+// `count`, which a compiler can't know and so does not unroll loops by.
+fn rolled(count: u32) -> u32 {
+    return count * min(conv.groups, 1u);
+}
 
 // Where an invocation is in the reduction: the tap, the vec4 of source channels, and the vec4 of steps that they are.
 struct Step {
@@ -275,6 +276,29 @@ fn fetch(sources: ptr<function, Sources>, step: Step) -> Fetched {
     return fetched;
 }
 
+// Brings it into workgroup memory; zero what does not count.
+fn put(fetched: ptr<function, Fetched>, at4: u32) {
+    for (var i = 0u; i < OWN_PIXELS; i++) {
+        let value = select(Stored4(), (*fetched).activations[i], (*fetched).inside[i]);
+        put_activations(at4 + i * APART * PITCH4, value);
+    }
+    for (var i = 0u; i < OWN_CHANNELS; i++) {
+        let value = select(Stored4(), (*fetched).weights[i], (*fetched).in_range);
+        put_weights(at4 + i * APART * PITCH4, value);
+    }
+}
+
+// The epilogue of the sums that are staged, whose first pixel is `first`; for a workgroup past the end there is none.
+fn finish(phase: Phase, first: u32, group: u32, channel_tile: u32, invocation: u32, past_end: bool) {
+    for (var item = invocation; item < STAGED * CHANNELS4; item += INVOCATIONS) {
+        let row = item / CHANNELS4;
+        let column4 = item % CHANNELS4;
+        var p = pixel_at(phase, first + row);
+        p.at = select(p.at, NOWHERE, past_end);
+        store(p, group, channel_tile * CHANNELS4 + column4, staged_at(row * STAGED_PITCH4 + column4));
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
@@ -301,14 +325,7 @@ fn main(
     var sums: array<Sum, MOST_TURNS * ACROSS * ACROSS>;
     var next = fetch(&sources, step);
     for (var start4 = 0u; start4 < steps4; start4 += STEPS4) {
-        for (var i = 0u; i < OWN_PIXELS; i++) {
-            let at4 = (own_row + i * APART) * PITCH4 + own_step4;
-            put_activations(at4, select(Stored4(), next.activations[i], next.inside[i]));
-        }
-        for (var i = 0u; i < OWN_CHANNELS; i++) {
-            let at4 = (own_row + i * APART) * PITCH4 + own_step4;
-            put_weights(at4, select(Stored4(), next.weights[i], next.in_range));
-        }
+        put(&next, own_row * PITCH4 + own_step4);
         workgroupBarrier();
         step = advance(phase, step, STEPS4, group_in4);
         next = fetch(&sources, step);
@@ -318,17 +335,16 @@ fn main(
             if part < PARTS {
                 let left_at = part / PART_COLUMNS * PART * PITCH;
                 let right_at = part % PART_COLUMNS * PART * PITCH;
-                for (var k = 0u; k < STEPS; k += SIDE) {
 //#if EMULATED
-                    for (var i = 0u; i < ACROSS; i++) {
-                        for (var j = 0u; j < ACROSS; j++) {
-                            let left = left_at + i * SIDE * PITCH + k / UNIT;
-                            let right = right_at + j * SIDE * PITCH + k / UNIT;
-                            let sum = i * ACROSS + j;
-                            sums[sum] = multiply_add(left, right, invocation % LANES, sums[sum]);
-                        }
+                for (var sum = 0u; sum < rolled(ACROSS * ACROSS); sum++) {
+                    let left = left_at + sum / ACROSS * SIDE * PITCH;
+                    let right = right_at + sum % ACROSS * SIDE * PITCH;
+                    for (var k = 0u; k < rolled(STEPS); k += SIDE) {
+                        sums[sum] = multiply_add(left + k / UNIT, right + k / UNIT, invocation % LANES, sums[sum]);
                     }
+                }
 //#else
+                for (var k = 0u; k < STEPS; k += SIDE) {
                     var left: array<Left, ACROSS>;
                     for (var i = 0u; i < ACROSS; i++) {
                         left[i] = coopLoadT<Left>(&activations[left_at + i * SIDE * PITCH + k / UNIT], PITCH);
@@ -340,8 +356,8 @@ fn main(
                             sums[sum] = coopMultiplyAdd(left[i], right, sums[sum]);
                         }
                     }
-//#endif
                 }
+//#endif
             }
         }
         workgroupBarrier();
@@ -349,7 +365,7 @@ fn main(
 
     // The matrices of half a part's rows, for each row of parts in turn.
     for (var half = 0u; half < PART; half += STAGED) {
-        for (var part_row = 0u; part_row < PIXELS / PART; part_row++) {
+        for (var part_row = 0u; part_row < rolled(PIXELS / PART); part_row++) {
             for (var turn = 0u; turn < turns; turn++) {
                 let part = subgroup + turn * (INVOCATIONS / LANES);
                 if part / PART_COLUMNS == part_row {
@@ -358,7 +374,7 @@ fn main(
                             let sum = sums[(turn * ACROSS + half / SIDE + i) * ACROSS + j];
                             let at = i * SIDE * STAGED_PITCH + (part % PART_COLUMNS * PART + j * SIDE) / UNIT;
 //#if EMULATED
-                            for (var value = 0u; value < OWN; value++) {
+                            for (var value = 0u; value < rolled(OWN); value++) {
                                 let own = invocation % LANES * OWN + value;
                                 put_sum((at + own / SIDE * STAGED_PITCH) * UNIT + own % SIDE, sum[value]);
                             }
@@ -370,13 +386,7 @@ fn main(
                 }
             }
             workgroupBarrier();
-            for (var item = invocation; item < STAGED * CHANNELS4; item += INVOCATIONS) {
-                let row = item / CHANNELS4;
-                let column4 = item % CHANNELS4;
-                var p = pixel_at(phase, first + part_row * PART + half + row);
-                p.at = select(p.at, NOWHERE, tile_group >= conv.groups);
-                store(p, group, channel_tile * CHANNELS4 + column4, staged_at(row * STAGED_PITCH4 + column4));
-            }
+            finish(phase, first + part_row * PART + half, group, channel_tile, invocation, tile_group >= conv.groups);
             workgroupBarrier();
         }
     }

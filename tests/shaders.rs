@@ -64,7 +64,8 @@ fn plans_ask_for_no_other_kernels() {
 
 /// A kernel in words; the order of its constants does not matter.
 fn spell(spec: &KernelSpec) -> String {
-    let constants: BTreeSet<_> = spec.constants.iter().collect();
+    // The device gives this one.
+    let constants: BTreeSet<_> = spec.constants.iter().filter(|(name, _)| *name != "LANES").collect();
     format!("{} {} {constants:?}", spec.shader, spec.entry)
 }
 
@@ -129,8 +130,10 @@ fn every_entry_point_keeps_to_the_common_limits() {
         layouter.update(module.to_ctx()).expect("a layout");
         let workgroup = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
         let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
-        let (largest, its_bytes) = LARGEST_TILE;
-        let most = if shader.name.contains(largest) { its_bytes } else { MAX_WORKGROUP_BYTES };
+        // Chosen only where there is so much.
+        let large =
+            [LARGEST_TILE, ("cooperative_128x64", 20 << 10)].into_iter().find(|(name, _)| shader.name.contains(name));
+        let most = large.map_or(MAX_WORKGROUP_BYTES, |(_, bytes)| bytes);
         assert!(bytes <= most, "{}: {bytes} bytes of workgroup memory", shader.name);
         let storage = entry.bindings.iter().filter(|(_, kind)| *kind != shaders::BindingKind::Uniform).count();
         assert!(storage <= 8, "{} {}: {storage} storage buffers", shader.name, entry.name);
