@@ -125,7 +125,7 @@ step "tune --train" $((tune_s + 30)) tune-train.json \
 
 # PyTorch in turn with ours, so that a machine that slows down does so to both.
 torch=
-if command -v python3 >/dev/null && python3 -c 'import torch' 2>/dev/null; then torch=yes; fi
+if command -v python3 >/dev/null && timeout 60 python3 -c 'import torch' 2>/dev/null; then torch=yes; fi
 torch_turn() {
     [[ -n $torch ]] || return 0
     step "PyTorch, turn $1" 60 "torch-$1.json" python3 "$(dirname "$script")/measure_torch.py" \

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Options, TrainPart};
 use crate::error::Result;
@@ -15,13 +15,20 @@ use crate::train::{
     Examples, HeadOptions, HeadShape, HeadTrainer, NetworkOptions, NetworkSettings, NetworkTrainer, Unfreeze,
 };
 
-/// One kernel as the driver compiled it. What the driver does not say is none.
+/// One kernel as the driver compiled it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KernelReport {
     pub name: String,
     pub entry: &'static str,
     /// Its pipeline-overridable constants.
     pub constants: BTreeMap<&'static str, u32>,
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What a driver says of a kernel that it compiled. What it does not say is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
     /// Invocations of a subgroup.
     pub subgroup_size: Option<u32>,
     /// Registers of 32 bits that an invocation takes.
@@ -105,14 +112,18 @@ fn plan(
 impl KernelReport {
     /// What the driver says of `spec` in `compiled`.
     pub fn new(spec: &KernelSpec, compiled: &CompiledKernel) -> Self {
+        let constants = spec.constants.iter().copied().collect();
+        Self { name: spec.name(), entry: spec.entry, constants, figures: Figures::of(compiled) }
+    }
+}
+
+impl Figures {
+    fn of(compiled: &CompiledKernel) -> Self {
         let statistics = &compiled.statistics;
         let first =
             |names: &[(&str, f64)]| names.iter().find_map(|&(name, unit)| Some(sum(statistics, &[name])? * unit));
         let hot = hot_loop(&compiled.representations);
         Self {
-            name: spec.name(),
-            entry: spec.entry,
-            constants: spec.constants.iter().copied().collect(),
             subgroup_size: (compiled.subgroup_size > 0).then_some(compiled.subgroup_size),
             // Mesa counts Adreno's in vectors of four, and Apple's in halves.
             registers: first(&[("VGPRs", 1.0), ("Number of GPRs", 1.0), ("Registers used", 4.0), ("GPRs", 0.5)]),
@@ -164,7 +175,7 @@ mod tests {
     fn each_drivers_names_are_known() {
         let spec = KernelSpec::new("conv2d_gemm").constant("POINTWISE", 1);
         let of = |statistics: &[(&str, f64)]| {
-            let r = KernelReport::new(&spec, &compiled(statistics));
+            let r = KernelReport::new(&spec, &compiled(statistics)).figures;
             [r.registers, r.spills, r.scratch_bytes, r.workgroup_bytes, r.occupancy, r.instructions]
         };
         let amd = [

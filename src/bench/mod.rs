@@ -13,7 +13,7 @@ mod roofline;
 
 pub use convolutions::{ConvTimes, convolutions};
 pub(crate) use convolutions::{Shape, shapes};
-pub use kernels::{Inspected, KernelReport, kernels};
+pub use kernels::{Figures, Inspected, KernelReport, kernels};
 pub use network::{infer, train_all, train_head};
 pub use peaks::{Peaks, peaks};
 pub use profile::{KernelTime, Profile};

@@ -179,9 +179,10 @@ fn table(report: &Report) -> String {
     );
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| value.to_string());
     for kernel in &report.kernels {
+        let figures = &kernel.figures;
         let constants: Vec<String> = kernel.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let share = kernel.hot_loop_fma_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
-        let prefetch = match kernel.waits_for_prefetch {
+        let share = figures.hot_loop_fma_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let prefetch = match figures.waits_for_prefetch {
             None => "-",
             Some(true) => "waits",
             Some(false) => "overlaps",
@@ -190,13 +191,13 @@ fn table(report: &Report) -> String {
             out,
             "{:44} {:>8} {:>9} {:>6} {:>8} {:>9} {:>9} {:>12} {share:>7} {prefetch:>8}",
             format!("{} {}", kernel.name, constants.join(" ")),
-            number(kernel.subgroup_size.map(f64::from)),
-            number(kernel.registers),
-            number(kernel.spills),
-            number(kernel.scratch_bytes),
-            number(kernel.workgroup_bytes),
-            number(kernel.occupancy),
-            number(kernel.instructions)
+            number(figures.subgroup_size.map(f64::from)),
+            number(figures.registers),
+            number(figures.spills),
+            number(figures.scratch_bytes),
+            number(figures.workgroup_bytes),
+            number(figures.occupancy),
+            number(figures.instructions)
         );
     }
     for Excluded { kernel, reason } in &report.excluded {

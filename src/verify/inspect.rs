@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::requirements::lacks;
-use crate::bench::KernelReport;
+use crate::bench::{Figures, KernelReport};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Inspector, KernelSpec, Representation, shaders};
 use crate::ops;
@@ -18,20 +18,6 @@ pub struct KernelName {
     pub entry: String,
     /// Values of its pipeline-overridable constants.
     pub constants: BTreeMap<String, u32>,
-}
-
-/// What a driver says of a kernel that it compiled; see [`KernelReport`]. What it does not say is none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    pub subgroup_size: Option<u32>,
-    pub registers: Option<f64>,
-    pub spills: Option<f64>,
-    pub scratch_bytes: Option<f64>,
-    pub workgroup_bytes: Option<f64>,
-    pub occupancy: Option<f64>,
-    pub instructions: Option<f64>,
-    pub hot_loop_fma_share: Option<f64>,
-    pub waits_for_prefetch: Option<bool>,
 }
 
 /// What became of a kernel.
@@ -73,37 +59,20 @@ impl std::fmt::Display for KernelName {
     }
 }
 
-impl Figures {
-    /// That the driver moves registers to memory, in words; or that it does not say. None if the kernel keeps to its registers.
-    pub fn spill(&self) -> Option<String> {
-        let some = |value: Option<f64>| value.filter(|value| *value != 0.0);
-        match (some(self.spills), some(self.scratch_bytes)) {
-            (None, None) if self.spills.is_none() && self.scratch_bytes.is_none() => {
-                Some("the driver does not say whether it spills".into())
-            }
-            (None, None) => None,
-            (Some(spills), None) => Some(format!("{spills} registers or moves of them are spilled to memory")),
-            (None, Some(bytes)) => Some(format!("it takes {bytes} bytes of scratch memory")),
-            (Some(spills), Some(bytes)) => Some(format!(
-                "{spills} registers or moves of them are spilled to memory, with {bytes} bytes of scratch memory"
-            )),
+/// That the driver moves registers to memory, in words; or that it does not say. None if the kernel keeps to its registers.
+pub fn spill(figures: &Figures) -> Option<String> {
+    let some = |value: Option<f64>| value.filter(|value| *value != 0.0);
+    let Figures { spills, scratch_bytes, .. } = *figures;
+    match (some(spills), some(scratch_bytes)) {
+        (None, None) if spills.is_none() && scratch_bytes.is_none() => {
+            Some("the driver does not say whether it spills".into())
         }
-    }
-}
-
-impl From<&KernelReport> for Figures {
-    fn from(report: &KernelReport) -> Self {
-        Self {
-            subgroup_size: report.subgroup_size,
-            registers: report.registers,
-            spills: report.spills,
-            scratch_bytes: report.scratch_bytes,
-            workgroup_bytes: report.workgroup_bytes,
-            occupancy: report.occupancy,
-            instructions: report.instructions,
-            hot_loop_fma_share: report.hot_loop_fma_share,
-            waits_for_prefetch: report.waits_for_prefetch,
-        }
+        (None, None) => None,
+        (Some(spills), None) => Some(format!("{spills} registers or moves of them are spilled to memory")),
+        (None, Some(bytes)) => Some(format!("it takes {bytes} bytes of scratch memory")),
+        (Some(spills), Some(bytes)) => Some(format!(
+            "{spills} registers or moves of them are spilled to memory, with {bytes} bytes of scratch memory"
+        )),
     }
 }
 
@@ -127,7 +96,7 @@ pub(super) fn compile(gpu: &Gpu, inspector: &Inspector, spec: &KernelSpec) -> Co
     match excluded(gpu, spec) {
         Some(reason) => Compilation::Excluded(reason),
         None => match report(gpu, inspector, spec) {
-            Ok((report, _)) => Compilation::Compiled(Figures::from(&report)),
+            Ok((report, _)) => Compilation::Compiled(report.figures),
             Err(error) => Compilation::Failed(error.to_string()),
         },
     }
@@ -153,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_spill_is_told_and_silence_is_no_pass() {
-        let of = |spills, scratch_bytes| Figures { spills, scratch_bytes, ..Figures::default() }.spill();
+        let of = |spills, scratch_bytes| spill(&Figures { spills, scratch_bytes, ..Figures::default() });
         assert_eq!((of(Some(0.0), Some(0.0)), of(Some(0.0), None), of(None, Some(0.0))), (None, None, None));
         for (spills, scratch, part) in [
             (Some(3.0), None, "3 registers"),

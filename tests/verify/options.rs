@@ -92,3 +92,18 @@ fn the_list_is_printed() {
     assert!(output.status.success() && lines.lines().any(|line| line == "relu count=9"), "{lines}");
     assert!(lines.lines().all(|line| line.starts_with("relu ")));
 }
+
+/// What there is no time for is counted, and a run without a case is no success.
+#[test]
+fn a_limit_leaves_cases_out_and_counts_them() {
+    let (output, report) = verify(&["--filter", "^relu ", "--no-controls", "--limit", "0.001"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("no case ran within --limit"), "{said}");
+    let left_out = report.adapters[0].left_out;
+    assert!(report.adapters[0].cases.is_empty() && left_out > 3, "{left_out}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("{left_out} cases were left out")));
+    let (output, report) = verify(&["--filter", "^relu ", "--no-controls", "--limit", "600"]);
+    assert!(output.status.success() && report.adapters[0].left_out == 0);
+    assert_eq!(report.adapters[0].cases.len(), left_out);
+}

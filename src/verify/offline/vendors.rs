@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::super::child::{Answer, Child, Ended, Setup, Task};
 use super::super::expectations::Expectations;
-use super::super::inspect::{Compilation, Figures, KernelName};
+use super::super::inspect::{Compilation, KernelName, spill};
 use super::super::report::{Expectation, Status};
 use super::Limits;
+use crate::bench::Figures;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, KernelSpec};
 
@@ -207,7 +208,7 @@ impl Asker<'_> {
 
     fn compile(&mut self, kernel: KernelName, fault: Option<String>) -> Result<(Status, String, Option<Figures>)> {
         Ok(match self.ask(&Task::Compile(kernel, fault))? {
-            Ok(Answer::Compilation(Compilation::Compiled(figures))) => match figures.spill() {
+            Ok(Answer::Compilation(Compilation::Compiled(figures))) => match spill(&figures) {
                 None => (Status::Pass, String::new(), Some(figures)),
                 Some(said) => (Status::Fail, said, Some(figures)),
             },
