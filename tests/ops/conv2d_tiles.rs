@@ -37,8 +37,7 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let (more, relu) = (Some(&residual), case % 2 == 0);
     let forward = host::conv2d_fused(gpu, Some(variant.into()), inputs, Some(&bias), more, relu, &attributes);
     let back = (Some(&maps), relu);
-    let backward =
-        host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, back.0, back.1, &attributes);
+    let backward = host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, back, &attributes);
     let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
     let forward = forward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
     let backward = backward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
