@@ -7,7 +7,7 @@ pub(super) const OTHERS: &[(&str, &str, &str, &str, &str)] = &[
         "conv2d_gemm",
         "start4 < end4; start4 += STEPS4) {",
         "start4 + STEPS4 <= end4; start4 += STEPS4) {",
-        "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=gemm",
+        "conv2d n=1 c=3 h=6 w=7 k=5 kernel=3 variant=gemm",
     ),
     (
         "the second of two vec4s of channels is made of the first's weights",
