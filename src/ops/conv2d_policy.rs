@@ -48,7 +48,7 @@ pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convo
 pub fn variants(adapter: &AdapterReport) -> Vec<Conv2dVariant> {
     let all: Vec<Conv2dVariant> = match adapter.kind.as_str() {
         "cpu" => software::preferred(adapter).into_iter().collect(),
-        _ => hardware::tiles(adapter).map(|(variant, _)| variant).collect(),
+        _ => hardware::variants(adapter),
     };
     if all.is_empty() { vec![Conv2dVariant::Register] } else { all }
 }

@@ -33,6 +33,18 @@ pub fn tiles(adapter: &AdapterReport) -> impl Iterator<Item = (Conv2dVariant, f6
     tiles.filter(|(variant, _)| variant.supported(adapter).is_ok())
 }
 
+/// Those tiles, and cooperative matrices where they compute f16.
+pub fn variants(adapter: &AdapterReport) -> Vec<Conv2dVariant> {
+    let matrices = has_matrices(adapter).then_some(Conv2dVariant::Cooperative);
+    tiles(adapter).map(|(variant, _)| variant).chain(matrices).collect()
+}
+
+/// Whether cooperative matrices are expected to be the fastest for f16.
+fn has_matrices(adapter: &AdapterReport) -> bool {
+    Vendor::of(adapter).preferences().matrices
+        && Conv2dVariant::Cooperative.supported_in(adapter, Precision::F16).is_ok()
+}
+
 /// What is expected to be fastest.
 pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Conv2dAlgorithm {
     if pass == Conv2dPass::ByWeight {
@@ -74,10 +86,7 @@ fn takes_matrices(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     let Convolution { conv, precision, .. } = convolution;
     let [_, group_in, ..] = conv.weight_shape();
     let group_out = conv.out_channels / conv.attributes.groups.max(1);
-    *precision == Precision::F16
-        && group_in.min(group_out) >= MATRIX_CHANNELS
-        && Vendor::of(adapter).preferences().matrices
-        && Conv2dVariant::Cooperative.supported_in(adapter, *precision).is_ok()
+    *precision == Precision::F16 && group_in.min(group_out) >= MATRIX_CHANNELS && has_matrices(adapter)
 }
 
 /// Whether Winograd's way computes it: by the channels and the size of the map.

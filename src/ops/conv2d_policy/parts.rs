@@ -2,7 +2,7 @@
 
 use super::Convolution;
 use crate::gpu::AdapterReport;
-use crate::ops::{Conv2dPass, MOST_PARTS};
+use crate::ops::{Conv2dPass, MOST_PARTS, Precision};
 
 /// Workgroups of the smallest tile that one image should make: as many as large GPUs have cores.
 const ENOUGH: usize = 128;
@@ -24,10 +24,7 @@ pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolutio
     let [k, c, r, s] = conv.weight_shape();
     let (pixels, channels, terms) = match pass {
         Conv2dPass::Forward => (p * q, k / groups, c * r * s),
-        // With a stride its phases make workgroups enough; blocks of pixels are not cut.
-        Conv2dPass::ByInput if conv.attributes.stride == [1, 1] && conv.blocks().is_none() => {
-            (height * width, c, k / groups * r * s)
-        }
+        Conv2dPass::ByInput if cuts_by_input(convolution) => (height * width, c, k / groups * r * s),
         Conv2dPass::ByInput | Conv2dPass::ByWeight => return 1,
     };
     if adapter.cores.count <= FEW_CORES {
@@ -35,6 +32,12 @@ pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolutio
     }
     let tiles = groups * pixels.div_ceil(SMALLEST) * channels.div_ceil(SMALLEST);
     ENOUGH.div_ceil(tiles.max(1)).min(terms / SHORTEST).clamp(1, MOST_PARTS)
+}
+
+/// Whether a gradient by the input can be cut: with a stride its phases make workgroups enough, and blocks of pixels and maps of f16 have
+/// no kernels for it.
+fn cuts_by_input(Convolution { conv, precision, .. }: &Convolution) -> bool {
+    conv.attributes.stride == [1, 1] && conv.blocks().is_none() && *precision == Precision::F32
 }
 
 /// Workgroups that are enough for a gradient by the weight: four for each core of a large GPU.
