@@ -8,6 +8,7 @@ mod cli {
     mod environment;
     mod finetune;
     mod going_on;
+    mod half;
     mod infer;
     mod interrupt;
     mod kernels;

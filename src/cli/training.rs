@@ -296,7 +296,9 @@ pub fn report(
         .map_or(String::new(), |a| format!(" (validation accuracy {:.2} %)", a * 100.0));
     context.console.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
     if let (Some(skipped), Some(scale)) = (skipped_steps(epochs), epochs.last().and_then(|e| e.loss_scale)) {
-        context.console.note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
+        context
+            .console
+            .note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
     }
     if json {
         print_json(&Summary {

@@ -6,8 +6,8 @@ use super::conv2d::Conv2d;
 use super::conv2d_packing::Direction;
 use super::conv2d_variant::Conv2dVariant;
 use super::feature_map::{FeatureMap, channels4, u32_of};
-use crate::error::{Error, Result};
 use super::{Precision, dispatch_items};
+use crate::error::{Error, Result};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d_backward";

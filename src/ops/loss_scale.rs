@@ -32,13 +32,7 @@ pub fn scale(
 }
 
 /// Divides `grad`, `elements` floats, by the scale of `state`, in place. A value that is not finite is noted in the state.
-pub fn unscale(
-    recording: &mut Recording,
-    label: &str,
-    elements: usize,
-    state: TensorId,
-    grad: TensorId,
-) -> Result<()> {
+pub fn unscale(recording: &mut Recording, label: &str, elements: usize, state: TensorId, grad: TensorId) -> Result<()> {
     record(recording, label, "unscale", elements, &[state, grad])
 }
 

@@ -41,7 +41,8 @@ impl Parameters {
         grad: TensorId,
     ) -> Result<()> {
         let moments: Vec<_> = self.moments.iter().map(|buffer| recording.external("moment", buffer.clone())).collect();
-        let tensors = Updated { grad, schedule, cursor: t.cursor, param: t.parameters, moments: &moments, loss_scale: None };
+        let tensors =
+            Updated { grad, schedule, cursor: t.cursor, param: t.parameters, moments: &moments, loss_scale: None };
         update(recording, "update", optimizer, elements(self.shape), tensors)
     }
 

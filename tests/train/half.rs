@@ -309,7 +309,8 @@ fn logged_norms_are_those_of_f32() {
         let norms = |precision| {
             let network = NetworkSettings { precision, log_gradients: true, ..NetworkSettings::default() };
             let mut trainer = trainer(&gpu, &basic(), network, "sgd");
-            let pixels: Vec<u8> = hash_input("pixels", 6 * 12 * 12 * 3).iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
+            let pixels: Vec<u8> =
+                hash_input("pixels", 6 * 12 * 12 * 3).iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
             let result = trainer.step(&pixels, &[0, 1, 2, 3, 4, 0], 1.0).expect("a step");
             let blocks = result.block_gradients.into_iter().map(|(_, norm)| norm);
             result.grad_norm.into_iter().chain(blocks).collect::<Vec<f32>>()

@@ -67,7 +67,12 @@ pub fn relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Arr
 }
 
 /// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient by either.
-pub fn add_relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array, grad_output: &Array) -> Result<Array> {
+pub fn add_relu_backward<'a>(
+    on: impl Into<On<'a>>,
+    input: &Array,
+    other: &Array,
+    grad_output: &Array,
+) -> Result<Array> {
     const OP: &str = "add_relu_backward";
     let inputs = [("input", input), ("other", other), ("grad_output", grad_output)];
     elementwise(on, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))

@@ -119,7 +119,8 @@ pub const OPERATIONS: &[Operation] = &[
             inputs: |case| Ok(vec![case.array("weight", &layer(case).weight_shape())]),
             run: |gpu, case, inputs| {
                 let transposed = case.flag("transposed");
-                let data = host::pack_weight((gpu, case.precision()), &layer(case), reader(case), transposed, &inputs[0])?;
+                let data =
+                    host::pack_weight((gpu, case.precision()), &layer(case), reader(case), transposed, &inputs[0])?;
                 Ok(vec![Array { shape: vec![data.len()], data }])
             },
             twin: |case, inputs| {

@@ -64,7 +64,9 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
             run: |gpu, case, inputs| Ok(vec![host::add((gpu, case.precision()), &inputs[0], &inputs[1])?]),
-            twin: |case, inputs| vec![Expected::gradient(case, "output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)],
+            twin: |case, inputs| {
+                vec![Expected::gradient(case, "output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)]
+            },
             slope: None,
         },
     ),
@@ -78,7 +80,9 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
             run: |gpu, case, inputs| Ok(vec![host::add_relu((gpu, case.precision()), &inputs[0], &inputs[1])?]),
-            twin: |case, inputs| vec![Expected::stored(case, "output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)],
+            twin: |case, inputs| {
+                vec![Expected::stored(case, "output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)]
+            },
             slope: None,
         },
     ),
@@ -87,9 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| with_grads(suite, suite == Suite::Full),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), upstream(case, 1)]),
-            run: |gpu, case, inputs| {
-                Ok(vec![host::relu_backward((gpu, case.precision()), &inputs[0], &inputs[1])?])
-            },
+            run: |gpu, case, inputs| Ok(vec![host::relu_backward((gpu, case.precision()), &inputs[0], &inputs[1])?]),
             twin: |_, inputs| vec![Expected::exact("grad_input", reference::relu_backward(&inputs[0], &inputs[1]))],
             slope: Some(Slope {
                 objective: |_, inputs| dot(&reference::relu(&inputs[0]), &inputs[1]),

@@ -90,8 +90,7 @@ pub const OPERATIONS: &[Operation] = &[
             run: |gpu, case, inputs| {
                 let buffer = has_buffer(case).then_some(&inputs[2]);
                 let (attributes, overflow) = (sgd_attributes(case), overflow(case));
-                let (param, buffer) =
-                    host::sgd_scaled(gpu, &inputs[0], &inputs[1], buffer, &attributes, overflow)?;
+                let (param, buffer) = host::sgd_scaled(gpu, &inputs[0], &inputs[1], buffer, &attributes, overflow)?;
                 Ok([param].into_iter().chain(buffer).collect())
             },
             twin: |case, inputs| {

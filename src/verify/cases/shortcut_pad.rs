@@ -23,15 +23,7 @@ type List = fn(Suite) -> Vec<String>;
 
 const fn operation(name: &'static str, direction: Direction, list: List, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
-    Operation {
-        name,
-        direction,
-        keys: KEYS,
-        fill: true,
-        list,
-        flops: |_| 0.0,
-        body,
-    }
+    Operation { name, direction, keys: KEYS, fill: true, list, flops: |_| 0.0, body }
 }
 
 pub const OPERATIONS: &[Operation] = &[
