@@ -9,6 +9,7 @@ mod cli {
     mod finetune;
     mod first_use;
     mod going_on;
+    mod half;
     mod infer;
     mod interrupt;
     mod kernels;

@@ -6,6 +6,7 @@ mod adapters;
 mod train {
     mod golden;
     mod half;
+    mod half_digits;
     mod library;
     mod network;
     mod network_runs;

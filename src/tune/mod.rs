@@ -489,6 +489,23 @@ mod tests {
     }
 
     #[test]
+    fn gradients_of_f16_are_compared_as_they_are_stored() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        if Precision::F16.check(gpu.report()).is_err() {
+            return;
+        }
+        for pass in [Conv2dPass::ByInput, Conv2dPass::ByWeight] {
+            let some = [Conv2dVariant::Register, Conv2dVariant::Gemm].map(Into::into);
+            let tuned = tune_shape(&gpu, &shape(8), pass, Precision::F16, &some, &mut || Ok(true)).unwrap();
+            let rejected = tuned.candidates.iter().filter(|candidate| candidate.rejected.is_some());
+            assert_eq!((rejected.count(), tuned.key.contains("f16")), (0, true), "{:?}", tuned.candidates);
+            assert!(
+                tuned.candidates.len() >= 2 && tuned.candidates.iter().all(|c| c.nmse.is_none_or(|nmse| nmse < 1e-6))
+            );
+        }
+    }
+
+    #[test]
     fn choices_are_used_and_unknown_ones_are_not() {
         let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
         let (op, size, map) = (shape(5).op, [6, 5], [1, 6, 5]);

@@ -107,16 +107,6 @@ fn numbers_that_make_no_sense_are_wrong_usage() {
 }
 
 #[test]
-fn what_has_no_f16_says_so() {
-    let here = Sandbox::new();
-    let data = here.digits("data", &["0", "1"]);
-    let no = "has no kernels for --precision f16";
-    here.bad(2, no, &["--precision", "f16", "train", &data, "--arch", "resnet20", "--output", "run"]);
-    here.bad(2, no, &["--precision", "f16", "bench", "--train", "all"]);
-    assert!(!here.path("run").exists());
-}
-
-#[test]
 fn damaged_runs_are_refused() {
     let here = Sandbox::new();
     let data = here.digits("data", &["0", "1"]);

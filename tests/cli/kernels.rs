@@ -41,7 +41,6 @@ fn every_kernel_of_a_plan_is_listed() {
 fn what_can_not_be_listed_is_said() {
     let sandbox = Sandbox::new();
     sandbox.bad(2, "resnet21", &["kernels", "--arch", "resnet21"]);
-    sandbox.bad(2, "--precision f16", &["kernels", "--train", "all", "--precision", "f16"]);
     let file = sandbox.write("file", b"");
     sandbox.bad(1, "name another folder", &["kernels", "--isa", file.to_str().unwrap()]);
 }

@@ -9,6 +9,7 @@ import torch
 
 import hashed
 import networks
+from train_resnet20 import differences
 
 STEPS, BATCH, SIZE = 4, 16, 32
 OPTIONS = {"lr": 0.002, "momentum": 0.9}
@@ -39,12 +40,6 @@ def train(dtype=torch.float32, mixed=False):
     assert not mixed or scaler.get_scale() == 65536, "a step was skipped"
     state = net.state_dict()
     return {"losses": np.array(losses)} | {key: state[key].numpy() for key in STORED}
-
-
-def differences(found, wanted):
-    """Root mean square of the difference over that of the reference, for each key."""
-    rms = lambda values: np.sqrt((np.asarray(values, np.float64) ** 2).mean())
-    return {key: float(f"{rms(found[key] - value) / rms(value):.2g}") for key, value in wanted.items()}
 
 
 def make():

@@ -19,25 +19,31 @@ use crate::adapters::open_all as adapters;
 /// Largest relative difference of a loss after up to 30 steps.
 const LOSS_TOLERANCE: f64 = 1e-3;
 
-struct Golden {
-    architecture: Architecture,
-    options: NetworkOptions,
+/// Steps of a network by torch.
+pub struct Golden {
+    pub architecture: Architecture,
+    pub options: NetworkOptions,
     /// Of each step's images.
-    shape: [usize; 4],
-    /// By name: values, and torch's own f32 error (relative root mean square).
-    tensors: Vec<(String, Vec<f32>, f64)>,
+    pub shape: [usize; 4],
+    /// By name: values, and an error of torch's own (relative root mean square).
+    pub tensors: Vec<(String, Vec<f32>, f64)>,
 }
 
 fn golden() -> Golden {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/train_resnet20.safetensors");
+    load("train_resnet20", "torch_f32_error")
+}
+
+/// The reference `name`, with those errors that its metadata has under `errors`.
+pub fn load(name: &str, errors: &str) -> Golden {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.safetensors"));
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("the reference {} is missing: {e}", path.display()));
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a safetensors header");
     let metadata = header.metadata().clone().expect("metadata");
     let options: Value = serde_json::from_str(&metadata["options"]).expect("options");
-    let errors: Value = serde_json::from_str(&metadata["torch_f32_error"]).expect("errors");
+    let errors: Value = serde_json::from_str(&metadata[errors]).expect("errors");
     let number = |key: &str| options[key].as_f64().expect("a number");
-    let (momentum, weight_decay) = (number("momentum"), number("weight_decay"));
+    let (momentum, weight_decay) = (number("momentum"), options["weight_decay"].as_f64().unwrap_or(0.0));
     let optimizer = Optimizer::Sgd(SgdAttributes { momentum, weight_decay, ..SgdAttributes::default() });
     let shape: [usize; 4] = serde_json::from_str(&metadata["input_shape"]).expect("a shape");
     let head = HeadOptions { optimizer, lr: number("lr"), batch_size: shape[0], ..HeadOptions::default() };
