@@ -56,11 +56,10 @@ impl Tuning {
             Some(choices) => choices,
             None => of_adapter(context, gpu, purpose)?,
         };
-        if !choices.is_empty() {
-            let count = choices.len();
+        let count = store::apply(gpu, &choices);
+        if count > 0 {
             context.console.verbose(format!("{count} tuned choices of kernels are used where their shapes come up"));
         }
-        store::apply(gpu, &choices);
         self.used.borrow_mut().push((gpu.report().clone(), choices));
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! A file is used if adapter, driver, the crate's version and the text of every shader of a convolution are those that it was
 //! made with; any other is left alone, and the next `tune` replaces it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -123,9 +123,15 @@ pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
     }
 }
 
-/// Makes `gpu` use `choices` from now on.
-pub fn apply(gpu: &Gpu, choices: &Choices) {
-    gpu.set_choices(choices.iter().map(|(key, choice)| (key.clone(), choice.algorithm.clone())).collect());
+/// Makes `gpu` use `choices` from now on; how many say anything. Where a first use kept the default, that may still follow the batch as long as
+/// the bits don't.
+pub fn apply(gpu: &Gpu, choices: &Choices) -> usize {
+    let says = |choice: &Choice| !choice.first_use || choice.algorithm != choice.default;
+    let said = choices.iter().filter(|(_, choice)| says(choice));
+    let said: HashMap<String, String> = said.map(|(key, choice)| (key.clone(), choice.algorithm.clone())).collect();
+    let count = said.len();
+    gpu.set_choices(said);
+    count
 }
 
 /// Keeps `choices`, which a run uses on an adapter, in the run's folder `run`, in place of all that was kept there.
