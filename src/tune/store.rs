@@ -184,7 +184,7 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{BackendName, Features};
+    use crate::gpu::{AdapterChoice, BackendName, Features};
 
     fn report(name: &str) -> AdapterReport {
         AdapterReport {
@@ -237,6 +237,31 @@ mod tests {
         assert_eq!(load(cache.path(), &other), (Choices::new(), None));
         assert!(clear(cache.path(), &ours).unwrap() && !clear(cache.path(), &ours).unwrap());
         assert_eq!(load(cache.path(), &ours), (Choices::new(), None));
+    }
+
+    /// A default that a first use kept leaves the choice to the policy; one that `tune` chose does not.
+    #[test]
+    fn a_kept_default_is_no_choice() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let mut some = choices(&[("a", "gemm"), ("b", "register"), ("c", "gemm")]);
+        ["a", "b"].iter().for_each(|key| some.get_mut(*key).unwrap().first_use = true);
+        assert_eq!(apply(&gpu, &some), 2);
+        assert_eq!(["a", "b", "c"].map(|key| gpu.choice(key)), [None, Some("register"), Some("gemm")]);
+    }
+
+    #[test]
+    fn a_run_keeps_its_own_choices() {
+        let run = tempfile::tempdir().unwrap();
+        let (ours, other) = (report("ours"), report("other"));
+        assert!(is_empty(run.path()) && kept(run.path(), &ours) == Ok(None));
+        keep(run.path(), &ours, &Choices::new()).unwrap();
+        assert!(is_empty(run.path()) && kept(run.path(), &ours) == Ok(Some(Choices::new())));
+        keep(run.path(), &ours, &choices(&[("a", "register")])).unwrap();
+        assert!(!is_empty(run.path()) && kept(run.path(), &other) == Ok(None));
+        assert_eq!(kept(run.path(), &ours), Ok(Some(choices(&[("a", "register")]))));
+        std::fs::write(path(run.path(), &ours), "noise").unwrap();
+        let problem = kept(run.path(), &ours).unwrap_err();
+        assert!(problem.contains(".json: holds no tuned choices"), "{problem}");
     }
 
     #[test]
