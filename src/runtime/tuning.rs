@@ -66,11 +66,10 @@ impl Tuning {
             Some(choices) => choices,
             None => self.of_adapter(runtime, gpu, purpose)?,
         };
-        if !choices.is_empty() {
-            let count = choices.len();
+        let count = store::apply(gpu, &choices);
+        if count > 0 {
             runtime.detail(format!("{count} tuned choices of kernels are used where their shapes come up"));
         }
-        store::apply(gpu, &choices);
         if let Ok(mut used) = self.used.lock() {
             used.push((gpu.report().clone(), choices));
         }

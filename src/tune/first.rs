@@ -146,11 +146,8 @@ fn measure(
             *if tuned.is_some() { &mut outcome.measured } else { &mut outcome.left_out } += 1;
         }
         let default = candidates[0].name();
-        let won = tuned.as_ref().map_or(&default, |tuned| &tuned.choice);
-        // By default a tile goes by the batch, which changes no bit; its name would hold it fast.
-        let by_policy = *won == default && matches!(candidates[0], Conv2dAlgorithm::Direct(_));
         let choice = Choice {
-            algorithm: if by_policy { store::BY_POLICY.to_owned() } else { won.clone() },
+            algorithm: tuned.as_ref().map_or(default.clone(), |tuned| tuned.choice.clone()),
             default,
             ms: tuned.as_ref().map(|tuned| tuned.ms),
             default_ms: tuned.as_ref().map(|tuned| tuned.default_ms),
@@ -267,9 +264,7 @@ mod tests {
         let none = choose(&gpu, cache.path(), &purpose, Duration::ZERO, &mut check).unwrap();
         let shapes = shapes(&architecture, 1, 8);
         assert_eq!((none.measured, none.choices.len()), (0, shapes.len()));
-        assert!(
-            none.choices.values().all(|one| one.first_use && one.algorithm == store::BY_POLICY && one.ms.is_none())
-        );
+        assert!(none.choices.values().all(|one| one.first_use && one.algorithm == one.default && one.ms.is_none()));
         let again = choose(&gpu, cache.path(), &purpose, Duration::from_secs(600), &mut check).unwrap();
         assert_eq!((again.measured, again.left_out, &again.choices), (0, 0, &none.choices));
         assert_eq!(store::load(cache.path(), gpu.report()), (none.choices, None));

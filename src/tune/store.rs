@@ -3,7 +3,7 @@
 //! A file is used if adapter, driver, the crate's version and the text of every shader of a convolution are those that it was
 //! made with; any other is left alone, and the next `tune` replaces it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,13 +17,10 @@ use crate::ops::Conv2dAlgorithm;
 /// A larger file is not read: a choice takes 200 bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What stands for the default in the place of an algorithm's name, where that may be one tile in one batch and another in the next.
-pub const BY_POLICY: &str = "default";
-
 /// What was chosen for one pass over one shape of convolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// By [`Conv2dAlgorithm::name`], or [`BY_POLICY`].
+    /// By [`Conv2dAlgorithm::name`].
     pub algorithm: String,
     /// What is used without tuning.
     pub default: String,
@@ -126,9 +123,15 @@ pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
     }
 }
 
-/// Makes `gpu` use `choices` from now on.
-pub fn apply(gpu: &Gpu, choices: &Choices) {
-    gpu.set_choices(choices.iter().map(|(key, choice)| (key.clone(), choice.algorithm.clone())).collect());
+/// Makes `gpu` use `choices` from now on; how many say anything. Where a first use kept the default, that may still follow the batch as long as
+/// the bits don't.
+pub fn apply(gpu: &Gpu, choices: &Choices) -> usize {
+    let says = |choice: &Choice| !choice.first_use || choice.algorithm != choice.default;
+    let said = choices.iter().filter(|(_, choice)| says(choice));
+    let said: HashMap<String, String> = said.map(|(key, choice)| (key.clone(), choice.algorithm.clone())).collect();
+    let count = said.len();
+    gpu.set_choices(said);
+    count
 }
 
 /// Keeps `choices`, which a run uses on an adapter, in the run's folder `run`, in place of all that was kept there.
@@ -171,21 +174,17 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
     if file.made_for != *identity {
         return Err("was made by another version of the program, or for another adapter".into());
     }
-    let wrong = file.choices.values().find(|choice| !is_known(&choice.algorithm));
+    let wrong = file.choices.values().find(|choice| Conv2dAlgorithm::named(&choice.algorithm).is_none());
     match wrong {
         Some(choice) => Err(format!("chooses {:?}, which there is not", choice.algorithm)),
         None => Ok(Some(file.choices)),
     }
 }
 
-fn is_known(algorithm: &str) -> bool {
-    algorithm == BY_POLICY || Conv2dAlgorithm::named(algorithm).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{BackendName, Features};
+    use crate::gpu::{AdapterChoice, BackendName, Features};
 
     fn report(name: &str) -> AdapterReport {
         AdapterReport {
@@ -239,6 +238,31 @@ mod tests {
         assert_eq!(load(cache.path(), &other), (Choices::new(), None));
         assert!(clear(cache.path(), &ours).unwrap() && !clear(cache.path(), &ours).unwrap());
         assert_eq!(load(cache.path(), &ours), (Choices::new(), None));
+    }
+
+    /// A default that a first use kept leaves the choice to the policy; one that `tune` chose does not.
+    #[test]
+    fn a_kept_default_is_no_choice() {
+        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let mut some = choices(&[("a", "gemm"), ("b", "register"), ("c", "gemm")]);
+        ["a", "b"].iter().for_each(|key| some.get_mut(*key).unwrap().first_use = true);
+        assert_eq!(apply(&gpu, &some), 2);
+        assert_eq!(["a", "b", "c"].map(|key| gpu.choice(key)), [None, Some("register"), Some("gemm")]);
+    }
+
+    #[test]
+    fn a_run_keeps_its_own_choices() {
+        let run = tempfile::tempdir().unwrap();
+        let (ours, other) = (report("ours"), report("other"));
+        assert!(is_empty(run.path()) && kept(run.path(), &ours) == Ok(None));
+        keep(run.path(), &ours, &Choices::new()).unwrap();
+        assert!(is_empty(run.path()) && kept(run.path(), &ours) == Ok(Some(Choices::new())));
+        keep(run.path(), &ours, &choices(&[("a", "register")])).unwrap();
+        assert!(!is_empty(run.path()) && kept(run.path(), &other) == Ok(None));
+        assert_eq!(kept(run.path(), &ours), Ok(Some(choices(&[("a", "register")]))));
+        std::fs::write(path(run.path(), &ours), "noise").unwrap();
+        let problem = kept(run.path(), &ours).unwrap_err();
+        assert!(problem.contains(".json: holds no tuned choices"), "{problem}");
     }
 
     #[test]

@@ -149,9 +149,9 @@ impl Asker<'_> {
         match child.ask(task, self.limits.timeout, &self.limits.stop) {
             Ok(answer) => {
                 self.child = Some(child);
-                return Ok(Ok(answer));
+                Ok(Ok(answer))
             }
-            Err(Ended::Stopped) => return Err(Error::Interrupted),
+            Err(Ended::Stopped) => Err(Error::Interrupted),
             Err(Ended::Timeout) => {
                 self.lost += 1;
                 let seconds = self.limits.timeout.as_secs_f64();
