@@ -496,7 +496,7 @@ mod tests {
         }
         for pass in [Conv2dPass::ByInput, Conv2dPass::ByWeight] {
             let some = [Conv2dVariant::Register, Conv2dVariant::Gemm].map(Into::into);
-            let tuned = tune_shape(&gpu, &shape(8), pass, Precision::F16, &some, &mut || Ok(true)).unwrap();
+            let tuned = tune_shape(&gpu, &shape(8), pass, Precision::F16, &some, &THOROUGH, &mut || Ok(true)).unwrap();
             let rejected = tuned.candidates.iter().filter(|candidate| candidate.rejected.is_some());
             assert_eq!((rejected.count(), tuned.key.contains("f16")), (0, true), "{:?}", tuned.candidates);
             assert!(
