@@ -36,8 +36,8 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let inputs = [&maps, &weight];
     let (more, relu) = (Some(&residual), case % 2 == 0);
     let forward = host::conv2d_fused(gpu, Some(variant.into()), inputs, Some(&bias), more, relu, &attributes);
-    let back = (Some(&maps), relu);
-    let backward = host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, back, &attributes);
+    let ends = (Some(&maps), relu);
+    let backward = host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, ends, &attributes);
     let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
     let forward = forward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
     let backward = backward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
@@ -48,12 +48,12 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
 fn every_tile_gives_the_same_bits() {
     assert!(tiled().count() >= 8, "there are fewer tiles than there were");
     for gpu in adapters().iter() {
-        for case in 0..CASES.len() {
+        for (case, line) in CASES.iter().enumerate() {
             let expected = bits(gpu, Conv2dVariant::Gemm, case);
-            assert!(expected.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{case}: all zeros");
+            assert!(expected.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{line:?}: all zeros");
             for variant in tiled().filter(|variant| variant.supported(gpu.report()).is_ok()) {
                 let found = bits(gpu, variant, case);
-                assert!(found == expected, "{} {:?}: other bits", variant.name(), CASES[case]);
+                assert!(found == expected, "{} {line:?}: other bits", variant.name());
             }
         }
     }
