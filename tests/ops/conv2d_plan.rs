@@ -190,15 +190,3 @@ fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
         }
     }
 }
-
-#[test]
-#[ignore]
-fn print_table() {
-    for images in [1, 8] {
-        let row: Vec<String> = [20, 36, 60, 72, 84, 96, 132, 170]
-            .iter()
-            .map(|&c| format!("{:.2}", slowdown(&adapter(AMD, c), images)))
-            .collect();
-        println!("| batch {images}: {} |", row.join(" | "));
-    }
-}
