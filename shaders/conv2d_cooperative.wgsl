@@ -279,11 +279,11 @@ fn fetch(sources: ptr<function, Sources>, step: Step) -> Fetched {
 // Brings it into workgroup memory; zero what does not count.
 fn put(fetched: ptr<function, Fetched>, at4: u32) {
     for (var i = 0u; i < OWN_PIXELS; i++) {
-        let value = select(Stored4(), (*fetched).activations[i], (*fetched).inside[i]);
+        let value = select(pack4(vec4f()), (*fetched).activations[i], (*fetched).inside[i]);
         put_activations(at4 + i * APART * PITCH4, value);
     }
     for (var i = 0u; i < OWN_CHANNELS; i++) {
-        let value = select(Stored4(), (*fetched).weights[i], (*fetched).in_range);
+        let value = select(pack4(vec4f()), (*fetched).weights[i], (*fetched).in_range);
         put_weights(at4 + i * APART * PITCH4, value);
     }
 }

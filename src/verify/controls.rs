@@ -5,11 +5,13 @@
 //! is rewritten can't leave its control behind.
 
 mod convolutions;
+mod cooperative;
 mod others;
 
 use std::sync::{Arc, OnceLock};
 
 use convolutions::CONVOLUTIONS;
+use cooperative::COOPERATIVE;
 use others::OTHERS;
 
 use super::case::Case;
@@ -63,7 +65,7 @@ pub fn controls() -> &'static [Control] {
                 shared: shaders.len() > 1,
             })
         });
-        let others = OTHERS.iter().map(|&(breaks, shader, from, to, case)| Control {
+        let others = OTHERS.iter().chain(COOPERATIVE).map(|&(breaks, shader, from, to, case)| Control {
             name: format!("{shader}: {breaks}"),
             breaks,
             shader,

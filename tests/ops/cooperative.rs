@@ -83,7 +83,7 @@ fn real(operation: &str, variant: Conv2dVariant, fault: &str) {
     let mut adapters = 0;
     for gpu in open_all(false).into_iter().filter(|gpu| variant.supported(gpu.report()).is_ok()) {
         adapters += 1;
-        assert!(passed(&gpu, &cases) >= 12, "{}: hardly a case ran", gpu.report().driver_info);
+        assert!(passed(&gpu, &cases) >= 8, "{}: hardly a case ran", gpu.report().driver_info);
         let named = |control: &&Control| control.breaks == fault && control.case.ends_with(variant.name());
         let caught = controls().iter().filter(named).filter_map(|control| controls::run(&gpu, &control.name).unwrap());
         assert!(fault.is_empty() || caught.filter(|result| result.caught).count() > 0, "{fault} is not caught");
