@@ -136,7 +136,7 @@ fn runs(
         Some(TrainPart::All) => {
             let network = TrainableNetwork::new(gpu, architecture, weights)?;
             let folded = Network::with_precision(gpu, architecture, weights, precision)?;
-            sizes.iter().map(|options| bench::train_all(&network, &folded, precision, peaks, options)).collect()
+            sizes.iter().map(|options| bench::train_all(&network, &folded, peaks, options)).collect()
         }
         Some(TrainPart::Head) => {
             sizes.iter().map(|options| bench::train_head(gpu, architecture, peaks, options)).collect()
