@@ -1,6 +1,7 @@
 //#variant conv2d_sum_parts
 //#variant conv2d_sum_parts_f16 HALF
 //#variant conv2d_backward_input_sum_parts TRANSPOSED
+//#unchecked
 //#if HALF
 enable f16;
 //#endif

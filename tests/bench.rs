@@ -6,7 +6,6 @@ mod adapters;
 use gpu_resnet::bench::{Mode, Options, Peaks, Run, TrainPart, convolutions, infer, peaks, train_all, train_head};
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, BlockKind, Network, StemKind, TrainableNetwork};
-use gpu_resnet::ops::Precision;
 use gpu_resnet::weights::hash_weights;
 
 fn check(run: &Run, what: &str, options: &Options) {
@@ -36,7 +35,7 @@ fn every_adapter_is_measured() {
         assert_eq!((inference.mode, inference.train), (Mode::Infer, None));
 
         let network = TrainableNetwork::new(&gpu, &architecture, &weights).unwrap();
-        let step = train_all(&network, &folded, Precision::F32, &peaks, &options).unwrap();
+        let step = train_all(&network, &folded, &peaks, &options).unwrap();
         check(&step, name, &options);
         assert_eq!((step.mode, step.train), (Mode::Train, Some(TrainPart::All)));
         let parts = step.parts.expect("the parts of a step");
