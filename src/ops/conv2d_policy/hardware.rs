@@ -53,7 +53,7 @@ pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convoluti
     if pass == Conv2dPass::Forward && takes_matrices(adapter, convolution) {
         return Conv2dVariant::Cooperative.into();
     }
-    if takes_winograd(convolution) {
+    if takes_winograd(adapter, convolution) {
         return winograd(adapter, pass, convolution);
     }
     direct(adapter, pass, convolution).remove(0)
@@ -67,7 +67,8 @@ pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convo
     if pass != Conv2dPass::ByWeight {
         let direct = direct(adapter, pass, convolution);
         let fits = Winograd::new(convolution.conv, WinogradTile::Four, Conv2dVariant::Gemm).is_ok();
-        let by_points = fits && convolution.precision == Precision::F32;
+        let worth = Vendor::of(adapter).preferences().winograd;
+        let by_points = fits && worth && convolution.precision == Precision::F32;
         more.extend(direct.first().copied());
         more.extend(by_points.then(|| winograd(adapter, pass, convolution)));
         more.extend(Vendor::of(adapter).preferences().also.map(Conv2dAlgorithm::from));
@@ -89,11 +90,12 @@ fn takes_matrices(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     *precision == Precision::F16 && group_in.min(group_out) >= MATRIX_CHANNELS && has_matrices(adapter)
 }
 
-/// Whether Winograd's way computes it: by the channels and the size of the map.
-fn takes_winograd(convolution: &Convolution) -> bool {
+/// Whether Winograd's way computes it: by the vendor, the channels and the size of the map.
+fn takes_winograd(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     let Convolution { conv, map: [_, height, width], precision } = convolution;
     let channels = [conv.in_channels, conv.out_channels];
-    *precision == Precision::F32
+    Vendor::of(adapter).preferences().winograd
+        && *precision == Precision::F32
         && Winograd::new(*conv, WinogradTile::Four, Conv2dVariant::Gemm).is_ok()
         && height * width >= WINOGRAD_PIXELS
         && channels.iter().sum::<usize>() >= WINOGRAD_CHANNELS
@@ -143,17 +145,18 @@ fn work(pass: Conv2dPass, convolution: &Convolution, parts: usize) -> Work {
 }
 
 /// The adapter's tiles, what takes least time first: as many rounds as there are workgroups for a core, each as long as a tile has products at
-/// the tile's rate. The length of the reduction is the same for all. Of equals the vendor's first.
+/// the tile's rate. The length of the reduction is the same for all. Of equals the vendor's first. Those that leave cores without any
+/// workgroup come after those that don't: a core's rate is not all that it has, and memory is read by all of them.
 fn by_time(adapter: &AdapterReport, work: Work) -> Vec<Conv2dVariant> {
     let cores = adapter.cores.count.max(1) as usize;
     let time = |(variant, rate): (Conv2dVariant, f64)| {
         let (pixels, channels) = variant.tile();
         let tiles = work.phases * work.pixels.div_ceil(pixels) * work.channels.div_ceil(channels) * work.groups;
         let time = tiles.div_ceil(cores) as f64 * (pixels * channels) as f64 / rate;
-        (time, variant)
+        ((tiles < cores, time), variant)
     };
     let mut all: Vec<_> = tiles(adapter).map(time).collect();
-    all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    all.sort_by(|((idle, a), _), ((other, b), _)| idle.cmp(other).then(a.total_cmp(b)));
     let mut all: Vec<_> = all.into_iter().map(|(_, variant)| variant).collect();
     if all.is_empty() {
         all.push(Conv2dVariant::Register);

@@ -1,16 +1,24 @@
 //! What each vendor's GPUs run best: one table, with the reason for each line.
 //!
-//! A tile's rate is what is expected of it beside the best of the same GPU where there is work enough for all cores. No
-//! line has been measured with these kernels: they follow what others published, and what the vendors' compilers make of the
-//! kernels. `tune` measures.
+//! A tile's rate is what is expected of it beside the best of the same GPU where there is work enough for all cores: the share of
+//! multiply-adds in its loop, as the vendor's compiler makes it (Mesa 26.2.6, 2026-11-28, `gpu-resnet kernels`), where there is one. Tiles that spill or leave
+//! a core fewer subgroups than it needs to hide its memory (8 of 32 or 4 of 64 a SIMD on AMD, 16 an SM on NVIDIA) are left out. No line has
+//! been timed on a GPU: `tune` does that, and the first use of an adapter.
 
 use crate::gpu::AdapterReport;
-use crate::ops::Conv2dVariant::{self, Gemm32x32, Gemm64x64, Gemm128x64, Register};
+use crate::ops::Conv2dVariant::{
+    self, Gemm, Gemm16x64, Gemm32x32, Gemm64x32, Gemm64x64, Gemm128x64, Gemm128x128, Gemm128x128By16x8, Register,
+};
 
-/// Who made a GPU.
+/// Who made a GPU, and of which family where that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Vendor {
+    /// RDNA 1 and 2.
     Amd,
+    /// GCN, Vega among them: subgroups of 64 alone, and 64 registers for four of them.
+    AmdGcn,
+    /// RDNA 3 and 4: half as many registers again.
+    AmdRdna3,
     Nvidia,
     Intel,
     Apple,
@@ -27,17 +35,28 @@ pub struct Preferences {
     pub also: Option<Conv2dVariant>,
     /// Whether cooperative matrices compute convolutions of f16 where the driver has them.
     pub matrices: bool,
+    /// Whether Winograd's larger tile is worth its registers.
+    pub winograd: bool,
 }
 
 impl Vendor {
-    pub const ALL: [Self; 7] =
-        [Self::Amd, Self::Nvidia, Self::Intel, Self::Apple, Self::Adreno, Self::Mali, Self::Other];
+    pub const ALL: [Self; 9] = [
+        Self::Amd,
+        Self::AmdGcn,
+        Self::AmdRdna3,
+        Self::Nvidia,
+        Self::Intel,
+        Self::Apple,
+        Self::Adreno,
+        Self::Mali,
+        Self::Other,
+    ];
 
     /// The one whose number (PCI, or Khronos's) the driver gives, or whose name is in the adapter's: Metal and GL give no number.
     pub fn of(adapter: &AdapterReport) -> Self {
         match adapter.vendor {
             // Samsung's Xclipse is an RDNA.
-            0x1002 | 0x1022 | 0x144d => return Self::Amd,
+            0x1002 | 0x1022 | 0x144d => return Self::of_amd(adapter),
             0x10de => return Self::Nvidia,
             0x8086 => return Self::Intel,
             0x106b => return Self::Apple,
@@ -55,29 +74,95 @@ impl Vendor {
             (Self::Adreno, has("adreno")),
             (Self::Mali, has("mali") || has("immortalis")),
         ];
-        named.into_iter().find(|(_, is)| *is).map_or(Self::Other, |(vendor, _)| vendor)
+        match named.into_iter().find(|(_, is)| *is) {
+            Some((Self::Amd, _)) => Self::of_amd(adapter),
+            found => found.map_or(Self::Other, |(vendor, _)| vendor),
+        }
+    }
+
+    /// The family of a GPU of AMD's, by its subgroups and its name as Mesa, AMD and Apple print it.
+    fn of_amd(adapter: &AdapterReport) -> Self {
+        let name = adapter.name.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        if adapter.subgroup_size == [64, 64] || has(&["vega", "radeon vii", "pro vii", "polaris", "gfx9", "gfx8"]) {
+            return Self::AmdGcn;
+        }
+        // A series of four digits: RX 7900 and W7900, but not RX 590.
+        let series = |start: &str| {
+            name.split([' ', '(']).any(|word| {
+                word.len() >= 4 && word.starts_with(start) && word.as_bytes()[1..4].iter().all(u8::is_ascii_digit)
+            })
+        };
+        let mobile = has(&["740m", "760m", "780m", "840m", "860m", "880m", "890m", "8040s", "8050s", "8060s"]);
+        let code = has(&["navi3", "navi4", "gfx11", "gfx12", "phoenix", "strix", "hawk point"]);
+        if code || mobile || series("7") || series("9") || name.contains("w7") { Self::AmdRdna3 } else { Self::Amd }
     }
 
     /// What its GPUs are given.
     pub fn preferences(self) -> Preferences {
-        let (tiles, also, matrices): (&'static [(Conv2dVariant, f64)], _, _) = match self {
-            // 8x4 sums an invocation leave 12 to 16 waves a SIMD (RADV 26.2.6: 72 to 96 registers). 128 pixels share each weight with twice as
-            // many, as in llama.cpp's and CUTLASS's tiles. 4x4 sums read twice as much workgroup memory for a product. RDNA 3
-            // and later have matrices (llama.cpp, 9070 XT: 14.3 to 30.3 TFLOP/s).
-            Self::Amd => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.9)], None, true),
-            // 128x128 takes 120 registers, which leave 16 of 48 warps (NVK 26.2.6). Tensor cores are several times as fast as f32.
-            Self::Nvidia => (&[(Gemm64x64, 1.0), (Gemm128x64, 1.0), (Gemm32x32, 0.9)], None, true),
-            // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill. ONNX Runtime takes 32x64 and 16x64,
-            // llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
-            Self::Intel => (&[(Gemm32x32, 1.0), (Gemm64x64, 0.8)], None, false),
-            // llama.cpp stays at 64x64, MLX at 64x64 and less; 128x128 spills (Honeykrisp 26.2.6). Matrices save registers.
-            Self::Apple => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.9)], None, true),
-            // Large tiles crash or spill (llama.cpp PR 24877, 27640), cooperative matrices fail (ncnn switches them off).
-            Self::Adreno => (&[(Gemm32x32, 1.0), (Gemm64x64, 0.8)], None, false),
+        type Tiles = &'static [(Conv2dVariant, f64)];
+        let (tiles, also, [matrices, winograd]): (Tiles, _, _) = match self {
+            // 16x8 sums an invocation take 192 of 1,536 registers a lane: 8 subgroups. Its matrices are worth more (llama.cpp, 9070 XT: 14.3
+            // to 30.3 TFLOP/s).
+            Self::AmdRdna3 => (
+                &[
+                    (Gemm128x128By16x8, 1.0),
+                    (Gemm128x128, 0.97),
+                    (Gemm128x64, 0.93),
+                    (Gemm64x64, 0.92),
+                    (Gemm64x32, 0.79),
+                    (Gemm32x32, 0.78),
+                    (Gemm16x64, 0.78),
+                ],
+                None,
+                [true, true],
+            ),
+            // 1,024 registers a lane: 8x8 sums, in 128, leave 8 subgroups.
+            Self::Amd => (
+                &[
+                    (Gemm128x128, 1.0),
+                    (Gemm128x64, 0.96),
+                    (Gemm64x64, 0.95),
+                    (Gemm16x64, 0.81),
+                    (Gemm32x32, 0.8),
+                    (Gemm64x32, 0.78),
+                ],
+                None,
+                [true, true],
+            ),
+            // 8x4 sums are what 64 registers hold.
+            Self::AmdGcn => (&[(Gemm, 1.0), (Gemm64x32, 0.9), (Gemm32x32, 0.87)], None, [false, true]),
+            // 8x8 sums take 112 to 120 registers, which leave 16 warps. Tensor cores are several times as fast as f32.
+            Self::Nvidia => (
+                &[
+                    (Gemm128x128, 1.0),
+                    (Gemm128x64, 0.92),
+                    (Gemm64x64, 0.92),
+                    (Gemm64x32, 0.79),
+                    (Gemm16x64, 0.71),
+                    (Gemm32x32, 0.7),
+                ],
+                None,
+                [true, true],
+            ),
+            // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill, and 36 points of Winograd's do. ONNX
+            // Runtime takes 32x64 and 16x64, llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
+            Self::Intel => {
+                (&[(Gemm64x32, 1.0), (Gemm32x32, 1.0), (Gemm16x64, 0.95), (Gemm, 0.8)], None, [false, false])
+            }
+            // 8x8 sums spill, and so do Winograd's points. llama.cpp stays at 64x64, MLX at 64x64 and less. Matrices save registers.
+            Self::Apple => {
+                (&[(Gemm, 1.0), (Gemm64x32, 0.9), (Gemm32x32, 0.87), (Gemm16x64, 0.87)], None, [true, false])
+            }
+            // Large tiles crash or spill (llama.cpp PR 24877, 27640), Winograd's points spill, cooperative matrices fail (ncnn switches
+            // them off).
+            Self::Adreno => {
+                (&[(Gemm64x64, 1.0), (Gemm, 0.92), (Gemm32x32, 0.85), (Gemm64x32, 0.84)], None, [false, false])
+            }
             // Workgroup memory is ordinary memory there: register blocks may win (llama.cpp: 4x4 gave 1.4 to 2.3 times).
-            Self::Mali => (&[(Gemm32x32, 1.0)], Some(Register), false),
-            Self::Other => (&[(Gemm64x64, 1.0), (Gemm32x32, 0.9)], Some(Register), false),
+            Self::Mali => (&[(Gemm32x32, 1.0), (Gemm16x64, 0.95)], Some(Register), [false, false]),
+            Self::Other => (&[(Gemm, 1.0), (Gemm32x32, 0.9)], Some(Register), [false, false]),
         };
-        Preferences { tiles, also, matrices }
+        Preferences { tiles, also, matrices, winograd }
     }
 }
