@@ -9,17 +9,12 @@ use gpu_resnet::ops::host;
 
 use crate::support::{adapters, array};
 
-/// Input, output channels, kernel, stride, padding and groups: pointwise and not, tiles of the reduction that are whole and under one tap
-/// and others, several tiles of pixels, phases of a stride with and without taps.
-const CASES: &[([usize; 4], usize, [usize; 2], usize, usize, usize)] = &[
-    ([1, 32, 9, 9], 20, [1, 1], 1, 0, 1),
-    ([1, 32, 7, 6], 70, [1, 1], 2, 0, 1),
-    ([1, 20, 6, 6], 17, [1, 1], 1, 1, 1),
-    ([2, 16, 7, 6], 16, [3, 3], 1, 1, 1),
-    ([1, 48, 9, 8], 16, [3, 2], 2, 1, 1),
-    ([1, 5, 8, 17], 7, [3, 3], 2, 1, 1),
-    ([1, 24, 5, 7], 12, [3, 3], 1, 1, 2),
-];
+/// Input, output channels, kernel, stride, padding and groups.
+type Case = ([usize; 4], usize, [usize; 2], usize, usize, usize);
+
+/// Tiles of the reduction that are whole and under one tap, and others. There are few, since each takes every tile pipelines of its own;
+/// `verify`'s list has all shapes.
+const CASES: [Case; 2] = [([1, 32, 9, 8], 32, [3, 2], 2, 1, 2), ([1, 5, 8, 17], 7, [3, 3], 2, 1, 1)];
 
 fn tiled() -> impl Iterator<Item = Conv2dVariant> {
     Conv2dVariant::ALL.into_iter().filter(|variant| variant.name().starts_with("gemm"))
@@ -34,7 +29,7 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let (maps, weight) = (array("conv2d.input", &input), array("conv2d.weight", &shape));
     let (bias, residual) = (array("conv2d.bias", &[outputs]), array("conv2d.residual", &output));
     let inputs = [&maps, &weight];
-    let (more, relu) = (Some(&residual), case % 2 == 0);
+    let (more, relu) = (Some(&residual), case.is_multiple_of(2));
     let forward = host::conv2d_fused(gpu, Some(variant.into()), inputs, Some(&bias), more, relu, &attributes);
     let ends = (Some(&maps), relu);
     let backward = host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, ends, &attributes);
