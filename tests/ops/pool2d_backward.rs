@@ -12,8 +12,12 @@ type Kernel = fn(&Arc<Gpu>, &Array, &Array, &PoolAttributes) -> Result<Array>;
 type Twin = fn(&Tensor, &Tensor, &PoolAttributes) -> Tensor;
 
 const OPERATIONS: [(&str, Kernel, Twin); 2] = [
-    ("max", host::max_pool2d_backward, reference::max_pool2d_backward),
-    ("avg", host::avg_pool2d_backward, |x, g, a| reference::avg_pool2d_backward(&x.shape, g, a)),
+    ("max", |gpu, x, g, a| host::max_pool2d_backward(gpu, x, g, a), reference::max_pool2d_backward),
+    (
+        "avg",
+        |gpu, x, g, a| host::avg_pool2d_backward(gpu, x, g, a),
+        |x, g, a| reference::avg_pool2d_backward(&x.shape, g, a),
+    ),
 ];
 
 fn pool(kernel: usize, stride: usize, padding: usize, ceil_mode: bool) -> PoolAttributes {
