@@ -44,10 +44,11 @@ fn inference(network: &Network, options: &Options) -> Result<(Forward, Vec<u8>)>
 }
 
 /// A step of training every parameter: forward and backward pass, by the batch's own statistics, in turn with its forward pass
-/// alone and with inference by the same weights. (The optimiser is not part of it.)
-/// Maps and their gradients are of the precision of `folded`; gradients of f16 are scaled as training does it.
+/// alone and with inference by the same weights. (The optimiser is not part of it.) Maps and their gradients
+/// are of the precision of `folded`; gradients of f16 are scaled as training does it.
 pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, options: &Options) -> Result<Run> {
-    let (&Options { batch_size, image_size, .. }, precision) = (options, folded.precision());
+    let &Options { batch_size, image_size, .. } = options;
+    let precision = folded.precision();
     let shape = [batch_size, 3, image_size, image_size];
     let images = pack_nhwc(&hash_input("input", shape.iter().product()), shape, 1);
     let arch = network.architecture();

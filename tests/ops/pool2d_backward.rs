@@ -12,10 +12,10 @@ type Kernel = fn(&Arc<Gpu>, &Array, &Array, &PoolAttributes) -> Result<Array>;
 type Twin = fn(&Tensor, &Tensor, &PoolAttributes) -> Tensor;
 
 const OPERATIONS: [(&str, Kernel, Twin); 2] = [
-    ("max", |on, x, g, a| host::max_pool2d_backward(on, x, g, a), reference::max_pool2d_backward),
+    ("max", |gpu, x, g, a| host::max_pool2d_backward(gpu, x, g, a), reference::max_pool2d_backward),
     (
         "avg",
-        |on, x, g, a| host::avg_pool2d_backward(on, x, g, a),
+        |gpu, x, g, a| host::avg_pool2d_backward(gpu, x, g, a),
         |x, g, a| reference::avg_pool2d_backward(&x.shape, g, a),
     ),
 ];
