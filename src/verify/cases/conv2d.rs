@@ -283,7 +283,8 @@ fn cooperative(suite: Suite) -> Vec<String> {
     for (c, w, k) in [(4, 63, 63), (16, 64, 64), (20, 65, 65), (32, 127, 3), (36, 128, 129), (65, 129, 128)] {
         halves.push(format!("n=1 c={c} h=1 w={w} k={k} kernel=1 bias=true precision=f16"));
     }
-    let taken = |i: usize, name: &str| suite == Suite::Full || i >= general || i.is_multiple_of(4) || name == MATRICES[0];
+    let taken =
+        |i: usize, name: &str| suite == Suite::Full || i >= general || i.is_multiple_of(4) || name == MATRICES[0];
     let with = |(i, line): (usize, &String)| {
         let names = MATRICES.iter().filter(move |name| taken(i, name));
         let both = [line.replace(" precision=f16", ""), line.clone()];
