@@ -55,8 +55,8 @@ fn every_kernel_of_the_program_is_listed_or_excluded() {
         let name_of = |one: &serde_json::Value| one["name"].as_str().or(one["shader"].as_str()).unwrap().to_owned();
         list.iter().filter(|one| name_of(one) == name).count()
     };
-    // With both values of the constant POINTWISE, and of variants that no plan takes here.
-    assert_eq!((named("kernels", "conv2d_gemm"), named("kernels", "conv2d_register")), (2, 1));
+    // With both values of the constants POINTWISE and WHOLE, and of variants that no plan takes here.
+    assert_eq!((named("kernels", "conv2d_gemm"), named("kernels", "conv2d_register")), (4, 1));
     assert_eq!((named("kernels", "relu"), named("kernels", "adam")), (1, 1));
     let excluded = report["excluded"].as_array().unwrap();
     let emulated = excluded.iter().find(|one| one["shader"] == "conv2d_cooperative_emulated").unwrap();

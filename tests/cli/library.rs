@@ -53,7 +53,9 @@ fn contents(run: &Path) -> Vec<(String, Vec<u8>)> {
         }
     };
     // The page shows the folder and the speed.
-    let is_compared = |path: &&std::path::PathBuf| !path.ends_with("report.html") && !path.ends_with(".lock");
+    let is_compared = |path: &&std::path::PathBuf| {
+        !path.ends_with("report.html") && !path.ends_with(".lock") && !run.join(path).is_dir()
+    };
     let files = listing(run);
     assert!(files.iter().any(|path| path.ends_with("report.html")), "{name} has no report");
     let bytes = files

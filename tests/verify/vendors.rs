@@ -55,7 +55,7 @@ fn kernels_are_compiled_as_each_gpu_or_excluded_with_the_reason() {
         let runs = report["vendors"]["gpus"].as_array().unwrap();
         let run = runs.iter().find(|run| run["gpu"] == gpu).unwrap();
         assert!(run["adapter"]["name"].as_str().unwrap().contains(name) && run["problem"].is_null(), "{run}");
-        for kernel in ["relu main", "conv2d_gemm main POINTWISE=0", "conv2d_gemm main POINTWISE=1"] {
+        for kernel in ["relu main", "conv2d_gemm main POINTWISE=0 WHOLE=0", "conv2d_gemm main POINTWISE=1 WHOLE=1"] {
             let one = ended(&report, gpu, kernel);
             assert_eq!(one["status"], "pass", "{gpu}: {one}");
             assert!(one["figures"]["registers"].as_f64().unwrap() > 4.0, "{gpu}: {one}");
