@@ -228,7 +228,7 @@ impl Conv2dVariant {
 
     /// Whether it has kernels that make a part of the reduction.
     pub fn splits(self) -> bool {
-        self.is_gemm() && !matches!(self, Self::Gemm | Self::Cooperative)
+        self.is_gemm() && !self.is_cooperative()
     }
 
     /// The kernel that makes a part of the reduction.

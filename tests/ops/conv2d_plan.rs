@@ -146,9 +146,12 @@ fn one_image_gives_every_core_of_a_large_gpu_something_to_do() {
 #[test]
 fn the_batch_changes_the_tile_alone() {
     let mut tiles = 0;
-    for cores in [8, 20, 60, 96, 132] {
+    // RDNA 2, GCN (whose subgroups are of 64 alone), NVIDIA, Intel, Apple, Adreno, Mali, and one that is in no table.
+    let families = [(AMD, 32), (AMD, 64), (NVIDIA, 32), (0x8086, 8), (0x106b, 32), (0x5143, 64), (0x13b5, 16), (0, 32)];
+    for (cores, (vendor, lanes)) in [8, 20, 60, 96, 132].into_iter().flat_map(|c| families.map(|family| (c, family))) {
         for (conv, side) in layers() {
-            let of = |images| product(&adapter(AMD, cores), conv, side, images).0;
+            let adapter = AdapterReport { subgroup_size: [lanes, 64], ..adapter(vendor, cores) };
+            let of = |images| product(&adapter, conv, side, images).0;
             let one = of(1);
             for images in [2, 3, 8, 32, 256] {
                 let many = of(images);

@@ -27,7 +27,7 @@ pub use maps_backward::{
     max_pool2d_backward, relu_backward, shortcut_pad_backward,
 };
 pub use optimisers::{
-    AdamState, adam, adam_scaled, clip_grad_norm, ema, scale_gradient, sgd, sgd_scaled, unscale_gradient,
+    AdamState, adam, adam_scaled, clip_grad_norm, ema, grad_norm, scale_gradient, sgd, sgd_scaled, unscale_gradient,
 };
 pub use session::On;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Array;
-use super::session::Session;
+use super::session::{On, Session};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, TensorId};
 use crate::ops::adam::{AdamKind, AdamTensors};
@@ -151,6 +151,24 @@ pub fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<
     };
     let scaled = states.iter().zip(grads).map(read).collect::<Result<_>>()?;
     Ok((done.read(norms.total, 4)?[0], scaled))
+}
+
+/// `grad_norm`: the norm of all of `grads`, stored as `on` says.
+pub fn grad_norm<'a>(on: impl Into<On<'a>>, grads: &[Array]) -> Result<f32> {
+    const OP: &str = "grad_norm";
+    let mut session = Session::new(on, OP);
+    let precision = session.precision;
+    let mut gradients = Vec::new();
+    for grad in grads {
+        grad.check(OP, "a gradient")?;
+        let mut data = grad.data.clone();
+        data.resize(data.len().next_multiple_of(4), 0.0);
+        session.room("a gradient", &[data.len()])?;
+        gradients.push((session.words("gradient", &precision.words(&data)), grad.data.len()));
+    }
+    let norms = ops::clip_grad_norm::grad_norms(&mut session.recording, &[gradients], precision, 1.0)?;
+    let done = session.run(&[])?;
+    Ok(done.read(norms.total, 1)?[0])
 }
 
 /// `ema`: one update of `average` by `value`.

@@ -1,8 +1,8 @@
 //! What goes with an optimiser's step: clipping of gradients, and the moving average of a parameter.
 
-use super::super::case::Key;
+use super::super::case::{Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Suite, lines};
+use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::ops::host;
 use crate::ops::host::Array;
 use crate::reference;
@@ -36,6 +36,29 @@ pub const OPERATIONS: &[Operation] = &[
                 let names = ["grad", "other", "last"];
                 let scaled = names.into_iter().zip(grads).map(|(name, grad)| Expected::sum(name, grad, terms));
                 [Expected::sum("norm", norm, terms)].into_iter().chain(scaled).collect()
+            },
+            slope: None,
+        }),
+    },
+    Operation {
+        name: "grad_norm",
+        direction: Direction::Forward,
+        keys: &[Key::size("count"), PRECISION],
+        fill: true,
+        list: |_| halves(&["count=1", "count=5", "count=70001", "count=33 values=zeros"]),
+        flops: |case| 4.0 * case.size("count") as f64,
+        body: Body::Kernel(Kernel {
+            inputs: |case| {
+                let count = case.size("count");
+                Ok(vec![case.filled("grad", &[count], 0), case.filled("other", &[2 * count + 1], 1)])
+            },
+            run: |gpu, case, inputs| {
+                Ok(vec![Array::new(&[1], vec![host::grad_norm((gpu, case.precision()), inputs)?])?])
+            },
+            twin: |_, inputs| {
+                let norm = reference::clip_grad_norm(&mut inputs.to_vec(), 1.0);
+                let terms = 64.0 + inputs.iter().map(|input| input.data.len() as f64).sum::<f64>();
+                vec![Expected::sum("norm", reference::Tensor::new(&[1], vec![norm]), terms)]
             },
             slope: None,
         }),

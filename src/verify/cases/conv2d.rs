@@ -174,8 +174,8 @@ pub fn split_lines(end: &str) -> Vec<String> {
 /// Each line for every kernel that makes parts.
 pub fn in_parts(lines: Vec<String>) -> Vec<String> {
     let of = |line: &String| {
-        let splitting = SIZES.iter().filter(|(variant, _)| variant.splits());
-        splitting.map(|(variant, _)| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
+        let splitting = Conv2dVariant::ALL.into_iter().filter(|variant| variant.splits());
+        splitting.map(|variant| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
     };
     lines.iter().flat_map(of).collect()
 }

@@ -54,6 +54,9 @@ pub const OPERATIONS: &[Operation] = &[
             all.push("n=2 c=4 h=50 w=50 k=5 kernel=3 padding=1 variant=gemm".into());
             all.extend(in_parts(split_lines("residual=true relu=true")));
             all.extend(by_variant(suite, half(suite)));
+            // Blocks of pixels of f16, by every kernel.
+            let blocks = halves(&["n=1 c=3 h=9 w=9 k=5 kernel=3 padding=1 residual=true"]);
+            all.extend(by_variant(Suite::Full, blocks));
             all
         },
         flops: |case| 4.0 * Geometry::of(case).multiply_adds(),
