@@ -3,7 +3,7 @@
 use super::attributes::CrossEntropyAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
-use super::head_step::HeadStepTensors;
+use super::head_tensors::HeadStepTensors;
 use crate::error::{Error, Result};
 use crate::gpu::shaders::uniforms::cross_entropy as uniforms;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};

@@ -22,6 +22,7 @@ pub mod elementwise;
 pub mod ema;
 mod feature_map;
 pub mod head_step;
+mod head_tensors;
 pub mod host;
 pub mod linear;
 pub mod loss_scale;

@@ -14,6 +14,7 @@ use std::time::Instant;
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, Gpu};
+use crate::ops::conv2d_variant::asked;
 use crate::ops::{Conv2dVariant, Precision};
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
@@ -183,12 +184,12 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
 /// # Errors
 /// [`Error::Usage`] that says why.
 pub fn check_kernel(adapter: &AdapterReport) -> Result<()> {
-    const CONV2D: &str = "GPU_RESNET_CONV2D";
-    let asked = std::env::var_os(CONV2D).unwrap_or_default().to_string_lossy().to_lowercase();
+    let asked = asked();
     match Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == asked).map(|v| v.supported(adapter)) {
-        Some(Err(why)) => {
-            Err(Error::Usage(format!("{CONV2D}={asked}: the adapter {} can't run it: {why}; unset it", adapter.name)))
-        }
+        Some(Err(why)) => Err(Error::Usage(format!(
+            "GPU_RESNET_CONV2D={asked}: the adapter {} can't run it: {why}; unset it",
+            adapter.name
+        ))),
         _ => Ok(()),
     }
 }

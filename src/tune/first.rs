@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu};
 use crate::model::Architecture;
 use crate::ops::conv2d_policy::{self, Convolution};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision, WinogradTile};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Precision, WinogradTile};
 
 /// What all of it may take. A kernel whose compilation has begun is waited for.
 pub const LIMIT: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub struct Purpose<'a> {
     pub architecture: &'a Architecture,
     /// Height and width of the images.
     pub image_size: usize,
-    /// The gradients too: in f32 alone.
+    /// The gradients too.
     pub train: bool,
     pub precision: Precision,
 }
@@ -50,8 +50,8 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// The algorithms that are worth a try within two seconds: the default first, then tiles beside its own, and Winograd's way for a 3x3
-/// convolution of stride 1. All of them run on `adapter`.
+/// The algorithms that are worth a try within two seconds, the default first; all of them run on `adapter`. Those of hardware are the
+/// policy's. Software drivers, which tests alone have measured, try the default's kernel by itself and Winograd's way around it.
 pub fn first_candidates(
     adapter: &AdapterReport,
     pass: Conv2dPass,
@@ -60,38 +60,17 @@ pub fn first_candidates(
     precision: Precision,
 ) -> Vec<Conv2dAlgorithm> {
     let [height, width] = map;
-    let map_of_batch = [BATCH, height, width];
+    let convolution = Convolution { conv: *conv, map: [BATCH, height, width], precision };
     if adapter.kind != "cpu" {
-        let convolution = Convolution { conv: *conv, map: map_of_batch, precision };
         return conv2d_policy::candidates(adapter, pass, &convolution);
     }
-    // Software drivers are measured by tests alone.
-    let default = Conv2dAlgorithm::usual(adapter, pass, conv, map_of_batch, precision);
+    let default = Conv2dAlgorithm::usual(adapter, pass, conv, convolution.map, precision);
     let known = Conv2dAlgorithm::candidates(adapter, conv, pass, precision);
     let runs = |algorithm: &Conv2dAlgorithm| known.iter().any(|(one, able)| one == algorithm && able.is_ok());
     let tile = if map.into_iter().min() < Some(SHORT_SIDE) { WinogradTile::Two } else { WinogradTile::Four };
     let around = [Conv2dAlgorithm::Winograd(tile, default.variant()), Conv2dAlgorithm::Direct(default.variant())];
-    let others = neighbours(default.variant()).iter().map(|&variant| Conv2dAlgorithm::Direct(variant)).chain(around);
-    let mut all = vec![default];
-    for other in others.filter(runs) {
-        if !all.contains(&other) {
-            all.push(other);
-        }
-    }
-    all
-}
-
-/// Kernels like `variant` whose tiles are the next smaller and larger.
-fn neighbours(variant: Conv2dVariant) -> &'static [Conv2dVariant] {
-    use Conv2dVariant::{Gemm, Gemm32x32, Gemm64x64, Gemm128x64, Gemm128x128};
-    match variant {
-        Gemm => &[Gemm64x64, Gemm32x32],
-        Gemm32x32 => &[Gemm64x64],
-        Gemm64x64 => &[Gemm32x32, Gemm128x64],
-        Gemm128x64 => &[Gemm64x64, Gemm128x128],
-        Gemm128x128 => &[Gemm128x64, Gemm64x64],
-        _ => &[],
-    }
+    let others = around.into_iter().filter(|other| *other != default && runs(other));
+    std::iter::once(default).chain(others).collect()
 }
 
 /// The choices for `purpose`: those on disk under `cache`, and, for what is not among them, what is measured now and kept there. Another

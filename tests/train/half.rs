@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gpu_resnet::Error;
 use gpu_resnet::gpu::Gpu;
-use gpu_resnet::model::{Architecture, BlockKind, InputKind, Recompute, Shortcut, StemKind};
+use gpu_resnet::model::{Architecture, BlockKind, InputKind, Recompute, Shortcut};
 use gpu_resnet::ops::Precision;
 use gpu_resnet::ops::attributes::SgdAttributes;
 use gpu_resnet::train::{
@@ -14,7 +14,7 @@ use gpu_resnet::train::{
 use gpu_resnet::weights::{hash_input, hash_targets, hash_weights};
 
 use super::golden::relative;
-use super::network::{Golden, load};
+use super::network::{Golden, KINDS, load, small};
 use crate::adapters::open_all;
 
 /// What an error may be of torch's. Both round the same maps and gradients to f16 and add in another order, so that each error is one
@@ -76,16 +76,6 @@ fn steps_are_as_near_as_torchs_mixed_precision() {
         let found = errors(&golden, &gpu, wrong);
         assert!(found.iter().any(|(_, error)| *error > 2.0 * MOST_OF_A_KEY), "{name}: {found:?}");
     }
-}
-
-/// A small network of one kind.
-fn small(block: BlockKind, shortcut: Shortcut) -> Architecture {
-    let mut architecture = Architecture::new(block, &[1, 2], StemKind::Cifar).expect("an architecture");
-    if block != BlockKind::Plain {
-        architecture.shortcut = shortcut;
-    }
-    architecture.validate().expect("a valid architecture");
-    architecture.with_classes(5)
 }
 
 fn basic() -> Architecture {
@@ -210,15 +200,8 @@ fn going_on_gives_the_same_bits_in_f16() {
 
 #[test]
 fn networks_of_every_kind_follow_their_f32() {
-    let kinds = [
-        (BlockKind::Basic, Shortcut::ZeroPad),
-        (BlockKind::Bottleneck, Shortcut::Projection),
-        (BlockKind::Plain, Shortcut::None),
-        (BlockKind::PreactBasic, Shortcut::ZeroPad),
-        (BlockKind::PreactBottleneck, Shortcut::Projection),
-    ];
     for gpu in adapters() {
-        for (block, shortcut) in kinds {
+        for (block, shortcut) in KINDS {
             for bn in [BnMode::Train, BnMode::Eval] {
                 let architecture = small(block, shortcut);
                 let weights = hash_weights(&architecture).expect("weights");

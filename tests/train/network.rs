@@ -122,8 +122,17 @@ fn training_that_is_slightly_wrong_is_told_apart() {
     assert!(error(smoothed, "fc.weight") > 1.0, "label smoothing went unnoticed");
 }
 
+/// Every kind of block, with a way over its changes of shape.
+pub const KINDS: [(BlockKind, Shortcut); 5] = [
+    (BlockKind::Basic, Shortcut::ZeroPad),
+    (BlockKind::Bottleneck, Shortcut::Projection),
+    (BlockKind::Plain, Shortcut::None),
+    (BlockKind::PreactBasic, Shortcut::ZeroPad),
+    (BlockKind::PreactBottleneck, Shortcut::Projection),
+];
+
 /// A small network of one kind.
-fn small(block: BlockKind, shortcut: Shortcut) -> Architecture {
+pub fn small(block: BlockKind, shortcut: Shortcut) -> Architecture {
     let mut architecture = Architecture::new(block, &[1, 2], StemKind::Cifar).expect("an architecture");
     if block != BlockKind::Plain {
         architecture.shortcut = shortcut;
@@ -187,15 +196,8 @@ fn going_on_gives_the_same_bits() {
 
 #[test]
 fn computing_again_changes_no_bit() {
-    let kinds = [
-        (BlockKind::Basic, Shortcut::ZeroPad),
-        (BlockKind::Bottleneck, Shortcut::Projection),
-        (BlockKind::Plain, Shortcut::None),
-        (BlockKind::PreactBasic, Shortcut::ZeroPad),
-        (BlockKind::PreactBottleneck, Shortcut::Projection),
-    ];
     for gpu in adapters() {
-        for (block, shortcut) in kinds {
+        for (block, shortcut) in KINDS {
             for bn in [BnMode::Train, BnMode::Eval] {
                 let architecture = small(block, shortcut);
                 let with = |recompute| {

@@ -38,16 +38,8 @@ pub fn conv2d_backward_fused<'a>(
     (residual, relu): (Option<&Array>, bool),
     attributes: &Conv2dAttributes,
 ) -> Result<Gradients> {
-    let input_shape: [usize; 4] = input.dims(OP, "input", "[N, C, H, W]")?;
-    let weight_shape: [usize; 4] = weight.dims(OP, "weight", "[K, C / groups, R, S]")?;
-    let shape = attributes.output_shape(input_shape, weight_shape)?;
-    grad_output.expect(OP, "grad_output", &shape, "the output's shape")?;
-    if let Some(residual) = residual {
-        residual.expect(OP, "residual", &input_shape, "the input's shape")?;
-    }
-    let [out_channels, _, r, s] = weight_shape;
-    let groups = attributes.groups;
-    let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    let (conv, [input_shape, shape]) = checked(OP, [input, weight], grad_output, residual, attributes)?;
+    let (groups, out_channels) = (attributes.groups, conv.out_channels);
     let On { gpu, precision } = on.into();
     let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
     let mut session = Session::new((gpu, precision), OP);
@@ -73,6 +65,29 @@ pub fn conv2d_backward_fused<'a>(
         },
         grad_bias: Array { shape: vec![out_channels], data: unpack_channels(&bias, out_channels, groups) },
     })
+}
+
+/// The convolution that these tensors of a gradient are of, and the shapes of its input and output.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) of `op` where they don't fit together.
+pub(super) fn checked(
+    op: &'static str,
+    [input, weight]: [&Array; 2],
+    grad_output: &Array,
+    residual: Option<&Array>,
+    attributes: &Conv2dAttributes,
+) -> Result<(Conv2d, [[usize; 4]; 2])> {
+    let input_shape: [usize; 4] = input.dims(op, "input", "[N, C, H, W]")?;
+    let weight_shape: [usize; 4] = weight.dims(op, "weight", "[K, C / groups, R, S]")?;
+    let shape = attributes.output_shape(input_shape, weight_shape)?;
+    grad_output.expect(op, "grad_output", &shape, "the output's shape")?;
+    if let Some(residual) = residual {
+        residual.expect(op, "residual", &input_shape, "the input's shape")?;
+    }
+    let [out_channels, _, r, s] = weight_shape;
+    let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
+    Ok((conv, [input_shape, shape]))
 }
 
 /// Packs `weight` (`conv`'s, as PyTorch has it) on the GPU for `algorithm`, as training does after each step:

@@ -1,12 +1,13 @@
 //! The gradient of a convolution by its input alone, on maps of either precision.
 
+use super::conv2d_backward::checked;
 use super::maps::runnable;
 use super::session::{On, Session};
 use super::{Array, MapEpilogue};
 use crate::error::Result;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::feature_map::channels4;
-use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue};
+use crate::ops::{Conv2dAlgorithm, GradEpilogue};
 
 const OP: &str = "conv2d_backward_input";
 
@@ -24,16 +25,8 @@ pub fn conv2d_backward_input<'a>(
     end: MapEpilogue<'_>,
     attributes: &Conv2dAttributes,
 ) -> Result<Array> {
-    let input_shape: [usize; 4] = input.dims(OP, "input", "[N, C, H, W]")?;
-    let weight_shape: [usize; 4] = weight.dims(OP, "weight", "[K, C / groups, R, S]")?;
-    let shape = attributes.output_shape(input_shape, weight_shape)?;
-    grad_output.expect(OP, "grad_output", &shape, "the output's shape")?;
-    if let Some(residual) = end.residual {
-        residual.expect(OP, "residual", &input_shape, "the input's shape")?;
-    }
-    let [out_channels, _, r, s] = weight_shape;
+    let (conv, [input_shape, shape]) = checked(OP, [input, weight], grad_output, end.residual, attributes)?;
     let groups = attributes.groups;
-    let conv = Conv2d { attributes: *attributes, in_channels: input_shape[1], out_channels, kernel: [r, s] };
     let On { gpu, precision } = on.into();
     let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
     let mut session = Session::new((gpu, precision), OP);
