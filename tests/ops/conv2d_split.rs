@@ -103,7 +103,7 @@ fn parts_that_a_kernel_has_not_are_refused() {
     for gpu in adapters().iter() {
         for (variant, parts) in [
             (Conv2dVariant::Register, 2),
-            (Conv2dVariant::Gemm, 2),
+            (Conv2dVariant::Gemm, MOST_PARTS + 1),
             (Conv2dVariant::Gemm32x32, 0),
             (Conv2dVariant::Gemm32x32, MOST_PARTS + 1),
         ] {
