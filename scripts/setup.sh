@@ -4,7 +4,7 @@
 #     scripts/setup.sh                  a real GPU's driver is left alone; where there is none, installs Mesa's software driver, lavapipe
 #     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's and 26's lavapipe into the user's cache, to test across
 #                                       drivers, and what compiles shaders without a GPU: spirv-val, glslangValidator,
-#                                       DirectXShaderCompiler
+#                                       DirectXShaderCompiler, Tint
 #
 # Runs again without harm, and in a moment when nothing is missing. Installing needs root on Debian or a relative of it; elsewhere the
 # script says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine uses
@@ -196,7 +196,7 @@ fetch_swiftshader() {
 
 # The compilers that verify --offline-shaders runs. All of them may be missing: it says which it found.
 fetch_compilers() {
-    local packages=() folder=$cache/dxc part=$cache/.dxc.part library=libdxcompiler_$(uname -m).so.3.7
+    local packages=()
     command -v spirv-val >/dev/null || packages+=(spirv-tools)
     command -v glslangValidator >/dev/null || packages+=(glslang-tools)
     if ((${#packages[@]})) && [[ $(id -u) == 0 ]]; then
@@ -204,6 +204,13 @@ fetch_compilers() {
         say "installing ${packages[*]}"
         quietly apt install --no-install-recommends "${packages[@]}" || say "going on without ${packages[*]}."
     fi
+    fetch_dxc
+    fetch_tint
+}
+
+# DX12's compiler.
+fetch_dxc() {
+    local folder=$cache/dxc part=$cache/.dxc.part library=libdxcompiler_$(uname -m).so.3.7
     [[ ! -f $folder/libdxcompiler.so ]] || return 0
     python3 -m pip --version >/dev/null 2>&1 || { say "no pip for python3 is here, so DirectXShaderCompiler is not fetched."; return 0; }
     say "fetching DirectXShaderCompiler (out of the Python package compushady, 67 MB) into $folder"
@@ -217,6 +224,27 @@ fetch_compilers() {
     else
         rm -rf "$part"
         say "going on without DirectXShaderCompiler."
+    fi
+}
+
+# Chrome's WGSL compiler, in Dawn's binding for Node, from the npm registry that this machine uses.
+fetch_tint() {
+    local folder=$cache/dawn part=$cache/.dawn.part version=0.6.2 machine
+    local sum=dcbe067e6a892ef6142045899e011063ed87422525005920f3e3fc3430e3dd7c798471c814efebf095beca77ea063ee41cde266e7c0eef8b81fa5ad1b4b869e1
+    [[ ! -f $folder/dawn.node ]] || return 0
+    case $(uname -m) in x86_64) machine=x64 ;; aarch64) machine=arm64 ;; *) return 0 ;; esac
+    command -v node >/dev/null && command -v npm >/dev/null || { say "no Node.js with npm is here, so Tint, Chrome's shader compiler, is not fetched."; return 0; }
+    say "fetching Tint (out of the npm package webgpu, 51 MB) into $folder"
+    rm -rf "$part" && mkdir -p "$part"
+    # Only unpacked: no script of the package is run.
+    if quietly npm pack "webgpu@$version" --silent --pack-destination "$part" &&
+        sha512sum --check --status <<<"$sum  $part/webgpu-$version.tgz" &&
+        tar -xzf "$part/webgpu-$version.tgz" -C "$part" --strip-components 3 "package/dist/linux-$machine/dawn.node"; then
+        rm -f "$part"/*.tgz
+        rm -rf "$folder" && mv "$part" "$folder"
+    else
+        rm -rf "$part"
+        say "going on without Tint."
     fi
 }
 

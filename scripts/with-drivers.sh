@@ -18,6 +18,9 @@ export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
 # DX12's shader compiler, where scripts/setup.sh could fetch it.
 dxcompiler=${GPU_RESNET_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gpu-resnet/drivers}/dxc/libdxcompiler.so
 if [[ -f $dxcompiler ]]; then export GPU_RESNET_DXC=$here/dxc.py GPU_RESNET_DXCOMPILER=$dxcompiler; fi
+# Chrome's, likewise.
+dawn=${GPU_RESNET_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gpu-resnet/drivers}/dawn/dawn.node
+if [[ -f $dawn ]]; then export GPU_RESNET_TINT=$here/tint.mjs GPU_RESNET_DAWN=$dawn; fi
 # GL drivers complain on stderr without it.
 if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
     XDG_RUNTIME_DIR=$(mktemp -d)

@@ -319,8 +319,9 @@ fn main(
     let own_step4 = invocation % STEPS4;
     let own_row = invocation / STEPS4;
     var sources = sources_of(phase, first, own_row, group, channel_tile);
-    let group_in4 = sources.group_in4;
-    let steps4 = sources.steps4;
+    // Not those of the sources, which a browser's compiler holds to differ between invocations.
+    let group_in4 = group_source4();
+    let steps4 = tap_count(phase) * group_in4;
     var step = advance(phase, Step(tap_of(phase, vec2u()), 0u, 0u), own_step4, group_in4);
     var sums: array<Sum, MOST_TURNS * ACROSS * ACROSS>;
     var next = fetch(&sources, step);

@@ -155,6 +155,30 @@ fn tools_refuse_broken_shaders() {
     }
 }
 
+/// Chrome's compiler, where it is here, finds what naga lets pass, and goes on after it crashed or hung.
+#[test]
+fn tint_refuses_what_naga_lets_pass() {
+    let relu = shaders::find("relu").expect("relu").source;
+    let outcome = |source: &str| {
+        let kernel = KernelSpec::new("relu");
+        offline::check_kernel(&Tools::find(Limits::default()), source, &kernel).targets["wgsl"].clone()
+    };
+    let found = outcome(relu);
+    if found == Outcome::Translated {
+        println!("not tested: Tint is not here; scripts/setup.sh --all-drivers fetches it where Node.js and npm are");
+        return;
+    }
+    assert_eq!(found, Outcome::Compiled { tool: "tint".into() });
+    let barrier = relu.replace("input[i]", "input[i + u32(f())]") + "fn f() -> f32 { workgroupBarrier(); return 0.0; }";
+    for (source, part) in [(barrier, "uniform control flow"), (relu.replace("input[i]", "inptu[i]"), "inptu")] {
+        assert_ne!(source, relu);
+        match outcome(&source) {
+            Outcome::Failed { by, message } => assert!(by == "tint" && message.contains(part), "{message}"),
+            other => panic!("{part}: {other:?}"),
+        }
+    }
+}
+
 /// What a library does when its process exits can't hold the compiler up: here one whose destructor never returns.
 #[cfg(target_os = "linux")]
 #[test]
@@ -202,32 +226,41 @@ fn dxc_leaves_without_the_librarys_destructors() {
     }
 }
 
+/// A Tint that crashes on one kernel and hangs on the next, and one that never ends: each is a result, and other kernels go on.
+#[cfg(unix)]
+#[test]
+fn a_tint_that_crashes_is_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = script(&folder.path().join("tint"), |log| {
+        format!(
+            "case $1 in --version) echo fake 1; exit ;; esac
+            echo run >> {log}
+            case $(wc -l < {log}) in
+            1) echo \"{{\\\"message\\\": null}}\" > $2; kill -SEGV $$ ;;
+            2) sleep 600 ;;
+            *) echo \"{{\\\"message\\\": \\\"no\\\"}}\" > $2 ;;
+            esac"
+        )
+    });
+    let mut command = offline_command("3", "^(relu|add|add_relu) main");
+    let output = command.env("GPU_RESNET_TINT", &tool).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Vec<_> = report["kernels"].as_array().unwrap().iter().map(|k| &k["targets"]["wgsl"]["status"]).collect();
+    // Each time the list is what is left: of three or more kernels the first compiles, the second crashes, the third hangs.
+    assert_eq!(found[..3], ["compiled", "failed", "timeout"], "{found:?}");
+    assert!(found[3..].iter().all(|status| *status == "failed"), "{found:?}");
+}
+
 /// A compiler that hangs ends as a result, with whatever it started, and the others go on.
 #[cfg(unix)]
 #[test]
 fn a_compiler_that_hangs_is_a_result() {
-    use std::process::Command;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("dxc");
-    // By another process: a file that this one had open for writing could not be run.
-    let script = "case $1 in --version) echo fake 1 ;; *) sleep 600 ;; esac";
-    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
-    assert!(Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
-    let offline = |timeout: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
-        command.args([
-            "verify",
-            "--offline-shaders",
-            "--gpus",
-            "none",
-            "--filter",
-            "^(relu|add) main",
-            "--timeout",
-            timeout,
-            "--json",
-        ]);
-        command.env("GPU_RESNET_DXC", &path).output().unwrap()
-    };
+    let path =
+        script(&folder.path().join("dxc"), |_| "case $1 in --version) echo fake 1 ;; *) sleep 600 ;; esac".into());
+    let offline =
+        |timeout: &str| offline_command(timeout, "^(relu|add) main").env("GPU_RESNET_DXC", &path).output().unwrap();
     let output = offline("3");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -238,4 +271,23 @@ fn a_compiler_that_hangs_is_a_result() {
         assert_eq!(kernel["targets"]["hlsl"]["by"], "dxc");
         assert_ne!(kernel["targets"]["glsl"]["status"], "timeout");
     }
+}
+
+/// Writes a shell script to `path`, whose text may name a file of its own.
+#[cfg(unix)]
+fn script(path: &std::path::Path, text: impl Fn(String) -> String) -> std::path::PathBuf {
+    // By another process: a file that this one had open for writing could not be run.
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod +x \"$2\"";
+    let text = text(path.with_extension("log").display().to_string());
+    let status = std::process::Command::new("sh").args(["-c", write, "sh", &text]).arg(path).status();
+    assert!(status.unwrap().success());
+    path.to_owned()
+}
+
+/// The program, about to check the kernels that `filter` names by the shader compilers of this machine.
+#[cfg(unix)]
+fn offline_command(timeout: &str, filter: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));
+    command.args(["verify", "--offline-shaders", "--gpus", "none", "--filter", filter, "--timeout", timeout, "--json"]);
+    command
 }

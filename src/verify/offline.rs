@@ -2,6 +2,7 @@
 //! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
 
 mod gpus;
+mod tint;
 mod tools;
 mod translate;
 pub mod vendors;
@@ -38,7 +39,7 @@ pub struct KernelResult {
     pub shader: String,
     pub entry: String,
     pub constants: BTreeMap<String, u32>,
-    /// By target: `spirv`, `msl`, `hlsl`, `glsl`.
+    /// By target: `spirv`, `msl`, `hlsl`, `glsl`, `wgsl`.
     pub targets: BTreeMap<&'static str, Outcome>,
 }
 
@@ -115,25 +116,40 @@ pub fn chosen(wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<KernelSpec>>
 /// # Errors
 /// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
 pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<OfflineReport> {
-    let kernels: Result<Vec<KernelResult>> = chosen(wanted)?
+    let kernels: Result<Vec<(&str, KernelResult)>> = chosen(wanted)?
         .into_par_iter()
         .map(|spec| {
             if (tools.limits.stop)() {
                 return Err(Error::Interrupted);
             }
             let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
-            Ok(check_kernel(tools, shader.source, &spec))
+            Ok((shader.source, translated(tools, shader.source, &spec)))
         })
         .collect();
+    let mut kernels = kernels?;
+    if let Some(tint) = tools.tint() {
+        let mut all: Vec<_> = kernels.iter_mut().map(|(source, result)| (*source, result)).collect();
+        tint::compile(tint, tools.limits, &mut all);
+    }
     if (tools.limits.stop)() {
         return Err(Error::Interrupted);
     }
     let crate_version = env!("CARGO_PKG_VERSION").into();
-    Ok(OfflineReport { crate_version, tools: tools.list(), kernels: kernels?, vendors: VendorReport::default() })
+    let kernels = kernels.into_iter().map(|(_, result)| result).collect();
+    Ok(OfflineReport { crate_version, tools: tools.list(), kernels, vendors: VendorReport::default() })
 }
 
 /// Translates and compiles one kernel of the shader text `source`.
 pub fn check_kernel(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
+    let mut result = translated(tools, source, spec);
+    if let Some(tint) = tools.tint() {
+        tint::compile(tint, tools.limits, &mut [(source, &mut result)]);
+    }
+    result
+}
+
+/// The same, but for what takes many kernels at once.
+fn translated(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
     let constants: BTreeMap<String, u32> =
         spec.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let outcome = |target: Target| {
@@ -183,7 +199,8 @@ impl OfflineReport {
             // Writing to a string can't fail, here and below.
             let _ = writeln!(out, "{:18} {:28} {state}", tool.name, tool.checks);
         }
-        let _ = writeln!(out, "\n{:58} {:12} {:12} {:12} {:12}", "kernel", "SPIR-V", "MSL", "HLSL", "GLSL");
+        let _ =
+            writeln!(out, "\n{:58} {:12} {:12} {:12} {:12} {:12}", "kernel", "SPIR-V", "MSL", "HLSL", "GLSL", "WGSL");
         for kernel in &self.kernels {
             let cell = |target: Target| match kernel.targets.get(target.name()) {
                 Some(Outcome::Compiled { .. }) => "compiled",
@@ -193,8 +210,8 @@ impl OfflineReport {
                 Some(Outcome::Timeout { .. }) => "TIMEOUT",
                 None => "",
             };
-            let [spirv, msl, hlsl, glsl] = Target::ALL.map(cell);
-            let row = format!("{:58} {spirv:12} {msl:12} {hlsl:12} {glsl:12}", kernel.name());
+            let [spirv, msl, hlsl, glsl, wgsl] = Target::ALL.map(cell);
+            let row = format!("{:58} {spirv:12} {msl:12} {hlsl:12} {glsl:12} {wgsl:12}", kernel.name());
             let _ = writeln!(out, "{}", row.trim_end());
         }
         for (kernel, target, by, message) in self.failures() {
@@ -242,7 +259,7 @@ mod tests {
             let failed = result.targets.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
             failed.map(|(target, _)| target).collect()
         };
-        let all = ["glsl", "hlsl", "msl", "spirv"];
+        let all = ["glsl", "hlsl", "msl", "spirv", "wgsl"];
         assert!(failed(relu, "main").is_empty());
         assert_eq!(failed(relu, "other"), all);
         assert_eq!(failed(&relu.replace("return;", "return 1;"), "main"), all);

@@ -13,7 +13,7 @@ use super::Outcome;
 use super::translate::{Target, Translation};
 
 /// A compiler that did not end on so many kernels is not run on others, so that the whole check ends in time too.
-const MOST_HANGS: usize = 3;
+pub(super) const MOST_HANGS: usize = 3;
 
 /// A compiler or validator that was looked for.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +44,8 @@ enum Kind {
     Dxc,
     GlslangHlsl,
     GlslangGlsl,
+    /// On many kernels at once: see [`super::tint`].
+    Tint,
     /// Runs the kernel's text, in tests.
     #[cfg(test)]
     Script,
@@ -91,6 +93,7 @@ impl Tools {
             tool(Kind::Dxc, "HLSL", "dxc", &["--version"]),
             tool(Kind::GlslangHlsl, "HLSL without f16, waves and u64", "glslangValidator", &["--version"]),
             tool(Kind::GlslangGlsl, "GLSL", "glslangValidator", &["--version"]),
+            tool(Kind::Tint, "WGSL, as Chrome does", "tint", &["--version"]),
         ];
         Self { list, limits }
     }
@@ -102,6 +105,11 @@ impl Tools {
 
     pub(super) fn list(&self) -> Vec<Tool> {
         self.list.clone()
+    }
+
+    /// The one that reads WGSL as browsers do, if it is here.
+    pub(super) fn tint(&self) -> Option<&Tool> {
+        self.list.iter().find(|tool| tool.kind == Kind::Tint && tool.version.is_some())
     }
 
     /// Compiles with the first tool found that can take the kernel.
@@ -134,6 +142,15 @@ impl Tool {
         found.is_some_and(|found: (u32, u32)| found >= (2023, 4))
     }
 
+    pub(super) fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// What `command`, one of this tool's, says within the limits.
+    pub(super) fn output(&self, command: &mut Command, limits: Limits) -> Result<process::Output, Stopped> {
+        process::run(command, limits.timeout, limits.stop)
+    }
+
     fn run(&self, translation: &Translation, limits: Limits) -> Outcome {
         let by = self.name.to_owned();
         if self.hangs.load(Ordering::Relaxed) >= MOST_HANGS {
@@ -159,6 +176,7 @@ impl Tool {
             Kind::Metal | Kind::Xcrun => "metal",
             Kind::Dxc | Kind::GlslangHlsl => "hlsl",
             Kind::GlslangGlsl => "comp",
+            Kind::Tint => "wgsl",
             #[cfg(test)]
             Kind::Script => "sh",
         };
@@ -190,6 +208,7 @@ impl Tool {
             ]),
             Kind::GlslangHlsl => command.args(["-D", "-V", "-S", "comp", "-e", entry, "-o", "kernel.spv"]),
             Kind::GlslangGlsl => command.args(["-S", "comp"]),
+            Kind::Tint => &mut command,
             #[cfg(test)]
             Kind::Script => &mut command,
         };
@@ -203,7 +222,7 @@ fn first_line(text: &str) -> Option<String> {
 }
 
 /// What happened to a tool that was stopped, after its name.
-fn why(stopped: &Stopped, limits: Limits) -> String {
+pub(super) fn why(stopped: &Stopped, limits: Limits) -> String {
     match stopped {
         Stopped::NotStarted(error) => format!("could not be run: {error}"),
         Stopped::Timeout => format!("did not end within {} s and was stopped", limits.timeout.as_secs_f64()),

@@ -19,10 +19,12 @@ pub enum Target {
     Hlsl,
     /// GL.
     Glsl,
+    /// WebGPU in a browser, whose compiler is not naga.
+    Wgsl,
 }
 
 impl Target {
-    pub const ALL: [Self; 4] = [Self::Spirv, Self::Msl, Self::Hlsl, Self::Glsl];
+    pub const ALL: [Self; 5] = [Self::Spirv, Self::Msl, Self::Hlsl, Self::Glsl, Self::Wgsl];
 
     /// As in JSON.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Target {
             Self::Msl => "msl",
             Self::Hlsl => "hlsl",
             Self::Glsl => "glsl",
+            Self::Wgsl => "wgsl",
         }
     }
 
@@ -44,6 +47,10 @@ impl Target {
             Self::Glsl if needs("enable f16;") => Some("GL has no f16".into()),
             Self::Glsl if needs("subgroup_invocation_id") => Some("GL has no subgroup operations".into()),
             Self::Glsl if needs("u64") => Some("GL has no 64-bit integers".into()),
+            Self::Wgsl if needs("enable wgpu_cooperative_matrix;") => {
+                Some("browsers have none of wgpu's cooperative matrices".into())
+            }
+            Self::Wgsl if needs("u64") => Some("browsers have no 64-bit integers".into()),
             _ => None,
         }
     }
@@ -83,6 +90,7 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
         Target::Msl => metal(module, info, spec.entry, checks),
         Target::Hlsl => direct_x(module, info, spec.entry),
         Target::Glsl => gl(module, info, spec.entry, checks),
+        Target::Wgsl => Ok(Translation { bytes: source.into(), entry: spec.entry.into() }),
     }
 }
 
