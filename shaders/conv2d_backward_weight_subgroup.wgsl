@@ -1,17 +1,9 @@
-//#variant conv2d_backward_weight_subgroup
-//#variant conv2d_backward_weight_subgroup_f16 HALF
-//#variant conv2d_backward_weight_subgroup_wide WIDE
-//#variant conv2d_backward_weight_subgroup_wide_f16 WIDE HALF
-//#variant conv2d_backward_weight_subgroup_wide_pointwise WIDE POINTWISE
-//#variant conv2d_backward_weight_subgroup_wide_pointwise_f16 WIDE POINTWISE HALF
-//#variant conv2d_backward_weight_subgroup_quad WIDE QUAD
-//#variant conv2d_backward_weight_subgroup_quad_f16 WIDE QUAD HALF
-//#variant conv2d_backward_weight_subgroup_quad_pointwise WIDE QUAD POINTWISE
-//#variant conv2d_backward_weight_subgroup_quad_pointwise_f16 WIDE QUAD POINTWISE HALF
+//#axis - | _wide TWO_PIXELS WIDE | _quad FOUR_PIXELS WIDE
+//#axis - | _pointwise POINTWISE
+//#axis - | _f16 HALF
+//#never POINTWISE !WIDE
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The gradient of a convolution by its weight,
 //
@@ -23,11 +15,11 @@ enable f16;
 //
 // For drivers with subgroups of eight (lavapipe). A workgroup is one subgroup; it makes 32 output channels x 8 columns:
 // each lane owns one column and all 32 channels in registers; per pixel it loads one vec4 of the input and one of
-// grad_output, which the eight lanes hand to each other. With the flag WIDE it takes two pixels an iteration and loads through
+// grad_output, which the eight lanes hand to each other. With the flag TWO_PIXELS it takes two pixels an iteration and loads through
 // integers of 64 bits, as conv2d_subgroup.wgsl does and for its reasons, but stores vectors: sums that end as integers are
 // integers to LLVM from the start, which then takes half again as long. See docs/rejected.md.
 //
-// With the flag QUAD as well it takes four pixels an iteration, again for conv2d_subgroup.wgsl's reasons.
+// With the flag FOUR_PIXELS it takes four pixels an iteration, again for conv2d_subgroup.wgsl's reasons.
 //
 // With the flag POINTWISE it is for kernels of 1x1 without stride or padding, over a whole number of iterations: a pixel of
 // grad_output is one of the input, and nothing that is loaded has to be dropped.
@@ -40,7 +32,7 @@ enable f16;
 //#import shared/window.wgsl
 
 // Pixels of an iteration.
-//#if QUAD
+//#if FOUR_PIXELS
 const PIXELS = 4u;
 //#else
 //#if WIDE
@@ -108,7 +100,7 @@ fn main(
     var sum31 = vec4f();
     var pixel = start;
     loop {
-//#if QUAD
+//#if FOUR_PIXELS
 //#if POINTWISE
         let held0 = unpack_floats(grad_output[g_at]);
         let held1 = unpack_floats(grad_output[g_at + conv.out_pitch4]);

@@ -1,9 +1,6 @@
-//#variant conv2d_backward_weight_subgroup4
-//#variant conv2d_backward_weight_subgroup4_f16 HALF
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The gradient of a convolution by its weight,
 //

@@ -1,25 +1,16 @@
-//#variant conv2d_cooperative EIGHT
-//#variant conv2d_cooperative_f16 HALF
-//#variant conv2d_cooperative_f16_eight HALF EIGHT
-//#variant conv2d_cooperative_128x64 EIGHT TALL
-//#variant conv2d_cooperative_128x64_f16 HALF TALL
-//#variant conv2d_cooperative_128x64_f16_eight HALF EIGHT TALL
-//#variant conv2d_backward_input_cooperative TRANSPOSED EIGHT
-//#variant conv2d_backward_input_cooperative_f16 TRANSPOSED HALF
-//#variant conv2d_backward_input_cooperative_f16_eight TRANSPOSED HALF EIGHT
-//#variant conv2d_backward_input_cooperative_128x64 TRANSPOSED EIGHT TALL
-//#variant conv2d_backward_input_cooperative_128x64_f16 TRANSPOSED HALF TALL
-//#variant conv2d_backward_input_cooperative_128x64_f16_eight TRANSPOSED HALF EIGHT TALL
-//#variant conv2d_cooperative_emulated EIGHT EMULATED
-//#variant conv2d_cooperative_f16_emulated HALF EMULATED
-//#variant conv2d_cooperative_128x64_emulated EIGHT TALL EMULATED
-//#variant conv2d_backward_input_cooperative_emulated TRANSPOSED EIGHT EMULATED
+//#name conv2d | conv2d_backward_input TRANSPOSED
+//#axis _cooperative
+//#axis - | _128x64 TALL
+//#axis - | _f16 HALF
+//#form _eight MATRICES_8X8 | _emulated EMULATED
+//#never MATRICES_8X8 !HALF
+//#with MATRICES_8X8 if !HALF
+//#never HALF EMULATED TALL
+//#never HALF EMULATED TRANSPOSED
+//#never TALL EMULATED TRANSPOSED
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
-//#if EMULATED
-//#else
+//#enable f16 if HALF
+//#if !EMULATED
 enable wgpu_cooperative_matrix;
 // Matrix operations need control flow that is uniform in a subgroup. naga asks for a workgroup's, counts no function's result as
 // uniform, and has this name for both rules. All conditions around matrices below are the same throughout a subgroup.
@@ -35,7 +26,7 @@ diagnostic(off, derivative_uniformity);
 //                           through the ReLU before the convolution, where its input came out of one
 //
 // A workgroup makes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Its subgroups
-// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (EIGHT) 8 x 8 of f16 or f32.
+// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (MATRICES_8X8) 8 x 8 of f16 or f32.
 // Both operands lie in workgroup memory with the steps of a row in sequence, which is the order in which matrix units read them;
 // rows are padded by 16 bytes against bank conflicts. While a tile is multiplied, the next is on its way into registers: all
 // addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
@@ -77,7 +68,7 @@ const STEPS: u32 = 16u;
 const PAD4: u32 = 1u;
 //#endif
 const STEPS4: u32 = STEPS / 4u;
-//#if EIGHT
+//#if MATRICES_8X8
 const SIDE: u32 = 8u; // of a matrix
 //#else
 const SIDE: u32 = 16u;
@@ -98,7 +89,7 @@ const OWN_CHANNELS: u32 = CHANNELS * STEPS4 / INVOCATIONS;
 const APART: u32 = INVOCATIONS / STEPS4;
 
 // Workgroup memory is of vec4s where drivers are Vulkan's, and of scalars where Metal's may be: it loads matrices from no others.
-//#if EIGHT
+//#if MATRICES_8X8
 const UNITS: u32 = 4u; // in a vec4
 alias Unit = Stored;
 alias StagedUnit = f32;
@@ -117,7 +108,7 @@ var<workgroup> activations: array<Unit, PIXELS * PITCH>;          // [pixel][ste
 var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][step]
 var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
 
-//#if EIGHT
+//#if MATRICES_8X8
 fn put_activations(at4: u32, v: Stored4) {
     activations[at4 * 4u] = v.x;
     activations[at4 * 4u + 1u] = v.y;
@@ -155,7 +146,7 @@ fn staged_at(at4: u32) -> vec4f {
 const OWN: u32 = SIDE * SIDE / LANES;
 alias Sum = array<f32, OWN>;
 
-//#if EIGHT
+//#if MATRICES_8X8
 fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step]) * f32(weights[right_at + step]);
 }
@@ -184,7 +175,7 @@ fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     return result;
 }
 //#else
-//#if EIGHT
+//#if MATRICES_8X8
 alias Left = coop_mat8x8<Stored, A>;
 alias Right = coop_mat8x8<Stored, B>;
 alias Sum = coop_mat8x8<f32, C>;

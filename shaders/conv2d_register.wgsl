@@ -1,13 +1,10 @@
-//#variant conv2d_register
-//#variant conv2d_register_f16 HALF
-//#variant conv2d_backward_input_register TRANSPOSED
-//#variant conv2d_backward_input_register_f16 HALF GRADIENT TRANSPOSED
-//#variant conv2d_backward_input_blocks_register BLOCKS
-//#variant conv2d_backward_input_blocks_register_f16 HALF GRADIENT BLOCKS
+//#name conv2d | conv2d_backward_input TRANSPOSED | conv2d_backward_input_blocks BLOCKS
+//#axis _register
+//#axis - | _f16 HALF
+//#with GRADIENT if HALF TRANSPOSED
+//#with GRADIENT if HALF BLOCKS
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // conv2d and its gradient by input, register-blocked; no workgroup memory, no barriers, no subgroup operations.
 //

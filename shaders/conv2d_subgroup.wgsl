@@ -1,29 +1,13 @@
-//#variant conv2d_subgroup
-//#variant conv2d_subgroup_f16 HALF
-//#variant conv2d_backward_input_subgroup TRANSPOSED
-//#variant conv2d_backward_input_subgroup_f16 HALF GRADIENT TRANSPOSED
-//#variant conv2d_backward_input_blocks_subgroup BLOCKS
-//#variant conv2d_backward_input_blocks_subgroup_f16 HALF GRADIENT BLOCKS
-//#variant conv2d_subgroup_wide WIDE
-//#variant conv2d_subgroup_wide_f16 WIDE HALF
-//#variant conv2d_backward_input_subgroup_wide WIDE TRANSPOSED
-//#variant conv2d_backward_input_subgroup_wide_f16 HALF GRADIENT WIDE TRANSPOSED
-//#variant conv2d_backward_input_blocks_subgroup_wide WIDE BLOCKS
-//#variant conv2d_backward_input_blocks_subgroup_wide_f16 HALF GRADIENT WIDE BLOCKS
-//#variant conv2d_subgroup_quad WIDE QUAD
-//#variant conv2d_subgroup_quad_f16 WIDE QUAD HALF
-//#variant conv2d_backward_input_subgroup_quad WIDE QUAD TRANSPOSED
-//#variant conv2d_backward_input_subgroup_quad_f16 HALF GRADIENT WIDE QUAD TRANSPOSED
-//#variant conv2d_backward_input_blocks_subgroup_quad WIDE QUAD BLOCKS
-//#variant conv2d_backward_input_blocks_subgroup_quad_f16 HALF GRADIENT WIDE QUAD BLOCKS
-//#variant conv2d_subgroup_oct WIDE QUAD OCT
-//#variant conv2d_subgroup_oct_f16 WIDE QUAD OCT HALF
-//#variant conv2d_backward_input_subgroup_oct WIDE QUAD OCT TRANSPOSED
-//#variant conv2d_backward_input_subgroup_oct_f16 HALF GRADIENT WIDE QUAD OCT TRANSPOSED
+//#name conv2d | conv2d_backward_input TRANSPOSED | conv2d_backward_input_blocks BLOCKS
+//#axis _subgroup | _subgroup_wide TWO_CHANNELS WIDE
+//#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS
+//#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS
+//#axis - | _f16 HALF
+//#with GRADIENT if HALF TRANSPOSED
+//#with GRADIENT if HALF BLOCKS
+//#never BLOCKS EIGHT_CHANNELS
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // conv2d and its gradient by input, register-blocked with weights broadcast through the subgroup; no workgroup memory, no
 // barriers.
@@ -40,16 +24,16 @@ enable f16;
 // vec4 of the weights, which the eight lanes hand to each other. Geometry comes from the uniform block, so that one
 // pipeline (half a second of compile time on lavapipe, or several with the flags below) serves every layer.
 //
-// With the flag WIDE memory is accessed through integers of 64 bits, two source channels an iteration: lavapipe checks, branches
+// With the flag TWO_CHANNELS memory is accessed through integers of 64 bits, two source channels an iteration: lavapipe checks, branches
 // and moves once for each component of each lane, however wide it is. What order the multiply-adds are written in decides
 // how LLVM allots registers; see docs/rejected.md.
 //
-// With the flag QUAD as well it takes four source channels an iteration, of which the last may be padding (zero in both maps and
+// With the flag FOUR_CHANNELS it takes four source channels an iteration, of which the last may be padding (zero in both maps and
 // weights): a sum that lanes may have left the loop with is kept by a blend, which processors of Intel's make three operations of,
 // and here there is one for four products. A lane reads 32 bytes of the weights at once, which are checked for once: lanes 0 to 3
 // hold one channel's and lanes 4 to 7 the next one's. The loop no longer fits what some processors keep decoded.
 //
-// With the flag OCT, where each group has an even number of vec4s on both sides, it takes eight source channels and stores eight:
+// With the flag EIGHT_CHANNELS, where each group has an even number of vec4s on both sides, it takes eight source channels and stores eight:
 // half of the blends and of the tests for activations again, for a loop of 42 KB of machine code on lavapipe 25.0.7.
 //
 // A workgroup makes some tiles of channels in turn, of the same pixels, so that what it takes to find those, and to start a
@@ -59,12 +43,12 @@ enable f16;
 // its condition at the head runs its body once more with nothing on.
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one; with
-// WIDE an even number of source channels, of which the last may be zero; with QUAD a multiple of four, with OCT of eight.
+// TWO_CHANNELS an even number of source channels, of which the last may be zero; with FOUR_CHANNELS and EIGHT_CHANNELS a multiple of those.
 // dispatch: pixel_tiles * (channel_tiles / workgroup_tiles, rounded up) * groups workgroups, channels fastest (they share
 // activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
-//#if QUAD
+//#if PAIRED_WEIGHTS
 @group(0) @binding(1) var<storage, read> input: array<Run>;
 //#elif WIDE
 @group(0) @binding(1) var<storage, read> input: array<Stored2>;
@@ -75,8 +59,8 @@ enable f16;
 // The sums of four pixels and eight vec4s of channels.
 alias Sums = array<array<vec4f, 8>, 4>;
 
-//#if QUAD
-//#if OCT
+//#if PAIRED_WEIGHTS
+//#if PAIRED_MAPS
 const SOURCE_CHANNELS: u32 = 8u; // an iteration
 //#else
 const SOURCE_CHANNELS: u32 = 4u; // an iteration
@@ -133,7 +117,7 @@ fn main(
 // 32 channels of the lane's pixels.
 fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u32, lane: u32) {
     let taps = tap_count(phase);
-//#if QUAD
+//#if PAIRED_WEIGHTS
     // In vec4s, or two of them, as the source is read, and the weights in two.
     let pixel_stride = conv.source_pitch4 * 4u / SOURCE_CHANNELS;
     let group_offset = group * group_source4() * 4u / SOURCE_CHANNELS;
@@ -169,7 +153,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
 //#for p in 0..4
         var at{p} = select(0u, source_pixel(pixels[{p}], tap) * pixel_stride + group_offset, inside{p});
 //#endfor
-//#if QUAD
+//#if PAIRED_WEIGHTS
         var c = 0u;
         loop {
             // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
@@ -179,7 +163,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
             let both1 = weight[w_at + 8u];
             let even1 = first4(both1);
             let odd1 = last4(both1);
-//#if OCT
+//#if PAIRED_MAPS
 //#for p in 0..4
             let oct{p} = input[at{p}];
 //#endfor
@@ -203,7 +187,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
 //#endif
             add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
             add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
-//#if OCT
+//#if PAIRED_MAPS
             let both2 = weight[w_at + 16u];
             let even2 = first4(both2);
             let odd2 = last4(both2);
@@ -298,7 +282,7 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
 
 // All channels of a tile, of one pixel.
 fn store_pixel(p: Pixel, group: u32, channel4: u32, sums: array<vec4f, 8>) {
-//#if OCT
+//#if PAIRED_MAPS
     store_two(p, group, channel4, sums[0], sums[1]);
 //#for i in 1..4
     store_two(p, group, channel4 + {2 * i}u, sums[{2 * i}], sums[{2 * i + 1}]);

@@ -1,13 +1,10 @@
-//#variant conv2d_subgroup4
-//#variant conv2d_subgroup4_f16 HALF
-//#variant conv2d_backward_input_subgroup4 TRANSPOSED
-//#variant conv2d_backward_input_subgroup4_f16 HALF GRADIENT TRANSPOSED
-//#variant conv2d_backward_input_blocks_subgroup4 BLOCKS
-//#variant conv2d_backward_input_blocks_subgroup4_f16 HALF GRADIENT BLOCKS
+//#name conv2d | conv2d_backward_input TRANSPOSED | conv2d_backward_input_blocks BLOCKS
+//#axis _subgroup4
+//#axis - | _f16 HALF
+//#with GRADIENT if HALF TRANSPOSED
+//#with GRADIENT if HALF BLOCKS
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // conv2d and its gradient by input for subgroups of four, register-blocked with activations exchanged by its lanes;
 // no workgroup memory, no barriers.

@@ -56,13 +56,13 @@ struct Conv2d {
 //#else
 @group(0) @binding(0) var<uniform> conv: Conv2d;
 //#endif
-//#if QUAD
+//#if PAIRED_WEIGHTS
 @group(0) @binding(2) var<storage, read> weight: array<Stored8>;
 //#else
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
 //#endif
 // Channels that are read or stored at once.
-//#if OCT
+//#if PAIRED_MAPS
 alias Run = Stored8;
 //#else
 alias Run = Stored4;
@@ -254,7 +254,7 @@ fn store(p: Pixel, slot: u32, channel4: u32, sum: vec4f) {
     partials[(part + p.at) * conv.pitch4 + (slot % conv.groups) * conv.group_channels4 + channel4] = sum;
 }
 //#else
-//#if OCT
+//#if PAIRED_MAPS
 // What `store_biased` does for four channels of one pixel, for two vec4s of them, the first of an even number.
 fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {

@@ -123,8 +123,7 @@ impl Selection {
 
 /// The kernel for convolutions that a case runs, or packs weights for.
 fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
-    let named = |name: &str| Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == name);
-    case.variant().or_else(|| named(case.word("layout")))
+    case.variant().or_else(|| Conv2dVariant::named(case.word("layout")))
 }
 
 /// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes. One kernel's

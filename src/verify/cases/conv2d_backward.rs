@@ -171,7 +171,7 @@ fn layer(case: &Case) -> Conv2d {
 
 /// The algorithm whose layout it is; any adapter packs for each.
 fn reader(case: &Case) -> Conv2dAlgorithm {
-    let named = Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == case.word("layout"));
+    let named = Conv2dVariant::named(case.word("layout"));
     case.algorithm_of(named.unwrap_or(Conv2dVariant::Register))
 }
 
