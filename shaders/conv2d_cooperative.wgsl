@@ -17,13 +17,8 @@ enable wgpu_cooperative_matrix;
 diagnostic(off, derivative_uniformity);
 //#endif
 //
-// conv2d and its gradient by input as an implicit GEMM by cooperative matrices (tensor cores, simdgroup matrices).
-//
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
+// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) as an implicit GEMM by cooperative matrices (tensor cores, simdgroup
+// matrices).
 //
 // A workgroup makes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Its subgroups
 // share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (MATRICES_8X8) 8 x 8 of f16 or f32.
@@ -32,10 +27,9 @@ diagnostic(off, derivative_uniformity);
 // addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
 // through workgroup memory to the epilogue, 16 pixels at a time. (PIXELS + 64) * 80 + 4352 bytes in all: 14.3 or 19.3 KiB.
 //
-// LANES comes from the host, since NVIDIA's driver (595.58) crashes on modules with both cooperative matrices and subgroup
-// operations, built-ins included. Where subgroups turn out smaller than LANES, those that share a part compute it alike.
-//
-// With EMULATED plain arithmetic stands in for the matrices, so that all the rest can be tried on adapters that have none.
+// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/kernels.md). Where subgroups
+// are smaller than LANES, those that share a part compute it alike. With EMULATED plain arithmetic stands in for the matrices, so that
+// all the rest can be tried on adapters that have none.
 //
 // weight: [group][destination channel padded to 64][r][s][source channel padded to 4], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
@@ -109,32 +103,25 @@ var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][s
 var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
 
 //#if MATRICES_8X8
-fn put_activations(at4: u32, v: Stored4) {
-    activations[at4 * 4u] = v.x;
-    activations[at4 * 4u + 1u] = v.y;
-    activations[at4 * 4u + 2u] = v.z;
-    activations[at4 * 4u + 3u] = v.w;
+//#for o in 0..2
+fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
+    {activations,weights[o]}[at4 * 4u] = v.x;
+//#for i in 1..4
+    {activations,weights[o]}[at4 * 4u + {i}u] = v.{xyzw[i]};
+//#endfor
 }
-
-fn put_weights(at4: u32, v: Stored4) {
-    weights[at4 * 4u] = v.x;
-    weights[at4 * 4u + 1u] = v.y;
-    weights[at4 * 4u + 2u] = v.z;
-    weights[at4 * 4u + 3u] = v.w;
-}
+//#endfor
 
 fn staged_at(at4: u32) -> vec4f {
     let at = at4 * 4u;
     return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
 }
 //#else
-fn put_activations(at4: u32, v: Stored4) {
-    activations[at4] = v;
+//#for o in 0..2
+fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
+    {activations,weights[o]}[at4] = v;
 }
-
-fn put_weights(at4: u32, v: Stored4) {
-    weights[at4] = v;
-}
+//#endfor
 
 fn staged_at(at4: u32) -> vec4f {
     return staged[at4];

@@ -1,4 +1,4 @@
-//#name conv2d | conv2d_backward_input TRANSPOSED | conv2d_backward_input_blocks BLOCKS
+//#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
 //#axis _gemm TILED
 //#axis - TILE_64X64_8X4 T64X64 EIGHT SHORT
 //#or _16x64 TILE_16X64 T16X64
@@ -10,8 +10,6 @@
 //#or _128x128_16x8 TILE_128X128_16X8 T128X128 EIGHT TWICE SIXTEEN SHORT
 //#axis - | _split SPLIT
 //#axis - | _f16 HALF
-//#with GRADIENT if HALF TRANSPOSED
-//#with GRADIENT if HALF BLOCKS
 //#never SPLIT BLOCKS
 //#never SPLIT TRANSPOSED HALF
 //#unchecked
