@@ -77,12 +77,12 @@ const fn gemm(variant: Conv2dVariant, name: &'static str, flags: Flags) -> Conv2
 
 /// Every kernel; those by cooperative matrices come last.
 #[rustfmt::skip]
-pub(crate) const KERNELS: [Conv2dKernelLine; 16] = {
+pub(crate) const KERNELS: &[Conv2dKernelLine] = {
     use Conv2dVariant as V;
     use Need::{Int64, Matrices, SubgroupsOf, WorkgroupMemory};
     use conv2d_backward_weight_subgroup as by_weight;
     const NONE: Flags = Flags::NONE;
-    [
+    &[
         line(V::GEMM, "gemm", (conv2d_gemm::FILE, conv2d_gemm::TILE_64X64_8X4), weight(conv2d_backward_weight_gemm::FILE, NONE, [64, 16], 64), &[WorkgroupMemory]),
         gemm(V::GEMM_16X64, "gemm-16x64", conv2d_gemm::TILE_16X64),
         gemm(V::GEMM_32X32, "gemm-32x32", conv2d_gemm::TILE_32X32),
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn every_kernel_is_documented() {
         let page = include_str!("../../docs/kernels.md");
-        for line in &KERNELS {
+        for line in KERNELS {
             let quoted = format!("`{}`", line.name);
             let rows: Vec<&str> = page.lines().filter(|row| row.starts_with("| `")).collect();
             let named = rows.iter().any(|row| row.split('|').nth(1).is_some_and(|cell| cell.contains(&quoted)));

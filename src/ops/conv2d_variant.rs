@@ -82,7 +82,7 @@ impl Conv2dVariant {
     pub const FORWARD: [Self; KERNELS.len()] = from(0);
 
     fn line(self) -> Option<&'static Conv2dKernelLine> {
-        const { &KERNELS }.iter().find(|line| line.variant == self)
+        KERNELS.iter().find(|line| line.variant == self)
     }
 
     /// Whether the adapter can run it; the reason if not.

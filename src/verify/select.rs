@@ -9,6 +9,7 @@ use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterReport;
+use crate::gpu::shaders::{self, flags};
 use crate::ops::{Conv2dVariant, Precision};
 
 /// Arithmetic of the largest case that stands for a kernel which the adapter does not use by itself.
@@ -101,7 +102,7 @@ impl Selection {
             }
             // Compilers take longest over Winograd's larger tile (controls of it took up to 23 s, lavapipe 25.0.7); the smaller one's transforms are broken
             // in the same places and go through the same cases.
-            if control.shader.starts_with("winograd4_") {
+            if shaders::find(control.shader).is_some_and(|shader| shader.flags.contains(flags::F4)) {
                 return false;
             }
             let Some(variant) = case.variant() else { return true };

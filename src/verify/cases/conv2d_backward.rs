@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    FORWARD_VARIANTS, Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings,
-    split_lines, tile_edges, winograd,
+    FORWARD_VARIANTS, Geometry, MATRICES, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50,
+    roundings, split_lines, tile_edges, winograd,
 };
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
@@ -357,7 +357,7 @@ fn packings() -> Vec<String> {
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
     // Nothing goes around cooperative matrices.
     let fits = |line: &str, layout: &str| {
-        !(layout.starts_with("cooperative") && (line.contains("winograd") || line.contains("space_to_depth")))
+        !(MATRICES.contains(&layout) && (line.contains("winograd") || line.contains("space_to_depth")))
     };
     let with = |line: &String| {
         let layouts = FORWARD_VARIANTS.iter().filter(|layout| fits(line, layout));
