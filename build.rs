@@ -1,18 +1,22 @@
 //! Expands every shader under `shaders/`, validates it with naga, reflects its entry points and bindings, and writes
 //! the table that `src/gpu/shaders.rs` includes. A shader error is a build error that names the file and line.
 
+#[path = "build/files.rs"]
+mod files;
 #[allow(dead_code)]
 #[path = "src/gpu/preprocess/mod.rs"]
 mod preprocess;
 #[path = "build/uniforms.rs"]
 mod uniforms;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use files::Files;
 use naga::SourceLocation;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use preprocess::Expanded;
+use preprocess::{Axes, Expanded, Flags, Variant};
 use uniforms::Uniforms;
 
 fn main() {
@@ -20,25 +24,25 @@ fn main() {
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=src/gpu/preprocess");
     println!("cargo::rerun-if-changed=build");
+    let sources = sources(root);
+    let known = sources.iter().flat_map(|source| source.axes.flags()).map(str::to_owned).collect();
     let mut table = String::from("&[\n");
     let mut uniforms = Uniforms::default();
-    for (path, prefix) in
-        shader_files(root, "").into_iter().chain(shader_files(&root.join("fingerprint"), "fingerprint/"))
-    {
-        let source = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
-        let stem = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
-        for variant in preprocess::variants(&stem, &source) {
-            let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            let shader = preprocess::expand(&file, &source, &variant.flags, &mut |name| {
-                std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
-            })
-            .unwrap_or_else(|e| fail(root, &e));
-            table.push_str(&reflect(&path, &variant.name, &shader, preprocess::is_unchecked(&source), &mut uniforms));
-        }
+    let mut files = Files::default();
+    for (number, source) in sources.iter().enumerate() {
+        let variants = source.axes.variants(&source.stem).unwrap_or_else(|e| fail(&source.path, &e));
+        let selectors: BTreeSet<String> = variants.iter().flat_map(|variant| variant.selectors.clone()).collect();
+        let shaders: String =
+            variants.iter().map(|variant| source.shader(root, number, variant, &known, &mut uniforms)).collect();
+        let forms = Files::set(&source.axes.forms());
+        let stem = &source.stem;
+        writeln!(table, "File {{ name: {stem:?}, forms: {forms}, shaders: &[\n{shaders}] }},")
+            .expect("writing to a string");
+        files.add(stem, selectors);
     }
     table.push(']');
     let folder = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    for (name, text) in [("shaders.rs", table), ("uniforms.rs", uniforms.text())] {
+    for (name, text) in [("shaders.rs", table), ("files.rs", files.text()), ("uniforms.rs", uniforms.text())] {
         let out = folder.join(name);
         std::fs::write(&out, text).unwrap_or_else(|e| fail(&out, &e.to_string()));
     }
@@ -56,18 +60,64 @@ fn locked_version(library: &str) -> String {
     version.map_or("unknown".to_owned(), |version| version.trim_matches('"').to_owned())
 }
 
-/// The shaders of a folder, and what their names start with.
-fn shader_files(root: &Path, prefix: &'static str) -> Vec<(PathBuf, &'static str)> {
-    let entries = std::fs::read_dir(root).unwrap_or_else(|e| fail(root, &e.to_string()));
+/// A file that yields shaders.
+struct Source {
+    path: PathBuf,
+    /// Its name under `shaders/`, without its ending.
+    stem: String,
+    text: String,
+    axes: Axes,
+}
+
+/// The files of `shaders/` and of its folder of fingerprints.
+fn sources(root: &Path) -> Vec<Source> {
+    let folders = [("", root.to_owned()), ("fingerprint/", root.join("fingerprint"))];
+    let read = |prefix: &str, path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
+        let axes = preprocess::axes(&text).unwrap_or_else(|(line, what)| fail(&path, &format!("line {line}: {what}")));
+        let stem = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
+        Source { path, stem, text, axes }
+    };
+    folders
+        .into_iter()
+        .flat_map(|(prefix, folder)| shader_files(&folder).into_iter().map(move |path| read(prefix, path)))
+        .collect()
+}
+
+/// The shaders of a folder.
+fn shader_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| fail(folder, &e.to_string()));
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
         .collect();
     files.sort();
-    files.into_iter().map(|path| (path, prefix)).collect()
+    files
 }
 
-/// The Rust text of one `Shader` value.
+impl Source {
+    /// The Rust text of the `Shader` value of one of its variants; `number` is the file's in the table.
+    fn shader(
+        &self,
+        root: &Path,
+        number: usize,
+        variant: &Variant,
+        known: &BTreeSet<String>,
+        uniforms: &mut Uniforms,
+    ) -> String {
+        let file = self.path.strip_prefix(root).unwrap_or(&self.path).display().to_string();
+        let flags = Flags { set: &variant.flags, known };
+        let shader = preprocess::expand(&file, &self.text, &flags, &mut |name| {
+            std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
+        })
+        .unwrap_or_else(|e| fail(root, &e));
+        let (name, flags) = (&variant.name, Files::set(&variant.selectors));
+        let reflected = reflect(&self.path, name, &shader, preprocess::is_unchecked(&self.text), uniforms);
+        format!("    Shader {{ name: {name:?}, file: ShaderFile({number}), flags: {flags}, {reflected} }},\n")
+    }
+}
+
+/// The Rust text of a `Shader` value's fields that follow from its expanded text.
 fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, uniforms: &mut Uniforms) -> String {
     let text = &shader.text;
     // naga counts lines of the expanded text.
@@ -118,9 +168,7 @@ fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, unifo
         .expect("writing to a string");
     }
     let subgroups = text.contains("subgroup_invocation_id") || text.contains("subgroupBroadcast");
-    format!(
-        "    Shader {{ name: {name:?}, subgroups: {subgroups}, is_unchecked: {is_unchecked}, entry_points: &[\n{entries}    ], source: {text:?} }},\n"
-    )
+    format!("subgroups: {subgroups}, is_unchecked: {is_unchecked}, entry_points: &[\n{entries}    ], source: {text:?}")
 }
 
 fn fail(path: &Path, problem: &str) -> ! {

@@ -1,11 +1,6 @@
-//#variant adam
-//#variant adam_wide WIDE
-//#variant adamw DECOUPLED
-//#variant adamw_wide WIDE DECOUPLED
-//#variant adam_scaled SCALED
-//#variant adam_scaled_wide SCALED WIDE
-//#variant adamw_scaled SCALED DECOUPLED
-//#variant adamw_scaled_wide SCALED WIDE DECOUPLED
+//#name adam | adamw DECOUPLED
+//#axis - | _scaled SCALED
+//#form _wide WIDE
 //
 // adam, adamw (Kingma & Ba 2015; Loshchilov & Hutter 2019), as torch.optim computes them at step t:
 //

@@ -1,8 +1,5 @@
-//#variant add
-//#variant add_f16 HALF GRADIENT
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#enable f16 if HALF
 //
 // add: output[i] = input[i] + other[i]
 //

@@ -1,8 +1,5 @@
-//#variant add_relu
-//#variant add_relu_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //

@@ -1,8 +1,5 @@
-//#variant add_relu_backward
-//#variant add_relu_backward_f16 HALF GRADIENT
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#enable f16 if HALF
 //
 // add_relu_backward: grad_input[i] = grad_other[i] = grad_output[i] where input[i] + other[i] > 0, else 0
 //

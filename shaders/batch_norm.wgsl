@@ -1,9 +1,7 @@
-//#variant batch_norm
-//#variant batch_norm_f16 HALF
-//#variant batch_norm_wide WIDE
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#form _wide WIDE
+//#never HALF WIDE
+//#enable f16 if HALF
 //
 // batch_norm: output[m,c] = relu((input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c] + residual[m,c])
 //

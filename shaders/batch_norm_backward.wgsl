@@ -1,9 +1,7 @@
-//#variant batch_norm_backward
-//#variant batch_norm_backward_f16 HALF GRADIENT
-//#variant batch_norm_backward_wide WIDE
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#form _wide WIDE
+//#never HALF WIDE
+//#enable f16 if HALF
 //
 // batch_norm_backward, from g = d loss / d output (through the ReLU after it, where there is one), with
 // x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):

@@ -1,8 +1,5 @@
-//#variant clip_grad_norm
-//#variant clip_grad_norm_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // clip_grad_norm, as torch.nn.utils.clip_grad_norm_ computes it over several gradients g:
 //

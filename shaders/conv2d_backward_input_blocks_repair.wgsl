@@ -1,9 +1,7 @@
-//#variant conv2d_backward_input_blocks_repair BLOCKS
-//#variant conv2d_backward_input_blocks_repair_f16 HALF GRADIENT BLOCKS
+//#axis - BLOCKS
+//#axis - | _f16 HALF GRADIENT
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The pixels of grad_input that came out as NaN from a kernel that makes blocks of them (see src/ops/conv2d_blocks.rs), once
 // more, by their own taps alone: through the zero weights that fill up a block's kernel, a NaN or an infinity of grad_output

@@ -1,17 +1,8 @@
-//#variant conv2d_backward_weight_gemm
-//#variant conv2d_backward_weight_gemm_f16 HALF
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
-// The gradient of a convolution by its weight,
-//
-//   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
-//
-// as a split-K GEMM with workgroup tiles, for hardware GPUs. The reduction runs over the pixels of grad_output: a slice of them
-// for each partial result, which a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is
-// a vec4 of input channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
+// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), with workgroup tiles, for hardware GPUs.
 //
 // A workgroup of 64 invocations makes 64 output channels x 16 columns, 8 pixels at a time: every invocation fetches two vec4s of
 // grad_output and two of the input. While a tile is multiplied, the next is on its way into registers: no load is in a branch,
@@ -70,15 +61,7 @@ fn pixel_after(p: Pixel, stride: Pixel) -> Pixel {
     );
 }
 
-// Where something is loaded from, and whether it counts; if not, zero is taken for what is loaded.
-struct Place {
-    at: u32,
-    counts: bool,
-}
-
-fn place_of(at: u32, counts: bool) -> Place {
-    return Place(select(0u, at, counts), counts);
-}
+//#import shared/place.wgsl
 
 // Four output channels at a pixel.
 fn grad_at(p: Pixel, end: u32, channel4: u32) -> Place {

@@ -1,17 +1,8 @@
-//#variant conv2d_backward_weight_subgroup4
-//#variant conv2d_backward_weight_subgroup4_f16 HALF
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
-// The gradient of a convolution by its weight,
-//
-//   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
-//
-// as a split-K GEMM whose reduction runs over the pixels of grad_output: a slice of them for each partial result, which
-// a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is a vec4 of input
-// channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
+// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), with gradients exchanged by lanes.
 //
 // For drivers with subgroups of four (SwiftShader), for the reasons of conv2d_subgroup4.wgsl. A workgroup is one subgroup; it
 // makes 16 output channels x 4 columns: each lane owns one column and all 16 channels. It takes four pixels an iteration, of
@@ -52,22 +43,9 @@ fn main(
     let x_start = column_start(column);
     var g_at = start * conv.out_pitch4 + own4;
 
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
-    var sum4 = vec4f();
-    var sum5 = vec4f();
-    var sum6 = vec4f();
-    var sum7 = vec4f();
-    var sum8 = vec4f();
-    var sum9 = vec4f();
-    var sum10 = vec4f();
-    var sum11 = vec4f();
-    var sum12 = vec4f();
-    var sum13 = vec4f();
-    var sum14 = vec4f();
-    var sum15 = vec4f();
+//#for i in 0..16
+    var sum{i} = vec4f();
+//#endfor
     for (var pixel = start; pixel < end; pixel += 4u) {
         // Past a slice's last pixel there are none.
         let left = end - pixel;
@@ -76,12 +54,10 @@ fn main(
         let there3 = left > 3u;
         let x0 = input_under(column, x_start, place, true);
         place = after(place);
-        let x1 = input_under(column, x_start, place, there1);
+//#for p in 1..4
+        let x{p} = input_under(column, x_start, place, there{p});
         place = after(place);
-        let x2 = input_under(column, x_start, place, there2);
-        place = after(place);
-        let x3 = input_under(column, x_start, place, there3);
-        place = after(place);
+//#endfor
         let g0 = unpack_floats(grad_output[g_at]);
         let g1 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, there1)]), there1);
         let g2 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
@@ -89,27 +65,19 @@ fn main(
         g_at += 4u * conv.out_pitch4;
         // By channel instead of by pixel.
         let g = transpose(mat4x4f(g0, g1, g2, g3));
-        sum0 = add_products(sum0, g[0], x0, x1, x2, x3);
-        sum1 = add_products(sum1, g[1], x0, x1, x2, x3);
-        sum2 = add_products(sum2, g[2], x0, x1, x2, x3);
-        sum3 = add_products(sum3, g[3], x0, x1, x2, x3);
-        sum4 = add_products(sum4, quadSwapX(g[0]), x0, x1, x2, x3);
-        sum5 = add_products(sum5, quadSwapX(g[1]), x0, x1, x2, x3);
-        sum6 = add_products(sum6, quadSwapX(g[2]), x0, x1, x2, x3);
-        sum7 = add_products(sum7, quadSwapX(g[3]), x0, x1, x2, x3);
-        sum8 = add_products(sum8, quadSwapY(g[0]), x0, x1, x2, x3);
-        sum9 = add_products(sum9, quadSwapY(g[1]), x0, x1, x2, x3);
-        sum10 = add_products(sum10, quadSwapY(g[2]), x0, x1, x2, x3);
-        sum11 = add_products(sum11, quadSwapY(g[3]), x0, x1, x2, x3);
-        sum12 = add_products(sum12, quadSwapDiagonal(g[0]), x0, x1, x2, x3);
-        sum13 = add_products(sum13, quadSwapDiagonal(g[1]), x0, x1, x2, x3);
-        sum14 = add_products(sum14, quadSwapDiagonal(g[2]), x0, x1, x2, x3);
-        sum15 = add_products(sum15, quadSwapDiagonal(g[3]), x0, x1, x2, x3);
+//#for j in 0..4
+        sum{j} = add_products(sum{j}, g[{j}], x0, x1, x2, x3);
+//#endfor
+//#for i in 1..4
+//#for j in 0..4
+        sum{4 * i + j} = add_products(sum{4 * i + j}, quadSwap{X,Y,Diagonal[i - 1]}(g[{j}]), x0, x1, x2, x3);
+//#endfor
+//#endfor
     }
     let at = tile.column * 4u + lane;
     let first = 4u * (tile.row * 4u + lane);
     store_four(tile, first, at, sum0, sum1, sum2, sum3);
-    store_four(tile, first ^ 4u, at, sum4, sum5, sum6, sum7);
-    store_four(tile, first ^ 8u, at, sum8, sum9, sum10, sum11);
-    store_four(tile, first ^ 12u, at, sum12, sum13, sum14, sum15);
+//#for i in 1..4
+    store_four(tile, first ^ {4 * i}u, at, sum{4 * i}, sum{4 * i + 1}, sum{4 * i + 2}, sum{4 * i + 3});
+//#endfor
 }

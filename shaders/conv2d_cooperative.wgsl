@@ -1,50 +1,35 @@
-//#variant conv2d_cooperative EIGHT
-//#variant conv2d_cooperative_f16 HALF
-//#variant conv2d_cooperative_f16_eight HALF EIGHT
-//#variant conv2d_cooperative_128x64 EIGHT TALL
-//#variant conv2d_cooperative_128x64_f16 HALF TALL
-//#variant conv2d_cooperative_128x64_f16_eight HALF EIGHT TALL
-//#variant conv2d_backward_input_cooperative TRANSPOSED EIGHT
-//#variant conv2d_backward_input_cooperative_f16 TRANSPOSED HALF
-//#variant conv2d_backward_input_cooperative_f16_eight TRANSPOSED HALF EIGHT
-//#variant conv2d_backward_input_cooperative_128x64 TRANSPOSED EIGHT TALL
-//#variant conv2d_backward_input_cooperative_128x64_f16 TRANSPOSED HALF TALL
-//#variant conv2d_backward_input_cooperative_128x64_f16_eight TRANSPOSED HALF EIGHT TALL
-//#variant conv2d_cooperative_emulated EIGHT EMULATED
-//#variant conv2d_cooperative_f16_emulated HALF EMULATED
-//#variant conv2d_cooperative_128x64_emulated EIGHT TALL EMULATED
-//#variant conv2d_backward_input_cooperative_emulated TRANSPOSED EIGHT EMULATED
+//#name conv2d | conv2d_backward_input TRANSPOSED
+//#axis _cooperative
+//#axis - | _128x64 TALL
+//#axis - | _f16 HALF
+//#form _eight MATRICES_8X8 | _emulated EMULATED
+//#never MATRICES_8X8 !HALF
+//#with MATRICES_8X8 if !HALF
+//#never HALF EMULATED TALL
+//#never HALF EMULATED TRANSPOSED
+//#never TALL EMULATED TRANSPOSED
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
-//#if EMULATED
-//#else
+//#enable f16 if HALF
+//#if !EMULATED
 enable wgpu_cooperative_matrix;
 // Matrix operations need control flow that is uniform in a subgroup. naga asks for a workgroup's, counts no function's result as
 // uniform, and has this name for both rules. All conditions around matrices below are the same throughout a subgroup.
 diagnostic(off, derivative_uniformity);
 //#endif
 //
-// conv2d and its gradient by input as an implicit GEMM by cooperative matrices (tensor cores, simdgroup matrices).
-//
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
+// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) as an implicit GEMM by cooperative matrices (tensor cores, simdgroup
+// matrices).
 //
 // A workgroup makes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Its subgroups
-// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (EIGHT) 8 x 8 of f16 or f32.
+// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (MATRICES_8X8) 8 x 8 of f16 or f32.
 // Both operands lie in workgroup memory with the steps of a row in sequence, which is the order in which matrix units read them;
 // rows are padded by 16 bytes against bank conflicts. While a tile is multiplied, the next is on its way into registers: all
 // addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
 // through workgroup memory to the epilogue, 16 pixels at a time. (PIXELS + 64) * 80 + 4352 bytes in all: 14.3 or 19.3 KiB.
 //
-// LANES comes from the host, since NVIDIA's driver (595.58) crashes on modules with both cooperative matrices and subgroup
-// operations, built-ins included. Where subgroups turn out smaller than LANES, those that share a part compute it alike.
-//
-// With EMULATED plain arithmetic stands in for the matrices, so that all the rest can be tried on adapters that have none.
+// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/kernels.md). Where subgroups
+// are smaller than LANES, those that share a part compute it alike. With EMULATED plain arithmetic stands in for the matrices, so that
+// all the rest can be tried on adapters that have none.
 //
 // weight: [group][destination channel padded to 64][r][s][source channel padded to 4], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
@@ -77,7 +62,7 @@ const STEPS: u32 = 16u;
 const PAD4: u32 = 1u;
 //#endif
 const STEPS4: u32 = STEPS / 4u;
-//#if EIGHT
+//#if MATRICES_8X8
 const SIDE: u32 = 8u; // of a matrix
 //#else
 const SIDE: u32 = 16u;
@@ -98,7 +83,7 @@ const OWN_CHANNELS: u32 = CHANNELS * STEPS4 / INVOCATIONS;
 const APART: u32 = INVOCATIONS / STEPS4;
 
 // Workgroup memory is of vec4s where drivers are Vulkan's, and of scalars where Metal's may be: it loads matrices from no others.
-//#if EIGHT
+//#if MATRICES_8X8
 const UNITS: u32 = 4u; // in a vec4
 alias Unit = Stored;
 alias StagedUnit = f32;
@@ -117,33 +102,26 @@ var<workgroup> activations: array<Unit, PIXELS * PITCH>;          // [pixel][ste
 var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][step]
 var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
 
-//#if EIGHT
-fn put_activations(at4: u32, v: Stored4) {
-    activations[at4 * 4u] = v.x;
-    activations[at4 * 4u + 1u] = v.y;
-    activations[at4 * 4u + 2u] = v.z;
-    activations[at4 * 4u + 3u] = v.w;
+//#if MATRICES_8X8
+//#for o in 0..2
+fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
+    {activations,weights[o]}[at4 * 4u] = v.x;
+//#for i in 1..4
+    {activations,weights[o]}[at4 * 4u + {i}u] = v.{xyzw[i]};
+//#endfor
 }
-
-fn put_weights(at4: u32, v: Stored4) {
-    weights[at4 * 4u] = v.x;
-    weights[at4 * 4u + 1u] = v.y;
-    weights[at4 * 4u + 2u] = v.z;
-    weights[at4 * 4u + 3u] = v.w;
-}
+//#endfor
 
 fn staged_at(at4: u32) -> vec4f {
     let at = at4 * 4u;
     return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
 }
 //#else
-fn put_activations(at4: u32, v: Stored4) {
-    activations[at4] = v;
+//#for o in 0..2
+fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
+    {activations,weights[o]}[at4] = v;
 }
-
-fn put_weights(at4: u32, v: Stored4) {
-    weights[at4] = v;
-}
+//#endfor
 
 fn staged_at(at4: u32) -> vec4f {
     return staged[at4];
@@ -155,7 +133,7 @@ fn staged_at(at4: u32) -> vec4f {
 const OWN: u32 = SIDE * SIDE / LANES;
 alias Sum = array<f32, OWN>;
 
-//#if EIGHT
+//#if MATRICES_8X8
 fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step]) * f32(weights[right_at + step]);
 }
@@ -184,7 +162,7 @@ fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     return result;
 }
 //#else
-//#if EIGHT
+//#if MATRICES_8X8
 alias Left = coop_mat8x8<Stored, A>;
 alias Right = coop_mat8x8<Stored, B>;
 alias Sum = coop_mat8x8<f32, C>;

@@ -1,79 +1,19 @@
-//#variant conv2d_gemm TILED T64X64 EIGHT SHORT
-//#variant conv2d_gemm_16x64 TILED T16X64
-//#variant conv2d_gemm_32x32 TILED T32X32
-//#variant conv2d_gemm_64x32 TILED T64X32
-//#variant conv2d_gemm_64x64 TILED T64X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x64 TILED T128X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x128 TILED T128X128 EIGHT TWICE
-//#variant conv2d_gemm_128x128_16x8 TILED T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_gemm_f16 TILED HALF T64X64 EIGHT SHORT
-//#variant conv2d_gemm_16x64_f16 TILED HALF T16X64
-//#variant conv2d_gemm_32x32_f16 TILED HALF T32X32
-//#variant conv2d_gemm_64x32_f16 TILED HALF T64X32
-//#variant conv2d_gemm_64x64_f16 TILED HALF T64X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x64_f16 TILED HALF T128X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x128_f16 TILED HALF T128X128 EIGHT TWICE
-//#variant conv2d_gemm_128x128_16x8_f16 TILED HALF T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_backward_input_gemm TILED TRANSPOSED T64X64 EIGHT SHORT
-//#variant conv2d_backward_input_gemm_f16 TILED HALF GRADIENT TRANSPOSED T64X64 EIGHT SHORT
-//#variant conv2d_backward_input_gemm_16x64 TILED TRANSPOSED T16X64
-//#variant conv2d_backward_input_gemm_16x64_f16 TILED HALF GRADIENT TRANSPOSED T16X64
-//#variant conv2d_backward_input_gemm_32x32 TILED TRANSPOSED T32X32
-//#variant conv2d_backward_input_gemm_32x32_f16 TILED HALF GRADIENT TRANSPOSED T32X32
-//#variant conv2d_backward_input_gemm_64x32 TILED TRANSPOSED T64X32
-//#variant conv2d_backward_input_gemm_64x32_f16 TILED HALF GRADIENT TRANSPOSED T64X32
-//#variant conv2d_backward_input_gemm_64x64 TILED TRANSPOSED T64X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_64x64_f16 TILED HALF GRADIENT TRANSPOSED T64X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_128x64 TILED TRANSPOSED T128X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_128x64_f16 TILED HALF GRADIENT TRANSPOSED T128X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_128x128 TILED TRANSPOSED T128X128 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x128_f16 TILED HALF GRADIENT TRANSPOSED T128X128 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x128_16x8 TILED TRANSPOSED T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_backward_input_gemm_128x128_16x8_f16 TILED HALF GRADIENT TRANSPOSED T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_backward_input_blocks_gemm TILED BLOCKS T64X64 EIGHT SHORT
-//#variant conv2d_backward_input_blocks_gemm_f16 TILED HALF GRADIENT BLOCKS T64X64 EIGHT SHORT
-//#variant conv2d_backward_input_blocks_gemm_16x64 TILED BLOCKS T16X64
-//#variant conv2d_backward_input_blocks_gemm_16x64_f16 TILED HALF GRADIENT BLOCKS T16X64
-//#variant conv2d_backward_input_blocks_gemm_32x32 TILED BLOCKS T32X32
-//#variant conv2d_backward_input_blocks_gemm_32x32_f16 TILED HALF GRADIENT BLOCKS T32X32
-//#variant conv2d_backward_input_blocks_gemm_64x32 TILED BLOCKS T64X32
-//#variant conv2d_backward_input_blocks_gemm_64x32_f16 TILED HALF GRADIENT BLOCKS T64X32
-//#variant conv2d_backward_input_blocks_gemm_64x64 TILED BLOCKS T64X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_blocks_gemm_64x64_f16 TILED HALF GRADIENT BLOCKS T64X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_blocks_gemm_128x64 TILED BLOCKS T128X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_blocks_gemm_128x64_f16 TILED HALF GRADIENT BLOCKS T128X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_blocks_gemm_128x128 TILED BLOCKS T128X128 EIGHT TWICE
-//#variant conv2d_backward_input_blocks_gemm_128x128_f16 TILED HALF GRADIENT BLOCKS T128X128 EIGHT TWICE
-//#variant conv2d_backward_input_blocks_gemm_128x128_16x8 TILED BLOCKS T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_backward_input_blocks_gemm_128x128_16x8_f16 TILED HALF GRADIENT BLOCKS T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_gemm_split TILED SPLIT T64X64 EIGHT SHORT
-//#variant conv2d_gemm_16x64_split TILED SPLIT T16X64
-//#variant conv2d_gemm_32x32_split TILED SPLIT T32X32
-//#variant conv2d_gemm_64x32_split TILED SPLIT T64X32
-//#variant conv2d_gemm_64x64_split TILED SPLIT T64X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x64_split TILED SPLIT T128X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x128_split TILED SPLIT T128X128 EIGHT TWICE
-//#variant conv2d_gemm_128x128_16x8_split TILED SPLIT T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_gemm_split_f16 TILED SPLIT HALF T64X64 EIGHT SHORT
-//#variant conv2d_gemm_16x64_split_f16 TILED SPLIT HALF T16X64
-//#variant conv2d_gemm_32x32_split_f16 TILED SPLIT HALF T32X32
-//#variant conv2d_gemm_64x32_split_f16 TILED SPLIT HALF T64X32
-//#variant conv2d_gemm_64x64_split_f16 TILED SPLIT HALF T64X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x64_split_f16 TILED SPLIT HALF T128X64 EIGHT TWICE SHORT
-//#variant conv2d_gemm_128x128_split_f16 TILED SPLIT HALF T128X128 EIGHT TWICE
-//#variant conv2d_gemm_128x128_16x8_split_f16 TILED SPLIT HALF T128X128 EIGHT TWICE SIXTEEN SHORT
-//#variant conv2d_backward_input_gemm_split TILED SPLIT TRANSPOSED T64X64 EIGHT SHORT
-//#variant conv2d_backward_input_gemm_16x64_split TILED SPLIT TRANSPOSED T16X64
-//#variant conv2d_backward_input_gemm_32x32_split TILED SPLIT TRANSPOSED T32X32
-//#variant conv2d_backward_input_gemm_64x32_split TILED SPLIT TRANSPOSED T64X32
-//#variant conv2d_backward_input_gemm_64x64_split TILED SPLIT TRANSPOSED T64X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_128x64_split TILED SPLIT TRANSPOSED T128X64 EIGHT TWICE SHORT
-//#variant conv2d_backward_input_gemm_128x128_split TILED SPLIT TRANSPOSED T128X128 EIGHT TWICE
-//#variant conv2d_backward_input_gemm_128x128_16x8_split TILED SPLIT TRANSPOSED T128X128 EIGHT TWICE SIXTEEN SHORT
+//#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
+//#axis _gemm TILED
+//#axis - TILE_64X64_8X4 T64X64 EIGHT SHORT
+//#or _16x64 TILE_16X64 T16X64
+//#or _32x32 TILE_32X32 T32X32
+//#or _64x32 TILE_64X32 T64X32
+//#or _64x64 TILE_64X64 T64X64 EIGHT TWICE SHORT
+//#or _128x64 TILE_128X64 T128X64 EIGHT TWICE SHORT
+//#or _128x128 TILE_128X128 T128X128 EIGHT TWICE
+//#or _128x128_16x8 TILE_128X128_16X8 T128X128 EIGHT TWICE SIXTEEN SHORT
+//#axis - | _split SPLIT
+//#axis - | _f16 HALF
+//#never SPLIT BLOCKS
+//#never SPLIT TRANSPOSED HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // conv2d and its gradient by input as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //

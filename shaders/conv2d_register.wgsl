@@ -1,21 +1,11 @@
-//#variant conv2d_register
-//#variant conv2d_register_f16 HALF
-//#variant conv2d_backward_input_register TRANSPOSED
-//#variant conv2d_backward_input_register_f16 HALF GRADIENT TRANSPOSED
-//#variant conv2d_backward_input_blocks_register BLOCKS
-//#variant conv2d_backward_input_blocks_register_f16 HALF GRADIENT BLOCKS
+//#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
+//#axis _register
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
-// conv2d and its gradient by input, register-blocked; no workgroup memory, no barriers, no subgroup operations.
-//
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
+// conv2d and its gradient by input (formulas: shared/conv2d.wgsl), register-blocked; no workgroup memory, no barriers, no
+// subgroup operations.
 //
 // For software drivers without subgroups, and small GPUs with little workgroup memory. Each invocation makes 8 pixels x
 // 8 channels in registers; per four source channels it loads one vec4 of each pixel and 8 vec4s of weights.
@@ -43,13 +33,9 @@ fn main(
     let first = (pixel_tile % phase_tiles()) * 8u;
     let taps = tap_count(phase);
     let pixel0 = pixel_at(phase, first);
-    let pixel1 = pixel_at(phase, first + 1u);
-    let pixel2 = pixel_at(phase, first + 2u);
-    let pixel3 = pixel_at(phase, first + 3u);
-    let pixel4 = pixel_at(phase, first + 4u);
-    let pixel5 = pixel_at(phase, first + 5u);
-    let pixel6 = pixel_at(phase, first + 6u);
-    let pixel7 = pixel_at(phase, first + 7u);
+//#for p in 1..8
+    let pixel{p} = pixel_at(phase, first + {p}u);
+//#endfor
     let group_in4 = group_source4();
     let group_offset = group * group_in4;
     let tap_weights = group_in4 * 8u;

@@ -1,32 +1,16 @@
-//#variant conv2d_subgroup4
-//#variant conv2d_subgroup4_f16 HALF
-//#variant conv2d_backward_input_subgroup4 TRANSPOSED
-//#variant conv2d_backward_input_subgroup4_f16 HALF GRADIENT TRANSPOSED
-//#variant conv2d_backward_input_blocks_subgroup4 BLOCKS
-//#variant conv2d_backward_input_blocks_subgroup4_f16 HALF GRADIENT BLOCKS
+//#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
+//#axis _subgroup4
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
-// conv2d and its gradient by input for subgroups of four, register-blocked with activations exchanged by its lanes;
-// no workgroup memory, no barriers.
+// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) for subgroups of four, register-blocked with activations exchanged
+// by its lanes; no workgroup memory, no barriers.
 //
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
-//
-// For SwiftShader, which runs four lanes at once and turns a shader into SSE code as it stands, about an instruction for every
-// operation on every component. A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
+// For SwiftShader (docs/kernels.md, "What software drivers charge for"). A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
 // channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the weights and four of the
 // activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane takes
 // the others' pixels in an order of its own, so that sum<4i+j> belongs to pixel 4i + (lane xor j).
-//
-// A vec4 that is loaded costs as much as 70 products there and a broadcast as much as five, a swap less than one. The loop just
-// fits into an instruction cache of 64 KB: a larger tile, or eight source channels at once, takes fewer instructions and up to
-// twice the time (docs/rejected.md).
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel padded to 4][32], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
@@ -59,9 +43,9 @@ fn main(
     let first = (pixel_tile % phase_tiles()) * 16u + lane;
     let taps = tap_count(phase);
     let pixel0 = pixel_at(phase, first);
-    let pixel1 = pixel_at(phase, first + 4u);
-    let pixel2 = pixel_at(phase, first + 8u);
-    let pixel3 = pixel_at(phase, first + 12u);
+//#for p in 1..4
+    let pixel{p} = pixel_at(phase, first + {4 * p}u);
+//#endfor
     let group_in4 = group_source4();
     let group_offset = group * group_in4;
     let tap_weights = group_in4 * 32u;

@@ -1,10 +1,9 @@
-//#variant conv2d_sum_parts
-//#variant conv2d_sum_parts_f16 HALF
-//#variant conv2d_backward_input_sum_parts TRANSPOSED
+//#name conv2d | conv2d_backward_input TRANSPOSED
+//#axis _sum_parts
+//#axis - | _f16 HALF
+//#never TRANSPOSED HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The end of a convolution, or of its gradient by input, whose reduction was cut into parts:
 //

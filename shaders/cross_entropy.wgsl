@@ -1,5 +1,4 @@
-//#variant cross_entropy
-//#variant cross_entropy_gathered GATHERED MOVES
+//#axis - | _gathered ROWS_BY_ORDER ADVANCES_CURSOR
 //
 // cross_entropy over rows of logits x[n,k] with target t[n] and label smoothing e, mean over the rows:
 //
@@ -13,7 +12,7 @@
 // A NaN among a row's logits makes its loss and gradient NaN; told by the sum, since a driver's exp() may lose NaN
 // (SwiftShader's clamps its argument).
 //
-// GATHERED, as head training has it: targets are labels of examples in the epoch's order (shared/gathered.wgsl), and `step` does all
+// ROWS_BY_ORDER, as head training has it: targets are labels of examples in the epoch's order (shared/gathered.wgsl), and `step` does all
 // that lies between the slices of linear.wgsl's sums and the gradient by the weight in one workgroup, since a dispatch costs a software
 // driver more than what there is to do: it adds the slices in order, then makes the rows, notes
 //
@@ -22,7 +21,7 @@
 // and moves the counter on.
 //#import shared/fold.wgsl
 //#import shared/nan.wgsl
-//#if GATHERED
+//#if ROWS_BY_ORDER
 struct CrossEntropyStep {
 //#else
 struct CrossEntropy {
@@ -31,37 +30,37 @@ struct CrossEntropy {
     classes: u32,
     classes4: u32, // vec4s from one row to the next
     smoothing: f32,
-//#if GATHERED
+//#if ROWS_BY_ORDER
     slices: u32,
 //#endif
 }
-//#if GATHERED
+//#if ROWS_BY_ORDER
 //#import shared/gathered.wgsl
 //#else
 const IGNORE: u32 = 0xffffffffu;
 //#endif
 
-//#if GATHERED
+//#if ROWS_BY_ORDER
 @group(0) @binding(0) var<uniform> size: CrossEntropyStep;
 //#else
 @group(0) @binding(0) var<uniform> size: CrossEntropy;
 //#endif
-//#if GATHERED
+//#if ROWS_BY_ORDER
 @group(0) @binding(1) var<storage, read> partials: array<f32>; // [slice][row][class]
 //#else
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 //#endif
-@group(0) @binding(2) var<storage, read> targets: array<u32>; // of the rows; GATHERED, of all examples
-@group(0) @binding(3) var<storage, read_write> grad: array<f32>; // GATHERED, the logits before
+@group(0) @binding(2) var<storage, read> targets: array<u32>; // of the rows; ROWS_BY_ORDER, of all examples
+@group(0) @binding(3) var<storage, read_write> grad: array<f32>; // ROWS_BY_ORDER, the logits before
 @group(0) @binding(4) var<storage, read_write> row_results: array<vec4f>; // loss, correct, counted, 0
-//#if GATHERED
+//#if ROWS_BY_ORDER
 @group(0) @binding(5) var<storage, read_write> history: array<vec4f>; // for each step of the epoch
 //#else
 @group(0) @binding(5) var<storage, read_write> summary: array<vec4f>; // mean loss, correct, rows counted, 0
 //#endif
 
 fn logit(at: u32) -> f32 {
-//#if GATHERED
+//#if ROWS_BY_ORDER
     return grad[at];
 //#else
     return logits[at];
@@ -69,7 +68,7 @@ fn logit(at: u32) -> f32 {
 }
 
 fn target_of(row: u32) -> u32 {
-//#if GATHERED
+//#if ROWS_BY_ORDER
     if order[place_of(row, size.rows)] == IGNORE {
         return IGNORE;
     }
@@ -147,7 +146,7 @@ fn summed_rows() -> vec4f {
     return vec4f(sum.x / sum.z, sum.y, sum.z, 0.0);
 }
 
-//#if GATHERED
+//#if ROWS_BY_ORDER
 // Adds the slices of a row's logits.
 fn add_slices(row: u32) {
     let stride = size.classes4 * 4u;

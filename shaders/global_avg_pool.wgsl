@@ -1,8 +1,5 @@
-//#variant global_avg_pool
-//#variant global_avg_pool_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
 //

@@ -1,8 +1,5 @@
-//#variant global_avg_pool_backward
-//#variant global_avg_pool_backward_f16 HALF GRADIENT
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#enable f16 if HALF
 //
 // global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
 //

@@ -1,7 +1,5 @@
-//#variant linear
-//#variant linear_wide WIDE
-//#variant linear_gathered GATHERED
-//#variant linear_gathered_wide WIDE GATHERED
+//#axis - | _gathered ROWS_BY_ORDER
+//#form _wide WIDE
 //
 // linear: output[n,k] = bias[k] + sum over c of input[n,c] * weight[k,c]
 //
@@ -11,17 +9,17 @@
 //
 // Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
 // own, and sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice has the bias.
-// GATHERED, as head training has it: rows are examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the
+// ROWS_BY_ORDER, as head training has it: rows are examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the
 // weight.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
-//#if GATHERED
+//#if ROWS_BY_ORDER
 //#import shared/gathered.wgsl
 //#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs, vec4s of inputs of a slice
 @group(0) @binding(1) var<storage, read> input: array<Float4>;
 @group(0) @binding(2) var<storage, read> weight: array<Float4>;
-//#if GATHERED
+//#if ROWS_BY_ORDER
 //#else
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 //#endif
@@ -29,7 +27,7 @@
 
 // Where a row of the batch begins in the input.
 fn row_at(row: u32) -> u32 {
-//#if GATHERED
+//#if ROWS_BY_ORDER
     return example_of(min(row, size.x - 1u), size.x) * size.y;
 //#else
     return min(row, size.x - 1u) * size.y;
@@ -37,7 +35,7 @@ fn row_at(row: u32) -> u32 {
 }
 
 fn bias_at(k4: u32) -> vec4f {
-//#if GATHERED
+//#if ROWS_BY_ORDER
     return unpack_floats(weight[size.z * 4u * size.y + k4]);
 //#else
     return bias[k4];

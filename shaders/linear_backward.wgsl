@@ -1,7 +1,5 @@
-//#variant linear_backward
-//#variant linear_backward_wide WIDE
-//#variant linear_backward_gathered GATHERED MOVED
-//#variant linear_backward_gathered_wide WIDE GATHERED MOVED
+//#axis - | _gathered ROWS_BY_ORDER CURSOR_ADVANCED
+//#form _wide WIDE
 //
 // linear_backward, from grad = d loss / d output [n,k]:
 //
@@ -11,16 +9,16 @@
 //
 // Rows padded to vec4s as in linear.wgsl, the padding of grad zero. grad_input: one vec4 an invocation. grad_weight: twelve
 // rows of two vec4 columns an invocation, five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
-// GATHERED, as head training has it: rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` makes
+// ROWS_BY_ORDER, as head training has it: rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` makes
 // grad_weight with grad_bias after it.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
-//#if GATHERED
+//#if ROWS_BY_ORDER
 //#import shared/gathered.wgsl
 //#endif
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs
 @group(0) @binding(1) var<storage, read> input: array<Float4>;
-//#if GATHERED
+//#if ROWS_BY_ORDER
 //#else
 @group(0) @binding(2) var<storage, read> weight: array<Float4>;
 //#endif
@@ -42,7 +40,7 @@ fn store(k4: u32, c: u32, sum: mat4x4f) {
 
 // Where a row of the batch begins in the input.
 fn row_at(row: u32) -> u32 {
-//#if GATHERED
+//#if ROWS_BY_ORDER
     return example_of(row, size.x) * size.y;
 //#else
     return row * size.y;
@@ -112,7 +110,7 @@ fn weight_tiles() -> u32 {
     return ((size.y + 1u) / 2u) * ((size.z + 2u) / 3u);
 }
 
-//#if GATHERED
+//#if ROWS_BY_ORDER
 @compute @workgroup_size(64)
 fn gradient(
     @builtin(workgroup_id) workgroup: vec3u,

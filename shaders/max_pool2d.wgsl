@@ -1,10 +1,6 @@
-//#variant max_pool2d
-//#variant max_pool2d_f16 HALF
-//#variant max_pool2d_indices INDICES
-//#variant max_pool2d_indices_f16 INDICES HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _indices INDICES
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // max_pool2d: output[n,p,q,c] = max over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //

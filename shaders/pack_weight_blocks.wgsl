@@ -1,8 +1,5 @@
-//#variant pack_weight_blocks
-//#variant pack_weight_blocks_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // pack_weight_blocks: a convolution's weight from KRSC to the order that the gradient by an input of few channels reads,
 // where the channels of a block's pixels (a, b) are the columns:

@@ -1,8 +1,5 @@
-//#variant pack_weight_rows
-//#variant pack_weight_rows_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // pack_weight_rows: a convolution's weight from the order that it is trained in to the one that cooperative matrices read.
 //

@@ -1,10 +1,6 @@
-//#variant max_pool2d_backward MAX
-//#variant max_pool2d_backward_f16 MAX HALF GRADIENT
-//#variant avg_pool2d_backward
-//#variant avg_pool2d_backward_f16 HALF GRADIENT
-//#if HALF
-enable f16;
-//#endif
+//#name avg_pool2d_backward | max_pool2d_backward MAX
+//#axis - | _f16 HALF GRADIENT
+//#enable f16 if HALF
 //
 // max_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] over the windows whose noted winner is (h,w)
 // avg_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] / |window (p,q)| over the windows that hold (h,w)

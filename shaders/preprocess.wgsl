@@ -1,8 +1,5 @@
-//#variant preprocess
-//#variant preprocess_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // preprocess: output[n,h,w,c] = (bytes[n,h,w,c] / 255 - mean[c]) / std[c], and 0 for the fourth channel
 //

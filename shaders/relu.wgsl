@@ -1,8 +1,5 @@
-//#variant relu
-//#variant relu_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // relu: output[i] = max(input[i], 0)
 //

@@ -1,9 +1,7 @@
-//#variant relu_backward
-//#variant relu_backward_f16 HALF GRADIENT
-//#variant relu_backward_wide WIDE
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#form _wide WIDE
+//#never HALF WIDE
+//#enable f16 if HALF
 //
 // relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
 //

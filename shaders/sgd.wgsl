@@ -1,7 +1,5 @@
-//#variant sgd
-//#variant sgd_wide WIDE
-//#variant sgd_scaled SCALED
-//#variant sgd_scaled_wide SCALED WIDE
+//#axis - | _scaled SCALED
+//#form _wide WIDE
 //
 // sgd with momentum, as torch.optim.SGD computes it:
 //

@@ -1,8 +1,5 @@
-//#variant shortcut_pad
-//#variant shortcut_pad_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c - before], and 0 for channels that the input lacks
 //

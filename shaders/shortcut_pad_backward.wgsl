@@ -1,8 +1,5 @@
-//#variant shortcut_pad_backward
-//#variant shortcut_pad_backward_f16 HALF GRADIENT
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF GRADIENT
+//#enable f16 if HALF
 //
 // shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, before + c] + residual[n,h,w,c] where the
 // stride divides h and w, else residual[n,h,w,c]

@@ -1,5 +1,4 @@
-//#variant sum_partials
-//#variant sum_partials_wide WIDE
+//#form _wide WIDE
 //
 // sum_partials: output[i] = sum over j of partials[j, i]
 //

@@ -1,8 +1,5 @@
-//#variant sum_pixels
-//#variant sum_pixels_f16 HALF
-//#if HALF
-enable f16;
-//#endif
+//#axis - | _f16 HALF
+//#enable f16 if HALF
 //
 // sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
 //

@@ -1,15 +1,8 @@
-//#variant winograd2_grad_output
-//#variant winograd4_grad_output F4
-//#variant winograd2_grad_output_wide WIDE
-//#variant winograd4_grad_output_wide F4 WIDE
-//#variant winograd2_grad_output_f16 HALF
-//#variant winograd4_grad_output_f16 F4 HALF
-//#variant winograd2_grad_output_wide_f16 WIDE HALF
-//#variant winograd4_grad_output_wide_f16 F4 WIDE HALF
+//#name winograd2_grad_output | winograd4_grad_output F4
+//#axis - | _wide WIDE
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The gradient's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).
 //

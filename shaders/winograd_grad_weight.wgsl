@@ -1,5 +1,4 @@
-//#variant winograd2_grad_weight
-//#variant winograd4_grad_weight F4
+//#name winograd2_grad_weight | winograd4_grad_weight F4
 //#unchecked
 //
 // The weight's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).

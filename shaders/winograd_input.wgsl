@@ -1,15 +1,8 @@
-//#variant winograd2_input
-//#variant winograd4_input F4
-//#variant winograd2_input_f16 HALF
-//#variant winograd4_input_f16 F4 HALF
-//#variant winograd2_input_wide WIDE
-//#variant winograd4_input_wide F4 WIDE
-//#variant winograd2_input_wide_f16 WIDE HALF
-//#variant winograd4_input_wide_f16 F4 WIDE HALF
+//#name winograd2_input | winograd4_input F4
+//#axis - | _wide WIDE
+//#axis - | _f16 HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The input's side of a Winograd convolution (shared/winograd.wgsl): tiles of t x t pixels, m apart, at their points.
 //

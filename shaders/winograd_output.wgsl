@@ -1,19 +1,10 @@
-//#variant winograd2_output
-//#variant winograd4_output F4
-//#variant winograd2_output_f16 HALF
-//#variant winograd4_output_f16 F4 HALF
-//#variant winograd2_output_wide WIDE
-//#variant winograd4_output_wide F4 WIDE
-//#variant winograd2_output_wide_f16 WIDE HALF
-//#variant winograd4_output_wide_f16 F4 WIDE HALF
-//#variant winograd2_grad_input_f16 HALF GRADIENT
-//#variant winograd4_grad_input_f16 F4 HALF GRADIENT
-//#variant winograd2_grad_input_wide_f16 WIDE HALF GRADIENT
-//#variant winograd4_grad_input_wide_f16 F4 WIDE HALF GRADIENT
+//#name winograd2 | winograd4 F4
+//#axis _output | _grad_input GRADIENT
+//#axis - | _wide WIDE
+//#axis - | _f16 HALF
+//#never GRADIENT !HALF
 //#unchecked
-//#if HALF
-enable f16;
-//#endif
+//#enable f16 if HALF
 //
 // The output's side of a Winograd convolution (shared/winograd.wgsl): from products at the points to m x m pixels.
 //

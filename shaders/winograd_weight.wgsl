@@ -1,5 +1,4 @@
-//#variant winograd2_weight
-//#variant winograd4_weight F4
+//#name winograd2_weight | winograd4_weight F4
 //#unchecked
 //
 // A 3x3 weight at its points (shared/winograd.wgsl), in the order in which the 1x1 convolution over the points' groups reads it.

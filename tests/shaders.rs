@@ -66,7 +66,7 @@ fn plans_ask_for_no_other_kernels() {
 fn spell(spec: &KernelSpec) -> String {
     // The device gives this one.
     let constants: BTreeSet<_> = spec.constants.iter().filter(|(name, _)| *name != "LANES").collect();
-    format!("{} {} {constants:?}", spec.shader, spec.entry)
+    format!("{} {} {constants:?}", spec.shader_name(), spec.entry)
 }
 
 /// Each layer's gradient has its shader, and each way of running a convolution backward.
@@ -145,7 +145,8 @@ fn every_entry_point_keeps_to_the_common_limits() {
 fn tools_refuse_broken_shaders() {
     let relu = shaders::find("relu").expect("relu").source;
     let tools = Tools::find(Limits::default());
-    let outcomes = |source: &str| offline::check_kernel(&tools, source, &KernelSpec::new("relu")).targets;
+    let outcomes =
+        |source: &str| offline::check_kernel(&tools, source, &KernelSpec::new(shaders::files::relu::FILE)).targets;
     assert!(outcomes(relu).values().all(|outcome| !matches!(outcome, Outcome::Failed { .. })), "the control");
     // Valid for naga, but no backend of ours has doubles in GLSL ES or Metal.
     let double = relu.replace("input[i])", "input[i]) * f32(f64(1.0) * f64(size4.x))");

@@ -1,4 +1,10 @@
-// Bindings, geometry and epilogue that the convolution kernels share.
+// Bindings, geometry and epilogue that the convolution kernels share. They compute
+//
+//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
+//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
+//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
+//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
+//                           through the ReLU before the convolution, where its input came out of one
 //
 // Activations are NHWC with each group's channels padded to a multiple of 4; sizes named *4 count vec4s. The kernels are
 // written as: for each pixel of a destination map, for each tap, find the pixel of a source map. Forward, the source is the
@@ -56,13 +62,13 @@ struct Conv2d {
 //#else
 @group(0) @binding(0) var<uniform> conv: Conv2d;
 //#endif
-//#if QUAD
+//#if PAIRED_WEIGHTS
 @group(0) @binding(2) var<storage, read> weight: array<Stored8>;
 //#else
 @group(0) @binding(2) var<storage, read> weight: array<Stored4>;
 //#endif
 // Channels that are read or stored at once.
-//#if OCT
+//#if PAIRED_MAPS
 alias Run = Stored8;
 //#else
 alias Run = Stored4;
@@ -83,14 +89,10 @@ alias Run = Stored4;
 // What sums of these channels begin with: the bias, or that of the last channels past the end.
 fn bias_at(group: u32, channel4: u32) -> vec4f {
     var value = vec4f();
-//#if TRANSPOSED
-//#else
-//#if SPLIT
-//#else
+//#if !TRANSPOSED !SPLIT
     if conv.biased != 0u {
         value = bias[group * conv.group_channels4 + min(channel4, conv.group_channels4 - 1u)];
     }
-//#endif
 //#endif
     return value;
 }
@@ -253,8 +255,7 @@ fn store(p: Pixel, slot: u32, channel4: u32, sum: vec4f) {
     let part = (slot / conv.groups) * conv.images * conv.height * conv.width;
     partials[(part + p.at) * conv.pitch4 + (slot % conv.groups) * conv.group_channels4 + channel4] = sum;
 }
-//#else
-//#if OCT
+//#elif PAIRED_MAPS
 // What `store_biased` does for four channels of one pixel, for two vec4s of them, the first of an even number.
 fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
@@ -280,8 +281,7 @@ fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: ve
     }
     output[at] = pack8(first, last);
 }
-//#else
-//#if BLOCKS
+//#elif BLOCKS
 // grad_input = sum + residual, for the pixel of a block that channel4 counts.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
@@ -303,10 +303,7 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
-//#else
-//#if TILED
-//#else
-//#if TRANSPOSED
+//#elif TRANSPOSED !TILED
 // grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
@@ -326,7 +323,7 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
-//#else
+//#elif !TILED
 // output = relu(sum + bias + residual), for four channels of one pixel.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
@@ -352,8 +349,4 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     }
     output[at] = pack4(value);
 }
-//#endif
-//#endif
-//#endif
-//#endif
 //#endif

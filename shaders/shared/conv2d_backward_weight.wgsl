@@ -1,5 +1,11 @@
 // Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
 // group padded to a multiple of 4.
+//
+//   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
+//
+// They compute it as a split-K GEMM whose reduction runs over the pixels of grad_output: a slice of them for each partial result, which
+// a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is a vec4 of input
+// channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
 //#import shared/maps.wgsl
 struct BackwardWeight {
     in_height: u32,

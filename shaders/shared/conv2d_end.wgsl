@@ -5,18 +5,15 @@
 
 //#if SPLIT
 fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
-    store(pixels[0], slot, channel4, sums.a);
-    store(pixels[1], slot, channel4, sums.b);
-    store(pixels[2], slot, channel4, sums.c);
-    store(pixels[3], slot, channel4, sums.d);
+//#for i in 0..4
+    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
+//#endfor
 }
-//#else
-//#if BLOCKS
+//#elif BLOCKS
 fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
-    store(pixels[0], group, channel4, sums.a);
-    store(pixels[1], group, channel4, sums.b);
-    store(pixels[2], group, channel4, sums.c);
-    store(pixels[3], group, channel4, sums.d);
+//#for i in 0..4
+    store(pixels[{i}], group, channel4, sums.{abcd[i]});
+//#endfor
 }
 //#else
 // Where four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
@@ -47,10 +44,9 @@ fn put(at: u32, value: vec4f) {
 fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
     let there = channel4 < conv.group_channels4;
     let channel = group * conv.group_channels4 + channel4;
-    let a = stored_at(pixels[0], channel, there);
-    let b = stored_at(pixels[1], channel, there);
-    let c = stored_at(pixels[2], channel, there);
-    let d = stored_at(pixels[3], channel, there);
+//#for i in 0..4
+    let {abcd[i]} = stored_at(pixels[{i}], channel, there);
+//#endfor
     var all = sums;
     if conv.residual != 0u {
         let more = Four(residual_at(a), residual_at(b), residual_at(c), residual_at(d));
@@ -64,21 +60,18 @@ fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
         all = Four(rectify(all.a), rectify(all.b), rectify(all.c), rectify(all.d));
 //#endif
     }
-    put(a, all.a);
-    put(b, all.b);
-    put(c, all.c);
-    put(d, all.d);
+//#for i in 0..4
+    put({abcd[i]}, all.{abcd[i]});
+//#endfor
 }
 
 //#if TRANSPOSED
 fn rectify_four_backward(x: Four, g: Four) -> Four {
     return Four(
-        rectify_backward(x.a, g.a),
-        rectify_backward(x.b, g.b),
-        rectify_backward(x.c, g.c),
-        rectify_backward(x.d, g.d),
+//#for i in 0..4
+        rectify_backward(x.{abcd[i]}, g.{abcd[i]}),
+//#endfor
     );
 }
-//#endif
 //#endif
 //#endif

@@ -64,15 +64,7 @@ fn start_of(p: Pixel) -> u32 {
     return ((p.image * conv.source_height + p.row) * conv.source_width + p.column) * conv.source_pitch4;
 }
 
-// Where something is loaded from, and whether it counts; if not, zero is to be taken for what is loaded.
-struct Place {
-    at: u32,
-    counts: bool,
-}
-
-fn place_of(at: u32, counts: bool) -> Place {
-    return Place(select(0u, at, counts), counts);
-}
+//#import shared/place.wgsl
 
 // What lies `walk` after a pixel's start; `live` is false past the last step.
 fn source_at(walk: Walk, p: Pixel, start: u32, live: bool) -> Place {

@@ -1,6 +1,6 @@
-// How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way. With the flag
+// How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way. With
 // GRADIENT as well, what is stored is a gradient, and one beyond f16 becomes infinite on every driver.
-//#if GRADIENT
+//#if HALF GRADIENT
 //#import shared/half_gradient.wgsl
 //#endif
 //#if HALF
@@ -87,7 +87,7 @@ fn unpack4(v: Stored4) -> vec4f {
     return vec4f(v);
 }
 
-//#if GRADIENT
+//#if HALF GRADIENT
 fn pack4(v: vec4f) -> Stored4 {
     return half_gradient(v);
 }

@@ -71,7 +71,7 @@ pub fn kernels(
         Ok((KernelReport::new(&spec, &compiled), compiled.representations))
     };
     let mut specs = gpu.compiled();
-    specs.sort_by(|a, b| (a.shader, a.entry, &a.constants).cmp(&(b.shader, b.entry, &b.constants)));
+    specs.sort_by(|a, b| (a.shader_name(), a.entry, &a.constants).cmp(&(b.shader_name(), b.entry, &b.constants)));
     specs.into_iter().map(report).collect()
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn each_drivers_names_are_known() {
-        let spec = KernelSpec::new("conv2d_gemm").constant("POINTWISE", 1);
+        let spec = KernelSpec::exactly(crate::gpu::shaders::find("conv2d_gemm").unwrap()).constant("POINTWISE", 1);
         let of = |statistics: &[(&str, f64)]| {
             let r = KernelReport::new(&spec, &compiled(statistics)).figures;
             [r.registers, r.spills, r.scratch_bytes, r.workgroup_bytes, r.occupancy, r.instructions]

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
 use crate::ops::Conv2dVariant;
+use crate::ops::conv2d_kernels::NAMES;
 use crate::train::Interrupt;
 use crate::verify::case::Case;
 use crate::verify::cases::Suite;
@@ -78,8 +79,7 @@ pub struct VerifyArgs {
     /// Optional features to do without, to bisect a driver bug
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FEATURE,…")]
     disable: Vec<FeatureName>,
-    /// Only this kernel where there are several: gemm, gemm-32x32 and other tiles, register, subgroup, subgroup-wide, subgroup-quad, subgroup-oct or subgroup4
-    #[arg(long, value_name = "NAME", value_parser = variant)]
+    #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     variant: Option<String>,
     /// Check buffer accesses in every kernel, or in none [default: in all but the proved ones]
     #[arg(long, value_enum, value_name = "on|off")]
@@ -115,8 +115,14 @@ enum Switch {
 }
 
 fn variant(text: &str) -> Result<String, String> {
-    let names = Conv2dVariant::FORWARD.map(|variant| variant.name());
-    if names.contains(&text) { Ok(text.into()) } else { Err(format!("it is one of {}", names.join(", "))) }
+    match Conv2dVariant::named(text) {
+        Some(_) => Ok(text.into()),
+        None => Err(format!("it is one of {}", NAMES.join(", "))),
+    }
+}
+
+fn variants() -> String {
+    format!("Only this kernel where there are several: {}", NAMES.join(", "))
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

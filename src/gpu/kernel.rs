@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::device::Device;
 use super::pipeline_cache::PipelineCache;
-use super::shaders::{self, BindingKind, Shader};
+use super::shaders::{BindingKind, Shader, flags};
 use super::spec::KernelSpec;
 use crate::error::{Error, Result};
 
@@ -61,19 +61,11 @@ pub(super) struct KernelSource {
 impl KernelSource {
     pub fn of(device: &Device, substitutes: &Substitutes, spec: &KernelSpec) -> Result<Self> {
         let entry = spec.reflect()?;
+        let asked = spec.shader()?;
+        let shader = if spec.is_exact { asked } else { form(device, substitutes, asked) };
         let features = device.report.features;
-        let form = |suffix| shaders::find(&format!("{}{suffix}", spec.shader));
-        let emulated = if features.emulated_matrices { form("_emulated") } else { None };
-        // Where the adapter has no matrices of 16x16x16.
-        let eight = if features.matrices_f16 { None } else { form("_eight") };
-        // What stands in for a shader's source does so in place of its wide form too.
-        let software = features.int64 && device.report.kind == "cpu";
-        let widens = spec.wide && software && substitutes.get(spec.shader).is_none();
-        let wide = if widens { form("_wide") } else { None };
-        let shader = emulated.or(eight).or(wide).or_else(|| form(""));
-        let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !features.subgroups {
-            return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));
+            return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", asked.name)));
         }
         let mut constants: Vec<_> = spec.constants.iter().map(|&(name, value)| (name, value.into())).collect();
         if shader.source.contains("override LANES:") && !spec.constants.iter().any(|(name, _)| *name == "LANES") {
@@ -89,6 +81,21 @@ impl KernelSource {
     }
 }
 
+/// The form of a shader that suits the device: with the first of the flags that it wants and the file leaves to it.
+fn form(device: &Device, substitutes: &Substitutes, asked: &'static Shader) -> &'static Shader {
+    let features = device.report.features;
+    // Software drivers with 64-bit integers: they move a vector component by component, so that memory is accessed in fewer
+    // pieces. What stands in for a shader's source does so in place of this form too.
+    let wide = features.int64 && device.report.kind == "cpu" && substitutes.get(asked.name).is_none();
+    let wanted = [
+        (features.emulated_matrices, flags::EMULATED),
+        // Where the adapter has no matrices of 16x16x16.
+        (!features.matrices_f16, flags::MATRICES_8X8),
+        (wide, flags::WIDE),
+    ];
+    wanted.into_iter().find_map(|(wants, flag)| asked.form(flag).filter(|_| wants)).unwrap_or(asked)
+}
+
 impl Kernel {
     #[allow(unsafe_code)]
     pub(super) fn compile(
@@ -98,6 +105,7 @@ impl Kernel {
         spec: &KernelSpec,
     ) -> Result<Self> {
         let source = KernelSource::of(device, substitutes, spec)?;
+        let label = Some(source.shader);
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
@@ -108,10 +116,7 @@ impl Kernel {
         // are those whose tests surround every output with guard words and cover partial tiles.
         let module = unsafe {
             device.raw.create_shader_module_trusted(
-                wgpu::ShaderModuleDescriptor {
-                    label: Some(spec.shader),
-                    source: wgpu::ShaderSource::Wgsl(source.text.as_ref().into()),
-                },
+                wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.text.as_ref().into()) },
                 checks,
             )
         };
@@ -133,17 +138,15 @@ impl Kernel {
                 count: None,
             })
             .collect();
-        let layout = device.raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(spec.shader),
-            entries: &layout_entries,
-        });
+        let layout =
+            device.raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &layout_entries });
         let pipeline_layout = device.raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(spec.shader),
+            label,
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let pipeline = device.raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(spec.shader),
+            label,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(spec.entry),

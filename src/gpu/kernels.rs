@@ -47,7 +47,7 @@ impl Kernels {
     pub fn substitute(&self, name: &str, source: Option<String>) {
         if let Ok(mut kernels) = self.kernels.lock() {
             // Also where it is a form that stands in for another.
-            kernels.retain(|spec, kernel| spec.shader != name && kernel.shader != name);
+            kernels.retain(|spec, kernel| spec.shader_name() != name && kernel.shader != name);
             self.substitutes.set(name, source);
         }
     }
@@ -67,7 +67,7 @@ impl Kernels {
         self.kernels.lock().map(|kernels| kernels.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Names of the shaders that those were made of, where a form such as `NAME_wide` may stand for what was asked for.
+    /// Names of the shaders that those were made of, where a form of it may stand for what was asked for.
     pub fn compiled_shaders(&self) -> Vec<&'static str> {
         self.kernels.lock().map(|kernels| kernels.values().map(|kernel| kernel.shader).collect()).unwrap_or_default()
     }

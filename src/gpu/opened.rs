@@ -71,7 +71,7 @@ impl Gpu {
         self.kernels.compiled()
     }
 
-    /// Names of the shaders that those were made of, where a form such as `NAME_wide` may stand for what was asked for.
+    /// Names of the shaders that those were made of, where a form of it may stand for what was asked for.
     pub fn compiled_shaders(&self) -> Vec<&'static str> {
         self.kernels.compiled_shaders()
     }

@@ -4,6 +4,8 @@ use super::attributes::AdamAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::Flags;
+use crate::gpu::shaders::files::adam;
 use crate::gpu::shaders::uniforms::adam::Adam;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -62,10 +64,8 @@ pub fn adam(
     let cost = Cost { flops: (elements * 14) as f64, bytes: (elements * 28) as f64 };
     let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.exp_avg, t.exp_avg_sq];
     tensors.extend(t.loss_scale);
-    let kernel = KernelSpec::new(match (kind, t.loss_scale) {
-        (_, None) => op,
-        (AdamKind::Adam, Some(_)) => "adam_scaled",
-        (AdamKind::AdamW, Some(_)) => "adamw_scaled",
-    });
-    dispatch_items(recording, label, kernel.or_wide(), &tensors, bytemuck::bytes_of(&params), size4, cost)
+    let decoupled = if kind == AdamKind::AdamW { adam::DECOUPLED } else { Flags::NONE };
+    let scaled = if t.loss_scale.is_some() { adam::SCALED } else { Flags::NONE };
+    let kernel = KernelSpec::new(adam::FILE).with(decoupled).with(scaled);
+    dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

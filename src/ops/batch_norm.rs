@@ -4,6 +4,7 @@ use super::attributes::BatchNormAttributes;
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files::{batch_norm, batch_norm_backward};
 use crate::gpu::shaders::uniforms::batch_norm::BatchNorm;
 use crate::gpu::shaders::uniforms::batch_norm_backward::BatchNormBackward;
 use crate::gpu::{Cost, Recording, TensorId};
@@ -81,7 +82,7 @@ pub fn batch_norm_fused(
     let BatchNormTensors { weight, bias, running } = tensors;
     let pass = Cost { flops: (input.len4() * 8) as f64, bytes: input.bytes() as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {
-        let kernel = input.precision.kernel(OP)?.entry(entry).or_wide();
+        let kernel = input.precision.kernel(batch_norm::FILE)?.entry(entry);
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&params), items, cost)
     };
     if attributes.training {
@@ -153,7 +154,7 @@ pub fn batch_norm_backward(
     let rectified = saved.rectified.unwrap_or(input.tensor);
     let pass = Cost { flops: (input.len4() * 24) as f64, bytes: (input.bytes() * 3) as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {
-        let kernel = input.precision.kernel(OP)?.entry(entry).or_wide();
+        let kernel = input.precision.kernel(batch_norm_backward::FILE)?.entry(entry);
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&params), items, cost)
     };
     let (x, g) = (input.tensor, grad_output.tensor);

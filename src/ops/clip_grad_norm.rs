@@ -5,6 +5,7 @@ use bytemuck::Zeroable;
 use super::feature_map::u32_of;
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files::clip_grad_norm;
 use crate::gpu::shaders::uniforms::clip_grad_norm::Norm;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId};
 
@@ -56,7 +57,7 @@ pub fn grad_norms(
                 ..Zeroable::zeroed()
             };
             let cost = Cost { flops: (elements * 2) as f64, bytes: (size4 as u64 * precision.bytes4()) as f64 };
-            let (kernel, tensors) = (precision.kernel(OP)?.entry("sum_squares"), [grad, partials]);
+            let (kernel, tensors) = (precision.kernel(clip_grad_norm::FILE)?.entry("sum_squares"), [grad, partials]);
             dispatch_items(recording, OP, kernel, &tensors, bytemuck::bytes_of(&params), count, cost)?;
             first += count;
         }
@@ -76,14 +77,14 @@ pub fn scale(recording: &mut Recording, (grad, elements): Gradient, norms: GradN
     let size4 = elements.div_ceil(4);
     let params = Norm { size4: u32_of(OP, "a gradient", size4)?, ..Zeroable::zeroed() };
     let cost = Cost { flops: elements as f64, bytes: (elements * 8) as f64 };
-    let (kernel, tensors) = (KernelSpec::new(OP).entry("scale"), [norms.total, grad]);
+    let (kernel, tensors) = (KernelSpec::new(clip_grad_norm::FILE).entry("scale"), [norms.total, grad]);
     dispatch_items(recording, OP, kernel, &tensors, bytemuck::bytes_of(&params), size4, cost)
 }
 
 fn one_workgroup(recording: &mut Recording, entry: &'static str, tensors: &[TensorId], params: Norm) {
     recording.dispatch(Dispatch {
         label: OP.to_owned(),
-        kernel: KernelSpec::new(OP).entry(entry),
+        kernel: KernelSpec::new(clip_grad_norm::FILE).entry(entry),
         tensors: tensors.to_vec(),
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [1, 1, 1],

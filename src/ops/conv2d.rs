@@ -168,11 +168,11 @@ impl Conv2d {
             end: [0; 2],
         };
         let whole = parts.count == 1;
-        let mut shader = variant.shader(direction);
+        let mut shader = variant.kernel(direction)?;
         if !whole {
             size("partial sums", parts.count.saturating_mul(output.len4() * 4))?;
             let none = || Error::shape(OP, format!("{label}: the kernel {} has no parts", variant.name()));
-            shader = variant.split_shader(direction).ok_or_else(none)?;
+            shader = variant.split_kernel(direction).ok_or_else(none)?;
         }
         let mut of_blocks = None;
         if let Some(blocks) = &blocks {
@@ -185,7 +185,7 @@ impl Conv2d {
             (params.kernel, params.stride, params.padding) = (pair(taps)?, pair(step)?, pair(reach)?);
             let packing = self.packing(variant, direction);
             of_blocks = Some(self.with_blocks(params, blocks, [output.h, output.w], &packing)?);
-            shader = variant.blocks_shader();
+            shader = variant.blocks_kernel()?;
         }
         let params = of_blocks.as_ref().map_or(bytemuck::bytes_of(&params), bytemuck::bytes_of).to_vec();
         let mut spec = source.precision.kernel(shader)?;

@@ -91,8 +91,7 @@ impl Conv2dAlgorithm {
     /// The algorithm of that [`Self::name`].
     pub fn named(name: &str) -> Option<Self> {
         if let Some((kernel, parts)) = name.split_once(SPLIT) {
-            let variant =
-                Conv2dVariant::ALL.into_iter().find(|variant| variant.name() == kernel && variant.splits())?;
+            let variant = Conv2dVariant::named(kernel).filter(|variant| variant.splits())?;
             return parts.parse().ok().filter(|parts| PARTS.contains(parts)).map(|parts| Self::Split(variant, parts));
         }
         Self::all().find(|algorithm| algorithm.name() == name)
@@ -147,7 +146,7 @@ impl Conv2dAlgorithm {
         let tuned = if asked().is_empty() { gpu.choice(&key()).and_then(Self::named) } else { None };
         let able = |algorithm: &Self| algorithm.supported(gpu.report(), conv, precision).is_ok();
         let usual = || Some(Self::usual(gpu.report(), pass, conv, map, precision)).filter(able);
-        tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::Gemm))
+        tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::GEMM))
     }
 
     /// What is expected to be fastest ([`conv2d_policy::choose`]), or what the environment variable `GPU_RESNET_CONV2D` names: a

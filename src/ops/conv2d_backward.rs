@@ -3,12 +3,14 @@
 
 use super::attributes::Conv2dAttributes;
 use super::conv2d::Conv2d;
+use super::conv2d_kernels::WeightKernel;
 use super::conv2d_packing::Direction;
 use super::conv2d_policy::weight_slice;
 use super::conv2d_variant::Conv2dVariant;
 use super::feature_map::{FeatureMap, channels4, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::conv2d_backward_weight::BackwardWeight;
 use crate::gpu::shaders::uniforms::{pack_weight, pack_weight_rows, sum_pixels};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
@@ -120,7 +122,7 @@ impl Conv2d {
                 transposed,
                 end: [0],
             };
-            let (kernel, tensors) = (precision.kernel("pack_weight_rows")?, [weight, packed]);
+            let (kernel, tensors) = (precision.kernel(files::pack_weight_rows::FILE)?, [weight, packed]);
             let params = bytemuck::bytes_of(&params);
             dispatch_items(recording, label, kernel, &tensors, params, elements / 4, cost)?;
             return Ok(packed);
@@ -135,7 +137,7 @@ impl Conv2d {
             group_in,
             transposed,
         };
-        let kernel = precision.kernel("pack_weight")?;
+        let kernel = precision.kernel(files::pack_weight::FILE)?;
         // An invocation packs eight rows.
         let items = layout.groups * layout.tiles * layout.taps * layout.rows.div_ceil(8) * layout.side / 4;
         dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), items, cost)?;
@@ -162,22 +164,9 @@ impl Conv2d {
         let pixels = grad_output.pixels();
         // A pixel of grad_output is one of the input.
         let pointwise = (self.kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]);
-        let without_tests = |iteration| pointwise && pixels.is_multiple_of(iteration);
         let variant = variant.by_weight();
-        let (shader, rows, columns, per_workgroup) = match variant {
-            Conv2dVariant::Subgroup => ("conv2d_backward_weight_subgroup", 32, 8, 8),
-            Conv2dVariant::SubgroupWide if without_tests(2) => {
-                ("conv2d_backward_weight_subgroup_wide_pointwise", 32, 8, 8)
-            }
-            Conv2dVariant::SubgroupWide => ("conv2d_backward_weight_subgroup_wide", 32, 8, 8),
-            Conv2dVariant::SubgroupQuad if without_tests(4) => {
-                ("conv2d_backward_weight_subgroup_quad_pointwise", 32, 8, 8)
-            }
-            Conv2dVariant::SubgroupQuad => ("conv2d_backward_weight_subgroup_quad", 32, 8, 8),
-            Conv2dVariant::Subgroup4 => ("conv2d_backward_weight_subgroup4", 16, 4, 4),
-            Conv2dVariant::Register => ("conv2d_backward_weight_register", 8, 4, 1),
-            _ => ("conv2d_backward_weight_gemm", 64, 16, 64),
-        };
+        let WeightKernel { file, flags, tile: [rows, columns], invocations, .. } =
+            variant.weight_kernel(pointwise, pixels)?;
         let [k, c, r, s] = self.weight_shape();
         let group_columns = r * s * c.div_ceil(4);
         let weight_bytes = self.weight_len4() as u64 * 16;
@@ -227,9 +216,9 @@ impl Conv2d {
         let multiply_adds = pixels as f64 * (k * c * r * s) as f64;
         let bytes = input.bytes() + grad_output.bytes() + slices as u64 * weight_bytes;
         let cost = Cost { flops: 2.0 * multiply_adds, bytes: bytes as f64 };
-        let items = tiles * slices * per_workgroup;
+        let items = tiles * slices * invocations;
         let tensors = [input.tensor, grad_output.tensor, partials];
-        let mut kernel = input.precision.kernel(shader)?;
+        let mut kernel = input.precision.kernel(KernelSpec::new(file).with(flags))?;
         if variant.is_gemm() {
             kernel = kernel.constant("POINTWISE", pointwise.into());
         }
@@ -262,7 +251,7 @@ pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> 
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: input.bytes() as f64 };
     let tensors = [input.tensor, partials];
     let items = slices * input.c4;
-    let kernel = input.precision.kernel("sum_pixels")?;
+    let kernel = input.precision.kernel(files::sum_pixels::FILE)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
     sum_partials(recording, label, partials, input.c4, slices)
 }
@@ -281,7 +270,7 @@ pub(super) fn sum_partials(
     let output = recording.temporary(label, (len4 * 16) as u64);
     let params = [u32_of(OP, "a weight", len4)?, u32_of(OP, "a batch", count)?, 0, 0];
     let cost = Cost { flops: (len4 * 4 * count) as f64, bytes: (len4 * 16 * (count + 1)) as f64 };
-    let kernel = KernelSpec::new("sum_partials").or_wide();
+    let kernel = KernelSpec::new(files::sum_partials::FILE);
     dispatch_items(recording, label, kernel, &[partials, output], bytemuck::bytes_of(&params), len4, cost)?;
     Ok(output)
 }

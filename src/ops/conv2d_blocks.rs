@@ -11,6 +11,7 @@ use super::conv2d_packing::Packing;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
+use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::{conv2d as block, pack_weight_blocks};
 use crate::gpu::{Cost, Recording, TensorId};
 
@@ -131,7 +132,7 @@ impl Conv2d {
         };
         let elements = packing.elements();
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + recording.bytes(packed) as f64 };
-        let kernel = precision.kernel("pack_weight_blocks")?;
+        let kernel = precision.kernel(files::pack_weight_blocks::FILE)?;
         dispatch_items(recording, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), elements / 4, cost)
     }
 
@@ -145,7 +146,7 @@ impl Conv2d {
         output: FeatureMap,
         params: Vec<u8>,
     ) -> Result<()> {
-        let kernel = source.precision.kernel("conv2d_backward_input_blocks_repair")?;
+        let kernel = source.precision.kernel(files::conv2d_backward_input_blocks_repair::FILE)?;
         // Where there is no residual, the weight stands in and is never read as such.
         let residual = residual.map_or(weight, |map| map.tensor);
         let tensors = [source.tensor, weight, residual, output.tensor];

@@ -102,8 +102,8 @@ impl Conv2d {
             groups,
             taps,
             rows: match variant {
-                Conv2dVariant::Subgroup => rows,
-                Conv2dVariant::SubgroupWide => rows.next_multiple_of(2),
+                Conv2dVariant::SUBGROUP => rows,
+                Conv2dVariant::SUBGROUP_WIDE => rows.next_multiple_of(2),
                 _ => rows.next_multiple_of(4),
             },
             // The gemm kernels step through whole rows of all tiles, matrix units through the rows of a column.

@@ -10,7 +10,8 @@ use super::conv2d_variant::Conv2dVariant;
 use super::dispatch_items;
 use super::feature_map::FeatureMap;
 use crate::error::Result;
-use crate::gpu::{Cost, Recording, TensorId};
+use crate::gpu::shaders::files::conv2d_sum_parts;
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// The most parts of a reduction: more would mostly move partial sums.
 pub const MOST_PARTS: usize = 16;
@@ -72,9 +73,10 @@ impl Conv2d {
         tensors: [TensorId; 4],
         params: &[u8],
     ) -> Result<()> {
+        let kernel = KernelSpec::new(conv2d_sum_parts::FILE);
         let kernel = output.precision.kernel(match direction {
-            Direction::Forward => "conv2d_sum_parts",
-            Direction::Transposed => "conv2d_backward_input_sum_parts",
+            Direction::Forward => kernel,
+            Direction::Transposed => kernel.with(conv2d_sum_parts::TRANSPOSED),
         })?;
         let bytes = parts as u64 * output.len4() as u64 * 16 + output.bytes();
         let cost = Cost { flops: (parts * output.len4() * 4) as f64, bytes: bytes as f64 };

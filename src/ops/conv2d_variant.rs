@@ -2,46 +2,44 @@
 
 use super::Precision;
 use super::conv2d::Conv2d;
+use super::conv2d_kernels::{
+    Conv2dKernelLine, F16_MATRICES, F32_MATRICES, KERNELS, WeightKernel, count, from, has_matrices,
+};
 use super::conv2d_packing::Direction;
 use super::conv2d_policy;
-use crate::gpu::AdapterReport;
+use crate::error::{Error, Result};
+use crate::gpu::shaders::{Flags, flags};
+use crate::gpu::{AdapterReport, KernelSpec};
 
 /// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
 pub(crate) fn asked() -> String {
     std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase()
 }
 
-/// The kernels that can compute a convolution.
+/// A kernel that can compute a convolution, by what it is. Those that there are, with their names and shaders, are the lines of
+/// [`KERNELS`]; any other value is supported by no adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dVariant {
-    /// Implicit GEMM with workgroup tiles: hardware GPUs.
-    Gemm,
-    /// The same with tiles of other sizes (pixels x channels), or (64x64) by half as many invocations.
-    Gemm16x64,
-    Gemm32x32,
-    Gemm64x32,
-    Gemm64x64,
-    Gemm128x64,
-    Gemm128x128,
-    /// The same by half as many invocations of 16 pixels x 8 channels, for GPUs with as many registers.
-    Gemm128x128By16x8,
+    /// Implicit GEMM through workgroup memory: hardware GPUs. Sizes are pixels x channels.
+    Gemm {
+        /// Of a workgroup.
+        tile: [usize; 2],
+        /// Of an invocation.
+        block: [usize; 2],
+    },
     /// Register blocks without workgroup memory or subgroups: runs everywhere.
     Register,
-    /// Register blocks with weights broadcast through subgroups of exactly eight: lavapipe.
-    Subgroup,
-    /// The same, two source channels at a time and memory accessed 64 bits at once: lavapipe with 64-bit integers.
-    SubgroupWide,
-    /// The same with four source channels at a time: lavapipe on processors with AVX-512.
-    SubgroupQuad,
-    /// The same with eight: lavapipe on processors with AVX-512 that keep 48 KB or more of instructions at hand. Convolutions whose
-    /// channels don't fill eights are `SubgroupQuad`'s, as are gradients by the weight.
-    SubgroupOct,
-    /// Register blocks with activations broadcast through subgroups of exactly four: SwiftShader.
-    Subgroup4,
-    /// By cooperative matrices, of f16 operands or of f32, with tiles of 64 pixels x 64 channels: hardware that has them.
-    Cooperative,
-    /// The same with tiles of 128 pixels x 64 channels.
-    Cooperative128x64,
+    /// Register blocks with operands broadcast through subgroups of exactly `lanes`: software drivers.
+    Subgroup {
+        lanes: usize,
+        /// Source channels of an iteration. More than one reads memory 64 bits at once.
+        channels_per_step: usize,
+    },
+    /// By cooperative matrices, of f16 operands or of f32: hardware that has them.
+    Cooperative {
+        /// Pixels x channels of a workgroup.
+        tile: [usize; 2],
+    },
 }
 
 /// Enough workgroups for a core to have its part of a dispatch.
@@ -49,142 +47,58 @@ const WORKGROUPS_A_CORE: usize = 32;
 /// More tiles of channels by one workgroup gain nothing (lavapipe 25.0.7, 2026-11-27).
 const MOST_TILES_IN_TURN: usize = 8;
 
-/// What a variant is: one line of [`Conv2dVariant::traits`].
-struct Traits {
-    name: &'static str,
-    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
-    tile: (usize, usize),
-    /// Forward, by input, and by input in blocks.
-    shaders: [&'static str; 3],
-    /// Forward and by input, of a part of the reduction; there are none for some variants.
-    split: [&'static str; 2],
-}
-
 impl Conv2dVariant {
+    /// 64 registers an invocation hold its sums: GCN, and gradients by the weight.
+    pub const GEMM: Self = Self::Gemm { tile: [64, 64], block: [8, 4] };
+    pub const GEMM_16X64: Self = Self::Gemm { tile: [16, 64], block: [4, 4] };
+    pub const GEMM_32X32: Self = Self::Gemm { tile: [32, 32], block: [4, 4] };
+    pub const GEMM_64X32: Self = Self::Gemm { tile: [64, 32], block: [4, 4] };
+    pub const GEMM_64X64: Self = Self::Gemm { tile: [64, 64], block: [8, 8] };
+    pub const GEMM_128X64: Self = Self::Gemm { tile: [128, 64], block: [8, 8] };
+    pub const GEMM_128X128: Self = Self::Gemm { tile: [128, 128], block: [8, 8] };
+    /// For GPUs with twice as many registers.
+    pub const GEMM_128X128_BY_16X8: Self = Self::Gemm { tile: [128, 128], block: [16, 8] };
+    /// lavapipe.
+    pub const SUBGROUP: Self = Self::Subgroup { lanes: 8, channels_per_step: 1 };
+    /// lavapipe with 64-bit integers.
+    pub const SUBGROUP_WIDE: Self = Self::Subgroup { lanes: 8, channels_per_step: 2 };
+    /// The same on processors with AVX-512.
+    pub const SUBGROUP_QUAD: Self = Self::Subgroup { lanes: 8, channels_per_step: 4 };
+    /// The same on processors that keep 48 KB or more of instructions at hand. Convolutions whose channels don't fill eights are
+    /// [`Self::SUBGROUP_QUAD`]'s, as are gradients by the weight.
+    pub const SUBGROUP_OCT: Self = Self::Subgroup { lanes: 8, channels_per_step: 8 };
+    /// SwiftShader.
+    pub const SUBGROUP4: Self = Self::Subgroup { lanes: 4, channels_per_step: 4 };
+    pub const COOPERATIVE_64X64: Self = Self::Cooperative { tile: [64, 64] };
+    pub const COOPERATIVE_128X64: Self = Self::Cooperative { tile: [128, 64] };
+
     /// Those that need no cooperative matrices.
-    pub const ALL: [Self; 14] = [
-        Self::Gemm,
-        Self::Gemm16x64,
-        Self::Gemm32x32,
-        Self::Gemm64x32,
-        Self::Gemm64x64,
-        Self::Gemm128x64,
-        Self::Gemm128x128,
-        Self::Gemm128x128By16x8,
-        Self::Register,
-        Self::Subgroup,
-        Self::SubgroupWide,
-        Self::SubgroupQuad,
-        Self::SubgroupOct,
-        Self::Subgroup4,
-    ];
+    pub const ALL: [Self; count(false)] = from(0);
 
     /// Those by cooperative matrices.
-    pub const COOPERATIVE: [Self; 2] = [Self::Cooperative, Self::Cooperative128x64];
+    pub const COOPERATIVE: [Self; count(true)] = from(count(false));
 
     /// All of them.
-    pub const FORWARD: [Self; 16] = {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = Self::ALL;
-        let [o, p] = Self::COOPERATIVE;
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
-    };
+    pub const FORWARD: [Self; KERNELS.len()] = from(0);
 
-    fn traits(self) -> Traits {
-        macro_rules! of {
-            ($name:literal, $shader:literal, $tile:expr) => {
-                Traits {
-                    name: $name,
-                    tile: $tile,
-                    shaders: [
-                        concat!("conv2d_", $shader),
-                        concat!("conv2d_backward_input_", $shader),
-                        concat!("conv2d_backward_input_blocks_", $shader),
-                    ],
-                    split: [
-                        concat!("conv2d_", $shader, "_split"),
-                        concat!("conv2d_backward_input_", $shader, "_split"),
-                    ],
-                }
-            };
-        }
-        match self {
-            Self::Gemm => of!("gemm", "gemm", (64, 64)),
-            Self::Gemm16x64 => of!("gemm-16x64", "gemm_16x64", (16, 64)),
-            Self::Gemm32x32 => of!("gemm-32x32", "gemm_32x32", (32, 32)),
-            Self::Gemm64x32 => of!("gemm-64x32", "gemm_64x32", (64, 32)),
-            Self::Gemm64x64 => of!("gemm-64x64", "gemm_64x64", (64, 64)),
-            Self::Gemm128x64 => of!("gemm-128x64", "gemm_128x64", (128, 64)),
-            Self::Gemm128x128 => of!("gemm-128x128", "gemm_128x128", (128, 128)),
-            Self::Gemm128x128By16x8 => of!("gemm-128x128-16x8", "gemm_128x128_16x8", (128, 128)),
-            Self::Register => of!("register", "register", (8, 8)),
-            Self::Subgroup => of!("subgroup", "subgroup", (32, 32)),
-            Self::SubgroupWide => of!("subgroup-wide", "subgroup_wide", (32, 32)),
-            Self::SubgroupQuad => of!("subgroup-quad", "subgroup_quad", (32, 32)),
-            // Blocks of pixels are of few channels.
-            Self::SubgroupOct => Traits {
-                shaders: [
-                    "conv2d_subgroup_oct",
-                    "conv2d_backward_input_subgroup_oct",
-                    Self::SubgroupQuad.blocks_shader(),
-                ],
-                ..of!("subgroup-oct", "subgroup_oct", (32, 32))
-            },
-            Self::Subgroup4 => of!("subgroup4", "subgroup4", (16, 32)),
-            // Blocks of pixels are of few channels, and `Gemm`'s.
-            Self::Cooperative => Traits {
-                shaders: ["conv2d_cooperative", "conv2d_backward_input_cooperative", Self::Gemm.blocks_shader()],
-                ..of!("cooperative", "cooperative", (64, 64))
-            },
-            Self::Cooperative128x64 => Traits {
-                shaders: [
-                    "conv2d_cooperative_128x64",
-                    "conv2d_backward_input_cooperative_128x64",
-                    Self::Gemm.blocks_shader(),
-                ],
-                ..of!("cooperative-128x64", "cooperative_128x64", (128, 64))
-            },
-        }
+    fn line(self) -> Option<&'static Conv2dKernelLine> {
+        KERNELS.iter().find(|line| line.variant == self)
     }
 
     /// Whether the adapter can run it; the reason if not.
-    pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
-        let (pixels, channels) = self.tile();
-        let memory = match self {
-            _ if !self.is_gemm() => 0,
-            // Operands in padded rows of 80 bytes, and 16 pixels of sums.
-            _ if self.is_cooperative() => (pixels + channels) * 80 + 16 * (channels + 4) * 4,
-            // Sixteen steps of the reduction, and what keeps their rows in different banks.
-            _ => (pixels + channels) * 64 + 128,
-        };
-        let exactly = |lanes: u32| {
-            let [least, most] = adapter.subgroup_size;
-            if [least, most] == [lanes; 2] {
-                return Ok(());
-            }
-            Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
-        };
+    pub fn supported(self, adapter: &AdapterReport) -> std::result::Result<(), String> {
+        let line = self.line().ok_or_else(|| format!("there is no kernel {self:?}"))?;
+        line.needs.iter().try_for_each(|need| need.check(self, adapter))
+    }
+
+    /// Bytes of workgroup memory that its tile takes.
+    pub(super) fn workgroup_memory(self) -> usize {
         match self {
-            _ if self.is_wide() && !adapter.features.int64 => {
-                Err("the adapter has no 64-bit integers in shaders".into())
-            }
-            _ if self.is_wide() => Self::Subgroup.supported(adapter),
-            Self::Subgroup | Self::Subgroup4 if !adapter.features.subgroups => {
-                Err("the adapter has no subgroup operations".into())
-            }
-            Self::Subgroup => exactly(8),
-            Self::Subgroup4 => exactly(4),
-            _ if self.is_cooperative() && !Precision::ALL.iter().any(|&precision| has_matrices(adapter, precision)) => {
-                Err(format!("the adapter has no cooperative matrices of {F32_MATRICES} or {F16_MATRICES}"))
-            }
-            _ if self.is_cooperative() && adapter.matrix_lanes() > 64 && !adapter.features.emulated_matrices => {
-                let [least, most] = adapter.subgroup_size;
-                Err(format!("it needs subgroups of at most 64 and the adapter's are {least} to {most}"))
-            }
-            _ if memory > adapter.max_workgroup_memory_bytes as usize => {
-                let most = adapter.max_workgroup_memory_bytes;
-                Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
-            }
-            _ => Ok(()),
+            // Sixteen steps of the reduction, and what keeps their rows in different banks.
+            Self::Gemm { tile: [pixels, channels], .. } => (pixels + channels) * 64 + 128,
+            // Operands in padded rows of 80 bytes, and 16 pixels of sums.
+            Self::Cooperative { tile: [pixels, channels] } => (pixels + channels) * 80 + 16 * (channels + 4) * 4,
+            Self::Register | Self::Subgroup { .. } => 0,
         }
     }
 
@@ -192,7 +106,7 @@ impl Conv2dVariant {
     /// (`gemm`, `register`, …), to bisect a driver bug.
     pub fn choose(adapter: &AdapterReport) -> Self {
         let asked = asked();
-        let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
+        let named = Self::named(&asked).filter(|variant| variant.supported(adapter).is_ok());
         named.unwrap_or_else(|| conv2d_policy::variants(adapter)[0])
     }
 
@@ -210,38 +124,47 @@ impl Conv2dVariant {
         all
     }
 
+    /// What users call it.
     pub fn name(self) -> &'static str {
-        self.traits().name
+        self.line().map_or("(no kernel)", |line| line.name)
     }
 
-    pub(super) fn shader(self, direction: Direction) -> &'static str {
-        match direction {
-            Direction::Forward => self.traits().shaders[0],
-            Direction::Transposed => self.traits().shaders[1],
-        }
+    /// The kernel of that [`Self::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::FORWARD.into_iter().find(|variant| variant.name() == name)
+    }
+
+    /// Its kernel in a direction.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn kernel(self, direction: Direction) -> Result<KernelSpec> {
+        let none = || Error::shape("conv2d", format!("there is no kernel {self:?}"));
+        let line = self.line().ok_or_else(none)?;
+        let transposed = if direction == Direction::Transposed { flags::TRANSPOSED } else { Flags::NONE };
+        Ok(KernelSpec::new(line.file).with(line.flags).with(transposed))
     }
 
     /// The kernel of the gradient by the input that makes blocks.
-    pub(super) fn blocks_shader(self) -> &'static str {
-        self.traits().shaders[2]
+    pub(super) fn blocks_kernel(self) -> Result<KernelSpec> {
+        Ok(self.for_blocks().kernel(Direction::Forward)?.with(flags::BLOCKS))
     }
 
     /// Whether it has kernels that make a part of the reduction.
     pub fn splits(self) -> bool {
-        self.is_gemm() && !self.is_cooperative()
+        matches!(self, Self::Gemm { .. })
     }
 
-    /// The kernel that makes a part of the reduction.
-    pub(super) fn split_shader(self, direction: Direction) -> Option<&'static str> {
-        let [forward, transposed] = self.traits().split;
-        self.splits().then_some(if direction == Direction::Forward { forward } else { transposed })
+    /// The kernel that makes a part of the reduction, where it has one.
+    pub(super) fn split_kernel(self, direction: Direction) -> Option<KernelSpec> {
+        self.kernel(direction).ok().filter(|_| self.splits()).map(|kernel| kernel.with(flags::SPLIT))
     }
 
     /// The variant whose packed weights are the same for `conv`: tiled kernels read rows of all channels, which differ in their padding
     /// alone.
     pub(super) fn packs_like(self, conv: &Conv2d) -> Self {
         let same = |other: &Self| other.packing_side(conv) == self.packing_side(conv);
-        let tiles = [Self::Gemm32x32, Self::Gemm64x64, Self::Gemm128x128];
+        let tiles = [Self::GEMM_32X32, Self::GEMM_64X64, Self::GEMM_128X128];
         if self.is_gemm() { tiles.into_iter().find(same).unwrap_or(self) } else { self }
     }
 
@@ -251,14 +174,21 @@ impl Conv2dVariant {
     }
 
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
-    pub fn tile(self) -> (usize, usize) {
-        self.traits().tile
+    pub const fn tile(self) -> (usize, usize) {
+        match self {
+            Self::Gemm { tile: [pixels, channels], .. } | Self::Cooperative { tile: [pixels, channels] } => {
+                (pixels, channels)
+            }
+            Self::Register => (8, 8),
+            // Four pixels a lane.
+            Self::Subgroup { lanes, .. } => (4 * lanes, 32),
+        }
     }
 
     /// How many of `channel_tiles` tiles of output channels one workgroup makes in turn, where there are `others` times as many in all:
     /// those that a software driver runs leave each core enough of them to share. Results don't depend on it.
     pub(super) fn tiles_in_turn(self, channel_tiles: usize, others: usize) -> usize {
-        if self != Self::Subgroup && !self.is_wide() {
+        if !matches!(self, Self::Subgroup { lanes: 8, .. }) {
             return 1;
         }
         let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE))
@@ -267,7 +197,7 @@ impl Conv2dVariant {
     }
 
     /// Whether the adapter can run it on maps of `precision`; the reason if not.
-    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> Result<(), String> {
+    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> std::result::Result<(), String> {
         if self.is_cooperative() && !has_matrices(adapter, precision) {
             let shape = if precision == Precision::F32 { F32_MATRICES } else { F16_MATRICES };
             return Err(format!("the adapter has no cooperative matrices of {shape}"));
@@ -276,33 +206,50 @@ impl Conv2dVariant {
     }
 
     /// Whether it multiplies cooperative matrices.
-    pub fn is_cooperative(self) -> bool {
-        Self::COOPERATIVE.contains(&self)
+    pub const fn is_cooperative(self) -> bool {
+        matches!(self, Self::Cooperative { .. })
     }
 
     /// Whether it goes through workgroup memory.
     pub(super) fn is_gemm(self) -> bool {
-        !(matches!(self, Self::Register | Self::Subgroup | Self::Subgroup4) || self.is_wide())
+        matches!(self, Self::Gemm { .. } | Self::Cooperative { .. })
     }
 
     /// Whether it accesses memory through 64-bit integers.
     pub(super) fn is_wide(self) -> bool {
-        matches!(self, Self::SubgroupWide | Self::SubgroupQuad | Self::SubgroupOct)
+        matches!(self, Self::Subgroup { lanes: 8, channels_per_step: 2.. })
     }
 
     /// The kernel whose gradient by the weight this one takes: the tiled ones share one, and those for subgroups that take four channels
     /// at a time or eight.
     pub(super) fn by_weight(self) -> Self {
         match self {
-            Self::SubgroupOct => Self::SubgroupQuad,
-            variant if variant.is_gemm() => Self::Gemm,
-            variant => variant,
+            Self::SUBGROUP_OCT => Self::SUBGROUP_QUAD,
+            Self::Gemm { .. } | Self::Cooperative { .. } => Self::GEMM,
+            Self::Register | Self::Subgroup { .. } => self,
         }
     }
 
-    /// The kernel whose gradient by the input in blocks of pixels this one takes.
+    /// That kernel, for a convolution that is `pointwise` (1x1 without stride or padding) or not over so many pixels.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn weight_kernel(self, pointwise: bool, pixels: usize) -> Result<WeightKernel> {
+        let own = self.by_weight().line().and_then(|line| line.by_weight);
+        let mut kernel = own.ok_or_else(|| Error::shape("conv2d_backward", format!("there is no kernel {self:?}")))?;
+        if let Some((flag, _)) = kernel.pointwise.filter(|(_, whole)| pointwise && pixels.is_multiple_of(*whole)) {
+            kernel.flags = kernel.flags.with(flag);
+        }
+        Ok(kernel)
+    }
+
+    /// The kernel whose gradient by the input in blocks of pixels this one takes: blocks are of few channels.
     pub(super) fn for_blocks(self) -> Self {
-        if self.is_cooperative() { Self::Gemm } else { self }
+        match self {
+            Self::Cooperative { .. } => Self::GEMM,
+            Self::SUBGROUP_OCT => Self::SUBGROUP_QUAD,
+            _ => self,
+        }
     }
 
     /// The kernel that runs where this one is asked for `conv`: another, with the same packed weights, where its channels don't fit.
@@ -310,24 +257,13 @@ impl Conv2dVariant {
         let groups = conv.attributes.groups.max(1);
         let eights = |channels: usize| fills_eights(channels / groups);
         match self {
-            Self::SubgroupOct if !(eights(conv.in_channels) && eights(conv.out_channels)) => Self::SubgroupQuad,
+            Self::SUBGROUP_OCT if !(eights(conv.in_channels) && eights(conv.out_channels)) => Self::SUBGROUP_QUAD,
             variant => variant,
         }
     }
 }
 
-const F32_MATRICES: &str = "8x8x8 f32";
-const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
-
-/// Whether the adapter has cooperative matrices for maps of `precision`.
-fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
-    match precision {
-        Precision::F32 => adapter.features.matrices_f32,
-        Precision::F16 => adapter.features.matrices_f16 || adapter.features.matrices_f16_eight,
-    }
-}
-
-/// Whether `SubgroupOct` takes a group of so many channels: in whole eights, the last partly padding or not.
+/// Whether `subgroup-oct` takes a group of so many channels: in whole eights, the last partly padding or not.
 pub(crate) fn fills_eights(channels: usize) -> bool {
     channels.div_ceil(4).is_multiple_of(2)
 }
@@ -335,14 +271,23 @@ pub(crate) fn fills_eights(channels: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::list_adapters;
     use crate::ops::attributes::Conv2dAttributes;
+
+    #[test]
+    fn a_kernel_that_there_is_not_runs_nowhere() {
+        let adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
+        assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
+        assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());
+    }
 
     #[test]
     fn tiles_in_turn_leave_none_out_and_cores_enough() {
         let cores = conv2d_policy::software_cores();
         for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
             for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
-                let turns = Conv2dVariant::SubgroupOct.tiles_in_turn(channel_tiles, others);
+                let turns = Conv2dVariant::SUBGROUP_OCT.tiles_in_turn(channel_tiles, others);
                 assert!(
                     (1..=MOST_TILES_IN_TURN.min(channel_tiles)).contains(&turns),
                     "{channel_tiles} x {others}: {turns}"
@@ -351,8 +296,8 @@ mod tests {
                 assert!(turns == 1 || workgroups >= cores * WORKGROUPS_A_CORE, "{channel_tiles} x {others}: {turns}");
             }
         }
-        assert_eq!(Conv2dVariant::Subgroup.tiles_in_turn(8, 100_000), 8);
-        assert_eq!(Conv2dVariant::Gemm.tiles_in_turn(8, 100_000), 1);
+        assert_eq!(Conv2dVariant::SUBGROUP.tiles_in_turn(8, 100_000), 8);
+        assert_eq!(Conv2dVariant::GEMM.tiles_in_turn(8, 100_000), 1);
     }
 
     #[test]
@@ -360,7 +305,7 @@ mod tests {
         let of = |in_channels, out_channels, groups| {
             let attributes = Conv2dAttributes { groups, ..Default::default() };
             let conv = Conv2d { attributes, in_channels, out_channels, kernel: [1, 1] };
-            Conv2dVariant::SubgroupOct.for_channels_of(&conv) == Conv2dVariant::SubgroupOct
+            Conv2dVariant::SUBGROUP_OCT.for_channels_of(&conv) == Conv2dVariant::SUBGROUP_OCT
         };
         assert!(of(64, 256, 1) && of(5, 13, 1) && of(32, 16, 2));
         assert!(!of(3, 64, 1) && !of(64, 12, 1) && !of(16, 8, 2));

@@ -5,6 +5,7 @@ use super::dispatch_items;
 use super::feature_map::u32_of;
 use super::head_tensors::HeadStepTensors;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files::cross_entropy;
 use crate::gpu::shaders::uniforms::cross_entropy as uniforms;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -33,7 +34,7 @@ pub fn cross_entropy(
     [rows, classes]: [usize; 2],
     attributes: &CrossEntropyAttributes,
 ) -> Result<CrossEntropy> {
-    let kernel = KernelSpec::new(OP);
+    let kernel = KernelSpec::new(cross_entropy::FILE);
     let params = block([rows, classes], attributes)?;
     let params = bytemuck::bytes_of(&params);
     let (grad, row_results, cost) = outputs(recording, label, [rows, classes]);
@@ -65,7 +66,7 @@ pub fn cross_entropy_gathered(
         end: [0; 3],
     };
     let (grad, results, cost) = outputs(recording, label, [rows, classes]);
-    let kernel = KernelSpec::new("cross_entropy_gathered").entry("step");
+    let kernel = KernelSpec::new(cross_entropy::FILE).with(cross_entropy::ROWS_BY_ORDER).entry("step");
     let tensors = [partials, t.labels, grad, results, t.history, t.order, t.cursor];
     // One workgroup, however many rows.
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), 1, cost)?;

@@ -3,26 +3,28 @@
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::ShaderFile;
+use crate::gpu::shaders::files::{add, add_relu, add_relu_backward, relu, relu_backward};
 use crate::gpu::{Cost, Recording};
 
 /// `max(input, 0)`; NaN stays NaN.
 pub fn relu(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
-    record(recording, label, "relu", &[input])
+    record(recording, label, relu::FILE, &[input])
 }
 
 /// `input + other`.
 pub fn add(recording: &mut Recording, label: &str, input: FeatureMap, other: FeatureMap) -> Result<FeatureMap> {
-    record(recording, label, "add", &[input, other])
+    record(recording, label, add::FILE, &[input, other])
 }
 
 /// `max(input + other, 0)`, the end of a residual block.
 pub fn add_relu(recording: &mut Recording, label: &str, input: FeatureMap, other: FeatureMap) -> Result<FeatureMap> {
-    record(recording, label, "add_relu", &[input, other])
+    record(recording, label, add_relu::FILE, &[input, other])
 }
 
 /// The gradient through a ReLU, by the forward pass's input or output (which have the same sign).
 pub fn relu_backward(r: &mut Recording, label: &str, input: FeatureMap, grad_output: FeatureMap) -> Result<FeatureMap> {
-    record(r, label, "relu_backward", &[input, grad_output])
+    record(r, label, relu_backward::FILE, &[input, grad_output])
 }
 
 /// The gradient through [`add_relu`], which is the same for both inputs.
@@ -32,10 +34,11 @@ pub fn add_relu_backward(
     [input, other]: [FeatureMap; 2],
     grad_output: FeatureMap,
 ) -> Result<FeatureMap> {
-    record(recording, label, "add_relu_backward", &[input, other, grad_output])
+    record(recording, label, add_relu_backward::FILE, &[input, other, grad_output])
 }
 
-fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[FeatureMap]) -> Result<FeatureMap> {
+fn record(recording: &mut Recording, label: &str, file: ShaderFile, inputs: &[FeatureMap]) -> Result<FeatureMap> {
+    let op = file.name();
     let first = inputs[0];
     if let Some(other) = inputs.iter().find(|map| FeatureMap { tensor: first.tensor, ..**map } != first) {
         return Err(Error::shape(
@@ -51,7 +54,7 @@ fn record(recording: &mut Recording, label: &str, op: &'static str, inputs: &[Fe
     tensors.push(output.tensor);
     let size = [u32_of(op, "a tensor", first.len4())?, 0, 0, 0];
     let cost = Cost { flops: (first.len4() * 4) as f64, bytes: (first.bytes() * (inputs.len() as u64 + 1)) as f64 };
-    let kernel = first.precision.kernel(op)?.or_wide();
+    let kernel = first.precision.kernel(file)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&size), first.len4(), cost)?;
     Ok(output)
 }

@@ -3,6 +3,7 @@
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
+use crate::gpu::shaders::files::ema;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// Moves `average` towards `value`, both of `elements` floats, by the fraction that stands first in `rate`: 1 - decay.
@@ -19,5 +20,5 @@ pub fn ema(
     let size = [u32_of(OP, "a parameter", size4)?, 0, 0, 0];
     let cost = Cost { flops: (elements * 3) as f64, bytes: (elements * 12) as f64 };
     let tensors = [value, rate, average];
-    dispatch_items(recording, label, KernelSpec::new(OP), &tensors, bytemuck::bytes_of(&size), size4, cost)
+    dispatch_items(recording, label, KernelSpec::new(ema::FILE), &tensors, bytemuck::bytes_of(&size), size4, cost)
 }

@@ -4,6 +4,7 @@ use super::conv2d_backward::sum_partials;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
+use crate::gpu::shaders::files::{linear, linear_backward, linear_strided};
 use crate::gpu::{AdapterReport, Cost, KernelSpec, Recording, TensorId};
 
 /// The kernels that compute the forward pass. Neither's sums depend on the number of rows.
@@ -88,10 +89,10 @@ impl Linear {
             let output = r.temporary(label, self.output_bytes());
             // A workgroup makes a tile.
             let items = self.out4() * self.rows.div_ceil(4) * 64;
-            self.step(r, label, "linear_strided", "main", &[input, weight, bias, output], items)?;
+            self.step(r, label, linear_strided::FILE.into(), "main", &[input, weight, bias, output], items)?;
             return Ok(output);
         }
-        let partials = self.sliced(r, label, "linear", |partials| vec![input, weight, bias, partials])?;
+        let partials = self.sliced(r, label, linear::FILE.into(), |partials| vec![input, weight, bias, partials])?;
         sum_partials(r, label, partials, self.rows * self.out4(), self.slices())
     }
 
@@ -100,17 +101,17 @@ impl Linear {
         self.in4().div_ceil(self.slice())
     }
 
-    /// The forward kernel `shader` over slices of the sum; `tensors` are its own with the partial sums among them.
+    /// The forward `kernel` over slices of the sum; `tensors` are its own with the partial sums among them.
     fn sliced(
         &self,
         r: &mut Recording,
         label: &str,
-        shader: &'static str,
+        kernel: KernelSpec,
         tensors: impl FnOnce(TensorId) -> Vec<TensorId>,
     ) -> Result<TensorId> {
         let partials = r.temporary(label, self.slices() as u64 * self.output_bytes());
         let items = self.out4() * self.rows.div_ceil(4) * self.slices();
-        self.step(r, label, shader, "main", &tensors(partials), items)?;
+        self.step(r, label, kernel, "main", &tensors(partials), items)?;
         Ok(partials)
     }
 
@@ -124,8 +125,8 @@ impl Linear {
         parameters: TensorId,
         [order, cursor]: [TensorId; 2],
     ) -> Result<(TensorId, usize)> {
-        let partials =
-            self.sliced(r, label, "linear_gathered", |partials| vec![features, parameters, partials, order, cursor])?;
+        let kernel = KernelSpec::new(linear::FILE).with(linear::ROWS_BY_ORDER);
+        let partials = self.sliced(r, label, kernel, |partials| vec![features, parameters, partials, order, cursor])?;
         Ok((partials, self.slices()))
     }
 
@@ -142,7 +143,8 @@ impl Linear {
         let output = r.temporary(label, self.weight_bytes() + (self.out4() * 16) as u64);
         let items = self.weight_tiles() + self.out4();
         let tensors = [features, grad, output, order, cursor];
-        self.step(r, label, "linear_backward_gathered", "gradient", &tensors, items)?;
+        let kernel = KernelSpec::new(linear_backward::FILE).with(linear_backward::ROWS_BY_ORDER);
+        self.step(r, label, kernel, "gradient", &tensors, items)?;
         Ok(output)
     }
 
@@ -153,7 +155,14 @@ impl Linear {
     /// `grad_input[n,c] = sum over k of grad[n,k] weight[k,c]`.
     pub fn grad_input(&self, r: &mut Recording, label: &str, weight: TensorId, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, (self.rows * self.in4() * 16) as u64);
-        self.step(r, label, "linear_backward", "grad_input", &[weight, grad, output], self.rows * self.in4())?;
+        self.step(
+            r,
+            label,
+            linear_backward::FILE.into(),
+            "grad_input",
+            &[weight, grad, output],
+            self.rows * self.in4(),
+        )?;
         Ok(output)
     }
 
@@ -161,14 +170,14 @@ impl Linear {
     pub fn grad_weight(&self, r: &mut Recording, label: &str, input: TensorId, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, self.weight_bytes());
         let tensors = [input, grad, output];
-        self.step(r, label, "linear_backward", "grad_weight", &tensors, self.weight_tiles())?;
+        self.step(r, label, linear_backward::FILE.into(), "grad_weight", &tensors, self.weight_tiles())?;
         Ok(output)
     }
 
     /// `grad_bias[k] = sum over n of grad[n,k]`.
     pub fn grad_bias(&self, r: &mut Recording, label: &str, grad: TensorId) -> Result<TensorId> {
         let output = r.temporary(label, (self.out4() * 16) as u64);
-        self.step(r, label, "linear_backward", "grad_bias", &[grad, output], self.out4())?;
+        self.step(r, label, linear_backward::FILE.into(), "grad_bias", &[grad, output], self.out4())?;
         Ok(output)
     }
 
@@ -176,12 +185,12 @@ impl Linear {
         &self,
         recording: &mut Recording,
         label: &str,
-        shader: &'static str,
+        kernel: KernelSpec,
         entry: &'static str,
         tensors: &[TensorId],
         items: usize,
     ) -> Result<()> {
-        let kernel = KernelSpec::new(shader).entry(entry).or_wide();
+        let kernel = kernel.entry(entry);
         dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&self.params()?), items, self.cost())
     }
 }

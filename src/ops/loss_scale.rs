@@ -5,6 +5,7 @@
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
+use crate::gpu::shaders::files::loss_scale;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "loss_scale";
@@ -46,6 +47,6 @@ fn record(
     let size4 = elements.div_ceil(4);
     let size = [u32_of(OP, "a gradient", size4)?, 0, 0, 0];
     let cost = Cost { flops: elements as f64, bytes: (elements * 8) as f64 };
-    let kernel = KernelSpec::new(OP).entry(entry);
+    let kernel = KernelSpec::new(loss_scale::FILE).entry(entry);
     dispatch_items(recording, label, kernel, tensors, bytemuck::bytes_of(&size), size4, cost)
 }

@@ -13,6 +13,7 @@ pub mod conv2d_algorithm;
 pub mod conv2d_backward;
 mod conv2d_blocks;
 mod conv2d_epilogue;
+pub(crate) mod conv2d_kernels;
 mod conv2d_packing;
 pub mod conv2d_policy;
 mod conv2d_split;

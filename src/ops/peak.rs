@@ -4,6 +4,7 @@
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;
+use crate::gpu::shaders::files::{peak_arithmetic, peak_copy};
 use crate::gpu::shaders::uniforms::peak_arithmetic::Chain;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -52,7 +53,7 @@ pub fn multiply_adds(r: &mut Recording, width: ChainWidth, invocations: usize, r
     let result = r.kept(OP, (invocations * 16) as u64);
     let flops = invocations as f64 * (rounds * STEPS * width.vectors() * 8) as f64;
     let cost = Cost { flops, bytes: (invocations * 16) as f64 };
-    let kernel = KernelSpec::new(OP).entry(width.entry());
+    let kernel = KernelSpec::new(peak_arithmetic::FILE).entry(width.entry());
     dispatch_items(r, OP, kernel, &[result], bytemuck::bytes_of(&params), invocations, cost)?;
     Ok(result)
 }
@@ -74,7 +75,7 @@ pub fn copy(r: &mut Recording, width: CopyWidth, input: TensorId, output: Tensor
     let (entry, each) = if width == CopyWidth::One { ("single", 1) } else { ("several", 4) };
     let params = [u32_of(OP, "a buffer", len4)?, 0, 0, 0];
     let cost = Cost { flops: 0.0, bytes: (len4 * 32) as f64 };
-    let kernel = KernelSpec::new(OP).entry(entry);
+    let kernel = KernelSpec::new(peak_copy::FILE).entry(entry);
     // A whole workgroup moves one stretch, so the last one may be only partly needed.
     let items = len4.div_ceil(64 * each) * 64;
     dispatch_items(r, OP, kernel, &[input, output], bytemuck::bytes_of(&params), items, cost)

@@ -4,8 +4,9 @@ use super::attributes::PoolAttributes;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files::{self, avg_pool2d, max_pool2d, pool2d_backward};
 use crate::gpu::shaders::uniforms::pool2d_block::Pool;
-use crate::gpu::{Cost, Recording, TensorId};
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// The uniform block; `items` are the vec4s that are made.
 fn block(op: &str, input: FeatureMap, output: FeatureMap, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
@@ -33,7 +34,7 @@ pub fn max_pool2d(
     input: FeatureMap,
     attributes: &PoolAttributes,
 ) -> Result<FeatureMap> {
-    windows(r, label, "max_pool2d", input, attributes, None)
+    windows(r, label, max_pool2d::FILE.into(), input, attributes, None)
 }
 
 /// The same, noting each winner's place (`y * W + x`, a u32 for each element) for the backward pass.
@@ -46,7 +47,8 @@ pub fn max_pool2d_indices(
     let (h, w) = attributes.output_size(input.h, input.w)?;
     let indices =
         recording.temporary("max_pool2d indices", FeatureMap { h, w, precision: Precision::F32, ..input }.bytes());
-    Ok((windows(recording, label, "max_pool2d_indices", input, attributes, Some(indices))?, indices))
+    let kernel = KernelSpec::new(max_pool2d::FILE).with(max_pool2d::INDICES);
+    Ok((windows(recording, label, kernel, input, attributes, Some(indices))?, indices))
 }
 
 /// Average over windows; the zeros of the padding count, as with PyTorch's `count_include_pad`.
@@ -56,13 +58,13 @@ pub fn avg_pool2d(
     input: FeatureMap,
     attributes: &PoolAttributes,
 ) -> Result<FeatureMap> {
-    windows(r, label, "avg_pool2d", input, attributes, None)
+    windows(r, label, avg_pool2d::FILE.into(), input, attributes, None)
 }
 
 fn windows(
     recording: &mut Recording,
     label: &str,
-    shader: &'static str,
+    kernel: KernelSpec,
     input: FeatureMap,
     attributes: &PoolAttributes,
     indices: Option<TensorId>,
@@ -70,12 +72,12 @@ fn windows(
     let (h, w) = attributes.output_size(input.h, input.w)?;
     let mut output = FeatureMap { h, w, ..input };
     output.tensor = recording.temporary(label, output.bytes());
-    let params = block(shader, input, output, output.len4(), attributes)?;
+    let params = block(kernel.shader_name(), input, output, output.len4(), attributes)?;
     let window = (attributes.kernel_size[0] * attributes.kernel_size[1]) as f64;
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
     let mut tensors = vec![input.tensor, output.tensor];
     tensors.extend(indices);
-    let kernel = input.precision.kernel(shader)?;
+    let kernel = input.precision.kernel(kernel)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
 }
@@ -89,7 +91,8 @@ pub fn max_pool2d_backward(
     indices: TensorId,
     attributes: &PoolAttributes,
 ) -> Result<FeatureMap> {
-    windows_backward(recording, label, "max_pool2d_backward", input, grad_output, attributes, Some(indices))
+    let kernel = KernelSpec::new(pool2d_backward::FILE).with(pool2d_backward::MAX);
+    windows_backward(recording, label, kernel, input, grad_output, attributes, Some(indices))
 }
 
 /// The gradient through [`avg_pool2d`] by its input, of shape `input`.
@@ -100,18 +103,19 @@ pub fn avg_pool2d_backward(
     grad_output: FeatureMap,
     attributes: &PoolAttributes,
 ) -> Result<FeatureMap> {
-    windows_backward(recording, label, "avg_pool2d_backward", input, grad_output, attributes, None)
+    windows_backward(recording, label, pool2d_backward::FILE.into(), input, grad_output, attributes, None)
 }
 
 fn windows_backward(
     recording: &mut Recording,
     label: &str,
-    op: &'static str,
+    kernel: KernelSpec,
     input: FeatureMap,
     grad_output: FeatureMap,
     attributes: &PoolAttributes,
     indices: Option<TensorId>,
 ) -> Result<FeatureMap> {
+    let op = kernel.shader_name();
     let (h, w) = attributes.output_size(input.h, input.w)?;
     if (FeatureMap { tensor: grad_output.tensor, h, w, ..input }) != grad_output {
         let g = grad_output;
@@ -123,7 +127,7 @@ fn windows_backward(
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + 2 * grad_output.bytes()) as f64 };
     let mut tensors = vec![grad_output.tensor, grad_input.tensor];
     tensors.extend(indices);
-    let kernel = input.precision.kernel(op)?;
+    let kernel = input.precision.kernel(kernel)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
     Ok(grad_input)
 }
@@ -142,7 +146,7 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
     ];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
-    let kernel = input.precision.kernel(OP)?;
+    let kernel = input.precision.kernel(files::global_avg_pool::FILE)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&size), output.len4(), cost)?;
     Ok(output)
 }
@@ -166,7 +170,7 @@ pub fn global_avg_pool_backward(
     let params = [size(input.h * input.w)?, size(input.c4)?, size(items)?, size(input.pitch4)?];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, grad_input.tensor];
-    let kernel = input.precision.kernel(OP)?;
+    let kernel = input.precision.kernel(files::global_avg_pool_backward::FILE)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), items, cost)?;
     Ok(grad_input)
 }

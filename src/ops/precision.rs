@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use half::f16;
 
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, KernelSpec, shaders};
+use crate::gpu::shaders::{self, Flags, flags};
+use crate::gpu::{AdapterReport, KernelSpec};
 
 /// The type of stored activations and weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -58,19 +59,28 @@ impl Precision {
     /// Whether the operation `op` has kernels over maps of this type.
     pub fn has(self, op: &str) -> bool {
         let by_variant = ["conv2d", "conv2d_backward"].contains(&op);
-        self == Self::F32 || by_variant || shaders::find(&format!("{op}_f16")).is_some()
+        let has = |shader: &shaders::Shader| shader.file.shader(shader.flags.with(self.flags())).is_some();
+        self == Self::F32 || by_variant || shaders::find(op).is_some_and(has)
     }
 
-    /// The kernel `name` over maps of this type.
+    /// What picks the shaders over maps of this type.
+    fn flags(self) -> Flags {
+        match self {
+            Self::F32 => Flags::NONE,
+            Self::F16 => flags::HALF,
+        }
+    }
+
+    /// `kernel` over maps of this type.
     ///
     /// # Errors
     /// [`Error::Shape`] if the operation has none.
-    pub(super) fn kernel(self, name: &'static str) -> Result<KernelSpec> {
-        match self {
-            Self::F32 => Ok(KernelSpec::new(name)),
-            Self::F16 => shaders::find(&format!("{name}_f16"))
-                .map(|shader| KernelSpec::new(shader.name))
-                .ok_or_else(|| Error::shape(name, "has no kernel for f16; use f32")),
+    pub(super) fn kernel(self, kernel: impl Into<KernelSpec>) -> Result<KernelSpec> {
+        let plain = kernel.into();
+        let kernel = plain.clone().with(self.flags());
+        match kernel.shader() {
+            Err(_) if self == Self::F16 => Err(Error::shape(plain.shader_name(), "has no kernel for f16; use f32")),
+            found => found.map(|_| kernel),
         }
     }
 
@@ -123,10 +133,16 @@ mod tests {
 
     #[test]
     fn operations_on_maps_have_f16() {
-        for op in ["relu", "relu_backward", "batch_norm_backward", "pack_weight", "max_pool2d_indices"] {
-            assert_eq!(Precision::F16.kernel(op).unwrap().shader, format!("{op}_f16"));
+        use crate::gpu::shaders::files::{adam, max_pool2d, pool2d_backward, relu_backward};
+        let name = |kernel: KernelSpec| Precision::F16.kernel(kernel).map(|kernel| kernel.name());
+        assert_eq!(name(relu_backward::FILE.into()).unwrap(), "relu_backward_f16");
+        let indices = KernelSpec::new(max_pool2d::FILE).with(max_pool2d::INDICES);
+        assert_eq!(name(indices).unwrap(), "max_pool2d_indices_f16");
+        assert_eq!(name(pool2d_backward::FILE.into()).unwrap(), "avg_pool2d_backward_f16");
+        for op in ["relu", "batch_norm_backward", "pack_weight", "max_pool2d_backward"] {
+            assert!(Precision::F16.has(op), "{op}");
         }
         assert!(Precision::F16.has("conv2d_backward") && !Precision::F16.has("linear_backward"));
-        assert!(Precision::F16.kernel("adam").unwrap_err().to_string().contains("no kernel for f16"));
+        assert!(name(adam::FILE.into()).unwrap_err().to_string().contains("adam: has no kernel for f16"));
     }
 }

@@ -3,6 +3,7 @@
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
+use crate::gpu::shaders::files::preprocess;
 use crate::gpu::shaders::uniforms::preprocess::Preprocess;
 use crate::gpu::{Cost, Recording, TensorId};
 
@@ -34,7 +35,7 @@ pub fn preprocess(
     dispatch_items(
         recording,
         label,
-        precision.kernel(OP)?,
+        precision.kernel(preprocess::FILE)?,
         &tensors,
         bytemuck::bytes_of(&params),
         output.pixels(),

@@ -4,6 +4,8 @@ use super::attributes::SgdAttributes;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::{Error, Result};
+use crate::gpu::shaders::Flags;
+use crate::gpu::shaders::files::sgd;
 use crate::gpu::shaders::uniforms::sgd::Sgd;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
@@ -49,6 +51,7 @@ pub fn sgd(
     let cost = Cost { flops: (elements * 6) as f64, bytes: (elements * 20) as f64 };
     let mut tensors = vec![t.grad, t.schedule, t.cursor, t.param, t.momentum_buffer];
     tensors.extend(t.loss_scale);
-    let kernel = KernelSpec::new(if t.loss_scale.is_some() { "sgd_scaled" } else { OP }).or_wide();
+    let scaled = if t.loss_scale.is_some() { sgd::SCALED } else { Flags::NONE };
+    let kernel = KernelSpec::new(sgd::FILE).with(scaled);
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), size4, cost)
 }

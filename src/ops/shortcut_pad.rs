@@ -3,6 +3,7 @@
 use super::dispatch_items;
 use super::feature_map::{FeatureMap, u32_of};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::{shortcut_pad, shortcut_pad_backward};
 use crate::gpu::{Cost, Recording};
 
@@ -62,7 +63,7 @@ pub fn shortcut_pad(
     };
     let cost = Cost { flops: 0.0, bytes: (input.bytes() / (stride * stride) as u64 + output.bytes()) as f64 };
     let tensors = [input.tensor, output.tensor];
-    let kernel = input.precision.kernel(OP)?;
+    let kernel = input.precision.kernel(files::shortcut_pad::FILE)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), output.len4(), cost)?;
     Ok(output)
 }
@@ -99,7 +100,7 @@ pub fn shortcut_pad_backward(
     };
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() * 2 + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, residual.tensor, grad_input.tensor];
-    let kernel = input.precision.kernel(OP)?;
+    let kernel = input.precision.kernel(files::shortcut_pad_backward::FILE)?;
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), input.len4(), cost)?;
     Ok(grad_input)
 }

@@ -15,6 +15,7 @@ use super::conv2d_variant::Conv2dVariant;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
+use crate::gpu::shaders::files::space_to_depth;
 use crate::gpu::shaders::uniforms::space_to_depth as uniforms;
 use crate::gpu::{Cost, Recording, TensorId};
 
@@ -66,7 +67,7 @@ pub fn space_to_depth(
         padding: [of(padding[0])?, of(padding[1])?],
     };
     let cost = Cost { flops: 0.0, bytes: (input.bytes() + output.bytes()) as f64 };
-    let (kernel, tensors) = (input.precision.kernel(OP)?, [input.tensor, output.tensor]);
+    let (kernel, tensors) = (input.precision.kernel(space_to_depth::FILE)?, [input.tensor, output.tensor]);
     dispatch_items(r, label, kernel, &tensors, bytemuck::bytes_of(&params), output.pixels(), cost)?;
     Ok(output)
 }

@@ -15,8 +15,10 @@ use super::conv2d_variant::Conv2dVariant;
 use super::feature_map::{FeatureMap, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
+use crate::gpu::shaders::files::{self, winograd_grad_output, winograd_input, winograd_output};
 use crate::gpu::shaders::uniforms::winograd_tiles::Tiles;
 use crate::gpu::shaders::uniforms::{winograd_grad_weight, winograd_weight};
+use crate::gpu::shaders::{Flags, flags};
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "conv2d";
@@ -56,26 +58,19 @@ impl WinogradTile {
     }
 
     /// The kernel of a part; `wide` accesses maps and points 64 bits at a time.
-    fn shader(self, part: Part, wide: bool) -> &'static str {
-        macro_rules! of {
-            ($name:literal) => {
-                if wide { concat!($name, "_wide") } else { $name }
-            };
-        }
-        match (self, part) {
-            (Self::Two, Part::Input) => of!("winograd2_input"),
-            (Self::Two, Part::Output) => of!("winograd2_output"),
-            (Self::Two, Part::GradInput) => of!("winograd2_grad_input"),
-            (Self::Two, Part::GradOutput) => of!("winograd2_grad_output"),
-            (Self::Two, Part::Weight) => "winograd2_weight",
-            (Self::Two, Part::GradWeight) => "winograd2_grad_weight",
-            (Self::Four, Part::Input) => of!("winograd4_input"),
-            (Self::Four, Part::Output) => of!("winograd4_output"),
-            (Self::Four, Part::GradInput) => of!("winograd4_grad_input"),
-            (Self::Four, Part::GradOutput) => of!("winograd4_grad_output"),
-            (Self::Four, Part::Weight) => "winograd4_weight",
-            (Self::Four, Part::GradWeight) => "winograd4_grad_weight",
-        }
+    fn kernel(self, part: Part, wide: bool) -> KernelSpec {
+        let (file, flags) = match part {
+            Part::Input => (winograd_input::FILE, Flags::NONE),
+            Part::Output => (winograd_output::FILE, Flags::NONE),
+            Part::GradInput => (winograd_output::FILE, winograd_output::GRADIENT),
+            Part::GradOutput => (winograd_grad_output::FILE, Flags::NONE),
+            Part::Weight => (files::winograd_weight::FILE, Flags::NONE),
+            Part::GradWeight => (files::winograd_grad_weight::FILE, Flags::NONE),
+        };
+        let wide = wide && !matches!(part, Part::Weight | Part::GradWeight);
+        let width = if wide { flags::WIDE } else { Flags::NONE };
+        let tile = if self == Self::Four { flags::F4 } else { Flags::NONE };
+        KernelSpec::new(file).with(flags).with(width).with(tile)
     }
 
     /// G: a 3-tap weight's values at the points, in f64.
@@ -224,7 +219,7 @@ impl Winograd {
             end: [0; 2],
         };
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 };
-        let kernel = KernelSpec::new(self.shader(Part::Weight));
+        let kernel = self.kernel(Part::Weight);
         let items = packing.tiles * packing.rows * packing.side / 4;
         dispatch_items(r, label, kernel, &[weight, packed], bytemuck::bytes_of(&params), items, cost)?;
         Ok(packed)
@@ -294,14 +289,14 @@ impl Winograd {
         };
         let grad = r.temporary(label, self.conv.weight_len4() as u64 * 16);
         let bytes = (outputs * inputs4 * 16 * (TAPS + self.tile.points())) as f64;
-        let kernel = KernelSpec::new(self.shader(Part::GradWeight));
+        let kernel = self.kernel(Part::GradWeight);
         let cost = Cost { flops: 0.0, bytes };
         dispatch_items(r, label, kernel, &[points, grad], bytemuck::bytes_of(&params), outputs * inputs4, cost)?;
         Ok(grad)
     }
 
-    fn shader(&self, part: Part) -> &'static str {
-        self.tile.shader(part, self.variant.is_wide())
+    fn kernel(&self, part: Part) -> KernelSpec {
+        self.tile.kernel(part, self.variant.is_wide())
     }
 
     /// Tiles of each image along both axes, for outputs like `map`.
@@ -347,7 +342,7 @@ impl Winograd {
             (Direction::Transposed, Precision::F16) => Part::GradInput,
             _ => Part::Output,
         };
-        let kernel = output.precision.kernel(self.shader(part))?;
+        let kernel = output.precision.kernel(self.kernel(part))?;
         let touched = 1 + u64::from(epilogue.residual.is_some()) + u64::from(rectified.is_some());
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * touched) as f64 };
         let tensors = [y.tensor, bias, residual, through, output.tensor];
@@ -371,7 +366,7 @@ impl Winograd {
         out.tensor = r.temporary(label, out.bytes());
         let params = self.tiles(map, out, padding, tiling)?;
         let cost = Cost { flops: 0.0, bytes: (map.bytes() + out.bytes()) as f64 };
-        let kernel = map.precision.kernel(self.shader(part))?;
+        let kernel = map.precision.kernel(self.kernel(part))?;
         let tensors = [map.tensor, out.tensor];
         dispatch_items(r, label, kernel, &tensors, bytemuck::bytes_of(&params), tiles * map.c4, cost)?;
         Ok(out)

@@ -185,7 +185,7 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
 /// [`Error::Usage`] that says why.
 pub fn check_kernel(adapter: &AdapterReport) -> Result<()> {
     let asked = asked();
-    match Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == asked).map(|v| v.supported(adapter)) {
+    match Conv2dVariant::named(&asked).map(|variant| variant.supported(adapter)) {
         Some(Err(why)) => Err(Error::Usage(format!(
             "GPU_RESNET_CONV2D={asked}: the adapter {} can't run it: {why}; unset it",
             adapter.name

@@ -468,12 +468,12 @@ mod tests {
             ),
         ] {
             let usual = Conv2dAlgorithm::usual(gpu.report(), pass, &shape(5).op, [1, 6, 5], Precision::F32);
-            if usual.variant() == Conv2dVariant::Gemm {
+            if usual.variant() == Conv2dVariant::GEMM {
                 // What is compared with can't be broken itself.
                 continue;
             }
             gpu.substitute(shader, Some(broken(shader, from, to).unwrap()));
-            let some = [Conv2dVariant::Gemm, Conv2dVariant::Gemm32x32, Conv2dVariant::Register].map(Into::into);
+            let some = [Conv2dVariant::GEMM, Conv2dVariant::GEMM_32X32, Conv2dVariant::Register].map(Into::into);
             let tuned = tune_shape(&gpu, &shape(5), pass, Precision::F32, &some, &THOROUGH, &mut || Ok(true)).unwrap();
             gpu.substitute(shader, None);
             assert_ne!(tuned.choice, "gemm");
@@ -495,7 +495,7 @@ mod tests {
             return;
         }
         for pass in [Conv2dPass::ByInput, Conv2dPass::ByWeight] {
-            let some = [Conv2dVariant::Register, Conv2dVariant::Gemm].map(Into::into);
+            let some = [Conv2dVariant::Register, Conv2dVariant::GEMM].map(Into::into);
             let tuned = tune_shape(&gpu, &shape(8), pass, Precision::F16, &some, &THOROUGH, &mut || Ok(true)).unwrap();
             let rejected = tuned.candidates.iter().filter(|candidate| candidate.rejected.is_some());
             assert_eq!((rejected.count(), tuned.key.contains("f16")), (0, true), "{:?}", tuned.candidates);

@@ -267,7 +267,7 @@ impl Case {
 
     /// The convolution kernel, where the case names one.
     pub fn variant(&self) -> Option<Conv2dVariant> {
-        Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == self.word(VARIANT))
+        Conv2dVariant::named(self.word(VARIANT))
     }
 
     /// The same with Winograd's tile or blocks of pixels around it, if the case has them.

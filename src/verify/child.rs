@@ -110,10 +110,10 @@ impl Served {
             }
         };
         let Some(fault) = fault else { return Ok(inspect::compile(gpu, inspector, spec)) };
-        let before = gpu.substituted(spec.shader);
+        let before = gpu.substituted(spec.shader_name());
         controls::break_kernel(gpu, &fault)?;
         let compiled = inspect::compile(gpu, inspector, spec);
-        gpu.substitute(spec.shader, before);
+        gpu.substitute(spec.shader_name(), before);
         Ok(compiled)
     }
 }

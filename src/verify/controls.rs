@@ -20,7 +20,9 @@ use super::report::{ControlResult, Status};
 use super::requirements::lacks;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::gpu::shaders::{self, Shader};
+use crate::gpu::shaders::{self, Shader, flags};
+use crate::ops::Conv2dVariant;
+use crate::ops::conv2d_kernels::kernel_of;
 
 /// A shader broken on purpose, and the case that shows it.
 #[derive(Debug, Clone)]
@@ -43,9 +45,8 @@ pub struct Control {
 impl Control {
     /// Whether its shader is a kernel for convolutions, and not what packs, transforms or mends around any of them.
     pub fn of_one_kernel(&self) -> bool {
-        let around =
-            ["_repair", "_emulated", "_sum_parts", "_sum_parts_f16"].iter().any(|end| self.shader.ends_with(end));
-        self.shader.starts_with("conv2d_") && !around
+        let own = |shader: &Shader| kernel_of(shader).is_some() && !shader.flags.contains(flags::EMULATED);
+        shaders::find(self.shader).is_some_and(own)
     }
 }
 
@@ -53,16 +54,16 @@ impl Control {
 pub fn controls() -> &'static [Control] {
     static CONTROLS: OnceLock<Vec<Control>> = OnceLock::new();
     CONTROLS.get_or_init(|| {
-        let conv = CONVOLUTIONS.iter().flat_map(|&(breaks, from, to, shaders, case)| {
-            shaders.iter().map(move |&(shader, variant)| Control {
+        let conv = CONVOLUTIONS.iter().flat_map(|&(breaks, from, to, victims, case)| {
+            victims.shaders().map(move |(shader, variant)| Control {
                 name: format!("{shader}: {breaks}"),
                 breaks,
                 shader,
                 from,
                 to,
-                case: format!("{case} variant={variant}"),
+                case: format!("{case} variant={}", variant.name()),
                 may_hide: false,
-                shared: shaders.len() > 1,
+                shared: victims.kernels.len() > 1,
             })
         });
         let others = OTHERS.iter().chain(COOPERATIVE).map(|&(breaks, shader, from, to, case)| Control {
@@ -132,7 +133,8 @@ pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     let control = control.ok_or_else(|| Error::Usage(format!("there is no control {name:?}")))?;
     let case = Case::parse(&control.case)?;
     // Of the kernels for cooperative matrices an adapter runs those for the matrices that it has.
-    let shader = shaders::find(control.shader).filter(|shader| shader.name.contains("_cooperative"));
+    let by_matrices = |shader: &&Shader| kernel_of(shader).is_some_and(Conv2dVariant::is_cooperative);
+    let shader = shaders::find(control.shader).filter(by_matrices);
     let runs = |shader: &Shader| shader.entry_points.iter().any(|entry| lacks(gpu.report(), shader, entry).is_none());
     if shader.is_some_and(|shader| !runs(shader)) {
         return Ok(None);

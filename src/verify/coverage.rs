@@ -11,7 +11,7 @@ const NO_KERNELS: &[&str] = &["peak", "fingerprint/"];
 
 /// Names of the shaders that `gpu` has compiled: what was asked for, and the form that ran in its place.
 pub(super) fn compiled(gpu: &Gpu) -> BTreeSet<String> {
-    let asked = gpu.compiled().into_iter().map(|spec| spec.shader);
+    let asked = gpu.compiled().into_iter().map(|spec| spec.shader_name());
     asked.chain(gpu.compiled_shaders()).map(str::to_owned).collect()
 }
 
@@ -22,7 +22,7 @@ pub(super) fn left_out(adapter: &AdapterReport, ran: &BTreeSet<String>) -> Vec<S
         let runs = shader.entry_points.iter().any(|entry| lacks(adapter, shader, entry).is_none());
         !measures && runs && !ran.contains(shader.name)
     };
-    shaders::all().iter().filter(missing).map(|shader| shader.name.to_owned()).collect()
+    shaders::all().filter(missing).map(|shader| shader.name.to_owned()).collect()
 }
 
 #[cfg(test)]

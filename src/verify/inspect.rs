@@ -34,7 +34,7 @@ pub enum Compilation {
 impl KernelName {
     pub fn of(spec: &KernelSpec) -> Self {
         let constants = spec.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        Self { shader: spec.shader.into(), entry: spec.entry.into(), constants }
+        Self { shader: spec.shader_name().into(), entry: spec.entry.into(), constants }
     }
 
     /// # Errors
@@ -43,7 +43,7 @@ impl KernelName {
         let unknown = || Error::Usage(format!("there is no kernel {self}"));
         let shader = shaders::find(&self.shader).ok_or_else(unknown)?;
         let entry = shader.entry_point(&self.entry).ok_or_else(unknown)?;
-        let spec = KernelSpec::new(shader.name).entry(entry.name);
+        let spec = KernelSpec::exactly(shader).entry(entry.name);
         self.constants.iter().try_fold(spec, |spec, (name, &value)| {
             let (name, _) = ops::constant_values(name).ok_or_else(unknown)?;
             Ok(spec.constant(name, value))
@@ -78,7 +78,7 @@ pub fn spill(figures: &Figures) -> Option<String> {
 
 /// Why `gpu` never runs `spec`; none if it does.
 pub fn excluded(gpu: &Gpu, spec: &KernelSpec) -> Option<String> {
-    let shader = shaders::find(spec.shader)?;
+    let shader = spec.shader().ok()?;
     lacks(gpu.report(), shader, shader.entry_point(spec.entry)?)
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_kernel_comes_back_from_its_name() {
-        let spec = KernelSpec::new("conv2d_gemm").constant("POINTWISE", 1);
+        let spec = KernelSpec::exactly(shaders::find("conv2d_gemm").unwrap()).constant("POINTWISE", 1);
         let name = KernelName::of(&spec);
         assert_eq!((name.spec().unwrap(), name.to_string().as_str()), (spec, "conv2d_gemm main POINTWISE=1"));
         for wrong in [

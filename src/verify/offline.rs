@@ -85,7 +85,7 @@ pub fn specialisations() -> Result<Vec<KernelSpec>> {
 
 /// The entry point with each combination of its constants' values.
 fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
-    let mut specs = vec![KernelSpec::new(shader.name).entry(entry)];
+    let mut specs = vec![KernelSpec::exactly(shader).entry(entry)];
     for name in
         translate::constants(shader.source).map_err(|problem| Error::Mismatch(format!("{}: {problem}", shader.name)))?
     {
@@ -122,8 +122,8 @@ pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Of
             if (tools.limits.stop)() {
                 return Err(Error::Interrupted);
             }
-            let shader = shaders::find(spec.shader).ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
-            Ok((shader.source, translated(tools, shader.source, &spec)))
+            let source = spec.shader()?.source;
+            Ok((source, translated(tools, source, &spec)))
         })
         .collect();
     let mut kernels = kernels?;
@@ -162,7 +162,7 @@ fn translated(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
         }
     };
     KernelResult {
-        shader: spec.shader.into(),
+        shader: spec.shader_name().into(),
         entry: spec.entry.into(),
         constants,
         targets: Target::ALL.into_iter().map(|target| (target.name(), outcome(target))).collect(),
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn constants_are_combined() {
         let specs = specialisations().unwrap();
-        let gemm: Vec<_> = specs.iter().filter(|spec| spec.shader == "conv2d_gemm").collect();
+        let gemm: Vec<_> = specs.iter().filter(|spec| spec.shader_name() == "conv2d_gemm").collect();
         assert!(gemm.len() >= 2 && gemm.iter().any(|spec| spec.constants.contains(&("POINTWISE", 1))));
         let unique: std::collections::HashSet<_> = specs.iter().collect();
         assert_eq!(unique.len(), specs.len());
@@ -255,7 +255,8 @@ mod tests {
     fn broken_shaders_fail() {
         let relu = shaders::find("relu").unwrap().source;
         let failed = |source: &str, entry: &'static str| -> Vec<&'static str> {
-            let result = check_kernel(&Tools::none(), source, &KernelSpec::new("relu").entry(entry));
+            let result =
+                check_kernel(&Tools::none(), source, &KernelSpec::new(shaders::files::relu::FILE).entry(entry));
             let failed = result.targets.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
             failed.map(|(target, _)| target).collect()
         };
@@ -271,7 +272,11 @@ mod tests {
     #[test]
     fn a_failure_is_a_mismatch() {
         let relu = shaders::find("relu").unwrap().source;
-        let kernel = check_kernel(&Tools::none(), &relu.replace("input[i]", "inptu[i]"), &KernelSpec::new("relu"));
+        let kernel = check_kernel(
+            &Tools::none(),
+            &relu.replace("input[i]", "inptu[i]"),
+            &KernelSpec::new(shaders::files::relu::FILE),
+        );
         let report = OfflineReport {
             crate_version: String::new(),
             tools: vec![],

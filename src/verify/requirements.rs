@@ -1,7 +1,8 @@
 //! What a shader needs of an adapter before it ever runs there.
 
 use crate::gpu::AdapterReport;
-use crate::gpu::shaders::{EntryPoint, Shader};
+use crate::gpu::shaders::{EntryPoint, Shader, flags};
+use crate::ops::conv2d_kernels::kernel_of;
 use crate::ops::{Conv2dVariant, Precision};
 
 /// Why the entry point of `shader` never runs on `adapter`: a feature or limit that the adapter has not got, or another form of the
@@ -10,8 +11,10 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     let uses = |part| shader.source.contains(part);
     let features = adapter.features;
     let half = uses("enable f16;");
+    let variant = kernel_of(shader);
     let invocations: u32 = entry.workgroup_size.iter().product();
-    if shader.name.ends_with("_emulated") {
+    let has = |flag| shader.flags.contains(flag);
+    if has(flags::EMULATED) {
         return Some("it stands in for cooperative matrices in tests alone".into());
     }
     if half && !features.f16 {
@@ -27,9 +30,9 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
         let most = adapter.max_invocations_per_workgroup;
         return Some(format!("it needs workgroups of {invocations} invocations and the adapter's have at most {most}"));
     }
-    if shader.name.contains("_cooperative") && half {
+    if variant.is_some_and(Conv2dVariant::is_cooperative) && half {
         let lacks = |shape| Some(format!("the adapter has no cooperative matrices of {shape} f16 with f32 sums"));
-        match (shader.name.ends_with("_eight"), features.matrices_f16, features.matrices_f16_eight) {
+        match (has(flags::MATRICES_8X8), features.matrices_f16, features.matrices_f16_eight) {
             (true, true, _) => return Some("the kernel of 16x16x16 runs in its place".into()),
             (true, _, false) => return lacks("8x8x8"),
             (false, false, _) => return lacks("16x16x16"),
@@ -37,18 +40,10 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
         }
     }
     let precision = if half { Precision::F16 } else { Precision::F32 };
-    if let Some(Err(why)) = variant_of(shader.name).map(|variant| variant.supported_in(adapter, precision)) {
+    if let Some(Err(why)) = variant.map(|variant| variant.supported_in(adapter, precision)) {
         return Some(why);
     }
-    // See `KernelSpec::or_wide`.
-    (shader.name.contains("_wide") && adapter.kind != "cpu").then(|| "only software drivers run the wide form".into())
-}
-
-/// The variant that the shader `name` is of, if it is of one: `conv2d_backward_input_gemm_64x64_f16` is of `gemm-64x64`.
-pub(super) fn variant_of(name: &str) -> Option<Conv2dVariant> {
-    let written = |variant: &Conv2dVariant| variant.name().replace('-', "_");
-    let named = Conv2dVariant::FORWARD.into_iter().filter(|variant| name.contains(&written(variant)));
-    named.max_by_key(|variant| variant.name().len()).filter(|_| name.starts_with("conv2d_"))
+    (has(flags::WIDE) && adapter.kind != "cpu").then(|| "only software drivers run the wide form".into())
 }
 
 #[cfg(test)]
@@ -81,20 +76,6 @@ mod tests {
     fn why(adapter: &AdapterReport, name: &str) -> Option<String> {
         let shader = shaders::find(name).unwrap_or_else(|| panic!("{name}"));
         lacks(adapter, shader, &shader.entry_points[0])
-    }
-
-    #[test]
-    fn a_shader_belongs_to_the_variant_of_the_longest_name() {
-        for (shader, variant) in [
-            ("conv2d_gemm", Some(Conv2dVariant::Gemm)),
-            ("conv2d_backward_input_blocks_gemm_64x64_f16", Some(Conv2dVariant::Gemm64x64)),
-            ("conv2d_backward_weight_subgroup_quad_pointwise", Some(Conv2dVariant::SubgroupQuad)),
-            ("conv2d_subgroup4", Some(Conv2dVariant::Subgroup4)),
-            ("conv2d_backward_input_blocks_repair", None),
-            ("fingerprint/subgroups", None),
-        ] {
-            assert_eq!(variant_of(shader), variant, "{shader}");
-        }
     }
 
     #[test]

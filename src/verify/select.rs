@@ -9,6 +9,7 @@ use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterReport;
+use crate::gpu::shaders::{self, flags};
 use crate::ops::{Conv2dVariant, Precision};
 
 /// Arithmetic of the largest case that stands for a kernel which the adapter does not use by itself.
@@ -101,7 +102,7 @@ impl Selection {
             }
             // Compilers take longest over Winograd's larger tile (controls of it took up to 23 s, lavapipe 25.0.7); the smaller one's transforms are broken
             // in the same places and go through the same cases.
-            if control.shader.starts_with("winograd4_") {
+            if shaders::find(control.shader).is_some_and(|shader| shader.flags.contains(flags::F4)) {
                 return false;
             }
             let Some(variant) = case.variant() else { return true };
@@ -123,8 +124,7 @@ impl Selection {
 
 /// The kernel for convolutions that a case runs, or packs weights for.
 fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
-    let named = |name: &str| Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == name);
-    case.variant().or_else(|| named(case.word("layout")))
+    case.variant().or_else(|| Conv2dVariant::named(case.word("layout")))
 }
 
 /// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes. One kernel's

@@ -149,12 +149,12 @@ fn impossible_shapes_are_refused() {
 fn padding_of_channels_does_not_count() {
     for gpu in adapters().iter() {
         for variant in conv2d_variants(gpu) {
-            let subgroups = [Conv2dVariant::Subgroup, Conv2dVariant::SubgroupWide].contains(&variant);
+            let subgroups = [Conv2dVariant::SUBGROUP, Conv2dVariant::SUBGROUP_WIDE].contains(&variant);
             let by_fours = [
                 Conv2dVariant::Register,
-                Conv2dVariant::SubgroupQuad,
-                Conv2dVariant::SubgroupOct,
-                Conv2dVariant::Subgroup4,
+                Conv2dVariant::SUBGROUP_QUAD,
+                Conv2dVariant::SUBGROUP_OCT,
+                Conv2dVariant::SUBGROUP4,
             ];
             if !subgroups && !by_fours.contains(&variant) {
                 continue;

@@ -24,7 +24,7 @@ fn logits(gpu: &Arc<Gpu>, architecture: &Architecture, precision: Precision, ima
     input.tensor = r.kept("input", input.bytes());
     let output = network.record(&mut r, input).expect("a recording").logits;
     r.keep(output);
-    let kernels: Vec<&str> = r.dispatches().iter().map(|dispatch| dispatch.kernel.shader).collect();
+    let kernels: Vec<&str> = r.dispatches().iter().map(|dispatch| dispatch.kernel.shader_name()).collect();
     let kernels = kernels.join(" ");
     let mut plan = Plan::new(gpu, &r).expect("a plan");
     plan.write(input.tensor, &precision.words(&pack_nhwc(pixels, shape, 1))).expect("an upload");

@@ -68,7 +68,7 @@ fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) ->
     let tensor = r.temporary("input", 16);
     let input = FeatureMap::new(tensor, [images, conv.in_channels, side, side]);
     algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue::default()).expect("a convolution of ResNet-50");
-    let mut products = r.dispatches().iter().filter(|d| d.kernel.shader.starts_with("conv2d_gemm"));
+    let mut products = r.dispatches().iter().filter(|d| d.kernel.shader_name().starts_with("conv2d_gemm"));
     let dispatch = products.next().expect("a tiled kernel");
     assert!(products.next().is_none(), "two products");
     let (pixels, channels) = algorithm.variant().tile();
@@ -188,7 +188,7 @@ fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
             let weight = conv.weight_len4() as u64 * 16;
             assert!(partials <= (64 << 20) + 16 * weight, "{conv:?} on {side}x{side}: {partials} bytes");
             // Few enough are added in one step, more in two, so that none adds too many.
-            let sums = r.dispatches().iter().filter(|d| d.kernel.shader == "sum_partials").count();
+            let sums = r.dispatches().iter().filter(|d| d.kernel.shader_name() == "sum_partials").count();
             assert_eq!(sums, [1, 64].iter().filter(|most| partials / weight > **most).count());
         }
     }

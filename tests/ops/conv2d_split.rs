@@ -13,7 +13,7 @@ use gpu_resnet::reference::compare;
 use crate::support::{adapters, array, refused, tensor};
 
 /// The kernels that take software drivers least to compile.
-const TILES: [Conv2dVariant; 2] = [Conv2dVariant::Gemm32x32, Conv2dVariant::Gemm64x64];
+const TILES: [Conv2dVariant; 2] = [Conv2dVariant::GEMM_32X32, Conv2dVariant::GEMM_64X64];
 /// Images, channels, and outputs, on maps of 5x7: pixels of several images lie in one tile.
 const N: usize = 8;
 const C: usize = 24;
@@ -103,16 +103,16 @@ fn parts_that_a_kernel_has_not_are_refused() {
     for gpu in adapters().iter() {
         for (variant, parts) in [
             (Conv2dVariant::Register, 2),
-            (Conv2dVariant::Gemm, MOST_PARTS + 1),
-            (Conv2dVariant::Gemm32x32, 0),
-            (Conv2dVariant::Gemm32x32, MOST_PARTS + 1),
+            (Conv2dVariant::GEMM, MOST_PARTS + 1),
+            (Conv2dVariant::GEMM_32X32, 0),
+            (Conv2dVariant::GEMM_32X32, MOST_PARTS + 1),
         ] {
             let algorithm = Conv2dAlgorithm::Split(variant, parts);
             refused(gpu, &algorithm.name(), forward(gpu, Precision::F32, algorithm, true));
             assert_eq!(Conv2dAlgorithm::named(&algorithm.name()), None);
         }
     }
-    let split = Conv2dAlgorithm::Split(Conv2dVariant::Gemm64x64, 4);
+    let split = Conv2dAlgorithm::Split(Conv2dVariant::GEMM_64X64, 4);
     assert_eq!(split.name(), "gemm-64x64-split4");
     assert_eq!(Conv2dAlgorithm::named(&split.name()), Some(split));
     for none in ["gemm-64x64-split", "gemm-64x64-splitx", "-split4", "winograd4-gemm-64x64-split4"] {

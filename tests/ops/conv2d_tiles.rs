@@ -44,7 +44,7 @@ fn every_tile_gives_the_same_bits() {
     assert!(tiled().count() >= 8, "there are fewer tiles than there were");
     for gpu in adapters().iter() {
         for (case, line) in CASES.iter().enumerate() {
-            let expected = bits(gpu, Conv2dVariant::Gemm, case);
+            let expected = bits(gpu, Conv2dVariant::GEMM, case);
             assert!(expected.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{line:?}: all zeros");
             for variant in tiled().filter(|variant| variant.supported(gpu.report()).is_ok()) {
                 let found = bits(gpu, variant, case);

@@ -54,8 +54,8 @@ fn all_but_the_matrices_is_right() {
     let mut cases = small_cases(3e5);
     cases.retain(|case| {
         let forward = case.operation.name == "conv2d";
-        case.precision() == Precision::F32 && (forward || case.variant() == Some(Conv2dVariant::Cooperative))
-            || forward && case.variant() == Some(Conv2dVariant::Cooperative)
+        case.precision() == Precision::F32 && (forward || case.variant() == Some(Conv2dVariant::COOPERATIVE_64X64))
+            || forward && case.variant() == Some(Conv2dVariant::COOPERATIVE_64X64)
     });
     for gpu in open_all(true) {
         assert!(passed(&gpu, &cases) >= 40, "{}: hardly a case ran", gpu.report().driver_info);
@@ -93,16 +93,16 @@ fn real(operation: &str, variant: Conv2dVariant, fault: &str) {
 
 #[test]
 fn matrices_are_right_where_there_are_some() {
-    real("conv2d", Conv2dVariant::Cooperative, "what a tile added counts twice");
+    real("conv2d", Conv2dVariant::COOPERATIVE_64X64, "what a tile added counts twice");
 }
 
 #[test]
 fn matrices_of_tall_tiles_are_right() {
-    real("conv2d", Conv2dVariant::Cooperative128x64, "a step is left out between one tile and the next");
+    real("conv2d", Conv2dVariant::COOPERATIVE_128X64, "a step is left out between one tile and the next");
 }
 
 #[test]
 fn matrices_make_the_gradient_by_the_input() {
-    real("conv2d_backward_input", Conv2dVariant::Cooperative, "");
-    real("conv2d_backward_input", Conv2dVariant::Cooperative128x64, "");
+    real("conv2d_backward_input", Conv2dVariant::COOPERATIVE_64X64, "");
+    real("conv2d_backward_input", Conv2dVariant::COOPERATIVE_128X64, "");
 }

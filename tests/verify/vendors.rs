@@ -6,6 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use gpu_resnet::gpu::KernelSpec;
+use gpu_resnet::gpu::shaders::find;
 use gpu_resnet::verify::child::Setup;
 use gpu_resnet::verify::expectations::Expectations;
 use gpu_resnet::verify::offline::vendors::{VendorReport, compile};
@@ -163,7 +164,8 @@ fn a_driver_that_never_answers_is_a_problem() {
 #[cfg(unix)]
 fn run(program: &Path, shaders: &[&'static str]) -> Vec<gpu_resnet::verify::offline::vendors::VendorRun> {
     let setup = Setup { program: program.into(), loading: vec![], arguments: vec![], environment: vec![] };
-    let specs: Vec<KernelSpec> = shaders.iter().map(|name| KernelSpec::new(name)).collect();
+    let specs: Vec<KernelSpec> =
+        shaders.iter().map(|name| KernelSpec::exactly(find(name).expect("a shader"))).collect();
     let limits = Limits { timeout: Duration::from_secs(3), stop: || false };
     compile(&[("fake".into(), setup)], &specs, &Expectations::default(), limits, 2, &|_| ()).unwrap()
 }

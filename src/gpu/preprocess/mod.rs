@@ -1,8 +1,15 @@
 //! The shader preprocessor: a few comment directives, so that what a kernel does eight times is written once.
 //!
 //! ```text
-//! //#variant NAME [FLAG …]     this file also yields the shader NAME, with the flags set (none: one shader, the file's name)
+//! //#axis PIECE [FLAG …] | …   an axis: the file yields a shader for each alternative, with its piece of the name (- for none) and
+//!                              its flags, of which the first picks it; one alternative alone is part of all
+//! //#or PIECE [FLAG …]         one more alternative of the axis before
+//! //#name PIECE [FLAG …] | …   an axis that begins the name, in place of the file's own
+//! //#form PIECE FLAG … | …     an axis of none of these or one of these, which the device picks
+//! //#with FLAG if FLAG !FLAG … the first flag is set too where the condition holds
+//! //#never FLAG !FLAG …        no shader takes alternatives with such flags
 //! //#unchecked                 its kernels run without bounds checks: their tests surround every output with guard words
+//! //#enable EXTENSION if FLAG  WGSL's own enable, where the condition holds
 //! //#import shared/FILE.wgsl   the text of that file, once per shader
 //! //#if FLAG [!FLAG …]         lines for variants that have the flags, and none of those after a !
 //! //#elif …, //#else, //#endif
@@ -12,33 +19,16 @@
 //!
 //! Used by the build script alone; the crate itself carries only the expanded, validated sources.
 
+mod axes;
 mod expression;
 mod tree;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use axes::holds;
+pub use axes::{Axes, Variant, axes};
 use expression::{Variables, number, substitute};
 use tree::{Condition, Node, parse};
-
-/// One shader to build: its name and the flags that select its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variant {
-    pub name: String,
-    pub flags: HashSet<String>,
-}
-
-/// The variants that `source` declares, or the single one `stem`.
-pub fn variants(stem: &str, source: &str) -> Vec<Variant> {
-    let declared: Vec<Variant> = source
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("//#variant "))
-        .map(|rest| {
-            let mut words = rest.split_whitespace().map(str::to_owned);
-            Variant { name: words.next().unwrap_or_default(), flags: words.collect() }
-        })
-        .collect();
-    if declared.is_empty() { vec![Variant { name: stem.to_owned(), flags: HashSet::new() }] } else { declared }
-}
 
 /// Whether the kernels of `source` run without bounds checks, and without tests of divisors for zero.
 pub fn is_unchecked(source: &str) -> bool {
@@ -60,6 +50,12 @@ impl Expanded {
     }
 }
 
+/// The flags of one shader, and those that any has: a condition on another one is a mistake.
+pub struct Flags<'a> {
+    pub set: &'a BTreeSet<String>,
+    pub known: &'a BTreeSet<String>,
+}
+
 /// Expands `source`, the text of `file`; `read` returns the text of an imported file.
 ///
 /// # Errors
@@ -67,7 +63,7 @@ impl Expanded {
 pub fn expand(
     file: &str,
     source: &str,
-    flags: &HashSet<String>,
+    flags: &Flags,
     read: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Expanded, String> {
     let mut expansion = Expansion { flags, read, imported: HashSet::new(), out: Expanded::default() };
@@ -76,7 +72,7 @@ pub fn expand(
 }
 
 struct Expansion<'a> {
-    flags: &'a HashSet<String>,
+    flags: &'a Flags<'a>,
     read: &'a mut dyn FnMut(&str) -> Result<String, String>,
     imported: HashSet<String>,
     out: Expanded,
@@ -94,9 +90,7 @@ impl Expansion<'_> {
             match *node {
                 Node::Text(line, text) => {
                     let text = if variables.is_empty() { Ok(text.to_owned()) } else { substitute(text, variables) };
-                    self.out.text.push_str(&text.map_err(|e| at(line, e))?);
-                    self.out.text.push('\n');
-                    self.out.origins.push((file.to_owned(), line));
+                    self.line(file, line, &text.map_err(|e| at(line, e))?);
                 }
                 Node::Import(line, name) => {
                     if self.imported.insert(name.to_owned()) {
@@ -104,9 +98,17 @@ impl Expansion<'_> {
                         self.file(name, &text)?;
                     }
                 }
+                Node::Enable { line, extension, ref condition } => {
+                    if self.holds(condition).map_err(|e| at(line, e))? {
+                        self.line(file, line, &format!("enable {extension};"));
+                    }
+                }
                 Node::If(ref branches) => {
-                    if let Some((_, body)) = branches.iter().find(|(condition, _)| self.holds(condition)) {
-                        self.nodes(file, body, variables)?;
+                    for (line, condition, body) in branches {
+                        if self.holds(condition).map_err(|e| at(*line, e))? {
+                            self.nodes(file, body, variables)?;
+                            break;
+                        }
                     }
                 }
                 Node::For { line, name, from, to, ref body } => {
@@ -121,11 +123,18 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    fn holds(&self, condition: &Condition) -> bool {
-        condition.iter().all(|flag| match flag.strip_prefix('!') {
-            Some(flag) => !self.flags.contains(flag),
-            None => self.flags.contains(*flag),
-        })
+    fn line(&mut self, file: &str, line: usize, text: &str) {
+        self.out.text.push_str(text);
+        self.out.text.push('\n');
+        self.out.origins.push((file.to_owned(), line));
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool, String> {
+        let plain = |flag: &str| flag.strip_prefix('!').unwrap_or(flag).to_owned();
+        match condition.iter().map(|flag| plain(flag)).find(|flag| !self.flags.known.contains(flag)) {
+            Some(flag) => Err(format!("no shader has the flag {flag}")),
+            None => Ok(holds(condition, self.flags.set)),
+        }
     }
 }
 
@@ -134,8 +143,9 @@ mod tests {
     use super::*;
 
     fn expanded(source: &str, flags: &[&str]) -> Result<Expanded, String> {
-        let flags = flags.iter().map(|f| f.to_string()).collect();
-        expand("main.wgsl", source, &flags, &mut |name| match name {
+        let set = flags.iter().map(|f| f.to_string()).collect();
+        let known = ["A", "B", "C", "F", "G"].map(str::to_owned).into();
+        expand("main.wgsl", source, &Flags { set: &set, known: &known }, &mut |name| match name {
             "shared/a.wgsl" => Ok("fn a() {}".into()),
             "shared/bad.wgsl" => Ok("x\n//#if F".into()),
             _ => Err(format!("no {name}")),
@@ -192,6 +202,9 @@ mod tests {
             ("//#for i 0..2\n//#endfor", 1),
             ("//#endfor", 1),
             ("//#nonsense", 1),
+            ("//#enable f16", 1),
+            ("x\n//#if FALG\n//#endif", 2),
+            ("//#if F\n//#elif !FALG\n//#endif", 2),
         ] {
             let problem = run(bad, &[]).unwrap_err();
             assert!(problem.starts_with(&format!("main.wgsl:{line}: ")), "{bad:?}: {problem}");
@@ -210,15 +223,13 @@ mod tests {
 
     #[test]
     fn bounds_checks_are_off_where_the_file_says_so() {
-        assert!(is_unchecked("//#variant a\n//#unchecked\nx") && !is_unchecked("// unchecked\n//#unchecked_not"));
+        assert!(is_unchecked("//#axis - | _a A\n//#unchecked\nx") && !is_unchecked("// unchecked\n//#unchecked_not"));
         assert_eq!(run("//#unchecked\nx", &[]).unwrap(), "x\n");
     }
 
     #[test]
-    fn variants_default_to_the_file() {
-        assert_eq!(variants("relu", "fn x() {}")[0].name, "relu");
-        let declared = variants("conv", "//#variant conv_a A B\n//#variant conv_b");
-        assert_eq!(declared.len(), 2);
-        assert!(declared[0].flags.contains("B") && declared[1].flags.is_empty());
+    fn extensions_are_enabled_where_a_condition_holds() {
+        assert_eq!(run("//#enable f16 if F !G\nx", &["F"]).unwrap(), "enable f16;\nx\n");
+        assert_eq!(run("//#enable f16 if F !G\nx", &["F", "G"]).unwrap(), "x\n");
     }
 }

@@ -8,8 +8,13 @@ pub type Condition<'a> = Vec<&'a str>;
 pub enum Node<'a> {
     Text(usize, &'a str),
     Import(usize, &'a str),
-    /// The first branch whose condition holds.
-    If(Vec<(Condition<'a>, Vec<Node<'a>>)>),
+    Enable {
+        line: usize,
+        extension: &'a str,
+        condition: Condition<'a>,
+    },
+    /// The first branch whose condition holds; each with the line of its condition.
+    If(Vec<(usize, Condition<'a>, Vec<Node<'a>>)>),
     For {
         line: usize,
         name: &'a str,
@@ -54,7 +59,9 @@ impl<'a> Parser<'a> {
             };
             let (word, rest) = directive.split_once(' ').map_or((directive, ""), |(word, rest)| (word, rest.trim()));
             match word {
-                "variant" | "unchecked" => {}
+                // See `axes`.
+                "axis" | "or" | "name" | "form" | "with" | "never" | "unchecked" => {}
+                "enable" => nodes.push(enabled(line, rest)?),
                 "import" => nodes.push(Node::Import(line, rest)),
                 "if" => nodes.push(self.branches(line, rest)?),
                 "for" => nodes.push(self.repeated(line, rest)?),
@@ -67,18 +74,19 @@ impl<'a> Parser<'a> {
 
     fn branches(&mut self, start: usize, rest: &'a str) -> Result<Node<'a>, Mistake> {
         let mut branches = Vec::new();
+        let mut at = start;
         let mut condition = condition_of(start, rest)?;
         let mut is_last = false;
         loop {
             let (body, end) = self.nodes()?;
-            branches.push((condition, body));
+            branches.push((at, condition, body));
             match end {
                 Some((_, "endif", _)) => return Ok(Node::If(branches)),
                 Some((line, word @ ("elif" | "else"), _)) if is_last => {
                     return Err((line, format!("//#{word} after //#else")));
                 }
-                Some((line, "elif", rest)) => condition = condition_of(line, rest)?,
-                Some((_, "else", _)) => (condition, is_last) = (Vec::new(), true),
+                Some((line, "elif", rest)) => (at, condition) = (line, condition_of(line, rest)?),
+                Some((line, "else", _)) => (at, condition, is_last) = (line, Vec::new(), true),
                 Some((line, word, _)) => return Err((line, format!("//#{word} in the //#if of line {start}"))),
                 None => return Err((start, "//#if without //#endif".to_owned())),
             }
@@ -95,6 +103,13 @@ impl<'a> Parser<'a> {
             (_, Some((end, word, _))) => Err((end, format!("//#{word} in the //#for of line {line}"))),
             (_, None) => Err((line, "//#for without //#endfor".to_owned())),
         }
+    }
+}
+
+fn enabled(line: usize, rest: &str) -> Result<Node<'_>, Mistake> {
+    match rest.split_once(" if ") {
+        Some((extension, condition)) => Ok(Node::Enable { line, extension, condition: condition_of(line, condition)? }),
+        None => Err((line, format!("//#enable {rest} is not //#enable EXTENSION if FLAG"))),
     }
 }
 

@@ -35,23 +35,23 @@ pub fn tiles(adapter: &AdapterReport) -> impl Iterator<Item = (Conv2dVariant, f6
 
 /// Those tiles, and cooperative matrices where they compute f16.
 pub fn variants(adapter: &AdapterReport) -> Vec<Conv2dVariant> {
-    let matrices = has_matrices(adapter).then_some(Conv2dVariant::Cooperative);
+    let matrices = has_matrices(adapter).then_some(Conv2dVariant::COOPERATIVE_64X64);
     tiles(adapter).map(|(variant, _)| variant).chain(matrices).collect()
 }
 
 /// Whether cooperative matrices are expected to be the fastest for f16.
 fn has_matrices(adapter: &AdapterReport) -> bool {
     Vendor::of(adapter).preferences().matrices
-        && Conv2dVariant::Cooperative.supported_in(adapter, Precision::F16).is_ok()
+        && Conv2dVariant::COOPERATIVE_64X64.supported_in(adapter, Precision::F16).is_ok()
 }
 
 /// What is expected to be fastest.
 pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Conv2dAlgorithm {
     if pass == Conv2dPass::ByWeight {
-        return Conv2dVariant::Gemm.into();
+        return Conv2dVariant::GEMM.into();
     }
     if pass == Conv2dPass::Forward && takes_matrices(adapter, convolution) {
-        return Conv2dVariant::Cooperative.into();
+        return Conv2dVariant::COOPERATIVE_64X64.into();
     }
     if takes_winograd(adapter, convolution) {
         return winograd(adapter, pass, convolution);
@@ -66,7 +66,7 @@ pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convo
     let mut more = Vec::new();
     if pass != Conv2dPass::ByWeight {
         let direct = direct(adapter, pass, convolution);
-        let fits = Winograd::new(convolution.conv, WinogradTile::Four, Conv2dVariant::Gemm).is_ok();
+        let fits = Winograd::new(convolution.conv, WinogradTile::Four, Conv2dVariant::GEMM).is_ok();
         let worth = Vendor::of(adapter).preferences().winograd;
         let by_points = fits && worth && convolution.precision == Precision::F32;
         more.extend(direct.first().copied());
@@ -96,7 +96,7 @@ fn takes_winograd(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     let channels = [conv.in_channels, conv.out_channels];
     Vendor::of(adapter).preferences().winograd
         && *precision == Precision::F32
-        && Winograd::new(*conv, WinogradTile::Four, Conv2dVariant::Gemm).is_ok()
+        && Winograd::new(*conv, WinogradTile::Four, Conv2dVariant::GEMM).is_ok()
         && height * width >= WINOGRAD_PIXELS
         && channels.iter().sum::<usize>() >= WINOGRAD_CHANNELS
         && channels.iter().all(|count| count.is_multiple_of(WINOGRAD_MULTIPLE))

@@ -9,11 +9,11 @@ use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant, SpaceToDepth, Winograd,
 /// The first kernel of those for this processor that the driver can run.
 pub fn preferred(adapter: &AdapterReport) -> Option<Conv2dVariant> {
     let order: &[Conv2dVariant] = if has_avx512() && *INSTRUCTION_CACHE >= OCT_CODE {
-        &[Conv2dVariant::SubgroupOct, Conv2dVariant::Subgroup, Conv2dVariant::Subgroup4]
+        &[Conv2dVariant::SUBGROUP_OCT, Conv2dVariant::SUBGROUP, Conv2dVariant::SUBGROUP4]
     } else if has_avx512() {
-        &[Conv2dVariant::SubgroupQuad, Conv2dVariant::Subgroup, Conv2dVariant::Subgroup4]
+        &[Conv2dVariant::SUBGROUP_QUAD, Conv2dVariant::SUBGROUP, Conv2dVariant::SUBGROUP4]
     } else {
-        &[Conv2dVariant::SubgroupWide, Conv2dVariant::Subgroup, Conv2dVariant::Subgroup4]
+        &[Conv2dVariant::SUBGROUP_WIDE, Conv2dVariant::SUBGROUP, Conv2dVariant::SUBGROUP4]
     };
     order.iter().copied().find(|variant| variant.supported(adapter).is_ok())
 }
@@ -24,7 +24,7 @@ pub fn choose(adapter: &AdapterReport, convolution: &Convolution) -> Conv2dAlgor
     let variant = preferred(adapter).unwrap_or(Conv2dVariant::Register);
     // Kernels that read channels one by one or in pairs waste nothing on three of them and gain nothing (lavapipe,
     // Mesa 25.0.7 and 22.3.6, 2026-11-25), nor does `subgroup-quad` (25.0.7, 2026-11-27).
-    let by_fours = matches!(variant, Conv2dVariant::Register | Conv2dVariant::Subgroup4);
+    let by_fours = matches!(variant, Conv2dVariant::Register | Conv2dVariant::SUBGROUP4);
     let blocks = SpaceToDepth::new(*conv, variant);
     if by_fours && blocks.is_ok_and(|blocks| stem_cost(&blocks.inner()) < stem_cost(conv)) {
         return Conv2dAlgorithm::SpaceToDepth(variant);
@@ -104,7 +104,7 @@ mod tests {
         let cost = |tile, channels, side| {
             let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
             let conv = Conv2d { attributes, in_channels: channels, out_channels: channels, kernel: [3, 3] };
-            winograd_cost(&conv, tile, Conv2dVariant::Subgroup, [side, side])
+            winograd_cost(&conv, tile, Conv2dVariant::SUBGROUP, [side, side])
         };
         let (two, four) = (WinogradTile::Two, WinogradTile::Four);
         assert!(cost(four, 64, 56) < 1.5 && cost(four, 128, 28) < 1.2);
@@ -117,7 +117,7 @@ mod tests {
         let pays = |kernel, stride| {
             let attributes = Conv2dAttributes { stride: [stride; 2], padding: [kernel / 2; 2], ..Default::default() };
             let conv = Conv2d { attributes, in_channels: 3, out_channels: 64, kernel: [kernel; 2] };
-            SpaceToDepth::new(conv, Conv2dVariant::Subgroup).is_ok_and(|b| stem_cost(&b.inner()) < stem_cost(&conv))
+            SpaceToDepth::new(conv, Conv2dVariant::SUBGROUP).is_ok_and(|b| stem_cost(&b.inner()) < stem_cost(&conv))
         };
         assert!(pays(7, 2) && pays(4, 4) && !pays(3, 2) && !pays(3, 1));
     }

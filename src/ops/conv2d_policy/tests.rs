@@ -71,7 +71,7 @@ fn software_drivers_keep_their_choices() {
     let mut wide = lavapipe;
     wide.features.int64 = true;
     assert!(variants(&wide)[0].is_wide());
-    assert_eq!(variants(&swiftshader), [Conv2dVariant::Subgroup4]);
+    assert_eq!(variants(&swiftshader), [Conv2dVariant::SUBGROUP4]);
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn matrices_compute_f16_where_they_are_fast() {
         adapter.features.matrices_f16 = true;
         let chosen = forward(&adapter, &half(conv(256, 256, 3, 1), 14));
         assert_eq!(chosen == "cooperative", fast, "{vendor:#x}: {chosen}");
-        assert_eq!(variants(&adapter).contains(&Conv2dVariant::Cooperative), fast, "{vendor:#x}");
-        assert_ne!(variants(&adapter)[0], Conv2dVariant::Cooperative);
+        assert_eq!(variants(&adapter).contains(&Conv2dVariant::COOPERATIVE_64X64), fast, "{vendor:#x}");
+        assert_ne!(variants(&adapter)[0], Conv2dVariant::COOPERATIVE_64X64);
         // Neither f32, nor a stem, nor gradients.
         assert_ne!(forward(&adapter, &at(conv(256, 256, 3, 1), 1, 14)), "cooperative");
         assert_ne!(forward(&adapter, &half(conv(3, 64, 7, 2), 224)), "cooperative");

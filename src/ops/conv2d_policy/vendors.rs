@@ -6,9 +6,7 @@
 //! been timed on a GPU: `tune` does that, and the first use of an adapter.
 
 use crate::gpu::AdapterReport;
-use crate::ops::Conv2dVariant::{
-    self, Gemm, Gemm16x64, Gemm32x32, Gemm64x32, Gemm64x64, Gemm128x64, Gemm128x128, Gemm128x128By16x8, Register,
-};
+use crate::ops::Conv2dVariant as V;
 
 /// Who made a GPU, and of which family where that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,9 +28,9 @@ pub enum Vendor {
 /// How a vendor's GPUs are used.
 pub struct Preferences {
     /// Tiles that they can be given, the one to take where nothing else decides first, and the rate of each.
-    pub tiles: &'static [(Conv2dVariant, f64)],
+    pub tiles: &'static [(V, f64)],
     /// Another kernel that is worth timing there.
-    pub also: Option<Conv2dVariant>,
+    pub also: Option<V>,
     /// Whether cooperative matrices compute convolutions of f16 where the driver has them.
     pub matrices: bool,
     /// Whether Winograd's larger tile is worth its registers.
@@ -100,19 +98,19 @@ impl Vendor {
 
     /// What its GPUs are given.
     pub fn preferences(self) -> Preferences {
-        type Tiles = &'static [(Conv2dVariant, f64)];
+        type Tiles = &'static [(V, f64)];
         let (tiles, also, [matrices, winograd]): (Tiles, _, _) = match self {
             // 16x8 sums an invocation take 192 of 1,536 registers a lane: 8 subgroups. Its matrices are worth more (llama.cpp, 9070 XT: 14.3
             // to 30.3 TFLOP/s).
             Self::AmdRdna3 => (
                 &[
-                    (Gemm128x128By16x8, 1.0),
-                    (Gemm128x128, 0.97),
-                    (Gemm128x64, 0.93),
-                    (Gemm64x64, 0.92),
-                    (Gemm64x32, 0.79),
-                    (Gemm32x32, 0.78),
-                    (Gemm16x64, 0.78),
+                    (V::GEMM_128X128_BY_16X8, 1.0),
+                    (V::GEMM_128X128, 0.97),
+                    (V::GEMM_128X64, 0.93),
+                    (V::GEMM_64X64, 0.92),
+                    (V::GEMM_64X32, 0.79),
+                    (V::GEMM_32X32, 0.78),
+                    (V::GEMM_16X64, 0.78),
                 ],
                 None,
                 [true, true],
@@ -120,48 +118,54 @@ impl Vendor {
             // 1,024 registers a lane: 8x8 sums, in 128, leave 8 subgroups.
             Self::Amd => (
                 &[
-                    (Gemm128x128, 1.0),
-                    (Gemm128x64, 0.96),
-                    (Gemm64x64, 0.95),
-                    (Gemm16x64, 0.81),
-                    (Gemm32x32, 0.8),
-                    (Gemm64x32, 0.78),
+                    (V::GEMM_128X128, 1.0),
+                    (V::GEMM_128X64, 0.96),
+                    (V::GEMM_64X64, 0.95),
+                    (V::GEMM_16X64, 0.81),
+                    (V::GEMM_32X32, 0.8),
+                    (V::GEMM_64X32, 0.78),
                 ],
                 None,
                 [true, true],
             ),
             // 8x4 sums are what 64 registers hold.
-            Self::AmdGcn => (&[(Gemm, 1.0), (Gemm64x32, 0.9), (Gemm32x32, 0.87)], None, [false, true]),
+            Self::AmdGcn => (&[(V::GEMM, 1.0), (V::GEMM_64X32, 0.9), (V::GEMM_32X32, 0.87)], None, [false, true]),
             // 8x8 sums take 112 to 120 registers, which leave 16 warps. Tensor cores are several times as fast as f32.
             Self::Nvidia => (
                 &[
-                    (Gemm128x128, 1.0),
-                    (Gemm128x64, 0.92),
-                    (Gemm64x64, 0.92),
-                    (Gemm64x32, 0.79),
-                    (Gemm16x64, 0.71),
-                    (Gemm32x32, 0.7),
+                    (V::GEMM_128X128, 1.0),
+                    (V::GEMM_128X64, 0.92),
+                    (V::GEMM_64X64, 0.92),
+                    (V::GEMM_64X32, 0.79),
+                    (V::GEMM_16X64, 0.71),
+                    (V::GEMM_32X32, 0.7),
                 ],
                 None,
                 [true, true],
             ),
             // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill, and 36 points of Winograd's do. ONNX
             // Runtime takes 32x64 and 16x64, llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
-            Self::Intel => {
-                (&[(Gemm64x32, 1.0), (Gemm32x32, 1.0), (Gemm16x64, 0.95), (Gemm, 0.8)], None, [false, false])
-            }
+            Self::Intel => (
+                &[(V::GEMM_64X32, 1.0), (V::GEMM_32X32, 1.0), (V::GEMM_16X64, 0.95), (V::GEMM, 0.8)],
+                None,
+                [false, false],
+            ),
             // 8x8 sums spill, and so do Winograd's points. llama.cpp stays at 64x64, MLX at 64x64 and less. Matrices save registers.
-            Self::Apple => {
-                (&[(Gemm, 1.0), (Gemm64x32, 0.9), (Gemm32x32, 0.87), (Gemm16x64, 0.87)], None, [true, false])
-            }
+            Self::Apple => (
+                &[(V::GEMM, 1.0), (V::GEMM_64X32, 0.9), (V::GEMM_32X32, 0.87), (V::GEMM_16X64, 0.87)],
+                None,
+                [true, false],
+            ),
             // Large tiles crash or spill (llama.cpp PR 24877, 27640), Winograd's points spill, cooperative matrices fail (ncnn switches
             // them off).
-            Self::Adreno => {
-                (&[(Gemm64x64, 1.0), (Gemm, 0.92), (Gemm32x32, 0.85), (Gemm64x32, 0.84)], None, [false, false])
-            }
+            Self::Adreno => (
+                &[(V::GEMM_64X64, 1.0), (V::GEMM, 0.92), (V::GEMM_32X32, 0.85), (V::GEMM_64X32, 0.84)],
+                None,
+                [false, false],
+            ),
             // Workgroup memory is ordinary memory there: register blocks may win (llama.cpp: 4x4 gave 1.4 to 2.3 times).
-            Self::Mali => (&[(Gemm32x32, 1.0), (Gemm16x64, 0.95)], Some(Register), [false, false]),
-            Self::Other => (&[(Gemm, 1.0), (Gemm32x32, 0.9)], Some(Register), [false, false]),
+            Self::Mali => (&[(V::GEMM_32X32, 1.0), (V::GEMM_16X64, 0.95)], Some(V::Register), [false, false]),
+            Self::Other => (&[(V::GEMM, 1.0), (V::GEMM_32X32, 0.9)], Some(V::Register), [false, false]),
         };
         Preferences { tiles, also, matrices, winograd }
     }

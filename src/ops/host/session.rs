@@ -192,7 +192,7 @@ mod tests {
         let input = session.input("input", &[1.0; 64]);
         let output = session.recording.temporary("output", 4 * 16);
         let params: Vec<u8> = [vec4s, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
-        let (kernel, tensors) = (KernelSpec::new("relu"), [input, output]);
+        let (kernel, tensors) = (KernelSpec::new(crate::gpu::shaders::files::relu::FILE), [input, output]);
         dispatch_items(&mut session.recording, "relu", kernel, &tensors, &params, vec4s as usize, Cost::default())?;
         session.run(&[])?.read(output, 16)
     }

@@ -6,6 +6,7 @@ use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
 use crate::error::Result;
 use crate::ops::Conv2dVariant;
 use crate::ops::attributes::Conv2dAttributes;
+use crate::ops::conv2d_kernels::NAMES;
 use crate::ops::conv2d_variant::fills_eights;
 use crate::ops::host;
 use crate::reference;
@@ -43,9 +44,11 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         }));
         all.extend(many_workgroups(suite));
         // More tiles of channels than a workgroup makes in turn.
+        let in_turn = Conv2dVariant::ALL
+            .into_iter()
+            .filter(|variant| matches!(variant, Conv2dVariant::Subgroup { lanes: 8, .. }));
         all.extend(
-            ["subgroup", "subgroup-wide", "subgroup-quad", "subgroup-oct"]
-                .map(|variant| format!("n=1 c=8 h=64 w=64 k=288 kernel=1 bias=true variant={variant}")),
+            in_turn.map(|variant| format!("n=1 c=8 h=64 w=64 k=288 kernel=1 bias=true variant={}", variant.name())),
         );
         all.extend(by_variant(suite, half(suite)));
         all.extend(by_variant(suite, over_blocks(suite)));
@@ -93,37 +96,17 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 /// Names of the kernels that compute the convolution.
-pub const FORWARD_VARIANTS: &[&str] = &[
-    "gemm",
-    "register",
-    "subgroup",
-    "subgroup-wide",
-    "subgroup-quad",
-    "subgroup-oct",
-    "subgroup4",
-    "gemm-16x64",
-    "gemm-32x32",
-    "gemm-64x32",
-    "gemm-64x64",
-    "gemm-128x64",
-    "gemm-128x128",
-    "gemm-128x128-16x8",
-    "cooperative",
-    "cooperative-128x64",
-];
+pub const FORWARD_VARIANTS: &[&str] = &NAMES;
 /// Those that need no cooperative matrices, and those that do.
-pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 2).0;
-pub const MATRICES: &[&str] = FORWARD_VARIANTS.split_at(FORWARD_VARIANTS.len() - 2).1;
-/// Those that differ from each other in the size of their tiles alone.
-const SIZES: &[(Conv2dVariant, [usize; 2])] = &[
-    (Conv2dVariant::Gemm16x64, [16, 64]),
-    (Conv2dVariant::Gemm32x32, [32, 32]),
-    (Conv2dVariant::Gemm64x32, [64, 32]),
-    (Conv2dVariant::Gemm64x64, [64, 64]),
-    (Conv2dVariant::Gemm128x64, [128, 64]),
-    (Conv2dVariant::Gemm128x128, [128, 128]),
-    (Conv2dVariant::Gemm128x128By16x8, [128, 128]),
-];
+pub const VARIANTS: &[&str] = FORWARD_VARIANTS.split_at(Conv2dVariant::ALL.len()).0;
+pub const MATRICES: &[&str] = FORWARD_VARIANTS.split_at(Conv2dVariant::ALL.len()).1;
+
+/// Those that differ from `gemm` in the size of their tiles alone.
+fn sizes() -> impl Iterator<Item = Conv2dVariant> {
+    let sized =
+        |variant: &Conv2dVariant| matches!(variant, Conv2dVariant::Gemm { .. }) && *variant != Conv2dVariant::GEMM;
+    Conv2dVariant::ALL.into_iter().filter(sized)
+}
 
 /// Whether `subgroup-oct` takes the convolution of `line`; others are `subgroup-quad`'s under either name.
 fn is_of_eights(line: &str) -> bool {
@@ -136,11 +119,11 @@ fn is_of_eights(line: &str) -> bool {
 /// Each line once for every kernel; but for the full suite, kernels that differ in their tiles alone take turns.
 pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
     let turn = |i: usize, variant| {
-        let place = SIZES.iter().position(|(sized, _)| *sized == variant);
-        suite == Suite::Full || place.is_none_or(|place| i % SIZES.len() == place)
+        let place = sizes().position(|sized| sized == variant);
+        suite == Suite::Full || place.is_none_or(|place| i % sizes().count() == place)
     };
     let with = |(i, line): (usize, &String)| {
-        let fits = move |variant| variant != Conv2dVariant::SubgroupOct || is_of_eights(line);
+        let fits = move |variant| variant != Conv2dVariant::SUBGROUP_OCT || is_of_eights(line);
         let variants = Conv2dVariant::ALL.into_iter().filter(move |&variant| turn(i, variant) && fits(variant));
         variants.map(|variant| format!("{line} variant={}", variant.name())).collect::<Vec<_>>()
     };
@@ -149,10 +132,11 @@ pub fn by_variant(suite: Suite, lines: Vec<String>) -> Vec<String> {
 
 /// One pixel and channel less than a tile, a whole one, and one more, for each size.
 pub fn tile_edges(line: fn(usize, usize) -> String) -> Vec<String> {
-    let around = |&(variant, [pixels, channels]): &(Conv2dVariant, [usize; 2])| {
+    let around = |variant: Conv2dVariant| {
+        let (pixels, channels) = variant.tile();
         [0, 1, 2].map(|more| format!("{} variant={}", line(pixels + more - 1, channels + more - 1), variant.name()))
     };
-    SIZES.iter().flat_map(around).collect()
+    sizes().flat_map(around).collect()
 }
 
 /// Reductions in parts: whole tiles of 16 steps and a rest, parts without any step, groups, strides, and a small map of ResNet's.
@@ -196,10 +180,12 @@ pub fn roundings(case: &Case, terms: f64) -> f64 {
 
 /// More workgroups than one dimension holds: one tile a group. The gemm kernel's tiles take software drivers seconds.
 pub fn many_workgroups(suite: Suite) -> Vec<String> {
-    let with = |variant: &&str| format!("n=1 c=66000 h=1 w=1 k=66000 kernel=1 groups=66000 variant={variant}");
-    let eights = |variant: &str| variant == Conv2dVariant::SubgroupOct.name();
-    let all = VARIANTS.iter().filter(|variant| !eights(variant));
-    all.filter(|variant| suite == Suite::Full || !variant.starts_with("gemm")).map(with).collect()
+    let slow = |variant| suite != Suite::Full && matches!(variant, Conv2dVariant::Gemm { .. });
+    // They are no eights of channels.
+    let taken = |variant: &Conv2dVariant| *variant != Conv2dVariant::SUBGROUP_OCT && !slow(*variant);
+    let name = |variant: Conv2dVariant| variant.name();
+    let all = Conv2dVariant::ALL.into_iter().filter(taken).map(name);
+    all.map(|name| format!("n=1 c=66000 h=1 w=1 k=66000 kernel=1 groups=66000 variant={name}")).collect()
 }
 
 /// The extents of a case.

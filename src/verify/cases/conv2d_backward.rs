@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    FORWARD_VARIANTS, Geometry, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50, roundings,
-    split_lines, tile_edges, winograd,
+    FORWARD_VARIANTS, Geometry, MATRICES, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50,
+    roundings, split_lines, tile_edges, winograd,
 };
 use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
@@ -171,7 +171,7 @@ fn layer(case: &Case) -> Conv2d {
 
 /// The algorithm whose layout it is; any adapter packs for each.
 fn reader(case: &Case) -> Conv2dAlgorithm {
-    let named = Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == case.word("layout"));
+    let named = Conv2dVariant::named(case.word("layout"));
     case.algorithm_of(named.unwrap_or(Conv2dVariant::Register))
 }
 
@@ -357,7 +357,7 @@ fn packings() -> Vec<String> {
     let all: Vec<String> = all.iter().flat_map(|line| [line.clone(), format!("{line} transposed=true")]).collect();
     // Nothing goes around cooperative matrices.
     let fits = |line: &str, layout: &str| {
-        !(layout.starts_with("cooperative") && (line.contains("winograd") || line.contains("space_to_depth")))
+        !(MATRICES.contains(&layout) && (line.contains("winograd") || line.contains("space_to_depth")))
     };
     let with = |line: &String| {
         let layouts = FORWARD_VARIANTS.iter().filter(|layout| fits(line, layout));

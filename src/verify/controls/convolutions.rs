@@ -1,84 +1,75 @@
 //! Faults of the kernels for convolutions, each put into one shader after another.
 
-/// What is wrong, what is replaced by what, which shaders, and the case without its variant. The quick suite takes the first of the
+use crate::gpu::shaders::{Flags, flags};
+use crate::ops::Conv2dVariant as V;
+use crate::ops::conv2d_kernels::shaders_of;
+
+/// What is wrong, what is replaced by what, in which shaders, and the case without its variant. The quick suite takes the first of the
 /// shaders that the adapter can run; the one that compiles fastest comes first.
-type Fault = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+type Fault = (&'static str, &'static str, &'static str, Victims, &'static str);
 
-const FORWARD: &[(&str, &str)] = &[
-    ("conv2d_gemm", "gemm"),
-    ("conv2d_register", "register"),
-    ("conv2d_subgroup", "subgroup"),
-    ("conv2d_subgroup_wide", "subgroup-wide"),
-    ("conv2d_subgroup_quad", "subgroup-quad"),
-    ("conv2d_subgroup4", "subgroup4"),
-];
-const HALVES: &[(&str, &str)] = &[
-    ("conv2d_gemm_f16", "gemm"),
-    ("conv2d_register_f16", "register"),
-    ("conv2d_subgroup_f16", "subgroup"),
-    ("conv2d_subgroup_wide_f16", "subgroup-wide"),
-    ("conv2d_subgroup_quad_f16", "subgroup-quad"),
-    ("conv2d_subgroup4_f16", "subgroup4"),
-];
-const BY_INPUT: &[(&str, &str)] = &[
-    ("conv2d_backward_input_gemm", "gemm"),
-    ("conv2d_backward_input_register", "register"),
-    ("conv2d_backward_input_subgroup", "subgroup"),
-    ("conv2d_backward_input_subgroup_wide", "subgroup-wide"),
-    ("conv2d_backward_input_subgroup_quad", "subgroup-quad"),
-    ("conv2d_backward_input_subgroup4", "subgroup4"),
-];
+/// The shaders that a fault is put into: those of some kernels, in one pass and of one precision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Victims {
+    pub kernels: &'static [V],
+    pass: Pass,
+    /// More flags of the shaders.
+    flags: Flags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Forward and, with the flags for it, by the input.
+    Map,
+    ByWeight,
+}
+
+impl Victims {
+    /// The name of each shader, and the kernel that it is of.
+    pub fn shaders(self) -> impl Iterator<Item = (&'static str, V)> {
+        let of = move |&variant: &V| {
+            let shader = shaders_of(variant).and_then(|[map, weight]| {
+                let (file, flags) = if self.pass == Pass::Map { map } else { weight };
+                file.shader(flags.with(self.flags))
+            });
+            // What is not there is found by the test of the controls.
+            (shader.map_or("(no shader)", |shader| shader.name), variant)
+        };
+        self.kernels.iter().map(of)
+    }
+
+    const fn half(self) -> Self {
+        Self { flags: self.flags.with(flags::HALF), ..self }
+    }
+}
+
+/// One kernel of each text.
+const EACH: &[V] = &[V::GEMM, V::Register, V::SUBGROUP, V::SUBGROUP_WIDE, V::SUBGROUP_QUAD, V::SUBGROUP4];
+
+const fn map(kernels: &'static [V], flags: Flags) -> Victims {
+    Victims { kernels, pass: Pass::Map, flags }
+}
+
+const fn by_weight(kernels: &'static [V], flags: Flags) -> Victims {
+    Victims { kernels, pass: Pass::ByWeight, flags }
+}
+
+const FORWARD: Victims = map(EACH, Flags::NONE);
+const HALVES: Victims = FORWARD.half();
+const BY_INPUT: Victims = map(EACH, flags::TRANSPOSED);
 /// Without `gemm`, which does it for four pixels at once.
-const RECTIFIED: &[(&str, &str)] = BY_INPUT.split_at(1).1;
-const BLOCKS_BY_INPUT: &[(&str, &str)] = &[
-    ("conv2d_backward_input_blocks_gemm", "gemm"),
-    ("conv2d_backward_input_blocks_register", "register"),
-    ("conv2d_backward_input_blocks_subgroup", "subgroup"),
-    ("conv2d_backward_input_blocks_subgroup_wide", "subgroup-wide"),
-    ("conv2d_backward_input_blocks_subgroup_quad", "subgroup-quad"),
-    ("conv2d_backward_input_blocks_subgroup4", "subgroup4"),
-];
-const BY_WEIGHT: &[(&str, &str)] = &[
-    ("conv2d_backward_weight_gemm", "gemm"),
-    ("conv2d_backward_weight_register", "register"),
-    ("conv2d_backward_weight_subgroup", "subgroup"),
-    ("conv2d_backward_weight_subgroup_wide", "subgroup-wide"),
-    ("conv2d_backward_weight_subgroup_quad", "subgroup-quad"),
-    ("conv2d_backward_weight_subgroup4", "subgroup4"),
-];
-const POINTWISE_BY_WEIGHT: &[(&str, &str)] = &[
-    ("conv2d_backward_weight_subgroup_quad_pointwise", "subgroup-quad"),
-    ("conv2d_backward_weight_subgroup_wide_pointwise", "subgroup-wide"),
-];
-
-const HALVES_BY_INPUT: &[(&str, &str)] = &[
-    ("conv2d_backward_input_gemm_f16", "gemm"),
-    ("conv2d_backward_input_gemm_64x64_f16", "gemm-64x64"),
-    ("conv2d_backward_input_register_f16", "register"),
-    ("conv2d_backward_input_subgroup_f16", "subgroup"),
-    ("conv2d_backward_input_subgroup_wide_f16", "subgroup-wide"),
-    ("conv2d_backward_input_subgroup_quad_f16", "subgroup-quad"),
-    ("conv2d_backward_input_subgroup4_f16", "subgroup4"),
-];
-const HALVES_BY_WEIGHT: &[(&str, &str)] = &[
-    ("conv2d_backward_weight_gemm_f16", "gemm"),
-    ("conv2d_backward_weight_register_f16", "register"),
-    ("conv2d_backward_weight_subgroup_f16", "subgroup"),
-    ("conv2d_backward_weight_subgroup_wide_f16", "subgroup-wide"),
-    ("conv2d_backward_weight_subgroup_quad_f16", "subgroup-quad"),
-    ("conv2d_backward_weight_subgroup4_f16", "subgroup4"),
-];
-const HALF_BLOCKS_BY_INPUT: &[(&str, &str)] = &[
-    ("conv2d_backward_input_blocks_gemm_f16", "gemm"),
-    ("conv2d_backward_input_blocks_register_f16", "register"),
-    ("conv2d_backward_input_blocks_subgroup_f16", "subgroup"),
-    ("conv2d_backward_input_blocks_subgroup_wide_f16", "subgroup-wide"),
-    ("conv2d_backward_input_blocks_subgroup_quad_f16", "subgroup-quad"),
-    ("conv2d_backward_input_blocks_subgroup4_f16", "subgroup4"),
-];
-
-const SWAPPING: &[(&str, &str)] = &[("conv2d_subgroup4", "subgroup4")];
-const SWAPPING_BY_WEIGHT: &[(&str, &str)] = &[("conv2d_backward_weight_subgroup4", "subgroup4")];
+const RECTIFIED: Victims = map(EACH.split_at(1).1, flags::TRANSPOSED);
+const HALVES_BY_INPUT: Victims = map(
+    &[V::GEMM, V::GEMM_64X64, V::Register, V::SUBGROUP, V::SUBGROUP_WIDE, V::SUBGROUP_QUAD, V::SUBGROUP4],
+    flags::TRANSPOSED.with(flags::HALF),
+);
+const BLOCKS_BY_INPUT: Victims = map(EACH, flags::BLOCKS);
+const HALF_BLOCKS_BY_INPUT: Victims = BLOCKS_BY_INPUT.half();
+const BY_WEIGHT: Victims = by_weight(EACH, Flags::NONE);
+const HALVES_BY_WEIGHT: Victims = BY_WEIGHT.half();
+const POINTWISE_BY_WEIGHT: Victims = by_weight(&[V::SUBGROUP_QUAD, V::SUBGROUP_WIDE], flags::POINTWISE);
+const SWAPPING: Victims = map(&[V::SUBGROUP4], Flags::NONE);
+const SWAPPING_BY_WEIGHT: Victims = by_weight(&[V::SUBGROUP4], Flags::NONE);
 
 pub(super) const CONVOLUTIONS: &[Fault] = &[
     (

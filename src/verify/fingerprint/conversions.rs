@@ -6,6 +6,7 @@ use super::run::{Asker, Draws, column};
 use super::{matching, probe, show};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 6;
@@ -21,7 +22,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let words: Vec<[u32; 4]> =
         operands.iter().map(|&(float, integer, half)| [float.to_bits(), integer, half.into(), 0]).collect();
-    let results = asker.ask(KernelSpec::new("fingerprint/conversions"), &words, [0; 3], words.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::conversions::FILE), &words, [0; 3], words.len() * WIDTH)?;
     Ok(judge(&operands, &results))
 }
 

@@ -4,6 +4,7 @@ use super::run::{Asker, Draws, column};
 use super::{matching, probe};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 9;
@@ -13,7 +14,7 @@ const LARGE: u32 = 1 << 30;
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
-    let spec = KernelSpec::new("fingerprint/denormals");
+    let spec = KernelSpec::new(shaders::denormals::FILE);
     let results = asker.ask(spec.clone(), &bits, [LARGE, 1, 0], bits.len() * WIDTH)?;
     let copies = asker.ask(spec.entry("copy"), &bits, [0; 3], bits.len() * 4)?;
     Ok(judge(&operands, &results, &copies))

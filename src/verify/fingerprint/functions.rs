@@ -5,6 +5,7 @@ use super::run::{Asker, Draws, column};
 use super::{probe, ulp};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 9;
@@ -12,7 +13,7 @@ const WIDTH: usize = 9;
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
-    let results = asker.ask(KernelSpec::new("fingerprint/functions"), &bits, [0; 3], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::functions::FILE), &bits, [0; 3], bits.len() * WIDTH)?;
     Ok(judge(&operands, &results))
 }
 

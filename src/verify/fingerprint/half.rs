@@ -7,6 +7,7 @@ use super::run::{Asker, Draws};
 use super::{matching, probe, show, ulp};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 8;
@@ -20,7 +21,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let pair = |low: f16, high: f16| u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16;
     let words: Vec<u32> = operands.iter().flat_map(|&[a, b, c]| [pair(a, b), pair(c, f16::ZERO)]).collect();
-    let kernel = KernelSpec::new("fingerprint/half");
+    let kernel = KernelSpec::new(shaders::half::FILE);
     let results = asker.ask_words(kernel, &words, operands.len(), [0; 3], operands.len() * WIDTH / 2)?;
     let halves: Vec<f16> =
         results.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]).map(f16::from_bits).collect();

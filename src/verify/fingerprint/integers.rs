@@ -5,6 +5,7 @@ use super::probe;
 use super::run::{Asker, Draws};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 4;
@@ -12,7 +13,7 @@ const WIDTH: usize = 4;
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let words: Vec<[u32; 4]> = operands.iter().map(|&[x, y]| [x as u32, y as u32, 0, 0]).collect();
-    let results = asker.ask(KernelSpec::new("fingerprint/integers"), &words, [0; 3], words.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::integers::FILE), &words, [0; 3], words.len() * WIDTH)?;
     Ok(judge(&operands, &results))
 }
 

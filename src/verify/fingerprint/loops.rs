@@ -5,6 +5,7 @@ use super::probe;
 use super::run::Asker;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const COUNTS: [u32; 8] = [1, 1000, 65_534, 65_535, 65_536, 70_000, 200_000, 1_000_000];
@@ -25,7 +26,7 @@ pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
         let operands: Vec<_> = counts.iter().map(|&count| [count, SEED, 0, 0]).collect();
         asker.ask(spec, &operands, [0; 3], 2 * counts.len())
     };
-    let loops = KernelSpec::new("fingerprint/loops");
+    let loops = KernelSpec::new(shaders::loops::FILE);
     Ok(vec![
         judge("loops.long", &COUNTS, &run(loops.clone(), &COUNTS)?),
         judge("loops.condition_at_end", &UNEVEN, &run(loops.entry("condition_at_end"), &UNEVEN)?),

@@ -5,6 +5,7 @@ use super::run::{Asker, Draws, column};
 use super::{probe, ulp};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 6;
@@ -12,7 +13,7 @@ const WIDTH: usize = 6;
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|&[a, b]| [a.to_bits(), b.to_bits(), 0, 0]).collect();
-    let results = asker.ask(KernelSpec::new("fingerprint/rounding"), &bits, [0; 3], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::rounding::FILE), &bits, [0; 3], bits.len() * WIDTH)?;
     Ok(judge(&operands, &results))
 }
 

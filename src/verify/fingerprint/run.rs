@@ -30,7 +30,7 @@ impl Asker<'_> {
         extra: [u32; 3],
         count: usize,
     ) -> Result<Vec<u32>> {
-        let label = kernel.shader;
+        let label = kernel.shader_name();
         let mut recording = Recording::new();
         let input = recording.kept("operands", 4 * operands.len() as u64);
         let output = recording.kept("results", 4 * count as u64);

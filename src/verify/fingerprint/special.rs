@@ -5,6 +5,7 @@ use super::run::Asker;
 use super::{probe, show};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 /// What is asked, in the order of the shader's results, and what IEEE 754 (or the C library) answers.
@@ -50,7 +51,7 @@ const COMPARISONS: [(&str, bool); 7] = [
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = [f32::NAN, f32::INFINITY, 1.0, 0.0].map(f32::to_bits);
     let count = VALUES.len() + COMPARISONS.len();
-    Ok(judge(&asker.ask(KernelSpec::new("fingerprint/special"), &[operands], [0; 3], count)?))
+    Ok(judge(&asker.ask(KernelSpec::new(shaders::special::FILE), &[operands], [0; 3], count)?))
 }
 
 fn judge(results: &[u32]) -> Vec<Probe> {

@@ -5,13 +5,14 @@ use super::probe;
 use super::run::Asker;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 8;
 const ITEMS: usize = 256;
 
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
-    let kernel = KernelSpec::new("fingerprint/subgroups");
+    let kernel = KernelSpec::new(shaders::subgroups::FILE);
     Ok(judge(&asker.ask(kernel, &[[1; 4]; ITEMS], [0; 3], ITEMS * WIDTH)?))
 }
 

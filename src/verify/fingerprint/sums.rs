@@ -4,6 +4,7 @@ use super::run::{Asker, Draws, column};
 use super::{matching, probe};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const WIDTH: usize = 5;
@@ -13,7 +14,7 @@ const TERMS: u32 = 64;
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
-    let results = asker.ask(KernelSpec::new("fingerprint/sums"), &bits, [TERMS, 0, 0], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::sums::FILE), &bits, [TERMS, 0, 0], bits.len() * WIDTH)?;
     Ok(judge(&operands, &results))
 }
 

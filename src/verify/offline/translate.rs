@@ -6,7 +6,7 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
-use crate::gpu::{KernelSpec, shaders};
+use crate::gpu::KernelSpec;
 
 /// A language that backends compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,7 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
     let (module, info) = process_overrides(&module, &info, Some(stage), &constants).map_err(|e| e.to_string())?;
     let (module, info) = (module.as_ref(), info.as_ref());
     // As at run time: checks are off where the shader's file says so, and workgroup memory starts as it is.
-    let unchecked = shaders::find(spec.shader).is_some_and(|shader| shader.is_unchecked);
+    let unchecked = spec.shader().is_ok_and(|shader| shader.is_unchecked);
     let policy = if unchecked { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
     let checks = BoundsCheckPolicies { index: policy, buffer: policy, ..Default::default() };
     match target {

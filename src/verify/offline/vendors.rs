@@ -176,7 +176,7 @@ impl Asker<'_> {
     /// Which control was not caught, if one was not.
     fn controls(&mut self) -> Result<Option<String>> {
         for (what, fault, compiles) in CONTROLS {
-            let kernel = KernelName::of(&KernelSpec::new("relu"));
+            let kernel = KernelName::of(&KernelSpec::new(crate::gpu::shaders::files::relu::FILE));
             let (status, message, figures) = self.compile(kernel, Some(fault.to_owned()))?;
             if status != Status::Fail || figures.is_some() != compiles {
                 let found = if message.is_empty() { "it passed" } else { &message };

@@ -1,0 +1,118 @@
+        // What conv2d_subgroup.wgsl adds under one tap, over the source channels: a part of the body of its loop over taps.
+//#if PAIRED_WEIGHTS
+        var c = 0u;
+        loop {
+            // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
+            let both0 = weight[w_at];
+            let even0 = first4(both0);
+            let odd0 = last4(both0);
+            let both1 = weight[w_at + 8u];
+            let even1 = first4(both1);
+            let odd1 = last4(both1);
+//#if PAIRED_MAPS
+//#for p in 0..4
+            let oct{p} = input[at{p}];
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec4f(), first4(oct{p}), inside{p});
+//#endfor
+//#for p in 0..4
+            let y{p} = select(vec4f(), last4(oct{p}), inside{p});
+//#endfor
+//#else
+//#for p in 0..4
+            let quad{p} = unpack4(input[at{p}]);
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec4f(), quad{p}, inside{p});
+//#endfor
+            w_at += 16u;
+//#for p in 0..4
+            at{p}++;
+//#endfor
+//#endif
+            add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
+            add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
+//#if PAIRED_MAPS
+            let both2 = weight[w_at + 16u];
+            let even2 = first4(both2);
+            let odd2 = last4(both2);
+            let both3 = weight[w_at + 24u];
+            let even3 = first4(both3);
+            let odd3 = last4(both3);
+            w_at += 32u;
+//#for p in 0..4
+            at{p}++;
+//#endfor
+            add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
+            add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
+//#endif
+            continuing {
+                c += SOURCE_CHANNELS;
+                break if c >= conv.group_source_channels;
+            }
+        }
+//#elif WIDE
+        var c = 0u;
+        loop {
+            // After an odd number of channels the second of a pair is padding.
+            let second = c + 1u < conv.group_source_channels;
+            let held = unpack4(weight[w_at]);
+            let next = unpack4(weight[w_at + 8u]);
+            // The order of what is loaded, dropped and moved on is what LLVM makes most of; in others the loop takes up to two
+            // fifths longer.
+//#if HALF
+            w_at += 16u;
+//#for p in 0..4
+            let x{p} = select(vec2f(), unpack2(input[at{p}]), vec2(inside{p}, inside{p} && second));
+//#endfor
+//#else
+//#for p in 0..4
+            let pair{p} = unpack2(input[at{p}]);
+//#endfor
+//#for p in 0..4
+            let x{p} = select(vec2f(), pair{p}, vec2(inside{p}, inside{p} && second));
+//#endfor
+            w_at += 16u;
+//#endif
+//#for p in 0..4
+            at{p}++;
+//#endfor
+//#for i in 0..8
+            let w{i} = subgroupBroadcast(held, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += w{i} * x{p}.x;
+//#endfor
+            let v{i} = subgroupBroadcast(next, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += v{i} * x{p}.y;
+//#endfor
+//#endfor
+            continuing {
+                c += 2u;
+                break if c >= conv.group_source_channels;
+            }
+        }
+//#else
+        var c = 0u;
+        loop {
+            let held = vec4f(weight[w_at]);
+            w_at += 8u;
+//#for p in 0..4
+            let x{p} = select(0.0, f32(input[at{p}]), inside{p});
+//#endfor
+//#for p in 0..4
+            at{p}++;
+//#endfor
+//#for i in 0..8
+            let w{i} = subgroupBroadcast(held, {i}u);
+//#for p in 0..4
+            sums[{p}][{i}] += w{i} * x{p};
+//#endfor
+//#endfor
+            continuing {
+                c++;
+                break if c >= conv.group_source_channels;
+            }
+        }
+//#endif

@@ -1,0 +1,254 @@
+//! The kernels that compute convolutions: one line for each says its name, its shader and what it needs. Cases, negative controls, help
+//! texts and the tests of the documentation go by this table.
+
+use super::Precision;
+use super::conv2d_variant::Conv2dVariant;
+use crate::gpu::AdapterReport;
+use crate::gpu::shaders::files::{
+    conv2d_backward_weight_gemm, conv2d_backward_weight_register, conv2d_backward_weight_subgroup,
+    conv2d_backward_weight_subgroup4, conv2d_cooperative, conv2d_gemm, conv2d_register, conv2d_subgroup,
+    conv2d_subgroup4,
+};
+use crate::gpu::shaders::{Flags, Shader, ShaderFile};
+
+/// A kernel for convolutions.
+pub(crate) struct Conv2dKernelLine {
+    pub variant: Conv2dVariant,
+    /// What users call it.
+    pub name: &'static str,
+    /// Its shaders, forward and by input: the file, and the flags that pick it there.
+    pub file: ShaderFile,
+    pub flags: Flags,
+    /// Its own kernel for the gradient by the weight; the others take another's, see [`Conv2dVariant::by_weight`].
+    pub by_weight: Option<WeightKernel>,
+    pub needs: &'static [Need],
+}
+
+/// A kernel for the gradient by the weight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WeightKernel {
+    pub file: ShaderFile,
+    pub flags: Flags,
+    /// Output channels, and vec4s of input channels under one tap, of a tile.
+    pub tile: [usize; 2],
+    /// Invocations that make a tile.
+    pub invocations: usize,
+    /// The flag and the pixels of an iteration of a form for 1x1 kernels without stride or padding over whole iterations.
+    pub pointwise: Option<(Flags, usize)>,
+}
+
+/// What an adapter must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// 64-bit integers in shaders.
+    Int64,
+    /// Subgroups of exactly so many invocations.
+    SubgroupsOf(u32),
+    /// Cooperative matrices, and subgroups of at most 64.
+    Matrices,
+    /// As much workgroup memory as its tile takes.
+    WorkgroupMemory,
+}
+
+const fn weight(file: ShaderFile, flags: Flags, tile: [usize; 2], invocations: usize) -> Option<WeightKernel> {
+    Some(WeightKernel { file, flags, tile, invocations, pointwise: None })
+}
+
+const fn weight_by_pixels(flags: Flags, pixels: usize) -> Option<WeightKernel> {
+    let pointwise = Some((conv2d_backward_weight_subgroup::POINTWISE, pixels));
+    let file = conv2d_backward_weight_subgroup::FILE;
+    Some(WeightKernel { file, flags, tile: [32, 8], invocations: 8, pointwise })
+}
+
+const fn line(
+    variant: Conv2dVariant,
+    name: &'static str,
+    (file, flags): (ShaderFile, Flags),
+    by_weight: Option<WeightKernel>,
+    needs: &'static [Need],
+) -> Conv2dKernelLine {
+    Conv2dKernelLine { variant, name, file, flags, by_weight, needs }
+}
+
+/// A tile of `gemm`'s.
+const fn gemm(variant: Conv2dVariant, name: &'static str, flags: Flags) -> Conv2dKernelLine {
+    line(variant, name, (conv2d_gemm::FILE, flags), None, &[Need::WorkgroupMemory])
+}
+
+/// Every kernel; those by cooperative matrices come last.
+#[rustfmt::skip]
+pub(crate) const KERNELS: &[Conv2dKernelLine] = {
+    use Conv2dVariant as V;
+    use Need::{Int64, Matrices, SubgroupsOf, WorkgroupMemory};
+    use conv2d_backward_weight_subgroup as by_weight;
+    const NONE: Flags = Flags::NONE;
+    &[
+        line(V::GEMM, "gemm", (conv2d_gemm::FILE, conv2d_gemm::TILE_64X64_8X4), weight(conv2d_backward_weight_gemm::FILE, NONE, [64, 16], 64), &[WorkgroupMemory]),
+        gemm(V::GEMM_16X64, "gemm-16x64", conv2d_gemm::TILE_16X64),
+        gemm(V::GEMM_32X32, "gemm-32x32", conv2d_gemm::TILE_32X32),
+        gemm(V::GEMM_64X32, "gemm-64x32", conv2d_gemm::TILE_64X32),
+        gemm(V::GEMM_64X64, "gemm-64x64", conv2d_gemm::TILE_64X64),
+        gemm(V::GEMM_128X64, "gemm-128x64", conv2d_gemm::TILE_128X64),
+        gemm(V::GEMM_128X128, "gemm-128x128", conv2d_gemm::TILE_128X128),
+        gemm(V::GEMM_128X128_BY_16X8, "gemm-128x128-16x8", conv2d_gemm::TILE_128X128_16X8),
+        line(V::Register, "register", (conv2d_register::FILE, NONE), weight(conv2d_backward_weight_register::FILE, NONE, [8, 4], 1), &[]),
+        line(V::SUBGROUP, "subgroup", (conv2d_subgroup::FILE, NONE), weight(by_weight::FILE, NONE, [32, 8], 8), &[SubgroupsOf(8)]),
+        line(V::SUBGROUP_WIDE, "subgroup-wide", (conv2d_subgroup::FILE, conv2d_subgroup::TWO_CHANNELS), weight_by_pixels(by_weight::TWO_PIXELS, 2), &[Int64, SubgroupsOf(8)]),
+        line(V::SUBGROUP_QUAD, "subgroup-quad", (conv2d_subgroup::FILE, conv2d_subgroup::FOUR_CHANNELS), weight_by_pixels(by_weight::FOUR_PIXELS, 4), &[Int64, SubgroupsOf(8)]),
+        line(V::SUBGROUP_OCT, "subgroup-oct", (conv2d_subgroup::FILE, conv2d_subgroup::EIGHT_CHANNELS), None, &[Int64, SubgroupsOf(8)]),
+        line(V::SUBGROUP4, "subgroup4", (conv2d_subgroup4::FILE, NONE), weight(conv2d_backward_weight_subgroup4::FILE, NONE, [16, 4], 4), &[SubgroupsOf(4)]),
+        line(V::COOPERATIVE_64X64, "cooperative", (conv2d_cooperative::FILE, NONE), None, &[Matrices, WorkgroupMemory]),
+        line(V::COOPERATIVE_128X64, "cooperative-128x64", (conv2d_cooperative::FILE, conv2d_cooperative::TALL), None, &[Matrices, WorkgroupMemory]),
+    ]
+};
+
+/// The kernels with or without cooperative matrices.
+pub(super) const fn count(by_matrices: bool) -> usize {
+    let (mut i, mut count) = (0, 0);
+    while i < KERNELS.len() {
+        count += (KERNELS[i].variant.is_cooperative() == by_matrices) as usize;
+        i += 1;
+    }
+    count
+}
+
+/// `N` kernels from number `first` of the table on.
+pub(super) const fn from<const N: usize>(first: usize) -> [Conv2dVariant; N] {
+    let mut all = [Conv2dVariant::Register; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = KERNELS[first + i].variant;
+        i += 1;
+    }
+    all
+}
+
+/// Names of all kernels, in the order of the table.
+pub(crate) const NAMES: [&str; KERNELS.len()] = {
+    let mut all = [""; KERNELS.len()];
+    let mut i = 0;
+    while i < KERNELS.len() {
+        all[i] = KERNELS[i].name;
+        i += 1;
+    }
+    all
+};
+
+/// The kernel that `shader` is of, if it is of one: `conv2d_backward_input_gemm_64x64_f16` is of `gemm-64x64`.
+pub(crate) fn kernel_of(shader: &Shader) -> Option<Conv2dVariant> {
+    let own =
+        |(file, flags): (ShaderFile, Flags)| (shader.file == file && shader.flags.contains(flags)).then_some(flags);
+    let picked = |line: &Conv2dKernelLine| {
+        let by_weight = line.by_weight.and_then(|kernel| own((kernel.file, kernel.flags)));
+        Some((own((line.file, line.flags)).or(by_weight)?, line.variant))
+    };
+    // Of several the one of most flags: without any a kernel's are among those of all others of its file.
+    KERNELS.iter().filter_map(picked).max_by_key(|(flags, _)| flags.count()).map(|(_, variant)| variant)
+}
+
+/// What picks the shaders of `variant`: forward (and by input, with the flags for it), and by weight.
+pub(crate) fn shaders_of(variant: Conv2dVariant) -> Option<[(ShaderFile, Flags); 2]> {
+    let line = |wanted: Conv2dVariant| KERNELS.iter().find(|line| line.variant == wanted);
+    let (map, weight) = (line(variant)?, line(variant.by_weight())?.by_weight?);
+    Some([(map.file, map.flags), (weight.file, weight.flags)])
+}
+
+impl Need {
+    /// Why `variant` can't run on `adapter`, where it can't.
+    pub fn check(self, variant: Conv2dVariant, adapter: &AdapterReport) -> Result<(), String> {
+        let [least, most] = adapter.subgroup_size;
+        match self {
+            Self::Int64 if !adapter.features.int64 => Err("the adapter has no 64-bit integers in shaders".into()),
+            Self::SubgroupsOf(_) if !adapter.features.subgroups => Err("the adapter has no subgroup operations".into()),
+            Self::SubgroupsOf(lanes) if [least, most] != [lanes; 2] => {
+                Err(format!("it needs subgroups of exactly {lanes} and the adapter's are {least} to {most}"))
+            }
+            Self::Matrices if !Precision::ALL.iter().any(|&precision| has_matrices(adapter, precision)) => {
+                Err(format!("the adapter has no cooperative matrices of {F32_MATRICES} or {F16_MATRICES}"))
+            }
+            Self::Matrices if adapter.matrix_lanes() > 64 && !adapter.features.emulated_matrices => {
+                Err(format!("it needs subgroups of at most 64 and the adapter's are {least} to {most}"))
+            }
+            Self::WorkgroupMemory if variant.workgroup_memory() > adapter.max_workgroup_memory_bytes as usize => {
+                let (memory, most) = (variant.workgroup_memory(), adapter.max_workgroup_memory_bytes);
+                Err(format!("it needs {memory} bytes of workgroup memory and the adapter has {most}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) const F32_MATRICES: &str = "8x8x8 f32";
+pub(super) const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
+
+/// Whether the adapter has cooperative matrices for maps of `precision`.
+pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
+    match precision {
+        Precision::F32 => adapter.features.matrices_f32,
+        Precision::F16 => adapter.features.matrices_f16 || adapter.features.matrices_f16_eight,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::shaders;
+    use crate::ops::conv2d_packing::Direction;
+
+    #[test]
+    fn every_line_is_a_kernel_of_its_own() {
+        for (i, line) in KERNELS.iter().enumerate() {
+            assert_eq!(line.variant.name(), line.name);
+            let others = KERNELS.iter().enumerate().filter(|(j, _)| *j != i);
+            for (_, other) in others {
+                assert!(other.name != line.name && other.variant != line.variant, "{}", line.name);
+            }
+            for direction in [Direction::Forward, Direction::Transposed] {
+                let kernel = line.variant.kernel(direction).unwrap();
+                for precision in Precision::ALL {
+                    let kernel = precision.kernel(kernel.clone()).unwrap_or_else(|e| panic!("{}: {e}", line.name));
+                    assert_eq!(kernel_of(kernel.shader().unwrap()), Some(line.variant), "{}", kernel.name());
+                }
+            }
+            if let Some(weight) = &line.by_weight {
+                let shader = weight.file.shader(weight.flags).expect("a shader");
+                assert_eq!(kernel_of(shader), Some(line.variant), "{}", shader.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_shader_is_of_one_kernel() {
+        for (shader, variant) in [
+            ("conv2d_gemm", Some(Conv2dVariant::GEMM)),
+            ("conv2d_backward_input_blocks_gemm_64x64_f16", Some(Conv2dVariant::GEMM_64X64)),
+            ("conv2d_gemm_128x128_16x8_split", Some(Conv2dVariant::GEMM_128X128_BY_16X8)),
+            ("conv2d_backward_weight_subgroup_quad_pointwise", Some(Conv2dVariant::SUBGROUP_QUAD)),
+            ("conv2d_backward_weight_gemm", Some(Conv2dVariant::GEMM)),
+            ("conv2d_subgroup4", Some(Conv2dVariant::SUBGROUP4)),
+            ("conv2d_cooperative_128x64_f16_eight", Some(Conv2dVariant::COOPERATIVE_128X64)),
+            ("conv2d_backward_input_blocks_repair", None),
+            ("fingerprint/subgroups", None),
+        ] {
+            assert_eq!(kernel_of(shaders::find(shader).expect("a shader")), variant, "{shader}");
+        }
+    }
+
+    /// The documentation has a line for each kernel, with the size of its tile.
+    #[test]
+    fn every_kernel_is_documented() {
+        let page = include_str!("../../docs/kernels.md");
+        for line in KERNELS {
+            let quoted = format!("`{}`", line.name);
+            let rows: Vec<&str> = page.lines().filter(|row| row.starts_with("| `")).collect();
+            let named = rows.iter().any(|row| row.split('|').nth(1).is_some_and(|cell| cell.contains(&quoted)));
+            assert!(named, "docs/kernels.md has no row for {quoted}");
+            let switch = page.lines().find(|line| line.starts_with("`GPU_RESNET_CONV2D=")).expect("the switch");
+            let values = switch.split('`').nth(1).and_then(|text| text.split_once('=')).expect("its values").1;
+            assert!(
+                values.split('|').any(|value| value == line.name),
+                "{quoted} is no value of GPU_RESNET_CONV2D there"
+            );
+        }
+    }
+}
