@@ -9,7 +9,7 @@ use super::tables;
 
 /// README.md of the folder.
 pub fn page(folder: &Folder) -> String {
-    // Every report says what it ran on; these come first.
+    // Every report says what it ran on. These come first.
     let reports = ["adapter", "kernels-f32", "bench-default-f32-b1"].map(|name| folder.json(name)["adapter"].clone());
     let adapter = reports.into_iter().find(|adapter| !adapter.is_null()).unwrap_or_default();
     let name = adapter["name"].as_str().map_or("an unknown adapter".into(), plain);
@@ -143,7 +143,7 @@ mod tests {
             assert!(full.contains(part), "{part:?} is not in {full}");
         }
         assert!(!full.contains("A training step"), "{full}");
-        // Packed files count too.
+        // Compressed files count too.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut packed, run(500.0).as_bytes()).unwrap();
         std::fs::write(folder.path().join("bench-tuned-f16-b8.json.gz"), packed.finish().unwrap()).unwrap();
