@@ -112,7 +112,7 @@ fn fetch(context: &Context, name: &str, output: Option<&Path>, json: bool) -> Re
     if json {
         return print_json(&fetched);
     }
-    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    let done = if fetched.cached { "was already in the cache, and is intact" } else { "fetched" };
     let data = if output.is_none() { name.to_owned() } else { fetched.path.display().to_string() };
     print(format!("{name} {done}: {}\nTry: gpu-resnet data grid {data}\n", fetched.path.display()))
 }

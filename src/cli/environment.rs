@@ -31,7 +31,7 @@ pub fn check(variables: &Variables) -> Result<()> {
     one_of(variables, TUNE, &["on", "off", FIRST], str::to_owned)?;
     match text(variables, MIRROR)? {
         Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => Err(Error::Usage(format!(
-            "{MIRROR}={url:?} is no address of a server; begin it with https://, or unset it"
+            "{MIRROR}={url:?} is not the address of a server; begin it with https://, or unset it"
         ))),
         _ => Ok(()),
     }

@@ -75,7 +75,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         files::write(path, draw_confusion(&tally.confusion, &labels)?.as_bytes())?;
     }
     if failed > 0 {
-        return Err(Error::Partial(format!("{} could not be read, and left out", count(failed, "image"))));
+        return Err(Error::Partial(format!("{} could not be read and were left out", count(failed, "image"))));
     }
     Ok(())
 }

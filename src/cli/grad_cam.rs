@@ -54,7 +54,7 @@ impl<'a> Overlays<'a> {
         // Only once there is a picture to write: a run that cannot start creates no folder.
         if !std::mem::replace(&mut self.made, true) {
             data::make_maps_folder(self.folder)
-                .map_err(|e| Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam")))?;
+                .map_err(|e| Error::file(self.folder, format!("could not be created: {e}; name another --grad-cam")))?;
         }
         let Seen { image: pixels, map } = seen;
         let picture = data::overlay(pixels, &map.heat(), [map.height, map.width])?;

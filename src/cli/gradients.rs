@@ -71,7 +71,7 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     let gradients = pass.run(&network, &input.data, &targets)?;
     // Written as autograd would: whoever compares drivers looks for where they first appear.
     if !gradients.loss.is_finite() || gradients.logits.iter().any(|logit| !logit.is_finite()) {
-        context.console.note("the loss or a logit is not a finite number; everything is written as it came out");
+        context.console.note("the loss or a logit is not a finite number; everything is written as computed");
     }
 
     let (one, logits) = ([1], [shape[0], classes]);

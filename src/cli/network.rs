@@ -15,13 +15,13 @@ const MAX_DESCRIPTION: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct NetworkArgs {
     /// Use the network under this key, such as state_dict_ema, if the file holds several
-    #[arg(long, value_name = "KEY", help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "KEY", help_heading = "What the weights file does not say")]
     pub weights_key: Option<String>,
     /// Description of the network as JSON, with the keys of `gpu_resnet.architecture`
-    #[arg(long, value_name = "FILE.json", help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "FILE.json", help_heading = "What the weights file does not say")]
     pub architecture: Option<PathBuf>,
     /// One value of that description, such as stride_in=1x1 or shortcut=zero-pad; repeatable
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What the weights file does not say")]
     pub set: Vec<String>,
 }
 
@@ -29,19 +29,19 @@ pub struct NetworkArgs {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ImageArgs {
     /// Mean of red, green and blue, as fractions of 255, which is subtracted
-    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the weights file does not say")]
     pub mean: Option<[f32; 3]>,
     /// Standard deviation of red, green and blue, as fractions of 255, by which they are then divided
-    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the weights file does not say")]
     pub std: Option<[f32; 3]>,
     /// Scale the shorter side to N pixels
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192), help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192), help_heading = "What the weights file does not say")]
     pub resize: Option<u32>,
     /// Then crop the central N x N pixels
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "What the weights file does not say")]
     pub crop: Option<u32>,
     /// Interpolation when scaling: bilinear or bicubic
-    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = "What the weights file does not say")]
     pub interpolation: Option<Interpolation>,
 }
 

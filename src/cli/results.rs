@@ -22,10 +22,7 @@ pub struct ResultsArgs {
 pub fn run(context: &Context, args: &ResultsArgs) -> Result<()> {
     let folder = Folder::open(&args.folder)?;
     if folder.steps().is_empty() {
-        return Err(Error::file(
-            &args.folder,
-            "holds no steps.tsv; name a folder that scripts/measure-gpu.sh has filled",
-        ));
+        return Err(Error::file(&args.folder, "holds no steps.tsv; name a folder that scripts/measure-gpu.sh filled"));
     }
     let path = args.folder.join("README.md");
     files::write(&path, page::page(&folder).as_bytes())?;

@@ -122,7 +122,7 @@ impl Resumed<'_> {
             && !same_path(output, self.path)
         {
             let (output, run) = (output.display(), self.path.display());
-            let problem = format!("--output {output} is another folder than {run}, where the run goes on");
+            let problem = format!("--output {output} is not {run}, the folder of the run");
             return Err(Error::Usage(format!("{problem}; leave --output out")));
         }
         let found = self.config.training.seed;

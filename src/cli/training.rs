@@ -150,7 +150,7 @@ pub fn report(summary: &RunSummary, json: bool) -> Result<()> {
         0 => Ok(()),
         failed => {
             let images = data::count(failed, "image");
-            Err(Error::Partial(format!("{images} could not be read, and left out")))
+            Err(Error::Partial(format!("{images} could not be read and were left out")))
         }
     }
 }

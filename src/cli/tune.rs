@@ -151,7 +151,7 @@ fn table(outcome: &Outcome) -> String {
     let [default_ms, ms] = outcome.totals();
     let _ = writeln!(out, "all convolutions: {ms:.1} ms, {default_ms:.1} ms by default: {:.2}x", default_ms / ms);
     if outcome.left_out > 0 {
-        let _ = writeln!(out, "{} shapes were left out for want of time; raise --limit", outcome.left_out);
+        let _ = writeln!(out, "there was no time for {} shapes; raise --limit", outcome.left_out);
     }
     out
 }

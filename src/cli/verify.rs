@@ -165,7 +165,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         let controls = if args.no_controls { Vec::new() } else { selection.controls_on(&adapter, &chosen) };
         let left_out = match also - chosen.len() {
             0 => String::new(),
-            n => format!("; {n} more of kernels that it does not use by itself are in --suite kernels"),
+            n => format!("; --suite kernels has {n} more, of kernels that it does not use by default"),
         };
         chosen.extend_from_slice(&cases[also..]);
         context.console.note(format!(

@@ -130,7 +130,7 @@ fn fetch(context: &Context, name: &str, json: bool) -> Result<()> {
     if json {
         return print_json(&fetched);
     }
-    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    let done = if fetched.cached { "was already in the cache, and is intact" } else { "fetched" };
     print(format!("{name} {done}: {}\nsha256 {}\n", fetched.path.display(), fetched.sha256.unwrap_or_default()))
 }
 

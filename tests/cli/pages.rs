@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Markdown files below these paths are pages.
 const PAGES: [&str; 6] = ["README.md", "docs", "weights", "examples", "tests/golden", "benches"];
 /// Text files below these paths may name pages as `docs/…`.
-const SOURCES: [&str; 9] = ["Cargo.toml", "Makefile", "README.md", "build.rs", "build", "docs", "scripts", "src", "tests"];
+const SOURCES: [&str; 9] =
+    ["Cargo.toml", "Makefile", "README.md", "build.rs", "build", "docs", "scripts", "src", "tests"];
 /// Folders of sources whose comments still name pages by their former paths.
 const SKIPPED: [&str; 2] = ["src/ops", "src/verify/cases"];
 
@@ -86,7 +87,7 @@ fn broken_links(pages: &[(PathBuf, String)]) -> (Vec<String>, usize) {
     let canonical = |page: &Path| root().join(page).canonicalize().unwrap_or_else(|_| page.to_path_buf());
     let headings = pages.iter().map(|(page, text)| (canonical(page), anchors(text))).collect();
     let links = pages.iter().flat_map(|(page, text)| {
-        let of_line = |(number, line)| targets(line).into_iter().map(move |target| (page, number, target));
+        let of_line = move |(number, line)| targets(line).into_iter().map(move |target| (page, number, target));
         prose(text).into_iter().flat_map(of_line)
     });
     let (mut wrong, mut count) = (Vec::new(), 0);

@@ -33,7 +33,7 @@ impl Settings {
 
     fn unknown(&self, attributes: &[&str], key: &str) -> String {
         match attributes {
-            [] => format!("{} has no attributes; leave --set {key} away", self.op),
+            [] => format!("{} has no attributes; leave --set {key} out", self.op),
             attributes => format!("{} has no attribute {key:?}; it has {}", self.op, attributes.join(", ")),
         }
     }

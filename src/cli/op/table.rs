@@ -334,7 +334,7 @@ fn sgd(call: &Call) -> Result<Vec<Named>> {
     let buffer = call.file.optional("momentum_buffer")?;
     if buffer.is_some() && attributes.momentum == 0.0 {
         return Err(Error::Usage(
-            "sgd without momentum has no momentum_buffer; set momentum, or leave the tensor away".into(),
+            "sgd without momentum has no momentum_buffer; set momentum, or leave the tensor out".into(),
         ));
     }
     let (param, grad) = (call.file.array("param")?, call.file.array("grad")?);

@@ -35,7 +35,7 @@ impl Folder {
     /// The folder does not exist.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(Error::file(path, "is no folder; name one that scripts/measure-gpu.sh has filled"));
+            return Err(Error::file(path, "is not a folder; name one that scripts/measure-gpu.sh has filled"));
         }
         let rows = |name: &str| -> Vec<Vec<String>> {
             let text = files::read_text(&path.join(name), MAX_BYTES).ok().flatten().unwrap_or_default();

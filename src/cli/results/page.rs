@@ -74,7 +74,7 @@ fn verification(folder: &Folder) -> String {
             number(&run["seconds"], 0)
         );
         if let Some(left) = run["left_out"].as_u64().filter(|left| *left > 0) {
-            let _ = writeln!(out, "{left} cases were left out for want of time.");
+            let _ = writeln!(out, "There was no time for {left} cases.");
         }
         let bad = cases.iter().filter(|case| case["status"] != "pass" && case["status"] != "unsupported");
         for case in bad.take(20) {
@@ -85,7 +85,7 @@ fn verification(folder: &Folder) -> String {
 }
 
 fn steps(folder: &Folder) -> String {
-    let mut out = String::from("| step | | seconds | last words |\n|---|---|---|---|\n");
+    let mut out = String::from("| step | | seconds | last line |\n|---|---|---|---|\n");
     for step in folder.steps() {
         let message = if step.status == "done" { "" } else { &step.message };
         let _ = writeln!(out, "| {} | {} | {} | {message} |", step.name, step.status, step.seconds);

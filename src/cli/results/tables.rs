@@ -93,7 +93,7 @@ pub fn tuned(folder: &Folder) -> String {
         }
         let _ = writeln!(
             out,
-            "{}, batch size {}: all convolutions {} ms by default, {} ms as chosen; {} shapes left out for want of time.\n\n\
+            "{}, batch size {}: all convolutions {} ms by default, {} ms as chosen; no time for {} shapes.\n\n\
              | layer | pass | input | weight | default, ms | choice, ms | candidates, ms |\n|---|---|---|---|---|---|---|",
             if precision == "train" { "Training, f32" } else { precision },
             report["batch_size"].as_u64().unwrap_or_default(),
@@ -156,7 +156,8 @@ pub fn kernels(folder: &Folder) -> String {
     if rows.is_empty() {
         return rows;
     }
-    let head = "| kernel | registers | spills | scratch, bytes | beside each other | instructions | multiply-adds in the loop |";
+    let head =
+        "| kernel | registers | spills | scratch, bytes | occupancy | instructions | multiply-adds in the loop |";
     format!("{head}\n|---|---|---|---|---|---|---|\n{rows}")
 }
 
