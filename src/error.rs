@@ -10,7 +10,7 @@ pub enum Error {
     /// A file or folder from outside could not be used.
     #[error("{}: {problem}", path.display())]
     File {
-        /// The file or folder, or what else the input is called.
+        /// The file or folder, or another name of the input.
         path: PathBuf,
         /// What is wrong, and what to do.
         problem: String,
@@ -41,7 +41,7 @@ pub enum Error {
     /// A comparison with a reference found a difference.
     #[error("{0}")]
     Mismatch(String),
-    /// Some inputs of many failed; each was reported when it happened.
+    /// Some of many inputs failed; each was reported when it happened.
     #[error("{0}")]
     Partial(String),
     /// The user asked to stop.

@@ -1,5 +1,5 @@
-//! Files that are there whole or not at all: written under a temporary name beside their own, then renamed; mapping a
-//! file into memory; and reading files of bounded size.
+//! Atomic files, written under a temporary name in the same folder and then renamed; mapping a file into memory; and reading files
+//! of bounded size.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -13,15 +13,15 @@ use crate::error::{Error, Result};
 const PART_START: &str = ".gpu-resnet-";
 const PART_END: &str = ".part";
 
-/// Whether a file's name is one that a file has while it is written.
+/// Whether a file name is the temporary name of a file that is being written.
 pub fn is_part(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PART_START) && name.ends_with(PART_END))
 }
 
-/// Removes from `folder` what processes left there that were killed while they wrote a file.
+/// Removes from `folder` the temporary files of processes that were killed while writing.
 pub fn remove_parts(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| is_part(&entry.file_name())) {
-        // One that is locked is being written. What can't be removed is in nobody's way.
+        // A locked one is being written. One that can't be removed does no harm.
         if entry.file_type().is_ok_and(|kind| kind.is_file())
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
@@ -39,9 +39,9 @@ pub struct NewFile {
 
 /// Where the bytes go.
 enum Target {
-    /// A file that takes the name `to` when it is whole.
+    /// A file that gets the name `to` when it is complete.
     Renamed { file: tempfile::NamedTempFile, to: PathBuf },
-    /// What is no regular file (`/dev/null`, a pipe) must not be replaced by one.
+    /// Anything but a regular file (`/dev/null`, a pipe), which must not be replaced by one.
     Direct(File),
 }
 
@@ -62,7 +62,7 @@ impl Write for Target {
 }
 
 impl NewFile {
-    /// Starts writing what will become `path`, in the same folder; of a symbolic link, the file that it points to.
+    /// Starts writing the file `path`, in the same folder; for a symbolic link, the file that it points to.
     pub fn create(path: &Path) -> Result<Self> {
         let buffered = |target| Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, target) };
         let to = match std::fs::metadata(path) {
@@ -78,22 +78,22 @@ impl NewFile {
         if !folder.is_dir() {
             return Err(Error::file(
                 path,
-                format!("could not be written: there is no folder {}; make it", folder.display()),
+                format!("could not be written: there is no folder {}; create it", folder.display()),
             ));
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_START).suffix(PART_END);
         #[cfg(unix)]
         {
-            // What any new file gets, less the umask; temporary files are private otherwise.
+            // The mode of any new file, less the umask; temporary files would be private otherwise.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(folder).map_err(|e| {
-            // The temporary name that follows would only puzzle.
+            // The temporary name in the message would only confuse.
             failed(path, e.to_string().split(" at path ").next().unwrap_or_default())
         })?;
-        // Tells one that is being written from what a killed process left; a file system without locks tells nothing.
+        // Distinguishes a file that is being written from one that a killed process left. Some file systems have no locks.
         let _ = file.as_file().try_lock();
         Ok(buffered(Target::Renamed { file, to }))
     }
@@ -103,7 +103,7 @@ impl NewFile {
         self.file.write_all(bytes).map_err(|e| failed(&self.path, e))
     }
 
-    /// Puts the file on disk under its name, replacing one that is there.
+    /// Moves the file to its name, replacing an existing one.
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let file = file.into_inner().map_err(|e| failed(&path, e.error()))?;
@@ -128,20 +128,20 @@ impl Write for NewFile {
 /// Maps an open file to be read.
 #[allow(unsafe_code)]
 pub fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
-    // SAFETY: the map is private and only ever read as bytes, which have no invalid values. Should another process shorten
-    // the file meanwhile, reading past its end raises SIGBUS: that ends this process, as it does every program that maps
-    // files, but corrupts nothing. Ours are replaced by renaming, never in place.
+    // SAFETY: the map is private and only ever read as bytes, which have no invalid values. If another process shortens the file
+    // meanwhile, reading past its end raises SIGBUS. That ends this process, as in every program that maps files, but corrupts
+    // nothing. This program replaces files by renaming, never in place.
     unsafe { memmap2::Mmap::map(file) }
 }
 
-/// The text of `path`, which may be a pipe; none if it has more than `limit` bytes, so that `/dev/zero` ends too.
+/// The text of `path`, which may be a pipe; `None` if it has more than `limit` bytes, so that reading `/dev/zero` ends too.
 pub fn read_text(path: &Path, limit: u64) -> std::io::Result<Option<String>> {
     let mut text = String::new();
     let read = File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
     Ok((read as u64 <= limit).then_some(text))
 }
 
-/// Reads a regular file of at most `limit` bytes; none if there is no such file.
+/// Reads a regular file of at most `limit` bytes; `None` if there is no such file.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let failed = |error: std::io::Error| Error::file(path, format!("could not be read: {error}"));
     let about = match std::fs::metadata(path) {
@@ -156,17 +156,18 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
-        return Err(Error::file(path, format!("is larger than the {limit} bytes that it can have; it is damaged")));
+        return Err(Error::file(path, format!("is larger than the {limit} bytes that it can have, so it is damaged")));
     }
     Ok(Some(bytes))
 }
 
 /// Creates a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| Error::file(path, format!("the folder could not be made: {error}")))
+    std::fs::create_dir_all(path)
+        .map_err(|error| Error::file(path, format!("the folder could not be created: {error}")))
 }
 
-/// An error if `path` could not be written now: better known before hours of work than after.
+/// Returns an error if `path` could not be written now: better before hours of work than after.
 #[cfg(feature = "cli")]
 pub fn check_writable(path: &Path) -> Result<()> {
     NewFile::create(path).map(drop)

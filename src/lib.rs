@@ -1,23 +1,22 @@
 //! ResNet inference and fine-tuning on any GPU: hand-written WGSL compute shaders, scheduled by wgpu.
 //!
-//! Three lines classify a photograph, here by the network that is built in:
+//! Three lines classify a photograph, here with the built-in network:
 //!
-//! ```
+//! ```no_run
 //! use gpu_resnet::Classifier;
 //!
 //! # fn main() -> gpu_resnet::Result<()> {
 //! let mut classifier = Classifier::open(None)?;
-//! let top = classifier.classify_file("tests/golden/photos/coffee.jpg")?.top(1);
-//! println!("{}: {:.1} %", top[0].label, top[0].probability * 100.0);
-//! # assert_eq!(top[0].label, "safe");
+//! let top = classifier.classify_file("photo.jpg")?.top(1);
+//! println!("{} {:.1} %", top[0].label, top[0].probability * 100.0);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Classifier::open`] takes what `--weights` takes: a .safetensors or .pth file, a run's or a hub's folder, or a name of
-//! `gpu-resnet weights list`; [`Classifier::builder`] chooses adapter, precision and batch.
+//! [`Classifier::open`] takes what `--weights` takes: a .safetensors or .pth file, the folder of a run or of the Hugging Face hub,
+//! or a name of `gpu-resnet weights list`. [`Classifier::builder`] sets adapter, precision and batch size.
 //!
-//! Five lines train a network for classes of one's own, and use it. The run's folder is that of `gpu-resnet finetune`:
+//! Five lines train a network for your own classes, and use it. The run's folder is the one that `gpu-resnet finetune` writes:
 //!
 //! ```no_run
 //! use gpu_resnet::{Classifier, FineTune};
@@ -31,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! Below that are the parts. A network and what runs it, by themselves:
+//! Below that level are the parts. A network, and a predictor that runs it:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,7 +57,7 @@
 //! # }
 //! ```
 //!
-//! A head for classes of one's own, on features such as those:
+//! A head for your own classes, trained on such features:
 //!
 //! ```
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
@@ -79,7 +78,7 @@
 //! # }
 //! ```
 //!
-//! One operation, with PyTorch's layouts:
+//! One operation, in PyTorch's layouts:
 //!
 //! ```
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
@@ -94,7 +93,7 @@
 //! # }
 //! ```
 //!
-//! Whether an adapter computes right:
+//! A check that an adapter computes correctly:
 //!
 //! ```
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
@@ -114,25 +113,25 @@
 //!
 //! # Features
 //!
-//! All are on by default. Without them (`cargo add gpu-resnet --no-default-features`) everything above works; what needs a
-//! feature that is off says so, or is not there.
+//! All are on by default. Without them (`cargo add gpu-resnet --no-default-features`) everything above works. What needs a missing
+//! feature returns an error that says so, or is not compiled in.
 //!
-//! | feature | what it brings |
+//! | feature | what it adds |
 //! |---|---|
-//! | `cli` | the program `gpu-resnet` (clap, indicatif, ctrlc); it turns on `reports` |
-//! | `fetch` | networks and data sets by name are fetched (ureq, tar) |
-//! | `parquet` | `infer` writes Parquet |
+//! | `cli` | the program `gpu-resnet` (clap, indicatif, ctrlc); turns on `reports` |
+//! | `fetch` | fetching networks and data sets by name (ureq, tar) |
+//! | `parquet` | Parquet output of `infer`; turns on `cli` |
 //! | `plots` | curves, confusion matrices and rooflines as SVG (plotters) |
-//! | `reports` | pages of runs and of verifications as HTML (maud); it turns on `plots` |
+//! | `reports` | HTML pages of runs and verifications (maud); turns on `plots` |
 //!
-//! Every error is an [`Error`], one sentence that says what is wrong and what to do. The tree is the architecture, and imports
-//! point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`], [`feed`],
-//! [`train`], [`mod@bench`] and [`verify`] know models; [`runtime`], [`predict`] and [`runs`] are whole tasks of these; the
-//! command line knows everything.
+//! Every error is an [`Error`]: one sentence that says what is wrong and what to do. The source tree is the architecture, and
+//! imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`],
+//! [`feed`], [`train`], [`mod@bench`] and [`verify`] know models; [`runtime`], [`predict`] and [`runs`] build whole tasks from
+//! these; the command line knows everything.
 
-// Where it is allowed to be missing, fields say by their names what they are.
+// Where documentation may be missing, names say what fields are.
 #![warn(missing_docs)]
-// `cli::console` alone writes to the terminal: `println!` and `eprintln!` panic where nobody reads.
+// `cli::console` alone writes to the terminal: `println!` and `eprintln!` panic if nobody reads.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 #[allow(missing_docs)]
@@ -165,9 +164,13 @@ pub mod tune;
 pub mod verify;
 pub mod weights;
 
-/// The examples of the page are compiled with those of the crate.
+// The examples of these pages are tested like those of the crate, so that they cannot go stale.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/library.md")]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/library.md")]
 mod library_page {}
 
 pub use cache::cache_dir;

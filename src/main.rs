@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A panic is a bug in the program; a user gets one line, not a backtrace.
+    // A panic is a bug in the program. The user gets one line, not a backtrace.
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
         let payload = info.payload();

@@ -19,6 +19,7 @@ mod cli {
     mod networks;
     mod not_finite;
     mod one_output;
+    mod pages;
     mod reports;
     mod results;
     mod runs;

@@ -26,7 +26,7 @@ pub struct ConvTimes {
     pub stride: usize,
     /// Of the forward pass and of each gradient.
     pub gflop: f64,
-    /// Best of the iterations: forward, gradient by the input, gradient by the weight.
+    /// Best of the iterations: forward, input gradient, weight gradient.
     pub forward_ms: f64,
     pub input_ms: f64,
     pub weight_ms: f64,
@@ -43,7 +43,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// What the formula asks for, a multiply-add counted as two: Winograd's way takes fewer multiplications.
+    /// What the formula asks for, a multiply-add counted as two: Winograd takes fewer multiplications.
     pub fn flops(&self) -> f64 {
         let weight = self.op.weight_shape();
         let [n, k, p, q] = self.op.output_shape(self.input).unwrap_or_default();

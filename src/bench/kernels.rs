@@ -26,7 +26,7 @@ pub struct KernelReport {
     pub figures: Figures,
 }
 
-/// What a driver says of a kernel that it compiled. What it does not say is none.
+/// What a driver says about a kernel that it compiled. What it does not say is none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Invocations of a subgroup.

@@ -139,7 +139,7 @@ fn dispatch_seconds(gpu: &Arc<Gpu>, dispatches: usize, iterations: Option<usize>
     Ok(median(&times) / (HEAD_STEPS * dispatches) as f64)
 }
 
-/// What the formulas of a forward pass ask for, a multiply-add counted as two; Winograd's way takes fewer. A training step takes
+/// What the formulas of a forward pass ask for, a multiply-add counted as two; Winograd takes fewer. A training step takes
 /// three times as many.
 fn forward_flops(architecture: &Architecture, options: &Options) -> Result<f64> {
     Ok(2.0 * (architecture.macs(options.image_size, options.image_size)? * options.batch_size as u64) as f64)

@@ -22,11 +22,11 @@ use crate::verify::select::Selection;
 use crate::verify::timing::{CaseTime, time_cases};
 use crate::weights::{self, Weights};
 
-/// Measure images a second, and each kernel beside the device's own peaks.
+/// Measure images per second, and each kernel beside the device's own peaks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  gpu-resnet bench --arch resnet50 --batch-size 1,8 --profile")]
 pub struct BenchArgs {
-    /// Network to run, with weights made up [default: resnet50]
+    /// Network to run, with random weights [default: resnet50]
     #[arg(long, value_name = "NAME", conflicts_with = "weights")]
     arch: Option<String>,
     /// Run the network of a safetensors file, a run's folder, or the name of built-in weights
@@ -34,29 +34,29 @@ pub struct BenchArgs {
     weights: Option<OsString>,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Images of one step; several are measured one after another [default: 1,8,32; 8 with --train all, 32 with --train head]
+    /// Images per step; several sizes are measured in sequence [default: 1,8,32; 8 with --train all, 32 with --train head]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: Vec<u32>,
-    /// Repetitions, of which the median counts [default: what fits in 3 seconds, at least 3]
+    /// Repetitions; the result is their median [default: as many as fit into 3 seconds, at least 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     iterations: Option<u32>,
     /// Height and width of the images [default: 224, or 32 after a CIFAR stem]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     image_size: Option<u32>,
-    /// Outputs of the classifier, with weights made up [default: the architecture's]
+    /// Outputs of the classifier, with random weights [default: the architecture's]
     #[arg(long, value_name = "N", conflicts_with = "weights", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     classes: Option<u32>,
-    /// Time each dispatch too, and show its share of the roofline
+    /// Also time each dispatch, and show its share of the roofline
     #[arg(long)]
     profile: bool,
-    /// Draw the last batch size's dispatches under the device's roofline
+    /// Draw the dispatches of the last batch size under the device's roofline
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
-    /// Measure training instead of inference: of the head on features computed before, or of all parameters
+    /// Measure training instead of inference: of the head on precomputed features, or of all parameters
     #[arg(long, value_enum, value_name = "head|all")]
     train: Option<TrainPart>,
-    /// Measure single operations instead: each convolution of the network, forward and both gradients; or with REGEX those
-    /// cases of `verify --suite full` whose lines it matches
+    /// Measure single operations instead: each convolution of the network, forward and both gradients; with REGEX, the
+    /// cases of `verify --suite full` whose lines match
     #[arg(long, value_name = "REGEX", num_args = 0..=1, conflicts_with_all = ["train", "profile", "roofline"])]
     ops: Option<Option<String>>,
     /// Print one JSON object
@@ -118,7 +118,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     if args.json { print_json(&report) } else { print(table(&report)) }
 }
 
-/// One run for each of `sizes`; the weights are uploaded once.
+/// One run for each of `sizes`. The weights are uploaded once.
 fn runs(
     gpu: &Arc<Gpu>,
     architecture: &Architecture,
@@ -159,7 +159,7 @@ impl BenchArgs {
         Ok((architecture, weights))
     }
 
-    /// What to measure, one for each batch size.
+    /// What to measure, one entry per batch size.
     fn options(&self, architecture: &Architecture) -> Vec<Options> {
         let image_size = self.image_size.unwrap_or(default_preprocess(architecture).crop);
         let default: &[u32] = match self.train {
@@ -262,7 +262,7 @@ fn table(report: &Report) -> String {
     out
 }
 
-/// The time of all dispatches of each kernel together.
+/// The total time of each kernel's dispatches.
 fn by_kernel(out: &mut String, profile: &Profile) {
     let mut sums: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
     for kernel in &profile.kernels {

@@ -1,5 +1,5 @@
-//! Where a command's words go: results to stdout, everything else to stderr, progress only to a terminal. Nothing else in the
-//! command line writes to either.
+//! A command's output: results to stdout, everything else to stderr, progress only to a terminal. Nothing else in the command
+//! line writes to either.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -13,25 +13,25 @@ use super::signals::Ignored;
 use crate::error::{Error, Result};
 use crate::train::Interrupt;
 
-/// The problem of a write to a pipe that nobody reads any more.
+/// The error text of a write to a closed pipe.
 const CLOSED: &str = "stdout was closed";
 
 /// Whether a bad input was reported.
 static COMPLAINED: AtomicBool = AtomicBool::new(false);
 
-/// The exit status of a command that ended because nobody reads its results any more: that of the work it did until then.
+/// The exit status of a command that ended because its stdout was closed: that of the work it did until then.
 pub(super) fn status_when_closed() -> u8 {
     u8::from(COMPLAINED.load(Ordering::Relaxed))
 }
 
-/// Writes a line to stderr. A line that can't be written is dropped: the work goes on when nobody reads stderr any more
-/// (`2>&1 | head`), or when the disk that it goes to is full.
+/// Writes a line to stderr. A line that cannot be written is dropped: the work goes on if stderr is closed (`2>&1 | head`) or its
+/// disk is full.
 pub fn say(text: impl Display) {
-    // Whole lines, so that those of several threads don't mix.
+    // Whole lines, so that lines of several threads do not mix.
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
-/// How much is said.
+/// How much is printed.
 #[derive(Debug, Clone)]
 pub struct Console {
     verbose: bool,
@@ -43,21 +43,21 @@ impl Console {
         Self { verbose, quiet }
     }
 
-    /// Something the user should know, on stderr.
+    /// Prints something that the user should know, on stderr.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             say(text);
         }
     }
 
-    /// Something that only `--verbose` shows, on stderr.
+    /// Prints something that only `--verbose` shows, on stderr.
     pub fn verbose(&self, text: impl Display) {
         if self.verbose {
             say(text);
         }
     }
 
-    /// One bad input among many, on stderr even with `--quiet`.
+    /// Reports one bad input among many, on stderr even with `--quiet`.
     pub fn complain(&self, text: impl Display) {
         COMPLAINED.store(true, Ordering::Relaxed);
         say(format_args!("error: {text}"));
@@ -68,7 +68,7 @@ impl Console {
         self.bar(Some(total), what, "{prefix} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}")
     }
 
-    /// A progress bar over `total` bytes, if it is known how many.
+    /// A progress bar over `total` bytes, if their number is known.
     pub fn transfer(&self, total: Option<u64>, what: &str) -> ProgressBar {
         self.bar(total, what, "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}")
     }
@@ -88,7 +88,7 @@ impl Console {
     }
 }
 
-/// How far a long job is, told every ten seconds where there is no terminal to draw a bar on.
+/// Progress of a long job, printed every ten seconds when there is no terminal for a bar.
 pub struct Pace<'a> {
     console: &'a Console,
     total: usize,
@@ -102,7 +102,7 @@ impl<'a> Pace<'a> {
         Self { console, total, started: now, told: now }
     }
 
-    /// `done` of all images are.
+    /// `done` images are finished.
     pub fn at(&mut self, done: usize) {
         if self.told.elapsed() < Duration::from_secs(10) || std::io::stderr().is_terminal() {
             return;
@@ -114,8 +114,7 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Writes a command's result to stdout. That nobody reads it any more (`| head`) is no failure: the work is done, and its status
-/// stands.
+/// Writes a command's result to stdout. A closed stdout (`| head`) is not a failure: the work is done, and its status stands.
 pub fn print(text: impl Display) -> Result<()> {
     match print_bytes(text.to_string().as_bytes()) {
         Err(error) if is_closed(&error) => Ok(()),
@@ -123,19 +122,19 @@ pub fn print(text: impl Display) -> Result<()> {
     }
 }
 
-/// Whether `error` is that nobody reads stdout any more.
+/// Whether `error` says that stdout was closed.
 pub(super) fn is_closed(error: &Error) -> bool {
     matches!(error, Error::File { problem, .. } if problem == CLOSED)
 }
 
-/// Writes results that need not be text, such as the names of files, to stdout. A closed stdout is an error, so that a long list of
-/// them ends; see [`is_closed`].
+/// Writes results that need not be text, such as file names, to stdout. A closed stdout is an error, so that a long list ends
+/// early; see [`is_closed`].
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(unwritten)
 }
 
-/// Writes what clap has to say where it belongs: help and versions are results, complaints are not.
+/// Writes clap's output where it belongs: help and versions are results, usage errors are not.
 pub fn print_usage(error: &clap::Error) -> Result<()> {
     let written = error.print();
     if error.use_stderr() {
@@ -166,14 +165,14 @@ pub fn as_map<T: serde::Serialize, S: serde::Serializer>(
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
-/// The flag that Ctrl-C raises, and SIGTERM, and SIGHUP; what the process was started to ignore stays ignored. The second Ctrl-C
+/// The flag that Ctrl-C, SIGTERM and SIGHUP raise. Signals that the process was started to ignore stay ignored. A second Ctrl-C
 /// ends the process at once.
 pub fn interrupt() -> Interrupt {
     static FLAG: OnceLock<Interrupt> = OnceLock::new();
     FLAG.get_or_init(|| {
         let flag = Interrupt::new();
         let raised = flag.clone();
-        // Without a handler Ctrl-C still ends the process; only the orderly end is lost.
+        // Without a handler Ctrl-C still ends the process, only not in an orderly way.
         let ignored = Ignored::look();
         let _ = ctrlc::set_handler(move || {
             if raised.is_raised() {

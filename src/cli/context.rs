@@ -1,4 +1,4 @@
-//! What every command is given: the global options, the console, and what the user named.
+//! What every command receives: the global options, the console, and the arguments that the user gave.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -15,46 +15,46 @@ use crate::weights::{FetchOptions, Weights};
 /// Options of every command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
-    /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name; several (`0,1`, or the option again) share
+    /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name. Several (`0,1`, or the option repeated) share
     /// the images of infer, evaluate and finetune [env: GPU_RESNET_ADAPTER, WGPU_ADAPTER_NAME]
     #[arg(long, global = true, value_name = "N|NAME")]
     pub adapter: Vec<String>,
     /// Graphics interface to use [env: GPU_RESNET_BACKEND, WGPU_BACKEND]
     #[arg(long, global = true, value_enum)]
     pub backend: Option<BackendName>,
-    /// How activations, their gradients and weights are stored for infer, evaluate, finetune, train, bench, kernels, tune and op;
-    /// sums and the weights that are trained are f32
+    /// Storage of activations, their gradients and weights in infer, evaluate, finetune, train, bench, kernels, tune and op;
+    /// sums and trained weights stay f32
     #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
     pub precision: Precision,
-    /// Seed of everything random: initial weights, splits, orders
+    /// Seed of everything random: initial weights, splits, order of images
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Use no kernels that `tune` chose, but the defaults (GPU_RESNET_TUNE=off does the same)
+    /// Use the default kernels instead of those that `tune` chose (GPU_RESNET_TUNE=off does the same)
     #[arg(long, global = true)]
     pub no_tuning: bool,
-    /// Fetch nothing: weights and data by name must be in the cache already
+    /// Fetch nothing: named weights and data must be in the cache already
     #[arg(long, global = true)]
     pub offline: bool,
-    /// Say more on stderr
+    /// Print more on stderr
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
-/// What every command is given.
+/// What every command receives.
 pub struct Context<'a> {
     pub global: &'a Global,
     pub console: &'a Console,
-    /// The arguments that the user named.
+    /// The arguments that the user gave.
     pub given: &'a Given,
-    /// The kernels that its adapters use.
+    /// The kernels that the adapters use.
     pub tuning: &'a Arc<Tuning>,
 }
 
 impl Context<'_> {
-    /// What the options say of adapters, precision and the network; it speaks through the console.
+    /// Adapters, precision and network as the options give them. Its messages go to the console.
     pub fn runtime(&self) -> Runtime {
         Runtime {
             adapters: self.global.adapters(),
@@ -71,7 +71,7 @@ impl Context<'_> {
         self.runtime().weights(argument, key)
     }
 
-    /// Does something that may fetch the network or data set `name`, with a bar that shows it.
+    /// Runs something that may fetch the network or data set `name`, with a progress bar.
     pub fn fetching<T>(&self, name: &str, act: impl FnOnce(&FetchOptions) -> Result<T>) -> Result<T> {
         self.runtime().fetching(name, act)
     }
@@ -81,24 +81,24 @@ impl Context<'_> {
         self.global.precision
     }
 
-    /// Refuses `--precision f16` for `what`, which has no kernels of it.
+    /// Refuses `--precision f16` for `what`, which has no f16 kernels.
     pub fn f32_only(&self, what: &str) -> Result<()> {
         self.runtime().f32_only(what)
     }
 
-    /// Opens the one adapter that the options name; plans on it use the kernels that were tuned for it.
+    /// Opens the one adapter that the options name. Its plans use the kernels that were tuned for it.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
         self.runtime().gpu()
     }
 
-    /// Opens the one adapter that the options name, to be used with the default kernels.
+    /// Opens the one adapter that the options name, with the default kernels.
     pub fn gpu_untuned(&self) -> Result<Arc<Gpu>> {
         self.runtime().gpu_untuned()
     }
 }
 
 impl Global {
-    /// The options, and from the environment the adapter and backend that they don't name.
+    /// The options. The environment supplies the adapter and backend that they do not name.
     pub fn or_from(mut self, variable: &environment::Variables) -> Result<Self> {
         self.adapter.retain(|name| !name.trim().is_empty());
         if self.adapter.is_empty() {
@@ -118,7 +118,7 @@ impl Global {
             return vec![choice(None)];
         }
         let named = self.adapter.iter().flat_map(|text| {
-            // `0,1` is two of them; a name may have a comma in it.
+            // `0,1` is two adapters; a name may contain a comma.
             let numbers = text.split(',').all(|part| part.trim().parse::<usize>().is_ok());
             if numbers { text.split(',').map(|part| part.trim().to_owned()).collect() } else { vec![text.clone()] }
         });

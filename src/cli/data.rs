@@ -1,4 +1,4 @@
-//! `gpu-resnet data`: looking at data sets.
+//! `gpu-resnet data`: fetching, inspecting and showing data sets.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::runs::open_kept;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DataCommand {
-    /// Draw a grid of images of a data set, a row for each class
+    /// Draw a grid of a data set's images, one row per class
     #[command(after_help = "Examples:\n  gpu-resnet data grid photos/ -o grid.png\n  \
                             gpu-resnet data grid photos/ --augment imagenet,jitter -o seen.png")]
     Grid {
@@ -22,51 +22,51 @@ pub enum DataCommand {
         /// The PNG to write
         #[arg(short, long, default_value = "grid.png")]
         output: PathBuf,
-        /// Show these classes alone, in this order: a file with a name a line
+        /// Show only these classes, in this order: a file with one name per line
         #[arg(long, value_name = "FILE")]
         classes: Option<PathBuf>,
-        /// Images of each class
+        /// Images per class
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         columns: u32,
-        /// Pixels of a cell's side
+        /// Side of a cell in pixels
         #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(8..=1024))]
         cell: u32,
-        /// Show what training sees: a comma list of crop[=PADDING], flip[=P], resized-crop[=MIN_SCALE],
-        /// jitter[=STRENGTH], cifar, imagenet, or none for what evaluation sees
+        /// Show images as training sees them: a comma-separated list of crop[=PADDING], flip[=P], resized-crop[=MIN_SCALE],
+        /// jitter[=STRENGTH], cifar, imagenet; none for images as evaluation sees them
         #[arg(long, value_name = "LIST")]
         augment: Option<Augment>,
         /// Side of the images that training sees [default: an image's shorter side, at most 224]
         #[arg(long, value_name = "N", requires = "augment", value_parser = clap::value_parser!(u32).range(1..=1024))]
         image_size: Option<u32>,
     },
-    /// Fetch a data set that is known by name, or check the one that is there; DATA may be its name from then on
+    /// Fetch a data set by name, or check the copy in the cache; DATA may be its name from then on
     #[command(
-        after_help = "Examples:\n  gpu-resnet data fetch cifar10\n  gpu-resnet train cifar10 --arch resnet20\n\nIt goes \
+        after_help = "Examples:\n  gpu-resnet data fetch cifar10\n  gpu-resnet train cifar10 --arch resnet20\n\nThe set goes \
                             into the cache (GPU_RESNET_CACHE names its folder), or below DIR in the folders that the \
-                            archives unpack into. A transfer that was cut off goes on where it ended. GPU_RESNET_MIRROR \
-                            names a server that stands in for the publishers' own, HTTPS_PROXY a proxy."
+                            archives unpack into. An interrupted transfer continues where it ended. GPU_RESNET_MIRROR \
+                            names a server to use instead of the publishers' own, HTTPS_PROXY a proxy."
     )]
     Fetch {
-        /// Which
+        /// Name of the data set
         #[arg(value_parser = ["cifar10", "cifar100", "mnist", "fashion-mnist"])]
         name: String,
-        /// Fetch it below this folder instead of into the cache
+        /// Store it below this folder instead of in the cache
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Count a data set's images and classes, and warn of what can spoil training: unreadable images, copies, lopsided
+    /// Count a data set's images and classes, and warn of what can spoil training: unreadable images, copies, uneven
     /// classes
     #[command(after_help = "Example:\n  gpu-resnet data inspect photos/ --json")]
     Inspect {
         /// A folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
         data: PathBuf,
-        /// Look at the images of these classes alone: a file with a name a line
+        /// Inspect only these classes: a file with one name per line
         #[arg(long, value_name = "FILE")]
         classes: Option<PathBuf>,
-        /// Read no image: count, and look at the classes alone
+        /// Read no image: only count images and check classes
         #[arg(long)]
         quick: bool,
         /// Print one JSON object
@@ -75,7 +75,7 @@ pub enum DataCommand {
     },
 }
 
-/// Classes that a grid shows at the most: a picture with more rows can't be looked at.
+/// The most classes that a grid shows; a picture with more rows is of no use.
 const MOST_ROWS: usize = 32;
 
 pub fn run(context: &Context, command: &DataCommand) -> Result<()> {
@@ -112,12 +112,12 @@ fn fetch(context: &Context, name: &str, output: Option<&Path>, json: bool) -> Re
     if json {
         return print_json(&fetched);
     }
-    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    let done = if fetched.cached { "was already in the cache, and is intact" } else { "fetched" };
     let data = if output.is_none() { name.to_owned() } else { fetched.path.display().to_string() };
     print(format!("{name} {done}: {}\nTry: gpu-resnet data grid {data}\n", fetched.path.display()))
 }
 
-/// `columns` images of each class as `show` shows them, drawn by the seed; a class with fewer leaves its row's rest black.
+/// `columns` images of each class as `show` shows them, drawn by the seed. A class with fewer images leaves the rest of its row black.
 fn sample(
     set: &dyn Dataset,
     columns: usize,
@@ -152,7 +152,7 @@ fn sample(
         .collect())
 }
 
-/// What the first epoch sees of image `i`.
+/// Image `i` as the first epoch sees it.
 fn seen(image: &Rgb8, i: usize, augment: &Augment, side: Option<u32>, seed: u64) -> Result<Rgb8> {
     let side = side.unwrap_or_else(|| image.width.min(image.height).min(Preprocess::default().crop));
     let preprocess = Preprocess { resize: side, crop: side, ..Preprocess::default() };
@@ -168,7 +168,7 @@ struct Summary {
     per_class: Vec<(String, usize)>,
     /// The name of each class by its number.
     class_names: Vec<String>,
-    /// Of the images, those of the data's own validation or test part; none if it has none.
+    /// How many of the images are in the data's own validation or test part; none if it has none.
     held_out: Option<usize>,
     remarks: Vec<String>,
     warnings: Vec<String>,

@@ -58,7 +58,7 @@ fn device(report: AdapterReport) -> Device {
         let supported = variant.supported(&report);
         Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
-    // What is wrong with a file is said where it would be used.
+    // Problems with a file are reported where it is used.
     let tuned = cache_dir().map_or(0, |cache| store::load(&cache, &report).0.len());
     Device { conv2d: Conv2dVariant::choose(&report).name(), variants: variants.into(), tuned, report }
 }

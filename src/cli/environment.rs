@@ -1,5 +1,5 @@
-//! The environment variables that the program goes by. A value that means nothing is an error before any work is done: a
-//! switch that is mistyped and ignored would pass for one that makes no difference. An empty value is none.
+//! The environment variables that the program reads. An unknown value is an error before any work is done: a mistyped switch that
+//! is ignored would look like one that makes no difference. An empty value counts as unset.
 
 use std::ffi::OsString;
 
@@ -19,7 +19,7 @@ const TUNE: &str = "GPU_RESNET_TUNE";
 const FIRST: &str = "first";
 const MIRROR: &str = "GPU_RESNET_MIRROR";
 
-/// The process' own variable `name`.
+/// The process's variable `name`.
 pub fn of_process(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
@@ -31,13 +31,13 @@ pub fn check(variables: &Variables) -> Result<()> {
     one_of(variables, TUNE, &["on", "off", FIRST], str::to_owned)?;
     match text(variables, MIRROR)? {
         Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => Err(Error::Usage(format!(
-            "{MIRROR}={url:?} is no address of a server; begin it with https://, or unset it"
+            "{MIRROR}={url:?} is not the address of a server; begin it with https://, or unset it"
         ))),
         _ => Ok(()),
     }
 }
 
-/// The adapter that the environment names: by our own variable, or else by wgpu's.
+/// The adapter that the environment names: by this program's variable, or else by wgpu's.
 pub fn adapter(variables: &Variables) -> Result<Option<String>> {
     match text(variables, "GPU_RESNET_ADAPTER")? {
         Some(name) => Ok(Some(name)),
@@ -82,7 +82,7 @@ fn text(variables: &Variables, name: &str) -> Result<Option<String>> {
     text.map(Some).map_err(|value| Error::Usage(format!("{name}={value:?} is not UTF-8; set it to another value")))
 }
 
-/// Refuses a value that `spelled` makes none of `words` of.
+/// Refuses a value that `spelled` does not map to one of `words`.
 fn one_of(variables: &Variables, name: &str, words: &[&str], spelled: impl Fn(&str) -> String) -> Result<()> {
     match text(variables, name)? {
         Some(value) if !words.contains(&&*spelled(&value)) => Err(unknown(name, &value, words)),
@@ -158,7 +158,7 @@ mod tests {
         {
             assert_eq!(backend(&only("WGPU_BACKEND", value)).unwrap(), Some(expected), "{value}");
         }
-        // Several, which wgpu would take, and one that is none of ours.
+        // Several, which wgpu would accept, and a backend that this program does not support.
         for value in ["vulkan,gl", "webgpu"] {
             let said = backend(&only("WGPU_BACKEND", value)).unwrap_err().to_string();
             assert!(said.contains("WGPU_BACKEND") && said.contains("vulkan, metal, dx12, gl"), "{said}");

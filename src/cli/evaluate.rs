@@ -16,23 +16,23 @@ use crate::runs::open_kept;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  gpu-resnet evaluate photos/val --weights runs/mine --json")]
 pub struct EvaluateArgs {
-    /// Labelled images; of a data set with a held-out part, that part
+    /// Labelled images; the held-out part of a data set that has one
     data: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// The network's class names, in the order of its outputs, instead of its own: one a line, or a JSON list
+    /// Class names in the order of the network's outputs, instead of its own: one per line, or JSON
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Measure on the images of these classes alone: a file with a name a line
+    /// Measure only on images of these classes: a file with one name per line
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write the confusion matrix as CSV: a row for each true class, a column for each predicted one
+    /// Write the confusion matrix as CSV: one row per true class, one column per predicted class
     #[arg(long, value_name = "FILE.csv")]
     confusion: Option<PathBuf>,
-    /// Draw the confusion matrix
+    /// Draw the confusion matrix as SVG
     #[arg(long, value_name = "FILE.svg")]
     confusion_picture: Option<PathBuf>,
 }
@@ -75,7 +75,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         files::write(path, draw_confusion(&tally.confusion, &labels)?.as_bytes())?;
     }
     if failed > 0 {
-        return Err(Error::Partial(format!("{} could not be read, and left out", count(failed, "image"))));
+        return Err(Error::Partial(format!("{} could not be read and were left out", count(failed, "image"))));
     }
     Ok(())
 }

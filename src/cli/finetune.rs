@@ -1,5 +1,5 @@
-//! `gpu-resnet finetune`: a pretrained network for classes of one's own. A new head on a frozen backbone, whose features are
-//! computed once and the epochs run on them; or, where more is to change, the network or its upper part.
+//! `gpu-resnet finetune`: a pretrained network for the user's own classes. By default a new head on a frozen backbone, whose
+//! features are computed once; with `--unfreeze`, an upper part of the network or all of it.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct FinetuneArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// `auto` chooses learning rate and epochs, on a frozen backbone by a sweep with early stopping; `notes` is Adam, 1e-4, 5
+    /// `auto` chooses learning rate and epochs (on a frozen backbone by a sweep with early stopping); `notes` is Adam, 1e-4, 5
     /// epochs
     #[arg(long, value_enum, default_value_t = Recipe::Auto)]
     recipe: Recipe,
@@ -36,10 +36,10 @@ pub struct FinetuneArgs {
     /// The lowest part that is trained, with everything above it: head, layer4, layer3, … or all
     #[arg(long, value_name = "PART", default_value = "head")]
     unfreeze: Unfreeze,
-    /// What batch normalisation goes by while training: the running statistics, or the batch's own, which move them
+    /// Statistics for batch normalisation while training: the running ones, or those of each batch, which update the running ones
     #[arg(long, value_enum, default_value_t = BnMode::Eval)]
     bn: BnMode,
-    /// Learning rate of everything but the head [default: a tenth of the head's]
+    /// Learning rate of everything except the head [default: a tenth of the head's]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     backbone_lr: Option<f64>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub struct FinetuneArgs {
     /// The run's folder [default: runs/finetune, or the next free runs/finetune-N]
     #[arg(long, short, value_name = "RUN")]
     output: Option<PathBuf>,
-    /// Go on with a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
+    /// Continue a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
 }
@@ -79,7 +79,7 @@ fn go_on(args: &FinetuneArgs, resumed: &Resumed, stopped: StoppedFineTune) -> Re
     }
 }
 
-/// What the options say of a new run.
+/// A new run as the options describe it.
 fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
     let asked = &args.training;
     let data = asked.data(args.data.as_deref())?;
@@ -106,7 +106,7 @@ fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
     })
 }
 
-/// Refuses options that are not as the run has them.
+/// Refuses options that differ from the run's.
 fn check_repeated(context: &Context, args: &FinetuneArgs, run: &Resumed, command: &FineTuneCommand) -> Result<()> {
     run.check_run(args.output.as_deref(), context.global.seed)?;
     run.check_data(&command.data, args.data.as_deref(), &args.training)?;

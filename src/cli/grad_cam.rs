@@ -1,4 +1,4 @@
-//! `infer --grad-cam DIR`: for each image a picture of where its class was seen.
+//! `infer --grad-cam DIR`: for each image, a picture of where its class was seen.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{ClassMap, GradCam, InputKind, Network};
 use crate::predict::Finite;
 
-/// An image as the network sees it, and where its class was found.
+/// An image as the network sees it, and where its class was seen.
 pub struct Seen {
     image: Rgb8,
     map: ClassMap,
@@ -21,14 +21,14 @@ pub struct Overlays<'a> {
     preprocess: &'a Preprocess,
     /// Planned at the first image.
     grad_cam: Option<GradCam>,
-    /// How many images of a name there were.
+    /// How many images had each name.
     names: HashMap<String, usize>,
-    /// Whether the folder was made.
+    /// Whether the folder was created.
     made: bool,
 }
 
 impl<'a> Overlays<'a> {
-    /// Checks that the folder is there or can be made.
+    /// Checks that the folder exists or can be created.
     pub fn new(folder: &'a Path, model: &'a LoadedNetwork) -> Result<Self> {
         if folder.exists() && !folder.is_dir() {
             return Err(Error::file(folder, "is a file; name a folder as --grad-cam"));
@@ -36,7 +36,7 @@ impl<'a> Overlays<'a> {
         Ok(Self { folder, preprocess: &model.preprocess, grad_cam: None, names: HashMap::new(), made: false })
     }
 
-    /// What the network sees of image `i` of `source`, and the map of its most likely class, which is finite.
+    /// Image `i` of `source` as the network sees it, and the map of its most likely class, which is finite.
     pub fn see(&mut self, network: &Network, source: &FileList, i: usize, finite: &Finite) -> Result<Seen> {
         let Preprocess { mean, std, crop, .. } = *self.preprocess;
         let grad_cam = match &mut self.grad_cam {
@@ -49,12 +49,12 @@ impl<'a> Overlays<'a> {
         Ok(Seen { image, map })
     }
 
-    /// Draws what was seen of `image`; the picture's path.
+    /// Draws the map over `image`. Returns the picture's path.
     pub fn draw(&mut self, image: &Path, seen: &Seen) -> Result<PathBuf> {
-        // Not before there is a picture to write: a run that can't start makes no folder.
+        // Only once there is a picture to write: a run that cannot start creates no folder.
         if !std::mem::replace(&mut self.made, true) {
             data::make_maps_folder(self.folder)
-                .map_err(|e| Error::file(self.folder, format!("could not be made: {e}; name another --grad-cam")))?;
+                .map_err(|e| Error::file(self.folder, format!("could not be created: {e}; name another --grad-cam")))?;
         }
         let Seen { image: pixels, map } = seen;
         let picture = data::overlay(pixels, &map.heat(), [map.height, map.width])?;

@@ -27,15 +27,15 @@ pub struct GradientsArgs {
     /// `input` [N, 3, H, W] in floats and `target` [N] in I64 or I32
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Gets `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter, whether they are finite or not
+    /// File to write `loss`, `logits`, `grad.input` and `grad.NAME` for every parameter to, finite or not
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Normalise by the running statistics, or by the batch's own
+    /// Normalise with the running statistics, or with the batch's own
     #[arg(long, value_enum, default_value_t = Bn::Eval)]
     bn: Bn,
 }
 
-/// What batch normalisation normalises by.
+/// Which statistics batch normalisation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bn {
     Eval,
@@ -69,9 +69,9 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     let summary = pass.summary();
     context.console.verbose(format!("{} dispatches, {} MiB", summary.dispatches, summary.bytes >> 20));
     let gradients = pass.run(&network, &input.data, &targets)?;
-    // As autograd gives them: where they come to be is what somebody looks for who compares drivers.
+    // Written as autograd would: whoever compares drivers looks for where they first appear.
     if !gradients.loss.is_finite() || gradients.logits.iter().any(|logit| !logit.is_finite()) {
-        context.console.note("the loss or a logit is not a finite number; everything is written as it came out");
+        context.console.note("the loss or a logit is not a finite number; everything is written as computed");
     }
 
     let (one, logits) = ([1], [shape[0], classes]);

@@ -36,61 +36,61 @@ use sink::Sink;
                         --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --output predictions.csv\n  gpu-resnet infer photos/ --threshold 0.8 --output predictions.parquet"
 )]
 pub struct InferArgs {
-    /// Image files, folders, globs, or `-` for a list of files on standard input, a line or a NUL byte after each
+    /// Image files, folders, globs, or `-` for a list of files on stdin, one per line or separated by NUL bytes
     #[arg(required_unless_present = "tensor")]
     input: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Predictions of each image
+    /// Predictions per image
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
-    /// Leave out predictions that are less likely than this
+    /// Leave out predictions with a lower probability than this
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f64>,
-    /// Class names: one a line, or JSON (a list, or an object such as id2label); `none` for bare numbers
+    /// Class names: one per line, or JSON (a list, or an object such as id2label); `none` for bare numbers
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long, conflicts_with_all = ["csv", "format"])]
     json: bool,
     /// Print CSV
     #[arg(long, conflicts_with = "format")]
     csv: bool,
-    /// Form of the predictions [default: by the name of --output, else text]
+    /// Format of the predictions [default: by the name of --output, else text]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Write the predictions to a file instead of stdout; .csv, .jsonl and .parquet choose the form
+    /// Write the predictions to a file instead of stdout; .csv, .jsonl and .parquet select the format
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Take a raw NCHW f32 batch, under the key `input`, instead of images
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "input")]
     tensor: Option<PathBuf>,
-    /// Write `logits` [N, classes] as safetensors, the inputs' names in the metadata; or as .parquet
+    /// Write `logits` [N, classes] as safetensors, with the inputs' names in the metadata; or as .parquet
     #[arg(long, value_name = "FILE")]
     save_logits: Option<PathBuf>,
     /// Write `features` [N, C], the input of the classifier, as safetensors or .parquet
     #[arg(long, value_name = "FILE")]
     save_features: Option<PathBuf>,
-    /// Draw into a folder, for each image, where its most likely class was seen
+    /// Draw, for each image, where its most likely class was seen (Grad-CAM), into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "tensor")]
     grad_cam: Option<PathBuf>,
 }
 
-/// The form of predictions.
+/// The format of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people
     Text,
-    /// One object a line
+    /// One object per line
     Json,
-    /// A line for each prediction
+    /// One line per prediction
     Csv,
-    /// A row for each image, with lists of indices, labels and probabilities
+    /// One row per image, with lists of indices, labels and probabilities
     Parquet,
 }
 
 impl Format {
-    /// The form that a file's name asks for.
+    /// The format that a file name selects.
     fn of_name(path: &Path) -> Result<Option<Self>> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         Ok(match &*extension {
@@ -123,18 +123,18 @@ fn probability(text: &str) -> std::result::Result<f64, String> {
     number.ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
 }
 
-/// What a network without a head is good for.
+/// What a network without a head can be used for.
 const FOR_FEATURES: &str = "--save-features alone writes its features, and `gpu-resnet finetune` trains a head";
 
 impl InferArgs {
-    /// Whether features are all that is certainly wanted, so that a network without a head will do.
+    /// Whether only features are requested, so that a network without a head suffices.
     fn only_features(&self) -> bool {
         let named = self.json || self.csv || self.format.is_some() || self.output.is_some();
         let of_predictions = self.save_logits.is_some() || self.grad_cam.is_some() || self.labels.is_some();
         self.save_features.is_some() && !named && !of_predictions && self.threshold.is_none()
     }
 
-    /// The form that was asked for, by an option or by the output's name.
+    /// The format that an option or the output's name selects.
     fn format(&self) -> Result<Format> {
         Ok(match (self.format, self.json, self.csv, &self.output) {
             (Some(format), ..) => format,
@@ -171,13 +171,13 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
     };
     let done = sink.count;
     if done > 0 {
-        // Where nothing was predicted there is nothing to write.
+        // Without a prediction there is nothing to write.
         sink.finish()?;
     }
     left_out.verdict(done)
 }
 
-/// No output's name promises another format than it gets.
+/// Refuses an output whose name promises another format than it gets.
 fn check_names(args: &InferArgs) -> Result<()> {
     if let Some(path) = &args.output {
         output_name::check(path, args.format()?.written())?;
@@ -191,7 +191,7 @@ fn check_names(args: &InferArgs) -> Result<()> {
     Ok(())
 }
 
-/// Every output can be written, and none is another one too.
+/// Checks that every output can be written, and that no two are the same file.
 fn check_outputs(args: &InferArgs) -> Result<()> {
     let outputs: Vec<&PathBuf> = args.outputs().collect();
     for (i, path) in outputs.iter().enumerate() {
@@ -203,7 +203,7 @@ fn check_outputs(args: &InferArgs) -> Result<()> {
     Ok(())
 }
 
-/// The image files that `inputs` name, and how many of them name none; each of those was reported.
+/// The image files that `inputs` name, and how many inputs name none. Each of the latter was reported.
 fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, usize)> {
     let mut stdin = std::io::stdin().lock();
     let mut list = Some(&mut stdin as &mut dyn BufRead);

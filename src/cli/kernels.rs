@@ -16,28 +16,28 @@ use crate::verify::inspect::{self, KernelName};
 use crate::verify::offline;
 use crate::weights;
 
-/// Show what the adapter's compiler made of each kernel of a network: registers, spills, occupancy, and how much of the loop with the
-/// products is multiply-adds. Vulkan drivers say so; what one does not say is left out.
+/// Show what the adapter's compiler made of each kernel of a network: registers, spills, occupancy, and the share of multiply-adds in
+/// the loop with the products. Vulkan drivers report this; what a driver does not report is left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  gpu-resnet kernels --arch resnet50 --batch-size 8 --isa listings/")]
 pub struct KernelsArgs {
-    /// Network whose kernels are listed, with weights made up
+    /// Network whose kernels are listed, with random weights
     #[arg(long, value_name = "NAME", default_value = "resnet50")]
     arch: String,
-    /// Images of one step
+    /// Images per step
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
     /// Height and width of the images [default: 224, or 32 after a CIFAR stem]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     image_size: Option<u32>,
-    /// List the kernels of training instead of inference: of the head on features computed before, or of all parameters
+    /// List the kernels of training instead of inference: of the head on precomputed features, or of all parameters
     #[arg(long, value_enum, value_name = "head|all")]
     train: Option<TrainPart>,
-    /// List every kernel of the program that the adapter can run, with the constants that operations give them, instead of a network's; those
-    /// that it can't are listed with the reason
+    /// Instead of a network's kernels, list every kernel of the program with the constants that operations give it; those that the
+    /// adapter cannot run are listed with the reason
     #[arg(long, conflicts_with_all = ["arch", "batch_size", "image_size", "train"])]
     every: bool,
-    /// Write every form that the driver shows of each kernel, instructions among them, into this folder
+    /// Write every representation of each kernel that the driver offers, such as its instructions, into this folder
     #[arg(long, value_name = "DIR")]
     isa: Option<PathBuf>,
     /// Print one JSON object
@@ -101,7 +101,7 @@ pub fn run(context: &Context, args: &KernelsArgs) -> Result<()> {
     }
 }
 
-/// The kernels of a network's inference, or of what `--train` says.
+/// The kernels of a network's inference, or of the training that `--train` names.
 fn of_network(
     context: &Context,
     args: &KernelsArgs,
@@ -119,7 +119,7 @@ fn of_network(
     bench::kernels(gpu, architecture, &weights, context.precision(), args.train, &options, inspector)
 }
 
-/// Every kernel of the program, those that the adapter never runs, and how many did not compile, each of which is said.
+/// Every kernel of the program, those that the adapter never runs, and the number that did not compile, each of which is reported.
 fn every(
     context: &Context,
     gpu: &Gpu,
@@ -146,7 +146,7 @@ fn every(
     Ok((inspected, excluded, failed))
 }
 
-/// `batch_norm.apply-CHANNELS4=16.NIR_Shader.txt` and the like.
+/// A name such as `batch_norm.apply-CHANNELS4=16.NIR_Shader.txt`.
 fn write_listings(folder: &Path, kernel: &KernelReport, representations: &[Representation]) -> Result<()> {
     let mut stem = kernel.name.replace('/', "-");
     for (name, value) in &kernel.constants {

@@ -62,7 +62,7 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Compute the loss and every gradient of a network on one batch
     Gradients(gradients::GradientsArgs),
-    /// Measure images a second, and each kernel beside the device's own peaks
+    /// Measure images per second, and each kernel beside the device's own peaks
     Bench(bench::BenchArgs),
     /// Show what the adapter's compiler made of each kernel of a network
     Kernels(kernels::KernelsArgs),
@@ -72,22 +72,22 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
-    /// Look into weights files
+    /// List, fetch, inspect and convert weights
     #[command(subcommand, after_help = "Example:\n  gpu-resnet weights inspect model.safetensors")]
     Weights(weights::WeightsCommand),
-    /// Look at data sets
+    /// Fetch, inspect and show data sets
     #[command(subcommand, after_help = "Example:\n  gpu-resnet data grid photos/ -o grid.png")]
     Data(data::DataCommand),
-    /// Write the page of a folder of measurements
+    /// Write a page about a folder of measurements
     #[command(hide = true)]
     Results(results::ResultsArgs),
-    /// Print a shell's completions
+    /// Print completions for a shell
     Completions(shell::CompletionsArgs),
     /// Print the manual page
     Man(shell::ManArgs),
 }
 
-/// Parses the process arguments, runs the command, reports the error; the exit status.
+/// Parses the process arguments, runs the command and reports its error. Returns the exit status.
 pub fn run() -> u8 {
     let (result, done) = match parse() {
         Ok((cli, given)) => (execute(cli, &given), 0),
@@ -95,7 +95,7 @@ pub fn run() -> u8 {
     };
     match result {
         Ok(()) => done,
-        // A reader that has seen enough (`| head`) is not a failure of its own.
+        // A reader that closes the pipe (`| head`) is not a failure.
         Err(error) if console::is_closed(&error) => console::status_when_closed(),
         Err(error) => {
             say(format_args!("error: {error}"));
@@ -104,7 +104,7 @@ pub fn run() -> u8 {
     }
 }
 
-/// The process arguments, and which of them were named.
+/// The process arguments, and which of them the user gave.
 fn parse() -> Result<(Cli, Given), clap::Error> {
     let matches = Cli::command().try_get_matches()?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;

@@ -1,4 +1,4 @@
-//! Options that name a network, and what commands do with one.
+//! Options that name a network, and what commands do with it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ pub use crate::weights::{default_preprocess, numbered_labels as numbered, read_l
 /// Options that choose a network and how it is run.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ModelArgs {
-    /// A .safetensors or .pth file, a run's or a hub's folder, or a name of `weights list` [default: resnet50-thin, built in]
+    /// A .safetensors or .pth file, the folder of a run or of a hub, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     pub weights: Option<OsString>,
-    /// Images that are run at once
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch_size: u32,
     /// Scale and crop images to N x N pixels instead of the size that the weights were made for
@@ -32,20 +32,19 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The network that the options name, with what they say of it.
+    /// The network that the options name, with what they say about it.
     pub fn source(&self) -> Result<NetworkSource> {
         let given = self.network.given(&self.images)?;
         Ok(NetworkSource { weights: self.weights.clone(), image_size: self.image_size, given })
     }
 
-    /// Reads and checks the weights; touches no GPU.
+    /// Reads and checks the weights, without a GPU.
     pub fn load(&self, context: &Context, purpose: Use) -> Result<LoadedNetwork> {
         self.source()?.load(&context.runtime(), purpose)
     }
 }
 
-/// The weights that `argument` names, whole and checked, and their description, for a command that has no options about
-/// images.
+/// The weights that `argument` names, complete and checked, and their description, for a command without options about images.
 pub fn open_weights(
     context: &Context,
     argument: Option<&OsStr>,
@@ -56,7 +55,7 @@ pub fn open_weights(
     source.describe(&context.runtime(), purpose)
 }
 
-/// Refuses to overwrite an input by an output.
+/// Refuses an output that would overwrite an input.
 pub fn distinct(input: &Path, output: &Path) -> Result<()> {
     let same = |a: &Path| a.canonicalize().unwrap_or_else(|_| PathBuf::from(a));
     if same(input) == same(output) {

@@ -1,5 +1,5 @@
-//! Options about a network whose file does not tell everything: where it is in the file, what it is, and how its images are
-//! prepared. All of them win over the file.
+//! Options for what a network's file does not say: where the network is in the file, what it is, and how its images are prepared.
+//! All of them take precedence over the file.
 
 use std::path::PathBuf;
 
@@ -8,48 +8,48 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::weights::Given;
 
-/// The most that is read of a description.
+/// The largest description that is read.
 const MAX_DESCRIPTION: u64 = 1 << 20;
 
 /// Where the network is in its file, and what it is.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct NetworkArgs {
-    /// The network under this key, where the file holds several, such as state_dict_ema
-    #[arg(long, value_name = "KEY", help_heading = "What the file of the weights does not tell")]
+    /// Use the network under this key, such as state_dict_ema, if the file holds several
+    #[arg(long, value_name = "KEY", help_heading = "What the weights file does not say")]
     pub weights_key: Option<String>,
-    /// The network's description as JSON, with the keys of `gpu_resnet.architecture`
-    #[arg(long, value_name = "FILE.json", help_heading = "What the file of the weights does not tell")]
+    /// Description of the network as JSON, with the keys of `gpu_resnet.architecture`
+    #[arg(long, value_name = "FILE.json", help_heading = "What the weights file does not say")]
     pub architecture: Option<PathBuf>,
-    /// One value of that description, such as stride_in=1x1 or shortcut=zero-pad; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "What the file of the weights does not tell")]
+    /// One value of that description, such as stride_in=1x1 or shortcut=zero-pad; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What the weights file does not say")]
     pub set: Vec<String>,
 }
 
 /// How images are prepared.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ImageArgs {
-    /// What is subtracted from red, green and blue, as fractions of 255
-    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the file of the weights does not tell")]
+    /// Mean of red, green and blue, as fractions of 255, which is subtracted
+    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the weights file does not say")]
     pub mean: Option<[f32; 3]>,
-    /// What they are divided by then, as fractions of 255
-    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the file of the weights does not tell")]
+    /// Standard deviation of red, green and blue, as fractions of 255, by which they are then divided
+    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = "What the weights file does not say")]
     pub std: Option<[f32; 3]>,
     /// Scale the shorter side to N pixels
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192), help_heading = "What the file of the weights does not tell")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192), help_heading = "What the weights file does not say")]
     pub resize: Option<u32>,
-    /// Then take the middle N x N pixels
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "What the file of the weights does not tell")]
+    /// Then crop the central N x N pixels
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "What the weights file does not say")]
     pub crop: Option<u32>,
-    /// How images are scaled: bilinear or bicubic
-    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = "What the file of the weights does not tell")]
+    /// Interpolation when scaling: bilinear or bicubic
+    #[arg(long, value_name = "FILTER", value_parser = filter, help_heading = "What the weights file does not say")]
     pub interpolation: Option<Interpolation>,
 }
 
-/// The options of [`NetworkArgs`] and [`ImageArgs`], by their names, that a resumed run has already.
+/// The names of the options of [`NetworkArgs`] and [`ImageArgs`] that a resumed run already has.
 pub const SETTLED: [&str; 8] = ["weights_key", "architecture", "set", "mean", "std", "resize", "crop", "interpolation"];
 
 impl NetworkArgs {
-    /// What the options say, `images` among them; checked, the description read.
+    /// What the options say, including `images`, with the description read and checked.
     pub fn given(&self, images: &ImageArgs) -> Result<Given> {
         let read = |path: &PathBuf| {
             let failed = |why: &dyn std::fmt::Display| {

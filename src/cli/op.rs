@@ -1,4 +1,4 @@
-//! `op`: runs one operation on tensors from a file, under PyTorch's names, and writes what it gives.
+//! `op`: runs one operation on tensors from a file, under PyTorch's names, and writes the results.
 
 mod settings;
 mod table;
@@ -20,8 +20,8 @@ use tensors::TensorFile;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  gpu-resnet op conv2d --input in.safetensors --output out.safetensors --set stride=2 padding=1\n\n\
-    The tensors' keys, shapes and attributes are PyTorch's: for conv2d input, weight and maybe bias give output.\n\
-    An operation called without the tensors that it needs says which they are."
+    Keys, shapes and attributes are PyTorch's: conv2d takes input, weight and optionally bias, and returns output.\n\
+    If a tensor is missing, the error lists those that the operation needs."
 )]
 pub struct OpArgs {
     /// Operation: conv2d, batch_norm, relu, add_relu, max_pool2d, avg_pool2d, global_avg_pool, linear, each also as

@@ -1,10 +1,10 @@
-//! Names of files to write: an ending that promises another format than is written is refused before the work.
+//! Names of files to write: an extension of another format than the one written is refused before the work.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Endings by which people and programs know a format. Any other is a part of a name.
+/// Extensions of known formats. Any other is part of the name.
 const KNOWN: [&str; 42] = [
     "arrow",
     "avif",
@@ -50,11 +50,11 @@ const KNOWN: [&str; 42] = [
     "yml",
 ];
 
-/// Endings of compressed files and archives, which are never written.
+/// Extensions of compressed files and archives, which are never written.
 const COMPRESSED: [&str; 14] =
     ["7z", "br", "bz2", "gz", "lz4", "lzma", "rar", "svgz", "tar", "tbz2", "tgz", "xz", "zip", "zst"];
 
-/// What is written under a name, and the endings that say so, the usual one first.
+/// A format that is written, and its extensions, the usual one first.
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
     what: &'static str,
@@ -71,7 +71,7 @@ pub const PARQUET: Written = Written { what: "Parquet", endings: &["parquet"] };
 pub const SAFETENSORS: Written = Written { what: "safetensors", endings: &["safetensors"] };
 pub const TEXT: Written = Written { what: "text", endings: &["txt"] };
 
-/// Refuses a name whose ending is of another format than `written`.
+/// Refuses a name with the extension of another format than `written`.
 pub fn check(path: &Path, written: Written) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let Written { what, endings } = written;

@@ -1,4 +1,4 @@
-//! The library's words on the console, and its progress as bars.
+//! The library's messages on the console, and its progress as bars.
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
-//! Options beside `--resume`. A run has its settings already: an option that is given again may say the same, so that a job's
-//! script can repeat its command line; one that contradicts the run is refused.
+//! Options next to `--resume`. A run already has its settings. An option may repeat them, so that a job script can repeat its command
+//! line; one that contradicts the run is refused.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -18,7 +18,7 @@ use crate::runs::{DataChoice, absolute};
 use crate::train::RunConfig;
 use crate::weights::{self, read_names};
 
-/// The arguments that the command line itself names: neither defaults nor the environment's.
+/// The arguments that are on the command line itself: neither defaults nor values from the environment.
 #[derive(Debug, Default)]
 pub struct Given(BTreeSet<String>);
 
@@ -35,23 +35,23 @@ impl Given {
         Self(given)
     }
 
-    /// Whether `id` (`weight_decay` for `--weight-decay`) was named.
+    /// Whether `id` (`weight_decay` for `--weight-decay`) was given.
     pub fn has(&self, id: &str) -> bool {
         self.0.contains(id)
     }
 }
 
-/// A run that goes on, and what was given beside `--resume`.
+/// A run that is resumed, and the options next to `--resume`.
 pub struct Resumed<'a> {
     pub given: &'a Given,
     pub path: &'a Path,
     pub config: &'a RunConfig,
 }
 
-/// An option that config.toml has the value of.
+/// An option whose value is in config.toml.
 pub struct Setting {
     id: &'static str,
-    /// Where config.toml has it, and what stands for it there if it does not.
+    /// Its key in config.toml, and its meaning if the key is missing.
     key: &'static str,
     absent: Option<Value>,
     wanted: Option<Value>,
@@ -62,14 +62,14 @@ impl Setting {
         Self { id, key, absent: None, wanted: Value::try_from(value).ok() }
     }
 
-    /// The same, of which a run says nothing where it is `value`.
+    /// The same, for an option that config.toml leaves out if it is `value`.
     pub fn or(self, value: impl Serialize) -> Self {
         Self { absent: Value::try_from(value).ok(), ..self }
     }
 }
 
 impl Resumed<'_> {
-    /// Refuses the first of `settings` that was given and is not the run's.
+    /// Refuses the first of `settings` that was given and differs from the run's.
     pub fn check(&self, settings: &[Setting]) -> Result<()> {
         let failed = |error: &dyn Display| Error::file(self.path, format!("its settings can't be compared: {error}"));
         let config = Value::try_from(self.config).map_err(|error| failed(&error))?;
@@ -82,7 +82,7 @@ impl Resumed<'_> {
         Ok(())
     }
 
-    /// Refuses DATA and what belongs to it, if they are not the run's.
+    /// Refuses DATA and its options if they are not the run's.
     pub fn check_data(&self, told: &DataChoice, data: Option<&Path>, asked: &TrainingArgs) -> Result<()> {
         if let Some(data) = data
             && !same_path(&absolute(data.to_owned()), &told.data)
@@ -104,7 +104,7 @@ impl Resumed<'_> {
         Ok(())
     }
 
-    /// Refuses what is said of the network, if the run was not told the same.
+    /// Refuses options about the network that differ from the run's.
     pub fn check_network(&self, wanted: &weights::Given, found: &weights::Given) -> Result<()> {
         let [wanted, found] = [wanted, found].map(|said| Value::try_from(said).ok());
         for id in network::SETTLED {
@@ -116,13 +116,13 @@ impl Resumed<'_> {
         Ok(())
     }
 
-    /// Refuses another folder than the run's, and another seed.
+    /// Refuses a different folder or seed.
     pub fn check_run(&self, output: Option<&Path>, seed: u64) -> Result<()> {
         if let Some(output) = output
             && !same_path(output, self.path)
         {
             let (output, run) = (output.display(), self.path.display());
-            let problem = format!("--output {output} is another folder than {run}, where the run goes on");
+            let problem = format!("--output {output} is not {run}, the folder of the run");
             return Err(Error::Usage(format!("{problem}; leave --output out")));
         }
         let found = self.config.training.seed;
@@ -132,7 +132,7 @@ impl Resumed<'_> {
         }
     }
 
-    /// That the option `id` is not as the run has it.
+    /// The error that the option `id` differs from the run's.
     pub fn contradicts(&self, id: &str, found: Option<String>, wanted: Option<String>) -> Error {
         let option = format!("--{}", id.replace('_', "-"));
         let given = wanted.map_or(option.clone(), |value| format!("{option} {value}"));
@@ -151,27 +151,27 @@ impl Resumed<'_> {
     }
 }
 
-/// A value in words; none of a switch, whose name says it.
+/// A value as text; `None` for a switch, whose name says it.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Boolean(_) => None,
         Value::String(text) => Some(text.clone()),
         // Of these options, only augmentation is more than a value.
         Value::Table(_) => value.clone().try_into::<Augment>().ok().map(|augment| augment.to_string()),
-        // As an option takes them.
+        // In the notation of the option.
         Value::Array(values) => Some(values.iter().filter_map(text).collect::<Vec<_>>().join(",")),
         Value::Float(number) => Some(short(*number)),
         other => Some(other.to_string()),
     }
 }
 
-/// A number in as few digits as it was given in: one that was kept as f32 in those of an f32.
+/// A number in as few digits as it was given in; one that was stored as f32 in those of an f32.
 fn short(number: f64) -> String {
     let narrow = number as f32;
     if f64::from(narrow) == number { narrow.to_string() } else { number.to_string() }
 }
 
-/// Whether two paths name one place.
+/// Whether two paths name the same place.
 pub fn same_path(a: &Path, b: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
@@ -179,7 +179,7 @@ pub fn same_path(a: &Path, b: &Path) -> bool {
 }
 
 impl TrainingArgs {
-    /// What a run has settled of these options; `--epochs` may change how far it goes.
+    /// Which of these options a run has fixed; `--epochs` may change how far it goes.
     pub fn settings(&self, optimizer: &str, batch_size: u32) -> Vec<Setting> {
         vec![
             Setting::new("batch_size", "training.batch_size", batch_size),

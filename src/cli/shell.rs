@@ -1,4 +1,4 @@
-//! What a system's shell and its `man` are told of the program, made from the command line's own description.
+//! Shell completions and manual pages, generated from the command line's own description.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +10,18 @@ use super::console::print;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Print a shell's completions of commands and options.
+/// Print completions of commands and options for a shell.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  gpu-resnet completions bash > ~/.local/share/bash-completion/completions/gpu-resnet"
 )]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// Name of the shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// Print the manual page, or write one of each command.
+/// Print the manual page, or write one for each command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  gpu-resnet man | man -l -\n  gpu-resnet man --output ~/.local/share/man/man1")]
 pub struct ManArgs {
@@ -46,7 +46,7 @@ pub fn man(args: &ManArgs) -> Result<()> {
     write_pages(folder, command)
 }
 
-/// The page of `command` and those of the commands below it.
+/// The pages of `command` and its subcommands.
 fn write_pages(folder: &Path, command: clap::Command) -> Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let below: Vec<clap::Command> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();

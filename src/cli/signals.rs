@@ -1,17 +1,17 @@
-//! Signals that this process was started to ignore. `nohup` ignores SIGHUP, a shell SIGINT of its background jobs; the handler for an
-//! orderly stop must leave those as they are.
+//! Signals that this process was started to ignore. `nohup` ignores SIGHUP, and a shell ignores SIGINT for its background jobs. The
+//! handler for an orderly stop must leave those as they are.
 
-/// Signals that ask for a stop, and were ignored when they were looked at.
+/// Signals that ask for a stop and were ignored at the start.
 #[cfg(unix)]
 pub struct Ignored(Vec<libc::c_int>);
 
 #[cfg(unix)]
 #[allow(unsafe_code)]
 impl Ignored {
-    /// Looks before a handler is set.
+    /// Records them before a handler is set.
     pub fn look() -> Self {
         let is_ignored = |signal: &libc::c_int| {
-            // SAFETY: without a new action `sigaction` only writes the present one, into a value of its own type; zeros are one.
+            // SAFETY: without a new action `sigaction` only writes the present one, into a value of its own type, for which zeros are valid.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(*signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
@@ -23,13 +23,13 @@ impl Ignored {
     /// Ignores them again, after a handler was set.
     pub fn restore(self) {
         for signal in self.0 {
-            // SAFETY: ignoring a signal runs no code of ours.
+            // SAFETY: ignoring a signal runs none of our code.
             unsafe { libc::signal(signal, libc::SIG_IGN) };
         }
     }
 }
 
-/// Elsewhere no signal is inherited.
+/// Other systems inherit no signal.
 #[cfg(not(unix))]
 pub struct Ignored;
 

@@ -28,19 +28,19 @@ pub struct TrainArgs {
     /// preact-resnet20 to 164
     #[arg(long, value_name = "NAME", required_unless_present = "resume")]
     arch: Option<String>,
-    /// How a block's input reaches its output where shapes differ, instead of the architecture's own way
+    /// Shortcut where a block's input and output differ in shape [default: the architecture's]
     #[arg(long, value_name = "KIND", value_parser = ["zero-pad", "zero-pad-both", "projection", "projection-all"])]
     shortcut: Option<String>,
-    /// The convolution of a bottleneck that has the stride: the first (ResNet v1) or the 3x3 (torchvision)
+    /// Convolution of a bottleneck that has the stride: the first (ResNet v1) or the 3x3 (torchvision)
     #[arg(long, value_name = "WHERE", value_parser = ["1x1", "3x3"])]
     stride_in: Option<String>,
     /// Scale and crop images to N x N pixels [default: 224, or 32 for the networks for small images]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     image_size: Option<u32>,
-    /// Images of a step
+    /// Images per step
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
-    /// Optimiser; sgd has a weight decay of 1e-4 here
+    /// Optimiser; the weight decay of sgd defaults to 1e-4 here
     #[arg(long, value_name = "NAME", default_value = "sgd", value_parser = ["adam", "adamw", "sgd"])]
     optimizer: String,
     #[command(flatten)]
@@ -48,17 +48,17 @@ pub struct TrainArgs {
     /// The run's folder [default: runs/train, or the next free runs/train-N]
     #[arg(long, short, value_name = "RUN")]
     output: Option<PathBuf>,
-    /// Go on with a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
+    /// Continue a run that was stopped, with its own settings; --epochs may change how far, other options may only repeat them
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
 }
 
-/// What the command itself was told, as config.toml keeps it: a resumed run must see the same data and network.
+/// The command's own settings, as config.toml keeps them: a resumed run must see the same data and network.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Told {
     #[serde(flatten)]
     data: DataChoice,
-    /// Its JSON, without the number of classes, which the data has.
+    /// Its JSON, without the number of classes, which comes from the data.
     architecture: String,
     preprocess: String,
 }
@@ -118,7 +118,7 @@ impl Told {
     }
 }
 
-/// Refuses options that are not as the run `path` has them.
+/// Refuses options that differ from those of the run `path`.
 fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &RunConfig) -> Result<()> {
     let told = Told::of(config, path)?;
     let run = Resumed { given: context.given, path, config };
@@ -127,7 +127,7 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &Run
     run.check(&args.training.settings(&args.optimizer, args.batch_size))?;
     let precision = context.precision().name();
     run.check(&[Setting::new("precision", "network.precision", precision).or(Precision::F32.name())])?;
-    // Of the architecture, what was given need only fit the rest of the run's.
+    // Options about the architecture need only fit the rest of the run's.
     let begun = Architecture::from_json(&told.architecture)?;
     if let Some(name) = &args.arch {
         let Architecture { shortcut, stride_in, .. } = begun;

@@ -20,7 +20,7 @@ pub struct TrainingArgs {
     /// Learning rate
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub lr: Option<f64>,
-    /// Share of the targets that is spread over all classes
+    /// Share of the target that is spread over all classes
     #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
     pub label_smoothing: f64,
     /// Weight decay, instead of the optimiser's own
@@ -29,10 +29,10 @@ pub struct TrainingArgs {
     /// SGD's momentum [default: 0.9]
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
-    /// No weight decay on normalisations and biases
+    /// Apply no weight decay to normalisations and biases
     #[arg(long)]
     pub no_bias_decay: bool,
-    /// How the learning rate moves over the run
+    /// Schedule of the learning rate over the run
     #[arg(long, value_enum, value_name = "CURVE")]
     pub lr_schedule: Option<Curve>,
     /// Epochs after which `step` drops the learning rate [default: half and three quarters of the run]
@@ -41,41 +41,41 @@ pub struct TrainingArgs {
     /// What `step` multiplies the learning rate by
     #[arg(long, value_name = "G", default_value_t = 0.1, allow_negative_numbers = true)]
     pub lr_gamma: f64,
-    /// Epochs of linear warm-up before that
+    /// Epochs of linear warm-up before the schedule
     #[arg(long, value_name = "N", default_value_t = 0.0, allow_negative_numbers = true)]
     pub warmup_epochs: f64,
-    /// Scale gradients down to this norm where they are longer
+    /// Scale gradients down to this norm if theirs is larger
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip_grad_norm: Option<f64>,
-    /// Keep a moving average of the weights that decays by this, and validate and save it
+    /// Keep a moving average of the weights with this decay, and validate and save it
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub ema: Option<f64>,
-    /// Stop after this many epochs without a better one
+    /// Stop after this many epochs without improvement
     #[arg(long, value_name = "N")]
     pub patience: Option<u64>,
     /// Random changes to training images: none, cifar, imagenet, or a list of crop[=PADDING], flip[=P],
     /// resized-crop[=MIN_SCALE], jitter[=STRENGTH]
     #[arg(long, value_name = "LIST", default_value = "none")]
     pub augment: Augment,
-    /// What to compute again in the backward pass rather than keep in memory
+    /// What to recompute in the backward pass instead of keeping it in memory
     #[arg(long, value_enum, default_value_t = Recompute::None)]
     pub recompute: Recompute,
-    /// Note the norms of gradients in metrics.jsonl: of all, and of the one that enters each block
+    /// Write gradient norms to metrics.jsonl: of all gradients, and of the one that enters each block
     #[arg(long)]
     pub log_gradients: bool,
-    /// Show every class equally often: images of small classes several times an epoch, of large ones not all
+    /// Show every class equally often: images of small classes several times per epoch, only some of large ones
     #[arg(long)]
     pub balance: bool,
-    /// Write each epoch's scalars for TensorBoard too, into RUN/events.out.tfevents.…
+    /// Also write each epoch's scalars for TensorBoard, into RUN/events.out.tfevents.…
     #[arg(long)]
     pub tensorboard: bool,
-    /// Keep the images of these classes alone, in this order: a file with a name a line
+    /// Keep only images of these classes, in this order: a file with one name per line
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
     /// Labelled images to validate on, instead of a part of DATA
     #[arg(long, value_name = "DATA")]
     pub val: Option<PathBuf>,
-    /// Share of each class to validate on, where DATA has no held-out part; 0 for none
+    /// Share of each class to validate on, if DATA has no held-out part; 0 for none
     #[arg(long, value_name = "F", default_value_t = 0.1, allow_negative_numbers = true)]
     pub val_split: f64,
     /// Print one JSON object at the end
@@ -84,7 +84,7 @@ pub struct TrainingArgs {
 }
 
 impl TrainingArgs {
-    /// The optimiser called `name`, with the weight decay and momentum that were asked for.
+    /// The optimiser called `name`, with the given weight decay and momentum.
     pub fn optimizer(&self, name: &str, weight_decay: Option<f64>) -> Result<Optimizer> {
         let mut optimizer = Optimizer::named(name)?;
         let decay = self.weight_decay.or(weight_decay);
@@ -103,14 +103,14 @@ impl TrainingArgs {
         Ok(optimizer)
     }
 
-    /// Which images a new run sees: those of DATA, which `data` is.
+    /// The images that a new run sees: those of DATA, which is `data`.
     pub fn data(&self, data: Option<&Path>) -> Result<DataChoice> {
         let data = data.ok_or_else(|| Error::Usage("name the labelled images to train on".into()))?;
         let classes = || self.classes.as_deref().map(read_names).transpose();
         DataChoice::new(data, self.val.as_deref(), self.val_split, classes()?)
     }
 
-    /// What is asked of network training in `precision`; `curve` is the schedule where none was named.
+    /// The options of network training in `precision`; `curve` is the schedule if none was named.
     pub fn network(
         &self,
         unfreeze: Unfreeze,
@@ -141,7 +141,7 @@ impl TrainingArgs {
     }
 }
 
-/// Prints the end of a run, if that was asked for, and tells of what could not be read.
+/// Prints the end of a run, if requested, and reports what could not be read.
 pub fn report(summary: &RunSummary, json: bool) -> Result<()> {
     if json {
         print_json(summary)?;
@@ -150,7 +150,7 @@ pub fn report(summary: &RunSummary, json: bool) -> Result<()> {
         0 => Ok(()),
         failed => {
             let images = data::count(failed, "image");
-            Err(Error::Partial(format!("{images} could not be read, and left out")))
+            Err(Error::Partial(format!("{images} could not be read and were left out")))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `gpu-resnet tune`: which kernel is fastest for each convolution here, kept for all other commands.
+//! `gpu-resnet tune`: finds the fastest kernel for each convolution on this adapter, and keeps it for all other commands.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,9 +17,8 @@ use crate::tune::{self, Candidate, Options, Outcome, Tuned, store};
 /// Find and keep the fastest kernel for each convolution of a network on this adapter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  gpu-resnet tune --arch resnet50 --batch-size 8\n\n\
-    Every candidate must give what the default gives before it may be chosen. Other commands use the choices from then on; \
-    --no-tuning or GPU_RESNET_TUNE=off leaves them unused. Choices go by the shape of a convolution, so that networks \
-    share them.")]
+    A candidate can be chosen only if its results match the default's. Other commands use the choices from then on; \
+    --no-tuning or GPU_RESNET_TUNE=off ignores them. Choices depend on the shape of a convolution, so networks share them.")]
 pub struct TuneArgs {
     /// Network whose convolutions are tuned [default: resnet50]
     #[arg(long, value_name = "NAME", conflicts_with = "weights")]
@@ -29,19 +28,19 @@ pub struct TuneArgs {
     weights: Option<OsString>,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Images that are timed together; choices then count for any number of them
+    /// Images that are timed together; the choices apply to any batch size
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
     /// Height and width of the images [default: 224, or 32 after a CIFAR stem]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     image_size: Option<u32>,
-    /// Tune the gradients of training too
+    /// Also tune the gradients of training
     #[arg(long)]
     train: bool,
-    /// Nothing new is tried after so many seconds; shapes that are not begun by then keep their defaults
+    /// Try nothing new after this many seconds; shapes that were not started keep their defaults
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Forget what was chosen for this adapter
+    /// Forget the choices for this adapter
     #[arg(long, conflicts_with_all = ["arch", "weights", "train"])]
     clear: bool,
     /// Print one JSON object
@@ -93,7 +92,7 @@ pub fn run(context: &Context, args: &TuneArgs) -> Result<()> {
         stop.check()
     })?;
     bar.finish_and_clear();
-    // Only now: what was there before stays whole until all is measured.
+    // Only now: earlier choices stay valid until all is measured.
     let file = store::save(&cache, gpu.report(), outcome.choices())?;
     let [default_ms, ms] = outcome.totals();
     if args.json {
@@ -152,7 +151,7 @@ fn table(outcome: &Outcome) -> String {
     let [default_ms, ms] = outcome.totals();
     let _ = writeln!(out, "all convolutions: {ms:.1} ms, {default_ms:.1} ms by default: {:.2}x", default_ms / ms);
     if outcome.left_out > 0 {
-        let _ = writeln!(out, "{} shapes were left out for want of time; raise --limit", outcome.left_out);
+        let _ = writeln!(out, "there was no time for {} shapes; raise --limit", outcome.left_out);
     }
     out
 }

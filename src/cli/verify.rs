@@ -1,4 +1,4 @@
-//! `gpu-resnet verify`: is this adapter's driver right, kernel by kernel, and a report to send.
+//! `gpu-resnet verify`: checks an adapter's driver kernel by kernel, and writes a report to send.
 
 mod offline;
 
@@ -24,7 +24,7 @@ use crate::verify::{controls, summary};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 
-/// How often a run without a terminal says how far it is.
+/// How often a run without a terminal prints its progress.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Check every kernel against its f64 twin on this machine's adapters.
@@ -33,13 +33,13 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
     gpu-resnet verify --all-adapters --filter '^conv2d ' --variant gemm\n\n\
     Exit status: 0 all as expected, 3 a mismatch or a negative control that was not caught, 4 no adapter.")]
 pub struct VerifyArgs {
-    /// Go through every usable adapter
+    /// Check every usable adapter
     #[arg(long, conflicts_with = "child")]
     all_adapters: bool,
-    /// How many cases
+    /// Suite of cases to run
     #[arg(long, value_enum, default_value_t = Suite::Quick)]
     suite: Suite,
-    /// Only cases whose line this regular expression matches; a whole line chooses that case alone, listed or not
+    /// Run only cases whose line matches this regular expression; a whole line selects that case alone, listed or not
     #[arg(long, value_name = "REGEX")]
     filter: Option<String>,
     /// Write the report as JSON
@@ -54,50 +54,50 @@ pub struct VerifyArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Run nothing: show a report that was sent (with --html or --markdown written anew)
+    /// Run nothing: show a report that was sent (--html or --markdown write it in that form)
     #[arg(long, value_name = "FILE.json", conflicts_with_all = ["report", "filter", "compare", "offline_shaders"])]
     read: Option<PathBuf>,
-    /// Run nothing: set two reports side by side (with --html as a page too)
+    /// Run nothing: compare two reports (with --html also as a page)
     #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["report", "markdown", "filter"])]
     compare: Option<Vec<PathBuf>>,
-    /// Without a GPU: translate every shader for Vulkan, Metal, DX12 and GL, and compile with the tools that are installed, and as the
-    /// GPUs of scripts/vendor-gpus.sh
+    /// Without a GPU: translate every shader for Vulkan, Metal, DX12 and GL, and compile it with the installed tools and for the GPUs of
+    /// scripts/vendor-gpus.sh
     #[arg(long, conflicts_with_all = ["report", "html", "markdown", "compare"])]
     offline_shaders: bool,
-    /// With --offline-shaders: the GPUs whose compilers are asked, of scripts/vendor-gpus.sh's names; `none` asks none [default: nine]
+    /// With --offline-shaders: GPUs to compile for, by the names of scripts/vendor-gpus.sh; `none` for none [default: all nine]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "offline_shaders", value_parser = offline::gpu)]
     gpus: Vec<String>,
-    /// Known driver bugs, besides those that come with the program (TOML)
+    /// File of known driver bugs (TOML), in addition to the built-in list
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
-    /// Pass although cases that are expected to fail did not
+    /// Pass even if cases that are expected to fail pass
     #[arg(long)]
     allow_unexpected_pass: bool,
     /// Print the lines of the cases and stop
     #[arg(long)]
     list: bool,
-    /// Optional features to do without, to bisect a driver bug
+    /// Optional features not to use, to bisect a driver bug
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FEATURE,…")]
     disable: Vec<FeatureName>,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     variant: Option<String>,
-    /// Check buffer accesses in every kernel, or in none [default: in all but the proved ones]
+    /// Check buffer accesses in every kernel, or in none [default: in all except the convolutions]
     #[arg(long, value_enum, value_name = "on|off")]
     bounds_checks: Option<Switch>,
-    /// The most seconds that a case, or a shader compiler on one kernel, may take
+    /// Seconds that a case, or a shader compiler on one kernel, may take
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     timeout: f64,
-    /// Begin no case after so many seconds, and count those that are left
+    /// Start no case after this many seconds, and count those that are left
     #[arg(long, value_name = "S", value_parser = seconds)]
     limit: Option<f64>,
-    /// How many cases run at once, each in a process of its own [default: one for each core, 8 at most, on a software driver; 1 on hardware,
-    /// where two at once would disturb each other's times]
+    /// Processes that run cases in parallel [default: one per core, at most 8, on a software driver; 1 on hardware, where two would
+    /// disturb each other's times]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Leave the negative controls out
+    /// Skip the negative controls
     #[arg(long, hide = true)]
     no_controls: bool,
-    /// Break a kernel in all cases (not in the negative controls), to see what notices: SHADER: FROM => TO
+    /// Break a kernel in all cases (not in the negative controls), to see which check notices: SHADER: FROM => TO
     #[arg(long, hide = true, value_name = "FAULT")]
     fault: Vec<String>,
     /// More cases, at the end
@@ -171,7 +171,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         let controls = if args.no_controls { Vec::new() } else { selection.controls_on(&adapter, &chosen) };
         let left_out = match also - chosen.len() {
             0 => String::new(),
-            n => format!("; {n} more of kernels that it does not use by itself are in --suite kernels"),
+            n => format!("; --suite kernels has {n} more, of kernels that it does not use by default"),
         };
         chosen.extend_from_slice(&cases[also..]);
         context.console.note(format!(
@@ -202,14 +202,14 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     verdict(&report, args.allow_unexpected_pass)
 }
 
-/// No report's name promises another format than it gets.
+/// Refuses a report whose name promises another format than it gets.
 fn check_names(args: &VerifyArgs) -> Result<()> {
     let forms =
         [(&args.report, output_name::JSON), (&args.html, output_name::HTML), (&args.markdown, output_name::MARKDOWN)];
     forms.into_iter().try_for_each(|(path, form)| path.iter().try_for_each(|path| output_name::check(path, form)))
 }
 
-/// Writes the forms of the report that were asked for, and prints one.
+/// Writes the requested forms of the report, and prints one.
 fn show(args: &VerifyArgs, report: &Report) -> Result<()> {
     if let Some(path) = &args.html {
         files::write(path, html::page(report).as_bytes())?;
@@ -220,7 +220,7 @@ fn show(args: &VerifyArgs, report: &Report) -> Result<()> {
     if args.json {
         return print(report.clone().redacted().to_json()? + "\n");
     }
-    // A report may come from a stranger, and a terminal obeys control characters.
+    // A report may come from a stranger, and a terminal interprets control characters.
     print(summary(report).replace(|c: char| c.is_control() && c != '\n', " "))
 }
 
@@ -232,7 +232,7 @@ fn compare(args: &VerifyArgs, a: &Report, b: &Report) -> Result<()> {
     if args.json { print_json(&comparison) } else { print(comparison.text()) }
 }
 
-/// The adapters to go through.
+/// The adapters to check.
 fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> {
     if !args.all_adapters {
         return Ok(vec![context.gpu_untuned()?.report().clone()]);
@@ -272,14 +272,14 @@ fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Resul
     Ok(Setup { program, loading: Vec::new(), arguments, environment: forced.collect() })
 }
 
-/// Tells what ends badly as it happens, how far the run is, and how long it will still take: on a terminal by a line that
-/// changes, elsewhere every ten seconds.
+/// Reports what ends badly as it happens, the progress, and the estimated time left: on a terminal in a changing line, elsewhere
+/// every ten seconds.
 struct Teller<'a> {
     context: &'a Context<'a>,
     stop: Interrupt,
     adapter: String,
     line: ProgressBar,
-    /// When something was told last; none once all is over.
+    /// When something was last printed; `None` at the end.
     told: Option<Instant>,
 }
 

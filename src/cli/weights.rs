@@ -1,4 +1,4 @@
-//! `gpu-resnet weights`: what networks there are, fetching them, and looking into weights files.
+//! `gpu-resnet weights`: lists, fetches, converts and inspects weights.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ pub enum WeightsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Fetch a network into the cache, or check the one that is there
+    /// Fetch a network into the cache, or check the copy there
     #[command(
-        after_help = "Example:\n  gpu-resnet weights fetch resnet50.a1_in1k\n\nA transfer that was cut off goes on \
-                            where it ended. GPU_RESNET_CACHE names the cache's folder, GPU_RESNET_MIRROR a server that \
-                            stands in for the hub, HTTPS_PROXY a proxy."
+        after_help = "Example:\n  gpu-resnet weights fetch resnet50.a1_in1k\n\nAn interrupted transfer continues \
+                            where it ended. GPU_RESNET_CACHE names the cache's folder, GPU_RESNET_MIRROR a server to use \
+                            instead of the hub, HTTPS_PROXY a proxy."
     )]
     Fetch {
         /// A name of `weights list`
@@ -34,7 +34,7 @@ pub enum WeightsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write a network as safetensors: from a PyTorch checkpoint, in another element type, or under other names
+    /// Write a network as safetensors: from a PyTorch checkpoint, with another element type, or under other names
     #[command(after_help = "Examples:\n  gpu-resnet weights convert model.pth model.safetensors\n  \
                             gpu-resnet weights convert runs/mine small.safetensors --dtype f16")]
     Convert {
@@ -45,7 +45,7 @@ pub enum WeightsCommand {
         /// Element type [default: each tensor's own]
         #[arg(long, value_enum)]
         dtype: Option<ElementType>,
-        /// Whose names the tensors get
+        /// Naming scheme of the tensors
         #[arg(long, value_enum, default_value_t)]
         names: Names,
         #[command(flatten)]
@@ -53,7 +53,7 @@ pub enum WeightsCommand {
         #[command(flatten)]
         images: ImageArgs,
     },
-    /// Say what a weights file holds and whether it can be used
+    /// Show what a weights file holds and whether it can be used
     #[command(after_help = "Example:\n  gpu-resnet weights inspect runs/mine")]
     Inspect {
         /// A .safetensors or .pth file, a run's folder, or a name of `weights list` [default: resnet50-thin, built in]
@@ -81,13 +81,13 @@ pub fn run(context: &Context, command: &WeightsCommand) -> Result<()> {
     }
 }
 
-/// One line of `weights list`.
+/// One entry of `weights list`.
 #[derive(Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
     entry: &'a weights::Pretrained,
     url: String,
-    /// Where it lies in the cache; none if it does not.
+    /// Its path in the cache; none if it is not there.
     cached: Option<PathBuf>,
 }
 
@@ -130,7 +130,7 @@ fn fetch(context: &Context, name: &str, json: bool) -> Result<()> {
     if json {
         return print_json(&fetched);
     }
-    let done = if fetched.cached { "was there already, and is whole" } else { "fetched" };
+    let done = if fetched.cached { "was already in the cache, and is intact" } else { "fetched" };
     print(format!("{name} {done}: {}\nsha256 {}\n", fetched.path.display(), fetched.sha256.unwrap_or_default()))
 }
 

@@ -1,4 +1,4 @@
-//! What can spoil training without any error: unreadable files, copies on both sides of a split, lopsided classes, one
+//! What can spoil training without any error: unreadable files, copies on both sides of a split, uneven classes, one
 //! class under two names.
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! Which images of a data set can't be read. Training knows them before its first epoch, so that every epoch, and every
-//! run that goes on, forms the same batches.
+//! resumed run, forms the same batches.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,8 +1,8 @@
 //! Batches of images through a network on one adapter or several, in order.
 //!
 //! The [`Loader`]'s threads decode ahead. Each adapter has a thread that takes the next batch whenever it has fewer than
-//! two batches under way: so the next batch is uploaded and submitted before the one before it is read back, and a faster
-//! adapter takes more. What comes out is put back in order and handed on by the caller's thread.
+//! two batches in flight. So the next batch is uploaded and submitted before the previous one is read back, and a faster
+//! adapter takes more. Results are put back in order, and passed on by the caller's thread.
 
 mod shares;
 
@@ -16,39 +16,39 @@ use crate::error::{Error, Result};
 use crate::model::{Output, Predictor};
 use shares::Shares;
 
-/// Batches that an adapter has under way: one that it computes and one that waits for it.
+/// Batches that an adapter has in flight: one that it computes and one that waits for it.
 const DEPTH: usize = 2;
-/// Batches that one adapter's results may be ahead of another's, for each adapter.
+/// How many batches the results of one adapter may be ahead of another's, for each adapter.
 const AHEAD: usize = 8;
 
 /// A batch that went through the network.
 pub struct Done {
-    /// Which images these are, failed ones left out.
+    /// The numbers of the images, without unreadable ones.
     pub indices: Vec<usize>,
     /// The images that could not be read, with the reason.
     pub failures: Vec<(usize, Error)>,
     /// Rows in the order of `indices`.
     pub output: Output,
-    /// What the user should know: that the batch became smaller.
+    /// A message for the user: that the batch became smaller.
     pub warning: Option<String>,
 }
 
-/// How an adapter's time went.
+/// How an adapter spent its time.
 #[derive(Debug, Clone, Default)]
 pub struct Usage {
     /// Images that it computed.
     pub images: usize,
-    /// Until its first results: planning, compiling and one batch.
+    /// Time until its first results: planning, compiling and one batch.
     pub first: Duration,
-    /// Waiting for decoded images.
+    /// Time spent waiting for decoded images.
     pub waiting_for_images: Duration,
-    /// Uploading, submitting and waiting for the device.
+    /// Time spent uploading, submitting and waiting for the device.
     pub device: Duration,
 }
 
-/// Runs every batch of `loader` through one of `predictors` (the same network and sizes on each) and hands what came out to
-/// `each`, in the loader's order, on the caller's thread. Gives each adapter's usage, and the time that decoding took on all
-/// cores together. The first error, of `each` too, ends it.
+/// Runs every batch of `loader` through one of `predictors` (the same network and sizes on each) and passes the results to
+/// `each`, in the loader's order, on the caller's thread. Returns each adapter's usage, and the total time that decoding took on
+/// all cores. The first error, including one of `each`, ends it.
 pub fn feed(
     loader: Loader,
     predictors: &mut [Predictor],
@@ -90,9 +90,9 @@ pub fn feed(
 /// What the threads share.
 struct Feeder {
     shares: Mutex<Shares>,
-    /// Signalled when a batch was delivered, or all is over.
+    /// Signalled when a batch was delivered, and at the end.
     moved: Condvar,
-    /// Locked while a batch is waited for, and never by who has to hand results on.
+    /// Locked while waiting for a batch, and never by the thread that passes results on.
     loader: Mutex<Loader>,
 }
 
@@ -149,13 +149,12 @@ impl Feeder {
             self.lock().finished(who, (now - at.max(last_end)).as_secs_f64());
             last_end = now;
             let done = Done { indices, failures, output, warning: predictor.take_warning() };
-            // Nobody listens once there was an error; then the next `take` gives none.
+            // Nobody receives results after an error; the next `take` then returns none.
             drop(sender.send(Ok((sequence, done))));
         }
     }
 
-    /// The next batch and its number, if it is for this adapter. One that has batches under way is never made to wait for
-    /// the others.
+    /// The next batch and its number, if it is for this adapter. An adapter with batches in flight never waits for the others.
     fn take(&self, who: usize, busy: bool) -> Option<(usize, Batch)> {
         {
             let mut shares = self.lock();
@@ -168,11 +167,11 @@ impl Feeder {
         }
         let mut loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
         let sequence = self.lock().take(who, loader.remaining())?;
-        // As many as `remaining` said are there.
+        // There are as many as `remaining` said.
         loader.next().map(|batch| (sequence, batch))
     }
 
-    /// Hands results on in order, until all threads are done.
+    /// Passes results on in order, until all threads are done.
     fn deliver(
         &self,
         receiver: &mpsc::Receiver<Result<(usize, Done)>>,

@@ -1,6 +1,6 @@
 //! Which adapter takes the next batch.
 
-/// What is known of each adapter's speed, and how far the work is.
+/// What is known about each adapter's speed, and the progress of the work.
 pub(super) struct Shares {
     adapters: Vec<Adapter>,
     /// Number of the next batch.
@@ -14,7 +14,7 @@ pub(super) struct Shares {
 struct Adapter {
     /// Batches that it was given and has not finished.
     pending: usize,
-    /// Measured time of one batch; none before the first.
+    /// Measured time of one batch; `None` before the first.
     seconds: Option<f64>,
     /// It will take no more.
     left: bool,
@@ -26,9 +26,9 @@ impl Shares {
         Self { adapters: vec![Adapter::default(); adapters], next: 0, delivered: 0, most_ahead, stopped: false }
     }
 
-    /// The number of the next batch for adapter `who`, with `remaining` batches not given out yet; none if there are none or
-    /// if the others are done with them sooner than it would be with one. Without anything pending it then is out for good,
-    /// so that one of the others has to take them: the last is never refused.
+    /// The number of the next batch for adapter `who`, with `remaining` batches not given out yet. `None` if there are none, or if
+    /// the others would finish all of them before this adapter finished one. If the adapter also has nothing pending, it takes no
+    /// more batches at all. The last remaining adapter is never refused.
     pub fn take(&mut self, who: usize, remaining: usize) -> Option<usize> {
         if self.stopped || remaining == 0 || !self.gets_one(who, remaining) {
             self.adapters[who].left |= self.adapters[who].pending == 0;
@@ -43,7 +43,7 @@ impl Shares {
     pub fn finished(&mut self, who: usize, seconds: f64) {
         let adapter = &mut self.adapters[who];
         adapter.pending -= 1;
-        // The first batch has the compiling in it, so the newest counts most.
+        // The first batch includes compilation, so the newest counts most.
         adapter.seconds = Some(adapter.seconds.map_or(seconds, |before| 0.25 * before + 0.75 * seconds));
     }
 
@@ -52,7 +52,7 @@ impl Shares {
         self.delivered = next;
     }
 
-    /// Whether the results that wait for their turn are as many as may be.
+    /// Whether the number of results that wait for their turn has reached its limit.
     pub fn is_far_ahead(&self) -> bool {
         !self.stopped && self.next - self.delivered >= self.most_ahead
     }
@@ -62,14 +62,14 @@ impl Shares {
         self.stopped
     }
 
-    /// Nobody takes any more.
+    /// From now on no adapter takes a batch.
     pub fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// Gives each of `remaining` batches to whoever would be done with it first: whether `who` is among them.
+    /// Assigns each of `remaining` batches to the adapter that would finish it first. Returns whether `who` gets one.
     fn gets_one(&self, who: usize, remaining: usize) -> bool {
-        // One that has not finished a batch yet counts as fast as the fastest: it has to be tried.
+        // An adapter without a finished batch counts as fast as the fastest: it has to be tried.
         let fastest = self.adapters.iter().filter_map(|a| a.seconds).fold(f64::INFINITY, f64::min);
         if self.adapters[who].seconds.is_none() || fastest.is_infinite() {
             return true;
@@ -78,7 +78,7 @@ impl Shares {
         let mut ends: Vec<f64> = self.adapters.iter().map(|a| (a.pending + 1) as f64 * seconds(a)).collect();
         for _ in 0..remaining {
             let here = (0..ends.len()).filter(|&i| !self.adapters[i].left);
-            // Of equals the one that asks.
+            // Ties go to the adapter that asks.
             let Some(best) = here.min_by(|&a, &b| ends[a].total_cmp(&ends[b]).then((a != who).cmp(&(b != who)))) else {
                 return false;
             };
@@ -140,7 +140,7 @@ mod tests {
         // The slow one is tried once and then left out, however many batches there are at the end.
         let (taken, end) = simulate(&[1.0, 20.0], 30);
         assert_eq!((taken, end), (vec![29, 1], 29.0));
-        // Whoever is left takes what there is.
+        // The last remaining adapter takes everything.
         for batches in 0..12 {
             for seconds in [vec![1.0, 1.0, 1.0], vec![1.0, 2.0, 5.0], vec![9.0, 1.0, 9.0]] {
                 let (taken, _) = simulate(&seconds, batches);

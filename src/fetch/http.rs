@@ -29,7 +29,7 @@ impl<'a> Client<'a> {
         Client { remote, agent: config.build().into() }
     }
 
-    /// The file from byte `start` on, or from its first if the server won't have it otherwise.
+    /// The file from byte `start` on, or from its first byte if the server does not support ranges.
     pub fn get(&self, start: u64) -> Result<Reply> {
         let mut request = self.agent.get(self.remote.url);
         if start > 0 {
@@ -43,13 +43,13 @@ impl<'a> Client<'a> {
         let start = match status {
             StatusCode::OK => 0,
             StatusCode::PARTIAL_CONTENT if range_start(&headers) == Some(start) => start,
-            // Of a file that has just these bytes; any other will fail its checksum, and be fetched from the start next time.
+            // The file may have exactly these bytes. If not, it fails its checksum and is fetched from the start next time.
             StatusCode::RANGE_NOT_SATISFIABLE if start > 0 => return Ok(Reply::Complete),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 let instead = self.remote.instead;
-                return Err(self.failed(&format!(
-                    "is not there any more (404); check GPU_RESNET_MIRROR if it is set, or {instead}"
-                )));
+                return Err(
+                    self.failed(&format!("no longer exists (404); check GPU_RESNET_MIRROR if it is set, or {instead}"))
+                );
             }
             status if status.is_server_error() => return Ok(Reply::Unreachable(format!("status {status}"))),
             status => {
@@ -66,7 +66,7 @@ impl<'a> Client<'a> {
         Ok(Reply::Body(Body { start, length, reader: Box::new(response.into_body().into_reader()) }))
     }
 
-    /// The SHA-256 that the hub gives for the file, before it points to where the bytes lie.
+    /// The SHA-256 that the hub sends for the file before it redirects to the bytes.
     pub fn checksum(&self) -> Result<String> {
         let request =
             self.agent.head(self.remote.url).config().max_redirects(0).max_redirects_will_error(false).build();
@@ -87,7 +87,7 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// An error about what is at the URL.
+    /// An error about the URL.
     pub fn failed(&self, problem: &str) -> Error {
         Error::file(self.remote.name, format!("{} {problem}", self.remote.url))
     }
@@ -110,7 +110,7 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
-/// Whether the server is this machine, which no proxy is needed for.
+/// Whether the server is this machine, which needs no proxy.
 fn is_loopback(url: &str) -> bool {
     let host = url.split('/').nth(2).unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);

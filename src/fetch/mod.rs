@@ -1,6 +1,6 @@
-//! Fetching a file: once, resumed after a cut, by one process at a time, and checked before it is used.
+//! Fetching a file: once, resumed after an interruption, by one process at a time, and checked before it is used.
 //!
-//! What is fetched, and what becomes of it, is told by [`weights`](crate::weights) and [`data`](crate::data).
+//! [`weights`](crate::weights) and [`data`](crate::data) decide what is fetched and how it is used.
 
 #[cfg(feature = "fetch")]
 mod http;
@@ -23,15 +23,15 @@ pub(crate) use part::Part;
 /// Where files come from and go.
 #[derive(Clone, Default)]
 pub struct FetchOptions<'a> {
-    /// Stands in for the beginning of every URL.
+    /// Replaces the beginning of every URL.
     pub mirror: Option<String>,
-    /// The folder that gets them; one in [`cache_dir`] if none is given.
+    /// The folder for the files; if `None`, one in [`cache_dir`].
     pub folder: Option<PathBuf>,
-    /// Take only what is there already.
+    /// Use only files that are already there.
     pub offline: bool,
-    /// Told of bytes that are there, and of how many there will be as far as the server says.
+    /// Receives the number of bytes that are there, and the total if the server gives it.
     pub progress: Option<&'a dyn Fn(u64, Option<u64>)>,
-    /// Told a sentence for the user: that another process has to be waited for.
+    /// Receives a sentence for the user: that it waits for another process.
     pub notice: Option<&'a dyn Fn(&str)>,
 }
 
@@ -42,7 +42,7 @@ impl FetchOptions<'_> {
         FetchOptions { mirror, ..Default::default() }
     }
 
-    /// The folder that was given, or `inside` of the cache.
+    /// The given folder, or `inside` of the cache.
     pub(crate) fn folder_or(&self, inside: impl AsRef<Path>) -> Result<PathBuf> {
         match &self.folder {
             Some(folder) => Ok(folder.clone()),
@@ -50,13 +50,13 @@ impl FetchOptions<'_> {
         }
     }
 
-    /// `url`, or the mirror's: all but the server's name stays.
+    /// `url`, or the mirror's, in which only the server's name differs.
     pub(crate) fn url(&self, url: &str) -> String {
         mirrored(url, self.mirror.as_deref())
     }
 }
 
-/// `url` with `mirror` in the place of `https://SERVER`.
+/// `url` with `mirror` in place of `https://SERVER`.
 pub(crate) fn mirrored(url: &str, mirror: Option<&str>) -> String {
     match (mirror, url.splitn(4, '/').nth(3)) {
         (Some(mirror), Some(path)) => format!("{}/{path}", mirror.trim_end_matches('/')),
@@ -66,18 +66,18 @@ pub(crate) fn mirrored(url: &str, mirror: Option<&str>) -> String {
 
 /// A file on a server.
 pub(crate) struct Remote<'a> {
-    /// Opens every error.
+    /// The beginning of every error message.
     pub name: &'a str,
     pub url: &'a str,
-    /// Hexadecimal SHA-256, or its beginning; none where only the hub tells it.
+    /// Hexadecimal SHA-256, or its beginning; `None` if only the hub gives it.
     pub sha256: Option<&'a str>,
-    /// Bytes that it can have at the most.
+    /// Bytes that it can have at most.
     pub most: u64,
-    /// What one can do with no network: `give a file with --weights`.
+    /// What to do without a network: `give a file with --weights`.
     pub instead: &'a str,
 }
 
-/// An error about what is not there and must not be fetched.
+/// The error for a file that is not in the cache and must not be fetched.
 pub(crate) fn offline(name: &str, folder: &Path, instead: &str) -> Error {
     let folder = folder.display();
     Error::file(name, format!("is not in the cache ({folder}); fetch it once without --offline, or {instead}"))
@@ -89,7 +89,7 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     Ok(format!("{:x}", hasher.map_err(|error| Error::file(path, format!("could not be read: {error}")))?.finalize()))
 }
 
-/// The hash of all that is left to read.
+/// The hash of everything that is left to read.
 fn hash(mut file: impl Read) -> std::io::Result<Sha256> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;

@@ -1,4 +1,4 @@
-//! In place of HTTP where the cargo feature `fetch` is off: every request is refused, with what to do instead.
+//! Replaces HTTP when the cargo feature `fetch` is off: every request is refused, with what to do instead.
 
 use super::Remote;
 use super::reply::Reply;

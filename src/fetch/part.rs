@@ -1,5 +1,5 @@
-//! A file on its way, under a name of its own: `NAME.part`. It is locked as long as it is written, so that two processes
-//! never write into one; what a cut left in it is taken up again.
+//! A file that is being fetched, under the name `NAME.part`. It is locked while it is written, so that two processes never write
+//! into it. After an interruption the transfer continues from it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -13,18 +13,18 @@ use super::reply::Reply;
 use super::{FetchOptions, Remote, hash};
 use crate::error::{Error, Result};
 
-/// How often a transfer that was cut off is taken up again within one call.
+/// How often an interrupted transfer is resumed within one call.
 const TRIES: u32 = 4;
 
-/// The file, locked. Dropped, it stays for the next call to go on from, unless it is empty.
+/// The file, locked. When dropped, it stays for the next call to continue from, unless it is empty.
 pub(crate) struct Part {
     path: PathBuf,
     file: File,
 }
 
 impl Part {
-    /// Opens or makes `path` for what is called `name`, and waits as long as another process has it: look again then whether
-    /// there is still something to fetch.
+    /// Opens or creates `path` for the file called `name`, and waits while another process holds it. Check afterwards whether there
+    /// is still something to fetch.
     pub fn open(path: PathBuf, name: &str, options: &FetchOptions) -> Result<Self> {
         loop {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -40,7 +40,7 @@ impl Part {
                 // A file system without locks.
                 Err(TryLockError::Error(_)) => return Ok(Part { path, file }),
             }
-            // Who had it may have renamed or removed it.
+            // The process that held it may have renamed or removed it.
             if is_same(&path, &file) {
                 return Ok(Part { path, file });
             }
@@ -52,10 +52,10 @@ impl Part {
         &self.file
     }
 
-    /// Fetches what is missing, and gives the SHA-256 of the whole.
+    /// Fetches what is missing, and returns the SHA-256 of the whole file.
     ///
     /// # Errors
-    /// What the server did, and what to do about it. After a wrong checksum nothing is kept.
+    /// What the server did, and what to do about it. Nothing is kept after a wrong checksum.
     pub fn fill(&self, remote: &Remote, options: &FetchOptions) -> Result<String> {
         if !remote.url.starts_with("https://") && !remote.url.starts_with("http://") {
             let url = remote.url;
@@ -104,7 +104,7 @@ impl Part {
         }
         let have = self.file.metadata().map_or(0, |about| about.len());
         Err(client.failed(&format!(
-            "was cut off after {have} bytes ({}); run it again to go on from there",
+            "was interrupted after {have} bytes ({}); run it again to continue from there",
             last.unwrap_or_default()
         )))
     }
@@ -116,7 +116,7 @@ impl Part {
         let mut have = file.stream_position().map_err(|error| full(&self.path, &error))?;
         let mut reply = match client.get(have)? {
             Reply::Body(body) => body,
-            // Nothing follows what is there.
+            // The file is already complete.
             Reply::Complete => return Ok(Outcome::Whole(format!("{:x}", hasher.finalize()))),
             Reply::Unreachable(why) if have > 0 => return Ok(Outcome::Cut(why)),
             Reply::Unreachable(why) => return Err(client.unreachable(&why)),
@@ -143,7 +143,7 @@ impl Part {
             have += count as u64;
             if have > remote.most {
                 self.remove();
-                return Err(client.failed(&format!("sends more than the {} bytes that it can have", remote.most)));
+                return Err(client.failed(&format!("sends more than the {} bytes that the file can have", remote.most)));
             }
             hasher.update(bytes);
             file.write_all(bytes).map_err(|error| full(&self.path, &error))?;
@@ -168,9 +168,9 @@ impl Drop for Part {
 
 /// How one transfer ended.
 enum Outcome {
-    /// At its end, with the SHA-256 of all bytes.
+    /// It reached the end, with the SHA-256 of all bytes.
     Whole(String),
-    /// Before it.
+    /// It stopped before the end.
     Cut(String),
 }
 
@@ -193,7 +193,7 @@ fn is_same(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Whether a file begins as a web page does. (A lone `<` may be a safetensors header's length.)
+/// Whether a file begins like a web page. (A lone `<` may be the length of a safetensors header.)
 fn is_markup(bytes: &[u8]) -> bool {
     let begins =
         |tag: &[u8]| bytes.trim_ascii_start().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));

@@ -1,21 +1,21 @@
-//! What a server has to say.
+//! A server's reply.
 
 use std::io::Read;
 
-/// An answer, or none.
+/// The reply, if any.
 #[cfg_attr(not(feature = "fetch"), allow(dead_code))]
 pub(super) enum Reply {
     Body(Body),
-    /// There is nothing after the byte that was asked for.
+    /// There is nothing from the requested byte on.
     Complete,
-    /// No answer, and why.
+    /// No reply, with the reason.
     Unreachable(String),
 }
 
 /// A file's bytes from `start` on.
 pub(super) struct Body {
     pub start: u64,
-    /// How many the server says there are.
+    /// The total number of bytes, according to the server.
     pub length: Option<u64>,
     pub reader: Box<dyn Read>,
 }

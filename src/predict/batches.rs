@@ -9,9 +9,8 @@ use crate::model::{Output, Predictor};
 use crate::runtime::{Progress, Runtime};
 use crate::train::Interrupt;
 
-/// Runs `predictors`, one for each adapter, on every batch of `loader` and hands `each` the images' numbers and what came
-/// out, in order. Images that could not be read are reported, left out and counted; the count is the result. Stops with an
-/// error once `stop` is raised.
+/// Runs `predictors`, one per adapter, on every batch of `loader`. Passes the images' numbers and outputs to `each`, in order.
+/// Unreadable images are reported, left out and counted; the count is the result. Returns an error once `stop` is raised.
 pub fn run_batches(
     runtime: &Runtime,
     loader: Loader,
@@ -49,7 +48,7 @@ pub fn run_batches(
     Ok(failed)
 }
 
-/// How an adapter's time went, in a line.
+/// How an adapter spent its time, as one line.
 fn profile(who: &str, usage: &Usage, compiling: Duration) -> String {
     let Usage { images, first, waiting_for_images, device } = usage;
     format!(

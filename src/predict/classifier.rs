@@ -18,7 +18,7 @@ use crate::runtime::{Reporter, Runtime};
 use crate::train::Interrupt;
 use crate::weights::{Given, numbered_labels};
 
-/// Images that are prepared and run at once, unless [`ClassifierBuilder::batch_size`] says otherwise.
+/// The batch size, unless [`ClassifierBuilder::batch_size`] sets it.
 const BATCH: u32 = 32;
 
 /// A network on an adapter that classifies images.
@@ -36,13 +36,13 @@ const BATCH: u32 = 32;
 pub struct Classifier {
     network: LoadedNetwork,
     labels: Arc<[String]>,
-    /// Whether those are names, and not numbers in their place.
+    /// Whether the labels are names rather than numbers.
     is_named: bool,
     predictor: Predictor,
     runtime: Runtime,
 }
 
-/// How a [`Classifier`] is opened: [`Classifier::builder`] begins, [`ClassifierBuilder::open`] ends it.
+/// Options for opening a [`Classifier`]: start with [`Classifier::builder`], end with [`ClassifierBuilder::open`].
 ///
 /// ```
 /// use gpu_resnet::Classifier;
@@ -65,11 +65,11 @@ pub struct ClassifierBuilder {
 }
 
 impl Classifier {
-    /// Opens `weights` on the best adapter of the machine. They are what `--weights` takes: a .safetensors or .pth file, a
-    /// run's or a hub's folder, or a name of `weights list`; none is the built-in network.
+    /// Opens `weights` on the machine's best adapter. `weights` is what `--weights` takes: a .safetensors or .pth file, the folder
+    /// of a run or of a hub, or a name of `weights list`. `None` is the built-in network.
     ///
     /// # Errors
-    /// Weights that are not there or not whole, and an adapter that can't be used.
+    /// Missing or incomplete weights, and an adapter that cannot be used.
     pub fn open(weights: Option<&str>) -> Result<Self> {
         let builder = Self::builder();
         match weights {
@@ -79,15 +79,15 @@ impl Classifier {
         .open()
     }
 
-    /// To open a classifier with a say in how.
+    /// Starts a classifier with options.
     pub fn builder() -> ClassifierBuilder {
         ClassifierBuilder { source: NetworkSource::default(), batch: BATCH, labels: None, runtime: Runtime::default() }
     }
 
-    /// What the network says of the image in the file at `path`.
+    /// Classifies the image in the file at `path`.
     ///
     /// # Errors
-    /// A file that is no image, and those of [`Self::classify`].
+    /// A file that is not an image, and those of [`Self::classify`].
     pub fn classify_file(&mut self, path: impl AsRef<Path>) -> Result<Classification> {
         let path = path.as_ref();
         let [logits] = &mut self.rows_of_logits(&[decode_file(path)?], |_| path.display().to_string())?[..] else {
@@ -96,7 +96,7 @@ impl Classifier {
         Ok(Classification { logits: std::mem::take(logits), labels: self.labels.clone() })
     }
 
-    /// What the network says of each of `images`, of any sizes, in their order.
+    /// Classifies each of `images`, of any sizes, in order.
     ///
     /// # Errors
     /// A network without a head, an image without pixels, results that are not finite, and what the GPU reports.
@@ -105,7 +105,7 @@ impl Classifier {
         Ok(rows.into_iter().map(|logits| Classification { logits, labels: self.labels.clone() }).collect())
     }
 
-    /// The logits of each of `images`: one for each class, before the softmax.
+    /// The logits of each of `images`: one per class, before the softmax.
     ///
     /// # Errors
     /// Those of [`Self::classify`].
@@ -116,19 +116,18 @@ impl Classifier {
     /// The features of each of `images`: the input of the classifier, `architecture().features()` values.
     ///
     /// # Errors
-    /// Those of [`Self::classify`], but a network without a head will do.
+    /// Those of [`Self::classify`], but a network without a head suffices.
     pub fn features(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
         let columns = self.network.architecture.features();
         let features = self.run(images)?.features;
         self.checked(&features, columns, "features", |i| format!("image {i}"))
     }
 
-    /// How often the network is right on the labelled images `data`: everything that DATA of `gpu-resnet evaluate` may be; of a
-    /// data set with a held-out part, that part. Classes are matched by name. Images that can't be read are reported and left
-    /// out.
+    /// The network's accuracy on the labelled images `data`, which is anything that DATA of `gpu-resnet evaluate` may be; of a data
+    /// set with a held-out part, that part. Classes are matched by name. Unreadable images are reported and left out.
     ///
     /// # Errors
-    /// Data that can't be used or of classes that the network does not tell apart, and those of [`Self::classify`].
+    /// Data that cannot be used or of classes that the network does not distinguish, and those of [`Self::classify`].
     pub fn evaluate(&mut self, data: impl AsRef<Path>) -> Result<Accuracy> {
         let path = data.as_ref();
         needs_head(&self.network.weights, "train a head by `gpu-resnet finetune`")?;
@@ -143,7 +142,7 @@ impl Classifier {
         }
     }
 
-    /// The names of the classes, in the order of the logits; their numbers where the network has no names.
+    /// The names of the classes, in the order of the logits; their numbers if the network has no names.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
@@ -159,13 +158,13 @@ impl Classifier {
     }
 
     fn rows_of_logits(&mut self, images: &[Rgb8], name: impl Fn(usize) -> String) -> Result<Vec<Vec<f32>>> {
-        needs_head(&self.network.weights, "its features can be had, and a head trained on them")?;
+        needs_head(&self.network.weights, "its features can be computed, and a head trained on them")?;
         let columns = self.network.architecture.classes;
         let logits = self.run(images)?.logits;
         self.checked(&logits, columns, "logits", name)
     }
 
-    /// A row of `columns` finite values for each image.
+    /// One row of `columns` finite values per image.
     fn checked(
         &self,
         values: &[f32],
@@ -180,7 +179,7 @@ impl Classifier {
 
     fn run(&mut self, images: &[Rgb8]) -> Result<Output> {
         let mut output = Output::default();
-        // A batch at a time, so that what is prepared stays bounded.
+        // One batch at a time, so that memory for prepared images stays bounded.
         for part in images.chunks(self.predictor.batch()) {
             let mut pixels = Vec::new();
             for image in part {
@@ -200,7 +199,7 @@ impl ClassifierBuilder {
         self
     }
 
-    /// What the weights' file does not tell; it wins over the file.
+    /// Sets what the weights file does not say. Takes precedence over the file.
     pub fn given(mut self, given: Given) -> Self {
         self.source.given = given;
         self
@@ -212,7 +211,7 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Class names, instead of those in the weights' file; one for each class.
+    /// Class names instead of those in the weights file, one per class.
     pub fn labels(mut self, labels: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.labels = Some(labels.into_iter().map(Into::into).collect());
         self
@@ -230,13 +229,13 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Images that are run at once [default: 32].
+    /// Images per batch [default: 32].
     pub fn batch_size(mut self, images: u32) -> Self {
         self.batch = images;
         self
     }
 
-    /// Who hears what was assumed, and that a batch became smaller.
+    /// Receives messages: what was assumed, and that a batch became smaller.
     pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
         self.runtime.reporter = Arc::new(reporter);
         self
@@ -251,7 +250,7 @@ impl ClassifierBuilder {
     /// Reads and checks the weights, opens the adapter and uploads them.
     ///
     /// # Errors
-    /// Weights that are not there or not whole, a wrong number of labels, and an adapter that can't be used.
+    /// Missing or incomplete weights, a wrong number of labels, and an adapter that cannot be used.
     pub fn open(self) -> Result<Classifier> {
         let Self { source, batch, labels, runtime } = self;
         if batch == 0 {

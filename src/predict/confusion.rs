@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 
 /// Side of a cell.
 const CELL: i32 = 44;
-/// Letters of a class's name that are shown.
+/// Letters of a class name that are shown.
 const LETTERS: usize = 18;
-/// Cells of more classes than this are drawn without numbers.
+/// With more classes than this, cells are drawn without numbers.
 const NUMBERED: usize = 40;
 
 /// Draws `counts[true][predicted]`; each row is shaded by its shares.
@@ -38,7 +38,7 @@ fn paint(svg: &mut String, counts: &[Vec<usize>], labels: &[String]) -> Result<(
         for (column, &count) in values.iter().enumerate() {
             let x = margin + cell * column as i32;
             let share = count as f64 / seen as f64;
-            // White to a deep blue for what is right, to a red for what is not.
+            // From white to deep blue for correct predictions, to red for wrong ones.
             let full = if row == column { (23, 87, 160) } else { (190, 40, 40) };
             let mix = |to: i32| (255.0 + (f64::from(to) - 255.0) * share.sqrt()) as u8;
             let colour = RGBColor(mix(full.0), mix(full.1), mix(full.2));

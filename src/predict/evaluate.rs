@@ -1,4 +1,4 @@
-//! How often a network is right, over labelled images.
+//! A network's accuracy on labelled images.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::runtime::Runtime;
 use crate::train::Interrupt;
 use crate::weights::{imagenet_synsets, is_imagenet};
 
-/// The held-out part of `splits` if they have one, else all; its labels are numbered as the `count` outputs of a network that
-/// have `names`. What the user should know of it is said.
+/// The held-out part of `splits` if there is one, otherwise all. Its labels are numbered like the `count` outputs of the network,
+/// which have `names`. Reports what the user should know about the matching.
 ///
 /// # Errors
-/// Classes that the network does not tell apart.
+/// Classes that the network does not distinguish.
 pub fn labelled_images(
     runtime: &Runtime,
     splits: Splits,
@@ -39,11 +39,11 @@ pub fn labelled_images(
     Ok(data.into())
 }
 
-/// Runs `network` on all images of `data`, `batch` at once, by `predictors`, one for each adapter. Gives what was counted, and
-/// how many images could not be read; each was reported.
+/// Runs `network` on all images of `data` in batches of `batch`, with `predictors`, one per adapter. Returns the tally and the number
+/// of unreadable images, each of which was reported.
 ///
 /// # Errors
-/// Results that are not finite, what the GPU reports, and a stop that was asked for by `stop`.
+/// Results that are not finite, what the GPU reports, and [`Error::Interrupted`] once `stop` is raised.
 pub fn evaluate(
     runtime: &Runtime,
     network: &LoadedNetwork,

@@ -1,4 +1,4 @@
-//! Results that are not finite numbers. They say nothing of an image: an order of NaNs would still have a first.
+//! Results that are not finite numbers. They say nothing about an image, although a sorted list of NaNs would still have a first entry.
 
 use std::cell::OnceCell;
 
@@ -7,14 +7,14 @@ use crate::error::{Error, Result};
 use crate::ops::Precision;
 use crate::runtime::Runtime;
 
-/// A weight whose products with values of an ordinary size are beyond what f32 adds up (3.4e38 at the most).
+/// Weights above this give products with ordinary values that overflow f32 (3.4e38).
 const TOO_LARGE: f32 = 1e30;
 
-/// Refuses results of a network that are not finite, and says why they may be so.
+/// Refuses results of a network that are not finite, and says why they may not be.
 pub struct Finite<'a> {
     model: &'a LoadedNetwork,
     precision: Precision,
-    /// Found out when it is first needed: it takes reading all weights.
+    /// Computed when first needed, since it takes reading all weights.
     reason: OnceCell<String>,
 }
 
@@ -39,9 +39,9 @@ impl<'a> Finite<'a> {
                     format!("the weights of {label} are too large ({tensor} holds {value:e}); use others")
                 }
                 (_, Precision::F16) => {
-                    format!("f16 ends at 65504, and {label} goes beyond; use --precision f32")
+                    format!("f16 ends at 65504, and {label} exceeds it; use --precision f32")
                 }
-                (_, Precision::F32) => format!("f32 ends at 3.4e38, and {label} goes beyond; use other weights"),
+                (_, Precision::F32) => format!("f32 ends at 3.4e38, and {label} exceeds it; use other weights"),
             }
         })
     }

@@ -13,19 +13,19 @@ use crate::runtime::Runtime;
 use crate::tune::first::Purpose;
 use crate::weights::{self, Description, Given, Weights};
 
-/// Which network, and what is said of it that its file does not tell.
+/// Which network to load, and what its file does not say about it.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkSource {
-    /// What `--weights` takes: a .safetensors or .pth file, a run's or a hub's folder, or a name of `weights list`. None is
+    /// What `--weights` takes: a .safetensors or .pth file, the folder of a run or of a hub, or a name of `weights list`. `None` is
     /// the built-in network.
     pub weights: Option<OsString>,
     /// Scale and crop images to this side instead of the size that the weights were made for.
     pub image_size: Option<u32>,
-    /// What its file does not tell.
+    /// What its file does not say.
     pub given: Given,
 }
 
-/// What is done with a network, and so which assumptions matter.
+/// What a network is used for, and so which assumptions matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
     /// Images are prepared.
@@ -37,13 +37,13 @@ pub struct Use {
 impl Use {
     /// Images are classified.
     pub const PREDICTIONS: Use = Use { images: true, classes: true };
-    /// Features of images are taken.
+    /// Features of images are computed.
     pub const BACKBONE: Use = Use { images: true, classes: false };
-    /// Tensors are put in and taken out.
+    /// Tensors go in and come out.
     pub const TENSORS: Use = Use { images: false, classes: false };
 }
 
-/// A checked weights file and everything that it takes to run its network.
+/// A checked weights file with everything that is needed to run its network.
 pub struct LoadedNetwork {
     /// The file.
     pub weights: Weights,
@@ -51,15 +51,15 @@ pub struct LoadedNetwork {
     pub architecture: Architecture,
     /// How its images are prepared.
     pub preprocess: Preprocess,
-    /// A name for each class, if there are names.
+    /// One name per class, if there are names.
     pub labels: Option<Vec<String>>,
 }
 
 impl NetworkSource {
-    /// Reads and checks the weights, and says what was assumed for `purpose`. Touches no GPU.
+    /// Reads and checks the weights, without a GPU, and reports what was assumed for `purpose`.
     ///
     /// # Errors
-    /// Weights that are not there or not whole, or whose description can't be understood.
+    /// Missing or incomplete weights, or whose description cannot be understood.
     pub fn load(&self, runtime: &Runtime, purpose: Use) -> Result<LoadedNetwork> {
         let (weights, mut description) = self.open(runtime)?;
         if let Some(size) = self.image_size {
@@ -70,7 +70,7 @@ impl NetworkSource {
         Ok(LoadedNetwork { weights, architecture, preprocess, labels })
     }
 
-    /// [`Self::load`] without a change of the image size: the weights and their whole description.
+    /// [`Self::load`] without a change of the image size: the weights and their complete description.
     ///
     /// # Errors
     /// Those of [`Self::load`].
@@ -89,13 +89,13 @@ impl NetworkSource {
     }
 }
 
-/// Says what was assumed, and what of the file was left alone.
+/// Reports what was assumed, and which tensors of the file are ignored.
 fn remark(runtime: &Runtime, weights: &Weights, description: &Description, purpose: Use) {
     if !weights.left_out().is_empty() {
         let (prefix, count) = (weights.prefix().trim_end_matches('.'), weights.left_out().len());
         let tensors = crate::data::count(count, "tensor");
         runtime.note(format!(
-            "took the network under `{}`, and left {tensors} beside it alone (`gpu-resnet weights inspect` names them)",
+            "using the network under `{}`; {tensors} beside it are ignored (`gpu-resnet weights inspect` names them)",
             prefix.escape_default()
         ));
     }
@@ -125,15 +125,15 @@ pub fn needs_head(weights: &Weights, instead: &str) -> Result<()> {
 }
 
 impl LoadedNetwork {
-    /// Classes that the network tells apart; see [`classes_of`].
+    /// The number of classes; see [`classes_of`].
     pub fn classes(&self) -> usize {
         classes_of(self.architecture.classes)
     }
 
-    /// The network on each adapter of `runtime`, ready for images; `batch` of them are run at once at the most.
+    /// The network on each adapter of `runtime`, ready for images in batches of at most `batch`.
     ///
     /// # Errors
-    /// An adapter that can't be used, or that has not the memory.
+    /// An adapter that cannot be used, or that lacks the memory.
     pub fn predictors(&self, runtime: &Runtime, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
         let make = |gpu| self.on(runtime, gpu, InputKind::Pixels { mean, std }, [crop as usize; 2], batch);
@@ -143,7 +143,7 @@ impl LoadedNetwork {
     /// The network on the one adapter of `runtime`, ready for another kind or size of input.
     ///
     /// # Errors
-    /// An adapter that can't be used, or that has not the memory.
+    /// An adapter that cannot be used, or that lacks the memory.
     pub fn predictor_for(&self, runtime: &Runtime, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
         let gpu = runtime.gpu_for(&self.purpose(runtime, size[0]))?;
         self.on(runtime, gpu, kind, size, batch)
@@ -165,7 +165,7 @@ impl LoadedNetwork {
     }
 }
 
-/// Passes on what the predictor has to say.
+/// Passes on the predictor's messages.
 pub fn warn(runtime: &Runtime, predictor: &mut Predictor) {
     if let Some(warning) = predictor.take_warning() {
         runtime.note(warning);

@@ -1,5 +1,5 @@
-//! From weights and images to predictions: a network with its labels and preprocessing ([`LoadedNetwork`]), what its logits
-//! say ([`probabilities`], [`top_k`]), how often it is right ([`Tally`]), and all of it in three lines: [`Classifier`].
+//! From weights and images to predictions: a network with its labels and preprocessing ([`LoadedNetwork`]), the meaning of its
+//! logits ([`probabilities`], [`top_k`]), its accuracy ([`Tally`]), and all of it in three lines: [`Classifier`].
 
 mod batches;
 mod classifier;

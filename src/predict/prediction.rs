@@ -1,4 +1,4 @@
-//! What a network says of an image.
+//! What a network says about an image.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use super::probabilities::{probabilities, top_k};
 
-/// A class that an image may be of.
+/// A candidate class of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
     /// The class's number, from 0.
     pub index: usize,
-    /// Its name; its number where the network has no names.
+    /// Its name, or its number if the network has no names.
     pub label: String,
     /// From 0 to 1.
     pub probability: f64,
 }
 
-/// The `most` most likely classes by one row of finite `logits`, the likeliest first, without those that are less likely than
-/// `threshold`. `labels` has a name for each class.
+/// The `most` most likely classes for one row of finite `logits`, most likely first, without those below `threshold`.
+/// `labels` has a name for each class.
 pub fn predictions(logits: &[f32], labels: &[String], most: usize, threshold: f64) -> Vec<Prediction> {
     let probabilities = probabilities(logits);
     top_k(&probabilities, most)
@@ -28,7 +28,7 @@ pub fn predictions(logits: &[f32], labels: &[String], most: usize, threshold: f6
         .collect()
 }
 
-/// What a network says of one image.
+/// A network's answer for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
     pub(super) logits: Vec<f32>,
@@ -36,7 +36,7 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// The `k` most likely classes, the likeliest first.
+    /// The `k` most likely classes, most likely first.
     pub fn top(&self, k: usize) -> Vec<Prediction> {
         predictions(&self.logits, &self.labels, k, 0.0)
     }
@@ -46,12 +46,12 @@ impl Classification {
         self.top(1).remove(0)
     }
 
-    /// The probability of each class, in their order; they sum to 1.
+    /// The probability of each class, in the order of the classes. They sum to 1.
     pub fn probabilities(&self) -> Vec<f64> {
         probabilities(&self.logits)
     }
 
-    /// What the network put out: a logit for each class, or the one logit of a network that tells two classes apart.
+    /// The network's output: one logit per class, or the single logit of a network with two classes and one output.
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }

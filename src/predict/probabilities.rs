@@ -1,14 +1,14 @@
-//! What the logits of an image say: probabilities, an order of the classes, the cross-entropy. All in f64.
+//! What logits mean: probabilities, the order of classes, the cross-entropy. All in f64.
 //!
-//! A network with a single output tells two classes apart: its logit is that of class 1 against class 0, whose probability is
-//! the sigmoid (PyTorch's `BCEWithLogitsLoss`). It is the softmax of 0 and the logit.
+//! A network with a single output has two classes: the sigmoid of its logit is the probability of class 1 (PyTorch's
+//! `BCEWithLogitsLoss`). This equals the softmax of 0 and the logit.
 
-/// Classes that a network of so many outputs tells apart.
+/// The number of classes of a network with this many outputs.
 pub fn classes_of(outputs: usize) -> usize {
     outputs.max(2)
 }
 
-/// The logits of all classes: those of a network, or of its one output 0 and itself.
+/// The logits of all classes: the network's, or for a single output 0 and that output.
 fn of_classes(logits: &[f32]) -> Vec<f64> {
     let zero = (logits.len() == 1).then_some(0.0);
     zero.into_iter().chain(logits.iter().map(|&x| f64::from(x))).collect()
@@ -23,7 +23,7 @@ pub fn probabilities(logits: &[f32]) -> Vec<f64> {
     exps.into_iter().map(|e| e / sum).collect()
 }
 
-/// Minus the logarithm of the probability of class `target`, which may be too small for a number.
+/// Minus the logarithm of the probability of class `target`. The probability itself may underflow.
 pub fn cross_entropy(logits: &[f32], target: usize) -> f64 {
     let logits = of_classes(logits);
     let most = logits.iter().copied().fold(f64::MIN, f64::max);
@@ -31,7 +31,7 @@ pub fn cross_entropy(logits: &[f32], target: usize) -> f64 {
     sum.ln() + (most - logits[target])
 }
 
-/// Indices of the `k` largest values, largest first; the first of equals first.
+/// Indices of the `k` largest values, largest first; among equal values, lower indices first.
 pub fn top_k(values: &[f64], k: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));

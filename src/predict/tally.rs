@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::probabilities::{cross_entropy, probabilities, top_k};
 
-/// How good a network is; accuracies are fractions.
+/// A network's accuracy. All accuracies are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accuracy {
     /// Images that were measured.
@@ -15,7 +15,7 @@ pub struct Accuracy {
     pub top1: f64,
     /// Share of the images whose class is among the five most likely.
     pub top5: f64,
-    /// Share of each class's images that are taken for it; a class without images is left out.
+    /// The accuracy of each class; a class without images is left out.
     #[serde(serialize_with = "as_map")]
     pub per_class: Vec<(String, f64)>,
 }
@@ -38,7 +38,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// No image of so many classes.
+    /// An empty tally of this many classes.
     pub fn new(classes: usize) -> Self {
         Self { classes, count: 0, loss: 0.0, top5: 0, confusion: vec![vec![0; classes]; classes] }
     }
@@ -52,7 +52,7 @@ impl Tally {
         self.confusion[target][best[0]] += 1;
     }
 
-    /// What was counted; `labels` are the names of the classes.
+    /// The result; `labels` are the names of the classes.
     pub fn accuracy(&self, labels: &[String]) -> Accuracy {
         let correct: usize = (0..self.classes).map(|k| self.confusion[k][k]).sum();
         let share = |part: usize, whole: usize| part as f64 / whole as f64;
@@ -60,7 +60,7 @@ impl Tally {
         labels.iter().for_each(|label| *uses.entry(label).or_insert(0) += 1);
         let per_class = labels.iter().zip(&self.confusion).enumerate().filter_map(|(k, (label, row))| {
             let seen: usize = row.iter().sum();
-            // Two outputs of one name are told apart by their numbers.
+            // Two outputs with the same name are distinguished by their numbers.
             let name = if uses[label] > 1 { format!("{label} ({k})") } else { label.clone() };
             // A class without images has no accuracy.
             (seen > 0).then(|| (name, share(row[k], seen)))

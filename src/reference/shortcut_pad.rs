@@ -13,7 +13,7 @@ pub fn shortcut_pad(input: &Tensor, out_channels: usize, stride: usize, before: 
     output
 }
 
-/// The gradient by the input added to `residual` `[N, C, H, W]`: each sampled pixel gets its own, and the new channels'
+/// The input gradient added to `residual` `[N, C, H, W]`: each sampled pixel gets its own, and the new channels'
 /// goes nowhere.
 pub fn shortcut_pad_backward(grad_output: &Tensor, residual: &Tensor, stride: usize, before: usize) -> Tensor {
     let mut grad = residual.clone();

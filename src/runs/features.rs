@@ -1,4 +1,4 @@
-//! Features of a data set's images under a frozen backbone: from the cache where they are there, from the GPU otherwise.
+//! Features of a data set's images under a frozen backbone: from the cache if they are there, otherwise from the GPU.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,12 +25,12 @@ pub struct Features {
 }
 
 impl Features {
-    /// What a head is trained on.
+    /// The examples that a head is trained on.
     pub fn examples(&self) -> Examples<'_> {
         Examples { features: &self.features, labels: &self.labels }
     }
 
-    /// The images of `data`, which these are the features of, that could not be read; each was reported.
+    /// The unreadable images of `data`, the data set of these features. Each was reported.
     pub fn unreadable(&self, data: &dyn Dataset) -> Vec<LeftOut> {
         let mut read = self.indices.iter().peekable();
         let missing = (0..data.len()).filter(|i| read.next_if_eq(&i).is_none());
@@ -38,7 +38,7 @@ impl Features {
     }
 }
 
-/// Computes features with one network, keeping them on disk by the images' content.
+/// Computes features with one network, and keeps them on disk by the images' content.
 pub struct Extractor<'a> {
     runtime: &'a Runtime,
     model: &'a LoadedNetwork,
@@ -77,7 +77,7 @@ impl<'a> Extractor<'a> {
         self.predictors[0].network().gpu()
     }
 
-    /// The features of `data`; `what` names it to the user. What was computed is kept even if the user interrupts.
+    /// The features of `data`; `what` is its name in messages. Computed features are kept even if the user interrupts.
     pub fn extract(&mut self, data: &Arc<dyn Dataset>, what: &str) -> Result<Features> {
         let keys: Vec<Option<[u8; 32]>> = (0..data.len()).into_par_iter().map(|i| data.content_key(i).ok()).collect();
         let known = |key: &Option<[u8; 32]>, cache: &FeatureCache| key.is_some_and(|key| cache.get(&key).is_some());

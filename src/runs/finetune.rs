@@ -1,4 +1,4 @@
-//! A pretrained network for classes of one's own, from a folder of images to a run's folder.
+//! A pretrained network for classes of the user's own, from a folder of images to a run's folder.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::predict::{LoadedNetwork, NetworkSource, Use};
 use crate::runtime::{Reporter, Runtime};
 use crate::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe, RunConfig, Settings, Unfreeze};
 
-/// Trains a pretrained network for classes of one's own: a new head on a frozen backbone, whose features are computed once,
-/// or, with [`Self::unfreeze`], its upper part or all of it. It is what `gpu-resnet finetune` does, with the same defaults,
-/// and the run's folder is the same.
+/// Trains a pretrained network for classes of the user's own: a new head on a frozen backbone, whose features are computed once,
+/// or, with [`Self::unfreeze`], an upper part of the network or all of it. This is what `gpu-resnet finetune` does, with the same
+/// defaults and the same run folder.
 ///
 /// ```
 /// use gpu_resnet::{Classifier, FineTune};
@@ -42,36 +42,36 @@ use crate::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe,
 /// ```
 #[derive(Clone)]
 pub struct FineTune {
-    /// Labelled images: everything that DATA of `gpu-resnet finetune` may be.
+    /// Labelled images: anything that DATA of `gpu-resnet finetune` may be.
     pub data: PathBuf,
     /// Labelled images to validate on, instead of a part of `data`.
     pub val: Option<PathBuf>,
-    /// Share of each class to validate on, where `data` has no held-out part; 0 for none.
+    /// Share of each class to validate on, if `data` has no held-out part; 0 for none.
     pub val_split: f64,
-    /// The classes whose images are kept, in this order; none for all.
+    /// The classes whose images are kept, in this order; `None` for all.
     pub classes: Option<Vec<String>>,
-    /// The network to begin with.
+    /// The network to start from.
     pub source: NetworkSource,
     /// How it is trained.
     pub training: Settings,
-    /// How it is trained where more than a head on fixed features is.
+    /// How it is trained if more than a head on fixed features is trained.
     pub network: NetworkSettings,
-    /// How the learning rate moves; if none is named, the recipe chooses. It goes before the curve of `network`.
+    /// The learning-rate schedule; if `None`, the recipe chooses. Takes precedence over the curve of `network`.
     pub curve: Option<Curve>,
-    /// Whether each epoch's scalars are written for TensorBoard too.
+    /// Whether each epoch's scalars are also written for TensorBoard.
     pub tensorboard: bool,
     /// What it runs on.
     pub runtime: Runtime,
-    /// Stops the run once it is raised; [`Self::resume`] then goes on.
+    /// Stops the run once it is raised; [`Self::resume`] then continues it.
     pub interrupt: Interrupt,
 }
 
-/// Epochs of the recipe `auto` where more than a head is trained.
+/// Epochs of the recipe `auto` if more than a head is trained.
 const EPOCHS: u64 = 10;
 
 impl FineTune {
-    /// Of the built-in network on the labelled images `data`: a folder of class folders, CIFAR or MNIST files, a CSV,
-    /// safetensors, or a name of `data fetch`. A tenth of each class is for validation, unless `data` has a part for it.
+    /// Fine-tunes the built-in network on the labelled images `data`: a folder of class folders, CIFAR or MNIST files, a CSV,
+    /// safetensors, or a name of `data fetch`. A tenth of each class is held out for validation, unless `data` has a part for it.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
@@ -88,10 +88,10 @@ impl FineTune {
         }
     }
 
-    /// The run in `folder`, which was stopped, to go on with.
+    /// Opens the run in `folder`, which was stopped, to continue it.
     ///
     /// # Errors
-    /// A folder without such a run, or one that another process has.
+    /// A folder without such a run, or one that another process is using.
     pub fn resume(folder: impl AsRef<Path>) -> Result<StoppedFineTune> {
         StoppedFineTune::open(folder.as_ref())
     }
@@ -120,19 +120,19 @@ impl FineTune {
         self
     }
 
-    /// Keeps the images of these classes alone, in this order.
+    /// Keeps only images of these classes, in this order.
     pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.classes = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Who decides what is not said [default: [`Recipe::Auto`]].
+    /// The recipe for settings that are not given [default: [`Recipe::Auto`]].
     pub fn recipe(mut self, recipe: Recipe) -> Self {
         self.training.recipe = recipe;
         self
     }
 
-    /// Epochs, all of which are run.
+    /// Number of epochs, all of which are run.
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.training.epochs = Some(epochs);
         self
@@ -144,7 +144,7 @@ impl FineTune {
         self
     }
 
-    /// Images of a step [default: 32].
+    /// Images per step [default: 32].
     pub fn batch_size(mut self, images: usize) -> Self {
         self.training.batch_size = images;
         self
@@ -156,7 +156,7 @@ impl FineTune {
         self
     }
 
-    /// Seed of everything random: the new head, the split, the orders [default: 0].
+    /// Seed of everything random: the new head, the split, the order of images [default: 0].
     pub fn seed(mut self, seed: u64) -> Self {
         self.training.seed = seed;
         self
@@ -168,7 +168,7 @@ impl FineTune {
         self
     }
 
-    /// What batch normalisation goes by while training [default: [`BnMode::Eval`]].
+    /// The statistics of batch normalisation while training [default: [`BnMode::Eval`]].
     pub fn bn(mut self, mode: BnMode) -> Self {
         self.network.bn = mode;
         self
@@ -192,7 +192,7 @@ impl FineTune {
         self
     }
 
-    /// Who hears how it goes.
+    /// Receives progress and messages.
     pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
         self.runtime.reporter = Arc::new(reporter);
         self
@@ -204,7 +204,7 @@ impl FineTune {
         self
     }
 
-    /// Trains, and writes the run into `folder`, which holds no other run: model.safetensors and what is beside it.
+    /// Trains, and writes the run into `folder`, which must not hold another run: model.safetensors and the files beside it.
     ///
     /// # Errors
     /// Data, weights, settings, a folder or an adapter that can't be used, and [`Error::Interrupted`].
@@ -212,7 +212,7 @@ impl FineTune {
         self.begin()?.run(Some(folder.as_ref()))
     }
 
-    /// Checks weights and settings, before anything is on disk.
+    /// Checks weights and settings, before anything is written.
     ///
     /// # Errors
     /// Weights or settings that can't be used.
@@ -257,7 +257,7 @@ impl FineTune {
         })
     }
 
-    /// What is asked of network training, if a head on fixed features is not all that is trained; completes `training`.
+    /// The settings of network training, if more than a head on fixed features is trained. Completes `training`.
     fn upper_part(&self, training: &mut Settings) -> Result<Option<NetworkSettings>> {
         let notes = training.recipe == Recipe::Notes;
         let mut settings = self.network.clone();
@@ -278,7 +278,7 @@ impl FineTune {
         Ok(Some(settings))
     }
 
-    /// Refuses what a head on fixed features makes nothing of.
+    /// Refuses options that have no meaning for a head on fixed features.
     fn refuse_beyond_a_head(&self) -> Result<()> {
         let asked = &self.network;
         let beyond = [

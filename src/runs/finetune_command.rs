@@ -15,7 +15,7 @@ pub struct FineTuneCommand {
     /// Which images it sees.
     #[serde(flatten)]
     pub data: DataChoice,
-    /// What `--weights` was; none for the built-in network.
+    /// The value of `--weights`; `None` for the built-in network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
     /// The file's SHA-256, in hexadecimal.
@@ -25,10 +25,10 @@ pub struct FineTuneCommand {
     pub image_size: Option<u32>,
     /// The lowest part that is trained.
     pub unfreeze: String,
-    /// How feature maps are stored, where it is not as f32.
+    /// How feature maps are stored, if not as f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<String>,
-    /// What was said of the network that its file does not tell.
+    /// What the user said about the network because its file does not.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub network: Given,
 }
@@ -41,14 +41,16 @@ impl FineTuneCommand {
     /// How the features are computed.
     ///
     /// # Errors
-    /// A name of no precision.
+    /// An unknown precision.
     pub fn precision(&self) -> Result<Precision> {
         let Some(name) = &self.precision else { return Ok(Precision::F32) };
         let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
-        known.ok_or_else(|| Error::Usage(format!("the run's precision is {name}, which is none; mend its config.toml")))
+        known.ok_or_else(|| {
+            Error::Usage(format!("the run's precision is {name}, which does not exist; correct its config.toml"))
+        })
     }
 
-    /// That of the run in `run`, whose settings are `config`.
+    /// The command of the run in `run`, whose settings are `config`.
     ///
     /// # Errors
     /// A run of another command.

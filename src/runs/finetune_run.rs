@@ -1,4 +1,4 @@
-//! A fine-tuning run that is about to start, or to go on.
+//! A fine-tuning run that is about to start or to continue.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use crate::predict::{LoadedNetwork, NetworkSource, Use};
 use crate::runtime::Runtime;
 use crate::train::{Interrupt, RunConfig, RunDir, with_fresh_head};
 
-/// A run that is about to start or to go on: [`FineTune::begin`](super::FineTune::begin) or [`StoppedFineTune::load`] makes
+/// A run that is about to start or to continue. [`FineTune::begin`](super::FineTune::begin) or [`StoppedFineTune::load`] creates
 /// it.
 pub struct FineTuneRun {
-    /// Its settings, complete but for what the data and the recipe tell.
+    /// Its settings, complete except for what the data and the recipe decide.
     pub config: RunConfig,
     pub(super) command: FineTuneCommand,
-    /// The folder, if the run is there already.
+    /// The folder, if the run already exists.
     pub(super) resumed: Option<RunDir>,
-    /// The network that it begins with.
+    /// The network that it starts from.
     pub network: LoadedNetwork,
     pub(super) tensorboard: bool,
     pub(super) runtime: Runtime,
@@ -31,7 +31,7 @@ pub struct FineTuneRun {
 }
 
 impl FineTuneRun {
-    /// Trains, and writes the run into `folder`, or into the next free one of `runs/finetune`. A run that goes on stays
+    /// Trains, and writes the run into `folder`, or into the next free one of `runs/finetune`. A resumed run stays
     /// where it is.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl FineTuneRun {
         run.run(&self.runtime, &config)
     }
 
-    /// A new head on features that are computed once.
+    /// Trains a new head on features that are computed once.
     fn train_head(self, sets: Sets, output: Option<&Path>) -> Result<RunSummary> {
         let Self { mut config, network, resumed, tensorboard, runtime, interrupt, .. } = self;
         if let Some(run) = &resumed {
@@ -83,8 +83,8 @@ impl FineTuneRun {
     }
 }
 
-/// A run that was stopped, its folder claimed: [`FineTune::resume`](super::FineTune::resume) opens it. It has its settings
-/// already; what may be another is how far it goes, and where its weights lie.
+/// A run that was stopped, with its folder claimed. [`FineTune::resume`](super::FineTune::resume) opens it. Its settings are fixed,
+/// except for the number of epochs and the path of its weights.
 ///
 /// ```no_run
 /// use gpu_resnet::FineTune;
@@ -102,9 +102,9 @@ pub struct StoppedFineTune {
     pub config: RunConfig,
     /// The run's data and network.
     pub command: FineTuneCommand,
-    /// The run's weights, if they lie elsewhere now.
+    /// The path of the run's weights, if it has changed.
     pub weights: Option<OsString>,
-    /// Whether each epoch's scalars are written for TensorBoard too.
+    /// Whether each epoch's scalars are also written for TensorBoard.
     pub tensorboard: bool,
     /// What it runs on; the run has its own precision.
     pub runtime: Runtime,
@@ -128,12 +128,12 @@ impl StoppedFineTune {
         })
     }
 
-    /// The run's folder, as it was named.
+    /// The run's folder, as the user named it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Goes on until this many epochs are done.
+    /// Continues until this many epochs are done.
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.config.training.epochs = Some(epochs);
         self
@@ -151,10 +151,10 @@ impl StoppedFineTune {
         self
     }
 
-    /// Opens the network that the run began with.
+    /// Opens the network that the run started from.
     ///
     /// # Errors
-    /// Weights that are not there any more, or not the same.
+    /// Weights that no longer exist, or that have changed.
     pub fn load(self) -> Result<FineTuneRun> {
         let Self { run, config, command, weights, tensorboard, mut runtime, interrupt, .. } = self;
         runtime.precision = command.precision()?;
@@ -172,7 +172,7 @@ impl StoppedFineTune {
         Ok(FineTuneRun { config, command, resumed: Some(run), network, tensorboard, runtime, interrupt })
     }
 
-    /// Goes on.
+    /// Continues the run.
     ///
     /// # Errors
     /// Those of [`Self::load`] and [`FineTuneRun::run`].

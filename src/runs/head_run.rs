@@ -16,7 +16,7 @@ use crate::predict::LoadedNetwork;
 use crate::runtime::Runtime;
 use crate::train::{Fit, Head, HeadShape, Interrupt, RunConfig, Unreadable, digest_images, fit};
 
-/// A sitting at a head, its folder claimed.
+/// One sitting of training a head, with its folder claimed.
 pub(super) struct HeadSitting<'a> {
     pub runtime: &'a Runtime,
     pub model: &'a LoadedNetwork,
@@ -88,7 +88,7 @@ impl HeadSitting<'_> {
         report::write(self.runtime, &finished, answers)
     }
 
-    /// The features of the images that can be read, their sets, and how many images can't be.
+    /// The features of the readable images, their sets, and the number of unreadable images.
     fn features(&self, extractor: &mut Extractor, sets: Sets) -> Result<(Sets, Features, Option<Features>, usize)> {
         let goes_on = self.sitting.goes_on();
         let left_out = if goes_on { self.sitting.left_out(self.runtime)? } else { Unreadable::default() };

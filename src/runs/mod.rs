@@ -1,6 +1,6 @@
 //! Whole runs: from labelled images to a RUN folder with the network, its checkpoint, its curves and its report.
 //! [`FineTune`] trains a pretrained network for other classes, [`NetworkRun`] any network on images. A run that is stopped at
-//! any moment can go on.
+//! any moment can be continued.
 
 mod features;
 mod finetune;

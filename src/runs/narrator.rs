@@ -1,4 +1,4 @@
-//! What a run says while it trains, epoch by epoch, and its scalars for TensorBoard.
+//! A run's messages while it trains, epoch by epoch, and its scalars for TensorBoard.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::runtime::{Progress, Runtime};
 use crate::train::{Event, EventFile};
 
-/// Says what a run is doing.
+/// Reports what a run is doing.
 pub struct Narrator<'a> {
     runtime: &'a Runtime,
     bar: Box<dyn Progress>,
@@ -51,7 +51,7 @@ impl<'a> Narrator<'a> {
             Event::Chosen(choice) => {
                 let stop = choice
                     .patience
-                    .map_or(String::new(), |p| format!(", stopping after {p} epochs without a better one"));
+                    .map_or(String::new(), |p| format!(", stopping after {p} epochs without improvement"));
                 let (lr, epochs, reason) = (choice.lr, choice.epochs, &choice.reason);
                 self.note(format!("learning rate {lr:e}, at most {epochs} epochs{stop}: {reason}"));
             }
@@ -64,9 +64,9 @@ impl<'a> Narrator<'a> {
                 ));
             }
             Event::Skipped(error) => self.bar.pause(&mut || self.runtime.complain(error)),
-            Event::Resumed { epoch } => self.note(format!("going on after epoch {epoch}")),
+            Event::Resumed { epoch } => self.note(format!("continuing after epoch {epoch}")),
             Event::Epoch(e) => {
-                // A full disk ends the picture of the run, not the run.
+                // A full disk ends TensorBoard's file, not the run.
                 if let Some(Err(error)) = self.events.as_mut().map(|events| events.epoch(e)) {
                     self.bar.pause(&mut || self.runtime.complain(&error));
                     self.events = None;
@@ -84,7 +84,7 @@ impl<'a> Narrator<'a> {
         }
     }
 
-    /// The last words: how long it took.
+    /// The last message: how long it took.
     pub fn finish<T>(self, result: Result<T>) -> Result<T> {
         self.bar.finish();
         if result.is_ok() {

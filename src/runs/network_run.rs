@@ -23,7 +23,7 @@ use crate::tune::first::Purpose;
 
 /// A network to train, and on what.
 pub struct NetworkRun<'a> {
-    /// The command that goes on with it.
+    /// The command that continues it.
     pub command: &'static str,
     /// The network.
     pub architecture: &'a Architecture,
@@ -33,11 +33,11 @@ pub struct NetworkRun<'a> {
     pub preprocess: &'a Preprocess,
     /// The images.
     pub sets: Sets,
-    /// A run that goes on.
+    /// The run to resume.
     pub resumed: Option<RunDir>,
-    /// A new run's folder; the next free one of `runs/COMMAND` if none is named.
+    /// A new run's folder; if `None`, the next free one of `runs/COMMAND`.
     pub output: Option<&'a Path>,
-    /// Whether each epoch's scalars are written for TensorBoard too.
+    /// Whether each epoch's scalars are also written for TensorBoard.
     pub tensorboard: bool,
     /// Stops the run once it is raised.
     pub interrupt: &'a Interrupt,
@@ -47,7 +47,7 @@ impl NetworkRun<'_> {
     /// Trains the network into the run's folder.
     ///
     /// # Errors
-    /// [`Interrupted`](crate::Error::Interrupted) once a stop was asked for; data, a folder or an adapter that can't be used.
+    /// [`Interrupted`](crate::Error::Interrupted) once a stop was requested; data, a folder or an adapter that can't be used.
     pub fn run(mut self, runtime: &Runtime, config: &RunConfig) -> Result<RunSummary> {
         if let Some(run) = &self.resumed {
             runtime.tuning.go_on(runtime, run)?;
@@ -99,7 +99,7 @@ fn network_sitting(
     Ok(RunSummary::new(runtime, run, (outcome.epoch, &outcome.epochs, outcome.stopped_early), lr, failed))
 }
 
-/// Looks at what the network makes of the validation images, and writes report.html.
+/// Runs the network on the validation images, and writes report.html.
 #[cfg(feature = "reports")]
 fn write_report(
     runtime: &Runtime,

@@ -1,4 +1,4 @@
-//! A RUN's report.html, written when training has ended: what was asked, how it went, and what the network gets wrong.
+//! A RUN's report.html, written when training has ended: the settings, the progress, and what the network gets wrong.
 
 mod answers;
 mod finished_run;
@@ -17,7 +17,7 @@ pub use finished_run::FinishedRun;
 /// Side of the pictures of mistakes.
 const PIXELS: u32 = 96;
 
-/// Writes report.html. `answers` are those to the validation images, if there are any.
+/// Writes report.html. `answers` are the predictions for the validation images, if there are any.
 pub fn write(runtime: &Runtime, ended: &FinishedRun, answers: Option<Answers>) -> Result<()> {
     let path = ended.run.report_path();
     let labels = ended.sets.train.classes();
@@ -35,7 +35,7 @@ pub fn write(runtime: &Runtime, ended: &FinishedRun, answers: Option<Answers>) -
     Ok(())
 }
 
-/// A small PNG of an image; none if it can't be read any more.
+/// A small PNG of an image; `None` if it can no longer be read.
 fn picture(sets: &Sets, mistake: &Mistake) -> Option<Vec<u8>> {
     let image = sets.val.as_ref()?.image(mistake.image).ok()?;
     data::encode_png(&data::grid(&[image], 1, PIXELS, 0)).ok()

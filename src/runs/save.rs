@@ -1,4 +1,4 @@
-//! model.safetensors: a network with everything that it takes to run it.
+//! model.safetensors: a network with everything that is needed to run it.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, TensorSource};
 use crate::weights::{self, NamedTensor};
 
-/// Writes the tensors of `source` as a model that `infer` needs nothing beside.
+/// Writes the tensors of `source` as a self-contained model for `infer`.
 pub fn save_model(
     path: &Path,
     architecture: &Architecture,
@@ -21,7 +21,7 @@ pub fn save_model(
     let mut tensors = Vec::with_capacity(specs.len());
     for spec in &specs {
         let values = source.tensor(&spec.name)?;
-        // The last step may leave weights that no loss was measured with any more.
+        // No loss was measured with the weights after the last step.
         if values.iter().any(|value| !value.is_finite()) {
             let problem = format!("{} is no longer finite after the last step; use a smaller --lr", spec.name);
             return Err(Error::shape("training", problem));

@@ -1,4 +1,4 @@
-//! The images that a run works on: DATA, the classes of it that were asked for, and its parts.
+//! The images that a run works on: DATA, the selected classes, and the parts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use crate::weights::read_names;
 /// Which images a run sees, as config.toml keeps it: a resumed run must see the same.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DataChoice {
-    /// Labelled images to train on: everything that DATA may be.
+    /// Labelled images to train on: anything that DATA may be.
     pub data: PathBuf,
     /// Labelled images to validate on, instead of a part of `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
-    /// Share of each class to validate on, where `data` has no held-out part.
+    /// Share of each class to validate on, if `data` has no held-out part.
     pub val_split: f64,
-    /// Whether numbers for names are in the order of their values, as they have been since this was kept.
+    /// Whether numeric class names are ordered by value, as in every run since this key exists.
     #[serde(default)]
     pub numbers_by_value: bool,
-    /// The classes that are kept, if not all are.
+    /// The selected classes, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
 }
 
 impl DataChoice {
-    /// What a new run sees: `data` and `val`, or a share of `data`, and of both only `classes`, if they are named.
+    /// The images of a new run: `data` and `val`, or a share of `data`; of both only `classes`, if given.
     ///
     /// # Errors
-    /// A share that is none, and a path that config.toml can't keep.
+    /// A share outside 0 to 1, and a path that config.toml can't store.
     pub fn new(data: &Path, val: Option<&Path>, val_split: f64, classes: Option<Vec<String>>) -> Result<Self> {
         if !(0.0..1.0).contains(&val_split) {
             return Err(Error::Usage(format!("--val-split {val_split} must be at least 0 and below 1")));
@@ -52,7 +52,7 @@ impl DataChoice {
     }
 }
 
-/// The images of `splits`, which `path` holds, that have one of `classes`, if any were named.
+/// The images of `splits`, read from `path`, that belong to one of `classes`, if given.
 pub fn kept(splits: Splits, classes: Option<&[String]>, path: &Path) -> Result<Splits> {
     match classes {
         None => Ok(splits),
@@ -60,12 +60,12 @@ pub fn kept(splits: Splits, classes: Option<&[String]>, path: &Path) -> Result<S
     }
 }
 
-/// The data set that `path` names, or the images of it whose class is in the file `classes`.
+/// The data set that `path` names, or those of its images whose class is in the file `classes`.
 pub fn open_kept(path: &Path, classes: Option<&Path>) -> Result<Splits> {
     kept(open_splits(path)?, classes.map(read_names).transpose()?.as_deref(), path)
 }
 
-/// A path that means the same from any folder, so that a run can be resumed from any. The name of a fetched data set does.
+/// An absolute path, so that a run can be resumed from any folder. The name of a fetched data set stays as it is.
 pub fn absolute(path: PathBuf) -> PathBuf {
     match data::find_named(&path) {
         Ok(Some(_)) => path,
@@ -84,10 +84,10 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// The images but those that can't be read.
+    /// The images without the unreadable ones.
     ///
     /// # Errors
-    /// An image that is not where it was when the run began, or images of less than two classes left.
+    /// An image that has moved since the run began, or readable images of fewer than two classes.
     pub fn without(&self, unreadable: &Unreadable) -> Result<Sets> {
         let train = remaining(&self.train, &unreadable.train)?;
         let val = self.val.as_ref().map(|val| remaining(val, &unreadable.val)).transpose()?;
@@ -114,18 +114,19 @@ fn remaining(data: &Arc<dyn Dataset>, left_out: &[LeftOut]) -> Result<Arc<dyn Da
     Ok(Arc::new(Subset::new(data.clone(), (0..data.len()).filter(|&i| !is_left_out[i]).collect())?))
 }
 
-/// After images that can't be read were left out, there must still be two classes to tell apart.
+/// Without the unreadable images, at least two classes must remain.
 fn require_two_classes(train: &dyn Dataset, path: &Path) -> Result<()> {
     let present: std::collections::BTreeSet<usize> = (0..train.len()).map(|i| train.label(i)).collect();
     if present.len() >= 2 {
         return Ok(());
     }
     let (read, classes) = (present.len(), train.classes().len());
-    let problem = format!("images of only {read} of its {classes} classes could be read; mend the others, or add some");
+    let problem =
+        format!("images of only {read} of its {classes} classes could be read; repair the others, or add some");
     Err(Error::file(path, problem))
 }
 
-/// Images beyond which training starts without reading all of them for copies; `data inspect` does.
+/// With more images than this, training does not read all of them to find copies; `data inspect` does.
 const MOST_READ: usize = 200_000;
 
 /// The training and validation images, checked, with what the user should know of them: DATA and `--val`, DATA's own two parts, or DATA split class by class.
@@ -169,7 +170,7 @@ pub fn open_data(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Se
     Ok(sets)
 }
 
-/// Says where classes are not in torchvision's order; refuses a run that began when they were.
+/// Reports classes that are not in torchvision's order; refuses a run that began when they were.
 fn note_order(runtime: &Runtime, choice: &DataChoice, classes: &[String]) -> Result<()> {
     let Some(note) = data::order_note(classes) else { return Ok(()) };
     if !choice.numbers_by_value && choice.classes.is_none() {

@@ -1,5 +1,5 @@
-//! One sitting at a run: from its start, or from where an earlier sitting was stopped, to its end or the next stop. The
-//! folder is there from the start, so that a run that is stopped at any moment can go on.
+//! One sitting of a run: from its start, or from where an earlier sitting was stopped, to its end or the next stop. The
+//! folder exists from the start, so that a run that is stopped at any moment can be continued.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::train::{Interrupt, LeftOut, RunConfig, RunDir, Unreadable};
 
-/// A run's folder, claimed for this process, and what is to be said at the end.
+/// A run's folder, claimed for this process, and what to report at the end.
 pub struct Sitting {
     command: &'static str,
     run: RunDir,
@@ -17,7 +17,7 @@ pub struct Sitting {
 }
 
 impl Sitting {
-    /// Goes on with `resumed`, or claims the folder `output` for a new run with the settings `config`; without a name, the
+    /// Continues `resumed`, or claims the folder `output` for a new run with the settings `config`; without a name, the
     /// next free one of `runs/COMMAND`.
     pub fn begin(
         runtime: &Runtime,
@@ -36,7 +36,7 @@ impl Sitting {
             runtime.note(remark);
         }
         let sitting = Self { command, run, is_new };
-        // Of a run that goes on, the number of epochs may be another.
+        // A resumed run may have a new number of epochs.
         let kept = if is_new { runtime.tuning.keep(&sitting.run) } else { Ok(()) };
         if let Err(error) = kept.and_then(|()| sitting.run.write_config(config)) {
             if is_new {
@@ -51,18 +51,18 @@ impl Sitting {
         &self.run
     }
 
-    /// Called once nothing but the training itself is left: removes what an earlier run has left in the folder of a new one.
+    /// Called when only the training itself is left to do: removes what an earlier run left in the folder of a new one.
     pub fn start(&self) -> Result<()> {
         if self.is_new { self.run.begin() } else { Ok(()) }
     }
 
-    /// Whether the run goes on from a checkpoint.
+    /// Whether the run continues from a checkpoint.
     pub fn goes_on(&self) -> bool {
         !self.is_new && self.run.has_checkpoint()
     }
 
-    /// `sets` without the images that can't be read, and which those are: the ones that were left out when the run began,
-    /// or, of a run that begins, what reading all images tells.
+    /// `sets` without the unreadable images, and the list of those: the ones that were left out when the run began, or, for a new
+    /// run, those that reading all images finds.
     pub fn readable(&self, runtime: &Runtime, sets: &Sets, stop: &Interrupt) -> Result<(Sets, Unreadable)> {
         let unreadable = match self.goes_on() {
             true => self.left_out(runtime)?,
@@ -85,7 +85,7 @@ impl Sitting {
         Ok(unreadable)
     }
 
-    /// Refuses to begin once a stop was asked for; of a run that goes on it says how that goes on again.
+    /// Refuses to begin once a stop was requested. For a resumed run it prints the command that continues it.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -97,7 +97,7 @@ impl Sitting {
         result
     }
 
-    /// Says how a run that was stopped goes on. A new one that failed with nothing worth keeping leaves no folder.
+    /// Prints how to continue a run that was stopped. A new run that failed with nothing worth keeping leaves no folder.
     pub fn end<T>(self, runtime: &Runtime, result: Result<T>) -> Result<T> {
         let Err(error) = &result else { return result };
         let (go_on, from) = (go_on(self.command, &self.run), from(&self.run));
@@ -106,7 +106,7 @@ impl Sitting {
             Error::Interrupted => runtime.note(format!("stopped; {go_on}{from}")),
             error if self.is_new && !is_worth_keeping(&self.run, error) => self.run.abandon(),
             error if is_mendable(error) && self.run.has_checkpoint() => {
-                runtime.note(format!("once that is mended, {go_on}{from}"));
+                runtime.note(format!("once that is repaired, {go_on}{from}"));
             }
             _ => {}
         }
@@ -114,17 +114,17 @@ impl Sitting {
     }
 }
 
-/// The command that goes on with `run`.
+/// The command that continues `run`, as part of a sentence.
 fn go_on(command: &str, run: &RunDir) -> String {
-    format!("`gpu-resnet {command} --resume {}` goes on", quoted(run.path()))
+    format!("continue with `gpu-resnet {command} --resume {}`", quoted(run.path()))
 }
 
-/// Where it goes on.
+/// Where it continues from.
 fn from(run: &RunDir) -> &'static str {
-    if run.has_epochs() { " from the last whole epoch" } else { "" }
+    if run.has_epochs() { " from the last complete epoch" } else { "" }
 }
 
-/// Whether a run that ended with `error` can go on once something outside of it is mended: a full disk, a lost device.
+/// Whether a run that ended with `error` can continue once an external cause is repaired: a full disk, a lost device.
 fn is_mendable(error: &Error) -> bool {
     matches!(error, Error::File { .. } | Error::DeviceLost(_) | Error::Gpu(_) | Error::OutOfMemory(_))
 }
@@ -133,7 +133,7 @@ fn is_worth_keeping(run: &RunDir, error: &Error) -> bool {
     run.has_epochs() || (run.has_checkpoint() && is_mendable(error))
 }
 
-/// Reads all images, and tells of those that can't be.
+/// Reads all images, and reports the unreadable ones.
 fn search(runtime: &Runtime, sets: &Sets, stop: &Interrupt) -> Result<Unreadable> {
     let images = sets.train.len() + sets.val.as_ref().map_or(0, |val| val.len());
     let bar = runtime.progress(images as u64, "reading images");
@@ -152,12 +152,12 @@ fn search(runtime: &Runtime, sets: &Sets, stop: &Interrupt) -> Result<Unreadable
     Ok(Unreadable { train: train?, val: val? })
 }
 
-/// That the run in `path` is another command's.
+/// The message that the run in `path` belongs to another command.
 pub fn other_command(command: &str, path: &Path) -> String {
-    format!("is a run of `gpu-resnet {command}`; go on with it by `gpu-resnet {command} --resume {}`", quoted(path))
+    format!("is a run of `gpu-resnet {command}`; continue it with `gpu-resnet {command} --resume {}`", quoted(path))
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     if path.to_str().is_none() {
         let plain = |b: &u8| b.is_ascii_graphic() && !b"'\\".contains(b);

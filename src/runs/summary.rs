@@ -13,29 +13,29 @@ pub struct RunSummary {
     /// The run's folder.
     #[serde(serialize_with = "lossy")]
     pub run: PathBuf,
-    /// The network, which needs nothing beside it.
+    /// The self-contained file of the network.
     #[serde(serialize_with = "lossy")]
     pub model: PathBuf,
-    /// The epoch that it is from.
+    /// The epoch of that network.
     pub epoch: u64,
     /// The learning rate that it was trained with.
     pub lr: f64,
     /// Mean cross-entropy over that epoch's training images.
     pub train_loss: Option<f64>,
-    /// Share of them that was right.
+    /// Accuracy on them.
     pub train_accuracy: Option<f64>,
     /// Mean cross-entropy over the validation images, if there are any.
     pub val_loss: Option<f64>,
-    /// Share of them that is right.
+    /// Accuracy on them.
     pub val_accuracy: Option<f64>,
-    /// Whether training ended before its last epoch, since no epoch was better any more.
+    /// Whether training stopped early, because no further epoch was better.
     pub stopped_early: bool,
     /// How feature maps are stored.
     pub precision: &'static str,
-    /// What the loss was multiplied by in the end, with f16.
+    /// The loss scale at the end, in f16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f64>,
-    /// Steps that changed nothing, since a gradient of f16 was not finite.
+    /// Steps that were skipped because an f16 gradient was not finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped_steps: Option<u64>,
     /// Images that could not be read, and were left out.
@@ -43,13 +43,13 @@ pub struct RunSummary {
     pub left_out: usize,
 }
 
-/// JSON is Unicode: what of a path is not becomes U+FFFD.
+/// JSON is Unicode: bytes of a path that are not valid UTF-8 become U+FFFD.
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl RunSummary {
-    /// That of a run whose network is from `epoch`, trained at `lr`; says where the network is and how good.
+    /// The summary of a run whose network is from `epoch`, trained at `lr`. Reports where the network is and how accurate.
     pub(super) fn new(
         runtime: &Runtime,
         run: &RunDir,
@@ -65,7 +65,9 @@ impl RunSummary {
         runtime.note(format!("the network of epoch {epoch}{accuracy} is in {}", model.display()));
         let (loss_scale, skipped_steps) = (epochs.last().and_then(|e| e.loss_scale), skipped_steps(epochs));
         if let (Some(skipped), Some(scale)) = (skipped_steps, loss_scale) {
-            runtime.note(format!("trained in f16: the loss's scale is {scale}, {skipped} steps were skipped for it"));
+            runtime.note(format!(
+                "trained in f16: the loss scale is {scale}, and {skipped} steps were skipped because of it"
+            ));
         }
         Self {
             run: run.path().to_owned(),
@@ -85,7 +87,7 @@ impl RunSummary {
     }
 }
 
-/// The steps of all epochs that were skipped, where gradients are f16.
+/// The number of skipped steps over all epochs, if gradients are f16.
 pub(super) fn skipped_steps(epochs: &[EpochResult]) -> Option<u64> {
     epochs.iter().filter_map(|e| e.skipped_steps).reduce(|a, b| a + b)
 }

@@ -1,24 +1,24 @@
-//! What is said where nobody chose an adapter and a software driver is the best one: that it is one, and what to install.
+//! The remark when nobody chose an adapter and the best one is a software driver: that the CPU computes, and what to install.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::gpu::AdapterReport;
 
-/// Where the program runs, as far as it decides how a GPU is reached.
+/// Where the program runs, as far as that decides how a GPU is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Machine,
-    /// Linux on Windows' own virtual machine.
+    /// Windows Subsystem for Linux.
     Wsl,
     Container,
 }
 
 impl Place {
-    /// The place whose files are below `root`.
+    /// Detects the place from the files below `root`.
     fn below(root: &Path) -> Self {
         let kernel = std::fs::read_to_string(root.join("proc/version")).unwrap_or_default().to_lowercase();
-        // A container on WSL sees its kernel, and gets the GPU as a container.
+        // A container on WSL sees WSL's kernel, but gets the GPU like any container.
         if ["run/.containerenv", ".dockerenv"].iter().any(|file| root.join(file).exists()) {
             Self::Container
         } else if root.join("dev/dxg").exists() || kernel.contains("microsoft") {
@@ -30,7 +30,9 @@ impl Place {
 
     fn advice(self) -> &'static str {
         match self {
-            Self::Machine => "if this machine has a GPU, install its maker's Vulkan driver (for AMD and Intel, Mesa's)",
+            Self::Machine => {
+                "if this machine has a GPU, install its vendor's Vulkan driver (for AMD and Intel, Mesa's)"
+            }
             Self::Wsl => {
                 "this is WSL, where Vulkan reaches a GPU through Mesa's dzn driver: install a Mesa that has it, or run the \
                  program on Windows"
@@ -43,7 +45,7 @@ impl Place {
     }
 }
 
-/// That `adapter` computes on the CPU, if it does; once in a process.
+/// The remark that `adapter` computes on the CPU, if it does; once per process.
 pub fn remark(adapter: &AdapterReport) -> Option<String> {
     static SAID: AtomicBool = AtomicBool::new(false);
     let is_news = adapter.kind == "cpu" && !SAID.swap(true, Ordering::Relaxed);

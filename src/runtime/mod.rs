@@ -1,5 +1,5 @@
 //! What whole tasks run on: the adapters, the precision, whether tuned kernels are used, whether anything may be fetched, and
-//! who hears of it. [`Runtime::default`] is the best adapter of the machine, f32, and silence.
+//! who receives messages. [`Runtime::default`] is the best adapter of the machine, f32, and silence.
 
 mod adapter_remark;
 mod reporter;
@@ -24,18 +24,18 @@ pub use tuning::Tuning;
 /// What a task runs on. A copy is cheap.
 #[derive(Clone)]
 pub struct Runtime {
-    /// The adapters that share the work, at least one. One that is named twice is opened twice.
+    /// The adapters that share the work, at least one. An adapter that is named twice is opened twice.
     pub adapters: Vec<AdapterChoice>,
     /// How activations and weights are stored for inference.
     pub precision: Precision,
-    /// Use the kernels that `gpu-resnet tune` chose for the adapter, where there are some. `GPU_RESNET_TUNE=off` in the
-    /// environment leaves them unused too.
+    /// Whether to use the kernels that `gpu-resnet tune` chose for the adapter, if any. `GPU_RESNET_TUNE=off` in the environment
+    /// also disables them.
     pub tuned: bool,
-    /// What its adapters use of them, shared by all that is done with it.
+    /// The choices that its adapters use, shared by all clones.
     pub tuning: Arc<Tuning>,
-    /// Fetch nothing: weights and data by name must be in the cache already.
+    /// Whether to fetch nothing: named weights and data must be in the cache already.
     pub offline: bool,
-    /// Hears what there is to say.
+    /// Receives messages and progress.
     pub reporter: Arc<dyn Reporter>,
 }
 
@@ -70,15 +70,15 @@ impl Runtime {
         self.reporter.progress(Some(total), Unit::Items, what)
     }
 
-    /// Opens what `--weights` names, fetched first where it has to be. Of several networks in one file, `key` names one.
+    /// Opens what `--weights` names, and fetches it first if necessary. If a file holds several networks, `key` names one.
     ///
     /// # Errors
-    /// Weights that are not there, can't be fetched or can't be read.
+    /// Weights that do not exist, can't be fetched or can't be read.
     pub fn weights(&self, argument: Option<&OsStr>, key: Option<&str>) -> Result<Weights> {
         self.fetching(&argument.unwrap_or_default().to_string_lossy(), |options| open_key(argument, key, options))
     }
 
-    /// Does something that may fetch the network or data set `name`, and shows the transfer.
+    /// Runs something that may fetch the network or data set `name`, and shows the transfer.
     ///
     /// # Errors
     /// Those of `act`.
@@ -100,7 +100,7 @@ impl Runtime {
         result
     }
 
-    /// Refuses f16 for `what`, which has no kernels of it.
+    /// Refuses f16 for `what`, which has no f16 kernels.
     #[cfg(feature = "cli")]
     pub(crate) fn f32_only(&self, what: &str) -> Result<()> {
         match self.precision {
@@ -111,7 +111,7 @@ impl Runtime {
         }
     }
 
-    /// Opens the one adapter, its plans with the kernels that were tuned for it.
+    /// Opens the one adapter. Its plans use the kernels that were tuned for it.
     ///
     /// # Errors
     /// Several adapters, or none that fits.
@@ -119,7 +119,7 @@ impl Runtime {
         self.open_tuned(one_adapter(&self.adapters)?, None)
     }
 
-    /// The same to compute what `purpose` says: kernels that were not tuned yet are measured at the first use of the adapter.
+    /// The same for `purpose`: kernels that were not tuned yet are measured at the first use of the adapter.
     ///
     /// # Errors
     /// Several adapters, or none that fits.
@@ -130,12 +130,12 @@ impl Runtime {
     /// Opens every adapter for `purpose`, in their order.
     ///
     /// # Errors
-    /// An adapter that isn't there or can't be used.
+    /// An adapter that does not exist or can't be used.
     pub fn gpus_for(&self, purpose: &Purpose) -> Result<Vec<Arc<Gpu>>> {
         self.adapters.iter().map(|choice| self.open_tuned(choice, Some(purpose))).collect()
     }
 
-    /// Opens the one adapter, to be used with the default kernels.
+    /// Opens the one adapter with the default kernels.
     ///
     /// # Errors
     /// Several adapters, or none that fits.
@@ -179,7 +179,7 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
     }
 }
 
-/// Refuses to run on an adapter that has not the kernel that `GPU_RESNET_CONV2D` names: another would run in its place.
+/// Refuses an adapter that lacks the kernel that `GPU_RESNET_CONV2D` names: another would run in its place.
 ///
 /// # Errors
 /// [`Error::Usage`] that says why.

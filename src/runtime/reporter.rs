@@ -1,25 +1,25 @@
-//! Who hears what long work has to say: remarks, problems with single inputs, progress.
+//! The receiver of messages from long work: remarks, problems with single inputs, progress.
 
 use std::fmt::Display;
 
-/// Hears what long work has to say. Every method does nothing unless it is written: a library speaks only where it is asked to.
+/// Receives messages from long work. Every method does nothing by default, so the library is silent unless asked.
 pub trait Reporter: Send + Sync {
     /// Something that the user should know, one sentence.
     fn note(&self, _text: &dyn Display) {}
 
-    /// Something that only somebody who looks closely wants to know: how long a part took.
+    /// A detail, such as how long a part took.
     fn detail(&self, _text: &dyn Display) {}
 
     /// One bad input among many, which was left out.
     fn complain(&self, _text: &dyn Display) {}
 
-    /// Work begins of `total` units, if it is known how many; `what` names it.
+    /// Work of `total` units begins, if the number is known; `what` names it.
     fn progress(&self, _total: Option<u64>, _unit: Unit, _what: &str) -> Box<dyn Progress> {
         Box::new(Silent)
     }
 }
 
-/// What progress is counted in.
+/// The unit of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Images, or steps.
@@ -28,18 +28,18 @@ pub enum Unit {
     Bytes,
 }
 
-/// How far a piece of work is. Methods may be called from any thread.
+/// The progress of a piece of work. Methods may be called from any thread.
 pub trait Progress: Send + Sync {
-    /// So many units more are done.
+    /// This many more units are done.
     fn advance(&self, _by: u64) {}
 
     /// `done` units are done, of `total` if that is known.
     fn set(&self, _done: u64, _total: Option<u64>) {}
 
-    /// Names what is done now, and says how it goes.
+    /// Shows a short text about the current work.
     fn describe(&self, _what: &str, _message: &str) {}
 
-    /// Says something by `say` while nothing else is drawn.
+    /// Calls `say` to print something while nothing else is drawn.
     fn pause(&self, say: &mut dyn FnMut()) {
         say();
     }

@@ -1,4 +1,4 @@
-//! Which kernels plans use on an adapter: what a run has kept, else what is on disk for the adapter, else what is measured at its first use.
+//! Which kernels plans use on an adapter: those that a run stored, else those on disk for the adapter, else those measured at its first use.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,14 +12,14 @@ use crate::train::{Interrupt, RunDir};
 use crate::tune::first::{self, LIMIT, Outcome, Purpose};
 use crate::tune::store::{self, Choices};
 
-/// The choices of one command, or of one use of the library: what its adapters use, and what a run keeps of them.
+/// The choices of one command, or of one use of the library: what its adapters use, and what a run stores of them.
 #[derive(Debug)]
 pub struct Tuning {
     /// The folder of the run that is trained, once it has its choices.
     run: OnceLock<PathBuf>,
-    /// What each opened adapter uses.
+    /// The choices that each opened adapter uses.
     used: Mutex<Vec<(AdapterReport, Choices)>>,
-    /// Asked for as soon as something is measured; it is stopped once this is raised.
+    /// Created when something is measured; raising it stops the measurement.
     stop: fn() -> Interrupt,
 }
 
@@ -30,20 +30,20 @@ impl Default for Tuning {
 }
 
 impl Tuning {
-    /// Measurements end once what `stop` gives is raised.
+    /// Measurements end once the interrupt that `stop` returns is raised.
     pub fn stopped_by(stop: fn() -> Interrupt) -> Self {
         Self { run: OnceLock::new(), used: Mutex::default(), stop }
     }
 
-    /// Called before an adapter is opened to go on with `run`: from now on its choices are used, so that it goes on to the same bits.
+    /// Called before an adapter is opened to continue `run`: from now on the run's choices are used, so that its bits stay the same.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the user wants none and the run has some.
+    /// [`Error::Usage`] if the user disabled tuned kernels and the run has some.
     pub(crate) fn go_on(&self, runtime: &Runtime, run: &RunDir) -> Result<()> {
         if run.keeps_tuning() {
             if !runtime.tuned && !store::is_empty(run.path()) {
                 let run = run.path().display();
-                let problem = format!("{run} is a run with tuned kernels, and goes on with them");
+                let problem = format!("{run} is a run with tuned kernels, and continues with them");
                 return Err(Error::Usage(format!("{problem}; leave --no-tuning out, or start a new run with it")));
             }
             let _ = self.run.set(run.path().to_owned());
@@ -51,7 +51,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// Keeps what the adapters use in the folder of a run that begins.
+    /// Stores the adapters' choices in the folder of a new run.
     pub(crate) fn keep(&self, run: &RunDir) -> Result<()> {
         run.forget_tuning();
         for (report, choices) in self.used.lock().iter().flat_map(|used| used.iter()) {
@@ -61,7 +61,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// Has `gpu` use its choices. Only with a `purpose` is anything measured.
+    /// Makes `gpu` use its choices. Measures only if there is a `purpose`.
     pub(super) fn apply(&self, runtime: &Runtime, gpu: &Arc<Gpu>, purpose: Option<&Purpose>) -> Result<()> {
         let choices = match self.of_run(runtime, gpu) {
             Some(choices) => choices,
@@ -77,7 +77,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// What the run has kept for the adapter.
+    /// The choices that the run stored for the adapter.
     fn of_run(&self, runtime: &Runtime, gpu: &Gpu) -> Option<Choices> {
         let run = self.run.get()?;
         let why = match store::kept(run, gpu.report()) {
@@ -85,11 +85,11 @@ impl Tuning {
             Ok(None) => format!("{} was trained on another adapter or driver", run.display()),
             Err(why) => why,
         };
-        runtime.note(format!("{why}; from here on its bits may differ from those of a run without a stop"));
+        runtime.note(format!("{why}; from here on its bits may differ from those of an uninterrupted run"));
         None
     }
 
-    /// The choices that are kept for the adapter itself.
+    /// The choices that are stored for the adapter itself.
     fn of_adapter(&self, runtime: &Runtime, gpu: &Arc<Gpu>, purpose: Option<&Purpose>) -> Result<Choices> {
         let off = !runtime.tuned || setting() == "off";
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(Choices::new()) };
@@ -103,7 +103,7 @@ impl Tuning {
                     return Ok(outcome.choices);
                 }
                 Err(error @ (Error::DeviceLost(_) | Error::Interrupted)) => return Err(error),
-                // A folder that can't be written to keeps nobody from computing.
+                // A folder that can't be written to must not prevent computing.
                 Err(error) => runtime.note(format!("kernels were not measured: {error}")),
             }
         }
@@ -133,8 +133,8 @@ fn setting() -> String {
     std::env::var_os("GPU_RESNET_TUNE").unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is asked for. Software drivers' defaults were
-/// measured when this program was made. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` on every adapter.
+/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is requested. Software drivers' defaults were
+/// measured during development. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` measures on every adapter.
 fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
     let wanted = match setting().as_str() {
         "first" => true,

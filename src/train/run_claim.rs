@@ -125,7 +125,7 @@ impl RunDir {
             Err(NotLocked::Gone) => Err(Error::file(path, "was removed a moment ago; start the run again")),
             Err(NotLocked::Failed(error)) => {
                 let problem =
-                    format!("can't be written to ({error}), and a run goes on in its own folder; make it writable");
+                    format!("can't be written to ({error}), and a run continues in its own folder; make it writable");
                 Err(Error::file(path, problem))
             }
         }

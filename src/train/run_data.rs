@@ -1,4 +1,4 @@
-//! What a run keeps of its data beside where it lies: the names of its classes, and what its images are. A run that goes on
+//! What a run keeps of its data beside where it lies: the names of its classes, and what its images are. A resumed run
 //! must see the same; on others it would end with a network whose labels are wrong.
 
 use sha2::{Digest, Sha256};

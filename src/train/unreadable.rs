@@ -1,5 +1,5 @@
 //! unreadable.json of a run: the images that could not be read when it began. They stay left out until its end, even if they
-//! are mended, so that a run that goes on forms the same batches.
+//! are repaired, so that a resumed run forms the same batches.
 
 use serde::{Deserialize, Serialize};
 

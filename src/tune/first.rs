@@ -51,7 +51,7 @@ pub struct Outcome {
 }
 
 /// The algorithms that are worth a try within two seconds, the default first; all of them run on `adapter`. Those of hardware are the
-/// policy's. Software drivers, which tests alone have measured, try the default's kernel by itself and Winograd's way around it.
+/// policy's. Software drivers, which tests alone have measured, try the default's kernel by itself and Winograd around it.
 pub fn first_candidates(
     adapter: &AdapterReport,
     pass: Conv2dPass,

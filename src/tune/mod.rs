@@ -26,7 +26,7 @@ use crate::weights::hash_input;
 
 /// Candidates slower than the best by this are not timed again.
 const OUT_ABOVE: f64 = 1.3;
-/// Winograd's way is not tried around kernels that are slower than the fastest by this by themselves.
+/// Winograd is not tried around kernels that are slower than the fastest by this by themselves.
 const HOPELESS_ABOVE: f64 = 4.0;
 /// Of those that are left, the most that take turns: each holds memory.
 const FINALISTS: usize = 4;
@@ -46,7 +46,7 @@ const THOROUGH: Effort = Effort { run_seconds: 0.01, rounds: 4, wins_below: 0.97
 
 /// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
 /// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
-/// 5e-8, since each rounds its results and Winograd's way does not round the weights. One wrong value among a million makes 1e-6.
+/// 5e-8, since each rounds its results and Winograd does not round the weights. One wrong value among a million makes 1e-6.
 fn most_differences(precision: Precision) -> [f64; 2] {
     match precision {
         Precision::F32 => [1e-10, 1e-4],
@@ -75,7 +75,7 @@ pub struct Candidate {
     pub algorithm: String,
     /// Best time; none if it may not be used.
     pub ms: Option<f64>,
-    /// Of the formula's arithmetic, multiply-adds counted as two: Winograd's way takes fewer.
+    /// Of the formula's arithmetic, multiply-adds counted as two: Winograd takes fewer.
     pub gflops: Option<f64>,
     /// How far it is from the default.
     pub nmse: Option<f64>,
@@ -375,7 +375,7 @@ impl Contender {
         };
         r.keep(output);
         let plan = Plan::new(gpu, r)?;
-        // Gradients by a weight are f32.
+        // Weight gradients are f32.
         let precision = if pass == Conv2dPass::ByWeight { Precision::F32 } else { precision };
         Ok(Self { algorithm, precision, plan, output, len, pixel, seconds: f64::INFINITY, nmse: None, rejected: None })
     }

@@ -176,7 +176,7 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
     }
     let wrong = file.choices.values().find(|choice| Conv2dAlgorithm::named(&choice.algorithm).is_none());
     match wrong {
-        Some(choice) => Err(format!("chooses {:?}, which there is not", choice.algorithm)),
+        Some(choice) => Err(format!("chooses {:?}, which does not exist", choice.algorithm)),
         None => Ok(Some(file.choices)),
     }
 }

@@ -60,7 +60,7 @@ fn adapter(out: &mut String, run: &AdapterRun) {
         run.seconds
     );
     if run.left_out > 0 {
-        let _ = writeln!(out, "  {} cases were left out for want of time; raise --limit", run.left_out);
+        let _ = writeln!(out, "  there was no time for {} cases; raise --limit", run.left_out);
     }
 }
 

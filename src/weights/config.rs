@@ -30,7 +30,7 @@ pub(super) struct Sidecars {
     preprocessor: Option<(PathBuf, Value)>,
 }
 
-/// What a configuration says of a network.
+/// What a configuration says about a network.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Stated {
     /// Keys of the architecture's description with their values, which the tensors must bear out: `stem.width`.
@@ -84,7 +84,7 @@ impl Sidecars {
         stated.map_err(|problem| Error::file(path, problem))
     }
 
-    /// What `config.json` says of the classes alone, of whatever network it is.
+    /// What `config.json` says about the classes alone, of whatever network it is.
     pub fn names(&self) -> Result<Stated> {
         let Some((path, config)) = &self.model else { return Ok(Stated::default()) };
         let labels = match timm::labels(config) {
@@ -121,7 +121,7 @@ impl Stated {
             if found != stated {
                 return Err(format!(
                     "says that `{key}` is {stated}, but the tensors of {} have {found}; they are not of one network, so \
-                     mend or move away the one that is wrong",
+                     correct or move away the one that is wrong",
                     file.display()
                 ));
             }

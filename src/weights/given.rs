@@ -1,4 +1,4 @@
-//! What the user says of a network whose file does not tell.
+//! What the user says about a network whose file does not say.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -83,7 +83,7 @@ impl Given {
         Ok(settings)
     }
 
-    /// `architecture` with what `set` says of it.
+    /// `architecture` with what `set` says about it.
     pub(super) fn change(&self, architecture: &Architecture) -> Result<Architecture> {
         let refuse = |error: &dyn std::fmt::Display| {
             Error::Usage(format!("--set does not go: {}", printable(&error.to_string())))

@@ -62,7 +62,7 @@ pub struct InspectedTensor {
     pub shape: Vec<usize>,
 }
 
-/// Reads the whole file and says what it is, given what the user says of it. Never fails: what is wrong is in `problems`.
+/// Reads the whole file and says what it is, given what the user says about it. Never fails: what is wrong is in `problems`.
 pub fn inspect(weights: &Weights, given: &Given) -> Inspection {
     let mut problems = Vec::new();
     let description = describe(weights, given).map_err(|error| problems.push(error.to_string())).ok();

@@ -151,12 +151,12 @@ mod unix {
             let (output, said) = with_signal(&mut command, name);
             assert_eq!(output.status.code(), Some(status), "{name}: {said}");
         }
-        // A hang-up that is not ignored is an orderly stop, of a run that goes on too.
+        // A hang-up that is not ignored is an orderly stop, of a resumed run too.
         let mut command = here.command();
         command.args(["finetune", "--resume", "HUP", "--epochs", "9"]);
         let (output, said) = with_signal(&mut command, "HUP");
         assert_eq!(output.status.code(), Some(130), "{said}");
-        assert_eq!(said.matches("`gpu-resnet finetune --resume HUP` goes on").count(), 1, "{said}");
+        assert_eq!(said.matches("continue with `gpu-resnet finetune --resume HUP`").count(), 1, "{said}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn options<'a>(data: &'a str, network: &'a str, epochs: &'a str, output: &'a str
     [&start[..], &more[..]].concat()
 }
 
-/// Whether the adapter has f16, by what it says of a run.
+/// Whether the adapter has f16, by what it says about a run.
 fn able(here: &Sandbox, arguments: &[&str]) -> bool {
     let output = here.run(arguments);
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! Networks whose file does not tell everything: what is assumed and said, what options say, and what a run keeps of it.
+//! Networks whose file does not say everything: what is assumed and said, what options say, and what a run keeps of it.
 
 use std::path::Path;
 
@@ -98,7 +98,7 @@ fn a_run_and_a_conversion_keep_what_options_said() {
     assert_eq!(keeps("run/model.safetensors", &[]), converted);
     here.bad(2, "--mean", &["finetune", "--resume", "run", "--mean", "0,0,0"]);
     let resumed = said(&here, &["finetune", "--resume", "run", "--epochs", "2"]);
-    assert!(resumed.contains("going on after epoch 1"), "{resumed}");
+    assert!(resumed.contains("continuing after epoch 1"), "{resumed}");
     assert_eq!(keeps("run/model.safetensors", &[]), converted);
     assert!(!said(&here, &["infer", &photo(), "--weights", "run"]).contains("assumed"));
 }

@@ -78,7 +78,7 @@ fn what_f16_cannot_hold_is_sent_to_f32() {
             return;
         }
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{command:?}: {told}");
-        assert!(told.contains(words) && told.contains("goes beyond; use --precision f32"), "{told}");
+        assert!(told.contains(words) && told.contains("exceeds it; use --precision f32"), "{told}");
     }
     // Features that are not finite are kept nowhere.
     assert!(!here.path("run").exists() && !here.path("cache/features").exists());

@@ -85,7 +85,7 @@ fn a_run_that_is_stopped_while_features_are_computed_goes_on() {
         assert!(!here.path(run).join("checkpoint.safetensors").exists(), "{signal} came too late: {said}");
         if signal != "KILL" {
             assert_eq!(output.status.code(), Some(130), "{said}");
-            assert!(said.contains(&format!("`gpu-resnet finetune --resume {quoted}` goes on")), "{said}");
+            assert!(said.contains(&format!("continue with `gpu-resnet finetune --resume {quoted}`")), "{said}");
         }
         let output = command(run, &["finetune", "--resume", run]).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -121,12 +121,12 @@ fn unreadable_images_are_left_out_from_the_start() {
             let output = here.run(arguments);
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-            assert!(said.contains("error: 2 images could not be read, and left out"), "{arguments:?}: {said}");
+            assert!(said.contains("error: 2 images could not be read and were left out"), "{arguments:?}: {said}");
             let lines = said.lines().filter(|line| line.contains("broken.png:")).count();
             assert_eq!(lines, usize::from(named), "{arguments:?}: {said}");
         };
         partial(&[&options[..], &["--output", &run]].concat(), true);
-        // The run is that of the images that can be read, and stays it when the others are mended.
+        // The run is that of the images that can be read, and stays it when the others are repaired.
         let good =
             std::fs::read(std::fs::read_dir(here.path("clean/0")).unwrap().next().unwrap().unwrap().path()).unwrap();
         broken.iter().for_each(|path| std::fs::write(path, &good).unwrap());
@@ -181,13 +181,13 @@ fn a_repeated_command_line_goes_on() {
         ("is a run without --balance", &["--balance"]),
         ("is a run without --val", &["--val", &data]),
         ("is a run of the data", &[&other]),
-        ("is another folder than", &["--output", "runs/y"]),
+        ("the folder of the run; leave --output out", &["--output", "runs/y"]),
     ] {
         here.bad(2, words, &[&["train", "--resume", &run], more].concat());
     }
     here.bad(
         1,
-        "is a run of `gpu-resnet train`; go on with it by `gpu-resnet train --resume runs/x`",
+        "is a run of `gpu-resnet train`; continue it with `gpu-resnet train --resume runs/x`",
         &["finetune", "--resume", "runs/x", "--lr", "0.01"],
     );
 }

@@ -178,7 +178,7 @@ fn servers_that_lie_are_refused() {
         ("(404)", Server::new(|_, _| reply("404 Not Found", "Content-Length: 0\r\n", b""))),
         ("status 403", Server::new(|_, _| reply("403 Forbidden", "Content-Length: 0\r\n", b""))),
         (
-            "was cut off after 10 bytes",
+            "was interrupted after 10 bytes",
             Server::new(move |head, _| match head.contains("range:") {
                 true => reply("503 Service Unavailable", "Content-Length: 0\r\n", b""),
                 false => reply("200 OK", "Content-Length: 99999\r\n", &packed[..10]),

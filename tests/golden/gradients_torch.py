@@ -10,7 +10,7 @@ prove nothing.
 Both errors are taken from the f64 gradient with the ReLUs and pool windows thrown the other way which f32 rounding throws (`switches.py`). For
 torch those are read off its forward pass. For ours they are fitted to its gradient, from among those within six times the RMS error of torch's f32;
 only a gradient that misses its limit as it is gets that far. At 224x224 that is the rule: a handful of ten million activations lie that near to
-zero, and each changes single gradients by 1e-3 or so. docs/verification.md has figures.
+zero, and each changes single gradients by 1e-3 or so. docs/lab/2026-11-24-accuracy.md has figures.
 """
 import copy
 import json

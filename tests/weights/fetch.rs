@@ -88,7 +88,7 @@ fn a_call_goes_on_where_the_last_one_ended() {
     let folder = tempfile::tempdir().unwrap();
     let entry = entry(Some(sha256(&body)));
     let text = fetch(&entry, &options(&server, folder.path()), false).unwrap_err().to_string();
-    assert!(text.contains("was cut off after 4000 bytes") && text.contains("run it again"), "{text}");
+    assert!(text.contains("was interrupted after 4000 bytes") && text.contains("run it again"), "{text}");
     assert_eq!(listing(folder.path()), ["test.name.safetensors.part"]);
     let fetched = fetch(&entry, &options(&server, folder.path()), false).unwrap();
     assert_eq!(std::fs::read(fetched.path).unwrap(), body);
@@ -202,7 +202,7 @@ fn another_file_is_refused_whatever_length_it_claims() {
     let endless = Server::new(move |_, _| reply("200 OK", "Content-Length: 9000000000\r\n", &served[..50]));
     let folder = tempfile::tempdir().unwrap();
     let text = fetch(&good, &options(&endless, folder.path()), false).unwrap_err().to_string();
-    assert!(text.contains("was cut off after 50 bytes"), "{text}");
+    assert!(text.contains("was interrupted after 50 bytes"), "{text}");
     assert_eq!(listing(folder.path()), ["test.name.safetensors.part"]);
     // A good file stays while a bad server is asked about it.
     let path = folder.path().join("test.name.safetensors");

@@ -1,4 +1,4 @@
-//! What `infer` says of an image, and the forms that it has as text.
+//! What `infer` prints about an image, and its text formats.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::error::{Error, Result};
 use crate::predict::Prediction;
 
-/// What is said of an image; its JSON is a line of `--json`.
+/// The answer for an image; its JSON is one line of `--json`.
 #[derive(Serialize)]
 pub struct Answer<'a> {
     #[serde(serialize_with = "lossy")]
@@ -21,7 +21,7 @@ pub struct Answer<'a> {
     pub grad_cam: Option<&'a Path>,
 }
 
-/// JSON is Unicode: what of a path is not becomes U+FFFD.
+/// JSON is Unicode: bytes of a path that are not valid UTF-8 become U+FFFD.
 fn lossy<S: Serializer>(path: &OsStr, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
@@ -30,7 +30,7 @@ fn lossy_path<S: Serializer>(path: &Option<&Path>, serializer: S) -> std::result
     lossy(path.unwrap_or(Path::new("")).as_os_str(), serializer)
 }
 
-/// The bytes of a path, for text and CSV, which may hold any. Where paths are not bytes, their text.
+/// The bytes of a path, for text and CSV, which may hold any. On systems where paths are not bytes, their text.
 fn bytes(path: &OsStr) -> Cow<'_, [u8]> {
     #[cfg(unix)]
     {
@@ -43,7 +43,7 @@ fn bytes(path: &OsStr) -> Cow<'_, [u8]> {
     }
 }
 
-/// A label as a terminal may have it: control characters are escaped.
+/// A label that is safe to print on a terminal: control characters are escaped.
 fn tamed(label: &str) -> String {
     let tame = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     label.chars().map(tame).collect()
@@ -53,12 +53,12 @@ fn tamed(label: &str) -> String {
 pub const CSV_HEADER: &str = "input,rank,index,label,probability\n";
 
 impl Answer<'_> {
-    /// A JSON object and a line's end.
+    /// A JSON object and a line end.
     pub fn json(&self) -> Result<String> {
         Ok(serde_json::to_string(self).map_err(|e| Error::file("stdout", e))? + "\n")
     }
 
-    /// A line of CSV for each prediction.
+    /// One line of CSV per prediction.
     pub fn csv(&self) -> Vec<u8> {
         let input = csv_bytes(&bytes(self.input));
         let line = |(rank, p): (usize, &Prediction)| {

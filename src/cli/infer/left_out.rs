@@ -1,12 +1,12 @@
-//! What `infer` gave no answer for, and how the command ends because of it.
+//! Inputs that `infer` gave no answer for, and how they change the command's end.
 
 use crate::data::count;
 use crate::error::{Error, Result};
 
-/// Counts of what was left out; each was reported when it happened.
+/// Counts of what was left out. Each case was reported when it happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Inputs that name no image: files that are not there, globs that match nothing, folders without images.
+    /// Inputs that name no image: missing files, globs that match nothing, folders without images.
     pub missing: usize,
     /// Images that could not be read.
     pub unreadable: usize,
@@ -15,7 +15,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// An error if anything was left out beside the `done` images that were answered.
+    /// An error if anything was left out besides the `done` images that were answered.
     pub fn verdict(self, done: usize) -> Result<()> {
         let Self { missing, unreadable, unanswered } = self;
         let all = done + unreadable + unanswered;

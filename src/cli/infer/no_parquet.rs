@@ -1,11 +1,11 @@
-//! In place of Parquet where the cargo feature `parquet` is off: a table can't be begun.
+//! Replaces Parquet when the cargo feature `parquet` is off: no table can be started.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::predict::Prediction;
 
-/// A table that is never made.
+/// A table that never exists.
 pub enum Table {}
 
 impl Table {

@@ -1,4 +1,4 @@
-//! Tables of results as Parquet: a row for each image, lists of values in its columns, written a row group at a time.
+//! Tables of results as Parquet: one row per image, lists of values in the columns, written one row group at a time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::NewFile;
 use crate::predict::Prediction;
 
-/// Values after which a row group is written: what is kept in memory, and what a reader takes at once.
+/// Values per row group: the amount that is kept in memory, and that a reader takes at once.
 const GROUP: usize = 1 << 20;
 
 /// A Parquet file that is being written.
@@ -31,8 +31,8 @@ enum Column {
     Floats(Lists<f32>),
 }
 
-/// Lists as Parquet has them: values in a row; for each whether it starts a list (repetition 0); an empty list is an entry
-/// without a value (definition 0).
+/// Lists as Parquet stores them: all values in one row, each with a flag that it starts a list (repetition 0). An empty list is
+/// an entry without a value (definition 0).
 struct Lists<T> {
     values: Vec<T>,
     definition: Vec<i16>,
@@ -131,7 +131,7 @@ impl Table {
         if self.columns.iter().map(values).sum::<usize>() >= GROUP { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is kept as a row group.
+    /// Writes the buffered rows as a row group.
     fn flush(&mut self) -> Result<()> {
         let Self { path, writer, columns } = self;
         let mut write = || {
@@ -155,7 +155,7 @@ impl Table {
         write().map_err(|e: ParquetError| failed(path, e))
     }
 
-    /// Writes the rest and puts the file under its name.
+    /// Writes the rest and gives the file its name.
     pub fn commit(mut self) -> Result<()> {
         self.flush()?;
         let Self { path, writer, .. } = self;

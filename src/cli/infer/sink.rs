@@ -21,7 +21,7 @@ pub struct Sink {
     labels: Vec<String>,
     top_k: usize,
     threshold: f64,
-    /// Whether something else than stdout is written, which goes on when nobody reads that any more.
+    /// Whether anything besides stdout is written, which continues after stdout was closed.
     has_files: bool,
     /// Images so far.
     pub count: usize,
@@ -47,7 +47,7 @@ impl Sink {
         })
     }
 
-    /// What came out for the image called `name`; `grad_cam` is its picture, if there is one.
+    /// Adds the results of the image called `name`; `grad_cam` is its picture, if there is one.
     pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
         let predictions = predictions(logits, &self.labels, self.top_k, self.threshold);
         match self.predictions.write(&Answer { input: name, predictions, grad_cam }) {
@@ -63,7 +63,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Puts every file under its name.
+    /// Gives every file its name.
     pub fn finish(self) -> Result<()> {
         self.predictions.finish()?;
         [self.logits, self.features].into_iter().flatten().try_for_each(Vectors::finish)
@@ -72,7 +72,7 @@ impl Sink {
 
 /// Where predictions go.
 enum Predictions {
-    /// Nowhere: the network has no head, or nobody reads them any more.
+    /// Nowhere: the network has no head, or stdout was closed.
     None,
     Lines {
         format: Format,
@@ -127,7 +127,7 @@ impl Predictions {
 
 /// A vector of each image.
 enum Vectors {
-    /// One tensor, whose size is in the file's header: it is kept until the last image.
+    /// One tensor, whose size is in the file's header: it is kept in memory until the last image.
     Safetensors {
         path: PathBuf,
         key: &'static str,

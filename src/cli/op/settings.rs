@@ -1,11 +1,11 @@
-//! The attributes of `--set key=value`, read as PyTorch would write them.
+//! The attributes of `--set key=value`, in PyTorch's notation.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Values by attribute, each checked to be one that the operation has.
+/// Values by attribute. Each is checked to be an attribute of the operation.
 pub(super) struct Settings {
     op: &'static str,
     values: BTreeMap<&'static str, String>,
@@ -15,7 +15,7 @@ impl Settings {
     /// Reads `KEY=VALUE`s for the operation `op`, which has `attributes`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for text without `=`, an attribute that the operation hasn't, or one that comes twice.
+    /// [`Error::Usage`] for text without `=`, an unknown attribute, or one that is given twice.
     pub fn parse(op: &'static str, attributes: &'static [&'static str], texts: &[String]) -> Result<Self> {
         let mut settings = Self { op, values: BTreeMap::new() };
         for text in texts {
@@ -33,7 +33,7 @@ impl Settings {
 
     fn unknown(&self, attributes: &[&str], key: &str) -> String {
         match attributes {
-            [] => format!("{} has no attributes; leave --set {key} away", self.op),
+            [] => format!("{} has no attributes; leave --set {key} out", self.op),
             attributes => format!("{} has no attribute {key:?}; it has {}", self.op, attributes.join(", ")),
         }
     }
@@ -59,7 +59,7 @@ impl Settings {
         Ok(self.optional_pair(key)?.unwrap_or(default))
     }
 
-    /// [`Self::pair`], or nothing where it isn't given.
+    /// [`Self::pair`], or `None` if it is not given.
     pub fn optional_pair<T: FromStr + Copy>(&self, key: &str) -> Result<Option<[T; 2]>> {
         let Some(text) = self.values.get(key) else { return Ok(None) };
         let bare = text.trim_matches(['(', ')', '[', ']']);

@@ -1,4 +1,4 @@
-//! The operations that can be called by name: which tensors and attributes each takes, and how it runs. A new one is one
+//! The operations that can be called by name: the tensors and attributes that each takes, and how it runs. A new operation is one
 //! more entry.
 
 use std::sync::Arc;
@@ -20,12 +20,12 @@ pub(super) struct Operation {
     /// Keys of the tensors that the input file must have, and of those that it may have.
     pub required: &'static [&'static str],
     pub optional: &'static [&'static str],
-    /// What `--set` knows.
+    /// The attributes that `--set` accepts.
     pub attributes: &'static [&'static str],
     pub run: fn(&Call) -> Result<Vec<Named>>,
 }
 
-/// What an operation is called with.
+/// The arguments of an operation.
 pub(super) struct Call<'a> {
     pub gpu: &'a Arc<Gpu>,
     pub precision: Precision,
@@ -334,7 +334,7 @@ fn sgd(call: &Call) -> Result<Vec<Named>> {
     let buffer = call.file.optional("momentum_buffer")?;
     if buffer.is_some() && attributes.momentum == 0.0 {
         return Err(Error::Usage(
-            "sgd without momentum has no momentum_buffer; set momentum, or leave the tensor away".into(),
+            "sgd without momentum has no momentum_buffer; set momentum, or leave the tensor out".into(),
         ));
     }
     let (param, grad) = (call.file.array("param")?, call.file.array("grad")?);

@@ -1,4 +1,4 @@
-//! Tensors by key, from and to safetensors files.
+//! Tensors by key, read from and written to safetensors files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops::host::Array;
 use crate::weights::{RawTensor, write_safetensors};
 
-/// The largest header that is read; one operation has a handful of tensors.
+/// The largest header that is read. One operation has only a few tensors.
 const MAX_HEADER: u64 = 1 << 20;
 
 /// An open file.
@@ -44,7 +44,7 @@ impl TensorFile {
         Ok(file)
     }
 
-    /// The parsed header; cheap, since it is small.
+    /// The parsed header, which is small.
     fn tensors(&self) -> Result<SafeTensors<'_>> {
         SafeTensors::deserialize(&self.map)
             .map_err(|error| self.error(format!("is damaged or not safetensors ({error}); write it again")))
@@ -79,7 +79,7 @@ impl TensorFile {
         self.optional(key)?.ok_or_else(|| self.error(format!("has no tensor {key:?}")))
     }
 
-    /// [`Self::array`], or nothing where the file lacks it.
+    /// [`Self::array`], or `None` if the file lacks it.
     pub fn optional(&self, key: &str) -> Result<Option<Array>> {
         let tensors = self.tensors()?;
         let Ok(view) = tensors.tensor(key) else { return Ok(None) };
@@ -102,8 +102,8 @@ impl TensorFile {
         }
     }
 
-    /// The number of steps that the tensor `key` holds: a scalar, or of shape `[1]`, in floats or whole numbers. With its
-    /// shape; nothing where the file lacks it.
+    /// The number of steps that the tensor `key` holds (a scalar, or of shape `[1]`, in floats or whole numbers), and its shape.
+    /// `None` if the file lacks it.
     pub fn step(&self, key: &str) -> Result<Option<(u64, Vec<usize>)>> {
         let tensors = self.tensors()?;
         let Ok(view) = tensors.tensor(key) else { return Ok(None) };
@@ -113,7 +113,7 @@ impl TensorFile {
             Dtype::I32 => elements(view.data(), |bytes| f64::from(i32::from_le_bytes(bytes))).first().copied(),
             _ => floats(&view).and_then(|values| values.first().map(|&value| f64::from(value))),
         };
-        // Above 2^53 whole numbers are no longer told apart.
+        // Above 2^53 floats no longer distinguish whole numbers.
         match value {
             Some(value) if matches!(view.shape(), [] | [1]) && value.fract() == 0.0 && (0.0..9e15).contains(&value) => {
                 Ok(Some((value as u64, view.shape().to_vec())))
@@ -132,7 +132,7 @@ fn elements<const SIZE: usize, T>(data: &[u8], read: impl Fn([u8; SIZE]) -> T) -
     data.as_chunks().0.iter().map(|bytes| read(*bytes)).collect()
 }
 
-/// Any of the float types as f32, rounded to the nearest.
+/// Any float type as f32, rounded to nearest.
 fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
     let data = view.data();
     match view.dtype() {

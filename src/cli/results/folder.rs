@@ -1,5 +1,5 @@
-//! What lies in a folder of measurements. Its files come from another machine: they are read up to a limit, and one that can't be read is as
-//! good as missing.
+//! The files of a folder of measurements. They come from another machine: they are read up to a limit, and an unreadable file counts as
+//! missing.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Larger files are no measurements of ours.
+/// The largest file that is read. Measurements are smaller.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The folder.
@@ -32,10 +32,10 @@ pub struct Step {
 
 impl Folder {
     /// # Errors
-    /// A folder that is not there.
+    /// The folder does not exist.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(Error::file(path, "is no folder; name one that scripts/measure-gpu.sh has filled"));
+            return Err(Error::file(path, "is not a folder; name one that scripts/measure-gpu.sh has filled"));
         }
         let rows = |name: &str| -> Vec<Vec<String>> {
             let text = files::read_text(&path.join(name), MAX_BYTES).ok().flatten().unwrap_or_default();
@@ -56,7 +56,7 @@ impl Folder {
         &self.steps
     }
 
-    /// What the script says of the machine: names and values.
+    /// What the script says about the machine: names and values.
     pub fn about(&self) -> &[[String; 2]] {
         &self.about
     }
@@ -79,7 +79,7 @@ impl Folder {
     }
 }
 
-/// Text that means nothing to Markdown, on one line.
+/// Text escaped for Markdown, on one line.
 pub fn plain(text: &str) -> String {
     let mut out = String::new();
     for c in text.trim().chars().filter(|c| !c.is_control()).take(500) {
@@ -91,7 +91,7 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// A number as text with `digits` after the point; a dash for none.
+/// A number as text with `digits` decimals; a dash for none.
 pub fn number(value: &Value, digits: usize) -> String {
     value.as_f64().map_or("-".into(), |value| format!("{value:.digits$}"))
 }
@@ -101,7 +101,7 @@ pub fn text(value: &Value) -> String {
     value.as_str().map_or("-".into(), plain)
 }
 
-/// The elements of an array; none of anything else.
+/// The elements of an array; empty for anything else.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -9,7 +9,7 @@ use super::tables;
 
 /// README.md of the folder.
 pub fn page(folder: &Folder) -> String {
-    // Every report says what it ran on; these come first.
+    // Every report says what it ran on. These come first.
     let reports = ["adapter", "kernels-f32", "bench-default-f32-b1"].map(|name| folder.json(name)["adapter"].clone());
     let adapter = reports.into_iter().find(|adapter| !adapter.is_null()).unwrap_or_default();
     let name = adapter["name"].as_str().map_or("an unknown adapter".into(), plain);
@@ -74,7 +74,7 @@ fn verification(folder: &Folder) -> String {
             number(&run["seconds"], 0)
         );
         if let Some(left) = run["left_out"].as_u64().filter(|left| *left > 0) {
-            let _ = writeln!(out, "{left} cases were left out for want of time.");
+            let _ = writeln!(out, "There was no time for {left} cases.");
         }
         let bad = cases.iter().filter(|case| case["status"] != "pass" && case["status"] != "unsupported");
         for case in bad.take(20) {
@@ -85,7 +85,7 @@ fn verification(folder: &Folder) -> String {
 }
 
 fn steps(folder: &Folder) -> String {
-    let mut out = String::from("| step | | seconds | last words |\n|---|---|---|---|\n");
+    let mut out = String::from("| step | | seconds | last line |\n|---|---|---|---|\n");
     for step in folder.steps() {
         let message = if step.status == "done" { "" } else { &step.message };
         let _ = writeln!(out, "| {} | {} | {} | {message} |", step.name, step.status, step.seconds);
@@ -143,7 +143,7 @@ mod tests {
             assert!(full.contains(part), "{part:?} is not in {full}");
         }
         assert!(!full.contains("A training step"), "{full}");
-        // Packed files count too.
+        // Compressed files count too.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut packed, run(500.0).as_bytes()).unwrap();
         std::fs::write(folder.path().join("bench-tuned-f16-b8.json.gz"), packed.finish().unwrap()).unwrap();

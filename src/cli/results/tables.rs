@@ -1,4 +1,4 @@
-//! The tables of the page; an empty text where there is nothing to show.
+//! The tables of the page; empty text if there is nothing to show.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use super::folder::{Folder, list, number, plain, text};
 
 /// Batch sizes that the script may have measured.
 const BATCHES: [u32; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
-/// Convolutions that are shown of each precision.
+/// Number of convolutions shown for each precision.
 const SHOWN: usize = 40;
 
-/// Images a second by batch size: by default, as tuned, and PyTorch.
+/// Images per second by batch size: default kernels, tuned kernels, and PyTorch.
 pub fn inference(folder: &Folder) -> String {
     let mut rows = String::new();
     let mut peaks = Value::Null;
@@ -55,7 +55,7 @@ pub fn inference(folder: &Folder) -> String {
     )
 }
 
-/// A step that trains every layer.
+/// A training step of every layer.
 pub fn training(folder: &Folder) -> String {
     let mut out = String::new();
     for kind in ["default", "tuned"] {
@@ -93,7 +93,7 @@ pub fn tuned(folder: &Folder) -> String {
         }
         let _ = writeln!(
             out,
-            "{}, batch size {}: all convolutions {} ms by default, {} ms as chosen; {} shapes left out for want of time.\n\n\
+            "{}, batch size {}: all convolutions {} ms by default, {} ms as chosen; no time for {} shapes.\n\n\
              | layer | pass | input | weight | default, ms | choice, ms | candidates, ms |\n|---|---|---|---|---|---|---|",
             if precision == "train" { "Training, f32" } else { precision },
             report["batch_size"].as_u64().unwrap_or_default(),
@@ -137,7 +137,7 @@ pub fn kernels(folder: &Folder) -> String {
             let name = format!("{}{constants}", text(&kernel["name"]));
             let share =
                 kernel["hot_loop_fma_share"].as_f64().map_or("-".into(), |share| format!("{:.0} %", share * 100.0));
-            // Drivers that say nothing have no rows.
+            // Drivers that report nothing have no rows.
             if kernel["instructions"].is_null() && kernel["registers"].is_null() || !seen.insert(name.clone()) {
                 continue;
             }
@@ -156,7 +156,8 @@ pub fn kernels(folder: &Folder) -> String {
     if rows.is_empty() {
         return rows;
     }
-    let head = "| kernel | registers | spills | scratch, bytes | beside each other | instructions | multiply-adds in the loop |";
+    let head =
+        "| kernel | registers | spills | scratch, bytes | occupancy | instructions | multiply-adds in the loop |";
     format!("{head}\n|---|---|---|---|---|---|---|\n{rows}")
 }
 
@@ -170,7 +171,7 @@ fn network(folder: &Folder) -> String {
     format!("{} on images of {size} x {size}", text(&run["arch"]))
 }
 
-/// PyTorch's best of its turns, in milliseconds an image.
+/// PyTorch's best round, in milliseconds per image.
 fn torch(folder: &Folder, mode: &str, precision: &str, batch: u32) -> Option<f64> {
     let turns = ["torch-1", "torch-2"].map(|name| folder.json(name));
     let fits = |run: &&Value| run["mode"] == mode && run["precision"] == precision && run["batch_size"] == batch;

@@ -1,4 +1,4 @@
-//! `verify --offline-shaders`: every kernel through the compilers that are here, with no GPU.
+//! `verify --offline-shaders`: compiles every kernel with the installed compilers, without a GPU.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::verify::offline::vendors::{self, VendorReport, VendorRun};
 use crate::verify::offline::{self, Limits, Tools, Tree, VendorGpu};
 use crate::verify::select::filter_regex;
 
-/// GPUs whose compilers are asked at a time, unless the user says how many: each takes a core.
+/// GPUs that are compiled for at a time, unless the user says how many: each takes a core.
 const GPUS_AT_A_TIME: usize = 2;
 
 /// One of the values of `--gpus`.
@@ -48,7 +48,7 @@ fn ask_vendors(
     }
     let tree = match Tree::find() {
         Ok(tree) => tree,
-        // Named GPUs are asked for.
+        // Named GPUs are required.
         Err(why) if args.gpus.is_empty() => return Ok(VendorReport::skipped(why)),
         Err(why) => return Err(Error::Usage(why)),
     };

@@ -1,4 +1,4 @@
-//! What a run's network makes of the validation images.
+//! A run's predictions for the validation images.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use crate::train::{Interrupt, RunDir};
 /// Wrong predictions that are shown.
 const WORST: usize = 24;
 
-/// What the network makes of the validation images.
+/// The network's predictions for the validation images.
 pub struct Answers {
     pub tally: Tally,
-    /// The surest mistakes, worst first.
+    /// The most confident mistakes, worst first.
     pub worst: Vec<Mistake>,
 }
 
-/// An image taken for another class than its own.
+/// An image with a wrong prediction.
 pub struct Mistake {
     /// Its number in the data set.
     pub image: usize,
     pub truth: usize,
     pub predicted: usize,
-    /// Of the predicted and of the true class.
+    /// The probabilities of the predicted and of the true class.
     pub probabilities: [f64; 2],
 }
 
@@ -41,14 +41,14 @@ impl Answers {
         if predicted != truth {
             let mistake =
                 Mistake { image, truth, predicted, probabilities: [probabilities[predicted], probabilities[truth]] };
-            // The less the true class was thought of, the worse; the first of equals stays first.
+            // The lower the probability of the true class, the worse; equal ones keep their order.
             let at = self.worst.partition_point(|other| other.probabilities[1] <= mistake.probabilities[1]);
             self.worst.insert(at, mistake);
             self.worst.truncate(WORST);
         }
     }
 
-    /// The answers of the network that the run has saved.
+    /// The predictions of the network that the run has saved.
     pub fn of_saved(
         runtime: &Runtime,
         run: &RunDir,

@@ -1,4 +1,4 @@
-//! What the report says of a run.
+//! What the report says about a run.
 
 use crate::runs::sets::Sets;
 use crate::train::{EpochResult, RunConfig, RunDir};

@@ -1,4 +1,4 @@
-//! The report as a page: no scripts, nothing from elsewhere. Class names and paths are a stranger's; `maud` escapes them.
+//! The report as a page, without scripts or external resources. Class names and paths are untrusted; `maud` escapes them.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -19,7 +19,7 @@ pub struct Seen {
     pub pictures: Vec<Option<Vec<u8>>>,
 }
 
-/// Rows of the table of epochs that are shown openly.
+/// Rows of the table of epochs that are shown without unfolding.
 const OPEN: usize = 12;
 
 /// The whole page.

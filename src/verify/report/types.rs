@@ -1,4 +1,4 @@
-//! The report itself. Field names are the keys of the JSON file; `docs/verification.md` describes them to its readers.
+//! The report itself. Field names are the keys of the JSON file; `docs/guide/verify.md` describes them to its readers.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

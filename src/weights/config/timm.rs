@@ -37,7 +37,7 @@ pub(super) fn is_imagenet(config: &Value) -> bool {
     prepared(config).get("tag").and_then(Value::as_str).is_some_and(|tag| tag.ends_with("in1k"))
 }
 
-/// What `config` says of the network `name`. The error completes the sentence "FILE …".
+/// What `config` says about the network `name`. The error completes the sentence "FILE …".
 pub(super) fn stated(config: &Value, name: &str) -> Result<Stated, String> {
     let architecture = named(name).ok_or_else(|| {
         format!(

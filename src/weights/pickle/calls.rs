@@ -107,7 +107,7 @@ impl<'a> Machine<'a> {
         self.push(value)
     }
 
-    /// A view of a storage; `bits` are what `torch._utils.get_tensor_metadata` says of it: `neg`, `conj`.
+    /// A view of a storage; `bits` are what `torch._utils.get_tensor_metadata` says about it: `neg`, `conj`.
     fn tensor(
         &self,
         [storage, offset, shape, strides]: [Id; 4],
