@@ -140,7 +140,7 @@ fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
         Command::Weights(command) => weights::run(&context, command),
         Command::Data(command) => data::run(&context, command),
         Command::Results(args) => results::run(&context, args),
-        Command::Completions(args) => shell::completions(args),
-        Command::Man(args) => shell::man(args),
+        Command::Completions(args) => shell::completions(Cli::command(), args),
+        Command::Man(args) => shell::man(Cli::command(), args),
     }
 }

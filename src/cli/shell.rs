@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
 use super::console::print;
 use crate::error::{Error, Result};
 use crate::files;
@@ -30,20 +28,21 @@ pub struct ManArgs {
     output: Option<PathBuf>,
 }
 
-pub fn completions(args: &CompletionsArgs) -> Result<()> {
+/// Prints the completions of `program`.
+pub fn completions(mut program: clap::Command, args: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gpu-resnet", &mut script);
+    clap_complete::generate(args.shell, &mut program, "gpu-resnet", &mut script);
     print(String::from_utf8_lossy(&script).trim_end())
 }
 
-pub fn man(args: &ManArgs) -> Result<()> {
-    let mut command = Cli::command();
-    command.build();
+/// Prints the manual page of `program`, or writes one of each of its commands.
+pub fn man(mut program: clap::Command, args: &ManArgs) -> Result<()> {
+    program.build();
     let Some(folder) = &args.output else {
-        return print(page(command, None)?.trim_end());
+        return print(page(program, None)?.trim_end());
     };
     files::create_folder(folder)?;
-    write_pages(folder, command)
+    write_pages(folder, program)
 }
 
 /// The pages of `command` and its subcommands.

@@ -17,7 +17,7 @@ use crate::verify::case::Case;
 use crate::verify::cases::Suite;
 use crate::verify::child::{Setup, serve};
 use crate::verify::expectations::Expectations;
-use crate::verify::report::{CaseResult, Report, Status, compare, html, markdown};
+use crate::verify::report::{CaseResult, ControlResult, Report, Status, compare, html, markdown};
 use crate::verify::run::{Observer, Progress, Runner};
 use crate::verify::select::Selection;
 use crate::verify::{controls, summary};
@@ -194,7 +194,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         };
         report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut observer)?);
     }
-    report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(controls::is_good);
+    report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(ControlResult::is_good);
     if let Some(path) = &args.report {
         report.write(path)?;
     }

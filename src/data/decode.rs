@@ -11,9 +11,12 @@ use image::ImageFormat;
 
 use super::{Rgb8, bytes};
 use crate::error::{Error, Result};
+use decoded::Decoded;
+pub use decoded::MAX_PIXELS;
 use format::Format;
 
 mod codec;
+mod decoded;
 mod dib;
 pub(crate) mod format;
 mod gif;
@@ -30,17 +33,8 @@ mod tiff_jpeg;
 mod tiff_page;
 mod webp;
 
-/// Images of more pixels are refused before anything is allocated: Pillow's decompression-bomb limit.
-pub const MAX_PIXELS: u64 = 178_956_970;
-
 /// Encoded images of more bytes are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// What the decoder may allocate for one image.
-const MAX_ALLOC: u64 = 1 << 30;
-
-/// A picture as it is stored, or the end of a sentence that begins with the file's name.
-type Decoded = std::result::Result<Rgb8, String>;
 
 /// Reads and decodes one image file: JPEG, PNG, WebP, TIFF, BMP, PNM, or a GIF's first frame, recognised by its content.
 ///
@@ -83,29 +77,4 @@ fn decode(bytes: &[u8]) -> Decoded {
         Format::Gif => gif::decode(bytes),
         Format::Pnm => pnm::decode(bytes),
     }
-}
-
-/// Refuses an image without pixels, or of more than [`MAX_PIXELS`].
-fn check_size(width: u32, height: u32) -> std::result::Result<(), String> {
-    match u64::from(width) * u64::from(height) {
-        0 => Err(format!("is an empty image of {width} x {height} pixels; replace the file")),
-        1..=MAX_PIXELS => Ok(()),
-        _ => Err(format!(
-            "claims {width} x {height} pixels, more than the {} million that are decoded; reduce the image first",
-            MAX_PIXELS / 1_000_000
-        )),
-    }
-}
-
-fn too_large() -> String {
-    format!("would need more than {} MiB of memory to decode; reduce the image first", MAX_ALLOC >> 20)
-}
-
-/// Amounts of ink to light, as Pillow has it.
-fn cmyk_to_rgb(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
-    let light = 255 - u32::from(k);
-    [c, m, y].map(|ink| {
-        let product = u32::from(ink) * light + 128;
-        light.saturating_sub(((product >> 8) + product) >> 8) as u8
-    })
 }

@@ -51,9 +51,9 @@ pub use matching::{Outputs, align_classes, match_outputs};
 pub use named::{Archive, Member, NamedData, find_named, named_data};
 pub use names::order_note;
 pub use open::{Splits, open_dataset, open_splits};
-pub use preprocess::{Interpolation, MAX_CROP, Preprocess};
+pub use preprocess::{MAX_CROP, Preprocess};
 pub use readable::find_unreadable;
-pub use resize::resize;
+pub use resize::{Interpolation, resize};
 pub use runs::make_maps_folder;
 pub use split::{Concat, Subset, balanced_indices, keep_classes, shuffled_indices, stratified_split};
 

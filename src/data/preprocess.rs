@@ -3,22 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Rgb8;
-use super::resize::{Region, resize_region};
+use super::resize::{Interpolation, Region, resize_region};
 use crate::error::{Error, Result};
 
 /// The largest `crop` (and half the largest `resize`) that is accepted.
 pub const MAX_CROP: u32 = 4096;
-
-/// How a resized pixel is interpolated; antialiased when shrinking, as Pillow does it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Interpolation {
-    /// Triangle filter, torchvision's default.
-    #[default]
-    Bilinear,
-    /// Cubic with a = -0.5 (Pillow's).
-    Bicubic,
-}
 
 /// What happens to an image before the network, as weights files carry it under `gpu_resnet.preprocess`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,8 +9,21 @@
 //!
 //! No resizing crate is used: `fast_image_resize` does the columns first for 8 bits, and rounds its weights to 16 bits.
 
-use super::{Interpolation, MAX_PIXELS, Rgb8};
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_PIXELS, Rgb8};
 use crate::error::{Error, Result};
+
+/// How a resized pixel is interpolated; antialiased when shrinking, as Pillow does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    /// Triangle filter, torchvision's default.
+    #[default]
+    Bilinear,
+    /// Cubic with a = -0.5 (Pillow's).
+    Bicubic,
+}
 
 /// Bits after the point in the weights: 32 less 8 for the pixel and 2 for the sum of the weights' magnitudes.
 const PRECISION: u32 = 32 - 8 - 2;

@@ -1,13 +1,13 @@
 //! Adreno's instructions, as Mesa's ir3 prints them.
 
-use super::{Instruction, Line, Wait};
+use super::line::{Instruction, Line, Wait, code_or_label};
 
 /// Reads one line, for example `(sy)(rpt1)mad.f32 r0.x, (r)r1.x, r2.x, (r)r0.x`.
 pub(super) fn line(text: &str) -> Line {
-    let code = text.split(';').next().unwrap_or_default().trim();
-    if let Some(label) = code.strip_suffix(':') {
-        return Line::Label(label.to_owned());
-    }
+    let code = match code_or_label(text) {
+        Ok(code) => code,
+        Err(label) => return label,
+    };
     let (mut rest, mut repeats, mut idle, mut synced) = (code, 0, 0, false);
     while let Some((flag, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
         let number = |text: &str| text.parse::<u32>().unwrap_or(0);

@@ -1,13 +1,13 @@
 //! GCN's and RDNA's instructions, as Mesa's ACO and LLVM print them.
 
-use super::{Instruction, Line, Wait};
+use super::line::{Instruction, Line, Wait, code_or_label};
 
 /// Reads one line, for example `s_waitcnt vmcnt(2) lgkmcnt(0)  ; bf89...`.
 pub(super) fn line(text: &str) -> Line {
-    let code = text.split(';').next().unwrap_or_default().trim();
-    if let Some(label) = code.strip_suffix(':') {
-        return Line::Label(label.to_owned());
-    }
+    let code = match code_or_label(text) {
+        Ok(code) => code,
+        Err(label) => return label,
+    };
     let Some(name) = code.split_whitespace().next() else { return Line::Other };
     // Hints take no issue of their own.
     if !name.contains('_') || name == "s_delay_alu" || name == "s_clause" {

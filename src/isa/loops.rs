@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::{Instruction, Line, Wait};
+use super::line::{Instruction, Line, Wait};
 
 /// What the loop with the products looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,62 +6,12 @@
 
 mod adreno;
 mod amd;
+mod line;
 mod loops;
 mod nvidia;
 
+pub use line::{Instruction, Line, Wait};
 pub use loops::{HotLoop, hot_loop};
-
-/// One line of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
-    /// The start of a basic block that branches name.
-    Label(String),
-    /// An instruction.
-    Instruction(Instruction),
-    /// A comment, a hint to the scheduler, a bracket.
-    Other,
-}
-
-#[cfg(test)]
-impl Line {
-    /// The instruction that the line must be.
-    fn instruction(self) -> Instruction {
-        match self {
-            Self::Instruction(instruction) => instruction,
-            other => panic!("{other:?} is no instruction"),
-        }
-    }
-}
-
-/// What matters of an instruction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Instruction {
-    /// Instructions that it counts for: more than one where it is repeated or holds two (RDNA 3's `v_dual_…`), none where it only waits, since
-    /// other GPUs wait by bits of the instruction that has to.
-    pub issues: u32,
-    /// Of these, those that multiply and add floats, one after another or as matrices.
-    pub multiply_adds: u32,
-    /// Reads memory outside of the workgroup's own; the scoreboard that says when it is done, where there are several.
-    pub load: Option<u8>,
-    /// What it waits for.
-    pub wait: Wait,
-    /// The label that it may go on at.
-    pub target: Option<String>,
-    /// It never goes on at the next line.
-    pub leaves: bool,
-}
-
-/// The loads that an instruction is held back for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wait {
-    /// Nothing.
-    #[default]
-    None,
-    /// All but the latest so many.
-    AllBut(u32),
-    /// Those on the scoreboards whose bits are set.
-    Scoreboards(u8),
-}
 
 /// Reads a listing, if it is one of those that are known: `name` is the driver's name of it.
 pub fn read(name: &str, text: &str) -> Option<Vec<Line>> {

@@ -1,6 +1,6 @@
 //! NVIDIA's instructions, as Mesa's NAK prints them.
 
-use super::{Instruction, Line, Wait};
+use super::line::{Instruction, Line, Wait};
 
 /// Reads one line, for example `r4 = ld.global.a64.b32 [r4..6+rZ], p0  // delay=2 wr:0`.
 pub(super) fn line(text: &str) -> Line {

@@ -9,8 +9,10 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as TextError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
-use super::validate::MAX_STAGES;
 use crate::error::{Error, Result};
+
+/// The most stages.
+pub const MAX_STAGES: usize = 8;
 
 /// A network of the ResNet family. [`Architecture::layers`] expands it to convolutions with names and sizes.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::architecture::{Architecture, BlockKind, Pool, Shortcut, StemKind, invalid};
+use super::architecture::{Architecture, BlockKind, MAX_STAGES, Pool, Shortcut, StemKind, invalid};
 use super::layers::BlockShortcut;
 use crate::error::Result;
 
@@ -14,8 +14,6 @@ pub const MAX_CHANNELS: usize = 65_536;
 pub const MAX_CLASSES: usize = 1_000_000;
 /// The most trained parameters, a bound on memory when a description comes from outside (8 GiB in f32).
 pub const MAX_PARAMETERS: u64 = 1 << 31;
-/// The most stages.
-pub const MAX_STAGES: usize = 8;
 
 impl Architecture {
     /// Refuses a description that can't be built or that asks for unreasonable memory, naming the key. Descriptions

@@ -237,12 +237,12 @@ mod tests {
     /// The documentation has a line for each kernel, with the size of its tile.
     #[test]
     fn every_kernel_is_documented() {
-        let page = include_str!("../../docs/kernels.md");
+        let page = include_str!("../../docs/internals/kernels.md");
         for line in KERNELS {
             let quoted = format!("`{}`", line.name);
             let rows: Vec<&str> = page.lines().filter(|row| row.starts_with("| `")).collect();
             let named = rows.iter().any(|row| row.split('|').nth(1).is_some_and(|cell| cell.contains(&quoted)));
-            assert!(named, "docs/kernels.md has no row for {quoted}");
+            assert!(named, "docs/internals/kernels.md has no row for {quoted}");
             let switch = page.lines().find(|line| line.starts_with("`GPU_RESNET_CONV2D=")).expect("the switch");
             let values = switch.split('`').nth(1).and_then(|text| text.split_once('=')).expect("its values").1;
             assert!(

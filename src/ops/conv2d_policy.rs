@@ -3,7 +3,7 @@
 //!
 //! What changes the bits of a result (Winograd's way, the number of parts of a reduction, cooperative matrices) goes by the adapter, the
 //! convolution and its map alone, so that an image's result is the same in whatever batch it comes. Sizes of tiles
-//! change no bit and follow the batch. `docs/kernels.md` says it in words.
+//! change no bit and follow the batch. `docs/internals/kernels.md` says it in words.
 
 mod hardware;
 mod parts;

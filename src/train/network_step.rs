@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use super::network_trainer::{Group, NetworkOptions, Shared, StepResult};
+use super::network_shared::{Group, NetworkOptions, Shared};
 use super::update::{Updated, update};
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, Recording, TensorId};
@@ -57,6 +57,19 @@ impl Input {
         }
         plan.write(self.targets, targets)
     }
+}
+
+/// What one step measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// Mean loss, correct rows, counted rows, 0; with the weights before the step.
+    pub summary: [f32; 4],
+    /// Norm of all gradients, before clipping; only where it was asked for.
+    pub grad_norm: Option<f32>,
+    /// Norm of the gradient that enters each block from above, by the block's name, from the last to the first.
+    pub block_gradients: Vec<(String, f32)>,
+    /// Whether the step changed no weight, since a scaled gradient was not finite.
+    pub skipped: bool,
 }
 
 /// One training step.

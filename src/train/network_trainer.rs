@@ -6,41 +6,16 @@ use std::sync::Arc;
 
 use super::initial::Tensors;
 use super::loss_scale::LossScale;
-use super::network_settings::{BnMode, NetworkSettings};
-use super::network_step::{StepPlan, ValidationPlan};
-use super::options::{HeadOptions, Optimizer};
+use super::network_shared::{NetworkOptions, Shared};
+use super::network_step::{StepPlan, StepResult, ValidationPlan};
+use super::options::HeadOptions;
 use super::update::schedule_row;
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu};
-use crate::model::{
-    Architecture, InputKind, ParameterKind, ParameterSpec, PassOptions, TensorSource, TrainableNetwork,
-};
+use crate::gpu::Gpu;
+use crate::model::{Architecture, TensorSource, TrainableNetwork};
 use crate::ops::Precision;
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::loss_scale::{self, STATE_BYTES};
-
-/// What does not change over a run.
-#[derive(Clone, Debug)]
-pub struct NetworkOptions {
-    pub head: HeadOptions,
-    pub network: NetworkSettings,
-    /// What the images come as, and their height and width.
-    pub input: InputKind,
-    pub size: [usize; 2],
-}
-
-/// What one step measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepResult {
-    /// Mean loss, correct rows, counted rows, 0; with the weights before the step.
-    pub summary: [f32; 4],
-    /// Norm of all gradients, before clipping; only where it was asked for.
-    pub grad_norm: Option<f32>,
-    /// Norm of the gradient that enters each block from above, by the block's name, from the last to the first.
-    pub block_gradients: Vec<(String, f32)>,
-    /// Whether the step changed no weight, since a scaled gradient was not finite.
-    pub skipped: bool,
-}
 
 /// Memory of a run, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,29 +46,6 @@ impl NetworkState {
     pub fn model(&self) -> &Tensors {
         self.average.as_ref().unwrap_or(&self.tensors)
     }
-}
-
-/// Parameters that are updated alike. Their rows of the schedule differ, so each has a buffer for its own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Group {
-    pub head: bool,
-    /// Whether weight decay acts.
-    pub decay: bool,
-}
-
-/// Buffers beside the network's own that a step's plan binds.
-pub(super) struct Shared {
-    pub gpu: Arc<Gpu>,
-    pub network: TrainableNetwork,
-    pub average: Option<TrainableNetwork>,
-    pub moments: BTreeMap<String, Vec<Arc<Buffer>>>,
-    pub schedules: BTreeMap<Group, Arc<Buffer>>,
-    /// Always zero: each step finds its row of the schedule first.
-    pub cursor: Arc<Buffer>,
-    /// 1 - decay of the moving average.
-    pub rate: Arc<Buffer>,
-    /// The state of [`crate::ops::loss_scale`], where gradients are f16.
-    pub loss_scale: Option<Arc<Buffer>>,
 }
 
 /// Trains a network on batches that the caller brings.
@@ -289,42 +241,6 @@ impl NetworkTrainer {
             self.shared.gpu.write(&self.shared.rate, &[(1.0 - decay) as f32, 0.0, 0.0, 0.0])?;
         }
         Ok(())
-    }
-}
-
-impl NetworkOptions {
-    /// The pass that a step records.
-    pub(super) fn pass(&self, architecture: &Architecture) -> Result<PassOptions> {
-        Ok(PassOptions {
-            bn_training: self.network.bn == BnMode::Train,
-            train_from: self.network.unfreeze.train_from(architecture)?,
-            grad_input: false,
-            label_smoothing: self.head.label_smoothing,
-            recompute: self.network.recompute,
-            block_gradients: self.network.log_gradients,
-            loss_scale: None,
-        })
-    }
-}
-
-impl Group {
-    /// The group of the parameter `spec`.
-    pub fn of(spec: &ParameterSpec, settings: &NetworkSettings) -> Self {
-        let head = matches!(spec.kind, ParameterKind::LinearWeight | ParameterKind::LinearBias);
-        let weight = matches!(spec.kind, ParameterKind::LinearWeight | ParameterKind::ConvWeight);
-        Self { head, decay: settings.bias_decay || weight }
-    }
-
-    /// `optimizer`, but without weight decay where none acts.
-    pub fn optimizer(self, optimizer: &Optimizer) -> Optimizer {
-        let mut optimizer = *optimizer;
-        if !self.decay {
-            match &mut optimizer {
-                Optimizer::Adam(a) | Optimizer::AdamW(a) => a.weight_decay = 0.0,
-                Optimizer::Sgd(a) => a.weight_decay = 0.0,
-            }
-        }
-        optimizer
     }
 }
 

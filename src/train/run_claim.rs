@@ -7,20 +7,10 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::run_dir::{CONFIG, RunDir};
+use super::run_dir::{CONFIG, Claim, RunConfig, RunDir, no_run};
 use super::run_lock::{LOCK_FILE, NotLocked, RunLock};
 use crate::error::{Error, Result};
 use crate::files;
-
-/// A folder that was claimed.
-#[derive(Debug)]
-pub(super) struct Claim {
-    lock: RunLock,
-    /// The folders that were made for it, from the top down.
-    made: Vec<PathBuf>,
-    /// The settings of a run without a checkpoint, whose folder it was.
-    earlier: Option<Vec<u8>>,
-}
 
 /// How often a folder that vanishes between two looks is looked at again.
 const TRIES: usize = 100;
@@ -28,6 +18,28 @@ const TRIES: usize = 100;
 const MOST_NAMES: usize = 1_000_000;
 
 impl RunDir {
+    /// A folder for a new run with these settings: [`Self::claim`], and what [`Self::begin`] removes.
+    pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
+        let run = Self::claim(path)?;
+        run.begin()?;
+        run.write_config(config)?;
+        Ok(run)
+    }
+
+    /// A run that is there, to go on with, and its settings.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there is none, another process has it, or its config.toml can't be read.
+    pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig)> {
+        let path = path.into();
+        if !path.join(CONFIG).exists() {
+            return Err(Error::file(&path, no_run(&path)));
+        }
+        let run = Self::claim_again(path)?;
+        let config = run.read_config()?;
+        Ok((run, config))
+    }
+
     /// Claims the folder `path` for a new run. It is made if it is not there; one with an earlier run's settings but without
     /// a checkpoint is taken over. Nothing in it is changed yet.
     ///
@@ -128,13 +140,6 @@ impl RunDir {
                     format!("can't be written to ({error}), and a run continues in its own folder; make it writable");
                 Err(Error::file(path, problem))
             }
-        }
-    }
-
-    /// Removes what a killed process left half-written in the folder.
-    pub(super) fn remove_parts(&self) {
-        if self.claim.lock.is_exclusive() {
-            files::remove_parts(self.path());
         }
     }
 

@@ -14,7 +14,7 @@ use super::metrics::EpochResult;
 use super::network_settings::NetworkSettings;
 use super::options::HeadOptions;
 use super::recipe::{Choice, Settings};
-use super::run_claim::Claim;
+use super::run_lock::RunLock;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -47,6 +47,16 @@ pub struct RunDir {
     pub(super) claim: Claim,
 }
 
+/// A folder that was claimed.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub lock: RunLock,
+    /// The folders that were made for it, from the top down.
+    pub made: Vec<PathBuf>,
+    /// The settings of a run without a checkpoint, whose folder it was.
+    pub earlier: Option<Vec<u8>>,
+}
+
 /// The settings' file.
 pub(super) const CONFIG: &str = "config.toml";
 /// Where the choices of kernels are kept.
@@ -62,16 +72,15 @@ impl RunDir {
         [CONFIG, "checkpoint.safetensors", "model.safetensors"].iter().any(|name| path.join(name).exists())
     }
 
-    /// A folder for a new run with these settings: [`Self::claim`], and what [`Self::begin`] removes.
-    pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self> {
-        let run = Self::claim(path)?;
-        run.begin()?;
-        run.write_config(config)?;
-        Ok(run)
-    }
-
     pub(super) fn claimed(path: PathBuf, claim: Claim) -> Self {
         Self { path, claim }
+    }
+
+    /// Removes what a killed process left half-written in the folder.
+    pub(super) fn remove_parts(&self) {
+        if self.claim.lock.is_exclusive() {
+            files::remove_parts(self.path());
+        }
     }
 
     /// Removes what an earlier run left in the folder, now that the new one is sure to begin. The settings stay, and so do
@@ -90,21 +99,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// A run that is there, to go on with, and its settings.
-    ///
-    /// # Errors
-    /// [`Error::File`] if there is none, another process has it, or its config.toml can't be read.
-    pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig)> {
-        let path = path.into();
-        if !path.join(CONFIG).exists() {
-            return Err(Error::file(&path, no_run(&path)));
-        }
-        let run = Self::claim_again(path)?;
-        let config = run.read_config()?;
-        Ok((run, config))
-    }
-
-    fn read_config(&self) -> Result<RunConfig> {
+    pub(super) fn read_config(&self) -> Result<RunConfig> {
         let file = self.path.join(CONFIG);
         let bytes = read_limited(&file, MAX_CONFIG)?.ok_or_else(|| Error::file(&self.path, no_run(&self.path)))?;
         self.parse_config(bytes)
@@ -271,7 +266,7 @@ impl RunDir {
 }
 
 /// Why there is nothing to go on with in `path`.
-fn no_run(path: &Path) -> &'static str {
+pub(super) fn no_run(path: &Path) -> &'static str {
     if path.is_dir() {
         "holds no run to go on with; start one without --resume, with --output for its folder"
     } else {

@@ -1,149 +1,145 @@
-//! A case: one operation with its shapes, attributes, kernel variant and inputs. It prints itself as one line, such as
-//! `conv2d n=2 c=7 h=9 w=11 k=5 kernel=3 stride=2 padding=1 variant=gemm`, and is parsed back from it; what has its
-//! default is left out. Inputs are hashed from the line, so that the line alone says everything.
+//! A case, and the operation that it is of: what runs, and what it is held to.
+//!
+//! A case is one operation with its shapes, attributes, kernel variant and inputs. It prints itself as one line, such as
+//! `conv2d n=2 c=7 h=9 w=11 k=5 kernel=3 stride=2 padding=1 variant=gemm`, and is parsed back from it
+//! ([`super::cases`]); what has its default is left out.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::cases::{Operation, operation};
-use super::report::Direction;
-use crate::error::{Error, Result};
+use super::judgement::Judgement;
+use super::key::{FILL, Key, PARTS, PRECISION, SPACE_TO_DEPTH, VARIANT, Value, WINOGRAD};
+use super::report::{CaseResult, Direction};
+use crate::error::Result;
+use crate::gpu::Gpu;
 use crate::ops::host::Array;
 use crate::ops::{Conv2dAlgorithm, Conv2dVariant, Precision, WinogradTile};
-use crate::weights::{hash_input, hash_targets};
+use crate::reference::Tensor;
 
-/// One value of a case.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
-    Size(usize),
-    /// Height and width; printed as one number where they are equal.
-    Pair([usize; 2]),
-    Flag(bool),
-    Number(f64),
-    Word(&'static str),
+/// How many cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Suite {
+    /// Every operation by the kernels that the adapter uses by itself, and a case of every other kernel: reduced shapes and corners
+    Quick,
+    /// The same shapes by every kernel that the adapter can run
+    Kernels,
+    /// The same, and ResNet-50's own shapes at full size, and very large tensors
+    Full,
 }
 
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match *self {
-            Self::Size(size) => write!(f, "{size}"),
-            Self::Pair([a, b]) if a == b => write!(f, "{a}"),
-            Self::Pair([a, b]) => write!(f, "{a},{b}"),
-            Self::Flag(flag) => write!(f, "{flag}"),
-            Self::Number(number) => write!(f, "{number:?}"),
-            Self::Word(word) => write!(f, "{word}"),
+impl Suite {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Kernels => "kernels",
+            Self::Full => "full",
         }
     }
 }
 
-/// A key that cases of an operation have: what kind of value it takes, and its default.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
+/// An operation as it is verified.
+pub struct Operation {
+    /// First word of its cases.
     pub name: &'static str,
-    /// None: the line must say it.
-    pub default: Option<Value>,
-    /// An example of the kind.
-    kind: Value,
-    /// What a [`Value::Word`] may be.
-    words: &'static [&'static str],
+    pub direction: Direction,
+    /// Keys of its cases in groups, in the order in which they are printed.
+    pub keys: &'static [&'static [Key]],
+    /// Whether its cases also have the keys [`FILL`].
+    pub fill: bool,
+    /// Its lines of a suite.
+    pub list: fn(Suite) -> Vec<String>,
+    /// Arithmetic of a case, a multiply-add counted as two.
+    pub flops: fn(&Case) -> f64,
+    pub body: Body,
 }
 
-impl Key {
-    /// An extent, without a default.
-    pub const fn size(name: &'static str) -> Self {
-        Self { name, default: None, kind: Value::Size(0), words: &[] }
-    }
-
-    /// Height and width, without a default.
-    pub const fn extent(name: &'static str) -> Self {
-        Self { name, default: None, kind: Value::Pair([0, 0]), words: &[] }
-    }
-
-    /// A count with a default.
-    pub const fn count(name: &'static str, default: usize) -> Self {
-        Self { name, default: Some(Value::Size(default)), kind: Value::Size(0), words: &[] }
-    }
-
-    /// Height and width with a default.
-    pub const fn pair(name: &'static str, default: usize) -> Self {
-        Self { name, default: Some(Value::Pair([default; 2])), kind: Value::Pair([0, 0]), words: &[] }
-    }
-
-    /// A switch that is off by default.
-    pub const fn flag(name: &'static str) -> Self {
-        Self { name, default: Some(Value::Flag(false)), kind: Value::Flag(false), words: &[] }
-    }
-
-    pub const fn number(name: &'static str, default: f64) -> Self {
-        Self { name, default: Some(Value::Number(default)), kind: Value::Number(0.0), words: &[] }
-    }
-
-    /// One of `words`; the first is the default.
-    pub const fn word(name: &'static str, words: &'static [&'static str]) -> Self {
-        Self { name, default: Some(Value::Word(words[0])), kind: Value::Word(""), words }
-    }
-
-    /// One of `words`, without a default.
-    pub const fn name(name: &'static str, words: &'static [&'static str]) -> Self {
-        Self { name, default: None, kind: Value::Word(""), words }
-    }
-
-    fn parse(&self, text: &str) -> Option<Value> {
-        let size = |text: &str| text.parse::<usize>().ok();
-        match self.kind {
-            Value::Size(_) => size(text).map(Value::Size),
-            Value::Pair(_) => match text.split_once(',') {
-                Some((a, b)) => Some(Value::Pair([size(a)?, size(b)?])),
-                None => size(text).map(|both| Value::Pair([both; 2])),
-            },
-            Value::Flag(_) => text.parse().ok().map(Value::Flag),
-            Value::Number(_) => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Number),
-            Value::Word(_) => self.words.iter().find(|word| **word == text).map(|word| Value::Word(word)),
-        }
+impl Operation {
+    /// All keys of its cases.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().copied().chain(self.fill.then_some(FILL)).flatten()
     }
 }
 
-/// What the first input (and, as `grad_values`, the gradient from above) holds.
-pub const VALUES: &[&str] = &[
-    // Uniform in [-2, 2).
-    "uniform",
-    "zeros",
-    // Every value below the smallest normal number; drivers may take them for zero.
-    "denormal",
-    // Uniform in [1, 3): sums overflow in whatever order they are made.
-    "positive",
-    // One value of 97; of a gradient from above, one value.
-    "nan",
-    "inf",
-    "-inf",
-    // All pairs (and triples) of NaN, infinities, both zeros, the largest and small numbers.
-    "special",
-    // Few different values, one value, and what a ReLU leaves: ties for a maximum.
-    "coarse",
-    "equal",
-    "rectified",
-    // Nothing is larger than minus infinity.
-    "lowest",
-];
+/// How a case runs and what it is held to.
+pub enum Body {
+    Kernel(Kernel),
+    /// Something larger that judges itself: what is wrong, if anything.
+    Whole(fn(&Arc<Gpu>, &Case, &mut CaseResult) -> Result<Judgement>),
+}
 
-/// Keys of every operation whose inputs are filled by [`Case::filled`].
-pub const FILL: &[Key] = &[Key::word("values", VALUES), Key::number("scale", 1.0), Key::number("offset", 0.0)];
+/// Kernels with an f64 twin.
+pub struct Kernel {
+    /// The tensors that go in, hashed from the case's line.
+    pub inputs: fn(&Case) -> Result<Vec<Array>>,
+    /// What the adapter makes of them.
+    pub run: Run,
+    /// What it should be. Called only for cases that `run` accepted, since twins panic on impossible shapes.
+    pub twin: fn(&Case, &[Tensor]) -> Vec<Expected>,
+    /// How backward passes are held to differences of the forward twin.
+    pub slope: Option<Slope>,
+}
 
-/// Which kernel variant; `-` where an operation has one only.
-pub const VARIANT: &str = "variant";
+/// Runs a case's kernels on its inputs.
+pub type Run = fn(&Arc<Gpu>, &Case, &[Array]) -> Result<Vec<Array>>;
 
-/// Outputs along a side of Winograd's tile; `no` where every multiplication is made.
-pub const WINOGRAD: &str = "winograd";
-/// What [`WINOGRAD`] may be.
-pub const TILES: &[&str] = &["no", "2", "4"];
+/// A scalar function of the inputs whose derivatives are some of the outputs.
+pub struct Slope {
+    /// In f64: the sum of the forward twin's outputs, weighted by the gradient from above.
+    pub objective: fn(&Case, &[Tensor]) -> f64,
+    /// Output `.0` is the gradient by input `.1`.
+    pub gradients: &'static [(usize, usize)],
+}
 
-/// Parts that a convolution's reduction is cut into.
-pub const PARTS: Key = Key::count("parts", 1);
+/// One output of the twin.
+pub struct Expected {
+    pub name: &'static str,
+    pub tensor: Tensor,
+    pub allowed: Allowed,
+}
 
-/// Whether blocks of pixels count as channels.
-pub const SPACE_TO_DEPTH: Key = Key::flag("space_to_depth");
+/// What a kernel may be off by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Allowed {
+    /// Not a bit: values are only moved or chosen.
+    Exact,
+    /// What this many roundings leave; see `docs/verification.md`.
+    Roundings(f64),
+    /// The same, and then one rounding to f16.
+    Stored(f64),
+    /// The same of a gradient: beyond f16 it is infinite.
+    Gradient(f64),
+}
 
-/// How the operation's maps and weights are stored; without the key f32.
-pub const PRECISION: Key = Key::word("precision", &["f32", "f16"]);
+impl Expected {
+    /// An output whose values are only moved or chosen.
+    pub fn exact(name: &'static str, tensor: Tensor) -> Self {
+        Self { name, tensor, allowed: Allowed::Exact }
+    }
+
+    /// An output that is a sum of `terms`, or takes as many roundings.
+    pub fn sum(name: &'static str, tensor: Tensor, terms: f64) -> Self {
+        Self { name, tensor, allowed: Allowed::Roundings(terms) }
+    }
+
+    /// [`Self::sum`] of an output that is stored in the case's precision.
+    pub fn stored(case: &Case, name: &'static str, tensor: Tensor, terms: f64) -> Self {
+        let allowed = match case.precision() {
+            Precision::F32 => Allowed::Roundings(terms),
+            Precision::F16 => Allowed::Stored(terms),
+        };
+        Self { name, tensor, allowed }
+    }
+
+    /// [`Self::sum`] of a map's gradient, which is stored in the case's precision.
+    pub fn gradient(case: &Case, name: &'static str, tensor: Tensor, terms: f64) -> Self {
+        let allowed = match case.precision() {
+            Precision::F32 => Allowed::Roundings(terms),
+            Precision::F16 => Allowed::Gradient(terms),
+        };
+        Self { name, tensor, allowed }
+    }
+}
 
 /// One operation with its shapes, attributes, variant and inputs.
 #[derive(Clone)]
@@ -171,31 +167,9 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// The case that `line` says.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for an unknown operation, an unknown, repeated, malformed or missing key.
-    pub fn parse(line: &str) -> Result<Self> {
-        let wrong = |problem: String| Error::Usage(format!("{line:?} is no case: {problem}"));
-        let mut words = line.split_whitespace();
-        let name = words.next().unwrap_or_default();
-        let operation = operation(name).ok_or_else(|| wrong(format!("there is no operation {name:?}")))?;
-        let keys: Vec<&Key> = operation.keys().collect();
-        let mut values: Vec<Option<Value>> = vec![None; keys.len()];
-        for word in words {
-            let (key, text) = word.split_once('=').ok_or_else(|| wrong(format!("{word:?} is not KEY=VALUE")))?;
-            let at = keys.iter().position(|known| known.name == key);
-            let at = at.ok_or_else(|| wrong(format!("{name} has no key {key:?}")))?;
-            let value = keys[at].parse(text).ok_or_else(|| wrong(format!("{key} can't be {text:?}")))?;
-            if values[at].replace(value).is_some() {
-                return Err(wrong(format!("{key} is said twice")));
-            }
-        }
-        let values = keys
-            .iter()
-            .zip(values)
-            .map(|(key, value)| value.or(key.default).ok_or_else(|| wrong(format!("{} is missing", key.name))));
-        Ok(Self { operation, values: values.collect::<Result<_>>()? })
+    /// The case of `operation` with a value for each of its keys.
+    pub(super) fn new(operation: &'static Operation, values: Vec<Value>) -> Self {
+        Self { operation, values }
     }
 
     fn print(&self, f: &mut impl fmt::Write, wanted: impl Fn(&Key) -> bool) -> fmt::Result {
@@ -306,69 +280,5 @@ impl Case {
             && self.number("scale") == 1.0
             && self.number("offset") == 0.0
             && matches!(self.word("grad_values"), "" | "uniform")
-    }
-
-    fn seed(&self, name: &str) -> String {
-        format!("{} {name}", self.data_line())
-    }
-
-    /// Values in [-2, 2) that depend on the line and `name`.
-    pub fn array(&self, name: &str, shape: &[usize]) -> Array {
-        Array { shape: shape.to_vec(), data: hash_input(&self.seed(name), shape.iter().product()) }
-    }
-
-    /// [`Self::array`] with `f` applied.
-    pub fn array_with(&self, name: &str, shape: &[usize], f: impl Fn(f32) -> f32) -> Array {
-        let mut array = self.array(name, shape);
-        array.data.iter_mut().for_each(|value| *value = f(*value));
-        array
-    }
-
-    /// Class numbers below `classes`.
-    pub fn classes(&self, name: &str, count: usize, classes: usize) -> Vec<i64> {
-        hash_targets(&self.seed(name), count, classes as u64)
-    }
-
-    /// An input of the kind that `values`, `scale` and `offset` say; `place` is its number among the inputs.
-    pub fn filled(&self, name: &str, shape: &[usize], place: usize) -> Array {
-        let (scale, offset) = (self.number("scale") as f32, self.number("offset") as f32);
-        self.fill(name, shape, place, self.word("values"), |value| value * scale + offset)
-    }
-
-    /// A gradient from above, as `grad_values` says.
-    pub fn grad(&self, name: &str, shape: &[usize], place: usize) -> Array {
-        self.fill(name, shape, place, self.word("grad_values"), |value| value)
-    }
-
-    /// An input of the kind `values`.
-    pub fn fill_as(&self, name: &str, shape: &[usize], place: usize, values: &str) -> Array {
-        self.fill(name, shape, place, values, |value| value)
-    }
-
-    fn fill(&self, name: &str, shape: &[usize], place: usize, values: &str, f: impl Fn(f32) -> f32) -> Array {
-        const SPECIAL: [f32; 9] =
-            [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, f32::MAX, f32::MIN, 1e-30, -1e-30];
-        let mut array = self.array(name, shape);
-        // The gradient has one special value, far from the borders, where 0 times NaN may or may not be added.
-        let chosen = |i: usize| if place == 0 { i % 97 == 40 } else { i == 40 };
-        for (i, value) in array.data.iter_mut().enumerate() {
-            let plain = f(*value);
-            *value = match values {
-                "zeros" => 0.0,
-                // All bits of a mantissa, exponent 0.
-                "denormal" => f32::from_bits(value.to_bits() & 0x807f_ffff),
-                "positive" => (value.abs() + 1.0) * f(1.0),
-                "nan" if chosen(i) => f32::NAN,
-                "inf" if chosen(i) => f32::INFINITY,
-                "-inf" if chosen(i) => f32::NEG_INFINITY,
-                "special" => SPECIAL[i / SPECIAL.len().pow(place as u32) % SPECIAL.len()],
-                "coarse" => (*value * 1.5).round(),
-                "equal" => 1.0,
-                "rectified" => value.max(0.0),
-                "lowest" => f32::NEG_INFINITY,
-                _ => plain,
-            };
-        }
-        array
     }
 }

@@ -3,68 +3,18 @@
 
 use std::sync::Arc;
 
-use super::case::Case;
-use super::cases::{Allowed, Body, Expected, Kernel, Slope};
+use super::case::{Body, Case, Kernel};
+use super::judgement::{Check, Judgement};
 use super::report::{CaseResult, Status};
+use super::twin::Twin;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::ops::Precision;
 use crate::ops::host::Array;
-use crate::reference::{Comparison, Tensor, compare_f64};
-use crate::weights::hash_tensor;
+use crate::reference::Tensor;
 
 /// How often a case runs; each time must give the same bits.
 const REPEATS: usize = 3;
-/// Square of the rounding error of f32, 2^-24.
-const ROUNDING2: f64 = 1.0 / (1u64 << 48) as f64;
-/// Square of the largest relative error of one rounding to f16, 2^-11, and twice that for drivers that round towards zero,
-/// whose errors are on average a third of the square of 2^-10.
-const HALF_ROUNDING2: f64 = 2.0 / (1u64 << 22) as f64;
-/// The smallest normal f16, 2^-14: drivers may take what is below for zero.
-const HALF_MIN_POSITIVE: f64 = 1.0 / 16_384.0;
-/// The largest f16.
-const HALF_MAX: f64 = 65_504.0;
-/// Largest error of a slope, relative to the gradient's norm.
-const SLOPE_LIMIT: f64 = 5e-4;
-/// Larger cases are not held to differences: the twin would take too long.
-const SLOPE_FLOPS: f64 = 3e8;
-const SLOPE_VALUES: usize = 1 << 20;
-
-/// Which check failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    /// A value is further from the twin's than its tolerance.
-    Tolerance,
-    /// An output has another shape, or there is another number of them.
-    Shape,
-    /// The kernel wrote past the end of a tensor.
-    Guard,
-    /// The kernel left a value unwritten.
-    Unwritten,
-    /// Two runs gave different bits.
-    Repeat,
-    /// A gradient is no derivative of the forward twin.
-    Slope,
-    /// The driver or the operation refused.
-    Refused,
-}
-
-impl Check {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tolerance => "tolerance",
-            Self::Shape => "shape",
-            Self::Guard => "guard",
-            Self::Unwritten => "unwritten",
-            Self::Repeat => "repeat",
-            Self::Slope => "slope",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// The check that failed and what it found; none if all is well.
-pub type Judgement = Option<(Check, String)>;
 
 /// What a case gave, and the check that failed, if one did.
 pub struct Checked {
@@ -83,19 +33,6 @@ struct Prepared {
     data_line: String,
     inputs: Vec<Array>,
     twin: Option<Twin>,
-}
-
-struct Twin {
-    expected: Vec<Expected>,
-    slope: Option<Direction>,
-}
-
-/// The objective's slope along one direction of all of its inputs at once.
-struct Direction {
-    /// By differences.
-    slope: f64,
-    /// How far each input moves, by gradient.
-    steps: Vec<f64>,
 }
 
 /// A result with nothing measured yet.
@@ -177,7 +114,7 @@ impl Checker {
         // The twin runs after the kernel, which has refused what is impossible.
         let inputs = || prepared.inputs.iter().map(|a| Tensor::from_f32(&a.shape, &a.data)).collect::<Vec<_>>();
         let twin = prepared.twin.get_or_insert_with(|| Twin::new(case, kernel, &inputs()));
-        Ok(judge(case, &found, twin, kernel.slope.as_ref(), result))
+        Ok(twin.judge(case, &found, kernel.slope.as_ref(), result))
     }
 }
 
@@ -232,152 +169,13 @@ fn first_difference(a: &[Array], b: &[Array]) -> Option<(usize, usize)> {
     })
 }
 
-impl Twin {
-    fn new(case: &Case, kernel: &Kernel, inputs: &[Tensor]) -> Self {
-        let expected = (kernel.twin)(case, inputs);
-        let values: usize = inputs.iter().map(|input| input.data.len()).sum();
-        let small = (case.operation.flops)(case) < SLOPE_FLOPS && values < SLOPE_VALUES;
-        // Gradients that are rounded to f16 are no exact slopes; those of f32 by the same formulas are.
-        let exact = case.precision() == Precision::F32;
-        let slope = kernel.slope.as_ref().filter(|_| small && exact && case.is_plain());
-        let slope = slope.map(|slope| Direction::new(case, slope, inputs, &expected));
-        // The mean loss of no rows has no slope.
-        let slope = slope.filter(|direction| direction.slope.is_finite());
-        Self { expected, slope }
-    }
-}
-
-impl Direction {
-    /// Every value of an input moves up or down by the same amount, so that an error of any one of its gradient's values
-    /// shows; inputs with small gradients move further, so that all count alike.
-    fn new(case: &Case, slope: &Slope, inputs: &[Tensor], expected: &[Expected]) -> Self {
-        // Far below the distance of most values from the kinks of a maximum; what is lost to rounding is 1e-5 of the slope.
-        const FURTHEST: f64 = 1e-7;
-        let norm = |output: usize| expected[output].tensor.data.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let steps: Vec<f64> = slope.gradients.iter().map(|&(output, _)| 1.0 / norm(output).max(1e-30)).collect();
-        let step = FURTHEST / steps.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        let moved = |by: f64| {
-            let mut inputs = inputs.to_vec();
-            for (&(output, input), amount) in slope.gradients.iter().zip(&steps) {
-                let signs = signs(case, output, inputs[input].data.len());
-                let values = inputs[input].data.iter_mut().zip(signs);
-                values.for_each(|(value, sign)| *value += by * amount * f64::from(sign));
-            }
-            (slope.objective)(case, &inputs)
-        };
-        Self { slope: (moved(step) - moved(-step)) / (2.0 * step), steps }
-    }
-
-    /// How far the slope that the gradients `found` say is from the differences', in norms of a gradient.
-    fn error(&self, case: &Case, slope: &Slope, found: &[Array]) -> f64 {
-        let mut claimed = 0.0;
-        for (&(output, _), amount) in slope.gradients.iter().zip(&self.steps) {
-            let signs = signs(case, output, found[output].data.len());
-            let values = found[output].data.iter().zip(signs);
-            claimed += amount * values.map(|(&value, sign)| f64::from(value) * f64::from(sign)).sum::<f64>();
-        }
-        (claimed - self.slope).abs()
-    }
-}
-
-/// A sign for each value of a gradient.
-fn signs(case: &Case, output: usize, count: usize) -> Vec<f32> {
-    hash_tensor(&format!("{} sign {output}", case.data_line()), count, |u| if u < 0.5 { -1.0 } else { 1.0 })
-}
-
-/// The NMSE that a tolerance allows an output of `count` values. A sum of n products of random signs that is made one by
-/// one has an NMSE of about n / 6 times the square of the rounding error; four times n leaves room for unlucky orders and
-/// for drivers that round towards zero. Few values may all be small by chance, which their errors aren't.
-pub fn limit(allowed: Allowed, count: usize) -> f64 {
-    match allowed {
-        Allowed::Exact => 0.0,
-        Allowed::Roundings(terms) => 4.0 * ROUNDING2 * (1.0 + terms) * (1.0 + 16.0 / count.max(1) as f64),
-        Allowed::Stored(terms) | Allowed::Gradient(terms) => limit(Allowed::Roundings(terms), count) + HALF_ROUNDING2,
-    }
-}
-
-/// Compares one output. Drivers may take numbers below the smallest normal one for zero, so errors of a few of those are
-/// none.
-fn compare_output(found: &Array, expected: &Expected) -> Comparison {
-    let floor = match expected.allowed {
-        Allowed::Exact => 4.0 * f64::from(f32::MIN_POSITIVE),
-        Allowed::Roundings(terms) => 4.0 * (terms + 1.0) * f64::from(f32::MIN_POSITIVE),
-        Allowed::Stored(_) | Allowed::Gradient(_) => HALF_MIN_POSITIVE,
-    };
-    let most = if let Allowed::Gradient(_) = expected.allowed { HALF_MAX } else { f64::from(f32::MAX) };
-    let expected: Vec<f64> = expected.tensor.data.iter().map(|&value| overflowed(value, most)).collect();
-    let found: Vec<f64> = found.data.iter().map(|&value| f64::from(value)).collect();
-    let near = |f: f64, e: f64| (f - e).abs() <= floor;
-    let forgiven = found.iter().zip(&expected).map(|(&f, &e)| if near(f, e) { e } else { f });
-    compare_f64(&forgiven.collect::<Vec<f64>>(), &expected)
-}
-
-/// What is larger than `most`, as an f32, is expected to be infinite.
-fn overflowed(value: f64, most: f64) -> f64 {
-    let rounded = f64::from(value as f32);
-    if rounded.is_nan() || rounded.abs() <= most { value } else { f64::INFINITY.copysign(value) }
-}
-
-/// Holds outputs to the twin's and notes the measures of the worst.
-fn judge(case: &Case, found: &[Array], twin: &Twin, slope: Option<&Slope>, result: &mut CaseResult) -> Judgement {
-    if found.len() != twin.expected.len() {
-        let problem = format!("{} outputs; {} are expected", found.len(), twin.expected.len());
-        return Some((Check::Shape, problem));
-    }
-    let mut failed = None;
-    for (found, expected) in found.iter().zip(&twin.expected) {
-        let (name, shape) = (expected.name, &expected.tensor.shape);
-        if &found.shape != shape {
-            return Some((Check::Shape, format!("{name} has the shape {:?}; {shape:?} is expected", found.shape)));
-        }
-        let measured = compare_output(found, expected);
-        let limit = limit(expected.allowed, measured.count);
-        let share = if measured.nmse == 0.0 { 0.0 } else { measured.nmse / limit };
-        if result.share.is_none_or(|worst| share > worst) {
-            let at = format!("{name}{:?}", place(measured.worst_index, shape));
-            if share > 1.0 {
-                let (found, expected) = (measured.worst_found, measured.worst_expected);
-                let message = format!(
-                    "{at} is {found:e}, {expected:e} is expected; NMSE {:.1e}, {limit:.1e} is allowed",
-                    measured.nmse
-                );
-                failed = Some((Check::Tolerance, message));
-            }
-            (result.nmse, result.max_abs, result.max_rel) =
-                (Some(measured.nmse), Some(measured.max_abs), Some(measured.max_rel));
-            (result.worst_index, result.tolerance, result.share) = (Some(at), Some(limit), Some(share));
-        }
-    }
-    if failed.is_none()
-        && let (Some(direction), Some(slope)) = (&twin.slope, slope)
-    {
-        let error = direction.error(case, slope, found);
-        if error.is_nan() || error > SLOPE_LIMIT {
-            let message = format!("the slope of the forward twin differs by {error:.1e} of the gradient");
-            failed = Some((Check::Slope, message));
-        }
-    }
-    failed
-}
-
-/// The index of flat position `at` in a tensor of `shape`.
-fn place(mut at: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index: Vec<usize> = Vec::with_capacity(shape.len());
-    for &extent in shape.iter().rev() {
-        index.push(at % extent.max(1));
-        at /= extent.max(1);
-    }
-    index.reverse();
-    index
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gpu::AdapterChoice;
     use crate::reference::relu;
-    use crate::verify::cases::cases;
-    use crate::verify::cases::{Operation, Suite, operation};
+    use crate::verify::case::{Expected, Operation, Slope, Suite};
+    use crate::verify::cases::{cases, operation};
 
     /// The operation `name` with its kernel changed by `change`.
     fn changed(name: &str, change: impl Fn(&mut Kernel)) -> &'static Operation {
@@ -464,18 +262,6 @@ mod tests {
             };
         });
         assert_eq!(found, Some(Check::Repeat));
-    }
-
-    #[test]
-    fn flushed_denormals_are_forgiven_and_nothing_else() {
-        let expected = |value| Expected::exact("output", Tensor::new(&[2], vec![1.0, value]));
-        let nmse = |found: f32, value| {
-            compare_output(&Array { shape: vec![2], data: vec![1.0, found] }, &expected(value)).nmse
-        };
-        assert_eq!(nmse(0.0, 1e-40), 0.0);
-        assert_eq!(nmse(f32::INFINITY, 1e300), 0.0);
-        assert!(nmse(0.0, 1e-30) > 0.0);
-        assert_eq!(nmse(f32::NAN, 0.0), f64::INFINITY);
     }
 
     #[test]

@@ -6,17 +6,20 @@
 
 mod convolutions;
 mod cooperative;
+mod layers;
 mod others;
 
 use std::sync::{Arc, OnceLock};
 
 use convolutions::CONVOLUTIONS;
 use cooperative::COOPERATIVE;
+use layers::LAYERS;
 use others::OTHERS;
 
 use super::case::Case;
-use super::check::{Check, Checker};
-use super::report::{ControlResult, Status};
+use super::check::Checker;
+use super::judgement::Check;
+use super::report::{ControlResult, MAY_HIDE, Status};
 use super::requirements::lacks;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -36,13 +39,16 @@ pub struct Control {
     pub to: &'static str,
     /// Line of the case that must fail.
     pub case: String,
-    /// Whether the fault may stay hidden: a race that an adapter happens to win.
-    pub may_hide: bool,
     /// Whether the same fault is put into other kernels too.
     pub shared: bool,
 }
 
 impl Control {
+    /// Whether the fault may stay hidden: a race that an adapter happens to win.
+    pub fn may_hide(&self) -> bool {
+        MAY_HIDE.contains(&self.name.as_str())
+    }
+
     /// Whether its shader is a kernel for convolutions, and not what packs, transforms or mends around any of them.
     pub fn of_one_kernel(&self) -> bool {
         let own = |shader: &Shader| kernel_of(shader).is_some() && !shader.flags.contains(flags::EMULATED);
@@ -62,18 +68,16 @@ pub fn controls() -> &'static [Control] {
                 from,
                 to,
                 case: format!("{case} variant={}", variant.name()),
-                may_hide: false,
                 shared: victims.kernels.len() > 1,
             })
         });
-        let others = OTHERS.iter().chain(COOPERATIVE).map(|&(breaks, shader, from, to, case)| Control {
+        let others = OTHERS.iter().chain(LAYERS).chain(COOPERATIVE).map(|&(breaks, shader, from, to, case)| Control {
             name: format!("{shader}: {breaks}"),
             breaks,
             shader,
             from,
             to,
             case: case.into(),
-            may_hide: false,
             shared: false,
         });
         conv.chain(others).chain([barrier()]).collect()
@@ -90,7 +94,6 @@ fn barrier() -> Control {
         from: "vec4f(next_weights[i]));\n        }\n        workgroupBarrier();",
         to: "vec4f(next_weights[i]));\n        }",
         case: "conv2d n=1 c=64 h=14 w=14 k=64 kernel=3 padding=1 variant=gemm".into(),
-        may_hide: true,
         shared: false,
     }
 }
@@ -120,11 +123,6 @@ pub fn break_kernel(gpu: &Gpu, fault: &str) -> Result<()> {
 pub fn missed(control: &Control, message: String) -> ControlResult {
     let (name, breaks) = (control.name.clone(), control.breaks.to_owned());
     ControlResult { name, breaks, caught_by: String::new(), caught: false, message }
-}
-
-/// Whether the run stays valid with this result: the fault was caught, or may hide.
-pub fn is_good(result: &ControlResult) -> bool {
-    result.caught || controls().iter().any(|control| control.may_hide && control.name == result.name)
 }
 
 /// Runs the control `name` on `gpu`; none where the adapter can't run the kernel.
@@ -176,6 +174,7 @@ mod tests {
             Case::parse(&control.case).unwrap_or_else(|e| panic!("{}: {e}", control.name));
         }
         let mut names: Vec<&str> = controls().iter().map(|control| control.name.as_str()).collect();
+        assert!(MAY_HIDE.iter().all(|name| names.contains(name)), "a control that may hide is none");
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), controls().len(), "two controls have one name");

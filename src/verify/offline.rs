@@ -2,6 +2,7 @@
 //! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
 
 mod gpus;
+mod outcome;
 mod tint;
 mod tools;
 mod translate;
@@ -19,6 +20,7 @@ use crate::gpu::KernelSpec;
 use crate::gpu::shaders::{self, Shader};
 use crate::ops;
 pub use gpus::{Tree, VendorGpu};
+pub use outcome::Outcome;
 pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
 use vendors::VendorReport;
@@ -41,32 +43,6 @@ pub struct KernelResult {
     pub constants: BTreeMap<String, u32>,
     /// By target: `spirv`, `msl`, `hlsl`, `glsl`, `wgsl`.
     pub targets: BTreeMap<&'static str, Outcome>,
-}
-
-/// What became of one translation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Translated, and accepted by the tool.
-    Compiled { tool: String },
-    /// Translated; no tool for it is here.
-    Translated,
-    /// The backend does not offer what the kernel needs, and so never gets it.
-    Skipped { reason: String },
-    /// naga could not translate it, or the tool refused it.
-    Failed { by: String, message: String },
-    /// The tool did not end in time, or flooded its output, and was stopped.
-    Timeout { by: String, message: String },
-}
-
-impl Outcome {
-    /// What failed it, and how.
-    fn problem(&self) -> Option<(&str, &str)> {
-        match self {
-            Self::Failed { by, message } | Self::Timeout { by, message } => Some((by, message)),
-            Self::Compiled { .. } | Self::Translated | Self::Skipped { .. } => None,
-        }
-    }
 }
 
 /// Every kernel that an operation can ask for: all entry points with all values that operations give their constants.

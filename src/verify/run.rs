@@ -12,6 +12,7 @@ use super::controls::Control;
 use super::coverage;
 use super::expectations::Expectations;
 use super::report::{AdapterRun, CaseResult, ControlResult, Fingerprint, Status};
+pub use super::schedule::Progress;
 use super::schedule::{Estimate, Work, batches};
 use super::worker::Worker;
 use crate::error::{Error, Result};
@@ -43,16 +44,6 @@ const MOST_JOBS: usize = 8;
 pub fn default_jobs(adapter: &AdapterReport) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     if adapter.kind == "cpu" { cores.min(MOST_JOBS) } else { 1 }
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Cases and negative controls that are over.
-    pub done: usize,
-    pub total: usize,
-    /// Estimated; none before there is anything to go by.
-    pub seconds_left: Option<f64>,
 }
 
 /// What a run tells while it goes on.

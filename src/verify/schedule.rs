@@ -7,9 +7,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::case::{Case, PRECISION, WINOGRAD};
+use super::case::Case;
 use super::controls::Control;
-use super::run::Progress;
+use super::key::{PRECISION, WINOGRAD};
 
 /// What a task counts for, in cases whose kernels are compiled already, where one takes 6 ms: lavapipe 25.0.7 with empty caches
 /// (2026-11-28). A kernel for convolutions takes its compiler 2 to 7 s, another 0.1 s.
@@ -18,6 +18,16 @@ const COMPILING: f64 = 15.0;
 const COMPILING_CONVOLUTION: f64 = 600.0;
 const NETWORK: f64 = 30.0;
 const FINGERPRINT: f64 = 120.0;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Cases and negative controls that are over.
+    pub done: usize,
+    pub total: usize,
+    /// Estimated; none before there is anything to go by.
+    pub seconds_left: Option<f64>,
+}
 
 /// A part of a run, by its place in the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

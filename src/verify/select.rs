@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use regex_lite::Regex;
 
-use super::case::{Case, PARTS, WINOGRAD};
-use super::cases::{Suite, cases};
+use super::case::{Case, Suite};
+use super::cases::cases;
 use super::controls::{Control, controls};
+use super::key::{PARTS, WINOGRAD};
 use crate::error::{Error, Result};
 use crate::gpu::AdapterReport;
 use crate::gpu::shaders::{self, flags};
@@ -114,7 +115,7 @@ impl Selection {
                     true
                 }
                 (true, _) => false,
-                (false, true) => usual.contains(&variant) || control.may_hide,
+                (false, true) => usual.contains(&variant) || control.may_hide(),
                 (false, false) => true,
             }
         };

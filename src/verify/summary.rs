@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::controls;
 use super::report::summary::{Counts, known};
 use super::report::{AdapterRun, CaseResult, Report, Status};
 
@@ -38,7 +37,7 @@ fn adapter(out: &mut String, run: &AdapterRun) {
         let _ = writeln!(out, "  and {} more; --report has them all", bad.len() - SHOWN);
     }
     for control in run.controls.iter().filter(|control| !control.caught) {
-        let word = if controls::is_good(control) { "not shown" } else { "NOT CAUGHT" };
+        let word = if control.is_good() { "not shown" } else { "NOT CAUGHT" };
         let _ = writeln!(out, "  {word}  {}: {}", control.name, control.message);
     }
     for case in known(run) {

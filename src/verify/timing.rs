@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::case::Case;
-use super::cases::Body;
+use super::case::{Body, Case};
 use super::check::{too_large, unsupported};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;

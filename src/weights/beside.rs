@@ -1,17 +1,10 @@
 //! Tensors beside a network that look like a part of its forward pass. Predictions leave them out, which has to be said.
 
-use super::head::{Head, features};
-use super::select::{Selection, below};
+use super::head::features;
+use super::selection::{Head, Selection, below, is_of_body};
 
 /// Last parts of the names of single values that scale the logits.
 const SCALES: [&str; 5] = ["temperature", "logit_scale", "scale", "logit_bias", "temp"];
-
-/// Whether `name`, below the network's prefix, is of a ResNet's body rather than of a head.
-pub(super) fn is_of_body(name: &str) -> bool {
-    let first = name.split('.').next().unwrap_or_default();
-    let stage = first.strip_prefix("layer").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
-    stage || ["conv1", "bn1", "bn", "embedder", "encoder", "stem", "stages"].contains(&first)
-}
 
 /// Names of the tensors that look like a part of the forward pass: a normalisation of the features, which makes the classifier
 /// after it a head of several layers; a temperature; the mean and standard deviation of the images. Those within the network

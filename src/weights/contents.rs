@@ -1,37 +1,16 @@
 //! What one file holds: safetensors or a PyTorch checkpoint, told apart by the first bytes.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::formats::other_format;
 use super::pytorch;
+use super::stored::{Contents, Stored};
 use super::text::quoted;
 
 /// The largest header that is read. ResNet-152's is 0.1 MB; parsing takes many times a header's size in memory.
 const MAX_HEADER: u64 = 8 << 20;
-
-/// The tensors of a file, under its own names.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub tensors: Vec<Stored>,
-    /// Tensors that can't be read, each with a sentence that follows the file's name.
-    pub unread: BTreeMap<String, String>,
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// One tensor of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stored {
-    pub name: String,
-    pub dtype: Dtype,
-    pub shape: Vec<usize>,
-    /// Bytes of the file, from the first element to the last.
-    pub range: Range<usize>,
-    /// In elements, of a tensor that does not lie in row-major order.
-    pub strides: Option<Vec<usize>>,
-}
 
 /// The tensors in `bytes`. The error completes the sentence "FILE …".
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {

@@ -3,27 +3,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use memmap2::Mmap;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
+use super::bytes::Bytes;
 use super::config::Sidecars;
-use super::contents::{self, Contents, Stored};
-use super::formats::named_format;
 use super::head::features;
 use super::labels::{labels_of, parse_json_labels};
 use super::select::select;
+use super::stored::{Contents, Stored};
 use super::text::printable;
 use super::{Head, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
-use crate::files;
 
 /// Named tensors of a safetensors file or PyTorch checkpoint, under torchvision's names. The file stays mapped, and a tensor
 /// is read when it is asked for, so opening costs a header.
@@ -44,12 +41,6 @@ pub struct Weights {
     sha256: OnceLock<String>,
 }
 
-/// Where a file's bytes are.
-pub(super) enum Bytes {
-    Mapped(Mmap),
-    Memory(Cow<'static, [u8]>),
-}
-
 /// One tensor: its type, shape, place and the name that it has in the file.
 struct Entry {
     dtype: Dtype,
@@ -65,39 +56,6 @@ struct Place {
     range: Range<usize>,
     /// In elements, where they don't lie in row-major order.
     strides: Option<Vec<usize>>,
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map,
-            Bytes::Memory(bytes) => bytes,
-        }
-    }
-}
-
-impl Bytes {
-    /// Maps a regular file.
-    pub fn open(path: &Path) -> Result<Self> {
-        // Before opening, because opening a pipe would wait for a writer.
-        let kind = std::fs::metadata(path).map_err(|error| Error::file(path, error))?;
-        if !kind.is_file() {
-            return Err(Error::file(path, "is not a regular file; give a .safetensors or .pth file"));
-        }
-        let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        if kind.len() == 0 {
-            return Err(Error::file(path, "is empty; copy or download it again"));
-        }
-        Ok(Bytes::Mapped(files::map(&file).map_err(|error| Error::file(path, error))?))
-    }
-
-    /// The tensors in it; `label` is its path in errors.
-    pub fn contents(&self, label: &Path) -> Result<Contents> {
-        let named = || named_format(&label.file_name().unwrap_or_default().to_string_lossy());
-        contents::read(self).map_err(|problem| Error::file(label, named().unwrap_or(problem)))
-    }
 }
 
 impl std::fmt::Debug for Weights {

@@ -1,23 +1,6 @@
 //! The classifier of a network, whatever it is called: torchvision's `fc`, and the names that others have for it.
 
-use super::beside::is_of_body;
-use super::select::{Selection, below};
-use super::text::some;
-
-/// What a file has for a classifier.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Head {
-    /// One linear layer, under `fc.weight` and `fc.bias` here.
-    Linear {
-        /// Whether the file has a bias; zeros stand in for one that it lacks.
-        bias: bool,
-    },
-    /// None at all.
-    #[default]
-    None,
-    /// More than one linear layer, which is not run; the names of its tensors.
-    Layers(Vec<String>),
-}
+use super::selection::{Head, Selection, below, is_of_body};
 
 /// First parts of the names of heads.
 const NAMES: [&str; 12] = [
@@ -138,20 +121,6 @@ pub(super) fn features<'n>(
         extent(name)
     };
     width(".conv3.weight").or_else(|| width(".conv2.weight"))
-}
-
-impl Head {
-    /// Why there are no predictions, if there are none; it completes the sentence "FILE …".
-    pub fn missing(&self) -> Option<String> {
-        match self {
-            Head::Linear { .. } => None,
-            Head::None => Some("has no head (no classifier such as `fc`)".into()),
-            Head::Layers(names) => {
-                let names = some(names.iter().map(String::as_str));
-                Some(format!("has a head of several layers ({names}), which is not run"))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! offsets checked, numbers finite, and every error names the file.
 
 mod beside;
+mod bytes;
 mod check;
 mod config;
 mod contents;
@@ -28,9 +29,11 @@ mod pickle;
 mod pytorch;
 mod save;
 mod select;
+mod selection;
 mod shards;
 mod source;
 mod state_dict;
+mod stored;
 mod text;
 
 pub use crate::fetch::FetchOptions;
@@ -43,7 +46,6 @@ pub use file::Weights;
 pub use given::Given;
 pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
-pub use head::Head;
 pub use imagenet::{imagenet_labels, imagenet_synsets, is_imagenet};
 pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
@@ -51,6 +53,7 @@ pub use label_file::{numbered_labels, read_labels, read_names};
 pub use labels::{labels_of, parse_labels};
 pub use manifest::{Accuracy, Pretrained, manifest};
 pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
+pub use selection::Head;
 pub use source::{Source, open, open_key, open_with, resolve};
 
 /// The type of a tensor's elements in a file.

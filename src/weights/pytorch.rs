@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::contents::{Contents, Stored};
 use super::formats::other_pickle;
 use super::pickle::{Element, Id, Pickle, Storage, Tensor, Value};
 use super::state_dict;
+use super::stored::{Contents, Stored};
 use super::text::printable;
 
 /// What the plain format begins with, as a pickled number.

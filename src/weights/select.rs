@@ -4,42 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::beside;
-use super::head::{self, Head};
+use super::head;
 use super::naming::{self, Style};
+use super::selection::{Selection, below, is_of_training, of_another};
 use super::text::{printable, some};
 
 /// The most networks of one file that are told apart.
 const MOST_ROOTS: usize = 32;
-
-/// The network among a file's tensors.
-#[derive(Debug, Default)]
-pub(super) struct Selection {
-    /// What stands before every name of the network in the file: `state_dict.module.`.
-    pub prefix: String,
-    /// Each tensor's place in the list that was given, by its name here.
-    pub names: BTreeMap<String, usize>,
-    /// Names in the file of what is beside the network and was not to be expected there.
-    pub left_out: Vec<String>,
-    /// Those of `left_out` that look like a part of the forward pass, so that predictions without them may be wrong.
-    pub doubtful: Vec<String>,
-    pub head: Head,
-    /// Prefixes of the file's other networks.
-    pub others: Vec<String>,
-}
-
-impl Selection {
-    /// Whether the file's tensor `name` stands within this network, and not in one that stands inside of it.
-    pub fn holds(&self, name: &str) -> bool {
-        name.strip_prefix(self.prefix.as_str()).is_some_and(|short| !is_of_training(short))
-            && !of_another(&self.prefix, &self.others, name)
-    }
-}
-
-/// Whether `name` is of another network of the file than the one under `prefix`: one inside of it, around it, or elsewhere.
-fn of_another(prefix: &str, others: &[String], name: &str) -> bool {
-    let around = |other: &str| prefix.starts_with(other) && name.starts_with(prefix);
-    others.iter().any(|other| other != prefix && name.starts_with(other.as_str()) && !around(other))
-}
 
 /// Finds the network among tensors of these names and shapes. `same(a, b)` says whether two of them lie in the same place.
 /// `key` is the prefix that the user wants. The error completes the sentence "FILE …".
@@ -128,14 +99,6 @@ fn collect(
     Ok(selection)
 }
 
-/// The part of `name` after the parts that it shares with `prefix`: `head.weight` of `module.head.weight` for
-/// `module.backbone.`.
-pub(super) fn below<'n>(prefix: &str, name: &'n str) -> &'n str {
-    let common = prefix.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let cut = name.as_bytes()[..common].iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
-    &name[cut..]
-}
-
 /// Keeps one of several prefixes under which the same tensors lie: a module that another one holds too, as Lightning's
 /// `backbone` and `model.backbone`. They are equal only if every tensor of the smaller one, its head too, is the other's: two
 /// networks may share their layers and differ in the rest. The one with most tensors stays.
@@ -186,45 +149,9 @@ fn listed(roots: &[(String, Style)]) -> String {
     some(names)
 }
 
-/// Tensors of training rather than of the network: losses, metrics, counters, the optimiser's.
-pub(super) fn is_of_training(name: &str) -> bool {
-    const PARTS: [&str; 28] = [
-        "optimizer",
-        "optimizers",
-        "optim",
-        "lr_schedulers",
-        "grad",
-        "grads",
-        "gradients",
-        "param_groups",
-        "exp_avg",
-        "exp_avg_sq",
-        "max_exp_avg_sq",
-        "momentum_buffer",
-        "square_avg",
-        "acc_delta",
-        "lr_scheduler",
-        "scheduler",
-        "scaler",
-        "rng_state",
-        "cuda_rng_state",
-        "criterion",
-        "loss",
-        "loss_fn",
-        "metric",
-        "metrics",
-        "n_averaged",
-        "best_acc1",
-        "callbacks",
-        "confusion_matrix",
-    ];
-    const STARTS: [&str; 10] =
-        ["criterion_", "optimizer_", "loss_", "metric_", "metrics_", "train_", "val_", "valid_", "test_", "best_"];
-    name.split('.').any(|part| PARTS.contains(&part) || STARTS.iter().any(|start| part.starts_with(start)))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::selection::Head;
     use super::*;
 
     const CONV: &[usize] = &[4, 3, 3, 3];

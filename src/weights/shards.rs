@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use super::contents::Contents;
-use super::file::Bytes;
+use super::bytes::Bytes;
+use super::stored::Contents;
 use super::text::{printable, quoted};
 use crate::error::{Error, Result};
 use crate::files;

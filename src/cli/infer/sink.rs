@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::answer::{Answer, CSV_HEADER};
+use super::args::{Format, InferArgs};
 use super::parquet::Table;
-use super::{Format, InferArgs};
 use crate::cli::console::{is_closed, print_bytes};
 use crate::cli::model::{LoadedNetwork, numbered};
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{Decoded, MAX_ALLOC, check_size, too_large};
+use super::decoded::{Decoded, MAX_ALLOC, check_size, too_large};
 use crate::data::Rgb8;
 
 /// Decodes `bytes`, which are of `format`, without turning the picture.

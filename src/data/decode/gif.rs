@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 
-use super::{Decoded, MAX_ALLOC, check_size};
+use super::decoded::{Decoded, MAX_ALLOC, check_size};
 use crate::data::Rgb8;
 
 /// Decodes the first frame. Transparent pixels keep the colour of their index, and pixels outside of the frame have the

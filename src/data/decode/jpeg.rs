@@ -7,8 +7,9 @@
 use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
 
+use super::decoded::{Decoded, MAX_ALLOC, check_size, cmyk_to_rgb, too_large};
 use super::jpeg_header::{Colors, Component, Frame, Header};
-use super::{Decoded, MAX_ALLOC, check_size, cmyk_to_rgb, codec, jpeg_scans, too_large};
+use super::{codec, jpeg_scans};
 use crate::data::Rgb8;
 
 /// Decodes a JPEG whose header was read from the same bytes.
@@ -89,6 +90,6 @@ mod tests {
         let frame = |progressive| Frame { width: 1000, height: 1000, progressive, components: components.clone() };
         assert_eq!(memory(&frame(false)), 4_500_000);
         assert_eq!(memory(&frame(true)), 7_500_000);
-        assert!(memory(&frame(false)) * (super::super::MAX_PIXELS / 1_000_000) < MAX_ALLOC);
+        assert!(memory(&frame(false)) * (super::super::decoded::MAX_PIXELS / 1_000_000) < MAX_ALLOC);
     }
 }

@@ -1,6 +1,6 @@
 //! PBM, PGM and PPM, plain and raw, of any maximum.
 
-use super::{Decoded, check_size};
+use super::decoded::{Decoded, check_size};
 use crate::data::Rgb8;
 
 /// The parts of a header.

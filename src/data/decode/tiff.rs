@@ -7,10 +7,11 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
+use super::decoded::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, too_large};
 use super::orientation::Metadata;
 use super::tiff_directory::Reader;
+use super::tiff_jpeg;
 use super::tiff_page::{Page, explain};
-use super::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, tiff_jpeg, too_large};
 use crate::data::Rgb8;
 
 /// `NewSubfileType`, and its bit for a page that is a reduced version of another.

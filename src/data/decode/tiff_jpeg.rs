@@ -3,6 +3,7 @@
 use jpeg_decoder::{ColorTransform, Decoder};
 use tiff::tags::Tag;
 
+use super::decoded::check_size;
 use super::jpeg_header::Header;
 use super::tiff_page::{Page, explain};
 
@@ -102,7 +103,7 @@ fn decode_tile(
     if frame.components.len() != channels || !fits {
         return Err(corrupt("a JPEG is not of its tile's size"));
     }
-    super::check_size(frame.width.into(), frame.height.into())?;
+    check_size(frame.width.into(), frame.height.into())?;
     super::jpeg_scans::check(jpeg, &header)?;
     let mut decoder = Decoder::new(jpeg);
     decoder.set_color_transform(transform);

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use tiff::TiffError;
 use tiff::decoder::Decoder;
 
-use super::too_large;
+use super::decoded::too_large;
 
 /// A TIFF whose first directory has been read.
 pub(super) type Page<'a> = Decoder<Cursor<&'a [u8]>>;

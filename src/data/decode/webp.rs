@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use image::ImageFormat;
 
+use super::codec;
+use super::decoded::Decoded;
 use super::orientation::Metadata;
-use super::{Decoded, codec};
 
 /// Bits of the extended header's first byte, each with the chunk that it promises.
 const PROMISES: [(u8, &[u8; 4]); 4] = [(0x20, b"ICCP"), (0x10, b"ALPH"), (0x08, b"EXIF"), (0x04, b"XMP ")];

@@ -1,6 +1,6 @@
 //! Residual, plain and pre-activation blocks, forward and back.
 
-use super::Recompute;
+use super::options::Recompute;
 use super::units::{Grad, Pass, Unit, Wanted};
 use crate::error::{Error, Result};
 use crate::model::layers::{Block, BlockShortcut, ConvBn};

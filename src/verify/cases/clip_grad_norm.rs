@@ -1,8 +1,9 @@
 //! What goes with an optimiser's step: clipping of gradients, and the moving average of a parameter.
 
-use super::super::case::{Key, PRECISION};
+use super::super::case::{Body, Expected, Kernel, Operation, Suite};
+use super::super::key::{Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
+use super::lines::{halves, lines};
 use crate::ops::host;
 use crate::ops::host::Array;
 use crate::reference;
@@ -11,7 +12,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "clip_grad_norm",
         direction: Direction::Forward,
-        keys: &[Key::size("count"), Key::number("max_norm", 1.0)],
+        keys: &[&[Key::size("count"), Key::number("max_norm", 1.0)]],
         fill: true,
         list: clip_list,
         flops: |case| 9.0 * case.size("count") as f64,
@@ -43,7 +44,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "grad_norm",
         direction: Direction::Forward,
-        keys: &[Key::size("count"), PRECISION],
+        keys: &[&[Key::size("count"), PRECISION]],
         fill: true,
         list: |_| halves(&["count=1", "count=5", "count=70001", "count=33 values=zeros"]),
         flops: |case| 4.0 * case.size("count") as f64,
@@ -66,7 +67,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "ema",
         direction: Direction::Forward,
-        keys: &[Key::size("count"), Key::number("decay", 0.9)],
+        keys: &[&[Key::size("count"), Key::number("decay", 0.9)]],
         fill: true,
         list: ema_list,
         flops: |case| 3.0 * case.size("count") as f64,

@@ -1,8 +1,9 @@
 //! `conv2d`, with all of its fused epilogue, by every kernel.
 
-use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VARIANT, WINOGRAD};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Suite};
+use super::super::key::{Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
+use super::lines::{halves, lines};
 use crate::error::Result;
 use crate::ops::Conv2dVariant;
 use crate::ops::attributes::Conv2dAttributes;
@@ -11,29 +12,36 @@ use crate::ops::conv2d_variant::fills_eights;
 use crate::ops::host;
 use crate::reference;
 
+/// Keys of a convolution's shape.
+pub(super) const GEOMETRY: &[Key] = &[
+    Key::size("n"),
+    Key::size("c"),
+    Key::size("h"),
+    Key::size("w"),
+    Key::size("k"),
+    Key::extent("kernel"),
+    Key::pair("stride", 1),
+    Key::pair("padding", 0),
+    Key::pair("dilation", 1),
+    Key::count("groups", 1),
+];
+
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "conv2d",
     direction: Direction::Forward,
     keys: &[
-        Key::size("n"),
-        Key::size("c"),
-        Key::size("h"),
-        Key::size("w"),
-        Key::size("k"),
-        Key::extent("kernel"),
-        Key::pair("stride", 1),
-        Key::pair("padding", 0),
-        Key::pair("dilation", 1),
-        Key::count("groups", 1),
-        Key::flag("bias"),
-        Key::flag("residual"),
-        Key::flag("relu"),
-        Key::number("weight_scale", 1.0),
-        Key::word(WINOGRAD, TILES),
-        SPACE_TO_DEPTH,
-        PARTS,
-        PRECISION,
-        Key::name(VARIANT, FORWARD_VARIANTS),
+        GEOMETRY,
+        &[
+            Key::flag("bias"),
+            Key::flag("residual"),
+            Key::flag("relu"),
+            Key::number("weight_scale", 1.0),
+            Key::word(WINOGRAD, TILES),
+            SPACE_TO_DEPTH,
+            PARTS,
+            PRECISION,
+            Key::name(VARIANT, FORWARD_VARIANTS),
+        ],
     ],
     fill: true,
     list: |suite| {

@@ -3,13 +3,16 @@
 
 use std::borrow::Cow;
 
-use super::super::case::{Case, Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VARIANT, WINOGRAD};
 use super::super::report::Direction;
 use super::conv2d::{
-    FORWARD_VARIANTS, Geometry, MATRICES, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups, resnet50,
+    FORWARD_VARIANTS, GEOMETRY, Geometry, MATRICES, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups,
+    resnet50,
     roundings, split_lines, tile_edges, winograd,
 };
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
+use super::gradients::{dot, expect_three, three};
+use super::lines::{halves, lines};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use crate::ops::host::{self, Array};
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant};
@@ -20,25 +23,18 @@ pub const OPERATIONS: &[Operation] = &[
         name: "conv2d_backward",
         direction: Direction::Backward,
         keys: &[
-            Key::size("n"),
-            Key::size("c"),
-            Key::size("h"),
-            Key::size("w"),
-            Key::size("k"),
-            Key::extent("kernel"),
-            Key::pair("stride", 1),
-            Key::pair("padding", 0),
-            Key::pair("dilation", 1),
-            Key::count("groups", 1),
-            Key::flag("residual"),
-            Key::flag("relu"),
-            Key::number("weight_scale", 1.0),
-            Key::number("grad_scale", 1.0),
-            Key::word("grad_values", VALUES),
-            Key::word(WINOGRAD, TILES),
-            PARTS,
-            PRECISION,
-            Key::name(VARIANT, VARIANTS),
+            GEOMETRY,
+            &[
+                Key::flag("residual"),
+                Key::flag("relu"),
+                Key::number("weight_scale", 1.0),
+                Key::number("grad_scale", 1.0),
+                Key::word("grad_values", VALUES),
+                Key::word(WINOGRAD, TILES),
+                PARTS,
+                PRECISION,
+                Key::name(VARIANT, VARIANTS),
+            ],
         ],
         fill: true,
         list: |suite| {
@@ -108,7 +104,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "pack_weight",
         direction: Direction::Forward,
-        keys: &[
+        keys: &[&[
             Key::size("c"),
             Key::size("k"),
             Key::extent("kernel"),
@@ -119,7 +115,7 @@ pub const OPERATIONS: &[Operation] = &[
             SPACE_TO_DEPTH,
             PRECISION,
             Key::name("layout", FORWARD_VARIANTS),
-        ],
+        ]],
         fill: false,
         list: |_| packings(),
         flops: |_| 0.0,

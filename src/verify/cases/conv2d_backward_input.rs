@@ -1,9 +1,10 @@
 //! `conv2d_backward_input`: the gradient by the input alone, for the kernels that make no other: cooperative matrices.
 
-use super::super::case::{Key, PRECISION, VARIANT};
+use super::super::case::{Body, Expected, Kernel, Operation, Suite};
+use super::super::key::{Key, PRECISION, VARIANT};
 use super::super::report::Direction;
-use super::conv2d::{Geometry, MATRICES};
-use super::{Body, Expected, Kernel, Operation, Suite, halves, lines};
+use super::conv2d::{GEOMETRY, Geometry, MATRICES};
+use super::lines::{halves, lines};
 use crate::ops::host::{self, Array, MapEpilogue};
 use crate::reference;
 
@@ -11,21 +12,14 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     name: "conv2d_backward_input",
     direction: Direction::Backward,
     keys: &[
-        Key::size("n"),
-        Key::size("c"),
-        Key::size("h"),
-        Key::size("w"),
-        Key::size("k"),
-        Key::extent("kernel"),
-        Key::pair("stride", 1),
-        Key::pair("padding", 0),
-        Key::pair("dilation", 1),
-        Key::count("groups", 1),
-        Key::flag("residual"),
-        Key::flag("relu"),
-        Key::number("weight_scale", 1.0),
-        PRECISION,
-        Key::name(VARIANT, MATRICES),
+        GEOMETRY,
+        &[
+            Key::flag("residual"),
+            Key::flag("relu"),
+            Key::number("weight_scale", 1.0),
+            PRECISION,
+            Key::name(VARIANT, MATRICES),
+        ],
     ],
     fill: true,
     list: |suite| {

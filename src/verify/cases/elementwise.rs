@@ -1,8 +1,10 @@
 //! ReLU and the residual addition, forward and backward. They are layout-free, so that a case has only a count.
 
-use super::super::case::{Case, Key, PRECISION, VALUES};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves};
+use super::gradients::dot;
+use super::lines::halves;
 use crate::ops::host;
 use crate::reference;
 
@@ -18,7 +20,7 @@ const fn forward(name: &'static str, list: List, kernel: Kernel) -> Operation {
     Operation {
         name,
         direction: Direction::Forward,
-        keys: FORWARD,
+        keys: &[FORWARD],
         fill: true,
         list,
         flops: |case| case.size("count") as f64,
@@ -30,7 +32,7 @@ const fn backward(name: &'static str, list: List, kernel: Kernel) -> Operation {
     Operation {
         name,
         direction: Direction::Backward,
-        keys: BACKWARD,
+        keys: &[BACKWARD],
         fill: true,
         list,
         flops: |case| case.size("count") as f64,

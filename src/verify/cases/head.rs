@@ -1,8 +1,10 @@
 //! The classifier and the loss.
 
-use super::super::case::{Case, Key, VALUES};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, lines, three};
+use super::gradients::{dot, expect_three, three};
+use super::lines::lines;
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::host::{self, Array};
 use crate::ops::linear::LinearKernel;
@@ -12,7 +14,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "linear",
         direction: Direction::Forward,
-        keys: &[Key::size("n"), Key::size("c"), Key::size("k"), Key::flag("bias"), Key::word(KERNEL, KERNELS)],
+        keys: &[&[Key::size("n"), Key::size("c"), Key::size("k"), Key::flag("bias"), Key::word(KERNEL, KERNELS)]],
         fill: true,
         list: |_| {
             let mut all: Vec<String> = SHAPES.iter().map(|[n, c, k]| format!("n={n} c={c} k={k} bias=true")).collect();
@@ -45,7 +47,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "linear_backward",
         direction: Direction::Backward,
-        keys: &[Key::size("n"), Key::size("c"), Key::size("k"), Key::word("grad_values", VALUES)],
+        keys: &[&[Key::size("n"), Key::size("c"), Key::size("k"), Key::word("grad_values", VALUES)]],
         fill: true,
         list: |_| {
             let mut all: Vec<String> = SHAPES.iter().map(|[n, c, k]| format!("n={n} c={c} k={k}")).collect();
@@ -81,12 +83,12 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "cross_entropy",
         direction: Direction::Backward,
-        keys: &[
+        keys: &[&[
             Key::size("n"),
             Key::size("classes"),
             Key::number("label_smoothing", 0.0),
             Key::word("ignored", &["none", "third", "all"]),
-        ],
+        ]],
         fill: true,
         list: losses,
         flops: |case| 8.0 * (case.size("n") * case.size("classes")) as f64,

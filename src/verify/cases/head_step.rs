@@ -1,8 +1,8 @@
 //! `head_step`: a training step of a head on cached features, whose rows are read where they lie.
 
-use super::super::case::{Case, Key};
+use super::super::case::{Body, Case, Expected, Kernel, Operation};
+use super::super::key::Key;
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation};
 use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::host::{self, Array};
 use crate::reference::{self, Tensor};
@@ -11,7 +11,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     name: "head_step",
     direction: Direction::Backward,
     // Rows of a batch, features, classes, examples of an epoch, and the step from 0.
-    keys: &[Key::size("n"), Key::size("c"), Key::size("k"), Key::size("examples"), Key::count("step", 0)],
+    keys: &[&[Key::size("n"), Key::size("c"), Key::size("k"), Key::size("examples"), Key::count("step", 0)]],
     fill: false,
     list: |_| {
         let all = [

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::case::{Case, Key};
-use super::super::check::{Check, Judgement};
+use super::super::case::{Body, Case, Operation};
+use super::super::judgement::{Check, Judgement};
+use super::super::key::Key;
 use super::super::report::{CaseResult, Direction};
-use super::{Body, Operation};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, shaders};
 use crate::ops::host::{self, Array};
@@ -14,7 +14,7 @@ use crate::ops::host::{self, Array};
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "hook",
     direction: Direction::Forward,
-    keys: &[Key::name("kind", &["pass", "fail", "crash", "panic", "hang", "endless-loop", "oom", "device-lost"])],
+    keys: &[&[Key::name("kind", &["pass", "fail", "crash", "panic", "hang", "endless-loop", "oom", "device-lost"])]],
     fill: false,
     list: |_| Vec::new(),
     flops: |_| 0.0,

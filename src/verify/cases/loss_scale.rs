@@ -1,15 +1,16 @@
 //! Loss scaling: what a backward pass begins with, and what becomes of the gradients that it gives.
 
-use super::super::case::Key;
+use super::super::case::{Body, Expected, Kernel, Operation};
+use super::super::key::Key;
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, lines};
+use super::lines::lines;
 use crate::ops::host::{self, Array};
 use crate::reference::{self, Tensor};
 
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "loss_scale",
     direction: Direction::Forward,
-    keys: &[Key::size("count"), Key::number("factor", 65_536.0)],
+    keys: &[&[Key::size("count"), Key::number("factor", 65_536.0)]],
     fill: true,
     list: |_| {
         let mut all: Vec<String> = (1..=5).map(|count| format!("count={count}")).collect();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::super::case::{Case, Key, PRECISION};
-use super::super::check::{Check, Judgement};
+use super::super::case::{Body, Case, Operation, Suite};
+use super::super::judgement::{Check, Judgement};
+use super::super::key::{Key, PRECISION};
 use super::super::references::{self, FORWARD, GRADIENTS};
 use super::super::report::{CaseResult, Direction};
-use super::{Body, Operation, Suite};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, Forward, GradientPass, InputKind, Network, PassOptions, TrainableNetwork};
@@ -31,7 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "network",
         direction: Direction::Network,
-        keys: &[Key::name("name", &FORWARD_NAMES), Key::count("size", 0), PRECISION],
+        keys: &[&[Key::name("name", &FORWARD_NAMES), Key::count("size", 0), PRECISION]],
         fill: false,
         list: |suite| {
             let mut all: Vec<String> = FORWARD_NAMES.iter().map(|name| format!("name={name}")).collect();
@@ -48,7 +48,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "network_backward",
         direction: Direction::Network,
-        keys: &[Key::name("name", &GRADIENT_NAMES), Key::name("bn", &["eval", "train"])],
+        keys: &[&[Key::name("name", &GRADIENT_NAMES), Key::name("bn", &["eval", "train"])]],
         fill: false,
         list: |_| {
             GRADIENT_NAMES.iter().flat_map(|name| ["eval", "train"].map(|bn| format!("name={name} bn={bn}"))).collect()

@@ -1,8 +1,10 @@
 //! Batch normalisation, forward and backward, with the residual and ReLU that are fused to its end.
 
-use super::super::case::{Case, Key, PRECISION, VALUES};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, expect_three, halves, lines, three};
+use super::gradients::{dot, expect_three, three};
+use super::lines::{halves, lines};
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::host::{self, Array, MapEpilogue};
 use crate::reference::{self, Tensor};
@@ -38,7 +40,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "batch_norm",
         direction: Direction::Forward,
-        keys: FORWARD,
+        keys: &[FORWARD],
         fill: true,
         list: forward_list,
         flops: |case| 4.0 * values(case),
@@ -68,7 +70,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "batch_norm_backward",
         direction: Direction::Backward,
-        keys: &WITH_GRAD,
+        keys: &[&WITH_GRAD],
         fill: true,
         list: backward_list,
         flops: |case| 8.0 * values(case),

@@ -1,8 +1,9 @@
 //! One step of each optimiser.
 
-use super::super::case::{Case, Key, VALUES};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Suite};
+use super::super::key::{Key, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Suite, lines};
+use super::lines::lines;
 use crate::gpu::Gpu;
 use crate::ops::adam::AdamKind;
 use crate::ops::attributes::{AdamAttributes, SgdAttributes};
@@ -36,7 +37,7 @@ const fn adam(name: &'static str, kernel: Kernel) -> Operation {
     Operation {
         name,
         direction: Direction::Forward,
-        keys: ADAM,
+        keys: &[ADAM],
         fill: true,
         list: adam_list,
         flops: |case| 15.0 * case.size("count") as f64,
@@ -66,7 +67,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "sgd",
         direction: Direction::Forward,
-        keys: &[
+        keys: &[&[
             Key::size("count"),
             Key::flag("first"),
             Key::number("lr", 0.1),
@@ -78,7 +79,7 @@ pub const OPERATIONS: &[Operation] = &[
             Key::word("grad_values", VALUES),
             Key::number("grad_scale", 1.0),
             SCALED,
-        ],
+        ]],
         fill: true,
         list: sgd_list,
         flops: |case| 6.0 * case.size("count") as f64,

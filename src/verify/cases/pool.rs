@@ -1,8 +1,10 @@
 //! Pooling, forward and backward.
 
-use super::super::case::{Case, Key, PRECISION, VALUES};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, PRECISION, VALUES};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves, lines};
+use super::gradients::dot;
+use super::lines::{halves, lines};
 use crate::ops::attributes::PoolAttributes;
 use crate::ops::host::{self, Array};
 use crate::reference;
@@ -29,12 +31,12 @@ const BACKWARD: &[Key] = &[
 
 const fn forward(name: &'static str, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
-    Operation { name, direction: Direction::Forward, keys: FORWARD, fill: true, list: forward_list, flops, body }
+    Operation { name, direction: Direction::Forward, keys: &[FORWARD], fill: true, list: forward_list, flops, body }
 }
 
 const fn backward(name: &'static str, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
-    Operation { name, direction: Direction::Backward, keys: BACKWARD, fill: true, list: backward_list, flops, body }
+    Operation { name, direction: Direction::Backward, keys: &[BACKWARD], fill: true, list: backward_list, flops, body }
 }
 
 pub const OPERATIONS: &[Operation] = &[
@@ -100,7 +102,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "global_avg_pool",
         direction: Direction::Forward,
-        keys: GLOBAL,
+        keys: &[GLOBAL],
         fill: true,
         list: global_list,
         flops: |case| shape(case).iter().map(|&extent| extent as f64).product(),
@@ -119,7 +121,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "global_avg_pool_backward",
         direction: Direction::Backward,
-        keys: &[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], Key::word("grad_values", VALUES), PRECISION],
+        keys: &[&[SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3], Key::word("grad_values", VALUES), PRECISION]],
         fill: true,
         list: |_| {
             let shapes = "

@@ -1,21 +1,22 @@
 //! `preprocess`: 8-bit images to normalised tensors.
 
-use super::super::case::{Case, Key, PRECISION};
+use super::super::case::{Body, Case, Expected, Kernel, Operation};
+use super::super::key::{Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, halves};
+use super::lines::halves;
 use crate::ops::host::{self, Array};
 use crate::reference;
 
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "preprocess",
     direction: Direction::Forward,
-    keys: &[
+    keys: &[&[
         Key::size("n"),
         Key::size("h"),
         Key::size("w"),
         Key::word("norm", &["imagenet", "bytes", "none"]),
         PRECISION,
-    ],
+    ]],
     fill: false,
     list: |_| {
         let all = [

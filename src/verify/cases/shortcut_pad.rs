@@ -1,8 +1,10 @@
 //! `shortcut_pad` (option A of the paper's shortcuts), forward and backward.
 
-use super::super::case::{Case, Key, PRECISION};
+use super::super::case::{Body, Case, Expected, Kernel, Operation, Slope, Suite};
+use super::super::key::{Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, Slope, Suite, dot, halves};
+use super::gradients::dot;
+use super::lines::halves;
 
 use crate::ops::host;
 use crate::ops::shortcut_pad::ZeroPad;
@@ -23,7 +25,7 @@ type List = fn(Suite) -> Vec<String>;
 
 const fn operation(name: &'static str, direction: Direction, list: List, kernel: Kernel) -> Operation {
     let body = Body::Kernel(kernel);
-    Operation { name, direction, keys: KEYS, fill: true, list, flops: |_| 0.0, body }
+    Operation { name, direction, keys: &[KEYS], fill: true, list, flops: |_| 0.0, body }
 }
 
 pub const OPERATIONS: &[Operation] = &[

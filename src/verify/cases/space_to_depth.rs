@@ -1,15 +1,16 @@
 //! `space_to_depth`, what a stem's convolution reads where it goes over blocks of pixels.
 
-use super::super::case::{Case, Key, PRECISION};
+use super::super::case::{Body, Case, Expected, Kernel, Operation};
+use super::super::key::{Key, PRECISION};
 use super::super::report::Direction;
-use super::{Body, Expected, Kernel, Operation, halves, lines};
+use super::lines::{halves, lines};
 use crate::ops::host;
 use crate::reference;
 
 pub const OPERATIONS: &[Operation] = &[Operation {
     name: "space_to_depth",
     direction: Direction::Forward,
-    keys: &[
+    keys: &[&[
         Key::size("n"),
         Key::size("c"),
         Key::size("h"),
@@ -18,7 +19,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Key::pair("padding", 0),
         Key::extent("blocks"),
         PRECISION,
-    ],
+    ]],
     fill: true,
     list: |_| {
         let halves =

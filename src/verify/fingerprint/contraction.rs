@@ -1,7 +1,7 @@
 //! Fused multiply-adds: is a product rounded before it is added to something?
 
+use super::answer::{matching, probe};
 use super::run::{Asker, Draws, column};
-use super::{matching, probe};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

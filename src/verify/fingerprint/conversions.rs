@@ -2,8 +2,8 @@
 
 use half::f16;
 
+use super::answer::{matching, probe, show};
 use super::run::{Asker, Draws, column};
-use super::{matching, probe, show};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

@@ -1,7 +1,7 @@
 //! Denormals, the numbers nearer to zero than 2^-126: kept as IEEE 754 has them, or flushed to zero, and where.
 
+use super::answer::{matching, probe};
 use super::run::{Asker, Draws, column};
-use super::{matching, probe};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

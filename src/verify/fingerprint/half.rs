@@ -3,8 +3,9 @@
 
 use ::half::f16;
 
+use super::answer::{matching, probe, show};
 use super::run::{Asker, Draws};
-use super::{matching, probe, show, ulp};
+use super::ulp;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

@@ -1,7 +1,7 @@
 //! Integer division and remainder, which a driver may compute through floats, and what WGSL defines where there is no
 //! quotient: x / 0 = x, x % 0 = 0, and the least integer over -1 is itself.
 
-use super::probe;
+use super::answer::probe;
 use super::run::{Asker, Draws};
 use crate::error::Result;
 use crate::gpu::KernelSpec;

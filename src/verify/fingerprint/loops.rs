@@ -1,7 +1,7 @@
 //! Long loops, and loops that lanes leave at different times. Mesa 22's lavapipe leaves a loop after about 65,535 iterations, and
 //! says nothing.
 
-use super::probe;
+use super::answer::probe;
 use super::run::Asker;
 use crate::error::Result;
 use crate::gpu::KernelSpec;

@@ -1,8 +1,9 @@
 //! The rounding of f32 arithmetic. IEEE 754 wants the nearest float; Vulkan lets division be off by 2.5 ULP and sqrt by
 //! as much as inverseSqrt and division together, and leaves the direction of rounding open.
 
+use super::answer::probe;
 use super::run::{Asker, Draws, column};
-use super::{probe, ulp};
+use super::ulp;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

@@ -1,8 +1,8 @@
 //! NaN, infinities and signed zeros. WGSL lets an implementation assume that they are absent, so what they become shows
 //! what a driver's compiler assumes.
 
+use super::answer::{probe, show};
 use super::run::Asker;
-use super::{probe, show};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

@@ -1,7 +1,7 @@
 //! Subgroups: their size, whether an invocation's index tells which subgroup and which lane it is, and whether lanes get each
 //! other's values.
 
-use super::probe;
+use super::answer::probe;
 use super::run::Asker;
 use crate::error::Result;
 use crate::gpu::KernelSpec;

@@ -1,7 +1,7 @@
 //! The order of sums: may a compiler treat addition as associative?
 
+use super::answer::{matching, probe};
 use super::run::{Asker, Draws, column};
-use super::{matching, probe};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;

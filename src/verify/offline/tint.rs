@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::super::process::Stopped;
 use super::tools::{Limits, MOST_HANGS, Tool, why};
 use super::translate::Target;
-use super::{KernelResult, Outcome};
+use super::KernelResult;
+use super::outcome::Outcome;
 use crate::gpu::shaders;
 
 /// How Tint says that a kernel needs more workgroup memory than WebGPU promises; pages can ask for more.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::process::{self, Stopped};
-use super::Outcome;
+use super::outcome::Outcome;
 use super::translate::{Target, Translation};
 
 /// A compiler that did not end on so many kernels is not run on others, so that the whole check ends in time too.

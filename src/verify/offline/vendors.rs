@@ -11,7 +11,7 @@ use super::super::child::{Answer, Child, Ended, Setup, Task};
 use super::super::expectations::Expectations;
 use super::super::inspect::{Compilation, KernelName, spill};
 use super::super::report::{Expectation, Status};
-use super::Limits;
+use super::tools::Limits;
 use crate::bench::Figures;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, KernelSpec};

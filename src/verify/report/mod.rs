@@ -16,5 +16,6 @@ mod verdict;
 
 pub use crate::bench::Peaks;
 pub use types::{
-    AdapterRun, CaseResult, ControlResult, Direction, Expectation, Fingerprint, Probe, Report, SCHEMA, Status, Verdict,
+    AdapterRun, CaseResult, ControlResult, Direction, Expectation, Fingerprint, MAY_HIDE, Probe, Report, SCHEMA,
+    Status, Verdict,
 };

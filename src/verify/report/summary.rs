@@ -1,7 +1,6 @@
 //! Cases counted and grouped, as every presentation of a report shows them.
 
 use super::types::{AdapterRun, CaseResult, ControlResult, Direction, Report, Status};
-use crate::verify::controls;
 
 /// The cases of one op and direction.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +95,7 @@ pub fn unsupported(run: &AdapterRun) -> Vec<&CaseResult> {
 
 /// Controls that went unnoticed and may not.
 pub fn missed(run: &AdapterRun) -> impl Iterator<Item = &ControlResult> {
-    run.controls.iter().filter(|control| !controls::is_good(control))
+    run.controls.iter().filter(|control| !control.is_good())
 }
 
 /// One line to run `case` again.

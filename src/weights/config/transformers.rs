@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stated, channels, crop_share, not_done, sides, usual_pool};
+use super::stated::{Stated, channels, crop_share, not_done, sides, usual_pool};
 use crate::weights::text::printable;
 
 /// What a `ResNetConfig` says; its defaults are `ResNetConfig`'s. The error completes the sentence "FILE …".

@@ -3,7 +3,8 @@
 use safetensors::Dtype;
 
 use super::machine::Machine;
-use super::{Callable, Id, Object, Storage, Tensor, Value, damaged, underflow};
+use super::objects::Callable;
+use super::value::{Id, Object, Storage, Tensor, Value, damaged, underflow};
 
 impl<'a> Machine<'a> {
     /// Names a class or function, or makes an object of one.

@@ -4,7 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::text::{latin1, unescaped, unquoted};
-use super::{Id, LONGEST, MOST_VALUES, Pickle, Value, damaged, underflow};
+use super::value::{Id, Pickle, Value, damaged, underflow};
+
+/// The longest pickle that is read. A ResNet-152's takes 0.1 MB; training scripts put histories beside it.
+pub(super) const LONGEST: usize = 64 << 20;
+/// The most values of one pickle, and the most entries of its memo: some hundred MB. None, booleans and floats are free.
+const MOST_VALUES: usize = 2 << 20;
 
 /// Values that every pickle has, so that millions of them take no memory.
 const OTHER: Id = 0;

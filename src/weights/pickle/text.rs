@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::damaged;
+use super::value::damaged;
 
 /// Each byte is a character.
 pub(super) fn latin1(bytes: &[u8]) -> Cow<'_, str> {

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::html::{chip, document};
+use super::super::html::document;
+use super::super::html::words::chip;
 use super::super::summary::measure;
 use super::{Comparison, Pair};
 

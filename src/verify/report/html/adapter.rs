@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::super::summary::{known, measure, missed, ops, percent, repro, unexpected, unsupported};
 use super::super::types::{AdapterRun, CaseResult, Direction, Report, Status};
-use super::{backend, chip, roofline, tone};
-use crate::verify::controls::is_good;
+use super::roofline;
+use super::words::{backend, chip, tone};
 
 /// Most cases that are shown in full; a driver that fails everything fails it for one reason.
 const MOST_CASES: usize = 50;
@@ -138,7 +138,7 @@ fn controls(run: &AdapterRun) -> Markup {
                 tbody { @for control in &run.controls { tr {
                     th class="mono" { (control.name) } td class="wrap" { (control.breaks) }
                     td { @if control.caught { span class="chip tone-pass" { (control.caught_by) } }
-                        @else if is_good(control) { span class="chip tone-idle" { "nothing, as may be" } }
+                        @else if control.is_good() { span class="chip tone-idle" { "nothing, as may be" } }
                         @else { span class="chip tone-fail" { "nothing" } } }
                 } } }
             } }

@@ -56,6 +56,6 @@ pub fn section(report: &Report) -> Markup {
 /// An adapter's name and its driver's without what is in their parentheses.
 fn short(run: &AdapterRun) -> Markup {
     let name = run.adapter.name.split(" (").next().unwrap_or_default();
-    let interface = super::interface(run);
+    let interface = super::words::interface(run);
     html! { (name) div class="dim small" { (interface.split(" (").next().unwrap_or_default()) } }
 }

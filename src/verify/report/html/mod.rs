@@ -5,12 +5,14 @@ mod adapter;
 mod environment;
 mod fingerprint;
 mod roofline;
+pub(super) mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::summary::{Counts, known, missed, unexpected};
 use super::types::{AdapterRun, Report, Status};
 use super::verdict::verdict;
+use words::{interface, tone};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -49,20 +51,6 @@ pub fn document(title: &str, body: &Markup) -> String {
         }
     }
     .into_string()
-}
-
-/// The class of a status' colour.
-pub(super) fn tone(status: Status) -> &'static str {
-    match status {
-        Status::Pass => "tone-pass",
-        Status::Unsupported => "tone-idle",
-        Status::Oom | Status::Timeout => "tone-warn",
-        Status::Fail | Status::Crash | Status::DeviceLost => "tone-fail",
-    }
-}
-
-pub(super) fn chip(status: Status) -> Markup {
-    html! { span class={ "chip " (tone(status)) } { (status.name()) } }
 }
 
 fn summary(report: &Report) -> Markup {
@@ -115,24 +103,6 @@ fn adapters(report: &Report) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// Graphics interface and driver.
-pub(super) fn interface(run: &AdapterRun) -> String {
-    let a = &run.adapter;
-    let driver = if a.driver_info.is_empty() { &a.driver } else { &a.driver_info };
-    [backend(run), driver.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
-}
-
-/// The name of the graphics interface, as people write it.
-pub(super) fn backend(run: &AdapterRun) -> &'static str {
-    use crate::gpu::BackendName::*;
-    match run.adapter.backend {
-        Vulkan => "Vulkan",
-        Metal => "Metal",
-        Dx12 => "DX12",
-        Gl => "GL",
     }
 }
 

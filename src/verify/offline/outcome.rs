@@ -1,0 +1,29 @@
+//! What became of one kernel for one target.
+
+use serde::Serialize;
+
+/// What became of one translation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Translated, and accepted by the tool.
+    Compiled { tool: String },
+    /// Translated; no tool for it is here.
+    Translated,
+    /// The backend does not offer what the kernel needs, and so never gets it.
+    Skipped { reason: String },
+    /// naga could not translate it, or the tool refused it.
+    Failed { by: String, message: String },
+    /// The tool did not end in time, or flooded its output, and was stopped.
+    Timeout { by: String, message: String },
+}
+
+impl Outcome {
+    /// What failed it, and how.
+    pub(super) fn problem(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Failed { by, message } | Self::Timeout { by, message } => Some((by, message)),
+            Self::Compiled { .. } | Self::Translated | Self::Skipped { .. } => None,
+        }
+    }
+}
