@@ -7,7 +7,7 @@ use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
 use gpu_resnet::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision};
 
 /// A GPU with so many cores.
-fn adapter(vendor: u32, cores: u32) -> AdapterReport {
+pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
     AdapterReport {
         index: 0,
         name: "a GPU".into(),
