@@ -14,7 +14,7 @@ use std::fmt::Write;
 use gpu_resnet::gpu::{Dispatch, Recording, TensorId};
 use gpu_resnet::ops::attributes::Conv2dAttributes;
 use gpu_resnet::ops::{
-    Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap, GradEpilogue, Precision, WinogradTile, channels4,
+    Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, GradEpilogue, MapShape, Precision, WinogradTile, channels4,
 };
 use gpu_resnet::weights::hash_input;
 use sha2::{Digest, Sha256};
@@ -124,8 +124,8 @@ fn note(list: &mut List, algorithm: Conv2dAlgorithm, (conv, [h, w]): Sized, imag
     let made = conv.output_shape(shape).expect("a shape");
     let groups = conv.attributes.groups;
     let map = |r: &mut Recording, label: &str, shape| {
-        let tensor = r.temporary(label, 0);
-        FeatureMap::grouped(tensor, shape, groups).stored(precision)
+        let shape = MapShape::grouped(shape, groups).expect("a shape").stored(precision);
+        shape.at(r.temporary(label, 0))
     };
     writeln!(list.text, "== {} {conv:?} {shape:?} {}", algorithm.name(), precision.name()).expect("a line");
     if images == 1 && precision == Precision::F32 {
@@ -174,8 +174,8 @@ fn refusals((conv, [h, w]): Sized, algorithm: Conv2dAlgorithm) -> Vec<(&'static 
     let made = conv.output_shape(shape).expect("a shape");
     let [n, k, p, q] = made;
     let map = |r: &mut Recording, shape, groups, precision| {
-        let tensor = r.temporary("map", 0);
-        FeatureMap::grouped(tensor, shape, groups).stored(precision)
+        let shape = MapShape::grouped(shape, groups).expect("a shape").stored(precision);
+        shape.at(r.temporary("map", 0))
     };
     let groups = conv.attributes.groups;
     let with_residual = || {

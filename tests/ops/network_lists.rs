@@ -9,7 +9,7 @@ use gpu_resnet::model::{
     Architecture, Network, PassOptions, Recompute, StemKind, TensorSource, TrainableNetwork, record_evaluation,
     record_pass,
 };
-use gpu_resnet::ops::{FeatureMap, Precision};
+use gpu_resnet::ops::{MapShape, Precision};
 
 use super::conv2d_plan::adapter;
 use super::dispatch_lists::List;
@@ -48,8 +48,8 @@ fn adapters() -> Vec<(&'static str, AdapterReport)> {
 /// Lists of `network`'s forward pass.
 fn inference(network: &Network, side: usize, images: usize) -> List {
     let (mut r, mut list) = (Recording::new(), List::default());
-    let tensor = r.temporary("input", 0);
-    let input = FeatureMap::new(tensor, [images, 3, side, side]).stored(network.precision());
+    let shape = MapShape::new([images, 3, side, side]).expect("a shape").stored(network.precision());
+    let input = shape.at(r.temporary("input", 0));
     network.record_sizes(&mut r, input).expect("a forward pass");
     list.add(&r);
     list
@@ -59,7 +59,7 @@ fn inference(network: &Network, side: usize, images: usize) -> List {
 fn pass(network: &TrainableNetwork, side: usize, precision: Precision, options: Option<PassOptions>) -> List {
     let (mut r, mut list) = (Recording::new(), List::default());
     let (tensor, targets) = (r.temporary("input", 0), r.temporary("targets", 0));
-    let input = FeatureMap::new(tensor, [4, 3, side, side]).stored(precision);
+    let input = MapShape::new([4, 3, side, side]).expect("a shape").stored(precision).at(tensor);
     match options {
         None => record_evaluation(network, &mut r, input, targets).map(drop).expect("an evaluation"),
         Some(options) => {
