@@ -31,6 +31,8 @@ mod conv2d_tiles;
 mod cooperative;
 #[path = "ops/cross_entropy.rs"]
 mod cross_entropy;
+#[path = "ops/dispatch_lists.rs"]
+mod dispatch_lists;
 #[path = "ops/elementwise.rs"]
 mod elementwise;
 #[path = "ops/elementwise_backward.rs"]
@@ -45,6 +47,8 @@ mod gradients;
 mod linear;
 #[path = "ops/list.rs"]
 mod list;
+#[path = "ops/network_lists.rs"]
+mod network_lists;
 #[path = "ops/pack_weight.rs"]
 mod pack_weight;
 #[path = "ops/peak.rs"]

@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::model::{Architecture, ConvBn, conv_op};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision, pack_nhwc};
+use crate::ops::{
+    Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, GradEpilogue, MapShape, Precision, RecordMaps, pack_nhwc,
+};
 use crate::weights::hash_input;
 
 /// Times of one shape.
@@ -98,8 +100,7 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
         r.kept("weight", floats(algorithm.packed_weight_shape(op)?)),
         r.kept("transposed weight", floats(algorithm.packed_weight_transposed_shape(op)?)),
     ];
-    let mut input = FeatureMap::grouped(weights[0], shape.input, groups);
-    input.tensor = r.kept("input", input.bytes());
+    let input = r.kept_map("input", MapShape::grouped(shape.input, groups)?);
     let output = algorithm.record(op, &mut r, PARTS[0], input, weights[0], Epilogue::default())?;
     algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], GradEpilogue::default())?;
     algorithm.record_backward_weight(op, &mut r, PARTS[2], input, output)?;

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::ops::loss_scale::{self, STATE_BYTES};
 use crate::ops::peak::{CopyWidth, copy};
-use crate::ops::{FeatureMap, Precision, pack_nhwc};
+use crate::ops::{MapShape, Precision, RecordMaps, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer, LossScale};
 use crate::weights::{hash_input, hash_targets};
 
@@ -57,8 +57,7 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
     let images = precision.words(&images);
     let plan_of = |forward_alone: bool| {
         let mut r = Recording::new();
-        let bytes = (batch_size * image_size * image_size) as u64 * precision.bytes4();
-        let input = FeatureMap::new(r.kept("input", bytes), shape).stored(precision);
+        let input = r.kept_map("input", MapShape::new(shape)?.stored(precision));
         let loss_scale = (precision == Precision::F16).then(|| r.kept("loss scale", STATE_BYTES));
         let pass = PassOptions { loss_scale, ..PassOptions::default() };
         let targets = r.kept("targets", (batch_size * 4) as u64);

@@ -30,6 +30,8 @@ pub struct DeviceOptions {
     pub emulated_matrices: bool,
     /// A software driver passes for a discrete GPU of so many cores, so that what is chosen for one can be run without it.
     pub as_cores: Option<u32>,
+    /// The adapter passes for this one, which is not there: what is recorded for it can be looked at and not run.
+    pub as_adapter: Option<Box<AdapterReport>>,
 }
 
 /// wgpu's device and queue, and what was asked for when they were opened.
@@ -91,6 +93,9 @@ impl Device {
         if let Some(count) = options.as_cores {
             found.report.kind = "discrete".into();
             found.report.cores = Cores { count, by: CoreSource::Guess };
+        }
+        if let Some(report) = &options.as_adapter {
+            found.report = AdapterReport::clone(report);
         }
         let trouble = Arc::new(Trouble::default());
         Self::note_errors(&device, &trouble);

@@ -4,7 +4,7 @@ use super::network::{ForwardTensors, Network};
 use crate::error::{Error, Result};
 use crate::gpu::{Flight, Plan, PlanSummary, Recording, TensorId};
 use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, Precision, pack_nhwc, unpack_nhwc, unpack_rows};
+use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps, pack_nhwc, unpack_nhwc, unpack_rows};
 
 /// What goes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,13 +145,13 @@ impl Forward {
 
     /// The shape of the last stage's output, NCHW.
     pub fn top_shape(&self) -> Option<[usize; 4]> {
-        self.tensors.stages.last().map(|(_, map)| [map.n, map.c, map.h, map.w])
+        self.tensors.stages.last().map(|(_, map)| map.nchw())
     }
 
     /// The stages' outputs of the last run; needs `stages` at planning.
     pub fn stages(&self) -> Result<Vec<StageOutput>> {
         let read = |(name, map): &(String, FeatureMap)| {
-            let shape = [map.n, map.c, map.h, map.w];
+            let shape = map.nchw();
             let count = map.len4() * 4;
             let words = self.plan.read::<u32>(map.tensor, map.precision.word_count(count))?;
             let data = map.precision.values(&words, count);
@@ -178,9 +178,8 @@ fn record(
             (bytes, preprocess(&mut recording, "preprocess", bytes, [n, h, w], mean, std, network.precision())?)
         }
         InputKind::Tensor => {
-            let bytes = (n * h * w) as u64 * network.precision().bytes4();
-            let input = recording.kept("input", bytes);
-            (input, FeatureMap::new(input, shape).stored(network.precision()))
+            let map = recording.kept_map("input", MapShape::new(shape)?.stored(network.precision()));
+            (map.tensor, map)
         }
     };
     let tensors = forward(network, &mut recording, map)?;

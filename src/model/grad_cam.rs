@@ -7,7 +7,7 @@ use super::forward::{Forward, InputKind, Output, StageOutput};
 use super::network::Network;
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, Recording, TensorId};
-use crate::ops::{FeatureMap, pack_nhwc, pack_rows, unpack_nhwc};
+use crate::ops::{FeatureMap, MapShape, RecordMaps, pack_nhwc, pack_rows, unpack_nhwc};
 
 /// One image at a time through a network, with the way back from the logits to the last stage.
 pub struct GradCam {
@@ -46,8 +46,7 @@ impl GradCam {
         let shape = forward.top_shape().ok_or_else(|| Error::shape("grad_cam", "the network has no stage"))?;
         let mut recording = Recording::new();
         let seed = recording.kept("seed", (classes.next_multiple_of(4) * 4) as u64);
-        let mut top = FeatureMap::new(seed, shape);
-        top.tensor = recording.kept("top", top.bytes());
+        let top = recording.kept_map("top", MapShape::new(shape)?);
         let grad = network.record_head_backward(&mut recording, top, seed)?;
         recording.keep(grad.tensor);
         let backward = Plan::new(network.gpu(), &recording)?;

@@ -4,7 +4,7 @@ use super::pass::{PassOptions, PassTensors, record_pass};
 use super::trainable::TrainableNetwork;
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, PlanSummary, Recording, TensorId};
-use crate::ops::{FeatureMap, pack_nhwc, unpack_nhwc, unpack_rows};
+use crate::ops::{MapShape, RecordMaps, pack_nhwc, unpack_nhwc, unpack_rows};
 
 /// A planned pass over batches of one shape.
 pub struct GradientPass {
@@ -36,7 +36,7 @@ impl GradientPass {
             return Err(Error::shape("gradients", format!("an input of shape {shape:?}; [N, 3, H, W] is needed")));
         }
         let mut recording = Recording::new();
-        let input = FeatureMap::new(recording.kept("input", (n * h * w * 16) as u64), shape);
+        let input = recording.kept_map("input", MapShape::new(shape)?);
         let targets = recording.kept("targets", (n * 4) as u64);
         let tensors = record_pass(network, &mut recording, input, targets, options)?;
         recording.keep(tensors.logits);

@@ -20,7 +20,9 @@ use crate::ops::batch_norm::{
 use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision, elementwise, pack_rows};
+use crate::ops::{
+    Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, MapShape, Precision, RecordMaps, elementwise, pack_rows,
+};
 
 /// Where a network's tensors come from, by torchvision's names.
 pub trait TensorSource: Sync {
@@ -143,7 +145,7 @@ impl Network {
         // Weights are packed on all cores, once it is known how.
         let mut used = Vec::new();
         let mut sizes = Recording::new();
-        let stand_in = FeatureMap { tensor: sizes.temporary("input", 0), ..input };
+        let stand_in = sizes.map("input", input.shape);
         self.record_with(&mut sizes, stand_in, Some(&mut used))?;
         used.into_par_iter().try_for_each(|(conv, algorithm)| self.packed(conv, algorithm).map(drop))?;
         self.record_with(recording, input, None)
@@ -220,8 +222,8 @@ impl Network {
         let linear = Linear { rows: top.n, in_features: head.in_features, out_features: head.out_features };
         let weight = recording.external("fc.weight", self.head.weight.clone());
         let grad = linear.grad_input(recording, &head.name, weight, grad_logits)?;
-        let grad = FeatureMap::rows(grad, [top.n, top.c]);
-        let grad = global_avg_pool_backward(recording, "avgpool", top, grad)?;
+        let grad = MapShape::rows([top.n, top.c])?.at(grad);
+        let grad = global_avg_pool_backward(recording, "avgpool", top.shape, grad)?;
         let Some(bn) = &self.layers.final_bn else { return Ok(grad) };
         let mut record = Recorder { network: self, recording, used: None };
         let (tensors, attributes) = record.norm(&bn.name)?;

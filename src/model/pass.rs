@@ -13,13 +13,13 @@ use super::network::pool_attributes;
 use super::trainable::TrainableNetwork;
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
-use crate::ops::FeatureMap;
 use crate::ops::attributes::{CrossEntropyAttributes, PoolAttributes};
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{
     global_avg_pool, global_avg_pool_backward, max_pool2d, max_pool2d_backward, max_pool2d_indices,
 };
+use crate::ops::{FeatureMap, MapShape};
 
 /// What a recorded pass leaves behind.
 pub struct PassTensors {
@@ -77,8 +77,8 @@ pub fn record_evaluation(
 /// What the forward pass leaves for the backward one.
 struct SavedForward<'a> {
     stem: Unit<'a>,
-    /// The stem's max pool: its attributes, its input, and the index of each maximum.
-    pool: Option<(PoolAttributes, FeatureMap, TensorId)>,
+    /// The stem's max pool: its attributes, the shape of its input, and the index of each maximum.
+    pool: Option<(PoolAttributes, MapShape, TensorId)>,
     stages: Vec<Vec<SavedBlock<'a>>>,
     last_norm: Option<SavedNorm>,
     /// The last feature map, before the average pool.
@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
         if let Some(attributes) = layers.stem.pool.map(pool_attributes) {
             if self.options.train_from == 0 {
                 let (pooled, indices) = max_pool2d_indices(self.recording, "maxpool", x, &attributes)?;
-                pool = Some((attributes, x, indices));
+                pool = Some((attributes, x.shape, indices));
                 x = pooled;
             } else {
                 x = max_pool2d(self.recording, "maxpool", x, &attributes)?;
@@ -158,8 +158,8 @@ impl<'a> Pass<'a> {
         }
         let weight = self.parameter(&format!("{}.weight", head.name))?;
         let grad = linear.grad_input(self.recording, &head.name, weight, loss_grad)?;
-        let grad = FeatureMap { tensor: grad, ..*features };
-        let mut g = Grad::of(global_avg_pool_backward(self.recording, "avgpool", saved.top, grad)?);
+        let grad = features.shape.at(grad);
+        let mut g = Grad::of(global_avg_pool_backward(self.recording, "avgpool", saved.top.shape, grad)?);
         if let Some(norm) = &saved.last_norm {
             g = Grad::of(self.norm_backward(norm, g)?);
         }

@@ -2,7 +2,7 @@
 
 use super::attributes::BatchNormAttributes;
 use super::dispatch_items;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, RecordMaps, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::files::{batch_norm, batch_norm_backward};
 use crate::gpu::shaders::uniforms::batch_norm::BatchNorm;
@@ -56,7 +56,6 @@ pub fn batch_norm_fused(
     attributes.check(input.pixels())?;
     let pixels = input.pixels();
     let chunks = if attributes.training { pixels.div_ceil(CHUNK) } else { 1 };
-    u32_of(OP, "an input", input.len4())?;
     let params = BatchNorm {
         pixels: u32_of(OP, "a batch", pixels)?,
         channels4: u32_of(OP, "channels", input.c4)?,
@@ -70,7 +69,7 @@ pub fn batch_norm_fused(
         end: [0; 3],
     };
     if let Some(other) = epilogue.residual
-        && (FeatureMap { tensor: input.tensor, ..other }) != input
+        && other.shape != input.shape
     {
         let (o, i) = (other, input);
         let problem = format!("{label}: the residual is {}x{}x{} and the input {}x{}x{}", o.c, o.h, o.w, i.c, i.h, i.w);
@@ -78,7 +77,7 @@ pub fn batch_norm_fused(
     }
     let partials = recording.temporary("batch_norm partials", (chunks * input.c4 * 16) as u64);
     let batch = recording.temporary("batch_norm statistics", (4 * input.c4 * 16) as u64);
-    let output = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let output = recording.map(label, input.shape);
     let BatchNormTensors { weight, bias, running } = tensors;
     let pass = Cost { flops: (input.len4() * 8) as f64, bytes: input.bytes() as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {
@@ -131,12 +130,11 @@ pub fn batch_norm_backward(
 ) -> Result<BatchNormGradients> {
     const OP: &str = "batch_norm_backward";
     let input = saved.input;
-    if (FeatureMap { tensor: input.tensor, ..grad_output }) != input {
+    if grad_output.shape != input.shape {
         let problem = format!("{label}: grad_output has {} channels and the input {}", grad_output.c, input.c);
         return Err(Error::shape(OP, problem));
     }
     let chunks = input.pixels().div_ceil(CHUNK);
-    u32_of(OP, "an input", input.len4() * 4)?;
     let params = BatchNormBackward {
         pixels: u32_of(OP, "a batch", input.pixels())?,
         channels4: u32_of(OP, "channels", input.c4)?,
@@ -149,7 +147,7 @@ pub fn batch_norm_backward(
     let partials = recording.temporary("batch_norm partials", (2 * chunks * input.c4 * 16) as u64);
     let grad_weight = recording.temporary(label, (input.c4 * 16) as u64);
     let grad_bias = recording.temporary(label, (input.c4 * 16) as u64);
-    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let grad_input = recording.map(label, input.shape);
     // Without a ReLU the output is not read; the input stands in.
     let rectified = saved.rectified.unwrap_or(input.tensor);
     let pass = Cost { flops: (input.len4() * 24) as f64, bytes: (input.bytes() * 3) as f64 };

@@ -7,7 +7,7 @@ use super::conv2d_packing::Direction;
 use super::conv2d_split::Conv2dKernel;
 use super::conv2d_variant::Conv2dVariant;
 use super::elementwise::relu_backward;
-use super::feature_map::{FeatureMap, channels4, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, channels4, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::uniforms::conv2d as block;
 use crate::gpu::{Cost, Dispatch, Recording, TensorId, fold_workgroups};
@@ -52,7 +52,7 @@ impl Conv2d {
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
         let shape = self.output_shape([input.n, input.c, input.h, input.w])?;
-        let output = FeatureMap::grouped(input.tensor, shape, self.attributes.groups).stored(input.precision);
+        let output = MapShape::grouped(shape, self.attributes.groups)?.stored(input.precision);
         self.launch(recording, label, kernel.into(), Direction::Forward, input, output, weight, (epilogue, None))
     }
 
@@ -70,8 +70,7 @@ impl Conv2d {
         epilogue: GradEpilogue,
     ) -> Result<FeatureMap> {
         self.check_grad_output(label, grad_output, input)?;
-        let output =
-            FeatureMap::grouped(grad_output.tensor, input, self.attributes.groups).stored(grad_output.precision);
+        let output = MapShape::grouped(input, self.attributes.groups)?.stored(grad_output.precision);
         let GradEpilogue { residual, rectified } = epilogue;
         let ends = (Epilogue { residual, ..Default::default() }, rectified);
         self.launch(recording, label, kernel.into(), Direction::Transposed, grad_output, output, weight, ends)
@@ -94,7 +93,7 @@ impl Conv2d {
         kernel: Conv2dKernel,
         direction: Direction,
         source: FeatureMap,
-        mut output: FeatureMap,
+        output: MapShape,
         weight: TensorId,
         (epilogue, rectified): (Epilogue, Option<FeatureMap>),
     ) -> Result<FeatureMap> {
@@ -104,9 +103,9 @@ impl Conv2d {
             let problem = format!("{label}: {} channels in {groups} groups are not a multiple of 4 each", source.c);
             return Err(Error::shape(OP, problem));
         }
-        output.tensor = recording.temporary(label, output.bytes());
-        output.check_residual(label, epilogue.residual)?;
-        output.check_residual(label, rectified)?;
+        let output = recording.map(label, output);
+        check_residual(label, output.shape, epilogue.residual)?;
+        check_residual(label, output.shape, rectified)?;
         let variant = kernel.variant.for_channels_of(self);
         let variant = if self.in_blocks(direction) { variant.for_blocks() } else { variant };
         let blocks = if direction == Direction::Transposed { self.blocks() } else { None };
@@ -129,9 +128,6 @@ impl Conv2d {
         let parts = self.parts(direction, if blocks.is_some() { 1 } else { kernel.parts });
         let group_source4 = source.c4 / groups;
         let size = |what, value| u32_of(OP, what, value);
-        // Indices of single floats must fit in 32 bits.
-        size("an input", source.len4() * 4)?;
-        size("an output", output.len4() * 4)?;
         if direction == Direction::Transposed {
             // So must the products that find a phase's taps, and the distances to them, which are signed.
             for (axis, extent) in [output.h, output.w].into_iter().enumerate() {
@@ -240,4 +236,12 @@ impl Conv2d {
         }
         Ok(output)
     }
+}
+
+/// Whether `residual` can be added to `output`, which the convolution `label` makes.
+pub(super) fn check_residual(label: &str, output: MapShape, residual: Option<FeatureMap>) -> Result<()> {
+    let Some(other) = residual.filter(|other| other.shape != output) else { return Ok(()) };
+    let (f, e) = (other, output);
+    let problem = format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
+    Err(Error::shape("conv2d", problem))
 }

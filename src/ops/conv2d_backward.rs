@@ -186,8 +186,6 @@ impl Conv2d {
             few => few,
         };
         let size = |value| u32_of(OP, "a tensor or attribute", value);
-        size(input.len4() * 4)?;
-        size(grad_output.len4() * 4)?;
         size(slices * self.weight_len4() * 4)?;
         let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
         let params = BackwardWeight {
@@ -237,7 +235,6 @@ impl Conv2d {
 pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<TensorId> {
     let slices = input.pixels().div_ceil(SLICE);
     let size = |value| u32_of("sum_pixels", "a tensor", value);
-    size(input.len4() * 4)?;
     let (pixels, channels4) = (size(input.pixels())?, size(input.c4)?);
     let params = sum_pixels::Size {
         pixels,

@@ -1,7 +1,7 @@
 //! Operations on each element by itself: ReLU, addition, addition with ReLU.
 
 use super::dispatch_items;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, RecordMaps, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::ShaderFile;
 use crate::gpu::shaders::files::{add, add_relu, add_relu_backward, relu, relu_backward};
@@ -40,7 +40,7 @@ pub fn add_relu_backward(
 fn record(recording: &mut Recording, label: &str, file: ShaderFile, inputs: &[FeatureMap]) -> Result<FeatureMap> {
     let op = file.name();
     let first = inputs[0];
-    if let Some(other) = inputs.iter().find(|map| FeatureMap { tensor: first.tensor, ..**map } != first) {
+    if let Some(other) = inputs.iter().find(|map| map.shape != first.shape) {
         return Err(Error::shape(
             op,
             format!(
@@ -49,7 +49,7 @@ fn record(recording: &mut Recording, label: &str, file: ShaderFile, inputs: &[Fe
             ),
         ));
     }
-    let output = FeatureMap { tensor: recording.temporary(label, first.bytes()), ..first };
+    let output = recording.map(label, first.shape);
     let mut tensors: Vec<_> = inputs.iter().map(|map| map.tensor).collect();
     tensors.push(output.tensor);
     let size = [u32_of(op, "a tensor", first.len4())?, 0, 0, 0];

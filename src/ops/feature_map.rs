@@ -7,14 +7,16 @@
 //! multiple of it between them they would compete for a few sets of the cache, and push each other out before the next
 //! channel of the same line is read. So there is a cache line more between such pixels. What lies in it is never used.
 
+use std::ops::Deref;
+
 use super::Precision;
 use crate::error::{Error, Result};
-use crate::gpu::TensorId;
+use crate::gpu::{Recording, TensorId};
 
-/// A batch of feature maps in a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeatureMap {
-    pub tensor: TensorId,
+/// The shape of a batch of feature maps, and how it lies in memory. Every value of it has an index of 32 bits, as shaders count:
+/// that is checked where a shape is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MapShape {
     pub n: usize,
     pub h: usize,
     pub w: usize,
@@ -27,28 +29,59 @@ pub struct FeatureMap {
     pub precision: Precision,
 }
 
-impl FeatureMap {
-    /// A map of f32 over `tensor` whose channels are padded as one group.
-    pub fn new(tensor: TensorId, [n, c, h, w]: [usize; 4]) -> Self {
-        Self::grouped(tensor, [n, c, h, w], 1)
+impl MapShape {
+    /// Maps of f32 of a shape NCHW whose channels are padded as one group.
+    ///
+    /// # Errors
+    /// More values than a shader can index; so for every other way to make a shape.
+    pub fn new(shape: [usize; 4]) -> Result<Self> {
+        Self::grouped(shape, 1)
     }
 
-    /// A map over `tensor` whose channels are padded group by group.
-    pub fn grouped(tensor: TensorId, shape: [usize; 4], groups: usize) -> Self {
-        let [n, c, h, w] = shape;
+    /// The same with channels that are padded group by group.
+    pub fn grouped([n, c, h, w]: [usize; 4], groups: usize) -> Result<Self> {
         let c4 = channels4(c, groups);
-        Self { tensor, n, h, w, c, c4, pitch4: pitch4(c4), precision: Precision::F32 }
+        Self { n, h, w, c, c4, pitch4: pitch4(c4), precision: Precision::F32 }.checked()
     }
 
-    /// A matrix of `n` rows of `c` columns over `tensor`, as a map of one pixel an image.
-    pub fn rows(tensor: TensorId, [n, c]: [usize; 2]) -> Self {
-        let c4 = c.div_ceil(4);
-        Self { tensor, n, h: 1, w: 1, c, c4, pitch4: c4, precision: Precision::F32 }
+    /// A matrix of `n` rows of `c` columns, as maps of one pixel.
+    pub fn rows([n, c]: [usize; 2]) -> Result<Self> {
+        Self { n, h: 1, w: 1, c, c4: c.div_ceil(4), pitch4: c.div_ceil(4), precision: Precision::F32 }.checked()
+    }
+
+    /// Maps of another height and width with the same channels.
+    pub fn resized(self, [h, w]: [usize; 2]) -> Result<Self> {
+        Self { h, w, ..self }.checked()
+    }
+
+    /// One pixel of f32 for each map, with the same channels and nothing between them.
+    pub fn pooled(self) -> Self {
+        Self { h: 1, w: 1, pitch4: self.c4, precision: Precision::F32, ..self }
     }
 
     /// The same of another type.
     pub fn stored(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The extents and every index of a value fit in 32 bits.
+    fn checked(self) -> Result<Self> {
+        let values = self.pitch4.max(1).saturating_mul(4);
+        let extents = [self.n, self.h, self.w, values].map(|extent| extent.max(1));
+        let values = extents.into_iter().try_fold(1usize, |product, extent| product.checked_mul(extent));
+        if values.is_some_and(|values| u32::try_from(values).is_ok()) {
+            return Ok(self);
+        }
+        let [n, c, h, w] = self.nchw();
+        let problem = format!(
+            "[{n}, {c}, {h}, {w}] has more values than a shader can index; use smaller images or fewer of them"
+        );
+        Err(Error::shape("feature map", problem))
+    }
+
+    /// PyTorch's shape.
+    pub fn nchw(&self) -> [usize; 4] {
+        [self.n, self.c, self.h, self.w]
     }
 
     /// Pixels of the whole batch.
@@ -66,6 +99,28 @@ impl FeatureMap {
         self.len4() as u64 * self.precision.bytes4()
     }
 
+    /// Maps of this shape in `tensor`.
+    pub fn at(self, tensor: TensorId) -> FeatureMap {
+        FeatureMap { tensor, shape: self }
+    }
+}
+
+/// A batch of feature maps in a recording: a tensor and its shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureMap {
+    pub tensor: TensorId,
+    pub shape: MapShape,
+}
+
+impl Deref for FeatureMap {
+    type Target = MapShape;
+
+    fn deref(&self) -> &MapShape {
+        &self.shape
+    }
+}
+
+impl FeatureMap {
     /// Whether it is of `precision`, as another map of the operation `op` called `label` is.
     pub(super) fn check_precision(&self, op: &str, label: &str, precision: Precision) -> Result<()> {
         if self.precision == precision {
@@ -74,16 +129,24 @@ impl FeatureMap {
         let names = [self.precision, precision].map(Precision::name);
         Err(Error::shape(op, format!("{label}: maps of {} and of {} don't go together", names[0], names[1])))
     }
+}
 
-    /// Whether `residual` can be added to this map, an output of the convolution `label`.
-    pub(super) fn check_residual(&self, label: &str, residual: Option<Self>) -> Result<()> {
-        let Some(other) = residual.filter(|&other| (Self { tensor: self.tensor, ..other }) != *self) else {
-            return Ok(());
-        };
-        let (f, e) = (other, self);
-        let problem =
-            format!("{label}: the residual is {}x{}x{} and the output {}x{}x{}", f.c, f.h, f.w, e.c, e.h, e.w);
-        Err(Error::shape("conv2d", problem))
+/// Tensors for maps. (A recording knows tensors alone.)
+pub trait RecordMaps {
+    /// Maps between dispatches.
+    fn map(&mut self, label: &str, shape: MapShape) -> FeatureMap;
+
+    /// Maps that the host writes or reads.
+    fn kept_map(&mut self, label: &str, shape: MapShape) -> FeatureMap;
+}
+
+impl RecordMaps for Recording {
+    fn map(&mut self, label: &str, shape: MapShape) -> FeatureMap {
+        shape.at(self.temporary(label, shape.bytes()))
+    }
+
+    fn kept_map(&mut self, label: &str, shape: MapShape) -> FeatureMap {
+        shape.at(self.kept(label, shape.bytes()))
     }
 }
 
@@ -210,5 +273,28 @@ mod tests {
     #[test]
     fn pixels_of_a_kibibyte_are_a_line_apart() {
         assert_eq!([16, 48, 64, 65, 128, 192, 512].map(pitch4), [16, 48, 68, 65, 132, 196, 516]);
+    }
+
+    #[test]
+    fn a_shape_has_indices_of_32_bits_or_is_refused() {
+        let most = u32::MAX as usize;
+        for shape in [[1, 3, 224, 224], [64, 2048, 7, 7], [1, 4, 32_767, 32_767], [1, 1, most / 4, 1], [0, 3, 1, 1]] {
+            assert!(MapShape::new(shape).is_ok(), "{shape:?}");
+        }
+        let large = [
+            [1, 4, 32_768, 32_768],
+            [1, 5, 32_768, 20_000],
+            [1, most, 1, 1],
+            [usize::MAX, 3, 4, 4],
+            [0, 3, most, 1],
+            [1 << 40, 0, 1, 1],
+        ];
+        for shape in large {
+            let said = MapShape::new(shape).expect_err("too large").to_string();
+            let [n, c, h, w] = shape;
+            assert!(said.contains(&format!("[{n}, {c}, {h}, {w}] has more values than a shader can index")), "{said}");
+        }
+        assert!(MapShape::rows([1 << 20, 4096]).is_err() && MapShape::rows([1 << 20, 1000]).is_ok());
+        assert!(MapShape::new([1, 4, 8, 8]).and_then(|shape| shape.resized([1 << 15, 1 << 15])).is_err());
     }
 }

@@ -42,7 +42,8 @@ pub use conv2d_epilogue::{Epilogue, GradEpilogue};
 pub use conv2d_split::{Conv2dKernel, MOST_PARTS};
 pub use conv2d_variant::Conv2dVariant;
 pub use feature_map::{
-    FeatureMap, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc, unpack_rows,
+    FeatureMap, MapShape, RecordMaps, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc,
+    unpack_rows,
 };
 pub use precision::Precision;
 pub use space_to_depth::SpaceToDepth;

@@ -1,7 +1,7 @@
 //! Pooling: windowed maximum and average, and the average over a whole map.
 
 use super::attributes::PoolAttributes;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::files::{self, avg_pool2d, max_pool2d, pool2d_backward};
@@ -9,10 +9,9 @@ use crate::gpu::shaders::uniforms::pool2d_block::Pool;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 /// The uniform block; `items` are the vec4s that are made.
-fn block(op: &str, input: FeatureMap, output: FeatureMap, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
+fn block(op: &str, input: MapShape, output: MapShape, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
     let size = |value| u32_of(op, "a tensor or attribute", value);
     let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
-    size(input.len4() * 4)?;
     Ok(Pool {
         in_height: size(input.h)?,
         in_width: size(input.w)?,
@@ -45,8 +44,8 @@ pub fn max_pool2d_indices(
     attributes: &PoolAttributes,
 ) -> Result<(FeatureMap, TensorId)> {
     let (h, w) = attributes.output_size(input.h, input.w)?;
-    let indices =
-        recording.temporary("max_pool2d indices", FeatureMap { h, w, precision: Precision::F32, ..input }.bytes());
+    let places = input.shape.resized([h, w])?.stored(Precision::F32);
+    let indices = recording.temporary("max_pool2d indices", places.bytes());
     let kernel = KernelSpec::new(max_pool2d::FILE).with(max_pool2d::INDICES);
     Ok((windows(recording, label, kernel, input, attributes, Some(indices))?, indices))
 }
@@ -70,9 +69,8 @@ fn windows(
     indices: Option<TensorId>,
 ) -> Result<FeatureMap> {
     let (h, w) = attributes.output_size(input.h, input.w)?;
-    let mut output = FeatureMap { h, w, ..input };
-    output.tensor = recording.temporary(label, output.bytes());
-    let params = block(kernel.shader_name(), input, output, output.len4(), attributes)?;
+    let output = recording.map(label, input.shape.resized([h, w])?);
+    let params = block(kernel.shader_name(), input.shape, output.shape, output.len4(), attributes)?;
     let window = (attributes.kernel_size[0] * attributes.kernel_size[1]) as f64;
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
     let mut tensors = vec![input.tensor, output.tensor];
@@ -86,7 +84,7 @@ fn windows(
 pub fn max_pool2d_backward(
     recording: &mut Recording,
     label: &str,
-    input: FeatureMap,
+    input: MapShape,
     grad_output: FeatureMap,
     indices: TensorId,
     attributes: &PoolAttributes,
@@ -99,7 +97,7 @@ pub fn max_pool2d_backward(
 pub fn avg_pool2d_backward(
     recording: &mut Recording,
     label: &str,
-    input: FeatureMap,
+    input: MapShape,
     grad_output: FeatureMap,
     attributes: &PoolAttributes,
 ) -> Result<FeatureMap> {
@@ -110,20 +108,20 @@ fn windows_backward(
     recording: &mut Recording,
     label: &str,
     kernel: KernelSpec,
-    input: FeatureMap,
+    input: MapShape,
     grad_output: FeatureMap,
     attributes: &PoolAttributes,
     indices: Option<TensorId>,
 ) -> Result<FeatureMap> {
     let op = kernel.shader_name();
     let (h, w) = attributes.output_size(input.h, input.w)?;
-    if (FeatureMap { tensor: grad_output.tensor, h, w, ..input }) != grad_output {
+    if input.resized([h, w])? != grad_output.shape {
         let g = grad_output;
         let problem = format!("{label}: grad_output is {}x{}x{} and the output {}x{h}x{w}", g.c, g.h, g.w, input.c);
         return Err(Error::shape(op, problem));
     }
-    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
-    let params = block(op, input, grad_output, input.len4(), attributes)?;
+    let grad_input = recording.map(label, input);
+    let params = block(op, input, grad_output.shape, input.len4(), attributes)?;
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + 2 * grad_output.bytes()) as f64 };
     let mut tensors = vec![grad_output.tensor, grad_input.tensor];
     tensors.extend(indices);
@@ -135,9 +133,7 @@ fn windows_backward(
 /// Average over the whole map: `[N, C, H, W]` to `[N, C, 1, 1]`, of f32 whatever the input is.
 pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<FeatureMap> {
     const OP: &str = "global_avg_pool";
-    let mut output = FeatureMap { h: 1, w: 1, pitch4: input.c4, precision: Precision::F32, ..input };
-    output.tensor = recording.temporary(label, output.bytes());
-    u32_of(OP, "an input", input.len4())?;
+    let output = recording.map(label, input.shape.pooled());
     let size = [
         u32_of(OP, "a map", input.h * input.w)?,
         u32_of(OP, "channels", input.c4)?,
@@ -155,7 +151,7 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
 pub fn global_avg_pool_backward(
     recording: &mut Recording,
     label: &str,
-    input: FeatureMap,
+    input: MapShape,
     grad_output: FeatureMap,
 ) -> Result<FeatureMap> {
     const OP: &str = "global_avg_pool_backward";
@@ -163,10 +159,9 @@ pub fn global_avg_pool_backward(
     if (g.n, g.c4, g.pitch4, g.h, g.w) != (input.n, input.c4, input.c4, 1, 1) {
         return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the output")));
     }
-    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let grad_input = recording.map(label, input);
     let size = |value| u32_of(OP, "an input", value);
     let items = input.pixels() * input.c4;
-    size(input.len4())?;
     let params = [size(input.h * input.w)?, size(input.c4)?, size(items)?, size(input.pitch4)?];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, grad_input.tensor];

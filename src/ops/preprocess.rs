@@ -1,6 +1,6 @@
 //! Packed RGB bytes to normalised activations: torchvision's `ToTensor` and `Normalize`, on the GPU.
 
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
 use crate::gpu::shaders::files::preprocess;
@@ -18,10 +18,8 @@ pub fn preprocess(
     precision: Precision,
 ) -> Result<FeatureMap> {
     const OP: &str = "preprocess";
-    let mut output = FeatureMap::new(bytes, [n, 3, h, w]).stored(precision);
-    output.tensor = recording.temporary(label, output.bytes());
-    // The shader counts single bytes.
-    u32_of(OP, "a batch", output.pixels() * 3)?;
+    // Its values are no fewer than the bytes, which the shader counts.
+    let output = recording.map(label, MapShape::new([n, 3, h, w])?.stored(precision));
     let wide = |[r, g, b]: [f32; 3], last| [r, g, b, last];
     let params = Preprocess {
         mean: wide(mean, 0.0),

@@ -1,7 +1,7 @@
 //! The parameter-free shortcut (He et al. 2015, option A): sample every `stride`-th pixel and pad channels with zeros.
 
 use super::dispatch_items;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::{shortcut_pad, shortcut_pad_backward};
@@ -45,8 +45,7 @@ pub fn shortcut_pad(
         ));
     }
     let (h, w) = (input.h.div_ceil(stride), input.w.div_ceil(stride));
-    let mut output = FeatureMap::new(input.tensor, [input.n, out_channels, h, w]).stored(input.precision);
-    output.tensor = recording.temporary(label, output.bytes());
+    let output = recording.map(label, MapShape::new([input.n, out_channels, h, w])?.stored(input.precision));
     let size = |value| u32_of(OP, "a tensor", value);
     let params = shortcut_pad::Shortcut {
         in_height: size(input.h)?,
@@ -84,7 +83,7 @@ pub fn shortcut_pad_backward(
     if stride == 0 || (grad_output.n, grad_output.h, grad_output.w) != expected || !room {
         return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the shortcut's output")));
     }
-    let grad_input = FeatureMap { tensor: recording.temporary(label, input.bytes()), ..input };
+    let grad_input = recording.map(label, input.shape);
     let size = |value| u32_of(OP, "a tensor", value);
     let params = shortcut_pad_backward::Shortcut {
         in_height: size(input.h)?,

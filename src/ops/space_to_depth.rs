@@ -12,7 +12,7 @@ use super::attributes::Conv2dAttributes;
 use super::conv2d::Conv2d;
 use super::conv2d_epilogue::Epilogue;
 use super::conv2d_variant::Conv2dVariant;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::files::space_to_depth;
@@ -46,14 +46,12 @@ pub fn space_to_depth(
     let of = |value| u32_of(OP, "a map", value);
     let channels = stride[0].saturating_mul(stride[1]).saturating_mul(input.c);
     of(channels)?;
-    let mut output = FeatureMap::new(input.tensor, [input.n, channels, size[0], size[1]]).stored(input.precision);
-    // Indices of single values, and the distances to them, must fit in 32 bits.
-    of(input.len4() * 4)?;
-    of(output.len4() * 4)?;
+    let output = MapShape::new([input.n, channels, size[0], size[1]])?.stored(input.precision);
+    // The distances to values must fit in 32 bits too.
     for axis in 0..2 {
         of(size[axis].saturating_mul(stride[axis]).saturating_add(padding[axis]).saturating_mul(2))?;
     }
-    output.tensor = r.temporary(label, output.bytes());
+    let output = r.map(label, output);
     let params = uniforms::SpaceToDepth {
         in_height: of(input.h)?,
         in_width: of(input.w)?,
@@ -135,7 +133,7 @@ impl SpaceToDepth {
         precision: Precision,
     ) -> Result<TensorId> {
         let ([k, c, height, width], inner) = (self.conv.weight_shape(), self.inner());
-        let weight = FeatureMap::new(weight, [k, c, height, width]);
+        let weight = MapShape::new([k, c, height, width])?.at(weight);
         let blocks = space_to_depth(r, label, weight, self.conv.attributes.stride, [0, 0], inner.kernel)?;
         inner.record_pack(r, label, self.variant, blocks.tensor, precision)
     }

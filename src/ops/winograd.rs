@@ -8,11 +8,11 @@
 //! A NaN or an infinity reaches all of its tile, not only the outputs that it belongs to: an infinity becomes NaN there.
 
 use super::attributes::Conv2dAttributes;
-use super::conv2d::Conv2d;
+use super::conv2d::{Conv2d, check_residual};
 use super::conv2d_epilogue::{Epilogue, GradEpilogue};
 use super::conv2d_packing::Direction;
 use super::conv2d_variant::Conv2dVariant;
-use super::feature_map::{FeatureMap, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::Result;
 use crate::gpu::shaders::files::{self, winograd_grad_output, winograd_input, winograd_output};
@@ -235,7 +235,7 @@ impl Winograd {
         epilogue: Epilogue,
     ) -> Result<FeatureMap> {
         let [n, c, h, w] = self.conv.output_shape([input.n, input.c, input.h, input.w])?;
-        let output = FeatureMap::new(input.tensor, [n, c, h, w]).stored(input.precision);
+        let output = MapShape::new([n, c, h, w])?.stored(input.precision);
         self.convolve(
             r,
             label,
@@ -259,7 +259,7 @@ impl Winograd {
         epilogue: GradEpilogue,
     ) -> Result<FeatureMap> {
         self.conv.check_grad_output(label, grad_output, input)?;
-        let grad_input = FeatureMap::new(grad_output.tensor, input).stored(grad_output.precision);
+        let grad_input = MapShape::new(input)?.stored(grad_output.precision);
         let padding = self.conv.attributes.padding.map(|padding| 2 - padding);
         let ends = (Epilogue { residual: epilogue.residual, ..Default::default() }, epilogue.rectified);
         self.convolve(r, label, grad_output, padding, weight, grad_input, Direction::Transposed, ends)
@@ -275,7 +275,7 @@ impl Winograd {
     ) -> Result<TensorId> {
         self.conv.check_grad_output(label, grad_output, [input.n, input.c, input.h, input.w])?;
         grad_output.check_precision(OP, label, input.precision)?;
-        let (padding, tiling) = (self.conv.attributes.padding, self.tiling(grad_output));
+        let (padding, tiling) = (self.conv.attributes.padding, self.tiling(grad_output.shape));
         let x = self.transformed(r, label, input, Part::Input, padding, tiling)?;
         let g = self.transformed(r, label, grad_output, Part::GradOutput, [0, 0], tiling)?;
         let points = self.products().record_backward_weight(r, label, self.variant, x, g)?;
@@ -300,7 +300,7 @@ impl Winograd {
     }
 
     /// Tiles of each image along both axes, for outputs like `map`.
-    fn tiling(&self, map: FeatureMap) -> [usize; 2] {
+    fn tiling(&self, map: MapShape) -> [usize; 2] {
         [map.h, map.w].map(|extent| extent.div_ceil(self.tile.outputs()))
     }
 
@@ -312,12 +312,12 @@ impl Winograd {
         source: FeatureMap,
         padding: [usize; 2],
         weight: TensorId,
-        mut output: FeatureMap,
+        output: MapShape,
         direction: Direction,
         (epilogue, rectified): (Epilogue, Option<FeatureMap>),
     ) -> Result<FeatureMap> {
-        output.check_residual(label, epilogue.residual)?;
-        output.check_residual(label, rectified)?;
+        check_residual(label, output, epilogue.residual)?;
+        check_residual(label, output, rectified)?;
         let tiling = self.tiling(output);
         let x = self.transformed(r, label, source, Part::Input, padding, tiling)?;
         let (products, none) = (self.products(), Epilogue::default());
@@ -328,7 +328,7 @@ impl Winograd {
                 products.record_backward_input(r, label, self.variant, x, made, weight, GradEpilogue::default())?
             }
         };
-        output.tensor = r.temporary(label, output.bytes());
+        let output = r.map(label, output);
         let bias = epilogue.bias.unwrap_or(y.tensor);
         let [residual, through] = [epilogue.residual, rectified].map(|map| map.map_or(y.tensor, |map| map.tensor));
         let tiles = Tiles {
@@ -336,7 +336,7 @@ impl Winograd {
             relu: epilogue.relu.into(),
             residual: epilogue.residual.is_some().into(),
             rectified: rectified.is_some().into(),
-            ..self.tiles(output, y, [0, 0], tiling)?
+            ..self.tiles(output.shape, y.shape, [0, 0], tiling)?
         };
         let part = match (direction, output.precision) {
             (Direction::Transposed, Precision::F16) => Part::GradInput,
@@ -361,10 +361,8 @@ impl Winograd {
         tiling: [usize; 2],
     ) -> Result<FeatureMap> {
         let (tiles, points) = (map.n * tiling[0] * tiling[1], self.tile.points());
-        let mut out = FeatureMap::new(map.tensor, [1, points * map.c4 * 4, tiles, 1]);
-        u32_of(OP, "a map at its points", out.len4() * 4)?;
-        out.tensor = r.temporary(label, out.bytes());
-        let params = self.tiles(map, out, padding, tiling)?;
+        let out = r.map(label, MapShape::new([1, points * map.c4 * 4, tiles, 1])?);
+        let params = self.tiles(map.shape, out.shape, padding, tiling)?;
         let cost = Cost { flops: 0.0, bytes: (map.bytes() + out.bytes()) as f64 };
         let kernel = map.precision.kernel(self.kernel(part))?;
         let tensors = [map.tensor, out.tensor];
@@ -374,13 +372,12 @@ impl Winograd {
 
     fn tiles(
         &self,
-        map: FeatureMap,
-        points: FeatureMap,
+        map: MapShape,
+        points: MapShape,
         padding: [usize; 2],
         [rows, columns]: [usize; 2],
     ) -> Result<Tiles> {
         let size = |value| u32_of(OP, "a map", value);
-        size(map.len4() * 4)?;
         Ok(Tiles {
             height: size(map.h)?,
             width: size(map.w)?,

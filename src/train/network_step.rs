@@ -13,7 +13,7 @@ use crate::ops::cross_entropy::IGNORE;
 use crate::ops::ema::ema;
 use crate::ops::loss_scale::{self, unscale};
 use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, Precision, pack_nhwc};
+use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps, pack_nhwc};
 
 /// Where a batch goes.
 struct Input {
@@ -34,8 +34,8 @@ impl Input {
                 (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std, precision)?)
             }
             InputKind::Tensor => {
-                let input = recording.kept("input", (rows * h * w) as u64 * precision.bytes4());
-                (input, FeatureMap::new(input, shape).stored(precision))
+                let map = recording.kept_map("input", MapShape::new(shape)?.stored(precision));
+                (map.tensor, map)
             }
         };
         let targets = recording.kept("targets", (rows * 4) as u64);

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
 use crate::model::Architecture;
 use crate::ops::conv2d_policy::{self, Convolution};
-use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, Precision, pack_nhwc};
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, MapShape, Precision, pack_nhwc};
 use crate::reference::compare;
 use crate::weights::hash_input;
 
@@ -339,9 +339,9 @@ impl Contender {
         let mut r = Recording::new();
         let r = &mut r;
         let precision = data.precision;
-        let map = |tensor, shape| FeatureMap::grouped(tensor, shape, op.attributes.groups).stored(precision);
-        let input = map(r.external("input", data.input.clone()), shape.input);
-        let grad_output = map(r.external("grad_output", data.grad_output.clone()), op.output_shape(shape.input)?);
+        let map = |shape| Ok::<_, Error>(MapShape::grouped(shape, op.attributes.groups)?.stored(precision));
+        let input = map(shape.input)?.at(r.external("input", data.input.clone()));
+        let grad_output = map(op.output_shape(shape.input)?)?.at(r.external("grad_output", data.grad_output.clone()));
         let pixel = |made: FeatureMap| [made.pitch4 * 4, made.c4 * 4];
         let (output, len, pixel) = match pass {
             Conv2dPass::Forward => {

@@ -4,7 +4,7 @@ use gpu_resnet::Result;
 use gpu_resnet::gpu::{Gpu, Plan, Recording};
 use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array};
-use gpu_resnet::ops::{Conv2d, Conv2dVariant, Epilogue, FeatureMap, Precision, pack_nhwc};
+use gpu_resnet::ops::{Conv2d, Conv2dVariant, Epilogue, MapShape, Precision, RecordMaps, pack_nhwc};
 use gpu_resnet::reference::{Tensor, conv2d, relu};
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
@@ -189,9 +189,8 @@ fn padded(
     values.chunks_mut(stride).for_each(|pixel| pixel[channels..].fill(padding));
     let weight = conv.pack_weight(variant, &array("conv2d.weight", &conv.weight_shape()).data);
     let mut r = Recording::new();
-    let bytes = |values: &[f32]| (precision.word_count(values.len()) * 4) as u64;
-    let input = FeatureMap::new(r.kept("input", bytes(&values)), shape).stored(precision);
-    let packed = r.kept("weight", bytes(&weight));
+    let input = r.kept_map("input", MapShape::new(shape)?.stored(precision));
+    let packed = r.kept("weight", (precision.word_count(weight.len()) * 4) as u64);
     let output = conv.record(&mut r, "conv2d", variant, input, packed, Epilogue::default())?;
     r.keep(output.tensor);
     let mut plan = Plan::new(gpu, &r)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gpu_resnet::gpu::{AdapterChoice, DeviceOptions, Gpu, Plan, Recording};
 use gpu_resnet::model::{Architecture, Network};
-use gpu_resnet::ops::{FeatureMap, Precision, pack_nhwc, unpack_rows};
+use gpu_resnet::ops::{MapShape, Precision, RecordMaps, pack_nhwc, unpack_rows};
 use gpu_resnet::reference::compare;
 use gpu_resnet::weights::{hash_input, hash_weights};
 
@@ -19,9 +19,7 @@ fn logits(gpu: &Arc<Gpu>, architecture: &Architecture, precision: Precision, ima
     let shape = [images, 3, SIDE, SIDE];
     let pixels = &hash_input("hardware.images", IMAGES * 3 * SIDE * SIDE)[..images * 3 * SIDE * SIDE];
     let mut r = Recording::new();
-    let stand_in = r.temporary("none", 16);
-    let mut input = FeatureMap::new(stand_in, shape).stored(precision);
-    input.tensor = r.kept("input", input.bytes());
+    let input = r.kept_map("input", MapShape::new(shape).expect("a shape").stored(precision));
     let output = network.record(&mut r, input).expect("a recording").logits;
     r.keep(output);
     let kernels: Vec<&str> = r.dispatches().iter().map(|dispatch| dispatch.kernel.shader_name()).collect();

@@ -4,10 +4,10 @@
 use gpu_resnet::gpu::{AdapterReport, BackendName, CoreSource, Cores, Features, Recording};
 use gpu_resnet::model::{Architecture, ConvBn, conv_op};
 use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
-use gpu_resnet::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, Precision};
+use gpu_resnet::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, MapShape, Precision, RecordMaps};
 
 /// A GPU with so many cores.
-fn adapter(vendor: u32, cores: u32) -> AdapterReport {
+pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
     AdapterReport {
         index: 0,
         name: "a GPU".into(),
@@ -65,8 +65,7 @@ fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) ->
     let algorithm = choose(adapter, Conv2dPass::Forward, &convolution);
     let mut r = Recording::new();
     let weight = r.temporary("weight", 16);
-    let tensor = r.temporary("input", 16);
-    let input = FeatureMap::new(tensor, [images, conv.in_channels, side, side]);
+    let input = r.map("input", MapShape::new([images, conv.in_channels, side, side]).expect("a shape"));
     algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue::default()).expect("a convolution of ResNet-50");
     let mut products = r.dispatches().iter().filter(|d| d.kernel.shader_name().starts_with("conv2d_gemm"));
     let dispatch = products.next().expect("a tiled kernel");
@@ -176,10 +175,10 @@ fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
             let convolution = Convolution { conv, map: [images, side, side], precision: Precision::F32 };
             let algorithm = choose(&adapter(NVIDIA, 132), Conv2dPass::ByWeight, &convolution);
             let mut r = Recording::new();
-            let (x, g) = (r.temporary("input", 16), r.temporary("grad_output", 16));
             let shape = [images, conv.in_channels, side, side];
             let output = conv.output_shape(shape).expect("a map");
-            let (x, g) = (FeatureMap::new(x, shape), FeatureMap::new(g, output));
+            let mut map = |shape| r.map("map", MapShape::new(shape).expect("a shape"));
+            let (x, g) = (map(shape), map(output));
             algorithm.record_backward_weight(&conv, &mut r, "conv", x, g).expect("a gradient");
             let first = &r.dispatches()[0];
             let workgroups: u32 = first.workgroups.iter().product();

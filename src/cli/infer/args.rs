@@ -13,61 +13,61 @@ use crate::error::{Error, Result};
                         --json\n  gpu-resnet infer photos/ --grad-cam maps/\n  find . -name '*.jpg' | gpu-resnet infer - --output predictions.csv\n  gpu-resnet infer photos/ --threshold 0.8 --output predictions.parquet"
 )]
 pub struct InferArgs {
-    /// Image files, folders, globs, or `-` for a list of files on standard input, a line or a NUL byte after each
+    /// Image files, folders, globs, or `-` for a list of files on stdin, one per line or separated by NUL bytes
     #[arg(required_unless_present = "tensor")]
     pub(super) input: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Predictions of each image
+    /// Predictions per image
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) top_k: u32,
-    /// Leave out predictions that are less likely than this
+    /// Leave out predictions with a lower probability than this
     #[arg(long, value_name = "P", value_parser = probability)]
     pub(super) threshold: Option<f64>,
-    /// Class names: one a line, or JSON (a list, or an object such as id2label); `none` for bare numbers
+    /// Class names: one per line, or JSON (a list, or an object such as id2label); `none` for bare numbers
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long, conflicts_with_all = ["csv", "format"])]
     pub(super) json: bool,
     /// Print CSV
     #[arg(long, conflicts_with = "format")]
     pub(super) csv: bool,
-    /// Form of the predictions [default: by the name of --output, else text]
+    /// Format of the predictions [default: by the name of --output, else text]
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
-    /// Write the predictions to a file instead of stdout; .csv, .jsonl and .parquet choose the form
+    /// Write the predictions to a file instead of stdout; .csv, .jsonl and .parquet select the format
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Take a raw NCHW f32 batch, under the key `input`, instead of images
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "input")]
     pub(super) tensor: Option<PathBuf>,
-    /// Write `logits` [N, classes] as safetensors, the inputs' names in the metadata; or as .parquet
+    /// Write `logits` [N, classes] as safetensors, with the inputs' names in the metadata; or as .parquet
     #[arg(long, value_name = "FILE")]
     pub(super) save_logits: Option<PathBuf>,
     /// Write `features` [N, C], the input of the classifier, as safetensors or .parquet
     #[arg(long, value_name = "FILE")]
     pub(super) save_features: Option<PathBuf>,
-    /// Draw into a folder, for each image, where its most likely class was seen
+    /// Draw, for each image, where its most likely class was seen (Grad-CAM), into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "tensor")]
     pub(super) grad_cam: Option<PathBuf>,
 }
 
-/// The form of predictions.
+/// The format of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people
     Text,
-    /// One object a line
+    /// One object per line
     Json,
-    /// A line for each prediction
+    /// One line per prediction
     Csv,
-    /// A row for each image, with lists of indices, labels and probabilities
+    /// One row per image, with lists of indices, labels and probabilities
     Parquet,
 }
 
 impl Format {
-    /// The form that a file's name asks for.
+    /// The format that a file name selects.
     pub(super) fn of_name(path: &Path) -> Result<Option<Self>> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         Ok(match &*extension {
@@ -98,19 +98,19 @@ fn probability(text: &str) -> std::result::Result<f64, String> {
     number.ok_or_else(|| "a probability is a number from 0 to 1".to_owned())
 }
 
-/// What a network without a head is good for.
+/// What a network without a head can be used for.
 pub(super) const FOR_FEATURES: &str =
     "--save-features alone writes its features, and `gpu-resnet finetune` trains a head";
 
 impl InferArgs {
-    /// Whether features are all that is certainly wanted, so that a network without a head will do.
+    /// Whether only features are requested, so that a network without a head suffices.
     pub(super) fn only_features(&self) -> bool {
         let named = self.json || self.csv || self.format.is_some() || self.output.is_some();
         let of_predictions = self.save_logits.is_some() || self.grad_cam.is_some() || self.labels.is_some();
         self.save_features.is_some() && !named && !of_predictions && self.threshold.is_none()
     }
 
-    /// The form that was asked for, by an option or by the output's name.
+    /// The format that an option or the output's name selects.
     pub(super) fn format(&self) -> Result<Format> {
         Ok(match (self.format, self.json, self.csv, &self.output) {
             (Some(format), ..) => format,

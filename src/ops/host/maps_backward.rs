@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch_norm_backward};
 use crate::ops::shortcut_pad::ZeroPad;
-use crate::ops::{self, FeatureMap, pack_rows};
+use crate::ops::{self, FeatureMap, MapShape, pack_rows};
 
 /// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
@@ -91,7 +91,7 @@ pub fn max_pool2d_backward<'a>(
     let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
     let x = session.map("input", &input.data, shape, 1)?;
     let (_, indices) = ops::pool::max_pool2d_indices(&mut session.recording, OP, x, attributes)?;
-    let output = ops::pool::max_pool2d_backward(&mut session.recording, OP, x, g, indices, attributes)?;
+    let output = ops::pool::max_pool2d_backward(&mut session.recording, OP, x.shape, g, indices, attributes)?;
     Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
 }
 
@@ -106,7 +106,7 @@ pub fn avg_pool2d_backward<'a>(
     const OP: &str = "avg_pool2d_backward";
     let mut session = Session::new(on, OP);
     let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
-    let like = FeatureMap::new(g.tensor, shape).stored(g.precision);
+    let like = MapShape::new(shape)?.stored(g.precision);
     let output = ops::pool::avg_pool2d_backward(&mut session.recording, OP, like, g, attributes)?;
     Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
 }
@@ -136,8 +136,9 @@ pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_o
     grad_output.expect(OP, "grad_output", &[n, c], "the output's shape")?;
     let mut session = Session::new(on, OP);
     session.room("input", &[n, c.div_ceil(4), 4, h, w])?;
-    let g = FeatureMap::rows(session.input("grad_output", &pack_rows(&grad_output.data, [n, c], 1)), [n, c]);
-    let like = FeatureMap::new(g.tensor, shape).stored(session.precision);
+    let rows = session.input("grad_output", &pack_rows(&grad_output.data, [n, c], 1));
+    let g = MapShape::rows([n, c])?.at(rows);
+    let like = MapShape::new(shape)?.stored(session.precision);
     let output = ops::pool::global_avg_pool_backward(&mut session.recording, OP, like, g)?;
     Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
 }

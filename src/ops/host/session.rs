@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::ops::feature_map::{channels4, pack_nhwc, unpack_nhwc};
-use crate::ops::{FeatureMap, Precision};
+use crate::ops::{FeatureMap, MapShape, Precision};
 
 /// Words after every tensor, inputs included: a kernel that reads them computes with NaN.
 const GUARD_WORDS: usize = 256;
@@ -100,10 +100,9 @@ impl<'a> Session<'a> {
     /// A batch of feature maps from NCHW, the channels of each of `groups` padded.
     pub fn map(&mut self, label: &str, data: &[f32], shape: [usize; 4], groups: usize) -> Result<FeatureMap> {
         let [n, c, h, w] = shape;
-        let c4 = channels4(c, groups);
-        self.room(label, &[n, c4, 4, h, w])?;
+        self.room(label, &[n, channels4(c, groups), 4, h, w])?;
         let tensor = self.words(label, &self.precision.words(&pack_nhwc(data, shape, groups)));
-        Ok(FeatureMap::grouped(tensor, [n, c, h, w], groups).stored(self.precision))
+        Ok(MapShape::grouped(shape, groups)?.stored(self.precision).at(tensor))
     }
 
     /// Compiles and runs the recording once; `states` are the tensors that it changes in place.
@@ -175,7 +174,7 @@ impl Done {
             self.check_written(&words[..map.precision.word_count(map.c4 * 4)])?;
         }
         let data = map.precision.values(&words, count);
-        Ok(unpack_nhwc(&data, [map.n, map.c, map.h, map.w], groups))
+        Ok(unpack_nhwc(&data, map.nchw(), groups))
     }
 }
 

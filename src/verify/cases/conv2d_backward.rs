@@ -8,8 +8,7 @@ use super::super::key::{Key, PARTS, PRECISION, SPACE_TO_DEPTH, TILES, VALUES, VA
 use super::super::report::Direction;
 use super::conv2d::{
     FORWARD_VARIANTS, GEOMETRY, Geometry, MATRICES, VARIANTS, by_tile, by_variant, eights, in_parts, many_workgroups,
-    resnet50,
-    roundings, split_lines, tile_edges, winograd,
+    resnet50, roundings, split_lines, tile_edges, winograd,
 };
 use super::gradients::{dot, expect_three, three};
 use super::lines::{halves, lines};

@@ -7,10 +7,10 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::super::process::Stopped;
-use super::tools::{Limits, MOST_HANGS, Tool, why};
-use super::translate::Target;
 use super::KernelResult;
 use super::outcome::Outcome;
+use super::tools::{Limits, MOST_HANGS, Tool, why};
+use super::translate::Target;
 use crate::gpu::shaders;
 
 /// How Tint says that a kernel needs more workgroup memory than WebGPU promises; pages can ask for more.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::model::{Architecture, Pool};
 use crate::weights::text::{printable, quoted};
 
-/// What a configuration says of a network.
+/// What a configuration says about a network.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::weights) struct Stated {
     /// Keys of the architecture's description with their values, which the tensors must bear out: `stem.width`.
@@ -30,7 +30,7 @@ impl Stated {
             if found != stated {
                 return Err(format!(
                     "says that `{key}` is {stated}, but the tensors of {} have {found}; they are not of one network, so \
-                     mend or move away the one that is wrong",
+                     correct or move away the one that is wrong",
                     file.display()
                 ));
             }
