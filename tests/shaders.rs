@@ -161,7 +161,7 @@ fn tools_refuse_broken_shaders() {
 fn tint_refuses_what_naga_lets_pass() {
     let relu = shaders::find("relu").expect("relu").source;
     let outcome = |source: &str| {
-        let kernel = KernelSpec::new("relu");
+        let kernel = KernelSpec::new(shaders::files::relu::FILE);
         offline::check_kernel(&Tools::find(Limits::default()), source, &kernel).targets["wgsl"].clone()
     };
     let found = outcome(relu);
