@@ -86,7 +86,6 @@ pub(crate) const KERNELS: &[Conv2dKernelLine] = {
         line(V::GEMM, "gemm", (conv2d_gemm::FILE, conv2d_gemm::TILE_64X64_8X4), weight(conv2d_backward_weight_gemm::FILE, NONE, [64, 16], 64), &[WorkgroupMemory]),
         gemm(V::GEMM_16X64, "gemm-16x64", conv2d_gemm::TILE_16X64),
         gemm(V::GEMM_32X32, "gemm-32x32", conv2d_gemm::TILE_32X32),
-        gemm(V::GEMM_32X64, "gemm-32x64", conv2d_gemm::TILE_32X64),
         gemm(V::GEMM_64X32, "gemm-64x32", conv2d_gemm::TILE_64X32),
         gemm(V::GEMM_64X64, "gemm-64x64", conv2d_gemm::TILE_64X64),
         gemm(V::GEMM_128X64, "gemm-128x64", conv2d_gemm::TILE_128X64),

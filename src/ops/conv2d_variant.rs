@@ -52,7 +52,6 @@ impl Conv2dVariant {
     pub const GEMM: Self = Self::Gemm { tile: [64, 64], block: [8, 4] };
     pub const GEMM_16X64: Self = Self::Gemm { tile: [16, 64], block: [4, 4] };
     pub const GEMM_32X32: Self = Self::Gemm { tile: [32, 32], block: [4, 4] };
-    pub const GEMM_32X64: Self = Self::Gemm { tile: [32, 64], block: [4, 4] };
     pub const GEMM_64X32: Self = Self::Gemm { tile: [64, 32], block: [4, 4] };
     pub const GEMM_64X64: Self = Self::Gemm { tile: [64, 64], block: [8, 8] };
     pub const GEMM_128X64: Self = Self::Gemm { tile: [128, 64], block: [8, 8] };
