@@ -69,19 +69,19 @@ struct Source {
     axes: Axes,
 }
 
-/// The files of `shaders/` and of its folder of fingerprints.
+/// The files of `shaders/`, of its kernels for software drivers, and of the fingerprint.
 fn sources(root: &Path) -> Vec<Source> {
-    let folders = [("", root.to_owned()), ("fingerprint/", root.join("fingerprint"))];
     let read = |prefix: &str, path: PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| fail(&path, &e.to_string()));
         let axes = preprocess::axes(&text).unwrap_or_else(|(line, what)| fail(&path, &format!("line {line}: {what}")));
         let stem = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
         Source { path, stem, text, axes }
     };
-    folders
+    let folders = [("", root.to_owned()), ("", root.join("software")), ("fingerprint/", root.join("fingerprint"))];
+    let all = folders
         .into_iter()
-        .flat_map(|(prefix, folder)| shader_files(&folder).into_iter().map(move |path| read(prefix, path)))
-        .collect()
+        .flat_map(|(prefix, folder)| shader_files(&folder).into_iter().map(move |path| read(prefix, path)));
+    all.collect()
 }
 
 /// The shaders of a folder.

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 /// What is written of the files, in the order of the table of shaders.
 #[derive(Default)]
 pub struct Files {
-    /// The file's name under `shaders/`, without its ending, and the flags that pick its shaders.
+    /// The file's name without its ending, and where names start with it its folder, and the flags that pick its shaders.
     files: Vec<(String, BTreeSet<String>)>,
 }
 
 impl Files {
-    /// The number of the next file in the table, with its flags.
+    /// The next file of the table, with its flags.
     pub fn add(&mut self, stem: &str, selectors: BTreeSet<String>) {
         self.files.push((stem.to_owned(), selectors));
     }
@@ -54,7 +54,7 @@ impl Files {
             write_to(
                 folders.entry(folder).or_default(),
                 format_args!(
-                    "/// `shaders/{stem}.wgsl`.\npub mod {name} {{ pub const FILE: {depth}::ShaderFile = {depth}::ShaderFile({number});{uses} }}\n"
+                    "/// Of `{stem}.wgsl`.\npub mod {name} {{ pub const FILE: {depth}::ShaderFile = {depth}::ShaderFile({number});{uses} }}\n"
                 ),
             );
         }

@@ -120,6 +120,33 @@ fn every_backward_kernel_is_there() {
     );
 }
 
+/// Functions of shaders fit on two screens, as they are written.
+#[test]
+fn functions_are_short() {
+    const MOST_LINES: usize = 120;
+    // Tuned as one body: what is under way while products are made takes registers.
+    const LONG: &[(&str, &str)] = &[("conv2d_gemm.wgsl", "fn main(")];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut functions = 0;
+    for folder in ["", "software", "shared", "fingerprint"] {
+        for entry in std::fs::read_dir(root.join(folder)).expect("a folder of shaders").map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a shader");
+            let lines: Vec<&str> = text.lines().collect();
+            for (start, head) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("fn ")) {
+                let length = lines[start..].iter().position(|line| *line == "}").expect("its end") + 1;
+                let long = LONG.iter().any(|(file, function)| *file == name && head.starts_with(function));
+                assert!(length <= MOST_LINES || long, "{name}: {head} has {length} lines");
+                functions += 1;
+            }
+        }
+    }
+    assert!(functions >= 100, "only {functions} functions; where are the shaders?");
+}
+
 #[test]
 fn every_entry_point_keeps_to_the_common_limits() {
     each_entry_point(|shader, entry| {

@@ -139,7 +139,7 @@ impl ShaderFile {
         &FILES[usize::from(self.0)]
     }
 
-    /// Its name under `shaders/`, without its ending.
+    /// Its name without its ending; that of the fingerprint starts with the folder, `fingerprint/`.
     pub fn name(self) -> &'static str {
         self.entry().name
     }

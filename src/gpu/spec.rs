@@ -50,8 +50,7 @@ impl KernelSpec {
     /// # Errors
     /// The file has none with these flags.
     pub fn shader(&self) -> Result<&'static Shader> {
-        let none =
-            || Error::Gpu(format!("shaders/{}.wgsl has no shader with the flags {}", self.file.name(), self.flags));
+        let none = || Error::Gpu(format!("{}.wgsl has no shader with the flags {}", self.file.name(), self.flags));
         self.file.shader(self.flags).ok_or_else(none)
     }
 
@@ -97,7 +96,7 @@ mod tests {
     #[test]
     fn what_there_is_not_is_an_error() {
         let problem = KernelSpec::new(conv2d_gemm::FILE).with(conv2d_gemm::SPLIT).reflect().unwrap_err().to_string();
-        assert!(problem.contains("shaders/conv2d_gemm.wgsl has no shader with the flags SPLIT"), "{problem}");
+        assert!(problem.contains("conv2d_gemm.wgsl has no shader with the flags SPLIT"), "{problem}");
         let problem = KernelSpec::new(relu::FILE).entry("other").reflect().unwrap_err().to_string();
         assert!(problem.contains("no kernel other in relu"), "{problem}");
     }

@@ -222,6 +222,7 @@ mod tests {
     fn devices_pick_forms() {
         let axes = axes("//#axis - | _f16 HALF\n//#form _wide WIDE | _long LONG\n//#never HALF WIDE").unwrap();
         assert_eq!(axes.forms(), ["LONG", "WIDE"].map(str::to_owned).into());
+        assert_eq!(axes.flags().collect::<Vec<_>>(), ["HALF", "WIDE", "LONG"]);
         let names: Vec<_> = axes.variants("x").unwrap().into_iter().map(|one| one.name).collect();
         assert_eq!(names, ["x", "x_wide", "x_long", "x_f16", "x_f16_long"]);
     }

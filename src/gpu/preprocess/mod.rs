@@ -26,6 +26,8 @@ mod tree;
 use std::collections::{BTreeSet, HashSet};
 
 use axes::holds;
+// Of the build script.
+#[cfg_attr(test, allow(unused_imports))]
 pub use axes::{Axes, Variant, axes};
 use expression::{Variables, number, substitute};
 use tree::{Condition, Node, parse};
