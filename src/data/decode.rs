@@ -1,8 +1,8 @@
 //! Encoded images to [`Rgb8`], as Pillow's `ImageOps.exif_transpose(Image.open(f)).convert("RGB")` gives them.
 //!
 //! Four deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), PGMs
-//! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow cuts off), and a
-//! JPEG must be whole.
+//! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow truncates), and a
+//! JPEG must be complete.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,10 +36,10 @@ pub const MAX_PIXELS: u64 = 178_956_970;
 /// Encoded images of more bytes are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What the decoder may allocate for one image.
+/// The memory that the decoder may allocate for one image.
 const MAX_ALLOC: u64 = 1 << 30;
 
-/// A picture as it is stored, or the end of a sentence that begins with the file's name.
+/// A picture as it is stored, or the end of an error sentence that begins with the file's name.
 type Decoded = std::result::Result<Rgb8, String>;
 
 /// Reads and decodes one image file: JPEG, PNG, WebP, TIFF, BMP, PNM, or a GIF's first frame, recognised by its content.
@@ -101,7 +101,7 @@ fn too_large() -> String {
     format!("would need more than {} MiB of memory to decode; reduce the image first", MAX_ALLOC >> 20)
 }
 
-/// Amounts of ink to light, as Pillow has it.
+/// CMYK to RGB, as in Pillow.
 fn cmyk_to_rgb(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
     let light = 255 - u32::from(k);
     [c, m, y].map(|ink| {

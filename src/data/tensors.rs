@@ -38,7 +38,7 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Dataset>> {
     let labels = read_labels(path, &get("labels")?, count)?;
     let classes = class_names(path, names.as_deref(), &labels)?;
 
-    // The tensor's place in the file, to index the map once the borrowed view is gone.
+    // The tensor's position in the file, to index the map once the borrowed view is gone.
     let offset = images.data().as_ptr() as usize - map.as_ptr() as usize;
     let stride = images.data().len().checked_div(count).unwrap_or(0);
     drop(tensors);
@@ -70,7 +70,7 @@ fn read_labels(path: &Path, labels: &safetensors::tensor::TensorView<'_>, count:
     }
 }
 
-/// The metadata's names, else the labels' numbers.
+/// The metadata's names, otherwise the labels' numbers.
 fn class_names(path: &Path, json: Option<&str>, labels: &[u32]) -> Result<Vec<String>> {
     match json {
         Some(json) => serde_json::from_str::<Vec<String>>(json)
