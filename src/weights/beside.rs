@@ -1,4 +1,4 @@
-//! Tensors beside a network that look like a part of its forward pass. Predictions leave them out, which has to be said.
+//! Tensors beside a network that look like a part of its forward pass. Predictions ignore them, which must be reported.
 
 use super::head::{Head, features};
 use super::select::{Selection, below};
@@ -6,7 +6,7 @@ use super::select::{Selection, below};
 /// Last parts of the names of single values that scale the logits.
 const SCALES: [&str; 5] = ["temperature", "logit_scale", "scale", "logit_bias", "temp"];
 
-/// Whether `name`, below the network's prefix, is of a ResNet's body rather than of a head.
+/// Whether `name`, below the network's prefix, belongs to a ResNet's body rather than to a head.
 pub(super) fn is_of_body(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     let stage = first.strip_prefix("layer").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
@@ -55,7 +55,7 @@ fn stack(selection: &mut Selection, tensors: &[(&str, &[usize])], beside: &mut V
     selection.head = Head::Layers(layers.iter().map(|i| tensors[*i].0.to_owned()).collect());
 }
 
-/// The tensors of normalisations of the features that are no part of the body.
+/// The tensors of normalisations of the features that are not part of the body.
 fn necks(selection: &Selection, tensors: &[(&str, &[usize])], beside: &[usize]) -> Vec<usize> {
     let extent = |name: &str| tensors[*selection.names.get(name)?].1.first().copied();
     let Some(features) = features(selection.names.keys(), extent) else { return vec![] };

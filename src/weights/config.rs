@@ -1,6 +1,5 @@
-//! What lies beside weights in a folder of Hugging Face's hub: `config.json` of `transformers` or timm, and
-//! `preprocessor_config.json`. They say what tensors can't: where the stride is, how images are scaled, what classes are
-//! called.
+//! The files beside weights in a folder of the Hugging Face hub: `config.json` of `transformers` or timm, and
+//! `preprocessor_config.json`. They say what tensors can't: where the stride is, how images are scaled, the names of classes.
 
 mod timm;
 mod transformers;
@@ -14,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Architecture, Pool};
 
-/// The largest that is read: ImageNet-22k's names take 1 MB.
+/// The largest file that is read: ImageNet-22k's names take 1 MB.
 const MAX_CONFIG: u64 = 16 << 20;
-/// Weights that have a `config.json` of their own beside them; any other file's neighbours are not its own.
+/// Weights files whose neighbour `config.json` belongs to them; that of any other file may not.
 const OF_FOLDERS: [&str; 4] =
     ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"];
 
@@ -33,9 +32,9 @@ pub(super) struct Sidecars {
 /// What a configuration says about a network.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Stated {
-    /// Keys of the architecture's description with their values, which the tensors must bear out: `stem.width`.
+    /// Keys of the architecture's description with values that the tensors must confirm: `stem.width`.
     pub told_by_tensors: Vec<(&'static str, Value)>,
-    /// The same for keys that tensors can't tell: they are taken.
+    /// The same for keys that tensors can't confirm: their values are used.
     pub untold: Vec<(&'static str, Value)>,
     pub labels: Option<Vec<String>>,
     /// Whether its classes are ImageNet-1k's.
@@ -43,7 +42,7 @@ pub(super) struct Stated {
 }
 
 impl Sidecars {
-    /// Those of the weights at `path`. Errors: a file that can't be read or is no JSON object.
+    /// The files beside the weights at `path`. Errors: a file that can't be read or is not a JSON object.
     pub fn beside(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !OF_FOLDERS.contains(&&*name) {
@@ -70,7 +69,7 @@ impl Sidecars {
         self.model.as_ref().map_or(Path::new("config.json"), |(path, _)| path)
     }
 
-    /// What `config.json` says; none if there is none, or it is of neither library.
+    /// What `config.json` says; `None` if there is none, or it belongs to neither library.
     pub fn stated(&self) -> Result<Option<Stated>> {
         let Some((path, config)) = &self.model else { return Ok(None) };
         let stated = match (config.get("model_type"), timm::architecture_name(config)) {
@@ -84,7 +83,7 @@ impl Sidecars {
         stated.map_err(|problem| Error::file(path, problem))
     }
 
-    /// What `config.json` says about the classes alone, of whatever network it is.
+    /// What `config.json` says about the classes, for any network.
     pub fn names(&self) -> Result<Stated> {
         let Some((path, config)) = &self.model else { return Ok(Stated::default()) };
         let labels = match timm::labels(config) {
@@ -94,8 +93,8 @@ impl Sidecars {
         Ok(Stated { labels, imagenet: timm::is_imagenet(config), ..Stated::default() })
     }
 
-    /// The keys of `gpu_resnet.preprocess` that are said. `sizes` is whether the user gives size and crop, so that a scaling
-    /// which is not done here does not matter.
+    /// The keys of `gpu_resnet.preprocess` that the files give. `sizes` is whether the user gives size and crop, so that an unsupported
+    /// scaling does not matter.
     pub fn preprocess(&self, sizes: bool) -> Result<Map<String, Value>> {
         let read = |(path, config): &(PathBuf, Value), of: Reader| {
             of(config, sizes).map_err(|problem| Error::file(path, problem))
@@ -111,9 +110,9 @@ impl Sidecars {
 }
 
 impl Stated {
-    /// Takes what only the configuration can say into `architecture`, and refuses what the tensors contradict. The error
-    /// completes the sentence "FILE …"; `file` names the weights.
-    /// Without a head (`has_head` false) the tensors say nothing of classes.
+    /// Adds what only the configuration can say to `architecture`, and refuses what the tensors contradict. The error completes the
+    /// sentence "FILE …"; `file` names the weights.
+    /// Without a head (`has_head` false) the tensors say nothing about classes.
     pub fn apply(&self, architecture: &Architecture, has_head: bool, file: &Path) -> Result<Architecture, String> {
         let mut value = serde_json::to_value(architecture).map_err(|error| error.to_string())?;
         for (key, stated) in self.told_by_tensors.iter().filter(|(key, _)| has_head || *key != "classes") {
@@ -146,7 +145,7 @@ fn three(value: &Value) -> Option<Value> {
     (numbers.len() == 3 && numbers.iter().all(Value::is_number)).then(|| value.clone())
 }
 
-/// Three numbers under `key`, an error if there is something else.
+/// Three numbers under `key`; an error for anything else.
 fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -156,7 +155,7 @@ fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
     }
 }
 
-/// Puts the sides of resize and crop into `found`; where the user gives both (`given`), it does not matter that they can't be told.
+/// Puts the sides of resize and crop into `found`. If the user gives both (`given`), unknown sides do not matter.
 fn sides(found: &mut Map<String, Value>, sides: Result<Option<(u64, u64)>, String>, given: bool) -> Result<(), String> {
     match sides {
         Ok(Some((resize, crop))) => {
@@ -179,7 +178,7 @@ fn crop_share(config: &Value) -> Result<f64, String> {
     Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"))
 }
 
-/// A scaling that is not done here.
+/// The error for an unsupported scaling.
 fn not_done(how: &str) -> String {
     format!("{how}, which is not done here; say by --resize and --crop what to do instead")
 }

@@ -1,4 +1,4 @@
-//! What one file holds: safetensors or a PyTorch checkpoint, told apart by the first bytes.
+//! The contents of one file: safetensors or a PyTorch checkpoint, distinguished by the first bytes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub(super) struct Stored {
     pub shape: Vec<usize>,
     /// Bytes of the file, from the first element to the last.
     pub range: Range<usize>,
-    /// In elements, of a tensor that does not lie in row-major order.
+    /// Strides in elements, for a tensor that is not in row-major order.
     pub strides: Option<Vec<usize>>,
 }
 

@@ -1,10 +1,9 @@
-//! Pickles of PyTorch checkpoints, as data: a machine that makes dictionaries, numbers, text and tensors of them, and
-//! executes nothing.
+//! Reads pickles of PyTorch checkpoints as data: a machine that builds dictionaries, numbers, text and tensors, and executes nothing.
 //!
 //! A pickle is a program for a stack machine (Python's `pickletools`). Its dangerous instructions name a Python object and
-//! call it. Here the functions that rebuild tensors stand for themselves. Every other class or function becomes an
-//! [`Object`]: its name and what it was given, which nobody calls. Values lie in one vector and refer to each other by
-//! index, so that no pickle makes reading or dropping them recurse, and their number is bounded.
+//! call it. Here the functions that rebuild tensors are recognised. Every other class or function becomes an [`Object`]: its name and
+//! arguments, which are never called. Values are in one vector and refer to each other by index, so that reading or dropping them never
+//! recurses, and their number is bounded.
 
 mod calls;
 mod machine;
@@ -28,16 +27,16 @@ const MOST_VALUES: usize = 2 << 20;
 /// A value of a pickle.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
-    /// What no tensor depends on: None, floats, bytes.
+    /// A value that no tensor depends on: None, floats, bytes.
     Other,
     Bool(bool),
     Int(i128),
-    /// Python 2's `str` is taken for Latin-1 where it is not UTF-8.
+    /// Python 2's `str` is read as Latin-1 if it is not UTF-8.
     Text(Cow<'a, str>),
     Tuple(Vec<Id>),
     /// A list or a set.
     List(Vec<Id>),
-    /// In order; of equal keys the last one counts.
+    /// In order; the last of equal keys counts.
     Dict(Vec<(Id, Id)>),
     Callable(Callable<'a>),
     Object(Box<Object<'a>>),
@@ -45,14 +44,14 @@ pub(super) enum Value<'a> {
     Tensor(Box<Tensor>),
 }
 
-/// What an unknown class or function made, or would have made: nothing was called.
+/// The result of an unknown class or function, which was not called.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     pub module: &'a str,
     pub name: &'a str,
     /// A tuple.
     pub arguments: Id,
-    /// Set on it as on a dictionary.
+    /// Items that were set on it as on a dictionary.
     pub items: Vec<(Id, Id)>,
     /// Its attributes, as often as they were set: a dictionary, or a tuple of two.
     pub states: Vec<Id>,
@@ -72,7 +71,7 @@ pub(super) struct Storage<'a> {
 pub(super) struct Tensor {
     /// A [`Value::Storage`].
     pub storage: Id,
-    /// The elements' type, where it is not the storage's.
+    /// The elements' type, if it differs from the storage's.
     pub dtype: Option<Dtype>,
     pub offset: usize,
     pub shape: Vec<usize>,

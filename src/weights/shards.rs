@@ -25,7 +25,7 @@ struct Index {
 /// Every file of the index at `path`, with the tensors that the index says are in it.
 ///
 /// # Errors
-/// An index that is no such JSON, a file that is elsewhere than beside it or is not there, or a tensor that its file lacks.
+/// An index that is not such JSON, a file that is missing or not beside the index, or a tensor that its file lacks.
 pub(super) fn open(path: &Path) -> Result<Vec<(Bytes, Contents)>> {
     let refuse = |problem: String| Error::file(path, problem);
     let missing = || refuse("does not exist; give the index, a .safetensors or a .pth file".into());

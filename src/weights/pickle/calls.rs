@@ -1,4 +1,4 @@
-//! Classes, functions and what they would make: tensors of the calls that rebuild them, objects of all others.
+//! Calls of classes and functions: those that rebuild tensors give tensors, all others give objects.
 
 use safetensors::Dtype;
 
@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::{Callable, Id, Object, Storage, Tensor, Value, damaged, underflow};
 
 impl<'a> Machine<'a> {
-    /// Names a class or function, or makes an object of one.
+    /// Names a class or function, or creates an object of it.
     pub(super) fn object(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             b'c' => {
@@ -21,7 +21,7 @@ impl<'a> Machine<'a> {
                 };
                 self.push(Value::Callable(Callable::named(module, name)?))
             }
-            // A class from a registry that only the writer has, by its number.
+            // A class by its number in a registry that only the writer has.
             0x82..=0x84 => {
                 self.skip(1 << (opcode - 0x82))?;
                 self.push(Value::Callable(Callable::Unknown { module: "copyreg", name: "extension" }))
@@ -67,15 +67,15 @@ impl<'a> Machine<'a> {
     fn callable(&self, id: Id) -> Result<Callable<'a>, String> {
         match self.value(id) {
             Value::Callable(callable) => Ok(*callable),
-            // What an object would make (`getattr` of a class, a partial function).
+            // The result of an object (`getattr` of a class, a partial function).
             Value::Object(object) => Ok(Callable::Unknown { module: object.module, name: object.name }),
             _ => Err(damaged("calls what can't be called")),
         }
     }
 
-    /// What the call of `callable` stands for.
+    /// The value that stands for a call of `callable`.
     fn call(&mut self, mut callable: Callable<'a>, mut arguments: Id) -> Result<(), String> {
-        // A tensor of a subclass says how to make the tensor itself; a loop, since that may say it again.
+        // A tensor of a subclass says how to rebuild the tensor itself. A loop, since that may be nested.
         while let (Callable::RebuildFromType, Value::Tuple(parts)) = (callable, self.value(arguments)) {
             let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor by too little")) };
             (callable, arguments) = (self.callable(function)?, inner);

@@ -1,4 +1,4 @@
-//! The stack machine: every instruction of the pickle protocols 0 to 5, none of which does more than make a value.
+//! The stack machine: every instruction of the pickle protocols 0 to 5, none of which does more than create a value.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ impl<'a> Machine<'a> {
                 self.skip(count)?;
                 self.stack.push(OTHER)
             }
-            // A buffer outside of the pickle, which no file has; read-only or not.
+            // A buffer outside the pickle, which no file has; read-only or not.
             0x97 => self.stack.push(OTHER),
             0x98 => {}
             b'}' | b']' | b')' | b'l' | b'd' | b't' | 0x85..=0x87 | 0x8f | 0x91 => self.container(opcode)?,
@@ -109,7 +109,7 @@ impl<'a> Machine<'a> {
                 "00" => self.stack.push(FALSE),
                 "01" => self.stack.push(TRUE),
                 digits => {
-                    // Past 128 bits it is no size.
+                    // A number of more than 128 bits is not a size.
                     let number = digits.trim_end_matches('L').parse();
                     self.push(number.map_or(Value::Other, Value::Int))?
                 }
@@ -199,7 +199,7 @@ impl<'a> Machine<'a> {
         let list = self.top()?;
         match &mut self.values[list as usize] {
             Value::List(list) => list.append(&mut items),
-            // A list's or a set's subclass, whose elements nothing depends on.
+            // A subclass of a list or a set, whose elements nothing depends on.
             Value::Object(_) => {}
             _ => return Err(damaged("appends to what is no list")),
         }
@@ -227,7 +227,7 @@ impl<'a> Machine<'a> {
         &self.values[id as usize]
     }
 
-    /// Text that stands in the file as it is.
+    /// Text that is in the file verbatim.
     pub(super) fn borrowed(&self, id: Id) -> Option<&'a str> {
         if let Value::Text(Cow::Borrowed(text)) = self.value(id) { Some(text) } else { None }
     }
