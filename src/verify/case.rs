@@ -1,6 +1,6 @@
 //! A case: one operation with its shapes, attributes, kernel variant and inputs. It prints itself as one line, such as
-//! `conv2d n=2 c=7 h=9 w=11 k=5 kernel=3 stride=2 padding=1 variant=gemm`, and is parsed back from it; what has its
-//! default is left out. Inputs are hashed from the line, so that the line alone says everything.
+//! `conv2d n=2 c=7 h=9 w=11 k=5 kernel=3 stride=2 padding=1 variant=gemm`, and is parsed back from it. Defaults are left out. Inputs
+//! are hashed from the line, so that the line alone says everything.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::weights::{hash_input, hash_targets};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     Size(usize),
-    /// Height and width; printed as one number where they are equal.
+    /// Height and width; printed as one number if they are equal.
     Pair([usize; 2]),
     Flag(bool),
     Number(f64),
@@ -35,15 +35,15 @@ impl fmt::Display for Value {
     }
 }
 
-/// A key that cases of an operation have: what kind of value it takes, and its default.
+/// A key of an operation's cases: the kind of its value, and its default.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub name: &'static str,
-    /// None: the line must say it.
+    /// `None`: the line must give it.
     pub default: Option<Value>,
     /// An example of the kind.
     kind: Value,
-    /// What a [`Value::Word`] may be.
+    /// The choices of a [`Value::Word`].
     words: &'static [&'static str],
 }
 
@@ -102,22 +102,22 @@ impl Key {
     }
 }
 
-/// What the first input (and, as `grad_values`, the gradient from above) holds.
+/// The content of the first input (and, as `grad_values`, of the upstream gradient).
 pub const VALUES: &[&str] = &[
     // Uniform in [-2, 2).
     "uniform",
     "zeros",
-    // Every value below the smallest normal number; drivers may take them for zero.
+    // Every value below the smallest normal number; drivers may flush them to zero.
     "denormal",
-    // Uniform in [1, 3): sums overflow in whatever order they are made.
+    // Uniform in [1, 3): sums overflow in any order.
     "positive",
-    // One value of 97; of a gradient from above, one value.
+    // One value in 97; of an upstream gradient, a single value.
     "nan",
     "inf",
     "-inf",
     // All pairs (and triples) of NaN, infinities, both zeros, the largest and small numbers.
     "special",
-    // Few different values, one value, and what a ReLU leaves: ties for a maximum.
+    // Few different values, a single value, and the output of a ReLU: ties for a maximum.
     "coarse",
     "equal",
     "rectified",
@@ -128,18 +128,18 @@ pub const VALUES: &[&str] = &[
 /// Keys of every operation whose inputs are filled by [`Case::filled`].
 pub const FILL: &[Key] = &[Key::word("values", VALUES), Key::number("scale", 1.0), Key::number("offset", 0.0)];
 
-/// Which kernel variant; `-` where an operation has one only.
+/// The kernel variant; `-` if an operation has only one.
 pub const VARIANT: &str = "variant";
 
-/// Outputs along a side of Winograd's tile; `no` where every multiplication is made.
+/// Outputs along a side of Winograd's tile; `no` for direct convolution.
 pub const WINOGRAD: &str = "winograd";
-/// What [`WINOGRAD`] may be.
+/// The choices of [`WINOGRAD`].
 pub const TILES: &[&str] = &["no", "2", "4"];
 
-/// Parts that a convolution's reduction is cut into.
+/// Parts of a convolution's split reduction.
 pub const PARTS: Key = Key::count("parts", 1);
 
-/// Whether blocks of pixels count as channels.
+/// Whether the convolution uses space-to-depth.
 pub const SPACE_TO_DEPTH: Key = Key::flag("space_to_depth");
 
 /// How the operation's maps and weights are stored; without the key f32.
@@ -171,7 +171,7 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// The case that `line` says.
+    /// Parses `line`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown operation, an unknown, repeated, malformed or missing key.
@@ -208,7 +208,7 @@ impl Case {
         Ok(())
     }
 
-    /// The line without the variant: what the inputs are hashed from, so that all variants get the same.
+    /// The line without the variant. Inputs are hashed from it, so that all variants get the same inputs.
     pub fn data_line(&self) -> String {
         let mut line = String::new();
         // Writing to a string can't fail.
@@ -225,7 +225,7 @@ impl Case {
         self.operation.keys().zip(&self.values).find(|(key, _)| key.name == name).map(|(_, value)| *value)
     }
 
-    /// The count under `name`; a key that the operation lacks is a bug of its table.
+    /// The count under `name`; a missing key is a bug in the operation's table.
     pub fn size(&self, name: &str) -> usize {
         match self.value(name) {
             Some(Value::Size(size)) => size,
@@ -265,7 +265,7 @@ impl Case {
         }
     }
 
-    /// The convolution kernel, where the case names one.
+    /// The convolution kernel, if the case names one.
     pub fn variant(&self) -> Option<Conv2dVariant> {
         Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == self.word(VARIANT))
     }
@@ -329,13 +329,13 @@ impl Case {
         hash_targets(&self.seed(name), count, classes as u64)
     }
 
-    /// An input of the kind that `values`, `scale` and `offset` say; `place` is its number among the inputs.
+    /// An input as `values`, `scale` and `offset` describe it; `place` is its number among the inputs.
     pub fn filled(&self, name: &str, shape: &[usize], place: usize) -> Array {
         let (scale, offset) = (self.number("scale") as f32, self.number("offset") as f32);
         self.fill(name, shape, place, self.word("values"), |value| value * scale + offset)
     }
 
-    /// A gradient from above, as `grad_values` says.
+    /// An upstream gradient as `grad_values` describes it.
     pub fn grad(&self, name: &str, shape: &[usize], place: usize) -> Array {
         self.fill(name, shape, place, self.word("grad_values"), |value| value)
     }
@@ -349,7 +349,7 @@ impl Case {
         const SPECIAL: [f32; 9] =
             [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, f32::MAX, f32::MIN, 1e-30, -1e-30];
         let mut array = self.array(name, shape);
-        // The gradient has one special value, far from the borders, where 0 times NaN may or may not be added.
+        // The gradient has one special value, far from the borders, because there 0 times NaN may or may not be added.
         let chosen = |i: usize| if place == 0 { i % 97 == 40 } else { i == 40 };
         for (i, value) in array.data.iter_mut().enumerate() {
             let plain = f(*value);

@@ -1,5 +1,5 @@
-//! Runs one case on an adapter and judges it: against the f64 twin, three times bit for bit, outputs filled with NaN and
-//! guarded (by `ops::host`), and gradients also against differences of the forward twin.
+//! Runs one case on an adapter and judges it: against the f64 twin, three times bit for bit, with outputs filled with NaN and guarded
+//! (by `ops::host`), and gradients also against finite differences of the forward twin.
 
 use std::sync::Arc;
 
@@ -13,29 +13,29 @@ use crate::ops::host::Array;
 use crate::reference::{Comparison, Tensor, compare_f64};
 use crate::weights::hash_tensor;
 
-/// How often a case runs; each time must give the same bits.
+/// How often a case runs; each run must give the same bits.
 const REPEATS: usize = 3;
 /// Square of the rounding error of f32, 2^-24.
 const ROUNDING2: f64 = 1.0 / (1u64 << 48) as f64;
 /// Square of the largest relative error of one rounding to f16, 2^-11, and twice that for drivers that round towards zero,
 /// whose errors are on average a third of the square of 2^-10.
 const HALF_ROUNDING2: f64 = 2.0 / (1u64 << 22) as f64;
-/// The smallest normal f16, 2^-14: drivers may take what is below for zero.
+/// The smallest normal f16, 2^-14: drivers may flush smaller values to zero.
 const HALF_MIN_POSITIVE: f64 = 1.0 / 16_384.0;
 /// The largest f16.
 const HALF_MAX: f64 = 65_504.0;
 /// Largest error of a slope, relative to the gradient's norm.
 const SLOPE_LIMIT: f64 = 5e-4;
-/// Larger cases are not held to differences: the twin would take too long.
+/// Larger cases are not compared with finite differences: the twin would take too long.
 const SLOPE_FLOPS: f64 = 3e8;
 const SLOPE_VALUES: usize = 1 << 20;
 
 /// Which check failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// A value is further from the twin's than its tolerance.
+    /// A value differs from the twin's by more than its tolerance.
     Tolerance,
-    /// An output has another shape, or there is another number of them.
+    /// An output has the wrong shape, or the number of outputs is wrong.
     Shape,
     /// The kernel wrote past the end of a tensor.
     Guard,
@@ -43,9 +43,9 @@ pub enum Check {
     Unwritten,
     /// Two runs gave different bits.
     Repeat,
-    /// A gradient is no derivative of the forward twin.
+    /// A gradient is not the derivative of the forward twin.
     Slope,
-    /// The driver or the operation refused.
+    /// The driver or the operation returned an error.
     Refused,
 }
 
@@ -63,10 +63,10 @@ impl Check {
     }
 }
 
-/// The check that failed and what it found; none if all is well.
+/// The check that failed and what it found; `None` if all passed.
 pub type Judgement = Option<(Check, String)>;
 
-/// What a case gave, and the check that failed, if one did.
+/// The result of a case, and the check that failed, if any.
 pub struct Checked {
     pub result: CaseResult,
     pub failed: Option<Check>,
@@ -78,7 +78,7 @@ pub struct Checker {
     last: Option<Prepared>,
 }
 
-/// What a case takes and should give.
+/// The inputs and expected outputs of a case.
 struct Prepared {
     data_line: String,
     inputs: Vec<Array>,
@@ -92,9 +92,9 @@ struct Twin {
 
 /// The objective's slope along one direction of all of its inputs at once.
 struct Direction {
-    /// By differences.
+    /// The slope by finite differences.
     slope: f64,
-    /// How far each input moves, by gradient.
+    /// How far each input moves, one entry per gradient.
     steps: Vec<f64>,
 }
 
@@ -174,7 +174,7 @@ impl Checker {
             }
         }
         result.seconds = Some(fastest);
-        // The twin runs after the kernel, which has refused what is impossible.
+        // The twin runs after the kernel, which refuses impossible cases.
         let inputs = || prepared.inputs.iter().map(|a| Tensor::from_f32(&a.shape, &a.data)).collect::<Vec<_>>();
         let twin = prepared.twin.get_or_insert_with(|| Twin::new(case, kernel, &inputs()));
         Ok(judge(case, &found, twin, kernel.slope.as_ref(), result))
@@ -187,7 +187,7 @@ pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
     variant.or_else(|| case.precision().supported(gpu.report()).err())
 }
 
-/// The inputs as the case's precision can hold them, so that what is left to judge is the arithmetic.
+/// The inputs rounded to the case's precision, so that only the arithmetic is judged.
 fn stored(case: &Case, inputs: Vec<Array>) -> Vec<Array> {
     let precision = case.precision();
     if precision == Precision::F32 {
@@ -237,7 +237,7 @@ impl Twin {
         let expected = (kernel.twin)(case, inputs);
         let values: usize = inputs.iter().map(|input| input.data.len()).sum();
         let small = (case.operation.flops)(case) < SLOPE_FLOPS && values < SLOPE_VALUES;
-        // Gradients that are rounded to f16 are no exact slopes; those of f32 by the same formulas are.
+        // Gradients that are rounded to f16 are not exact slopes; f32 gradients by the same formulas are.
         let exact = case.precision() == Precision::F32;
         let slope = kernel.slope.as_ref().filter(|_| small && exact && case.is_plain());
         let slope = slope.map(|slope| Direction::new(case, slope, inputs, &expected));
@@ -248,10 +248,10 @@ impl Twin {
 }
 
 impl Direction {
-    /// Every value of an input moves up or down by the same amount, so that an error of any one of its gradient's values
-    /// shows; inputs with small gradients move further, so that all count alike.
+    /// Every value of an input moves up or down by the same amount, so that an error in any value of its gradient shows. Inputs with
+    /// small gradients move further, so that all have equal weight.
     fn new(case: &Case, slope: &Slope, inputs: &[Tensor], expected: &[Expected]) -> Self {
-        // Far below the distance of most values from the kinks of a maximum; what is lost to rounding is 1e-5 of the slope.
+        // Far below the distance of most values from the kinks of a maximum; rounding costs 1e-5 of the slope.
         const FURTHEST: f64 = 1e-7;
         let norm = |output: usize| expected[output].tensor.data.iter().map(|v| v * v).sum::<f64>().sqrt();
         let steps: Vec<f64> = slope.gradients.iter().map(|&(output, _)| 1.0 / norm(output).max(1e-30)).collect();
@@ -268,7 +268,7 @@ impl Direction {
         Self { slope: (moved(step) - moved(-step)) / (2.0 * step), steps }
     }
 
-    /// How far the slope that the gradients `found` say is from the differences', in norms of a gradient.
+    /// The difference between the slope from the gradients `found` and the finite differences, in norms of a gradient.
     fn error(&self, case: &Case, slope: &Slope, found: &[Array]) -> f64 {
         let mut claimed = 0.0;
         for (&(output, _), amount) in slope.gradients.iter().zip(&self.steps) {
@@ -285,9 +285,9 @@ fn signs(case: &Case, output: usize, count: usize) -> Vec<f32> {
     hash_tensor(&format!("{} sign {output}", case.data_line()), count, |u| if u < 0.5 { -1.0 } else { 1.0 })
 }
 
-/// The NMSE that a tolerance allows an output of `count` values. A sum of n products of random signs that is made one by
-/// one has an NMSE of about n / 6 times the square of the rounding error; four times n leaves room for unlucky orders and
-/// for drivers that round towards zero. Few values may all be small by chance, which their errors aren't.
+/// The NMSE that a tolerance allows for an output of `count` values. A sum of n products of random signs that are added one by one has an
+/// NMSE of about n / 6 times the square of the rounding error. Four times n leaves room for unlucky orders and for drivers that round
+/// towards zero. A few values may all be small by chance while their errors are not.
 pub fn limit(allowed: Allowed, count: usize) -> f64 {
     match allowed {
         Allowed::Exact => 0.0,
@@ -296,8 +296,7 @@ pub fn limit(allowed: Allowed, count: usize) -> f64 {
     }
 }
 
-/// Compares one output. Drivers may take numbers below the smallest normal one for zero, so errors of a few of those are
-/// none.
+/// Compares one output. Drivers may flush numbers below the smallest normal one to zero, so errors of that size do not count.
 fn compare_output(found: &Array, expected: &Expected) -> Comparison {
     let floor = match expected.allowed {
         Allowed::Exact => 4.0 * f64::from(f32::MIN_POSITIVE),
@@ -312,13 +311,13 @@ fn compare_output(found: &Array, expected: &Expected) -> Comparison {
     compare_f64(&forgiven.collect::<Vec<f64>>(), &expected)
 }
 
-/// What is larger than `most`, as an f32, is expected to be infinite.
+/// Values larger than `most`, as f32, are expected to be infinite.
 fn overflowed(value: f64, most: f64) -> f64 {
     let rounded = f64::from(value as f32);
     if rounded.is_nan() || rounded.abs() <= most { value } else { f64::INFINITY.copysign(value) }
 }
 
-/// Holds outputs to the twin's and notes the measures of the worst.
+/// Compares outputs with the twin's and records the measures of the worst.
 fn judge(case: &Case, found: &[Array], twin: &Twin, slope: Option<&Slope>, result: &mut CaseResult) -> Judgement {
     if found.len() != twin.expected.len() {
         let problem = format!("{} outputs; {} are expected", found.len(), twin.expected.len());
@@ -397,7 +396,7 @@ mod tests {
         Checker::default().check(&gpu, &case).failed
     }
 
-    /// What a twin that is slightly wrong gives.
+    /// The result of a twin that is slightly wrong.
     fn nudged(mut expected: Vec<Expected>) -> Vec<Expected> {
         let value = expected[0].tensor.data.iter_mut().find(|value| value.abs() > 0.5).unwrap();
         *value *= 1.0001;
@@ -423,7 +422,7 @@ mod tests {
         }
     }
 
-    /// A gradient that is wrong in the twin and in the kernel alike: only the differences notice.
+    /// A gradient that is wrong in both the twin and the kernel: only finite differences notice.
     #[test]
     fn a_wrong_gradient_in_twin_and_kernel_is_caught() {
         for line in [

@@ -1,5 +1,5 @@
-//! Every shader with every specialisation, translated to what each backend compiles, and compiled by what compilers this
-//! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
+//! Translates every shader with every specialisation to each backend's language, and compiles it with the installed compilers. This finds
+//! kernels that can't run on Metal or DX12 on a machine that has neither, without a GPU.
 
 mod gpus;
 mod tools;
@@ -22,13 +22,13 @@ pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
 use vendors::VendorReport;
 
-/// What became of all kernels.
+/// The results for all kernels.
 #[derive(Debug, Clone, Serialize)]
 pub struct OfflineReport {
     pub crate_version: String,
     pub tools: Vec<Tool>,
     pub kernels: Vec<KernelResult>,
-    /// What the compilers of GPUs made of them.
+    /// The results of the GPUs' compilers.
     pub vendors: VendorReport,
 }
 
@@ -42,15 +42,15 @@ pub struct KernelResult {
     pub targets: BTreeMap<&'static str, Outcome>,
 }
 
-/// What became of one translation.
+/// The result of one translation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Translated, and accepted by the tool.
     Compiled { tool: String },
-    /// Translated; no tool for it is here.
+    /// Translated, but no tool for it is installed.
     Translated,
-    /// The backend does not offer what the kernel needs, and so never gets it.
+    /// The backend does not offer what the kernel needs, so it never runs there.
     Skipped { reason: String },
     /// naga could not translate it, or the tool refused it.
     Failed { by: String, message: String },
@@ -59,7 +59,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What failed it, and how.
+    /// The tool that failed, and its message.
     fn problem(&self) -> Option<(&str, &str)> {
         match self {
             Self::Failed { by, message } | Self::Timeout { by, message } => Some((by, message)),
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-/// Every kernel that an operation can ask for: all entry points with all values that operations give their constants.
+/// Every kernel that an operation can use: all entry points with all values that operations give their constants.
 ///
 /// # Errors
 /// A shader with a constant whose values [`ops::constant_values`] does not list.
@@ -102,15 +102,15 @@ fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
     Ok(specs)
 }
 
-/// Those of [`specialisations`] whose name `wanted` accepts.
+/// The [`specialisations`] whose name `wanted` accepts.
 ///
 /// # Errors
-/// See there.
+/// Those of [`specialisations`].
 pub fn chosen(wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<KernelSpec>> {
     Ok(specialisations()?.into_iter().filter(|spec| wanted(&name(spec))).collect())
 }
 
-/// Translates and compiles every kernel whose name `wanted` accepts; vendors' compilers are asked by [`vendors::compile`].
+/// Translates and compiles every kernel whose name `wanted` accepts. [`vendors::compile`] runs the vendors' compilers.
 ///
 /// # Errors
 /// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
@@ -204,7 +204,7 @@ impl OfflineReport {
     }
 
     /// # Errors
-    /// [`Error::Mismatch`] if any kernel failed, or a tool that is there could not be asked; see also [`VendorReport::verdict`].
+    /// [`Error::Mismatch`] if any kernel failed, or an installed tool could not be used; see also [`VendorReport::verdict`].
     pub fn verdict(&self, allow_unexpected_pass: bool) -> Result<()> {
         if let Some(problem) = self.tools.iter().find_map(|tool| tool.problem.as_deref()) {
             return Err(Error::Mismatch(format!("a shader compiler can't be used: {problem}")));

@@ -1,11 +1,11 @@
-//! What a shader needs of an adapter before it ever runs there.
+//! What a shader requires of an adapter.
 
 use crate::gpu::AdapterReport;
 use crate::gpu::shaders::{EntryPoint, Shader};
 use crate::ops::{Conv2dVariant, Precision};
 
-/// Why the entry point of `shader` never runs on `adapter`: a feature or limit that the adapter has not got, or another form of the
-/// kernel that runs in its place. None if it runs.
+/// Why the entry point of `shader` never runs on `adapter`: a missing feature or limit, or another form of the kernel that runs in its
+/// place. `None` if it runs.
 pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint) -> Option<String> {
     let uses = |part| shader.source.contains(part);
     let features = adapter.features;
@@ -44,7 +44,7 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     (shader.name.contains("_wide") && adapter.kind != "cpu").then(|| "only software drivers run the wide form".into())
 }
 
-/// The variant that the shader `name` is of, if it is of one: `conv2d_backward_input_gemm_64x64_f16` is of `gemm-64x64`.
+/// The variant of the shader `name`, if it has one: `conv2d_backward_input_gemm_64x64_f16` belongs to `gemm-64x64`.
 pub(super) fn variant_of(name: &str) -> Option<Conv2dVariant> {
     let written = |variant: &Conv2dVariant| variant.name().replace('-', "_");
     let named = Conv2dVariant::FORWARD.into_iter().filter(|variant| name.contains(&written(variant)));

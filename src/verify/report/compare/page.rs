@@ -1,4 +1,4 @@
-//! The comparison as a page, in the look of a report's.
+//! The comparison as a page, in the style of a report.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! The numeric fingerprint of all adapters, a row a probe; where they differ comes first.
+//! The numeric fingerprint of all adapters, one row per probe; differing answers come first.
 
 use maud::{Markup, html};
 
@@ -53,7 +53,7 @@ pub fn section(report: &Report) -> Markup {
     } }
 }
 
-/// An adapter's name and its driver's without what is in their parentheses.
+/// The names of an adapter and its driver, without parentheses.
 fn short(run: &AdapterRun) -> Markup {
     let name = run.adapter.name.split(" (").next().unwrap_or_default();
     let interface = super::interface(run);
