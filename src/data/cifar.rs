@@ -79,7 +79,7 @@ fn wrong_length(path: &Path, length: u64, kind: Option<Kind>) -> Error {
         Some(kind) => format!("{}'s {}-byte records", kind.title(), kind.record()),
         None => format!("CIFAR's records ({} or {} bytes)", Kind::Ten.record(), Kind::Hundred.record()),
     };
-    Error::file(path, format!("has {length} bytes, which is no multiple of {records}; download it again"))
+    Error::file(path, format!("has {length} bytes, which is not a multiple of {records}; download it again"))
 }
 
 /// Opens CIFAR files as one data set, in the order given. Class names come from the text file beside them if it is

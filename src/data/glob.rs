@@ -36,7 +36,7 @@ pub(crate) fn glob(pattern: &Path) -> Result<Vec<PathBuf>> {
             Component::Normal(_) if text.contains(META) => {
                 let matcher = Pattern::new(&text).map_err(|e| {
                     let pattern = pattern.display();
-                    Error::Usage(format!("`{pattern}` is no valid glob ({}); see `--help`", e.msg))
+                    Error::Usage(format!("`{pattern}` is not a valid glob ({}); see `--help`", e.msg))
                 })?;
                 found.iter().flat_map(|folder| matches(folder, &matcher)).collect()
             }

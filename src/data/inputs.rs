@@ -66,7 +66,7 @@ fn read_list(list: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
         }
     };
     if paths.is_empty() {
-        return Err(bad("is empty; write one path a line".into()));
+        return Err(bad("is empty; write one path per line".into()));
     }
     let path = |bytes: &&[u8]| {
         let lossy = || format!("has the path `{}`, which is not UTF-8", String::from_utf8_lossy(bytes));

@@ -131,7 +131,7 @@ fn unpack<const D: usize>(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
 /// The sizes in an IDX header of unsigned bytes with `D` dimensions.
 fn header<const D: usize>(path: &Path, bytes: &[u8]) -> Result<[u32; D]> {
     if bytes.len() < 4 + 4 * D || bytes[..4] != [0, 0, 8, D as u8] {
-        return Err(Error::file(path, format!("is no IDX file of bytes in {D} dimensions; download it again")));
+        return Err(Error::file(path, format!("is not an IDX file of bytes in {D} dimensions; download it again")));
     }
     Ok(std::array::from_fn(|d| {
         let at = 4 + 4 * d;

@@ -111,7 +111,7 @@ pub(crate) fn locate(path: &Path) -> Result<Cow<'_, Path>> {
     let Some(missing) = set.missing(&folder) else { return Ok(Cow::Owned(folder.join(&set.folder))) };
     let name = &set.name;
     let problem = match folder.join(&set.folder).is_dir() {
-        true => format!("is not whole in the cache ({} is missing or damaged)", missing.display()),
+        true => format!("is incomplete in the cache ({} is missing or damaged)", missing.display()),
         false => "was not fetched yet".into(),
     };
     Err(Error::file(path, format!("{problem}; run `gpu-resnet data fetch {name}`")))

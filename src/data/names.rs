@@ -177,7 +177,7 @@ pub(crate) fn look_alikes(classes: &[String]) -> Vec<String> {
         ));
     }
     if more > 0 {
-        warnings.push(format!("{more} more classes differ from another only in how they are written"));
+        warnings.push(format!("{more} more classes differ from another only in spelling"));
     }
     warnings
 }

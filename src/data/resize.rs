@@ -143,7 +143,7 @@ const HALF: i32 = 1 << (PRECISION - 1);
 fn buffer(width: usize, height: usize) -> Result<Vec<u8>> {
     let pixels = width as u64 * height as u64;
     if pixels > MAX_PIXELS {
-        let problem = format!("an image on the way would have {width} x {height} pixels; crop the image first");
+        let problem = format!("an intermediate image would have {width} x {height} pixels; crop the image first");
         return Err(Error::shape("resize", problem));
     }
     Ok(Vec::with_capacity(3 * pixels as usize))

@@ -190,7 +190,7 @@ impl Dataset for Relabelled {
 /// No name at all, a repeated name, or one that no class of `data` has.
 pub fn keep_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
     if classes.is_empty() {
-        return Err(Error::Usage("no class was named to keep; give one name a line".into()));
+        return Err(Error::Usage("no class was named to keep; give one name per line".into()));
     }
     // `11.0`, as pandas writes it, is the class `11`.
     let exact: HashSet<&String> = data.classes().iter().collect();

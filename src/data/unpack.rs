@@ -64,7 +64,7 @@ impl Unpacker<'_> {
             let is_here = |file: &Member| path == format!("{inside}/{}", file.name).as_bytes();
             let Some((file, place)) = files.iter().zip(&mut found).find(|(file, _)| is_here(file)) else { continue };
             if !entry.header().entry_type().is_file() || place.is_some() {
-                return Err(self.bad(format!("has {} twice, or as something else than a file", file.name)));
+                return Err(self.bad(format!("has {} twice, or not as a file", file.name)));
             }
             *place = Some(self.member(file, &mut entry)?);
             if found.iter().all(Option::is_some) {

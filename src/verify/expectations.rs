@@ -85,12 +85,12 @@ impl Expectations {
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>, String> {
-    let file: File = toml::from_str(text).map_err(|e| format!("is no list of expectations: {e}"))?;
-    let regex = |text: String| Regex::new(&text).map_err(|e| format!("{text:?} is no regular expression: {e}"));
+    let file: File = toml::from_str(text).map_err(|e| format!("is not a list of expectations: {e}"))?;
+    let regex = |text: String| Regex::new(&text).map_err(|e| format!("{text:?} is not a regular expression: {e}"));
     let entries = file.expect.into_iter().map(|written| {
         let expected = written.status.unwrap_or(Status::Fail);
         if expected.is_good() {
-            return Err(format!("expects {:?} to be {}, which is no failure", written.case, expected.name()));
+            return Err(format!("expects {:?} to be {}, which is not a failure", written.case, expected.name()));
         }
         Ok(Entry {
             backend: written.backend,

@@ -263,6 +263,6 @@ mod tests {
         };
         assert_eq!(report.verdict(false).unwrap_err().exit_status(), 3);
         assert!(report.table().contains("FAILED") && report.table().contains("inptu"));
-        assert!(check(&Tools::none(), &|_| false).unwrap().verdict(false).is_err(), "nothing checked is no success");
+        assert!(check(&Tools::none(), &|_| false).unwrap().verdict(false).is_err(), "nothing checked is not a success");
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     let half = uses("enable f16;");
     let invocations: u32 = entry.workgroup_size.iter().product();
     if shader.name.ends_with("_emulated") {
-        return Some("it stands in for cooperative matrices in tests alone".into());
+        return Some("only tests use it, in place of cooperative matrices".into());
     }
     if half && !features.f16 {
         return Some("the adapter has no f16 in shaders".into());

@@ -54,7 +54,7 @@ impl Sidecars {
             // Windows' editors put a byte order mark first.
             match serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)) {
                 Ok(value @ Value::Object(_)) => Ok(Some((path, value))),
-                Ok(_) => Err(Error::file(path, "is no JSON object; download it again, or move it away")),
+                Ok(_) => Err(Error::file(path, "is not a JSON object; download it again, or move it away")),
                 Err(error) => {
                     let problem = format!("is not JSON: {}; download it again, or move it away", quoted(error));
                     Err(Error::file(path, problem))
@@ -180,5 +180,5 @@ fn crop_share(config: &Value) -> Result<f64, String> {
 
 /// The error for an unsupported scaling.
 fn not_done(how: &str) -> String {
-    format!("{how}, which is not done here; say by --resize and --crop what to do instead")
+    format!("{how}, which is not supported; give --resize and --crop instead")
 }

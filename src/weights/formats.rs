@@ -73,7 +73,7 @@ pub(super) fn named_format(name: &str) -> Option<String> {
     }
     if name.ends_with(".onnx") {
         return Some(format!(
-            "is no ONNX model that can be told, and ONNX is not read; {STATE_DICT} of the model behind it"
+            "is not an ONNX model that can be told, and ONNX is not read; {STATE_DICT} of the model behind it"
         ));
     }
     None

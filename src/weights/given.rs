@@ -99,7 +99,7 @@ impl Given {
     pub(super) fn described(&self, classes: Option<usize>) -> Result<Option<Architecture>> {
         let Some(json) = &self.architecture else { return Ok(None) };
         let refuse = |error: &dyn std::fmt::Display| {
-            Error::Usage(format!("--architecture is no description of a network: {}", printable(&error.to_string())))
+            Error::Usage(format!("--architecture is not a description of a network: {}", printable(&error.to_string())))
         };
         let mut value: Value =
             serde_json::from_str(json.trim_start_matches('\u{feff}')).map_err(|error| refuse(&error))?;

@@ -185,9 +185,9 @@ fn unsupported(weights: &Weights) -> Option<(&str, &'static str)> {
     weights.names().find_map(|name| {
         let rank = weights.shape(name).map_or(0, <[usize]>::len);
         let why = if name == "conv1.0.weight" {
-            "a deep stem of three 3x3 convolutions (timm's resnet50d and its kin) is not supported"
+            "a deep stem of three 3x3 convolutions (as in timm's resnet50d) is not supported"
         } else if name.ends_with(".downsample.1.weight") && rank == 4 {
-            "an average-pooled shortcut (timm's resnet50d and its kin) is not supported"
+            "an average-pooled shortcut (as in timm's resnet50d) is not supported"
         } else if [".se.", ".se_module.", ".eca.", ".attn."].iter().any(|part| name.contains(part)) {
             "attention inside blocks (SE, ECA and the like) is not supported"
         } else if name.starts_with("conv1.") && name.ends_with(".bias")

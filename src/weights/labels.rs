@@ -112,7 +112,7 @@ fn numbered(pairs: Vec<(String, Json)>) -> Result<Vec<(usize, String)>, String> 
         value => match key.trim().parse::<usize>() {
             Ok(number) => Ok((number, value.name(number)?)),
             Err(_) => Err(format!(
-                "has the key \"{}\", which is no class number; give a list of names, {{\"0\": name}}, or {{name: 0}}",
+                "has the key \"{}\", which is not a class number; give a list of names, {{\"0\": name}}, or {{name: 0}}",
                 printable(&key)
             )),
         },
@@ -274,7 +274,7 @@ mod tests {
         assert!(said.contains("2 names for the classes up to 2, and none for class 0"), "{said}");
         assert!(refused(r#"{"a": 0, "b": 18446744073709551615}"#).contains("none for class 1"));
         assert!(refused(r#"{"a": 0, "b": -1}"#).contains("no class number"));
-        assert!(refused(r#"{"x": "a"}"#).contains("the key \"x\", which is no class number"));
+        assert!(refused(r#"{"x": "a"}"#).contains("the key \"x\", which is not a class number"));
         assert!(refused(r#"{"0": null}"#).contains("null for the name of class 0"));
         assert!(refused(r#"["a", 3]"#).contains("a number for the name of class 1"));
         assert!(refused("[\"a\"").contains("is not a JSON list or object"));

@@ -31,7 +31,7 @@ pub(super) fn open(path: &Path) -> Result<Vec<(Bytes, Contents)>> {
     let missing = || refuse("does not exist; give the index, a .safetensors or a .pth file".into());
     let bytes = files::read_limited(path, MAX_INDEX)?.ok_or_else(missing)?;
     let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|error| refuse(format!("is no index of weights in several files: {}", quoted(error))))?;
+        .map_err(|error| refuse(format!("is not an index of weights in several files: {}", quoted(error))))?;
     let names: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
     if names.is_empty() || names.len() > MOST_FILES {
         return Err(refuse(format!("names {} files; it takes 1 to {MOST_FILES}", names.len())));

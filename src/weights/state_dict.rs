@@ -46,7 +46,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 // The last of equal keys counts, and it is visited first.
                 self.found.entry(name).or_insert(id);
                 return if self.found.len() > MOST_TENSORS {
-                    Err(format!("has more than {MOST_TENSORS} tensors, which is no checkpoint of a ResNet"))
+                    Err(format!("has more than {MOST_TENSORS} tensors, which is not a checkpoint of a ResNet"))
                 } else {
                     Ok(())
                 };
@@ -128,7 +128,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         self.bytes += whole.len();
         if whole.len() > LONGEST_NAME || self.bytes > MOST_BYTES {
             let shown = printable(&whole);
-            return Err(format!("has names that are too long, such as {shown}; it is no checkpoint of a ResNet"));
+            return Err(format!("has names that are too long, such as {shown}; it is not a checkpoint of a ResNet"));
         }
         self.todo.push((id, whole, depth + 1));
         Ok(())

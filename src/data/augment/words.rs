@@ -52,11 +52,11 @@ impl Augment {
             "crop" | "resized-crop" => self.crop != Crop::Center,
             "flip" => self.flip.is_some(),
             "jitter" => self.jitter.is_some(),
-            _ => return Err(Error::Usage(format!("`{item}` is no augmentation; possible are {POSSIBLE}"))),
+            _ => return Err(Error::Usage(format!("`{item}` is not an augmentation; possible are {POSSIBLE}"))),
         };
         if twice {
             return Err(Error::Usage(match name {
-                "flip" | "jitter" => format!("`{name}` is there twice; name it once"),
+                "flip" | "jitter" => format!("`{name}` is given twice; name it once"),
                 _ => "only one of `crop` and `resized-crop` is possible, and once".into(),
             }));
         }

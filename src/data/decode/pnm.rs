@@ -101,7 +101,7 @@ impl Reader<'_> {
         }
         match (self.at - start, self.at < self.bytes.len()) {
             (0, false) => Err(TRUNCATED.into()),
-            (0, true) => Err(corrupt("something is no number")),
+            (0, true) => Err(corrupt("something is not a number")),
             _ => Ok(value),
         }
     }

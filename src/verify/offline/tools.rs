@@ -207,7 +207,7 @@ fn why(stopped: &Stopped, limits: Limits) -> String {
     match stopped {
         Stopped::NotStarted(error) => format!("could not be run: {error}"),
         Stopped::Timeout => format!("did not end within {} s and was stopped", limits.timeout.as_secs_f64()),
-        Stopped::Flood => "said more than any compiler should and was stopped".into(),
+        Stopped::Flood => "wrote too much output and was stopped".into(),
         Stopped::Interrupted => "was interrupted".into(),
     }
 }

@@ -78,7 +78,7 @@ const CONTROLS: [(&str, &str, bool); 2] = [
          output[i] = Stored4(kept[u32(input[i].x) % 512u] + kept[u32(input[i].y) % 512u]);",
         true,
     ),
-    ("is no valid shader", "relu: return; => return 1;", false),
+    ("is not a valid shader", "relu: return; => return 1;", false),
 ];
 
 /// Compiles `specs` for each of `gpus`, `jobs` of them at a time. `done` is called for each as it ends.

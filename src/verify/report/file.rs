@@ -32,7 +32,7 @@ impl Report {
             schema: u32,
         }
         if bytes.len() as u64 > MOST_BYTES {
-            return Err(format!("is larger than {} MiB, which no report is", MOST_BYTES >> 20));
+            return Err(format!("is larger than {} MiB, more than any report", MOST_BYTES >> 20));
         }
         let no_report = |e| format!("is not a report of verify: {e}; name a file that verify --report wrote");
         let Version { schema } = serde_json::from_slice(bytes).map_err(no_report)?;

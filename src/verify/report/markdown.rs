@@ -73,7 +73,7 @@ fn adapter(out: &mut String, report: &Report, run: &AdapterRun) {
     }
     let known = known(run).len();
     if known > 0 {
-        let _ = writeln!(out, "- {known} cases ended as a known driver bug has it");
+        let _ = writeln!(out, "- {known} cases ended as expected from a known driver bug");
     }
     out.push_str("\n| operation | direction | cases | pass | bad | tolerance used | worst NMSE |\n");
     out.push_str("|---|---|---:|---:|---:|---:|---:|\n");

@@ -118,7 +118,7 @@ pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Valu
         }
         Some(other) => {
             let shown = printable(other);
-            return Err(format!("has {shown} as `interpolation`; bilinear and bicubic are done here"));
+            return Err(format!("has {shown} as `interpolation`; bilinear and bicubic are supported"));
         }
     }
     for key in ["mean", "std"] {

@@ -85,7 +85,7 @@ pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Valu
         }
         None => {}
         Some(other) => {
-            return Err(format!("has {other} as `resample`; Pillow's bilinear (2) and bicubic (3) are done here"));
+            return Err(format!("has {other} as `resample`; Pillow's bilinear (2) and bicubic (3) are supported"));
         }
     }
     normalisation(config, &mut found)?;

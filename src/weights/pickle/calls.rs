@@ -17,7 +17,7 @@ impl<'a> Machine<'a> {
                 let name = self.pop()?;
                 let module = self.pop()?;
                 let (Some(module), Some(name)) = (self.borrowed(module), self.borrowed(name)) else {
-                    return Err(damaged("names an object by no text"));
+                    return Err(damaged("names an object without text"));
                 };
                 self.push(Value::Callable(Callable::named(module, name)?))
             }
@@ -69,7 +69,7 @@ impl<'a> Machine<'a> {
             Value::Callable(callable) => Ok(*callable),
             // The result of an object (`getattr` of a class, a partial function).
             Value::Object(object) => Ok(Callable::Unknown { module: object.module, name: object.name }),
-            _ => Err(damaged("calls what can't be called")),
+            _ => Err(damaged("calls something that can't be called")),
         }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Machine<'a> {
     fn call(&mut self, mut callable: Callable<'a>, mut arguments: Id) -> Result<(), String> {
         // A tensor of a subclass says how to rebuild the tensor itself. A loop, since that may be nested.
         while let (Callable::RebuildFromType, Value::Tuple(parts)) = (callable, self.value(arguments)) {
-            let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor by too little")) };
+            let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor incompletely")) };
             (callable, arguments) = (self.callable(function)?, inner);
         }
         let Value::Tuple(parts) = self.value(arguments) else { return Err(damaged("calls with no tuple")) };
@@ -87,12 +87,12 @@ impl<'a> Machine<'a> {
             }
             (Callable::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ref rest @ ..]) => {
                 let Value::Callable(Callable::Dtype(dtype)) = self.value(dtype) else {
-                    return Err(damaged("describes a tensor by no type"));
+                    return Err(damaged("describes a tensor without a type"));
                 };
                 self.tensor([storage, offset, shape, strides], Some(*dtype), rest.first())?
             }
             (Callable::RebuildTensor | Callable::RebuildTyped, _) => {
-                return Err(damaged("describes a tensor by too little"));
+                return Err(damaged("describes a tensor incompletely"));
             }
             (Callable::RebuildParameter, &[tensor, ..]) => {
                 self.stack.push(tensor);
@@ -121,14 +121,14 @@ impl<'a> Machine<'a> {
             (true, Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
                 Ok(Value::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides, lazy })))
             }
-            _ => Err(damaged("describes a tensor by no storage, offset, shape and strides")),
+            _ => Err(damaged("describes a tensor without storage, offset, shape and strides")),
         }
     }
 
     /// A storage, by ('storage', type, key, device, count).
     pub(super) fn persistent(&mut self) -> Result<(), String> {
         let id = self.pop()?;
-        let wrong = || damaged("refers to something outside that is no storage");
+        let wrong = || damaged("refers to something outside that is not a storage");
         let Value::Tuple(parts) = self.value(id) else { return Err(wrong()) };
         // PyTorch before 1.6 kept each class of a whole module with its source: ('module', class, file, source).
         if let &[tag, class, ..] = &parts[..]

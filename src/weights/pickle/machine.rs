@@ -180,13 +180,13 @@ impl<'a> Machine<'a> {
     /// Puts the top into the memo, or gets a value from there.
     fn remember(&mut self, opcode: u8) -> Result<(), String> {
         let slot = match opcode {
-            b'p' | b'g' => self.line()?.parse().map_err(|_| damaged("has a memo's place that is no number"))?,
+            b'p' | b'g' => self.line()?.parse().map_err(|_| damaged("has a memo index that is not a number"))?,
             b'q' | b'h' => self.length(1)? as u32,
             b'r' | b'j' => self.length(4)? as u32,
             _ => self.memo.len() as u32,
         };
         if matches!(opcode, b'g' | b'h' | b'j') {
-            let id = *self.memo.get(&slot).ok_or_else(|| damaged("refers to what it does not have"))?;
+            let id = *self.memo.get(&slot).ok_or_else(|| damaged("refers to a missing value"))?;
             self.stack.push(id);
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl<'a> Machine<'a> {
             Value::List(list) => list.append(&mut items),
             // A subclass of a list or a set, whose elements nothing depends on.
             Value::Object(_) => {}
-            _ => return Err(damaged("appends to what is no list")),
+            _ => return Err(damaged("appends to something that is not a list")),
         }
         Ok(())
     }
@@ -219,7 +219,7 @@ impl<'a> Machine<'a> {
                 object.items.extend(pairs);
                 Ok(())
             }
-            _ => Err(damaged("sets items of what is no dictionary")),
+            _ => Err(damaged("sets items of something that is not a dictionary")),
         }
     }
 
@@ -257,7 +257,7 @@ impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| match self.bytes.len() {
-            LONGEST => format!("has a pickle of more than {LONGEST} bytes, which is no state dict of a ResNet"),
+            LONGEST => format!("has a pickle of more than {LONGEST} bytes, which is not a state dict of a ResNet"),
             _ => damaged("ends too early"),
         })?;
         let taken = &self.bytes[self.at..end];
@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
 
 fn too_many() -> String {
     format!(
-        "has a pickle of more than {MOST_VALUES} values, which is no checkpoint of a ResNet; save model.state_dict()"
+        "has a pickle of more than {MOST_VALUES} values, which is not a checkpoint of a ResNet; save model.state_dict()"
     )
 }
 

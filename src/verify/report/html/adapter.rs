@@ -102,7 +102,7 @@ fn operations(run: &AdapterRun) -> Markup {
 fn known_bugs(run: &AdapterRun) -> Markup {
     let known = known(run);
     html! { @if !known.is_empty() {
-        details { summary { (known.len()) " cases ended as a known driver bug has it" }
+        details { summary { (known.len()) " cases ended as expected from a known driver bug" }
             div class="scroll" { table { tbody { @for case in known { @if let Some(expectation) = &case.expectation {
                 tr { td { (chip(case.status)) } th class="mono wrap" { (case.id) } td class="wrap" { (expectation.reason) " " (link(&expectation.link)) } }
             } } } } }

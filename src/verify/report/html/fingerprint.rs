@@ -46,7 +46,7 @@ pub fn section(report: &Report) -> Markup {
                 @if differing.is_empty() { p { "The adapters answer all " (names.len()) " probes alike." } }
                 @else { (table(&differing)) }
                 @if !equal.is_empty() && !differing.is_empty() {
-                    details { summary { (equal.len()) " probes that all adapters answer alike" } (table(&equal)) }
+                    details { summary { (equal.len()) " probes that all adapters answer identically" } (table(&equal)) }
                 }
             }
         }

@@ -112,7 +112,7 @@ pub fn chart(run: &AdapterRun) -> Markup {
                     }
                 }
             }
-            @if dots.iter().any(|dot| dot.tiny) { p class="soft small" { "Pale: so little work that the launch takes the time." } }
+            @if dots.iter().any(|dot| dot.tiny) { p class="soft small" { "Pale: so little work that the time is that of the launch." } }
             ul class="legend" {
                 @for (index, op) in ops.iter().enumerate().take(SERIES) {
                     li { i class={ "series-" (index) } {} @if index + 1 == SERIES && ops.len() > SERIES { (ops.len() - index) " other operations" } @else { (op) } }
