@@ -62,7 +62,7 @@ fn draw(
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(INK)
-        .x_desc("operations for a byte that must be moved")
+        .x_desc("operations per byte that must be moved")
         .y_desc("GFLOP/s")
         .label_style((FONT, 13).into_font().color(&INK))
         .axis_desc_style((FONT, 14).into_font().color(&INK))
