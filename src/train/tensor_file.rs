@@ -15,7 +15,8 @@ pub(super) struct TensorFile<'a> {
 
 impl<'a> TensorFile<'a> {
     pub fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
-        let damaged = |error| Error::file(path, format!("is not a checkpoint ({error}); start the run again without it"));
+        let damaged =
+            |error| Error::file(path, format!("is not a checkpoint ({error}); start the run again without it"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         Ok(Self { path, tensors: SafeTensors::deserialize(bytes).map_err(damaged)?, metadata })

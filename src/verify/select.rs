@@ -16,8 +16,9 @@ const SAMPLE_FLOPS: f64 = 1e6;
 
 /// A filter as a regular expression.
 pub fn filter_regex(filter: Option<&str>) -> Result<Option<Regex>> {
-    let compile =
-        |text| Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is not a regular expression: {e}")));
+    let compile = |text| {
+        Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is not a regular expression: {e}")))
+    };
     filter.map(compile).transpose()
 }
 
