@@ -1,9 +1,9 @@
-# make demo    set up what is missing, fine-tune on real images, evaluate, infer
-# make test    every test, on every driver that can be had here
+# make demo    install what is missing, fine-tune on real images, evaluate, infer
+# make test    every test, on every driver that this machine can have
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
 # make check   formatting and lints, and the library without the program
-# make other-systems   type-check for Windows and macOS, where rustup can fetch their standard libraries
+# make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
 .PHONY: demo test verify check build drivers other-systems
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Type-checks the program for Windows (DX12) and macOS (Metal), where no tests of ours run.
+# Type-checks the program for Windows (DX12) and macOS (Metal), on which the tests do not run.
 #
 #     scripts/check-other-systems.sh                     # both
 #     scripts/check-other-systems.sh aarch64-apple-darwin
 #
-# rustup brings the standard libraries. Nothing is linked, and the only C among the dependencies (ring's) is left to a stand-in for the
-# compiler, so that no SDK is needed. Without rustup, or where it can't fetch them, the check is skipped in a sentence.
+# rustup fetches the standard libraries. Nothing is linked, and the only C code among the dependencies (ring's) goes to a dummy compiler, so
+# that no SDK is needed. Without rustup, or if it can't fetch the libraries, the check is skipped with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,12 +13,12 @@ targets=("$@")
 [[ $# -gt 0 ]] || targets=(x86_64-pc-windows-gnu aarch64-apple-darwin)
 say() { echo "check-other-systems: $*" >&2; }
 if ! command -v rustup >/dev/null; then
-    say "skipped: there is no rustup, which brings the standard libraries of other systems."
+    say "skipped: rustup, which fetches the standard libraries of other systems, is not installed."
     exit 0
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Objects and archives are made, empty, where they are asked for.
+# Creates requested objects and archives as empty files.
 cat >"$work/stand-in" <<'END'
 #!/usr/bin/env bash
 while [[ $# -gt 0 ]]; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job on the embedded network: fine-tune it to read handwritten digits, measure it on digits that it has not seen,
-# and let it read five of them. Pictures of 8x8 pixels need no 224: at 112 the same digits take a quarter of the time.
+# The main job on the built-in network: fine-tunes it to read handwritten digits, evaluates it on held-out digits, and classifies five
+# of them. Pictures of 8x8 pixels do not need 224x224: at 112x112 they take a quarter of the time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ mkdir -p demo
 say "Adapters"
 "$program" devices
 
-say "Fine-tuning a new head on examples/digits/train (embedded network, frozen)"
+say "Fine-tuning a new head on examples/digits/train (built-in network, frozen)"
 rm -rf "$run"
 "$program" finetune examples/digits/train --image-size 112 --output "$run"
 

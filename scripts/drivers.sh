@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Lists the Vulkan drivers of this machine, one a line, as NAME<TAB>ICD-FILE: first those of real GPUs, then the software ones.
+# Lists the Vulkan drivers of this machine, one per line, as NAME<TAB>ICD-FILE: first those of real GPUs, then software drivers.
 #
-#     VK_DRIVER_FILES=$(scripts/drivers.sh swiftshader) gpu-resnet devices     # a NAME prints its path alone
+#     VK_DRIVER_FILES=$(scripts/drivers.sh swiftshader) gpu-resnet devices     # NAME prints only its path
 #
 # Software drivers are called lavapipe (the system's), lavapipe-22, lavapipe-26 and swiftshader (`scripts/setup.sh --all-drivers`); a
-# driver for hardware is listed, under its file's name, only where a device for it is present, since Mesa installs them all together.
+# hardware driver is listed, under its file's name, only if a device for it is present, since Mesa installs them all together.
 # Older Vulkan loaders read VK_ICD_FILENAMES instead of VK_DRIVER_FILES: set both.
 set -euo pipefail
 

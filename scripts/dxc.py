@@ -7,8 +7,8 @@
 The library is Microsoft's DirectXShaderCompiler; scripts/setup.sh --all-drivers fetches it. Calls IDxcCompiler3::Compile
 (dxcapi.h) through its table of functions: there the library's COM objects have, on Linux, two destructors after IUnknown's three.
 
-The library's own destructors are never run: on exit it may wait for good for a lock that nobody holds (in llvm_shutdown, after
-entry points of other names than main). So the process leaves by os._exit, on every way out, once everything is flushed.
+The library's own destructors never run: on exit it may wait forever for a lock that nobody holds (in llvm_shutdown, if the entry point
+is not called main). So the process always ends with os._exit, once everything is flushed.
 """
 
 import ctypes

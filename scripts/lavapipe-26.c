@@ -1,7 +1,7 @@
-// What Debian sid's libraries want of a C library newer than 2.36, in terms of an older one; scripts/lavapipe-26.sh builds it.
+// Functions of C libraries newer than 2.36 that Debian sid's libraries need, in terms of older ones; scripts/lavapipe-26.sh builds it.
 //
-// Programs built against 2.38 or later take the parsers of C23, which read binary numbers too, and an fmod that sets no errno; those
-// built against 2.42 take speeds of terminals as numbers. Nothing of this matters to a driver.
+// Programs built against 2.38 or later use the parsers of C23, which also read binary numbers, and an fmod that sets no errno; those
+// built against 2.42 use terminal speeds as numbers. None of this matters to a driver.
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <termios.h>
 #include <wchar.h>
 
-// The function older_NAME under the name and version that the libraries ask for.
+// The function older_NAME under the name and version that the libraries request.
 #define AS(name, version) __asm__(".symver older_" #name "," #name "@GLIBC_" version)
 
 #define PARSER(name, type, character) \

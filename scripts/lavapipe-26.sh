@@ -3,10 +3,10 @@
 #
 #     VK_DRIVER_FILES=$(scripts/drivers.sh lavapipe-26) target/release/gpu-resnet devices
 #
-# The driver is Debian sid's, out of the packages that scripts/vendor-gpus.sh unpacks, and wants a newer C library than Debian 12's.
-# Another loader for every program is no way out, since `verify` and the tests start programs of their own. But all that it wants of
-# that library are a dozen functions, which scripts/lavapipe-26.c has: the driver's libraries are copied, get names of their own, so
-# that they meet none of the system's, and ask that file in the C library's place. Then the system's loader takes them like any driver.
+# The driver comes from Debian sid, from the packages that scripts/vendor-gpus.sh unpacks, and needs a newer C library than Debian 12's.
+# Starting every program through another loader does not work, since `verify` and the tests start programs of their own. But the driver
+# needs only a dozen new functions of that library, which scripts/lavapipe-26.c supplies. So the driver's libraries are copied, renamed
+# to avoid conflicts with the system's, and linked to that file. The system's loader then takes them like any driver.
 # Needs a C compiler (as Rust does) and no root.
 set -euo pipefail
 
@@ -32,7 +32,7 @@ trap 'rm -rf "$work" "$part"' EXIT
 (cd "$work" && apt-get -qq download patchelf >/dev/null 2>&1 && dpkg-deb -x patchelf_*.deb .) || die "patchelf could not be fetched from this machine's mirror."
 patchelf=$work/usr/bin/patchelf
 
-# A library and all that it needs, under names that begin with sid-.
+# A library and its dependencies, under names that begin with sid-.
 rm -rf "$part" && mkdir -p "$part"
 queue=("$driver")
 while ((${#queue[@]})); do
@@ -47,13 +47,13 @@ while ((${#queue[@]})); do
         *) renames+=(--replace-needed "$needed" "sid-$needed"); queue+=("$needed") ;;
         esac
     done
-    # One change a call: patchelf 0.14 mixes up several.
+    # One change per call: patchelf 0.14 mishandles several.
     "$patchelf" --set-soname "sid-$name" "$part/sid-$name"
     "$patchelf" --set-rpath '$ORIGIN' "$part/sid-$name"
     if ((${#renames[@]})); then "$patchelf" "${renames[@]}" "$part/sid-$name"; fi
 done
 
-# The loader looks for every version that the libraries name in the shim; symbols come from it or from the C library behind it.
+# The loader looks in the shim for every version that the libraries name; symbols come from it or from the C library behind it.
 versions=(2.2.5 2.2.6 2.3.2 2.3.3 2.3.4 ABI_DT_RELR)
 for minor in {3..60}; do versions+=("2.$minor"); done
 printf 'GLIBC_%s { };\n' "${versions[@]}" >"$work/versions"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Everything that an hour on a GPU is wanted for, in ten minutes: is the driver right, what did its compiler make of the kernels, which
-# kernels are fastest, how fast networks run, beside PyTorch where that is installed. Needs a driver and bash; no network if the program
-# is given. A step that fails or runs out of time is a line of the page.
+# Collects everything worth measuring on a GPU in ten minutes: whether the driver computes correctly, what its compiler made of the
+# kernels, which kernels are fastest, how fast networks run, and PyTorch beside them if it is installed. Needs a driver and bash, and no
+# network if the program is given. A step that fails or runs out of time becomes a line of the page.
 #
 #     scripts/measure-gpu.sh                                  # builds the program if there is none
-#     scripts/measure-gpu.sh --program ./gpu-resnet           # beside a program that was copied here
+#     scripts/measure-gpu.sh --program ./gpu-resnet           # with a program that was copied here
 #
 # --program FILE    the program [target/release/gpu-resnet beside this script's folder; built there if it is not]
 # --adapter N|NAME  the adapter, as `gpu-resnet devices` lists them [the best]
-# --output DIR      where the folder DATE-ADAPTER goes [docs/results]
-# --seconds N       what all steps together may take [600]
-# --quick           a small network on small images, a minute on a software driver: tries the script, not the GPU
+# --output DIR      where to create the folder DATE-ADAPTER [docs/results]
+# --seconds N       time limit for all steps together [600]
+# --quick           a small network on small images, a minute on a software driver: tests the script, not the GPU
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,7 +33,7 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
-[[ $most =~ ^[1-9][0-9]{0,4}$ ]] || die "--seconds $most is no number of seconds."
+[[ $most =~ ^[1-9][0-9]{0,4}$ ]] || die "--seconds $most is not a number of seconds."
 
 if [[ -z $program ]]; then
     program=$here/target/release/gpu-resnet
@@ -43,9 +43,9 @@ if [[ -z $program ]]; then
     fi
 fi
 output=$(realpath -m "$output")
-program=$(realpath "$program") && [[ -x $program ]] || die "$program is no program."
+program=$(realpath "$program") && [[ -x $program ]] || die "$program is not a program."
 
-# The folder gets its name once the adapter is known. Choices and pipelines of this user stay as they are.
+# The folder gets its name once the adapter is known. The user's tuned choices and pipelines are not changed.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/out"
@@ -55,7 +55,7 @@ export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$work}
 cd "$work/out"
 
 SECONDS=0
-# step NAME LIMIT FILE COMMAND...: runs it for LIMIT seconds at most, and no longer than is left; its output goes to FILE if it ends well.
+# step NAME LIMIT FILE COMMAND...: runs the command for at most LIMIT seconds and the time left; its output goes to FILE if it succeeds.
 step() {
     local name=$1 limit=$2 file=$3 began=$SECONDS status=done message='' code=0
     shift 3
@@ -73,7 +73,7 @@ step() {
         if [[ $code -eq 124 || $code -eq 137 ]]; then status=time-out message="it did not end within $limit s"; fi
         say "$name: $status: $message"
     fi
-    # A verification that found a mismatch has its report all the same.
+    # A verification that found a mismatch still has its report.
     if [[ $file != - && -s $work/stdout && ($code -eq 0 || $code -eq 3) ]]; then mv "$work/stdout" "$file"; fi
     printf '%s\t%s\t%s\t%s\n' "$name" "$status" $((SECONDS - began)) "$message" >>steps.tsv
 }
@@ -101,7 +101,7 @@ for part in f32 f16; do
 done
 step "kernels --train all" 60 kernels-train.json "$program" kernels "${arch[@]}" "${size[@]}" --train all --json
 
-# By default first: afterwards the choices of tune are there.
+# Defaults first: afterwards the choices of tune apply.
 bench() { # KIND PRECISION BATCH ARGUMENT...
     local kind=$1 precision=$2 batch=$3
     shift 3
@@ -123,7 +123,7 @@ done
 step "tune --train" $((tune_s + 30)) tune-train.json \
     "$program" tune "${arch[@]}" "${size[@]}" --train --batch-size "$tune_batch" --limit "$tune_s" --json
 
-# PyTorch in turn with ours, so that a machine that slows down does so to both.
+# PyTorch in turn with this program, so that a machine that slows down affects both.
 torch=
 if command -v python3 >/dev/null && timeout 60 python3 -c 'import torch' 2>/dev/null; then torch=yes; fi
 torch_turn() {
@@ -145,7 +145,7 @@ torch_turn 2
 [[ -n $torch ]] || printf 'PyTorch\tleft out\t0\tpython3 has no torch here\n' >>steps.tsv
 
 "$program" results . || say "the page could not be written."
-# A report of thousands of cases is large, and mostly the same words.
+# A report of thousands of cases is large and repetitive.
 if command -v gzip >/dev/null; then for file in verify.json; do if [[ -f $file ]]; then gzip -9 -n "$file"; fi; done; fi
 folder=$output/$(date -u +%Y-%m-%d)-$slug
 mkdir -p "$folder"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times PyTorch on the same network as scripts/measure-gpu.sh does: inference in f32 and f16, and a training step. Prints one JSON object.
 
-Needs torch alone; the network is written out, since torchvision may be missing. f32 is f32: no TF32."""
+Needs only torch; the network is defined here, since torchvision may be missing. f32 means f32, not TF32."""
 
 import argparse
 import json

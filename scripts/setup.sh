@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Gives this machine what building and running gpu-resnet needs: a Vulkan loader and driver, and a linker for Rust.
+# Installs what building and running gpu-resnet needs: a Vulkan loader and driver, and a linker for Rust.
 #
-#     scripts/setup.sh                  a real GPU's driver is left alone; where there is none, installs Mesa's software driver, lavapipe
+#     scripts/setup.sh                  keeps a real GPU's driver; if there is none, installs Mesa's software driver, lavapipe
 #     scripts/setup.sh --all-drivers    also fetches SwiftShader and Mesa 22's and 26's lavapipe into the user's cache, to test across
-#                                       drivers, and what compiles shaders without a GPU: spirv-val, glslangValidator,
+#                                       drivers, and the tools that compile shaders without a GPU: spirv-val, glslangValidator,
 #                                       DirectXShaderCompiler, Tint
 #
-# Runs again without harm, and in a moment when nothing is missing. Installing needs root on Debian or a relative of it; elsewhere the
-# script says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine uses
-# already: its lavapipe is the faster one, and is the one that the figures in docs/ are from.
+# It is safe to run again, and ends at once if nothing is missing. Installing needs root on Debian or a derivative; elsewhere the script
+# says in one sentence what to install. On Debian 12 Mesa comes from backports, on the mirror that this machine already uses: that
+# lavapipe is faster, and the figures in docs/ were measured with it.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,7 @@ say() { echo "setup: $*" >&2; }
 die() { say "$@"; exit 1; }
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root "$@"; }
 
-# Runs a command with its output kept back, and shows the end of it only if it fails.
+# Runs a command silently, and shows the end of its output only if it fails.
 quietly() {
     local log status=0
     log=$(mktemp)
@@ -80,7 +80,7 @@ source_of() {
         }'
 }
 
-# Makes the backports suite of the machine's own mirror known to apt; false where that can't be done.
+# Adds the backports suite of the machine's own mirror to apt; false if that can't be done.
 add_backports() {
     local found uri signed
     [[ -z $(source_of "$codename-backports") ]] || return 0
@@ -156,7 +156,7 @@ unpack_libraries() {
     rm -rf "$work"
 }
 
-# Mesa 22's lavapipe, into the cache: an older, independent opinion on every kernel.
+# Mesa 22's lavapipe, into the cache: an older, independent compiler for every kernel.
 fetch_mesa_22() {
     local folder=$cache/mesa-22 part=$cache/.mesa-22.part work file missing
     present_icd "$folder" && return 0
@@ -175,7 +175,7 @@ fetch_mesa_22() {
     finish_icd "$part" "$folder" libvulkan_lvp.so
 }
 
-# SwiftShader, Google's software Vulkan, out of Debian's chromium package, which is not installed.
+# SwiftShader, Google's software Vulkan, from Debian's chromium package, which is not installed.
 fetch_swiftshader() {
     local folder=$cache/swiftshader part=$cache/.swiftshader.part work package
     present_icd "$folder" && return 0
@@ -194,7 +194,7 @@ fetch_swiftshader() {
     finish_icd "$part" "$folder" libvk_swiftshader.so
 }
 
-# The compilers that verify --offline-shaders runs. All of them may be missing: it says which it found.
+# The compilers that verify --offline-shaders runs. All of them are optional: the command says which it found.
 fetch_compilers() {
     local packages=()
     command -v spirv-val >/dev/null || packages+=(spirv-tools)
@@ -267,7 +267,7 @@ for argument in "$@"; do
     esac
 done
 
-if [[ $(uname -s) != Linux ]]; then say "nothing to do: the system's own Metal or DX12 driver is used."; exit 0; fi
+if [[ $(uname -s) != Linux ]]; then say "nothing to do: the program uses the system's own Metal or DX12 driver."; exit 0; fi
 command -v cargo >/dev/null || [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]] || say "Rust is missing: install it with rustup (1.89 or newer)."
 
 distribution=$(. /etc/os-release 2>/dev/null && echo "${ID:-}" || true)
@@ -296,5 +296,5 @@ if $all_drivers; then
     fi
     bash "$here/lavapipe-26.sh" || say "going on without Mesa 26's lavapipe, the software driver with cooperative matrices."
 fi
-has_driver || die "no Vulkan driver works here after all; see the messages above."
+has_driver || die "no Vulkan driver works here; see the messages above."
 say "Vulkan drivers: $(drivers | cut -f1 | paste -sd' ')"

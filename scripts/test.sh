@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test, with all Vulkan drivers of this machine visible at once: tests of kernels and networks go through every adapter
-# that they find. A failure hides no other. Then, without arguments, verify's quick list and cooperative matrices on lavapipe-26.
+# Runs every test with all Vulkan drivers of this machine visible at once: tests of kernels and networks run on every adapter that they
+# find. A failure does not stop the others. Then, without arguments, verify's quick list and cooperative matrices on lavapipe-26.
 # Arguments go to cargo test.
 set -euo pipefail
 cd "$(dirname "$0")/.."

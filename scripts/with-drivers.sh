@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with all Vulkan drivers of this machine visible at once (GL comes by itself), but for lavapipe-26: it is lavapipe
-# again, and would take a fifth of the time of tests to say the same of all but cooperative matrices. Or with one driver alone.
+# Runs a command with all Vulkan drivers of this machine visible at once (GL is always visible), except lavapipe-26: it is lavapipe
+# again, and would take a fifth of the tests' time to repeat all results except cooperative matrices. Or with one driver alone.
 #
 #     scripts/with-drivers.sh target/release/gpu-resnet verify --all-adapters
 #     scripts/with-drivers.sh --only lavapipe-26 target/release/gpu-resnet verify
@@ -15,7 +15,7 @@ else
     VK_DRIVER_FILES=$("$here/drivers.sh" | awk -F'\t' '$1 != "lavapipe-26" { print $2 }' | paste -sd:)
 fi
 export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
-# DX12's shader compiler, where scripts/setup.sh could fetch it.
+# DX12's shader compiler, if scripts/setup.sh could fetch it.
 dxcompiler=${GPU_RESNET_DRIVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gpu-resnet/drivers}/dxc/libdxcompiler.so
 if [[ -f $dxcompiler ]]; then export GPU_RESNET_DXC=$here/dxc.py GPU_RESNET_DXCOMPILER=$dxcompiler; fi
 # Chrome's, likewise.

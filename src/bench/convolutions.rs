@@ -1,4 +1,4 @@
-//! Every shape of convolution in a network by itself: forward, and both gradients beside it.
+//! Times each distinct convolution of a network on its own: forward pass and both gradients.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::ops::{
 };
 use crate::weights::hash_input;
 
-/// Times of one shape.
+/// The times of one shape.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConvTimes {
     /// The first layer of this shape.
     pub layer: String,
-    /// Layers of this shape.
+    /// Number of layers of this shape.
     pub layers: usize,
     /// NCHW.
     pub input: [usize; 4],
@@ -26,15 +26,15 @@ pub struct ConvTimes {
     /// `subgroup`, `winograd4-subgroup`, …
     pub algorithm: String,
     pub stride: usize,
-    /// Of the forward pass and of each gradient.
+    /// Operations of the forward pass, and of each gradient.
     pub gflop: f64,
-    /// Best of the iterations: forward, input gradient, weight gradient.
+    /// Best time of the iterations: forward, input gradient, weight gradient.
     pub forward_ms: f64,
     pub input_ms: f64,
     pub weight_ms: f64,
 }
 
-/// A convolution of a network, and what it is applied to.
+/// A convolution of a network, and its input.
 pub(crate) struct Shape {
     /// The first layer of this shape, and how many there are.
     pub layer: String,
@@ -45,7 +45,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// What the formula asks for, a multiply-add counted as two: Winograd takes fewer multiplications.
+    /// Operations of the formula, a multiply-add counted as two. Winograd takes fewer multiplications.
     pub fn flops(&self) -> f64 {
         let weight = self.op.weight_shape();
         let [n, k, p, q] = self.op.output_shape(self.input).unwrap_or_default();
@@ -53,7 +53,7 @@ impl Shape {
     }
 }
 
-/// Times the convolutions of `architecture` over a batch; all of them in each of `iterations` rounds.
+/// Times the convolutions of `architecture` on a batch; each of `iterations` rounds runs all of them.
 pub fn convolutions(
     gpu: &Arc<Gpu>,
     architecture: &Architecture,
@@ -163,7 +163,7 @@ mod tests {
                 s.layers * n * k * p * q * s.op.weight_shape()[1..].iter().product::<usize>()
             })
             .sum();
-        // All multiply-adds of the network but the classifier's.
+        // All multiply-adds of the network except the classifier's.
         assert_eq!(macs as u64, 2 * (architecture.macs(224, 224).unwrap() - 2048 * 1000));
     }
 }

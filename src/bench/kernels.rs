@@ -1,4 +1,4 @@
-//! What an adapter's own compiler made of each kernel of a plan.
+//! What the adapter's own compiler made of each kernel of a plan.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,36 +26,36 @@ pub struct KernelReport {
     pub figures: Figures,
 }
 
-/// What a driver says about a kernel that it compiled. What it does not say is none.
+/// What a driver reports about a compiled kernel. What it does not report is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Invocations of a subgroup.
     pub subgroup_size: Option<u32>,
-    /// Registers of 32 bits that an invocation takes.
+    /// 32-bit registers per invocation.
     pub registers: Option<f64>,
-    /// Registers that had to be moved to memory: instructions that do so, or on AMD registers.
+    /// Spills: instructions that move registers to memory, or on AMD the number of such registers.
     pub spills: Option<f64>,
-    /// Memory of its own that an invocation takes (on AMD, a subgroup).
+    /// Scratch memory per invocation (on AMD, per subgroup).
     pub scratch_bytes: Option<f64>,
     pub workgroup_bytes: Option<f64>,
-    /// What fits beside each other, in the driver's unit: subgroups of a SIMD (AMD), warps of an SM (NVIDIA), waves of a core
-    /// (Adreno), invocations of a core (Apple).
+    /// Occupancy in the driver's unit: subgroups per SIMD (AMD), warps per SM (NVIDIA), waves per core (Adreno), invocations per
+    /// core (Apple).
     pub occupancy: Option<f64>,
     pub instructions: Option<f64>,
-    /// Multiply-adds among the instructions of the loop with the products, from 0 to 1.
+    /// Share of multiply-adds among the instructions of the loop with the products, from 0 to 1.
     pub hot_loop_fma_share: Option<f64>,
-    /// Whether what that loop loads is waited for before its products.
+    /// Whether the loop waits for its loads before its products.
     pub waits_for_prefetch: Option<bool>,
 }
 
-/// A kernel's report and the forms that the driver shows it in.
+/// A kernel's report and its representations by the driver.
 pub type Inspected = (KernelReport, Vec<Representation>);
 
-/// Plans what `train` says (inference by default) on `gpu`, and reports every kernel that the plans use. Without an inspector the reports
-/// hold names alone.
+/// Plans what `train` names (inference by default) on `gpu`, and reports every kernel that the plans use. Without an inspector the reports
+/// contain only names.
 ///
 /// # Errors
-/// A kernel that does not compile, or memory that the adapter has not got.
+/// A kernel that does not compile, or too little memory on the adapter.
 pub fn kernels(
     gpu: &Arc<Gpu>,
     architecture: &Architecture,
@@ -86,7 +86,7 @@ fn plan(
 ) -> Result<()> {
     let Options { batch_size, image_size, .. } = *options;
     let size = [image_size; 2];
-    // Their values change nothing of a kernel.
+    // Their values do not affect a kernel.
     let input = InputKind::Pixels { mean: [0.0; 3], std: [1.0; 3] };
     let head = HeadOptions { batch_size, ..HeadOptions::default() };
     match train {
@@ -110,7 +110,7 @@ fn plan(
 }
 
 impl KernelReport {
-    /// What the driver says of `spec` in `compiled`.
+    /// What the driver reports about `spec` in `compiled`.
     pub fn new(spec: &KernelSpec, compiled: &CompiledKernel) -> Self {
         let constants = spec.constants.iter().copied().collect();
         Self { name: spec.name(), entry: spec.entry, constants, figures: Figures::of(compiled) }
@@ -125,7 +125,7 @@ impl Figures {
         let hot = hot_loop(&compiled.representations);
         Self {
             subgroup_size: (compiled.subgroup_size > 0).then_some(compiled.subgroup_size),
-            // Mesa counts Adreno's in vectors of four, and Apple's in halves.
+            // Mesa counts Adreno's registers in vectors of four, and Apple's in halves.
             registers: first(&[("VGPRs", 1.0), ("Number of GPRs", 1.0), ("Registers used", 4.0), ("GPRs", 0.5)]),
             spills: sum(statistics, &["Spilled SGPRs", "Spilled VGPRs"]).or_else(|| {
                 first(&[("Spills to memory", 1.0), ("STP Count", 1.0), ("Spills", 1.0), ("Spill count", 1.0)])
@@ -150,7 +150,7 @@ impl Figures {
     }
 }
 
-/// The sum of the statistics of these names; none if there is none of them.
+/// The sum of the statistics with these names; `None` if there are none.
 fn sum(statistics: &[Statistic], names: &[&str]) -> Option<f64> {
     let found = statistics.iter().filter(|statistic| names.contains(&statistic.name.as_str()));
     found.map(|statistic| statistic.value).reduce(|a, b| a + b)

@@ -1,7 +1,7 @@
-//! How fast a network, a training step or a convolution runs on a device, beside that device's own measured peaks.
+//! How fast a network, a training step or a convolution runs on a device, compared with the device's own measured peaks.
 //!
-//! [`peaks`] measures the peaks, [`infer`], [`train_all`] and [`train_head`] a network at one batch size, [`convolutions`]
-//! each of its convolutions by itself; [`kernels`] shows what the driver's compiler made of what they run.
+//! [`peaks`] measures the peaks; [`infer`], [`train_all`] and [`train_head`] measure a network at one batch size;
+//! [`convolutions`] measures each of its convolutions; [`kernels`] shows what the driver's compiler made of their kernels.
 
 mod convolutions;
 mod kernels;
@@ -29,13 +29,13 @@ use crate::error::Result;
 /// What to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Images of one step.
+    /// Images per step.
     pub batch_size: usize,
     /// Height and width of the images.
     pub image_size: usize,
-    /// Timed repetitions; none: enough for three seconds, at least 3 and at most 100.
+    /// Timed repetitions; `None` means enough for three seconds, at least 3 and at most 100.
     pub iterations: Option<usize>,
-    /// Time every dispatch too.
+    /// Whether to also time every dispatch.
     pub profile: bool,
 }
 
@@ -49,12 +49,12 @@ pub enum Mode {
     Train,
 }
 
-/// Which part of the network a training step changes.
+/// The part of the network that a training step changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPart {
-    /// The classifier, on features that were computed before.
+    /// The classifier, on precomputed features.
     Head,
     /// Every parameter: forward and backward pass.
     All,
@@ -74,7 +74,7 @@ pub struct Run {
     /// Median over the iterations.
     pub ms_per_image: f64,
     pub images_per_second: f64,
-    /// Arithmetic of the whole step, multiply-adds counted as two operations, in 10^9 a second.
+    /// Arithmetic of the whole step in 10^9 operations per second, a multiply-add counted as two.
     pub gflops: f64,
     /// `gflops` over the measured peak.
     pub fraction_of_peak: f64,
@@ -88,34 +88,34 @@ pub struct Run {
     pub activation_bytes: u64,
     /// The most bytes of activations that are alive at one dispatch: what `activation_bytes` is at least.
     pub largest_cut_bytes: u64,
-    /// Microseconds of a dispatch that does next to nothing after another, measured beside steps that consist of short ones:
-    /// `dispatches` times this is what the driver takes of a step.
+    /// Microseconds of an almost empty dispatch that waits for another, measured beside steps that consist of short dispatches:
+    /// `dispatches` times this is the driver's share of a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatch_us: Option<f64>,
-    /// What a step of the whole network consists of.
+    /// The parts of a step of the whole network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<StepParts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
-/// Medians of what a step of training the whole network consists of, and of inference, all run in turn.
+/// Medians of the parts of a training step of the whole network, and of inference, all run in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct StepParts {
-    /// The forward pass with the loss, by the batch's statistics.
+    /// The forward pass with the loss, with the batch's statistics.
     pub forward_ms_per_image: f64,
-    /// The step without that.
+    /// The step without the forward pass.
     pub backward_ms_per_image: f64,
     pub inference_ms_per_image: f64,
 }
 
-/// Seconds of each repetition of `step`, after one that is not counted: it compiles shaders and touches memory first.
+/// Seconds of each repetition of `step`, after one that does not count because it compiles shaders and first touches memory.
 fn time(iterations: Option<usize>, mut step: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
     let [times] = time_in_turn(iterations, [&mut step])?;
     Ok(times)
 }
 
-/// The same of several steps that run in turn, so that a machine that slows down does so to all of them.
+/// The same for several steps that run in turn, so that a machine that slows down affects all of them.
 fn time_in_turn<const N: usize>(
     iterations: Option<usize>,
     mut steps: [&mut dyn FnMut() -> Result<()>; N],
@@ -138,7 +138,7 @@ fn time_in_turn<const N: usize>(
     Ok(times)
 }
 
-/// The middle value; the mean of the middle two.
+/// The median: the middle value, or the mean of the middle two.
 fn median(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A whole network at one batch size: inference, and steps of training.
+//! A whole network at one batch size: inference and training steps.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ops::{MapShape, Precision, RecordMaps, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer, LossScale};
 use crate::weights::{hash_input, hash_targets};
 
-/// Runs of a profile; each dispatch's best counts.
+/// Runs per profile; each dispatch's best time counts.
 const PROFILE_RUNS: usize = 3;
 /// Training steps on cached features that are timed together.
 const HEAD_STEPS: usize = 64;
@@ -34,7 +34,7 @@ pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run>
     result(arch, Mode::Infer, options, precision, peaks, &times, forward.plan_mut(), flops, submits)
 }
 
-/// What `infer` runs, and the pixels of a batch for it.
+/// The predictor that `infer` runs, and the pixels of a batch for it.
 fn inference(network: &Network, options: &Options) -> Result<(Forward, Vec<u8>)> {
     let Options { batch_size, image_size, .. } = *options;
     let Preprocess { mean, std, .. } = Preprocess::default();
@@ -98,7 +98,7 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
     Ok(Run { train: Some(TrainPart::All), parts: Some(parts), ..run })
 }
 
-/// A step of training the head of `architecture` on features that are on the device, as `finetune` does it.
+/// A step of training the head of `architecture` on features that are already on the device, as `finetune` does it.
 pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, options: &Options) -> Result<Run> {
     let shape = HeadShape { features: architecture.features(), classes: architecture.classes };
     let examples = options.batch_size * HEAD_STEPS;
@@ -123,8 +123,8 @@ pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, op
     Ok(Run { train: Some(TrainPart::Head), dispatch_us, ..run })
 }
 
-/// What a dispatch costs by itself: one workgroup copies 1 KiB there, the next the same back, each waiting for the one before
-/// it; as many of them a step, and as many steps a submit, as a head takes.
+/// The cost of a dispatch itself: one workgroup copies 1 KiB, the next copies it back, each waiting for the previous one. There are
+/// as many per step, and as many steps per submit, as a head takes.
 fn dispatch_seconds(gpu: &Arc<Gpu>, dispatches: usize, iterations: Option<usize>) -> Result<f64> {
     const VECTORS: usize = 64;
     let mut recording = Recording::new();
@@ -138,7 +138,7 @@ fn dispatch_seconds(gpu: &Arc<Gpu>, dispatches: usize, iterations: Option<usize>
     Ok(median(&times) / (HEAD_STEPS * dispatches) as f64)
 }
 
-/// What the formulas of a forward pass ask for, a multiply-add counted as two; Winograd takes fewer. A training step takes
+/// The operations of a forward pass by its formulas, a multiply-add counted as two; Winograd takes fewer. A training step takes
 /// three times as many.
 fn forward_flops(architecture: &Architecture, options: &Options) -> Result<f64> {
     Ok(2.0 * (architecture.macs(options.image_size, options.image_size)? * options.batch_size as u64) as f64)

@@ -1,4 +1,4 @@
-//! What a device can do at most, measured: multiply-adds from registers, and copying more than caches hold.
+//! A device's measured peaks: multiply-adds from registers, and copying more than caches hold.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording, TensorId};
 use crate::ops::peak::{ChainWidth, CopyWidth, copy, multiply_adds};
 
-/// The measured limits of a device, the lines of its roofline.
+/// The measured peaks of a device, the lines of its roofline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// f32 operations, a multiply-add counted as two, in 10^9 a second.
+    /// f32 operations in 10^9 per second, a multiply-add counted as two.
     pub gflops: f64,
-    /// Bytes read and written by a copy, in 10^9 a second.
+    /// Bytes read and written by a copy, in 10^9 per second.
     pub gbps: f64,
 }
 
 /// Invocations of the arithmetic kernel: enough to fill the largest GPUs.
 const INVOCATIONS: usize = 4096 * 64;
-/// A kernel that takes this long is timed well, and no watchdog minds it.
+/// Long enough to time a kernel well, and too short for any watchdog.
 const SECONDS: f64 = 0.03;
-/// Loops stay below what Mesa 22's lavapipe can count to.
+/// Loops stay below the iteration limit of Mesa 22's lavapipe.
 const MOST_ROUNDS: usize = 60_000;
-/// Larger than any cache, as far as the adapter binds that much.
+/// Larger than any cache, if the adapter can bind that much.
 const COPY_BYTES: u64 = 256 << 20;
 
-/// Measures both peaks; takes about a second.
+/// Measures both peaks, in about a second.
 pub fn peaks(gpu: &Arc<Gpu>) -> Result<Peaks> {
     Ok(Peaks { gflops: arithmetic(gpu)? * 1e-9, gbps: bandwidth(gpu)? * 1e-9 })
 }
 
-/// Operations a second of the best width.
+/// Operations per second of the best vector width.
 fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
     let mut best = 0.0f64;
     for width in ChainWidth::ALL {
@@ -40,7 +40,7 @@ fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
             let mut recording = Recording::new();
             multiply_adds(&mut recording, width, INVOCATIONS, rounds)?;
             let mut plan = Plan::new(gpu, &recording)?;
-            // The first run may compile; the second says how many rounds are worth timing.
+            // The first run may include compilation; the second determines how many rounds to time.
             plan.run()?;
             let seconds = fastest(&mut plan, 1)?;
             if seconds >= SECONDS || rounds >= MOST_ROUNDS {
@@ -54,12 +54,12 @@ fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
     Ok(best)
 }
 
-/// Bytes a second of the best copy.
+/// Bytes per second of the best copy.
 fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
     let report = gpu.report();
     let bytes = COPY_BYTES.min(report.max_binding_bytes).min(report.max_buffer_bytes) / 16 * 16;
     let len4 = (bytes / 16) as usize;
-    // Both ways, so that every byte is one that a kernel wrote, not a page that nobody touched yet.
+    // In both directions, so that every byte was written by a kernel and no page is untouched.
     let (from, to) = (Arc::new(gpu.buffer("copy", bytes)?), Arc::new(gpu.buffer("copy", bytes)?));
     let mut best = 0.0f64;
     for width in CopyWidth::ALL {
@@ -74,7 +74,7 @@ fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
     Ok(best)
 }
 
-/// The least time that a dispatch of `plan` took in `runs` runs.
+/// The shortest time that a dispatch of `plan` took in `runs` runs.
 fn fastest(plan: &mut Plan, runs: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     for _ in 0..runs {

@@ -1,4 +1,4 @@
-//! The time of each dispatch of a plan, and how near it comes to what the device can do.
+//! The time of each dispatch of a plan, and how close it comes to the device's peaks.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::gpu::{Plan, TimeSource};
 /// Every dispatch of one step, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
-    /// `timestamps` of the device, or the `wall` time of a submit of its own.
+    /// `timestamps` of the device, or the `wall` time of a separate submit.
     pub timed_by: &'static str,
     pub kernels: Vec<KernelTime>,
 }
@@ -23,15 +23,15 @@ pub struct KernelTime {
     pub kernel: String,
     pub ms: f64,
     pub gflops: f64,
-    /// Of the bytes that must be touched once.
+    /// Rate of the bytes that must be touched once.
     pub gbps: f64,
-    /// The larger of `gflops` over the arithmetic peak and `gbps` over the bandwidth peak; more than 1 where caches hold
-    /// what the dispatch reads.
+    /// The larger of `gflops` over the arithmetic peak and `gbps` over the bandwidth peak. Above 1 if caches hold what the dispatch
+    /// reads.
     pub fraction_of_roofline: f64,
 }
 
 impl Profile {
-    /// Times every dispatch of `plan` `runs` times, and keeps each one's shortest time.
+    /// Times every dispatch of `plan` `runs` times, and keeps the shortest time of each.
     pub(super) fn measure(plan: &mut Plan, peaks: &Peaks, runs: usize) -> Result<Self> {
         let (source, mut best) = plan.profile()?;
         for _ in 1..runs {
@@ -41,7 +41,7 @@ impl Profile {
             }
         }
         let kernels = best.into_iter().map(|time| {
-            // A timer's tick at least, so that no rate is infinite.
+            // At least one timer tick, so that no rate is infinite.
             let seconds = time.seconds.max(1e-9);
             let (gflops, gbps) = (time.cost.flops / seconds * 1e-9, time.cost.bytes / seconds * 1e-9);
             let fraction_of_roofline = (gflops / peaks.gflops).max(gbps / peaks.gbps);

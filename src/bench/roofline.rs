@@ -1,5 +1,5 @@
-//! The roofline picture: each dispatch of a profile by its arithmetic for a byte and its rate, under what the device was
-//! measured to do at most (Williams, Waterman and Patterson, 2009, "Roofline").
+//! The roofline picture: each dispatch of a profile by its operations per byte and its rate, under the measured peaks of the device
+//! (Williams, Waterman and Patterson, 2009, "Roofline").
 
 use plotters::coord::combinators::IntoLogRange;
 use plotters::prelude::*;
@@ -10,7 +10,7 @@ const SIZE: (u32, u32) = (1000, 560);
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(51, 56, 66);
 const GRID: RGBColor = RGBColor(228, 231, 236);
-/// Families of kernels: what their names begin with, how they are called, their colour.
+/// Families of kernels: the prefix of their names, their title, their colour.
 const FAMILIES: [(&str, &str, RGBColor); 4] = [
     ("conv2d", "convolution", RGBColor(38, 103, 201)),
     ("linear", "linear", RGBColor(222, 107, 30)),
@@ -18,8 +18,8 @@ const FAMILIES: [(&str, &str, RGBColor); 4] = [
     ("", "other", RGBColor(44, 150, 96)),
 ];
 
-/// The picture as SVG. A dot's area is its time's share. Dispatches that only move data have no place in it and are told in
-/// words. An error only if the drawing library fails.
+/// The picture as SVG. A dot's area is its share of the time. Dispatches that only move data cannot be drawn and are listed as text.
+/// Fails only if the drawing library does.
 pub fn draw_roofline(title: &str, peaks: &Peaks, profile: &Profile) -> Result<String, String> {
     let mut svg = String::new();
     {
@@ -29,7 +29,7 @@ pub fn draw_roofline(title: &str, peaks: &Peaks, profile: &Profile) -> Result<St
     Ok(svg)
 }
 
-/// Operations for a byte.
+/// Operations per byte.
 fn intensity(kernel: &KernelTime) -> f64 {
     kernel.gflops / kernel.gbps
 }
@@ -62,7 +62,7 @@ fn draw(
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(INK)
-        .x_desc("operations for a byte that must be moved")
+        .x_desc("operations per byte that must be moved")
         .y_desc("GFLOP/s")
         .label_style((FONT, 13).into_font().color(&INK))
         .axis_desc_style((FONT, 14).into_font().color(&INK))

@@ -305,7 +305,7 @@ fn slowest(out: &mut String, profile: &Profile) {
 fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
     let _ = writeln!(
         out,
-        "\n{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "\n{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8} {:>9} {:>11} {:>11} {:>7} {:>7}",
         "convolution",
         "layers",
         "input",
@@ -314,8 +314,8 @@ fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
         "algorithm",
         "GFLOP/s",
         "forward",
-        "by input",
-        "by weight",
+        "input grad",
+        "weight grad",
         "input",
         "weight"
     );
@@ -324,7 +324,7 @@ fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
     for c in convolutions {
         let _ = writeln!(
             out,
-            "{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8.1} {:>6.2} ms {:>6.2} ms {:>6.2} ms {:>6.2}x {:>6.2}x",
+            "{:22} {:>6} {:>18} {:>20} {:>6} {:18} {:>8.1} {:>6.2} ms {:>8.2} ms {:>8.2} ms {:>6.2}x {:>6.2}x",
             c.layer,
             c.layers,
             joined(&c.input),
@@ -344,7 +344,7 @@ fn by_shape(out: &mut String, convolutions: &[ConvTimes]) {
     let [forward, input, weight] = sums;
     let _ = writeln!(
         out,
-        "all layers: forward {forward:.1} ms, by input {input:.1} ms ({:.2}x), by weight {weight:.1} ms ({:.2}x)",
+        "all layers: forward {forward:.1} ms, input gradient {input:.1} ms ({:.2}x), weight gradient {weight:.1} ms ({:.2}x)",
         input / forward,
         weight / forward
     );

@@ -1,8 +1,8 @@
 //! Training-time augmentation: torchvision's `RandomCrop`, `RandomResizedCrop`, `RandomHorizontalFlip` and
 //! `ColorJitter` on u8 pixels, as its Pillow backend computes them, before the upload.
 //!
-//! What is random is drawn first, as a [`Drawn`] value; what is drawn is then applied without any chance, so that each
-//! half can be tested alone.
+//! Random numbers are drawn first, into a [`Drawn`] value, which is then applied deterministically, so that each half can be tested
+//! alone.
 
 mod color;
 mod draw;
@@ -17,17 +17,17 @@ use crate::error::{Error, Result};
 pub use color::Adjust;
 pub use draw::{Drawn, View};
 
-/// What happens to a training image, in this order: a crop, a flip, a change of colours. Its default changes nothing:
-/// it is the evaluation transform. As text (`--augment`) it is a comma list, see its `FromStr`.
+/// The transform of a training image, in this order: a crop, a flip, a change of colours. The default is the evaluation transform.
+/// As text (`--augment`) it is a comma-separated list; see its `FromStr`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Which part of the image is seen.
+    /// The part of the image that is seen.
     pub crop: Crop,
-    /// Probability, 0 to 1, of exchanging left and right.
+    /// Probability, 0 to 1, of a horizontal flip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flip: Option<f64>,
-    /// How far colours may move.
+    /// How far colours may change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Jitter>,
 }
@@ -36,7 +36,7 @@ pub struct Augment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Crop {
-    /// The evaluation transform's: resized, the middle.
+    /// The centre crop after a resize, as in the evaluation transform.
     #[default]
     Center,
     /// torchvision's `RandomCrop(crop, padding)` after the evaluation transform's resize; with `pad_if_needed`, so that
@@ -47,9 +47,9 @@ pub enum Crop {
     },
     /// torchvision's `RandomResizedCrop(crop, scale, ratio)` of the image as it was read, by the transform's own filter.
     Resized {
-        /// The least and the greatest share of the image's area, above 0 and up to 1.
+        /// The smallest and largest share of the image's area, above 0 and up to 1.
         scale: [f64; 2],
-        /// The least and the greatest width / height, above 0.
+        /// The smallest and largest width / height, above 0.
         ratio: [f64; 2],
     },
 }
@@ -70,7 +70,7 @@ pub struct Jitter {
     pub contrast: f64,
     /// Blends with the image in grey; 0 and more.
     pub saturation: f64,
-    /// Greatest turn of the colour circle, of which 0.5 is half; 0 to 0.5.
+    /// Largest rotation of the hue, as a share of the colour circle; 0 to 0.5.
     pub hue: f64,
 }
 
@@ -83,7 +83,7 @@ impl Jitter {
 }
 
 impl Augment {
-    /// True if images are seen as in evaluation, so that what a frozen backbone makes of them can be kept.
+    /// True if images are seen as in evaluation, so that the features of a frozen backbone can be cached.
     pub fn is_none(&self) -> bool {
         *self == Augment::default()
     }
@@ -126,11 +126,11 @@ impl Augment {
         Ok(())
     }
 
-    /// The random numbers of one image in one epoch: a function of the three alone, so that a resumed run, or one on
-    /// more cores, sees the same pixels.
+    /// The random numbers of one image in one epoch: a function of only these three, so that a resumed run, or one on more cores,
+    /// sees the same pixels.
     ///
-    /// The ChaCha8 key is the seed, the epoch and a name, not `seed_from_u64(seed)`'s, so no stream of the orders,
-    /// splits and initial weights is used again.
+    /// The ChaCha8 key is the seed, the epoch and a name, not that of `seed_from_u64(seed)`, so that no stream of the orders, splits
+    /// and initial weights is reused.
     pub fn rng(seed: u64, epoch: u64, index: usize) -> ChaCha8Rng {
         let mut key = *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0gpu-resnet image";
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -140,8 +140,8 @@ impl Augment {
         rng
     }
 
-    /// Draws by `rng` what happens to `image`, and does it: `crop` x `crop` pixels. [`Augment::default`] gives
-    /// [`Preprocess::apply`]'s.
+    /// Draws a transform of `image` from `rng` and applies it. The result is `crop` x `crop` pixels; for [`Augment::default`] it is
+    /// that of [`Preprocess::apply`].
     ///
     /// # Errors
     /// Those of [`Augment::validate`] and [`Preprocess::apply`].

@@ -71,7 +71,7 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// An I/O error in words that say what to do.
+/// An I/O error as a sentence that says what to do.
 pub(crate) fn describe(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "does not exist; check the path".into(),
@@ -80,7 +80,7 @@ pub(crate) fn describe(error: &std::io::Error) -> String {
     }
 }
 
-/// A path by its bytes. Paths are bytes on Unix; elsewhere they are text, and none comes of bytes that are not UTF-8.
+/// A path from its bytes. Paths are bytes on Unix. Elsewhere they are text, and bytes that are not UTF-8 give `None`.
 pub(crate) fn path_from_bytes(bytes: &[u8]) -> Option<PathBuf> {
     #[cfg(unix)]
     {

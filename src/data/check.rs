@@ -8,21 +8,21 @@ use rayon::prelude::*;
 use super::names::look_alikes;
 use super::{Dataset, count};
 
-/// How many times as many images a class may have as another.
+/// The largest ratio between the image counts of two classes without a warning.
 const LOPSIDED: usize = 10;
 
-/// How much of the images is looked at.
+/// How thoroughly images are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Nothing but their classes.
+    /// Only their classes.
     Labels,
-    /// Their bytes, which tell copies apart; what can't be decoded is told when it is needed.
+    /// Their bytes, to find copies. Images that can't be decoded are reported when they are needed.
     Bytes,
     /// Their pixels.
     Pixels,
 }
 
-/// What the user should know before training on `train` and validating on `val`, a sentence each; none if all is well.
+/// What the user should know before training on `train` and validating on `val`, one sentence each; empty if all is well.
 /// Images are read, and with [`Depth::Pixels`] decoded, on all cores; `done` is called after each, from any thread.
 pub fn check(train: &dyn Dataset, val: Option<&dyn Dataset>, depth: Depth, done: impl Fn() + Sync) -> Vec<String> {
     if depth == Depth::Labels {
@@ -64,7 +64,7 @@ pub fn check(train: &dyn Dataset, val: Option<&dyn Dataset>, depth: Depth, done:
     warnings
 }
 
-/// What the classes alone tell.
+/// Warnings about the classes.
 fn of_labels(train: &dyn Dataset) -> Vec<String> {
     [look_alikes(train.classes()), lopsided(train)].concat()
 }
@@ -83,7 +83,7 @@ fn unreadable(read: &[Vec<Result<[u8; 32], String>>]) -> Option<String> {
     Some(format!("{} can't be read and will be left out, the first: {first}", count(problems.len(), "image")))
 }
 
-/// Images of the same bytes: under two classes, in both parts, or, where the parts are yet to be drawn, anywhere.
+/// Images with the same bytes: in two classes, in both parts, or, if the parts are not drawn yet, anywhere.
 fn copies(images: &[Image], is_split: bool) -> Vec<String> {
     let mut first: HashMap<[u8; 32], &Image> = HashMap::new();
     let [mut two_classes, mut both_parts, mut repeated] = [const { Vec::new() }; 3];
@@ -126,7 +126,7 @@ fn copies(images: &[Image], is_split: bool) -> Vec<String> {
     .collect()
 }
 
-/// Classes to train on that have none, or less than a tenth of the images of the largest.
+/// Training classes with no image, or with less than a tenth of the images of the largest class.
 fn lopsided(train: &dyn Dataset) -> Vec<String> {
     let mut counts = vec![0; train.classes().len()];
     (0..train.len()).for_each(|i| counts[train.label(i)] += 1);
@@ -140,7 +140,7 @@ fn lopsided(train: &dyn Dataset) -> Vec<String> {
             empty.len()
         ));
     }
-    // The first of equals, as the classes are listed.
+    // Among equals, the first in the list of classes.
     let most = by_count().rev().max_by_key(|(n, _)| *n);
     let least = by_count().filter(|(n, _)| *n > 0).min_by_key(|(n, _)| *n);
     if let (Some((most, large)), Some((least, small))) = (most, least)

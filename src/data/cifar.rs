@@ -61,7 +61,7 @@ pub(crate) fn files(folder: &Path) -> Option<Files> {
     (!train.is_empty() || !test.is_empty()).then_some(Files { kind: Kind::Hundred, train, test })
 }
 
-/// Which of the two a single file holds: by its name, else by which record size divides its length.
+/// Which of the two a single file holds: by its name, otherwise by which record size divides its length.
 pub(crate) fn kind_of(path: &Path) -> Result<Kind> {
     let length = std::fs::metadata(path).map_err(|e| Error::file(path, super::bytes::describe(&e)))?.len();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -79,7 +79,7 @@ fn wrong_length(path: &Path, length: u64, kind: Option<Kind>) -> Error {
         Some(kind) => format!("{}'s {}-byte records", kind.title(), kind.record()),
         None => format!("CIFAR's records ({} or {} bytes)", Kind::Ten.record(), Kind::Hundred.record()),
     };
-    Error::file(path, format!("has {length} bytes, which is no multiple of {records}; download it again"))
+    Error::file(path, format!("has {length} bytes, which is not a multiple of {records}; download it again"))
 }
 
 /// Opens CIFAR files as one data set, in the order given. Class names come from the text file beside them if it is

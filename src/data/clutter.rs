@@ -1,4 +1,4 @@
-//! What systems and tools leave in folders of photographs. It is never a class and never an image.
+//! Files and folders that systems and tools leave among photographs. They are never classes or images.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ const CLUTTER: [&str; 15] = [
     "__pycache__",
 ];
 
-/// True if the last part of `path` is the name of something that is nobody's data.
+/// True if the last part of `path` is the name of such a file or folder.
 pub(crate) fn is_clutter(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return true };
     let name = name.to_string_lossy();

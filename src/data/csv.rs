@@ -24,7 +24,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Longer lists are refused: each row takes some 200 bytes of memory.
 const MAX_ROWS: usize = 1 << 24;
 
-/// Missing files after which no more are looked for: looking in every place takes time.
+/// After this many missing files the search stops, because looking in every place takes time.
 const MOST_MISSING: usize = 10_000;
 
 const NO_IMAGES: &str = "lists no images; each line is path,label";
@@ -61,7 +61,7 @@ fn separated<'a>(path: &Path, text: &'a [u8]) -> (&'a [u8], u8, usize) {
     (text, if is_tsv { b'\t' } else { separator(text) }, 1)
 }
 
-/// `file` by the true path of its folder, so that `a.png` and `sub/../a.png` are one; `folders` are those that are known.
+/// `file` with the canonical path of its folder, so that `a.png` and `sub/../a.png` are the same; `folders` caches known folders.
 fn resolved<'a>(file: &'a Path, folders: &mut HashMap<&'a Path, PathBuf>) -> Cow<'a, Path> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Cow::from(file) };
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -77,20 +77,20 @@ struct Row {
     label: usize,
 }
 
-/// What a list says.
+/// The content of a list.
 struct List<'a> {
     path: &'a Path,
     lookup: Lookup,
     rows: Vec<Row>,
-    /// Each label once, in the order in which they come.
+    /// Each label once, in order of first appearance.
     labels: Vec<String>,
     ids: HashMap<String, usize>,
-    /// The line and the path of the first file that is missing, and how many are.
+    /// The line and path of the first missing file, and the number of missing files.
     missing: Option<(usize, PathBuf)>,
     missing_count: usize,
-    /// Labels that had spaces around them, and labels that had none.
+    /// The number of labels with spaces around them, and without.
     padded: [usize; 2],
-    /// The column that says to which part of the data a row belongs, and the parts that it names.
+    /// The column that assigns rows to parts of the data, and the parts that it names.
     part_column: Option<usize>,
     parts: BTreeSet<Part>,
     remarks: Vec<String>,

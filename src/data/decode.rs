@@ -1,8 +1,8 @@
 //! Encoded images to [`Rgb8`], as Pillow's `ImageOps.exif_transpose(Image.open(f)).convert("RGB")` gives them.
 //!
 //! Four deliberate differences: 16-bit samples keep their high byte in every mode (Pillow clips 16-bit grey at 255), PGMs
-//! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow cuts off), and a
-//! JPEG must be whole.
+//! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow truncates), and a
+//! JPEG must be complete.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -15,7 +15,7 @@ const INSTEAD: &str = "give a folder of your own as DATA";
 pub struct FetchedData {
     /// The folder with its files, which may stand as DATA.
     pub path: PathBuf,
-    /// Whether all of them were there already, whole and right.
+    /// Whether all of them were already there and intact.
     pub cached: bool,
 }
 
@@ -23,9 +23,8 @@ pub struct FetchedData {
 /// `options`, or of the cache. Those that are there are read and checked.
 ///
 /// # Errors
-/// No cache folder, no network, a server that has no such archive or another one, an archive that holds something else, a
-/// full disk; each says what to do. No file is then there that was not before; a transfer that was cut off is kept, and the
-/// next call goes on where it ended.
+/// No cache folder, no network, a server that has no such archive or a different one, an archive with other content, a full disk; each
+/// error says what to do. No new file is left then. An interrupted transfer is kept, and the next call continues where it ended.
 pub fn fetch(set: &NamedData, options: &FetchOptions) -> Result<FetchedData> {
     let base = match &options.folder {
         Some(folder) => folder.clone(),

@@ -68,8 +68,8 @@ pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Opens a folder with a subfolder for each class; files may be nested in it, hidden files and other kinds of files are
-/// left out. `remarks` are what is already to be said about it.
+/// Opens a folder with a subfolder for each class. Files may be nested in it; hidden files and other kinds of files are left out.
+/// `remarks` are earlier messages about the folder.
 pub(crate) fn open(folder: &Path, mut remarks: Vec<String>) -> Result<Box<dyn Dataset>> {
     let subfolders = subfolders(folder)?;
     let (order, of_subfolder) = number_classes(folder, &subfolders)?;
@@ -103,7 +103,7 @@ pub(crate) fn open(folder: &Path, mut remarks: Vec<String>) -> Result<Box<dyn Da
     Ok(Box::new(FileSet { files, classes: order, remarks }))
 }
 
-/// Says which subfolders are left out because `infer --grad-cam` made them.
+/// Reports the subfolders that are left out because `infer --grad-cam` created them.
 fn maps_left_out(folder: &Path) -> Option<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut maps: Vec<String> = entries.filter(|path| is_maps(path)).map(|path| name_of(&path)).collect();
@@ -112,7 +112,7 @@ fn maps_left_out(folder: &Path) -> Option<String> {
     (!maps.is_empty()).then(|| format!("{names} with pictures of infer --grad-cam left out in {}", folder.display()))
 }
 
-/// The classes in order, and the class of each subfolder: two that stand for one class are refused.
+/// The classes in order, and the class of each subfolder. Two subfolders for one class are refused.
 fn number_classes(folder: &Path, subfolders: &[PathBuf]) -> Result<(Vec<String>, Vec<usize>)> {
     let names: Vec<String> = subfolders.iter().map(|path| name_of(path)).collect();
     let order = ClassOrder::of(names.iter().map(String::as_str));
@@ -132,7 +132,7 @@ fn number_classes(folder: &Path, subfolders: &[PathBuf]) -> Result<(Vec<String>,
     Ok((order.classes, places))
 }
 
-/// What is wrong with a folder that has no class folder, but `loose` images.
+/// The error for a folder that has no class folder, but `loose` images.
 fn no_classes(folder: &Path, loose: usize) -> String {
     if loose > 0 {
         let images = count(loose, "image");

@@ -16,11 +16,11 @@ pub(crate) fn is_glob(path: &Path) -> bool {
     path.to_string_lossy().contains(META)
 }
 
-/// The files and folders that match, in the order of their names, folder by folder. Hidden names match only a pattern that
-/// starts with a dot; what systems leave in folders matches only its own name.
+/// The files and folders that match, in the order of their names, folder by folder. Hidden names match only a pattern that starts with a
+/// dot; clutter matches only its own name.
 ///
 /// # Errors
-/// A pattern that is none. A folder that may not be read holds no match.
+/// An invalid pattern. An unreadable folder has no match.
 pub(crate) fn glob(pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     let mut components = pattern.components().peekable();
@@ -36,7 +36,7 @@ pub(crate) fn glob(pattern: &Path) -> Result<Vec<PathBuf>> {
             Component::Normal(_) if text.contains(META) => {
                 let matcher = Pattern::new(&text).map_err(|e| {
                     let pattern = pattern.display();
-                    Error::Usage(format!("`{pattern}` is no valid glob ({}); see `--help`", e.msg))
+                    Error::Usage(format!("`{pattern}` is not a valid glob ({}); see `--help`", e.msg))
                 })?;
                 found.iter().flat_map(|folder| matches(folder, &matcher)).collect()
             }

@@ -1,13 +1,13 @@
-//! A map of heat laid over an image.
+//! A heat map over an image.
 
 use super::Rgb8;
 use crate::error::{Error, Result};
 
-/// The least side of what is drawn: smaller images are enlarged by whole factors, so that their pixels show.
+/// The smallest side of the picture: smaller images are enlarged by whole factors, so that their pixels show.
 const SIDE: u32 = 224;
-/// How much of a pixel the hottest heat covers.
+/// The opacity of the hottest value.
 const COVER: f32 = 0.6;
-/// From cold to hot, at equal distances.
+/// Colours from cold to hot, at equal distances.
 const RAMP: [[f32; 3]; 5] =
     [[20.0, 30.0, 120.0], [0.0, 130.0, 220.0], [60.0, 200.0, 90.0], [250.0, 210.0, 40.0], [230.0, 30.0, 20.0]];
 
@@ -15,7 +15,7 @@ const RAMP: [[f32; 3]; 5] =
 /// centres of its cells as torch's bilinear `interpolate` does.
 ///
 /// # Errors
-/// An image that is not whole, or heat of another size than `height * width`, or of none.
+/// An incomplete image, or heat whose size is not `height * width`, or is 0.
 pub fn overlay(image: &Rgb8, heat: &[f32], [height, width]: [usize; 2]) -> Result<Rgb8> {
     image.check("overlay")?;
     if heat.is_empty() || heat.len() != height * width {
@@ -40,7 +40,7 @@ pub fn overlay(image: &Rgb8, heat: &[f32], [height, width]: [usize; 2]) -> Resul
     Ok(out)
 }
 
-/// The two cells of `cells` that pixel `i` of `pixels` lies between, and how far it is on the way to the second.
+/// The two cells of `cells` between which pixel `i` of `pixels` lies, and its relative distance from the first.
 fn between(i: u32, pixels: u32, cells: usize) -> (usize, usize, f32) {
     let at = ((f64::from(i) + 0.5) * cells as f64 / f64::from(pixels) - 0.5).clamp(0.0, (cells - 1) as f64);
     let first = at as usize;

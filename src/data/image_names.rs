@@ -15,8 +15,8 @@ const UNREAD: [&str; 21] = [
     "cr3", "nef", "arw", "orf", "raf",
 ];
 
-/// The extension of an image whose format is not read, in lower case; none for any other file. The caller has taken the
-/// files that are read away.
+/// The extension of an image whose format is not read, in lower case; `None` for any other file. The caller has removed the files that
+/// are read.
 pub(crate) fn unread_format(path: &Path) -> Option<String> {
     let extension = path.extension()?.to_str()?.to_lowercase();
     (!is_hidden(path) && UNREAD.contains(&&*extension)).then_some(extension)

@@ -1,4 +1,4 @@
-//! What the user typed, as a list of files: files, folders, globs, and `-` for a list on standard input.
+//! The user's inputs as a list of files: files, folders, globs, and `-` for a list on stdin.
 
 use std::collections::HashSet;
 use std::io::{BufRead, Read};
@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 /// The most bytes of a list on standard input.
 const MAX_LIST: u64 = 1 << 30;
 
-/// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted; a glob gives what
-/// it matches, sorted (folders again by their images); `-` reads a list from `stdin_list`: a path a line, or, if there is a
-/// NUL byte in it, NUL after each path. A name that exists is taken as it stands, even if it could be a glob.
+/// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted. A glob gives its matches, sorted
+/// (folders again by their images). `-` reads a list from `stdin_list`: one path per line, or, if it contains a NUL byte, NUL after each
+/// path. An existing name is taken literally, even if it could be a glob.
 ///
 /// # Errors
 /// An input that matches nothing, named.
@@ -66,7 +66,7 @@ fn read_list(list: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
         }
     };
     if paths.is_empty() {
-        return Err(bad("is empty; write one path a line".into()));
+        return Err(bad("is empty; write one path per line".into()));
     }
     let path = |bytes: &&[u8]| {
         let lossy = || format!("has the path `{}`, which is not UTF-8", String::from_utf8_lossy(bytes));
@@ -98,7 +98,7 @@ fn expand(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if matched.is_empty() {
         return Err(Error::file(path, "matches no file; check the pattern"));
     }
-    // A file may match by itself and in a folder that matches.
+    // A file may match itself and lie in a folder that matches.
     let mut seen = HashSet::new();
     files.extend(matched.into_iter().filter(|path| seen.insert(path.clone())));
     Ok(())
@@ -115,7 +115,7 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(images)
 }
 
-/// What of `folder` an input leaves out: images in formats that are not read, counted, if there are any.
+/// The number of images in `folder` whose formats are not read, as text, if there are any.
 pub fn left_out_of(folder: &Path) -> Option<String> {
     let files = if folder.is_dir() { walk(folder).ok()? } else { Vec::new() };
     unread_images(files.iter().map(PathBuf::as_path).filter(|path| !is_image_name(path)))

@@ -1,8 +1,8 @@
 //! Decodes and preprocesses on all cores, ahead of the consumer, in order and in bounded memory.
 //!
-//! Worker threads take the next image's number from a window that slides with the consumer: image `i` may be started
-//! once `i < taken + window`. So at most `window` preprocessed images wait, plus one decoded image per worker, and no
-//! batch boundary ever leaves a core idle.
+//! Worker threads take the next image's number from a window that slides with the consumer: image `i` may be started once
+//! `i < taken + window`. So at most `window` preprocessed images wait, plus one decoded image per worker, and no batch boundary leaves a
+//! core idle.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +29,7 @@ pub struct Batch {
 /// An iterator of [`Batch`]es in the order of its indices. Every batch but the last stands for `batch_size` indices;
 /// one whose images all failed is still delivered, with its failures.
 ///
-/// Dropping it early stops the workers after the image that each is at.
+/// Dropping it early stops the workers after their current image.
 pub struct Loader {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -53,7 +53,7 @@ struct Shared {
     moved: Condvar,
 }
 
-/// What happens to training images; one that is seen as in evaluation has none.
+/// The augmentation of training images; `None` for images as seen in evaluation.
 struct Augmentation {
     augment: Augment,
     seed: u64,
@@ -151,7 +151,7 @@ impl Loader {
         Ok(loader)
     }
 
-    /// How long the workers have been decoding and resizing so far, all of them together.
+    /// The total time that all workers have spent decoding and resizing so far.
     pub fn decoding(&self) -> Duration {
         Duration::from_nanos(self.shared.decoding.load(Ordering::Relaxed))
     }
@@ -172,7 +172,7 @@ impl Shared {
         while let Some(position) = self.claim() {
             let index = self.indices[position];
             let started = Instant::now();
-            // A data set of another crate may panic; the consumer must not wait for its image for ever.
+            // A data set of another crate may panic; the consumer must not wait for its image forever.
             let result = catch_unwind(AssertUnwindSafe(|| self.load(index)))
                 .unwrap_or_else(|_| Err(Error::Usage(format!("reading image {index} panicked; please report it"))));
             self.decoding.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -223,7 +223,7 @@ impl Iterator for Loader {
         if n == 0 {
             return None;
         }
-        // The window holds at least two batches, so all of this one will be started without the consumer's doing.
+        // The window holds at least two batches, so all of this one will be started without the consumer.
         while state.results.len() < n || state.results.iter().take(n).any(Option::is_none) {
             state = self.shared.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -260,7 +260,7 @@ impl Drop for Loader {
         self.shared.lock().dropped = true;
         self.shared.moved.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker catches its panics; should one slip through, there is nobody left to tell.
+            // A worker catches its panics; if one escapes, nothing can report it.
             let _ = worker.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Whose classes are whose: a data set's matched by name with those of its other part or with a network's outputs.
+//! Matches the classes of a data set by name with those of its other part, or with a network's outputs.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use super::names::{folded, order_note, quoted, spelling_difference, whole_number
 use super::split::Relabelled;
 use crate::error::{Error, Result};
 
-/// What is known of a network's outputs.
+/// What is known about a network's outputs.
 pub struct Outputs<'a> {
-    /// How many there are.
+    /// Their number.
     pub count: usize,
     /// The name of each, if the network carries names.
     pub names: Option<&'a [String]>,
@@ -21,7 +21,7 @@ pub struct Outputs<'a> {
 /// with classes in another order, would otherwise shift every label.
 ///
 /// # Errors
-/// A class of `data` that `classes` lacks; the sentence says which names differ only in how they are written.
+/// A class of `data` that `classes` lacks; the sentence lists names that differ only in spelling.
 pub fn align_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
     if data.classes() == classes {
         return Ok(data);
@@ -70,7 +70,7 @@ pub fn match_outputs(data: Box<dyn Dataset>, outputs: &Outputs) -> Result<(Box<d
     };
     let mut names = names.to_vec();
     if outputs.names.is_none() {
-        // An output is called what the data calls it.
+        // An output gets the data's name for it.
         place.iter().zip(classes).for_each(|(&output, class)| names[output].clone_from(class));
     }
     Ok((Relabelled::boxed(data, place, names), note))
@@ -90,7 +90,7 @@ fn refuse_two_orders(data: &dyn Dataset, outputs: &Outputs) -> Result<()> {
     }
 }
 
-/// How to number labels, and what is said about it.
+/// How to number labels, and the message about it.
 type Matched = (Vec<usize>, Option<String>);
 
 fn part_note(classes: &[String], names: &[String]) -> Option<String> {
@@ -132,7 +132,7 @@ fn by_order(classes: &[String], outputs: &Outputs) -> Option<Matched> {
     fits.then(|| ((0..classes.len()).collect(), Some(note.into())))
 }
 
-/// The place of each of `classes` among `known`, by name; `3.0` is `3`. Otherwise what the names differ in.
+/// The position of each of `classes` among `known`, by name; `3.0` is `3`. Otherwise how the names differ.
 fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
     // None for a name that comes twice.
     let mut by_name: HashMap<&str, Option<usize>> = HashMap::with_capacity(known.len());
@@ -153,7 +153,7 @@ fn places(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
     if unknown.is_empty() { Ok(place) } else { Err(differences(&unknown, classes, known)) }
 }
 
-/// Says that `unknown`, which are among `classes`, are not among `known`.
+/// The message that `unknown`, some of `classes`, are not among `known`.
 fn differences(unknown: &[&str], classes: &[String], known: &[String]) -> String {
     let mut folded_known: HashMap<String, &String> = HashMap::new();
     known.iter().for_each(|name| _ = folded_known.entry(folded(name)).or_insert(name));

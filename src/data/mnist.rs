@@ -19,7 +19,7 @@ const MAX_UNPACKED: u64 = 1 << 30;
 const IMAGES: &str = "images-idx3-ubyte";
 const LABELS: &str = "labels-idx1-ubyte";
 
-/// A file's name as its publisher writes it: tools put dots or `_` for dashes, and `.gz` stays where a browser unpacked it.
+/// A file's name as its publisher writes it: tools replace dashes with dots or `_`, and `.gz` stays when a browser unpacks a file.
 fn plain_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     name.strip_suffix(".gz").unwrap_or(&name).replace(['.', '_'], "-")
@@ -94,7 +94,7 @@ fn read<const D: usize>(path: &Path) -> Result<(Mapped, [u32; D])> {
     Ok((bytes, sizes))
 }
 
-/// The members of a gzip file one after the other. Zeros may follow them, as tapes and block devices leave them.
+/// The concatenated members of a gzip file. Zeros may follow them, as tapes and block devices append them.
 struct Members<'a> {
     member: GzDecoder<&'a [u8]>,
 }
@@ -112,7 +112,7 @@ impl Read for Members<'_> {
     }
 }
 
-/// What a gzipped IDX file holds, but no more than a byte beyond what its header promises.
+/// The content of a gzipped IDX file, at most one byte beyond what its header promises.
 fn unpack<const D: usize>(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
     let damaged = |e: std::io::Error| Error::file(path, format!("is a damaged gzip file ({e}); download it again"));
     let mut decoder = Members { member: GzDecoder::new(packed) };
@@ -131,7 +131,7 @@ fn unpack<const D: usize>(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
 /// The sizes in an IDX header of unsigned bytes with `D` dimensions.
 fn header<const D: usize>(path: &Path, bytes: &[u8]) -> Result<[u32; D]> {
     if bytes.len() < 4 + 4 * D || bytes[..4] != [0, 0, 8, D as u8] {
-        return Err(Error::file(path, format!("is no IDX file of bytes in {D} dimensions; download it again")));
+        return Err(Error::file(path, format!("is not an IDX file of bytes in {D} dimensions; download it again")));
     }
     Ok(std::array::from_fn(|d| {
         let at = 4 + 4 * d;
@@ -139,13 +139,13 @@ fn header<const D: usize>(path: &Path, bytes: &[u8]) -> Result<[u32; D]> {
     }))
 }
 
-/// Bytes of a file with a header of these sizes; none if 64 bits can't count them.
+/// Bytes of a file with a header of these sizes; `None` if their number exceeds 64 bits.
 fn promised<const D: usize>(sizes: &[u32; D]) -> Option<u64> {
     let data = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(u64::from(size)))?;
     data.checked_add(4 + 4 * D as u64)
 }
 
-/// Digits by their number; Fashion-MNIST, which only its folder's name tells apart, by its published names.
+/// Class names: digits; or the published names for Fashion-MNIST, which only the folder's name identifies.
 fn class_names(images: &Path, labels: &[u32]) -> Vec<String> {
     let highest = labels.iter().max().map_or(0, |&l| l as usize);
     let folder = images.to_string_lossy().to_lowercase();

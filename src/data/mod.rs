@@ -2,8 +2,8 @@
 //! and a loader that keeps all cores ahead of the GPU.
 //!
 //! Nothing here knows the GPU: a [`Batch`] is `n * crop * crop * 3` bytes, and mean and standard deviation are applied
-//! after the upload. Everything that is read is taken for hostile: sizes are checked before memory is allocated, and a
-//! bad file is an error that names it, never a panic.
+//! after the upload. All input is treated as hostile: sizes are checked before memory is allocated, and a bad file is an error
+//! that names it, never a panic.
 
 mod augment;
 mod bytes;
@@ -105,7 +105,7 @@ pub trait Dataset: Sync + Send {
     /// Class names; the label is the position in this list.
     fn classes(&self) -> &[String];
 
-    /// What to call image `i` when talking to the user: its path, or `file#record`.
+    /// The name of image `i` in messages: its path, or `file#record`.
     fn name(&self, i: usize) -> String;
 
     /// The class of image `i`, below `classes().len()`.
@@ -117,7 +117,7 @@ pub trait Dataset: Sync + Send {
     /// SHA-256 of the image's encoded bytes (for unencoded records: of the shape and the pixels), to key caches by.
     fn content_key(&self, i: usize) -> Result<[u8; 32]>;
 
-    /// True if the labels are stored as numbers, and are not only the places of names in an order.
+    /// True if the labels are stored as numbers, rather than derived from the order of names.
     fn has_numbers_for_labels(&self) -> bool {
         false
     }
@@ -127,7 +127,7 @@ pub trait Dataset: Sync + Send {
         self.len() == 0
     }
 
-    /// What the user should know about how the data was read, a sentence each ("3 files were ignored because …").
+    /// What the user should know about how the data was read, one sentence each ("3 files were ignored because …").
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }

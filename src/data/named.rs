@@ -1,4 +1,4 @@
-//! `named.toml`: the data sets that are known by name, and where they lie once they were fetched.
+//! `named.toml`: the data sets that are known by name, and where they are once fetched.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedData {
-    /// What may stand as DATA.
+    /// The name, which may be given as DATA.
     pub name: String,
     /// What it holds.
     pub about: String,
-    /// Its licence, or what its makers ask for.
+    /// Its licence, or its authors' terms.
     pub terms: String,
-    /// Where its files go, below the folder that is asked for.
+    /// Where its files go, below the chosen folder.
     pub folder: String,
-    /// What is fetched.
+    /// The archives to fetch.
     pub archives: Vec<Archive>,
 }
 
@@ -36,7 +36,7 @@ pub struct Archive {
     pub bytes: u64,
     /// Hexadecimal SHA-256.
     pub sha256: String,
-    /// What of it is kept.
+    /// The files that are kept.
     pub files: Vec<Member>,
 }
 
@@ -58,7 +58,7 @@ impl NamedData {
         Ok(cache_dir()?.join("data").join(&self.name))
     }
 
-    /// The first file that is missing below `folder` or has another size; none if all are there.
+    /// The first file that is missing below `folder` or has another size; `None` if all are there.
     pub(crate) fn missing(&self, folder: &Path) -> Option<PathBuf> {
         let files = self.archives.iter().flat_map(|archive| &archive.files);
         let there = |path: &Path, bytes| std::fs::metadata(path).is_ok_and(|about| about.len() == bytes);
@@ -82,7 +82,7 @@ pub fn named_data() -> Result<&'static [NamedData]> {
     }
 }
 
-/// The data set that `path` is the name of, where there is no file or folder that is called so.
+/// The data set with the name `path`, unless there is a file or folder of that name.
 pub fn find_named(path: &Path) -> Result<Option<&'static NamedData>> {
     if path.exists() {
         return Ok(None);
@@ -90,7 +90,7 @@ pub fn find_named(path: &Path) -> Result<Option<&'static NamedData>> {
     Ok(named_data()?.iter().find(|set| Path::new(&set.name) == path))
 }
 
-/// Where the data set lies that `path` names: what is there under it, else the fetched one of that name.
+/// The location of the data set that `path` names: the file or folder `path`, otherwise the fetched set of that name.
 pub(crate) fn locate(path: &Path) -> Result<Cow<'_, Path>> {
     let Some(set) = find_named(path)? else {
         let bare = path.components().count() == 1 && path.extension().is_none();
@@ -111,7 +111,7 @@ pub(crate) fn locate(path: &Path) -> Result<Cow<'_, Path>> {
     let Some(missing) = set.missing(&folder) else { return Ok(Cow::Owned(folder.join(&set.folder))) };
     let name = &set.name;
     let problem = match folder.join(&set.folder).is_dir() {
-        true => format!("is not whole in the cache ({} is missing or damaged)", missing.display()),
+        true => format!("is incomplete in the cache ({} is missing or damaged)", missing.display()),
         false => "was not fetched yet".into(),
     };
     Err(Error::file(path, format!("{problem}; run `gpu-resnet data fetch {name}`")))
@@ -133,7 +133,7 @@ mod tests {
                 }
                 assert!(archive.url.starts_with("https://"));
                 assert!(archive.url.ends_with(".tar.gz") || archive.files.len() == 1 && archive.url.ends_with(".gz"));
-                // Never above or beside the folder that was asked for.
+                // Never above or beside the chosen folder.
                 let plain =
                     |name: &str| Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
                 assert!(plain(&set.folder) && archive.files.iter().all(|file| plain(&file.name)));

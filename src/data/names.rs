@@ -1,4 +1,4 @@
-//! Names of classes: the one order that they are numbered in, and what tells two names apart that look alike.
+//! Class names: the order in which they are numbered, and how similar names differ.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -99,8 +99,8 @@ pub(crate) fn without_decimals(name: &str) -> &str {
     whole_number(name).map_or(name, |(_, digits)| digits)
 }
 
-/// A sentence about classes that are numbered by their value where torchvision's `ImageFolder` sorts their names as text;
-/// none where both give the same order.
+/// A sentence about classes that are numbered by value while torchvision's `ImageFolder` sorts their names as text; `None` if both give
+/// the same order.
 pub fn order_note(classes: &[String]) -> Option<String> {
     let values: Vec<Value> = classes.iter().map(|class| Some(whole_number(class)?.0)).collect::<Option<_>>()?;
     if !values.is_sorted() || classes.is_sorted() {
@@ -116,7 +116,7 @@ pub fn order_note(classes: &[String]) -> Option<String> {
     ))
 }
 
-/// What two names that are not the same differ in, if it is only how they are written.
+/// How two different names differ, if only in spelling.
 pub(crate) fn spelling_difference(a: &str, b: &str) -> Option<&'static str> {
     let normal = |name: &str| name.nfc().collect::<String>();
     let (a, b) = (normal(a), normal(b));
@@ -136,7 +136,7 @@ pub(crate) fn spelling_difference(a: &str, b: &str) -> Option<&'static str> {
     }
 }
 
-/// What names have in common that differ only in how they are written; see [`spelling_difference`].
+/// The common form of names that differ only in spelling; see [`spelling_difference`].
 pub(crate) fn folded(name: &str) -> String {
     match whole_number(name) {
         Some((value, _)) => value.to_string(),
@@ -159,7 +159,7 @@ pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// Warnings of classes whose names differ only in how they are written; past a few, how many more there are.
+/// Warnings about classes whose names differ only in spelling; after a few, the number of further ones.
 pub(crate) fn look_alikes(classes: &[String]) -> Vec<String> {
     const MOST: usize = 5;
     let mut first: HashMap<String, &String> = HashMap::new();
@@ -177,7 +177,7 @@ pub(crate) fn look_alikes(classes: &[String]) -> Vec<String> {
         ));
     }
     if more > 0 {
-        warnings.push(format!("{more} more classes differ from another only in how they are written"));
+        warnings.push(format!("{more} more classes differ from another only in spelling"));
     }
     warnings
 }
@@ -194,7 +194,7 @@ mod tests {
     fn whole_numbers_go_by_value_and_all_else_by_text() {
         assert_eq!(order(&["10", "9", "0", "-1"]), ["-1", "0", "9", "10"]);
         assert_eq!(order(&["2.0", "10.0", "2.0"]), ["2", "10"]);
-        // All or none: one name that is no number leaves the others as they are.
+        // All or none: one name that is not a number leaves the others unchanged.
         assert_eq!(order(&["10.0", "9.0", "none"]), ["10.0", "9.0", "none"]);
         assert_eq!(order(&["1.5", "10", "9"]), ["1.5", "10", "9"]);
         assert_eq!(order(&["class10", "class9", "Class1"]), ["Class1", "class10", "class9"]);

@@ -11,7 +11,7 @@ use super::split::{Concat, keep_classes};
 use super::{Dataset, cifar, csv, folder, mnist, tensors};
 use crate::error::{Error, Result};
 
-/// A data set's training part and, where it has one, its held-out part. Both have the same classes.
+/// A data set's training part and, if it has one, its held-out part. Both have the same classes.
 pub struct Splits {
     /// The images to train on.
     pub train: Box<dyn Dataset>,
@@ -20,7 +20,7 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Both parts with the images of `classes` alone, numbered by that list ([`keep_classes`]).
+    /// Both parts with only the images of `classes`, numbered by that list ([`keep_classes`]).
     pub fn keep_classes(self, classes: &[String]) -> Result<Self> {
         let val = self.val.map(|val| keep_classes(val, classes)).transpose()?;
         Ok(Splits { train: keep_classes(self.train, classes)?, val })
@@ -117,7 +117,7 @@ fn inner_folder(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Puts the parts together; a held-out part alone is a data set by itself.
+/// Combines the parts; a held-out part alone is a data set of its own.
 fn pair(train: Option<Box<dyn Dataset>>, val: Option<Box<dyn Dataset>>, path: &Path) -> Result<Splits> {
     match (train, val) {
         (Some(train), Some(val)) => {
@@ -145,7 +145,7 @@ fn open_file(path: &Path) -> Result<Box<dyn Dataset>> {
     }
 }
 
-/// CIFAR's Python version is pickles, which may run code when they are read.
+/// CIFAR's Python version consists of pickles, which may run code when they are read.
 fn refuse_pickles(folder: &Path) -> Result<()> {
     let inner = folder.join("cifar-10-batches-py");
     let python = folder.join("data_batch_1").is_file() || inner.join("data_batch_1").is_file();

@@ -2,11 +2,11 @@
 
 /// Names of the training part, in lower case.
 const TRAIN: [&str; 2] = ["train", "training"];
-/// Names of a part to choose by.
+/// Names of a validation part.
 const VALIDATION: [&str; 5] = ["val", "valid", "validation", "dev", "eval"];
-/// Names of a part to measure by at the end.
+/// Names of a test part.
 const TEST: [&str; 2] = ["test", "testing"];
-/// Words that may be written together with such a name.
+/// Words that may be attached to such a name.
 const ENDINGS: [&str; 3] = ["set", "data", "images"];
 
 /// A part of a data set. The held-out parts come in the order in which they are preferred.
@@ -29,15 +29,15 @@ impl Part {
         }
     }
 
-    /// The part that is called `name` in full, in any case.
+    /// The part whose full name is `name`, in any case.
     pub fn called(name: &str) -> Option<Part> {
         let is = |part: &Part| part.names().iter().any(|own| own.eq_ignore_ascii_case(name));
         Part::ALL.into_iter().find(is)
     }
 }
 
-/// The parts that `name` has as words, each once: `train_val` has two. Words end at `_`, `-`, `.` and spaces; a number
-/// (`val2017`) and `set` (`trainset`) may follow.
+/// The parts that `name` contains as words, each once: `train_val` has two. Words end at `_`, `-`, `.` and spaces; a number (`val2017`)
+/// and `set` (`trainset`) may follow.
 pub(crate) fn parts_in(name: &str) -> Vec<Part> {
     let name = name.to_lowercase();
     let words = name.split(|c: char| c.is_whitespace() || matches!(c, '_' | '-' | '.'));

@@ -21,8 +21,8 @@ pub(crate) enum Parts {
 
 /// Finds the parts of `folder`.
 ///
-/// A folder `train` is the training part where a held-out part stands beside it, whatever else does, and where it is the
-/// only folder with images. Alone among other folders it is a class (of vehicles) if images lie in it directly.
+/// A folder `train` is the training part if a held-out part stands beside it, whatever else does, or if it is the only folder with
+/// images. Among other folders, without a held-out part, it is a class (of vehicles) if images lie in it directly.
 ///
 /// # Errors
 /// A folder that could be read in two ways.

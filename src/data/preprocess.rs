@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// The largest `crop` (and half the largest `resize`) that is accepted.
 pub const MAX_CROP: u32 = 4096;
 
-/// What happens to an image before the network, as weights files carry it under `gpu_resnet.preprocess`.
+/// The preparation of an image for the network, as weights files store it under `gpu_resnet.preprocess`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Preprocess {
@@ -96,8 +96,7 @@ impl Preprocess {
         if width <= height { (new_short, new_long) } else { (new_long, new_short) }
     }
 
-    /// `crop` x `crop` pixels of the resized image from column `left` and row `top` on, black where it has none. Only
-    /// what is seen is resized.
+    /// `crop` x `crop` pixels of the resized image from column `left` and row `top` on, black outside. Only the visible part is resized.
     pub(crate) fn window(&self, image: &Rgb8, left: i64, top: i64) -> Result<Rgb8> {
         self.validate()?;
         image.check("preprocess")?;
@@ -131,7 +130,7 @@ fn centre(length: u64, crop: u32) -> i64 {
     (half + (excess & half & 1)) as i64
 }
 
-/// What `crop` pixels from `start` on have in common with 0..length: its start, the pixels before it, and how many.
+/// The intersection of `crop` pixels from `start` on with 0..length: its start, the pixels before it, and its length.
 fn overlap(start: i64, length: u64, crop: u32) -> (u64, u32, u32) {
     let (first, end) = (start.max(0), start.saturating_add(i64::from(crop)).min(length as i64));
     if first >= end {

@@ -1,5 +1,5 @@
-//! Which images of a data set can't be read. Training knows them before its first epoch, so that every epoch, and every
-//! resumed run, forms the same batches.
+//! Finds the unreadable images of a data set. Training does so before its first epoch, so that every epoch, and every resumed run,
+//! forms the same batches.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,8 +9,8 @@ use super::Dataset;
 use crate::error::Error;
 
 /// The images of `data` that can't be read or decoded, in ascending order, each with the reason, which names the file. All
-/// are decoded, on all cores, one at a time on each. `done` is called after each, from any thread; once it gives false, the
-/// search stops, and there is no result.
+/// are decoded, on all cores, one at a time on each. `done` is called after each, from any thread; once it returns false, the search
+/// stops without a result.
 pub fn find_unreadable(data: &dyn Dataset, done: impl Fn() -> bool + Sync) -> Option<Vec<(usize, Error)>> {
     let stopped = AtomicBool::new(false);
     let found = (0..data.len()).into_par_iter().filter_map(|i| {
@@ -41,7 +41,7 @@ mod tests {
         let good = crate::data::encode_png(&crate::data::Rgb8::black(3, 2)).unwrap();
         let paths: Vec<PathBuf> = (0..40).map(|i| folder.path().join(format!("{i:02}.png"))).collect();
         for (i, path) in paths.iter().enumerate() {
-            // One is missing, some are cut off.
+            // One is missing, some are truncated.
             match i {
                 7 => {}
                 i if i % 9 == 3 => std::fs::write(path, &good[..good.len() / 2]).unwrap(),

@@ -62,7 +62,7 @@ pub(crate) fn resize_region(image: &Rgb8, size: (u64, u64), region: Region, filt
     let down = Weights::new(filter, image.height, size.1, region.top, region.height)?;
     let stride = image.width as usize * 3;
     let ((left, right), (top, bottom)) = (across.reach(), down.reach());
-    // Pillow compares the whole images, so the order is the same whatever part of the result is wanted.
+    // Pillow compares the whole images, so the order is the same for any part of the result.
     let lost = |source: u32, target: u64| i128::from(source) - i128::from(target);
     let lost_rows = lost(image.height, size.1);
     let pixels = if lost_rows > 0 && lost_rows > 2 * lost(image.width, size.0) {
@@ -149,14 +149,14 @@ fn byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// One half, from which every sum starts so that the shift rounds.
+/// One half; every sum starts from it so that the shift rounds.
 const HALF: i32 = 1 << (PRECISION - 1);
 
 /// A buffer for a pass's result, unless that is larger than any image may be.
 fn buffer(width: usize, height: usize) -> Result<Vec<u8>> {
     let pixels = width as u64 * height as u64;
     if pixels > MAX_PIXELS {
-        let problem = format!("an image on the way would have {width} x {height} pixels; crop the image first");
+        let problem = format!("an intermediate image would have {width} x {height} pixels; crop the image first");
         return Err(Error::shape("resize", problem));
     }
     Ok(Vec::with_capacity(3 * pixels as usize))

@@ -1,21 +1,21 @@
-//! Folders among a data set's that are no classes, because training put them there: `finetune .` writes its run into
-//! `runs/finetune`, which is in the data's own folder.
+//! Folders in a data set that are not classes because training put them there: `finetune .` writes its run into `runs/finetune`, which
+//! is in the data's own folder.
 
 use std::path::Path;
 
 use super::image_names::{is_image_name, unread_format};
 use crate::files::read_limited;
 
-/// How deep a folder `runs` may be divided into folders of runs.
+/// How deep folders of runs may be nested.
 const MOST_DEPTH: usize = 4;
-/// The longest config.toml of a run.
+/// The largest config.toml of a run.
 const MAX_CONFIG: u64 = 16 << 20;
 
-/// A file in a folder of pictures that `infer --grad-cam` made.
+/// The marker file in a folder that `infer --grad-cam` created.
 const MAPS_MARKER: &str = ".gpu-resnet-maps";
 
-/// Makes the folder that maps are drawn into, and marks it as no class if nothing else is in it: a folder of somebody's
-/// images stays a class.
+/// Creates the folder that maps are drawn into, and marks it as not a class if nothing else is in it. A folder with other images stays a
+/// class.
 ///
 /// # Errors
 /// A folder or a mark that can't be written.
@@ -32,8 +32,8 @@ pub(crate) fn is_maps(folder: &Path) -> bool {
     folder.join(MAPS_MARKER).is_file()
 }
 
-/// True for the folder of a run, for one of maps, and for a folder that holds nothing but runs, at any depth that one is likely to give: none is a
-/// class. One called `runs` may be without any.
+/// True for the folder of a run, for one of maps, and for a folder that holds only runs, down to a plausible depth. None of these is a class.
+/// A folder called `runs` may also be empty.
 pub(crate) fn is_output(folder: &Path) -> bool {
     let named_runs = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("runs"));
     is_run(folder)
@@ -41,7 +41,7 @@ pub(crate) fn is_output(folder: &Path) -> bool {
         || (holds_only_runs(folder, MOST_DEPTH) && (named_runs || holds_run(folder, MOST_DEPTH)))
 }
 
-/// True for the picture that training draws of a run: it is nobody's image.
+/// True for the picture that training draws of a run, which is not an image of the data.
 pub(crate) fn is_curves(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "curves.svg") && file.parent().is_some_and(is_run)
 }
@@ -63,7 +63,7 @@ fn is_run(folder: &Path) -> bool {
     }
 }
 
-/// Whether there is no image in `folder`, and no folder that is neither a run nor holds only runs.
+/// Whether `folder` contains no image, and only folders that are runs or contain only runs.
 fn holds_only_runs(folder: &Path, depth: usize) -> bool {
     visible(folder).is_some_and(|mut entries| {
         entries.all(|path| match path.is_dir() {
@@ -73,7 +73,7 @@ fn holds_only_runs(folder: &Path, depth: usize) -> bool {
     })
 }
 
-/// What is in `folder` and not hidden; none if it can't be read.
+/// The visible entries of `folder`; `None` if it can't be read.
 fn visible(folder: &Path) -> Option<impl Iterator<Item = std::path::PathBuf>> {
     let entries = std::fs::read_dir(folder).ok()?;
     let hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));

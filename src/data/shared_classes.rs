@@ -1,4 +1,4 @@
-//! Folders beside each other that hold folders of the same names: these are classes, and the folders around them parts.
+//! Sibling folders that hold folders of the same names: the inner folders are classes, the outer ones parts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::part_names::{Part, parts_in};
 use super::walk::{has_classes, holds_image};
 use crate::error::{Error, Result};
 
-/// Folders that are compared with each other, which takes the square of their number.
+/// The most folders that are compared with each other, which takes quadratic time.
 const MOST_COMPARED: usize = 100;
 
-/// Two parts that are known by a word of their names.
+/// Two parts that are recognised by a word of their names.
 pub(crate) struct Pair {
     pub train: PathBuf,
     pub held_out: PathBuf,

@@ -10,7 +10,7 @@ use super::names::without_decimals;
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
 
-/// Some images of a data set, in an order of their own.
+/// A selection of a data set's images, in any order.
 pub struct Subset {
     data: Arc<dyn Dataset>,
     indices: Vec<usize>,
@@ -23,7 +23,7 @@ impl Subset {
         Ok(Subset { data, indices })
     }
 
-    /// Where each image is in the whole data set.
+    /// The number of each image in the whole data set.
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
@@ -70,7 +70,7 @@ impl Dataset for Subset {
     }
 }
 
-/// Two data sets of the same classes, one after the other.
+/// The concatenation of two data sets with the same classes.
 pub struct Concat {
     first: Box<dyn Dataset>,
     second: Box<dyn Dataset>,
@@ -137,7 +137,7 @@ pub(crate) struct Relabelled {
     /// The new label of each old one.
     place: Vec<usize>,
     classes: Vec<String>,
-    /// What is to be said beside the data's own remarks.
+    /// A message besides the data's own remarks.
     remark: Option<String>,
 }
 
@@ -187,10 +187,10 @@ impl Dataset for Relabelled {
 /// The images of `data` whose class is in `classes`, numbered by that list; a remark counts those that are left out.
 ///
 /// # Errors
-/// No name at all, one that comes twice, or one that no class of `data` has.
+/// No name at all, a repeated name, or one that no class of `data` has.
 pub fn keep_classes(data: Box<dyn Dataset>, classes: &[String]) -> Result<Box<dyn Dataset>> {
     if classes.is_empty() {
-        return Err(Error::Usage("no class was named to keep; give one name a line".into()));
+        return Err(Error::Usage("no class was named to keep; give one name per line".into()));
     }
     // `11.0`, as pandas writes it, is the class `11`.
     let exact: HashSet<&String> = data.classes().iter().collect();
@@ -263,8 +263,8 @@ pub fn shuffled_indices(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
-/// As many of the numbers 0..`labels.len()` as there are, in an order drawn by `seed` for this `epoch`, every class equally
-/// often to within one: images of small classes come several times, and of large ones each epoch sees others.
+/// `labels.len()` of the numbers 0..`labels.len()`, in an order drawn by `seed` for this `epoch`, every class equally often to within
+/// one: images of small classes are repeated, and each epoch sees different images of large ones.
 pub fn balanced_indices(labels: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch.wrapping_add(1));

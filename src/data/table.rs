@@ -8,7 +8,7 @@ use super::bytes::Mapped;
 use super::{Dataset, Rgb8};
 use crate::error::{Error, Result};
 
-/// The most classes that a file may have; a larger label is taken for corruption.
+/// The most classes that a file may have; a larger label counts as corruption.
 pub(crate) const MAX_CLASSES: usize = 65_536;
 
 /// How a record's bytes become pixels.
@@ -25,11 +25,11 @@ pub(crate) enum Layout {
 /// Equally spaced records in a mapped file.
 pub(crate) struct Part {
     pub map: Mapped,
-    /// What to call the file when talking to the user.
+    /// The name of the file in messages.
     pub name: String,
     /// Where the first record's pixels start.
     pub offset: usize,
-    /// From one record's pixels to the next's.
+    /// The distance from one record's pixels to the next.
     pub stride: usize,
     pub count: usize,
 }

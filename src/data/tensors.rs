@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Opens such a file; it is mapped, not read.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Dataset>> {
     let map = Mapped::open(path)?;
-    let broken = |e: safetensors::SafeTensorError| Error::file(path, format!("is no valid safetensors file ({e})"));
+    let broken = |e: safetensors::SafeTensorError| Error::file(path, format!("is not a valid safetensors file ({e})"));
     let (_, metadata) = SafeTensors::read_metadata(&map).map_err(broken)?;
     let names = metadata.metadata().as_ref().and_then(|m| m.get("classes")).cloned();
     let tensors = SafeTensors::deserialize(&map).map_err(broken)?;
@@ -38,7 +38,7 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Dataset>> {
     let labels = read_labels(path, &get("labels")?, count)?;
     let classes = class_names(path, names.as_deref(), &labels)?;
 
-    // The tensor's place in the file, to index the map once the borrowed view is gone.
+    // The tensor's position in the file, to index the map once the borrowed view is gone.
     let offset = images.data().as_ptr() as usize - map.as_ptr() as usize;
     let stride = images.data().len().checked_div(count).unwrap_or(0);
     drop(tensors);
@@ -70,11 +70,11 @@ fn read_labels(path: &Path, labels: &safetensors::tensor::TensorView<'_>, count:
     }
 }
 
-/// The metadata's names, else the labels' numbers.
+/// The metadata's names, otherwise the labels' numbers.
 fn class_names(path: &Path, json: Option<&str>, labels: &[u32]) -> Result<Vec<String>> {
     match json {
         Some(json) => serde_json::from_str::<Vec<String>>(json)
-            .map_err(|e| Error::file(path, format!("has metadata `classes` that is no JSON list of names ({e})"))),
+            .map_err(|e| Error::file(path, format!("has metadata `classes` that is not a JSON list of names ({e})"))),
         None => Ok((0..=labels.iter().max().copied().unwrap_or(0)).map(|c| c.to_string()).collect()),
     }
 }

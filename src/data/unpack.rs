@@ -1,4 +1,4 @@
-//! Taking the known files out of an archive: no others, none that is larger than it should be, nowhere but into one folder.
+//! Extracts the known files from an archive: no others, none larger than expected, and only into one folder.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -11,15 +11,15 @@ use super::named::{Archive, Member};
 use crate::error::{Error, Result};
 use crate::files::NewFile;
 
-/// Bytes of an archive beside the files that are kept: their headers, and texts about the data.
+/// Bytes of an archive in addition to the kept files: their headers, and texts about the data.
 const BESIDE: u64 = 16 << 20;
 
 /// Unpacks the files of `archive`, which lies in `packed`, into `folder`; in a `.tar.gz` they are below `inside`. They get
 /// their names when they are committed.
 ///
 /// # Errors
-/// `name` and what is wrong with the archive: a file that is missing, of another size or content, or no plain file, or far
-/// more bytes than those of the files.
+/// `name` and what is wrong with the archive: a file that is missing, has another size or content, or is not a plain file, or far more
+/// bytes than those of the files.
 pub(super) fn unpack(
     name: &str,
     archive: &Archive,
@@ -46,7 +46,7 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    /// Nothing was fetched that could be unpacked.
+    /// The error that no file to unpack was fetched.
     #[cfg(not(feature = "fetch"))]
     fn tar(&self, _bytes: impl Read, _inside: &str) -> Result<Vec<NewFile>> {
         Err(self.bad("needs the cargo feature `fetch` to be unpacked"))
@@ -64,7 +64,7 @@ impl Unpacker<'_> {
             let is_here = |file: &Member| path == format!("{inside}/{}", file.name).as_bytes();
             let Some((file, place)) = files.iter().zip(&mut found).find(|(file, _)| is_here(file)) else { continue };
             if !entry.header().entry_type().is_file() || place.is_some() {
-                return Err(self.bad(format!("has {} twice, or as something else than a file", file.name)));
+                return Err(self.bad(format!("has {} twice, or not as a file", file.name)));
             }
             *place = Some(self.member(file, &mut entry)?);
             if found.iter().all(Option::is_some) {

@@ -8,8 +8,8 @@ use super::image_names::is_image_name;
 use super::runs::{is_curves, is_maps};
 use crate::error::{Error, Result};
 
-/// Every file under `folder` that is somebody's data, symbolic links followed (but not in circles), ordered by folder and
-/// then by name, which is `ImageFolder`'s order.
+/// Every file under `folder` except clutter, symbolic links followed (but not in circles), ordered by folder and then by name, which is
+/// `ImageFolder`'s order.
 pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     visit(folder, &mut Vec::new(), &mut |file| {
@@ -40,7 +40,7 @@ pub(crate) fn has_classes(part: &Path) -> Result<bool> {
     Ok(direct.next().is_none() && holds_image(part)?)
 }
 
-/// Hands `each` the files under `folder` until it gives false; `above` are the folders around it. False if it was stopped.
+/// Passes the files under `folder` to `each` until it returns false; `above` are the folders around it. Returns false if stopped.
 fn visit(folder: &Path, above: &mut Vec<PathBuf>, each: &mut dyn FnMut(PathBuf) -> bool) -> Result<bool> {
     let real = folder.canonicalize().map_err(|e| Error::file(folder, describe(&e)))?;
     if above.contains(&real) {

@@ -3,7 +3,7 @@
 
 use super::{AdamAttributes, Tensor};
 
-/// What Adam remembers of one parameter, under `torch.optim.Adam`'s names.
+/// Adam's state for one parameter, under `torch.optim.Adam`'s names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdamState {
     /// Number of updates made.

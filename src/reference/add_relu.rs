@@ -1,4 +1,4 @@
-//! `add_relu`: `output = max(input + other, 0)`, how a residual block ends: `a[l+2] = g(z[l+2] + a[l])`.
+//! `add_relu`: `output = max(input + other, 0)`, the end of a residual block: `a[l+2] = g(z[l+2] + a[l])`.
 
 use super::{Tensor, add, relu, relu_backward};
 

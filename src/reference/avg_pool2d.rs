@@ -1,5 +1,5 @@
 //! `avg_pool2d`: `output[n,c,p,q] = (1 / |window(p,q)|) sum over window(p,q) of input[n,c,y,x]`, where the window's size
-//! counts the padding (`count_include_pad=True`) but not what hangs over beyond it (`ceil_mode`).
+//! includes the padding (`count_include_pad=True`) but nothing beyond it (`ceil_mode`).
 
 use super::{PoolAttributes, Tensor, window::window};
 
@@ -12,7 +12,7 @@ pub fn avg_pool2d(input: &Tensor, attributes: &PoolAttributes) -> Tensor {
     output
 }
 
-/// The gradient with respect to an input of `input_shape` `[N, C, H, W]`: each output's is shared out evenly over its
+/// The gradient with respect to an input of `input_shape` `[N, C, H, W]`: each output's gradient is distributed evenly over its
 /// window.
 pub fn avg_pool2d_backward(input_shape: &[usize], grad_output: &Tensor, attributes: &PoolAttributes) -> Tensor {
     let mut grad_input = Tensor::zeros(input_shape);

@@ -3,7 +3,7 @@
 
 use super::{BatchNormAttributes, Gradients, Tensor};
 
-/// What `batch_norm` computes.
+/// The results of `batch_norm`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormOutput {
     /// Normalised values, in the input's shape.

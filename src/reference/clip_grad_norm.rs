@@ -2,7 +2,7 @@
 
 use super::Tensor;
 
-/// Scales `grads` so that their common norm is at most `max_norm`, exactly `torch.nn.utils.clip_grad_norm_`; the norm before.
+/// Scales `grads` so that their common norm is at most `max_norm`, exactly like `torch.nn.utils.clip_grad_norm_`. Returns the norm before.
 pub fn clip_grad_norm(grads: &mut [Tensor], max_norm: f64) -> f64 {
     let norm = grads.iter().flat_map(|grad| &grad.data).map(|g| g * g).sum::<f64>().sqrt();
     let factor = (max_norm / (norm + 1e-6)).min(1.0);

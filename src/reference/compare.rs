@@ -1,4 +1,4 @@
-//! How far a result is from its expected values, in the measures that a verification report shows.
+//! The distance of a result from its expected values, in the measures of a verification report.
 
 /// The distance between found and expected values. Matching NaN and infinities count as equal; any other pair with a
 /// non-finite member counts as infinitely wrong, so that no tolerance lets it through.
@@ -21,7 +21,7 @@ pub struct Comparison {
     pub worst_found: f64,
     /// Value expected at `worst_index`.
     pub worst_expected: f64,
-    /// Number of pairs in which one value is NaN or infinite and the other isn't the same.
+    /// Number of pairs in which one value is NaN or infinite and the other is not the same.
     pub non_finite_mismatches: usize,
 }
 
@@ -142,7 +142,7 @@ mod tests {
                 assert_eq!(result.worst_index, 1);
             }
         }
-        // An error where only zeros are expected has no scale, and is infinite where it is measured by one.
+        // If only zeros are expected, an error has no scale, and relative measures are infinite.
         let zeros = compare(&[0.0, 1e-30], &[0.0, 0.0]);
         assert_eq!((zeros.nmse, zeros.max_scaled(), zeros.worst_index), (INF, INF, 1));
     }

@@ -1,6 +1,6 @@
 //! `conv2d`: `output[n,k,p,q] = bias[k] + sum over c,r,s of weight[k,c,r,s] input[n, g C' + c, y, x]` with
-//! `y = p stride - padding + r dilation`, `x` likewise, `g` the group of `k` and `C'` the channels of a group; what lies
-//! outside the input is zero.
+//! `y = p stride - padding + r dilation`, `x` likewise, `g` the group of `k` and `C'` the channels of a group. Values outside
+//! the input are zero.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! `loss_scale`: what a backward pass begins with, `g * scale`, and what becomes of a gradient that it gives, `g / scale`.
+//! `loss_scale`: both ends of a scaled backward pass: the first gradient `g * scale`, and the unscaled result `g / scale`.
 
 use super::Tensor;
 

@@ -7,13 +7,13 @@ pub fn max_pool2d(input: &Tensor, attributes: &PoolAttributes) -> Tensor {
     pool(input, attributes).0
 }
 
-/// Which input each output of [`max_pool2d`] is, as PyTorch's `return_indices`: `y W + x` within its plane. The first
-/// of equal maxima wins; among NaNs, as in PyTorch, the last.
+/// The index of the input that each output of [`max_pool2d`] comes from, as PyTorch's `return_indices`: `y W + x` within its plane. The
+/// first of equal maxima wins; among NaNs, as in PyTorch, the last.
 pub fn max_pool2d_indices(input: &Tensor, attributes: &PoolAttributes) -> Vec<usize> {
     pool(input, attributes).1
 }
 
-/// The gradient with respect to `input`: each output's goes to the one input that was its maximum.
+/// The gradient with respect to `input`: each output's gradient goes to the one input that was its maximum.
 pub fn max_pool2d_backward(input: &Tensor, grad_output: &Tensor, attributes: &PoolAttributes) -> Tensor {
     let [_, _, h, w] = input.dims();
     let (output, indices) = pool(input, attributes);

@@ -3,10 +3,10 @@
 
 use super::{SgdAttributes, Tensor};
 
-/// What SGD remembers of one parameter.
+/// SGD's state for one parameter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SgdState {
-    /// The momentum buffer; none before the first update with momentum.
+    /// The momentum buffer; `None` before the first update with momentum.
     pub momentum_buffer: Option<Tensor>,
 }
 

@@ -13,8 +13,8 @@ pub fn shortcut_pad(input: &Tensor, out_channels: usize, stride: usize, before: 
     output
 }
 
-/// The input gradient added to `residual` `[N, C, H, W]`: each sampled pixel gets its own, and the new channels'
-/// goes nowhere.
+/// The input gradient added to `residual` `[N, C, H, W]`: each sampled pixel gets its own gradient; that of the new channels is
+/// dropped.
 pub fn shortcut_pad_backward(grad_output: &Tensor, residual: &Tensor, stride: usize, before: usize) -> Tensor {
     let mut grad = residual.clone();
     for_each_sample(residual.dims(), stride, |[image, channel, y, x]| {

@@ -40,7 +40,7 @@ impl Examples<'_> {
         let refuse = |problem: String| Err(Error::shape("head training", problem));
         if self.is_empty() || features == 0 || classes == 0 {
             return refuse(format!(
-                "{} examples of {features} features in {classes} classes teach nothing",
+                "{} examples of {features} features in {classes} classes are too few to train on",
                 self.len()
             ));
         }

@@ -153,7 +153,7 @@ impl FeatureCache {
 
     /// Takes over the rows of a file, or says why not.
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let broken = |error| format!("is no feature cache ({error})");
+        let broken = |error| format!("is not a feature cache ({error})");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let file = SafeTensors::deserialize(bytes).map_err(broken)?;
         let metadata = header.metadata().clone().unwrap_or_default();

@@ -56,7 +56,7 @@ impl LossScale {
         let power_of_two = self.scale.is_normal() && self.scale.to_bits() & 0x007f_ffff == 0;
         match power_of_two && self.scale >= LEAST && self.good_steps < GROWTH_INTERVAL {
             true => Ok(()),
-            false => Err(format!("a loss scale of {} after {} steps is none", self.scale, self.good_steps)),
+            false => Err(format!("a loss scale of {} after {} steps is invalid", self.scale, self.good_steps)),
         }
     }
 }

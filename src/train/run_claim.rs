@@ -63,7 +63,7 @@ impl RunDir {
                         run.claim.earlier = run.unstarted();
                         if run.claim.earlier.is_none() {
                             return refuse(
-                                "already holds a run; go on with it by --resume, remove it, or name another --output",
+                                "already holds a run; continue it with --resume, remove it, or name another --output",
                             );
                         }
                     }
@@ -71,7 +71,7 @@ impl RunDir {
                 }
                 Err(NotLocked::Busy) => {
                     return refuse(
-                        "is where another process trains now; wait until that ends, or name another --output",
+                        "is in use by another training process; wait until that ends, or name another --output",
                     );
                 }
                 Err(NotLocked::Gone) => {}
@@ -132,7 +132,7 @@ impl RunDir {
                 Ok(run)
             }
             Err(NotLocked::Busy) => {
-                Err(Error::file(path, "is where another process trains now; wait until that ends, or stop it"))
+                Err(Error::file(path, "is in use by another training process; wait until that ends, or stop it"))
             }
             Err(NotLocked::Gone) => Err(Error::file(path, "was removed a moment ago; start the run again")),
             Err(NotLocked::Failed(error)) => {
@@ -275,11 +275,11 @@ mod tests {
         assert!(run.remark().is_none());
         for other in [RunDir::claim(&path), RunDir::create(&path, &RunConfig::default())] {
             let said = problem(other);
-            assert!(said.contains("run: is where another process trains now"), "{said}");
+            assert!(said.contains("run: is in use by another training process"), "{said}");
         }
         run.write_config(&RunConfig::default()).unwrap();
         let said = problem(RunDir::open(&path).map(|(run, _)| run));
-        assert!(said.contains("run: is where another process trains now"), "{said}");
+        assert!(said.contains("run: is in use by another training process"), "{said}");
         drop(run);
         assert_eq!(RunDir::open(&path).unwrap().1, RunConfig::default());
     }

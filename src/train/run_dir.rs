@@ -268,9 +268,9 @@ impl RunDir {
 /// Why there is nothing to go on with in `path`.
 pub(super) fn no_run(path: &Path) -> &'static str {
     if path.is_dir() {
-        "holds no run to go on with; start one without --resume, with --output for its folder"
+        "holds no run to continue; start one without --resume, with --output for its folder"
     } else {
-        "is no run yet; the first time, leave --resume out and give --output for its folder"
+        "is not a run yet; the first time, leave --resume out and give --output for its folder"
     }
 }
 

@@ -15,14 +15,15 @@ pub(super) struct TensorFile<'a> {
 
 impl<'a> TensorFile<'a> {
     pub fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
-        let damaged = |error| Error::file(path, format!("is no checkpoint ({error}); start the run again without it"));
+        let damaged =
+            |error| Error::file(path, format!("is not a checkpoint ({error}); start the run again without it"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         Ok(Self { path, tensors: SafeTensors::deserialize(bytes).map_err(damaged)?, metadata })
     }
 
     pub fn damaged(&self, problem: impl std::fmt::Display) -> Error {
-        Error::file(self.path, format!("is no checkpoint that fits: {problem}; start the run again without it"))
+        Error::file(self.path, format!("is not a checkpoint that fits: {problem}; start the run again without it"))
     }
 
     /// Whether the metadata has `key`.
@@ -44,7 +45,7 @@ impl<'a> TensorFile<'a> {
                     let found: String = found.chars().filter(|c| !c.is_control()).take(80).collect();
                     return Err(self.damaged(format!("its {key} is {found}, and that of this run {value}")));
                 }
-                None => return Err(self.damaged(format!("it does not say its {key}"))),
+                None => return Err(self.damaged(format!("it lacks its {key}"))),
             }
         }
         Ok(())
@@ -52,7 +53,7 @@ impl<'a> TensorFile<'a> {
 
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
         let number = self.metadata.get(key).and_then(|text| text.parse().ok());
-        number.ok_or_else(|| self.damaged(format!("its {key} is no number")))
+        number.ok_or_else(|| self.damaged(format!("its {key} is not a number")))
     }
 
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {

@@ -1,8 +1,8 @@
-//! The first use of an adapter: the few algorithms that are most likely to win are measured for each convolution of the network at hand,
-//! in two seconds in all, and the choices are kept as `tune` keeps its own.
+//! The first use of an adapter: the few algorithms that are most likely to win are measured for each convolution of the network, within two
+//! seconds in all, and the choices are stored like those of `tune`.
 //!
-//! A choice is made once for an adapter, a driver and a program. Shapes that there was no time for keep their default from then on, so that
-//! an image's bits do not change from one start to the next.
+//! A choice is made once for each adapter, driver and program version. Shapes that there was no time for keep their default from then on,
+//! so that an image's bits do not change from one start to the next.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::model::Architecture;
 use crate::ops::conv2d_policy::{self, Convolution};
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Precision, WinogradTile};
 
-/// What all of it may take. A kernel whose compilation has begun is waited for.
+/// The time limit for all measurements. A compilation that has begun is finished.
 pub const LIMIT: Duration = Duration::from_secs(2);
-/// Images that are timed together: enough to fill most GPUs, few enough to be made in time.
+/// Images that are timed together: enough to fill most GPUs, few enough to be generated in time.
 const BATCH: usize = 4;
-/// Values of a map of all images together: more take too long to make.
+/// The most values in a map of all images: more take too long to generate.
 const MOST_VALUES: usize = 4 << 20;
-/// A run of two milliseconds can be told from another that takes a twentieth less.
+/// Runs of two milliseconds can be distinguished if they differ by a twentieth.
 const EFFORT: Effort = Effort { run_seconds: 0.002, rounds: 2, wins_below: 0.95 };
-/// Where a side of the map is shorter, Winograd's larger tile covers mostly padding.
+/// On maps with a shorter side, Winograd's larger tile covers mostly padding.
 const SHORT_SIDE: usize = 12;
 
 /// What a command is about to compute.
@@ -34,15 +34,15 @@ pub struct Purpose<'a> {
     pub architecture: &'a Architecture,
     /// Height and width of the images.
     pub image_size: usize,
-    /// The gradients too.
+    /// Whether the gradients are computed too.
     pub train: bool,
     pub precision: Precision,
 }
 
-/// What came of it.
+/// The result of the measurements.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// All choices for the adapter, those from before among them.
+    /// All choices for the adapter, including earlier ones.
     pub choices: Choices,
     /// Convolutions and passes that were measured now, and those that there was no time for.
     pub measured: usize,
@@ -50,8 +50,8 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// The algorithms that are worth a try within two seconds, the default first; all of them run on `adapter`. Those of hardware are the
-/// policy's. Software drivers, which tests alone have measured, try the default's kernel by itself and Winograd around it.
+/// The algorithms that are worth measuring within two seconds, the default first; all of them run on `adapter`. On hardware the policy lists
+/// them. On software drivers, which only tests measure, they are the default's kernel alone and Winograd around it.
 pub fn first_candidates(
     adapter: &AdapterReport,
     pass: Conv2dPass,
@@ -73,9 +73,9 @@ pub fn first_candidates(
     std::iter::once(default).chain(others).collect()
 }
 
-/// The choices for `purpose`: those on disk under `cache`, and, for what is not among them, what is measured now and kept there. Another
-/// process that does the same on this adapter is waited for, and its choices are taken. `check` is asked between measurements; its error ends
-/// them, and nothing is kept.
+/// The choices for `purpose`: those on disk under `cache`, and measurements for the rest, which are then stored there. If another process
+/// measures on this adapter, this one waits and takes its choices. `check` is called between measurements; its error ends them, and nothing is
+/// stored.
 ///
 /// # Errors
 /// `check`'s, a lost device, and a file that can't be written.
@@ -96,7 +96,7 @@ pub fn choose(
     Ok(outcome)
 }
 
-/// Measures what `purpose` needs and `known` has not got; the new choices alone.
+/// Measures what `purpose` needs and `known` lacks. Returns only the new choices.
 fn measure(
     gpu: &Arc<Gpu>,
     purpose: &Purpose,
@@ -139,7 +139,7 @@ fn measure(
     Ok(outcome)
 }
 
-/// How many images of a shape are timed together; none if one is too large.
+/// How many images of a shape are timed together; `None` if one is too large.
 fn images(shape: &Shape) -> usize {
     let [_, c, h, w] = shape.input;
     let output = shape.op.output_shape([1, c, h, w]).unwrap_or([1, usize::MAX, 1, 1]);
@@ -147,7 +147,7 @@ fn images(shape: &Shape) -> usize {
     (MOST_VALUES / values.max(1)).min(BATCH)
 }
 
-/// What was measured of one shape; none where only the default could be, or not even that: then it stands.
+/// The choice for one shape; `None`, which keeps the default, if at most the default could be measured.
 fn of_shape(
     gpu: &Arc<Gpu>,
     shape: &Shape,
@@ -163,7 +163,7 @@ fn of_shape(
     }
 }
 
-/// Whether another measurement fits: one that takes as long as the longest so far must end in time.
+/// Whether there is time for another measurement that takes as long as the longest so far.
 struct Clock {
     started: Instant,
     limit: Duration,
@@ -177,7 +177,7 @@ impl Clock {
         Self { started: now, limit, last: now, longest: Duration::ZERO }
     }
 
-    /// Asked before each measurement.
+    /// Called before each measurement.
     fn has_time(&mut self) -> bool {
         let now = Instant::now();
         self.longest = self.longest.max(now - self.last);
@@ -247,12 +247,12 @@ mod tests {
         let again = choose(&gpu, cache.path(), &purpose, Duration::from_secs(600), &mut check).unwrap();
         assert_eq!((again.measured, again.left_out, &again.choices), (0, 0, &none.choices));
         assert_eq!(store::load(cache.path(), gpu.report()), (none.choices, None));
-        // Who stops it keeps nothing.
+        // Nothing is stored after a stop.
         let cache = tempfile::tempdir().unwrap();
         let stopped = choose(&gpu, cache.path(), &purpose, LIMIT, &mut || Err(Error::Interrupted));
         match stopped {
             Err(error) => assert!(matches!(error, Error::Interrupted)),
-            // No shape had more than one candidate, so that nothing was asked.
+            // No shape had more than one candidate, so nothing was measured.
             Ok(outcome) => assert_eq!(outcome.measured, 0),
         }
     }

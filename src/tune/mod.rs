@@ -1,9 +1,9 @@
-//! Which algorithm is fastest for each convolution of a network on this adapter, found by measuring.
+//! Measures which algorithm is fastest for each convolution of a network on this adapter.
 //!
-//! Every candidate must first give what the default gives, on random data; only then may it be timed. Candidates are timed in
-//! turns, so that whatever else the machine does meets all of them, and the best time counts. A choice is made for a pass,
-//! a convolution and a size of map, never for a batch: so an image's result is the same to the bit in whatever batch it comes,
-//! and training sees the activations that inference does.
+//! Every candidate must first match the default's result on random data; only then is it timed. Candidates are timed in turns, so
+//! that other load on the machine affects all of them, and the best time counts. A choice is made for a pass, a convolution and a
+//! map size, never for a batch. An image's result is therefore the same to the bit in any batch, and training sees the activations
+//! that inference does.
 
 pub mod first;
 pub mod store;
@@ -24,29 +24,29 @@ use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue
 use crate::reference::compare;
 use crate::weights::hash_input;
 
-/// Candidates slower than the best by this are not timed again.
+/// Candidates slower than the best by this factor are not timed again.
 const OUT_ABOVE: f64 = 1.3;
-/// Winograd is not tried around kernels that are slower than the fastest by this by themselves.
+/// Winograd is not tried around kernels that are slower than the fastest by this factor on their own.
 const HOPELESS_ABOVE: f64 = 4.0;
-/// Of those that are left, the most that take turns: each holds memory.
+/// The most candidates that take turns, since each holds memory.
 const FINALISTS: usize = 4;
 
-/// How carefully is measured.
+/// How carefully to measure.
 struct Effort {
-    /// One timed run repeats the convolution for about so long, in seconds.
+    /// One timed run repeats the convolution for about this many seconds.
     run_seconds: f64,
     /// Turns of each finalist.
     rounds: usize,
-    /// A candidate must take this much less time than the default: measurements differ by a few per cent by themselves.
+    /// A candidate must take this much less time than the default, since measurements vary by a few per cent.
     wins_below: f64,
 }
 
 /// Of `tune`.
 const THOROUGH: Effort = Effort { run_seconds: 0.01, rounds: 4, wins_below: 0.97 };
 
-/// NMSE that a candidate may differ from the default by, and largest difference over the largest value. In f32 two right
-/// ones differ by an NMSE of 1e-12 at most (sums of 4,608 products in another order, or at Winograd's points); in f16 by
-/// 5e-8, since each rounds its results and Winograd does not round the weights. One wrong value among a million makes 1e-6.
+/// The NMSE by which a candidate may differ from the default, and the largest difference over the largest value. In f32 two correct
+/// results differ by an NMSE of at most 1e-12 (sums of 4,608 products in another order, or at Winograd's points); in f16 by 5e-8,
+/// since each rounds its results and Winograd does not round the weights. One wrong value in a million makes 1e-6.
 fn most_differences(precision: Precision) -> [f64; 2] {
     match precision {
         Precision::F32 => [1e-10, 1e-4],
@@ -61,10 +61,10 @@ pub struct Options {
     pub batch_size: usize,
     /// Height and width of the images.
     pub image_size: usize,
-    /// The gradients too.
+    /// Whether to tune the gradients too.
     pub train: bool,
     pub precision: Precision,
-    /// Nothing new is tried after it, and shapes that are not begun by then keep their defaults; those that take most time come
+    /// Nothing new is tried after this time, and shapes that were not started keep their defaults. Those that take most time come
     /// first.
     pub limit: Duration,
 }
@@ -73,13 +73,13 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
     pub algorithm: String,
-    /// Best time; none if it may not be used.
+    /// Best time; `None` if it was rejected.
     pub ms: Option<f64>,
-    /// Of the formula's arithmetic, multiply-adds counted as two: Winograd takes fewer.
+    /// Rate of the formula's operations, a multiply-add counted as two. Winograd takes fewer.
     pub gflops: Option<f64>,
-    /// How far it is from the default.
+    /// NMSE from the default.
     pub nmse: Option<f64>,
-    /// Why it may not be used.
+    /// Why it was rejected.
     pub rejected: Option<String>,
 }
 
@@ -99,7 +99,7 @@ pub struct Tuned {
     pub default_ms: f64,
     pub choice: String,
     pub ms: f64,
-    /// Fastest first, then those that may not be used.
+    /// Fastest first, then the rejected ones.
     pub candidates: Vec<Candidate>,
     #[serde(skip)]
     key: String,
@@ -126,15 +126,15 @@ impl Outcome {
         self.tuned.iter().map(|tuned| (tuned.key.clone(), choice(tuned))).collect()
     }
 
-    /// Milliseconds of all convolutions of the network: by default, and as chosen.
+    /// Milliseconds of all convolutions of the network: with the defaults, and with the choices.
     pub fn totals(&self) -> [f64; 2] {
         let sum = |ms: fn(&Tuned) -> f64| self.tuned.iter().map(|tuned| tuned.layers as f64 * ms(tuned)).sum();
         [sum(|tuned| tuned.default_ms), sum(|tuned| tuned.ms)]
     }
 }
 
-/// Tunes the convolutions of `architecture`. `progress` is told, before each candidate, how many shapes are done, of how many,
-/// and which one is at work; its error ends the tuning.
+/// Tunes the convolutions of `architecture`. Before each candidate, `progress` receives the number of finished shapes, the total, and
+/// the current shape; its error ends the tuning.
 ///
 /// # Errors
 /// `progress`'s, a lost device, and a default that can't be run.
@@ -157,7 +157,7 @@ pub fn tune(
         let candidates = Conv2dAlgorithm::candidates(gpu.report(), &shape.op, pass, options.precision);
         let mut runnable: Vec<_> =
             candidates.into_iter().filter(|(_, able)| able.is_ok()).map(|(able, _)| able).collect();
-        // Reductions in parts are not among all of them, which know no size of a map.
+        // Split reductions are not among these, because their number of parts depends on the map.
         let [n, _, h, w] = shape.input;
         let convolution = Convolution { conv: shape.op, map: [n, h, w], precision: options.precision };
         let likely = conv2d_policy::candidates(gpu.report(), pass, &convolution);
@@ -174,7 +174,7 @@ pub fn tune(
 fn jobs(shapes: &[Shape], train: bool) -> Vec<(usize, &Shape, Conv2dPass)> {
     let passes: &[Conv2dPass] = if train { &Conv2dPass::ALL } else { &[Conv2dPass::Forward] };
     let all = shapes.iter().enumerate().flat_map(|(place, shape)| passes.iter().map(move |&pass| (place, shape, pass)));
-    // Nothing asks for the gradient by the images.
+    // Nothing needs the gradient of the images.
     let mut jobs: Vec<_> = all.filter(|(place, _, pass)| (*place, *pass) != (0, Conv2dPass::ByInput)).collect();
     jobs.sort_by(|(_, a, _), (_, b, _)| (b.layers as f64 * b.flops()).total_cmp(&(a.layers as f64 * a.flops())));
     jobs
@@ -202,7 +202,7 @@ fn tune_shape(
     let mut best = usual.seconds;
     let mut finalists = vec![usual];
     let mut out: Vec<Candidate> = Vec::new();
-    // Seconds of each kernel by itself, or of the default that is around it.
+    // Seconds of each kernel on its own, or of the default that is around it.
     let mut kernels = HashMap::from([(default.variant(), best)]);
     for &algorithm in algorithms.iter().filter(|algorithm| **algorithm != default) {
         if !in_time()? {
@@ -219,7 +219,7 @@ fn tune_shape(
             contender.check(&expected)?;
             if contender.rejected.is_none() {
                 contender.time(gpu, repeats)?;
-                // Once more where something else on the machine may have been in its way.
+                // Once more, in case other load slowed it down.
                 if contender.seconds < HOPELESS_ABOVE * best {
                     contender.time(gpu, repeats)?;
                 }
@@ -284,7 +284,7 @@ fn pick(candidates: &[Candidate], default: &str, default_ms: f64, wins_below: f6
     fastest.unwrap_or((default.to_owned(), default_ms))
 }
 
-/// What all candidates are given.
+/// The inputs of all candidates.
 struct Data {
     precision: Precision,
     input: Arc<Buffer>,
@@ -322,7 +322,7 @@ struct Contender {
     precision: Precision,
     plan: Plan,
     output: TensorId,
-    /// Values of the output, padding included.
+    /// Number of output values, padding included.
     len: usize,
     /// Values from one pixel of the output to the next, and how many of them are its channels.
     pixel: [usize; 2],
@@ -353,7 +353,7 @@ impl Contender {
                 let made = algorithm.record(op, r, LABEL, input, weight, epilogue)?;
                 (made.tensor, made.len4() * 4, pixel(made))
             }
-            // The weight is packed anew in each step of training, so that it counts here.
+            // Training packs the weight anew in each step, so packing counts here.
             Conv2dPass::ByInput => {
                 let krsc = r.external("weight", data.krsc.clone());
                 let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc, precision)?;

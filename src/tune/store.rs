@@ -1,7 +1,7 @@
 //! Tuned choices on disk: one JSON file for each adapter and driver, in the folder `tuning` of the cache.
 //!
-//! A file is used if adapter, driver, the crate's version and the text of every shader of a convolution are those that it was
-//! made with; any other is left alone, and the next `tune` replaces it.
+//! A file is used if adapter, driver, the crate's version and the text of every convolution shader are those that it was made with.
+//! Otherwise it is ignored, and the next `tune` replaces it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ use crate::ops::Conv2dAlgorithm;
 /// A larger file is not read: a choice takes 200 bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What was chosen for one pass over one shape of convolution.
+/// The choice for one pass over one shape of convolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// By [`Conv2dAlgorithm::name`].
+    /// Name of the algorithm, from [`Conv2dAlgorithm::name`].
     pub algorithm: String,
-    /// What is used without tuning.
+    /// The algorithm that is used without tuning.
     pub default: String,
-    /// Of the whole batch; none where there was no time to measure.
+    /// Time of the whole batch; `None` if there was no time to measure.
     pub ms: Option<f64>,
     pub default_ms: Option<f64>,
-    /// Images that were timed together. The choice counts for any number, so that an image's result never depends on it.
+    /// Images that were timed together. The choice applies to any batch size, so that an image's result never depends on it.
     pub batch_size: usize,
     /// Whether it was made at the first use of the adapter, and not by `tune`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -37,7 +37,7 @@ pub struct Choice {
 /// Choices by [`crate::ops::Conv2dPass::key`].
 pub type Choices = BTreeMap<String, Choice>;
 
-/// What a file was made by and for.
+/// The program, adapter and driver that a file was made with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Identity {
     version: String,
@@ -84,8 +84,8 @@ pub fn path(cache: &Path, report: &AdapterReport) -> PathBuf {
     cache.join("tuning").join(format!("{:.32}.json", format!("{digest:x}")))
 }
 
-/// The choices for an adapter, and a warning if there is a file that can't be used. Never fails: without a file, or with
-/// a bad one, there are none.
+/// The choices for an adapter, and a warning if its file can't be used. Never fails: without a file, or with a bad one, there are no
+/// choices.
 pub fn load(cache: &Path, report: &AdapterReport) -> (Choices, Option<String>) {
     let path = path(cache, report);
     match read(&path, &Identity::of(report)) {
@@ -97,7 +97,7 @@ pub fn load(cache: &Path, report: &AdapterReport) -> (Choices, Option<String>) {
     }
 }
 
-/// Adds `choices` to those of the adapter's file, in place of what it had for the same shapes; gives its path.
+/// Adds `choices` to the adapter's file, replacing those for the same shapes. Returns the file's path.
 pub fn save(cache: &Path, report: &AdapterReport, choices: Choices) -> Result<PathBuf> {
     let (mut all, _) = load(cache, report);
     all.extend(choices);
@@ -113,7 +113,7 @@ fn write(path: &Path, report: &AdapterReport, choices: &Choices) -> Result<()> {
     files::write(path, &text)
 }
 
-/// Removes the adapter's file; whether there was one.
+/// Removes the adapter's file. Returns whether there was one.
 pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
     let path = path(cache, report);
     match std::fs::remove_file(&path) {
@@ -123,8 +123,8 @@ pub fn clear(cache: &Path, report: &AdapterReport) -> Result<bool> {
     }
 }
 
-/// Makes `gpu` use `choices` from now on; how many say anything. Where a first use kept the default, that may still follow the batch as long as
-/// the bits don't.
+/// Makes `gpu` use `choices` from now on, and returns their number. A default that a first use kept is not among them, so that its tile may still
+/// follow the batch.
 pub fn apply(gpu: &Gpu, choices: &Choices) -> usize {
     let says = |choice: &Choice| !choice.first_use || choice.algorithm != choice.default;
     let said = choices.iter().filter(|(_, choice)| says(choice));
@@ -134,7 +134,7 @@ pub fn apply(gpu: &Gpu, choices: &Choices) -> usize {
     count
 }
 
-/// Keeps `choices`, which a run uses on an adapter, in the run's folder `run`, in place of all that was kept there.
+/// Stores `choices`, which a run uses on an adapter, in the run's folder `run`, replacing everything stored there.
 pub fn keep(run: &Path, report: &AdapterReport, choices: &Choices) -> Result<()> {
     write(&path(run, report), report, choices)
 }
@@ -150,7 +150,7 @@ pub fn is_empty(run: &Path) -> bool {
     !files.map(|entry| entry.path()).any(has_some)
 }
 
-/// The choices for an adapter that a run in the folder `run` keeps; none if it keeps none for this one.
+/// The choices for an adapter that the run in the folder `run` has stored; `None` if it has none for this adapter.
 ///
 /// # Errors
 /// Why the file that is there can't be used.
@@ -159,7 +159,7 @@ pub fn kept(run: &Path, report: &AdapterReport) -> Result<Option<Choices>, Strin
     read(&path, &Identity::of(report)).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-/// Holds other processes that choose for the same adapter until it is dropped. None where the file system has no locks.
+/// Blocks other processes that choose for the same adapter until it is dropped. `None` if the file system has no locks.
 pub fn lock(cache: &Path, report: &AdapterReport) -> Option<std::fs::File> {
     files::create_folder(&cache.join("tuning")).ok()?;
     let path = path(cache, report).with_extension("lock");

@@ -182,7 +182,7 @@ impl Case {
         Ok(())
     }
 
-    /// The line without the variant: what the inputs are hashed from, so that all variants get the same.
+    /// The line without the variant. Inputs are hashed from it, so that all variants get the same inputs.
     pub fn data_line(&self) -> String {
         let mut line = String::new();
         // Writing to a string can't fail.
@@ -199,7 +199,7 @@ impl Case {
         self.operation.keys().zip(&self.values).find(|(key, _)| key.name == name).map(|(_, value)| *value)
     }
 
-    /// The count under `name`; a key that the operation lacks is a bug of its table.
+    /// The count under `name`; a missing key is a bug in the operation's table.
     pub fn size(&self, name: &str) -> usize {
         match self.value(name) {
             Some(Value::Size(size)) => size,
@@ -239,7 +239,7 @@ impl Case {
         }
     }
 
-    /// The convolution kernel, where the case names one.
+    /// The convolution kernel, if the case names one.
     pub fn variant(&self) -> Option<Conv2dVariant> {
         Conv2dVariant::named(self.word(VARIANT))
     }

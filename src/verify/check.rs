@@ -1,5 +1,5 @@
-//! Runs one case on an adapter and judges it: against the f64 twin, three times bit for bit, outputs filled with NaN and
-//! guarded (by `ops::host`), and gradients also against differences of the forward twin.
+//! Runs one case on an adapter and judges it: against the f64 twin, three times bit for bit, with outputs filled with NaN and guarded
+//! (by `ops::host`), and gradients also against finite differences of the forward twin.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::ops::Precision;
 use crate::ops::host::Array;
 use crate::reference::Tensor;
 
-/// How often a case runs; each time must give the same bits.
+/// How often a case runs; each run must give the same bits.
 const REPEATS: usize = 3;
 
-/// What a case gave, and the check that failed, if one did.
+/// The result of a case, and the check that failed, if any.
 pub struct Checked {
     pub result: CaseResult,
     pub failed: Option<Check>,
@@ -28,7 +28,7 @@ pub struct Checker {
     last: Option<Prepared>,
 }
 
-/// What a case takes and should give.
+/// The inputs and expected outputs of a case.
 struct Prepared {
     data_line: String,
     inputs: Vec<Array>,
@@ -111,7 +111,7 @@ impl Checker {
             }
         }
         result.seconds = Some(fastest);
-        // The twin runs after the kernel, which has refused what is impossible.
+        // The twin runs after the kernel, which refuses impossible cases.
         let inputs = || prepared.inputs.iter().map(|a| Tensor::from_f32(&a.shape, &a.data)).collect::<Vec<_>>();
         let twin = prepared.twin.get_or_insert_with(|| Twin::new(case, kernel, &inputs()));
         Ok(twin.judge(case, &found, kernel.slope.as_ref(), result))
@@ -124,7 +124,7 @@ pub(super) fn unsupported(gpu: &Gpu, case: &Case) -> Option<String> {
     variant.or_else(|| case.precision().supported(gpu.report()).err())
 }
 
-/// The inputs as the case's precision can hold them, so that what is left to judge is the arithmetic.
+/// The inputs rounded to the case's precision, so that only the arithmetic is judged.
 fn stored(case: &Case, inputs: Vec<Array>) -> Vec<Array> {
     let precision = case.precision();
     if precision == Precision::F32 {
@@ -195,7 +195,7 @@ mod tests {
         Checker::default().check(&gpu, &case).failed
     }
 
-    /// What a twin that is slightly wrong gives.
+    /// The result of a twin that is slightly wrong.
     fn nudged(mut expected: Vec<Expected>) -> Vec<Expected> {
         let value = expected[0].tensor.data.iter_mut().find(|value| value.abs() > 0.5).unwrap();
         *value *= 1.0001;
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// A gradient that is wrong in the twin and in the kernel alike: only the differences notice.
+    /// A gradient that is wrong in both the twin and the kernel: only finite differences notice.
     #[test]
     fn a_wrong_gradient_in_twin_and_kernel_is_caught() {
         for line in [

@@ -1,5 +1,5 @@
-//! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends
-//! one task a line (JSON, on stdin) and gets one answer a line; the child ends when its stdin does.
+//! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends one task per line
+//! (JSON, on stdin) and gets one answer per line. The child ends when its stdin does.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -24,34 +24,34 @@ use crate::bench;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Capabilities, Gpu, Inspector, KernelSpec};
 
-/// What a child is asked.
+/// A task for a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// What the opened adapter is.
+    /// Describes the opened adapter.
     Describe,
-    /// How it computes.
+    /// Takes its numeric fingerprint.
     Fingerprint,
-    /// How fast it can be.
+    /// Measures its peaks.
     Peaks,
     /// Runs a negative control, by name.
     Control(String),
     /// Runs a case, by line.
     Case(String),
-    /// Which shaders were compiled so far.
+    /// Lists the shaders that were compiled so far.
     Shaders,
-    /// What the driver's compiler makes of a kernel; with a fault, of the kernel so broken ([`controls::break_kernel`]).
+    /// Compiles a kernel and reports what the driver says; with a fault, the kernel with that fault ([`controls::break_kernel`]).
     Compile(KernelName, Option<String>),
 }
 
-/// What a child answers.
+/// A child's answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Description(Box<(AdapterReport, Capabilities)>),
     Fingerprint(Fingerprint),
     Peaks(Peaks),
-    /// None where the adapter can't run the kernel that the control breaks.
+    /// `None` if the adapter can't run the kernel that the control breaks.
     Control(Option<ControlResult>),
     Case(Box<CaseResult>),
     Shaders(BTreeSet<String>),
@@ -60,8 +60,8 @@ pub enum Answer {
     Refused(String),
 }
 
-/// Answers tasks from stdin until it ends; for the hidden `verify --child`. When the parent is gone so is the child, even in
-/// the middle of a task that hangs.
+/// Answers tasks from stdin until it ends; for the hidden `verify --child`. The child ends with its parent, even in the middle of a task
+/// that hangs.
 pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
     let (sender, lines) = channel();
     std::thread::spawn(move || {
@@ -81,7 +81,7 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
     Ok(())
 }
 
-/// What a child keeps from task to task.
+/// A child's state between tasks.
 #[derive(Default)]
 struct Served {
     checker: Checker,
@@ -118,12 +118,12 @@ impl Served {
     }
 }
 
-/// How to start a child.
+/// The command that starts a child.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The program, whose `verify --child` serves.
     pub program: PathBuf,
-    /// What comes before `verify --child`: where `program` is a loader, its options and the program.
+    /// Arguments before `verify --child`: if `program` is a loader, its options and the actual program.
     pub loading: Vec<OsString>,
     /// Options of `verify --child` that choose the adapter and its device's options.
     pub arguments: Vec<String>,
@@ -131,11 +131,11 @@ pub struct Setup {
     pub environment: Vec<(String, OsString)>,
 }
 
-/// The longest line that a child may say: an answer has a few kilobytes, and the list of capabilities some dozens.
+/// The longest line that a child may write: an answer has a few kilobytes, and the list of capabilities some dozens.
 const MOST_LINE: u64 = 4 << 20;
-/// What is told of the last line that a dead child said on stderr.
+/// How much of a dead child's last line on stderr is reported.
 const MOST_LAST_WORDS: usize = 1000;
-/// How often a wait for an answer looks whether it should stop.
+/// How often a wait for an answer checks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a child that has closed its stdout may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -147,13 +147,13 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 pub enum Ended {
     /// The run is to stop.
     Stopped,
-    /// Not in time; it was killed.
+    /// It did not answer in time, and was killed.
     Timeout,
-    /// It died; what it said last, and how.
+    /// It died; its last line on stderr, and how it ended.
     Died(String),
 }
 
-/// A running child. Dropped, it is killed.
+/// A running child, which is killed when dropped.
 pub struct Child {
     process: Group,
     answers: Receiver<String>,
@@ -171,7 +171,7 @@ impl Child {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process =
             Group::spawn(&mut command).map_err(|e| Error::file(&setup.program, format!("could not start: {e}")))?;
-        // One answer waits at most: a child that says more than it is asked has to wait itself.
+        // At most one answer is buffered: a child that writes more has to wait.
         let (sender, answers) = sync_channel(1);
         if let Some(stdout) = process.child().stdout.take() {
             std::thread::spawn(move || for_each_line(stdout, |line| sender.send(line).is_ok()));
@@ -194,11 +194,11 @@ impl Child {
         Ok(Self { process, answers, said, stderr_read })
     }
 
-    /// Sends a task and waits for its answer, at most `timeout`, or until `stop` says so.
+    /// Sends a task and waits for its answer, at most `timeout`, or until `stop` returns true.
     pub fn ask(&mut self, task: &Task, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Answer, Ended> {
         let text = serde_json::to_string(task).map_err(|e| Ended::Died(e.to_string()))?;
         if let Some(stdin) = &mut self.process.child().stdin {
-            // A child that is gone is noticed below.
+            // A dead child is noticed below.
             let _ = writeln!(stdin, "{text}").and_then(|()| stdin.flush());
         }
         let started = Instant::now();
@@ -218,17 +218,17 @@ impl Child {
         }
     }
 
-    /// How a child ended that has closed its stdout.
+    /// How a child that closed its stdout has ended.
     fn last_words(&mut self) -> String {
         let how = self.process.wait(ENDS_WITHIN).map_or("it closed its output".into(), |status| status.to_string());
-        // What it said last may still be on its way.
+        // Its last output may still be in the pipe.
         let _ = self.stderr_read.recv_timeout(LAST_WORDS_WITHIN);
         let said = self.said.lock().map(|said| said.clone()).unwrap_or_default();
         if said.is_empty() { how } else { format!("{how}: {said}") }
     }
 }
 
-/// Gives `take` the lines of `pipe`, until that returns false, the pipe ends, or a line is longer than any answer.
+/// Passes the lines of `pipe` to `take` until that returns false, the pipe ends, or a line is longer than any answer.
 fn for_each_line(pipe: impl Read, mut take: impl FnMut(String) -> bool) {
     let mut pipe = BufReader::new(pipe);
     loop {

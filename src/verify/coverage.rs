@@ -1,4 +1,4 @@
-//! Which of the crate's shaders the cases of a run went through: a new kernel that no case runs would be verified by nobody.
+//! Which of the crate's shaders the cases of a run used: a new kernel that no case runs would not be verified.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use super::requirements::lacks;
 use crate::gpu::shaders::{self, Shader};
 use crate::gpu::{AdapterReport, Gpu};
 
-/// Shaders that measure or ask instead of computing, and have no cases.
+/// Shaders for measurements and probes, which have no cases.
 const NO_KERNELS: &[&str] = &["peak", "fingerprint/"];
 
-/// Names of the shaders that `gpu` has compiled: what was asked for, and the form that ran in its place.
+/// Names of the shaders that `gpu` has compiled: the requested one, and the form that ran in its place.
 pub(super) fn compiled(gpu: &Gpu) -> BTreeSet<String> {
     let asked = gpu.compiled().into_iter().map(|spec| spec.shader_name());
     asked.chain(gpu.compiled_shaders()).map(str::to_owned).collect()

@@ -1,5 +1,5 @@
-//! Known driver bugs: cases that are expected to fail, with the reason and a link, so that they don't hide a new failure
-//! and that their end is noticed.
+//! Known driver bugs: cases that are expected to fail, with the reason and a link, so that they don't hide a new failure, and that a fix
+//! is noticed.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, BackendName};
 
-/// Those that come with the program.
+/// The built-in list.
 const SHIPPED: &str = include_str!("expectations.toml");
-/// Larger files are no lists of expectations.
+/// The largest list that is read.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Expected failures; the first that covers a case counts.
@@ -37,7 +37,7 @@ struct File {
     expect: Vec<Written>,
 }
 
-/// An entry as it is written. All that is left out matches everything.
+/// An entry of the file. A missing key matches everything.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -56,7 +56,7 @@ struct Written {
 }
 
 impl Expectations {
-    /// The shipped ones, and before them those of `file`.
+    /// The entries of `file`, then the built-in ones.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let mut all = Vec::new();
         if let Some(path) = file {
@@ -85,12 +85,12 @@ impl Expectations {
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>, String> {
-    let file: File = toml::from_str(text).map_err(|e| format!("is no list of expectations: {e}"))?;
-    let regex = |text: String| Regex::new(&text).map_err(|e| format!("{text:?} is no regular expression: {e}"));
+    let file: File = toml::from_str(text).map_err(|e| format!("is not a list of expectations: {e}"))?;
+    let regex = |text: String| Regex::new(&text).map_err(|e| format!("{text:?} is not a regular expression: {e}"));
     let entries = file.expect.into_iter().map(|written| {
         let expected = written.status.unwrap_or(Status::Fail);
         if expected.is_good() {
-            return Err(format!("expects {:?} to be {}, which is no failure", written.case, expected.name()));
+            return Err(format!("expects {:?} to be {}, which is not a failure", written.case, expected.name()));
         }
         Ok(Entry {
             backend: written.backend,

@@ -26,13 +26,13 @@ impl Case {
         hash_targets(&self.seed(name), count, classes as u64)
     }
 
-    /// An input of the kind that `values`, `scale` and `offset` say; `place` is its number among the inputs.
+    /// An input as `values`, `scale` and `offset` describe it; `place` is its number among the inputs.
     pub fn filled(&self, name: &str, shape: &[usize], place: usize) -> Array {
         let (scale, offset) = (self.number("scale") as f32, self.number("offset") as f32);
         self.fill(name, shape, place, self.word("values"), |value| value * scale + offset)
     }
 
-    /// A gradient from above, as `grad_values` says.
+    /// An upstream gradient as `grad_values` describes it.
     pub fn grad(&self, name: &str, shape: &[usize], place: usize) -> Array {
         self.fill(name, shape, place, self.word("grad_values"), |value| value)
     }
@@ -46,7 +46,7 @@ impl Case {
         const SPECIAL: [f32; 9] =
             [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, f32::MAX, f32::MIN, 1e-30, -1e-30];
         let mut array = self.array(name, shape);
-        // The gradient has one special value, far from the borders, where 0 times NaN may or may not be added.
+        // The gradient has one special value, far from the borders, because there 0 times NaN may or may not be added.
         let chosen = |i: usize| if place == 0 { i % 97 == 40 } else { i == 40 };
         for (i, value) in array.data.iter_mut().enumerate() {
             let plain = f(*value);

@@ -1,5 +1,5 @@
-//! One kernel through the adapter's own compiler: what came out, or why the adapter never runs it. Nothing is dispatched, so that a driver
-//! without its GPU will do.
+//! Compiles one kernel with the adapter's own compiler, and reports the result or why the adapter never runs it. Nothing is dispatched, so
+//! a driver without its GPU suffices.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Inspector, KernelSpec, Representation, shaders};
 use crate::ops;
 
-/// A kernel in words: a [`KernelSpec`] as it goes through a pipe or into a file.
+/// A serialisable [`KernelSpec`], for pipes and files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelName {
     pub shader: String,
@@ -20,7 +20,7 @@ pub struct KernelName {
     pub constants: BTreeMap<String, u32>,
 }
 
-/// What became of a kernel.
+/// The result for a kernel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compilation {
@@ -38,7 +38,7 @@ impl KernelName {
     }
 
     /// # Errors
-    /// A shader, entry point or constant that the crate has not got.
+    /// An unknown shader, entry point or constant.
     pub fn spec(&self) -> Result<KernelSpec> {
         let unknown = || Error::Usage(format!("there is no kernel {self}"));
         let shader = shaders::find(&self.shader).ok_or_else(unknown)?;
@@ -59,7 +59,7 @@ impl std::fmt::Display for KernelName {
     }
 }
 
-/// That the driver moves registers to memory, in words; or that it does not say. None if the kernel keeps to its registers.
+/// A message if the driver spills, uses scratch memory, or does not say; `None` if the kernel stays within its registers.
 pub fn spill(figures: &Figures) -> Option<String> {
     let some = |value: Option<f64>| value.filter(|value| *value != 0.0);
     let Figures { spills, scratch_bytes, .. } = *figures;
@@ -76,13 +76,13 @@ pub fn spill(figures: &Figures) -> Option<String> {
     }
 }
 
-/// Why `gpu` never runs `spec`; none if it does.
+/// Why `gpu` never runs `spec`; `None` if it does.
 pub fn excluded(gpu: &Gpu, spec: &KernelSpec) -> Option<String> {
     let shader = spec.shader().ok()?;
     lacks(gpu.report(), shader, shader.entry_point(spec.entry)?)
 }
 
-/// Compiles `spec` and reports what the driver says, with the forms that it shows. Not for kernels that are [`excluded`].
+/// Compiles `spec` and reports what the driver says, with its representations. Not for kernels that are [`excluded`].
 ///
 /// # Errors
 /// What naga or the driver says if it does not compile.
@@ -91,7 +91,7 @@ pub fn report(gpu: &Gpu, inspector: &Inspector, spec: &KernelSpec) -> Result<(Ke
     Ok((KernelReport::new(spec, &compiled), compiled.representations))
 }
 
-/// What becomes of `spec` on `gpu`.
+/// The result for `spec` on `gpu`.
 pub(super) fn compile(gpu: &Gpu, inspector: &Inspector, spec: &KernelSpec) -> Compilation {
     match excluded(gpu, spec) {
         Some(reason) => Compilation::Excluded(reason),

@@ -3,9 +3,9 @@
 /// Which check failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// A value is further from the twin's than its tolerance.
+    /// A value differs from the twin's by more than its tolerance.
     Tolerance,
-    /// An output has another shape, or there is another number of them.
+    /// An output has the wrong shape, or the number of outputs is wrong.
     Shape,
     /// The kernel wrote past the end of a tensor.
     Guard,
@@ -13,9 +13,9 @@ pub enum Check {
     Unwritten,
     /// Two runs gave different bits.
     Repeat,
-    /// A gradient is no derivative of the forward twin.
+    /// A gradient is not the derivative of the forward twin.
     Slope,
-    /// The driver or the operation refused.
+    /// The driver or the operation returned an error.
     Refused,
 }
 
@@ -33,5 +33,5 @@ impl Check {
     }
 }
 
-/// The check that failed and what it found; none if all is well.
+/// The check that failed and what it found; `None` if all passed.
 pub type Judgement = Option<(Check, String)>;

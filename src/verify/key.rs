@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     Size(usize),
-    /// Height and width; printed as one number where they are equal.
+    /// Height and width; printed as one number if they are equal.
     Pair([usize; 2]),
     Flag(bool),
     Number(f64),
@@ -26,15 +26,15 @@ impl fmt::Display for Value {
     }
 }
 
-/// A key that cases of an operation have: what kind of value it takes, and its default.
+/// A key of an operation's cases: the kind of its value, and its default.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub name: &'static str,
-    /// None: the line must say it.
+    /// `None`: the line must give it.
     pub default: Option<Value>,
     /// An example of the kind.
     kind: Value,
-    /// What a [`Value::Word`] may be.
+    /// The choices of a [`Value::Word`].
     words: &'static [&'static str],
 }
 
@@ -93,22 +93,22 @@ impl Key {
     }
 }
 
-/// What the first input (and, as `grad_values`, the gradient from above) holds.
+/// The content of the first input (and, as `grad_values`, of the upstream gradient).
 pub const VALUES: &[&str] = &[
     // Uniform in [-2, 2).
     "uniform",
     "zeros",
-    // Every value below the smallest normal number; drivers may take them for zero.
+    // Every value below the smallest normal number; drivers may flush them to zero.
     "denormal",
-    // Uniform in [1, 3): sums overflow in whatever order they are made.
+    // Uniform in [1, 3): sums overflow in any order.
     "positive",
-    // One value of 97; of a gradient from above, one value.
+    // One value in 97; of an upstream gradient, a single value.
     "nan",
     "inf",
     "-inf",
     // All pairs (and triples) of NaN, infinities, both zeros, the largest and small numbers.
     "special",
-    // Few different values, one value, and what a ReLU leaves: ties for a maximum.
+    // Few different values, a single value, and the output of a ReLU: ties for a maximum.
     "coarse",
     "equal",
     "rectified",
@@ -119,18 +119,18 @@ pub const VALUES: &[&str] = &[
 /// Keys of every operation whose inputs are filled by [`Case::filled`].
 pub const FILL: &[Key] = &[Key::word("values", VALUES), Key::number("scale", 1.0), Key::number("offset", 0.0)];
 
-/// Which kernel variant; `-` where an operation has one only.
+/// The kernel variant; `-` if an operation has only one.
 pub const VARIANT: &str = "variant";
 
-/// Outputs along a side of Winograd's tile; `no` where every multiplication is made.
+/// Outputs along a side of Winograd's tile; `no` for direct convolution.
 pub const WINOGRAD: &str = "winograd";
-/// What [`WINOGRAD`] may be.
+/// The choices of [`WINOGRAD`].
 pub const TILES: &[&str] = &["no", "2", "4"];
 
-/// Parts that a convolution's reduction is cut into.
+/// Parts of a convolution's split reduction.
 pub const PARTS: Key = Key::count("parts", 1);
 
-/// Whether blocks of pixels count as channels.
+/// Whether the convolution uses space-to-depth.
 pub const SPACE_TO_DEPTH: Key = Key::flag("space_to_depth");
 
 /// How the operation's maps and weights are stored; without the key f32.

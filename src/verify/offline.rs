@@ -1,5 +1,5 @@
-//! Every shader with every specialisation, translated to what each backend compiles, and compiled by what compilers this
-//! machine has: a kernel that can't run on Metal or DX12 is found on a machine that has neither, with no GPU at all.
+//! Translates every shader with every specialisation to each backend's language, and compiles it with the installed compilers. This finds
+//! kernels that can't run on Metal or DX12 on a machine that has neither, without a GPU.
 
 mod gpus;
 mod outcome;
@@ -25,13 +25,13 @@ pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
 use vendors::VendorReport;
 
-/// What became of all kernels.
+/// The results for all kernels.
 #[derive(Debug, Clone, Serialize)]
 pub struct OfflineReport {
     pub crate_version: String,
     pub tools: Vec<Tool>,
     pub kernels: Vec<KernelResult>,
-    /// What the compilers of GPUs made of them.
+    /// The results of the GPUs' compilers.
     pub vendors: VendorReport,
 }
 
@@ -45,7 +45,7 @@ pub struct KernelResult {
     pub targets: BTreeMap<&'static str, Outcome>,
 }
 
-/// Every kernel that an operation can ask for: all entry points with all values that operations give their constants.
+/// Every kernel that an operation can use: all entry points with all values that operations give their constants.
 ///
 /// # Errors
 /// A shader with a constant whose values [`ops::constant_values`] does not list.
@@ -79,15 +79,15 @@ fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
     Ok(specs)
 }
 
-/// Those of [`specialisations`] whose name `wanted` accepts.
+/// The [`specialisations`] whose name `wanted` accepts.
 ///
 /// # Errors
-/// See there.
+/// Those of [`specialisations`].
 pub fn chosen(wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<KernelSpec>> {
     Ok(specialisations()?.into_iter().filter(|spec| wanted(&name(spec))).collect())
 }
 
-/// Translates and compiles every kernel whose name `wanted` accepts; vendors' compilers are asked by [`vendors::compile`].
+/// Translates and compiles every kernel whose name `wanted` accepts. [`vendors::compile`] runs the vendors' compilers.
 ///
 /// # Errors
 /// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
@@ -197,7 +197,7 @@ impl OfflineReport {
     }
 
     /// # Errors
-    /// [`Error::Mismatch`] if any kernel failed, or a tool that is there could not be asked; see also [`VendorReport::verdict`].
+    /// [`Error::Mismatch`] if any kernel failed, or an installed tool could not be used; see also [`VendorReport::verdict`].
     pub fn verdict(&self, allow_unexpected_pass: bool) -> Result<()> {
         if let Some(problem) = self.tools.iter().find_map(|tool| tool.problem.as_deref()) {
             return Err(Error::Mismatch(format!("a shader compiler can't be used: {problem}")));
@@ -261,6 +261,6 @@ mod tests {
         };
         assert_eq!(report.verdict(false).unwrap_err().exit_status(), 3);
         assert!(report.table().contains("FAILED") && report.table().contains("inptu"));
-        assert!(check(&Tools::none(), &|_| false).unwrap().verdict(false).is_err(), "nothing checked is no success");
+        assert!(check(&Tools::none(), &|_| false).unwrap().verdict(false).is_err(), "nothing checked is not a success");
     }
 }

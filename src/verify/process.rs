@@ -1,5 +1,4 @@
-//! Programs that run as processes of their own, bounded in time and in what is kept of their output, and ended together
-//! with whatever they started.
+//! Runs programs as processes with bounded time and output, and ends them together with everything that they started.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,16 +7,16 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What is kept of each of a program's two outputs.
+/// How much is kept of each of a program's two outputs.
 const MOST_KEPT: usize = 256 << 10;
-/// A program that says more is stopped.
+/// A program that writes more is stopped.
 const MOST_SAID: u64 = 64 << 20;
-/// How long a process that was killed may take to be gone; one that waits inside of a driver may never be.
+/// How long a killed process may take to end; one that waits inside a driver may never end.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long an output may stay open once its program is gone.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
-/// A process in a group of its own, so that all that it starts can be ended with it. Dropped, it is ended.
+/// A process in its own group, so that everything that it starts can be ended with it. It is ended when dropped.
 pub(super) struct Group {
     child: Child,
     ended: Option<ExitStatus>,
@@ -49,7 +48,7 @@ impl Group {
         self.ended.is_some()
     }
 
-    /// Waits until the process ends by itself, at most `within`; then nothing of its group is left. None if it did not.
+    /// Waits until the process ends by itself, at most `within`, and ends the rest of its group. `None` if it did not end.
     pub fn wait(&mut self, within: Duration) -> Option<ExitStatus> {
         let (started, mut pause) = (Instant::now(), Pause::default());
         while !self.has_ended() {
@@ -61,7 +60,7 @@ impl Group {
         self.end()
     }
 
-    /// Ends the process, if it has not ended, and all others of its group. None if it could not be ended.
+    /// Ends the process and all others of its group. `None` if it could not be ended.
     pub fn end(&mut self) -> Option<ExitStatus> {
         if self.ended.is_some() {
             return self.ended;
@@ -90,7 +89,7 @@ impl Drop for Group {
     }
 }
 
-/// Waits between two looks at something: a millisecond at first, then longer.
+/// Waits between two polls: a millisecond at first, then longer.
 #[derive(Default)]
 struct Pause(u32);
 
@@ -101,7 +100,7 @@ impl Pause {
     }
 }
 
-/// What a program that ended said, both outputs cut after [`MOST_KEPT`] bytes.
+/// The output of a program that ended, each stream truncated after [`MOST_KEPT`] bytes.
 pub(super) struct Output {
     pub status: ExitStatus,
     pub stdout: String,
@@ -114,13 +113,13 @@ pub(super) enum Stopped {
     NotStarted(std::io::Error),
     /// It did not end in time.
     Timeout,
-    /// It said more than [`MOST_SAID`] bytes.
+    /// It wrote more than [`MOST_SAID`] bytes.
     Flood,
     /// The caller no longer wants it.
     Interrupted,
 }
 
-/// Runs `command`, without input, until it ends, `timeout` is over or `stop` says so; then nothing of its group is left.
+/// Runs `command`, without input, until it ends, `timeout` is over or `stop` returns true; then ends the rest of its group.
 pub(super) fn run(command: &mut Command, timeout: Duration, stop: fn() -> bool) -> Result<Output, Stopped> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
@@ -129,7 +128,7 @@ pub(super) fn run(command: &mut Command, timeout: Duration, stop: fn() -> bool) 
     let said = || outputs.iter().flatten().map(Said::bytes).sum::<u64>();
     let mut pause = Pause::default();
     let stopped = loop {
-        // Asked first: what has ended can say nothing more.
+        // Checked first: a process that has ended writes nothing more.
         let ended = group.has_ended();
         if said() > MOST_SAID {
             break Some(Stopped::Flood);
@@ -156,7 +155,7 @@ pub(super) fn run(command: &mut Command, timeout: Duration, stop: fn() -> bool) 
     }
 }
 
-/// What a pipe gave so far, read by a thread.
+/// The data of a pipe so far, read by a thread.
 struct Said {
     kept: Arc<Mutex<Vec<u8>>>,
     bytes: Arc<AtomicU64>,
@@ -170,14 +169,14 @@ impl<P: Read + Send + 'static> From<P> for Said {
         let said = Self { kept: kept.clone(), bytes: bytes.clone(), closed };
         std::thread::spawn(move || {
             let mut chunk = vec![0; 16 << 10];
-            // Interrupted reads are tried again by `read_exact` and its like alone.
+            // Only `read_exact` and the like retry interrupted reads.
             while let Ok(read @ 1..) = retry(|| pipe.read(&mut chunk)) {
                 bytes.fetch_add(read as u64, Ordering::Relaxed);
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = MOST_KEPT.saturating_sub(kept.len());
                 kept.extend_from_slice(&chunk[..read.min(room)]);
             }
-            // Nobody may wait for it any more.
+            // There may be no waiter left.
             let _ = done.send(());
         });
         said
@@ -198,7 +197,7 @@ impl Said {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// All that was kept, once the pipe is closed. What left the group may hold it open; it is not waited for.
+    /// Everything that was kept, once the pipe is closed. A process that left the group may hold it open; it is not waited for.
     fn text(self) -> String {
         let _ = self.closed.recv_timeout(CLOSED_WITHIN);
         String::from_utf8_lossy(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()

@@ -1,5 +1,5 @@
-//! The stored references of whole networks (PyTorch in f64; `tests/golden/README.md` says what they hold), inside the
-//! program, so that it verifies without a network or a checkout.
+//! The stored references of whole networks (PyTorch in f64; `tests/golden/README.md` describes them), built into the program, so that it
+//! verifies without a network or a checkout.
 
 use crate::error::Result;
 use crate::weights::Weights;

@@ -1,12 +1,12 @@
-//! What a shader needs of an adapter before it ever runs there.
+//! What a shader requires of an adapter.
 
 use crate::gpu::AdapterReport;
 use crate::gpu::shaders::{EntryPoint, Shader, flags};
 use crate::ops::conv2d_kernels::kernel_of;
 use crate::ops::{Conv2dVariant, Precision};
 
-/// Why the entry point of `shader` never runs on `adapter`: a feature or limit that the adapter has not got, or another form of the
-/// kernel that runs in its place. None if it runs.
+/// Why the entry point of `shader` never runs on `adapter`: a missing feature or limit, or another form of the kernel that runs in its
+/// place. `None` if it runs.
 pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint) -> Option<String> {
     let uses = |part| shader.source.contains(part);
     let features = adapter.features;
@@ -15,7 +15,7 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     let invocations: u32 = entry.workgroup_size.iter().product();
     let has = |flag| shader.flags.contains(flag);
     if has(flags::EMULATED) {
-        return Some("it stands in for cooperative matrices in tests alone".into());
+        return Some("only tests use it, in place of cooperative matrices".into());
     }
     if half && !features.f16 {
         return Some("the adapter has no f16 in shaders".into());

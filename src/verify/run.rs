@@ -1,4 +1,4 @@
-//! A run over one adapter: what it is, the negative controls, and every case, by one worker or several at once.
+//! A run over one adapter: its description, the negative controls, and every case, by one worker or several in parallel.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,34 +21,34 @@ use crate::gpu::AdapterReport;
 /// How often the observer is asked whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs everything about one adapter in child processes.
+/// Runs all tasks for one adapter in child processes.
 pub struct Runner {
     pub setup: Setup,
-    /// The most that a task may take.
+    /// The time limit of a task.
     pub timeout: Duration,
     /// Whether to measure the adapter's peaks.
     pub peaks: bool,
-    /// Children at once; without it [`default_jobs`].
+    /// Children in parallel; `None` means [`default_jobs`].
     pub jobs: Option<usize>,
-    /// Whether the cases are those of every kernel, so that a shader which none of them runs is a mistake.
+    /// Whether the cases cover every kernel, so that a shader that none of them runs is an error.
     pub every_kernel: bool,
-    /// No case or control begins after it; what is left then is counted.
+    /// No case or control starts after this time; the rest is counted.
     pub limit: Option<Duration>,
 }
 
-/// The most children that run at once unless asked for: there are few kernels to share, and each child needs its memory.
+/// The most children that run in parallel by default: there are few kernels to distribute, and each child needs memory.
 const MOST_JOBS: usize = 8;
 
-/// How many children run at once on `adapter`: one for each core where the processor does the work, which compiles shaders on one
-/// core. Hardware runs one, so that times are its own and no watchdog meets another child's work.
+/// How many children run in parallel on `adapter`: one per core on a software driver, which compiles shaders on one core. Hardware runs
+/// one, so that times belong to a single case and watchdogs see the work of one process.
 pub fn default_jobs(adapter: &AdapterReport) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     if adapter.kind == "cpu" { cores.min(MOST_JOBS) } else { 1 }
 }
 
-/// What a run tells while it goes on.
+/// The observer of a run.
 pub trait Observer {
-    /// A case is over.
+    /// A case has finished.
     fn case(&mut self, result: &CaseResult);
     /// Called several times a second.
     fn progress(&mut self, _progress: Progress) {}
@@ -58,18 +58,18 @@ pub trait Observer {
     }
 }
 
-/// What a worker sends: which work is over, and how.
+/// A worker's message: which work has finished, and how.
 enum Event {
     Fingerprint(Option<Fingerprint>),
     Control(usize, Option<ControlResult>),
     Case(usize, Box<CaseResult>),
-    /// A worker's last word: the shaders that it ran, if that is known.
+    /// A worker's last message: the shaders that it ran, if known.
     Shaders(Option<BTreeSet<String>>),
-    /// The run can't go on.
+    /// The run can't continue.
     Failed(Error),
 }
 
-/// What all workers share.
+/// The state that all workers share.
 struct Shared<'a> {
     queue: Mutex<VecDeque<Vec<Work>>>,
     cases: &'a [Case],
@@ -79,7 +79,7 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// Does what is left in the queue, a batch after the other; then tells which shaders that took.
+    /// Works through the queue, one batch after the other; then sends the list of shaders that were used.
     fn work(&self, worker: &mut Worker, events: &Sender<Event>) {
         let next = || self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let is_late = |work: &Work| {
@@ -97,7 +97,7 @@ impl Shared<'_> {
                 return;
             }
         }
-        // Nobody listens any more if the run failed.
+        // If the run failed, nobody receives this.
         let _ = events.send(worker.shaders().map_or_else(Event::Failed, Event::Shaders));
     }
 }
@@ -107,7 +107,7 @@ impl Runner {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if the device can't be opened, [`Error::Interrupted`] if the observer says stop, and a program
-    /// that doesn't start. Whatever happens to cases is a result.
+    /// that doesn't start. Anything that happens to cases is a result.
     pub fn run(
         &self,
         cases: &[Case],
@@ -136,7 +136,7 @@ impl Runner {
             shared.stop.store(outcome.is_err(), Ordering::Relaxed);
             outcome
         })?;
-        // The other workers and their children are gone: nothing else runs meanwhile.
+        // The other workers and their children have ended, so nothing else runs meanwhile.
         let peaks = if self.peaks { first.peaks()? } else { None };
         let Results { adapter, fingerprint, controls, cases, shaders, .. } = results;
         let left_out = cases.iter().filter(|result| result.is_none()).count();
@@ -158,14 +158,14 @@ impl Runner {
     }
 }
 
-/// What came in so far, in its place.
+/// The results so far, by position.
 struct Results<'a> {
     adapter: AdapterReport,
     expectations: &'a Expectations,
     fingerprint: Option<Fingerprint>,
     controls: Vec<Option<ControlResult>>,
     cases: Vec<Option<CaseResult>>,
-    /// Those that ran; none if it is not known of all.
+    /// Shaders that ran; `None` if unknown for some worker.
     shaders: Option<BTreeSet<String>>,
     estimate: Estimate,
 }
@@ -184,7 +184,7 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Takes what workers send until all of them are done.
+    /// Receives messages until all workers are done.
     fn collect(&mut self, events: &Receiver<Event>, started: Instant, observer: &mut dyn Observer) -> Result<()> {
         loop {
             match events.recv_timeout(LOOK_EVERY) {

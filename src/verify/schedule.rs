@@ -1,8 +1,8 @@
-//! In which order the work of a run is done, by how many workers, and how long it will still take.
+//! The order of the work of a run, its distribution over workers, and the estimate of the time left.
 //!
-//! What takes long is compiling: a software driver compiles a kernel, on one core, when it first runs. So the cases of one kernel
-//! stay in one batch, which one worker takes, and large batches come first, so that all workers end together. Within a batch the
-//! variants of a case follow each other, since they share the twin's values.
+//! Most of the time goes into compiling: a software driver compiles a kernel, on one core, when it first runs. So the cases of one kernel
+//! stay in one batch, which one worker takes, and large batches come first, so that all workers end together. Within a batch the variants
+//! of a case follow each other, since they share the twin's values.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -11,25 +11,25 @@ use super::case::Case;
 use super::controls::Control;
 use super::key::{PRECISION, WINOGRAD};
 
-/// What a task counts for, in cases whose kernels are compiled already, where one takes 6 ms: lavapipe 25.0.7 with empty caches
-/// (2026-11-28). A kernel for convolutions takes its compiler 2 to 7 s, another 0.1 s.
+/// The weight of a task, in units of a case with a compiled kernel, which takes 6 ms: lavapipe 25.0.7 with empty caches (2026-11-28).
+/// Compiling takes 2 to 7 s for a convolution kernel and 0.1 s for any other.
 const WARM: f64 = 1.0;
 const COMPILING: f64 = 15.0;
 const COMPILING_CONVOLUTION: f64 = 600.0;
 const NETWORK: f64 = 30.0;
 const FINGERPRINT: f64 = 120.0;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// Cases and negative controls that are over.
+    /// Finished cases and negative controls.
     pub done: usize,
     pub total: usize,
-    /// Estimated; none before there is anything to go by.
+    /// Estimated time left; `None` before there is a basis for it.
     pub seconds_left: Option<f64>,
 }
 
-/// A part of a run, by its place in the lists.
+/// A part of a run, by its position in the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Work {
     Fingerprint,
@@ -37,14 +37,14 @@ pub(super) enum Work {
     Case(usize),
 }
 
-/// What the cases of one compiled kernel have in common: nearly so, since some shapes take other entry points.
+/// The key that cases of one compiled kernel share (approximately, since some shapes use other entry points).
 fn kernel_of(case: &Case) -> String {
     let variant = case.variant().map_or("", |variant| variant.name());
     let [tile, precision] = [WINOGRAD, PRECISION.name].map(|key| case.word(key));
     format!("{} {variant} {tile} {precision}", case.operation.name)
 }
 
-/// What each of `cases` counts for: the first of a kernel compiles it.
+/// The weight of each of `cases`: the first of a kernel compiles it.
 fn weights(cases: &[Case]) -> Vec<f64> {
     let mut seen = HashSet::new();
     let weight = |case: &Case| match case.operation.name {
@@ -64,8 +64,8 @@ fn weight_of(control: &Control) -> f64 {
     Case::parse(&control.case).map_or(COMPILING, |case| compiling(&case))
 }
 
-/// All work, in the order in which `jobs` workers should begin it: what asks how the adapter computes, the negative controls, since
-/// nothing else counts if one is not caught, and the cases.
+/// All work, in the order in which `jobs` workers should start it: the fingerprint, the negative controls, since nothing else counts if one
+/// is not caught, and the cases.
 pub(super) fn batches(cases: &[Case], controls: &[&Control], jobs: usize) -> VecDeque<Vec<Work>> {
     let mut batches: VecDeque<Vec<Work>> = VecDeque::from([vec![Work::Fingerprint]]);
     batches.extend((0..controls.len()).map(|control| vec![Work::Control(control)]));
@@ -83,10 +83,10 @@ pub(super) fn batches(cases: &[Case], controls: &[&Control], jobs: usize) -> Vec
     batches
 }
 
-/// Shares the cases `run` of one operation, the first of which is number `start`, into at most `jobs` parts of about the same
-/// weight, each with other kernels; in the order of the list.
+/// Divides the cases `run` of one operation, the first of which is number `start`, into at most `jobs` parts of similar weight, each with
+/// different kernels, in the order of the list.
 fn split(start: usize, run: &[Case], weights: &[f64], jobs: usize) -> Vec<(f64, Vec<usize>)> {
-    // Whole networks share most of their kernels, but mostly run.
+    // Whole networks share most of their kernels, but spend most of their time running.
     let mut kernels: Vec<(String, f64, Vec<usize>)> = Vec::new();
     for (index, case) in (start..).zip(run) {
         let kernel = kernel_of(case);
@@ -111,7 +111,7 @@ fn split(start: usize, run: &[Case], weights: &[f64], jobs: usize) -> Vec<(f64, 
     parts
 }
 
-/// How long a run will take, by what its parts count for and how fast those before were.
+/// The estimated duration of a run, from the weights of its parts and the speed so far.
 pub(super) struct Estimate {
     cases: Vec<f64>,
     controls: Vec<f64>,
@@ -130,7 +130,7 @@ impl Estimate {
         Self { cases, controls, total, done: 0.0, tasks, tasks_done: 0 }
     }
 
-    /// `work` is over.
+    /// `work` has finished.
     pub fn note(&mut self, work: Work) {
         self.done += match work {
             Work::Fingerprint => FINGERPRINT,

@@ -1,4 +1,4 @@
-//! Which cases of a suite run, and which negative controls.
+//! Selects the cases of a suite and the negative controls that run.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,18 @@ use crate::gpu::AdapterReport;
 use crate::gpu::shaders::{self, flags};
 use crate::ops::{Conv2dVariant, Precision};
 
-/// Arithmetic of the largest case that stands for a kernel which the adapter does not use by itself.
+/// Operations of the largest case that represents a kernel which the adapter does not use by default.
 const SAMPLE_FLOPS: f64 = 1e6;
 
-/// The regular expression that a filter is.
+/// A filter as a regular expression.
 pub fn filter_regex(filter: Option<&str>) -> Result<Option<Regex>> {
-    let compile =
-        |text| Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is no regular expression: {e}")));
+    let compile = |text| {
+        Regex::new(text).map_err(|e| Error::Usage(format!("--filter {text:?} is not a regular expression: {e}")))
+    };
     filter.map(compile).transpose()
 }
 
-/// What chooses among the cases.
+/// The selection of cases.
 #[derive(Debug, Clone)]
 pub struct Selection {
     pub suite: Suite,
@@ -55,12 +56,12 @@ impl Selection {
         Ok(chosen)
     }
 
-    /// The one case whose line the filter is. A line is no regular expression, but would match others that it starts.
+    /// The one case whose line is the filter. As a regular expression, a line would also match longer lines.
     fn single(&self) -> Option<Case> {
         self.filter.as_deref().and_then(|line| Case::parse(line.trim()).ok())
     }
 
-    /// Whether this is the quick suite and nothing else was asked for: then an adapter leaves out what it does not use.
+    /// Whether this is the quick suite without filters: then an adapter leaves out what it does not use.
     fn is_plain_quick(&self) -> bool {
         self.suite == Suite::Quick && self.filter.is_none() && self.variant.is_none()
     }
@@ -70,8 +71,8 @@ impl Selection {
         self.suite != Suite::Quick && self.filter.is_none() && self.variant.is_none()
     }
 
-    /// Those of `cases` that run on `adapter`, in order. The quick suite leaves out kernels that neither plans nor training take
-    /// there by themselves, but for one case each: of those tuning may choose, and most of its time would go into compiling them.
+    /// The cases of `cases` that run on `adapter`, in order. The quick suite has only one case for each kernel that neither inference nor
+    /// training uses there by default: tuning may choose it, but most of the suite's time would go into compiling it.
     pub fn cases_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<Case> {
         if !self.is_plain_quick() {
             return cases.to_vec();
@@ -85,9 +86,9 @@ impl Selection {
         cases.iter().enumerate().filter(runs).map(|(_, case)| case.clone()).collect()
     }
 
-    /// The negative controls that belong to the operations of `cases` and the chosen variant. The quick suite puts a fault that several
-    /// kernels share into the first of them that the adapter can run, since the checks that catch it are the same; and faults of
-    /// one kernel for convolutions into those that the adapter uses by itself.
+    /// The negative controls for the operations of `cases` and the chosen variant. The quick suite puts a fault that several kernels share
+    /// into the first of them that the adapter can run, since the checks that catch it are the same, and faults of one convolution kernel
+    /// only into kernels that the adapter uses by default.
     pub fn controls_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<&'static Control> {
         let usual = Conv2dVariant::usual(adapter);
         let mut shared: Vec<(&str, &str)> = Vec::new();
@@ -123,13 +124,13 @@ impl Selection {
     }
 }
 
-/// The kernel for convolutions that a case runs, or packs weights for.
+/// The convolution kernel that a case runs, or packs weights for.
 fn kernel_of(case: &Case) -> Option<Conv2dVariant> {
     case.variant().or_else(|| Conv2dVariant::named(case.word("layout")))
 }
 
-/// For each kernel and operation the place of the case that stands for it: a small one that says most about shapes and attributes. One kernel's
-/// stands for reductions in parts by all of them.
+/// For each kernel and operation, the position of the case that represents it: a small one that covers shapes and attributes best. One kernel
+/// represents split reductions for all.
 fn samples(cases: &[Case]) -> Vec<usize> {
     let mut best: HashMap<(&str, &str, Precision), (usize, usize)> = HashMap::new();
     for (index, case) in cases.iter().enumerate() {

@@ -7,17 +7,17 @@ use crate::weights::hash_tensor;
 
 /// The objective's slope along one direction of all of its inputs at once.
 pub(super) struct Direction {
-    /// By differences.
+    /// The slope by finite differences.
     pub slope: f64,
-    /// How far each input moves, by gradient.
+    /// How far each input moves, one entry per gradient.
     steps: Vec<f64>,
 }
 
 impl Direction {
-    /// Every value of an input moves up or down by the same amount, so that an error of any one of its gradient's values
-    /// shows; inputs with small gradients move further, so that all count alike.
+    /// Every value of an input moves up or down by the same amount, so that an error in any value of its gradient shows. Inputs with
+    /// small gradients move further, so that all have equal weight.
     pub fn new(case: &Case, slope: &Slope, inputs: &[Tensor], expected: &[Expected]) -> Self {
-        // Far below the distance of most values from the kinks of a maximum; what is lost to rounding is 1e-5 of the slope.
+        // Far below the distance of most values from the kinks of a maximum; rounding costs 1e-5 of the slope.
         const FURTHEST: f64 = 1e-7;
         let norm = |output: usize| expected[output].tensor.data.iter().map(|v| v * v).sum::<f64>().sqrt();
         let steps: Vec<f64> = slope.gradients.iter().map(|&(output, _)| 1.0 / norm(output).max(1e-30)).collect();
@@ -34,7 +34,7 @@ impl Direction {
         Self { slope: (moved(step) - moved(-step)) / (2.0 * step), steps }
     }
 
-    /// How far the slope that the gradients `found` say is from the differences', in norms of a gradient.
+    /// The difference between the slope from the gradients `found` and the finite differences, in norms of a gradient.
     pub fn error(&self, case: &Case, slope: &Slope, found: &[Array]) -> f64 {
         let mut claimed = 0.0;
         for (&(output, _), amount) in slope.gradients.iter().zip(&self.steps) {

@@ -1,4 +1,4 @@
-//! What a person sees at the end of a run: what ended badly, with a line that repeats it; then a table of operations.
+//! The summary at the end of a run: cases that ended badly, each with a command that repeats it; then a table of operations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -14,15 +14,15 @@ use crate::gpu::Gpu;
 pub struct CaseTime {
     /// The case's line, which `verify --filter` takes.
     pub case: String,
-    /// Best of the rounds, all dispatches of the operation together; measured from the submit to its end.
+    /// Best of the rounds, for all dispatches of the operation, measured from the submit to its end.
     pub ms: f64,
-    /// Arithmetic, multiply-adds counted as two, in 10^9 a second.
+    /// 10^9 operations per second, a multiply-add counted as two.
     pub gflops: f64,
-    /// Bytes of the tensors that go in and come out, in 10^9 a second.
+    /// 10^9 bytes per second of the input and output tensors.
     pub gbps: f64,
 }
 
-/// Times those of `cases` that are single operations and that the adapter can run; each in `rounds` runs after a first one.
+/// Times the cases of `cases` that are single operations and that the adapter can run, each in `rounds` runs after a first one.
 ///
 /// # Errors
 /// [`Error::Usage`] if none of them is.

@@ -9,14 +9,14 @@ const ROUNDING2: f64 = 1.0 / (1u64 << 48) as f64;
 /// Square of the largest relative error of one rounding to f16, 2^-11, and twice that for drivers that round towards zero,
 /// whose errors are on average a third of the square of 2^-10.
 const HALF_ROUNDING2: f64 = 2.0 / (1u64 << 22) as f64;
-/// The smallest normal f16, 2^-14: drivers may take what is below for zero.
+/// The smallest normal f16, 2^-14: drivers may flush smaller values to zero.
 const HALF_MIN_POSITIVE: f64 = 1.0 / 16_384.0;
 /// The largest f16.
 const HALF_MAX: f64 = 65_504.0;
 
-/// The NMSE that a tolerance allows an output of `count` values. A sum of n products of random signs that is made one by
-/// one has an NMSE of about n / 6 times the square of the rounding error; four times n leaves room for unlucky orders and
-/// for drivers that round towards zero. Few values may all be small by chance, which their errors aren't.
+/// The NMSE that a tolerance allows for an output of `count` values. A sum of n products of random signs that are added one by one has an
+/// NMSE of about n / 6 times the square of the rounding error. Four times n leaves room for unlucky orders and for drivers that round
+/// towards zero. A few values may all be small by chance while their errors are not.
 pub(super) fn limit(allowed: Allowed, count: usize) -> f64 {
     match allowed {
         Allowed::Exact => 0.0,
@@ -25,8 +25,7 @@ pub(super) fn limit(allowed: Allowed, count: usize) -> f64 {
     }
 }
 
-/// Compares one output. Drivers may take numbers below the smallest normal one for zero, so errors of a few of those are
-/// none.
+/// Compares one output. Drivers may flush numbers below the smallest normal one to zero, so errors of that size do not count.
 pub(super) fn compare_output(found: &Array, expected: &Expected) -> Comparison {
     let floor = match expected.allowed {
         Allowed::Exact => 4.0 * f64::from(f32::MIN_POSITIVE),
@@ -41,7 +40,7 @@ pub(super) fn compare_output(found: &Array, expected: &Expected) -> Comparison {
     compare_f64(&forgiven.collect::<Vec<f64>>(), &expected)
 }
 
-/// What is larger than `most`, as an f32, is expected to be infinite.
+/// Values larger than `most`, as f32, are expected to be infinite.
 fn overflowed(value: f64, most: f64) -> f64 {
     let rounded = f64::from(value as f32);
     if rounded.is_nan() || rounded.abs() <= most { value } else { f64::INFINITY.copysign(value) }

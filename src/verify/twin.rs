@@ -11,7 +11,7 @@ use crate::reference::Tensor;
 
 /// Largest error of a slope, relative to the gradient's norm.
 const SLOPE_LIMIT: f64 = 5e-4;
-/// Larger cases are not held to differences: the twin would take too long.
+/// Larger cases are not compared with finite differences: the twin would take too long.
 const SLOPE_FLOPS: f64 = 3e8;
 const SLOPE_VALUES: usize = 1 << 20;
 
@@ -25,7 +25,7 @@ impl Twin {
         let expected = (kernel.twin)(case, inputs);
         let values: usize = inputs.iter().map(|input| input.data.len()).sum();
         let small = (case.operation.flops)(case) < SLOPE_FLOPS && values < SLOPE_VALUES;
-        // Gradients that are rounded to f16 are no exact slopes; those of f32 by the same formulas are.
+        // Gradients that are rounded to f16 are not exact slopes; f32 gradients by the same formulas are.
         let exact = case.precision() == Precision::F32;
         let slope = kernel.slope.as_ref().filter(|_| small && exact && case.is_plain());
         let slope = slope.map(|slope| Direction::new(case, slope, inputs, &expected));
@@ -34,7 +34,7 @@ impl Twin {
         Self { expected, slope }
     }
 
-    /// Holds outputs to the twin's and notes the measures of the worst.
+    /// Compares outputs with the twin's and records the measures of the worst.
     pub fn judge(&self, case: &Case, found: &[Array], slope: Option<&Slope>, result: &mut CaseResult) -> Judgement {
         if found.len() != self.expected.len() {
             let problem = format!("{} outputs; {} are expected", found.len(), self.expected.len());

@@ -1,5 +1,5 @@
-//! One child at a time with what it is asked: a child that died, hung, or lost its device is replaced, and the case that it
-//! was at runs again, alone.
+//! Runs tasks in one child at a time. A child that died, hung, or lost its device is replaced, and the case that it was running runs again,
+//! alone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::report::{CaseResult, ControlResult, Fingerprint, Peaks, Status};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Capabilities};
 
-/// How many times longer than a case a negative control may take at its second try.
+/// How many times longer than a case a negative control may take at its second attempt.
 const PATIENCE: u32 = 4;
 
-/// Asks children of one adapter, one after the other.
+/// Sends tasks to children of one adapter, one child after the other.
 pub(super) struct Worker<'a> {
     setup: &'a Setup,
-    /// The most that a task may take.
+    /// The time limit of a task.
     timeout: Duration,
     /// Whether to stop in the middle of a task.
     stop: &'a (dyn Fn() -> bool + Sync),
     child: Option<Child>,
-    /// Whether a child is gone, and with it what it could tell.
+    /// Whether a child was lost, and with it its list of shaders.
     lost: bool,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Worker<'a> {
         Self { setup, timeout, stop, child: None, lost: false }
     }
 
-    /// Asks the running child, or a new one. A child that gave no answer is gone.
+    /// Sends a task to the running child, or to a new one. A child that gives no answer is discarded.
     fn ask(&mut self, task: &Task) -> Result<Result<Answer, Ended>> {
         if (self.stop)() {
             return Err(Error::Interrupted);
@@ -54,7 +54,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// What the adapter is.
+    /// Describes the adapter.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if its device can't be opened.
@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// How the adapter computes; none if the probes could not run.
+    /// The adapter's fingerprint; `None` if the probes could not run.
     pub fn fingerprint(&mut self) -> Result<Option<Fingerprint>> {
         Ok(match self.ask(&Task::Fingerprint)? {
             Ok(Answer::Fingerprint(fingerprint)) => Some(fingerprint),
@@ -76,7 +76,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// How fast the adapter can be; none if that could not be measured.
+    /// The adapter's peaks; `None` if they could not be measured.
     pub fn peaks(&mut self) -> Result<Option<Peaks>> {
         Ok(match self.ask(&Task::Peaks)? {
             Ok(Answer::Peaks(peaks)) => Some(peaks),
@@ -84,7 +84,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// The shaders that this worker's cases went through; none if a child was lost that would know.
+    /// The shaders that this worker's cases used; `None` if a child that would know was lost.
     pub fn shaders(&mut self) -> Result<Option<BTreeSet<String>>> {
         if self.child.is_none() || self.lost {
             return Ok((!self.lost).then(BTreeSet::new));
@@ -95,8 +95,8 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// A negative control; none where the adapter can't run what it breaks. One that was not over in time is tried once more, with
-    /// more of it: a compiler that is slow on a busy machine would make the run invalid.
+    /// Runs a negative control; `None` if the adapter can't run the kernel that it breaks. One that does not end in time is tried once more
+    /// with a longer limit, since a compiler that is slow on a busy machine would make the run invalid.
     pub fn control(&mut self, control: &Control) -> Result<Option<ControlResult>> {
         let missed = |how: String| Some(controls::missed(control, how));
         let task = Task::Control(control.name.clone());
@@ -116,7 +116,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// One case: in the child of those before it, and alone in a new one if that did not go well.
+    /// Runs one case in the current child, and again alone in a new one if that fails.
     pub fn case(&mut self, case: &Case) -> Result<CaseResult> {
         let fresh = self.child.is_none();
         let (first, alive) = self.attempt(case)?;
@@ -131,7 +131,7 @@ impl<'a> Worker<'a> {
         Ok(again)
     }
 
-    /// The result, and whether its child can go on.
+    /// The result, and whether its child can continue.
     fn attempt(&mut self, case: &Case) -> Result<(CaseResult, bool)> {
         let failed = |status, message: String| (unmeasured(case, status, message), false);
         Ok(match self.ask(&Task::Case(case.to_string()))? {

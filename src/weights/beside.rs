@@ -1,4 +1,4 @@
-//! Tensors beside a network that look like a part of its forward pass. Predictions leave them out, which has to be said.
+//! Tensors beside a network that look like a part of its forward pass. Predictions ignore them, which must be reported.
 
 use super::head::features;
 use super::selection::{Head, Selection, below, is_of_body};
@@ -48,7 +48,7 @@ fn stack(selection: &mut Selection, tensors: &[(&str, &[usize])], beside: &mut V
     selection.head = Head::Layers(layers.iter().map(|i| tensors[*i].0.to_owned()).collect());
 }
 
-/// The tensors of normalisations of the features that are no part of the body.
+/// The tensors of normalisations of the features that are not part of the body.
 fn necks(selection: &Selection, tensors: &[(&str, &[usize])], beside: &[usize]) -> Vec<usize> {
     let extent = |name: &str| tensors[*selection.names.get(name)?].1.first().copied();
     let Some(features) = features(selection.names.keys(), extent) else { return vec![] };

@@ -10,7 +10,7 @@ use super::text::printable;
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
-/// How many problems one error spells out.
+/// How many problems one error lists.
 const LISTED: usize = 20;
 
 /// One tensor that does not fit.
@@ -39,7 +39,7 @@ pub enum Problem {
         /// What it should be.
         expected: Vec<usize>,
     },
-    /// The elements are of a type that is not read.
+    /// The element type is not supported.
     Type {
         /// The tensor.
         name: String,
@@ -79,7 +79,7 @@ fn shape_text(shape: &[usize]) -> String {
     if shape.len() <= 8 { format!("{shape:?}") } else { format!("[{} dimensions]", shape.len()) }
 }
 
-/// Every tensor that `architecture` and the file don't agree on: first the architecture's in its order, then extra ones.
+/// Every tensor on which `architecture` and the file disagree: first the architecture's in its order, then extra ones.
 pub fn compare(weights: &Weights, architecture: &Architecture) -> Vec<Problem> {
     let specs = architecture.parameters();
     let mut problems = Vec::new();

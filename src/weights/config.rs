@@ -1,6 +1,5 @@
-//! What lies beside weights in a folder of Hugging Face's hub: `config.json` of `transformers` or timm, and
-//! `preprocessor_config.json`. They say what tensors can't: where the stride is, how images are scaled, what classes are
-//! called.
+//! The files beside weights in a folder of the Hugging Face hub: `config.json` of `transformers` or timm, and
+//! `preprocessor_config.json`. They say what tensors can't: where the stride is, how images are scaled, the names of classes.
 
 mod stated;
 mod timm;
@@ -15,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::files;
 pub(super) use stated::Stated;
 
-/// The largest that is read: ImageNet-22k's names take 1 MB.
+/// The largest file that is read: ImageNet-22k's names take 1 MB.
 const MAX_CONFIG: u64 = 16 << 20;
-/// Weights that have a `config.json` of their own beside them; any other file's neighbours are not its own.
+/// Weights files whose neighbour `config.json` belongs to them; that of any other file may not.
 const OF_FOLDERS: [&str; 4] =
     ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"];
 
@@ -32,7 +31,7 @@ pub(super) struct Sidecars {
 }
 
 impl Sidecars {
-    /// Those of the weights at `path`. Errors: a file that can't be read or is no JSON object.
+    /// The files beside the weights at `path`. Errors: a file that can't be read or is not a JSON object.
     pub fn beside(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !OF_FOLDERS.contains(&&*name) {
@@ -44,7 +43,7 @@ impl Sidecars {
             // Windows' editors put a byte order mark first.
             match serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)) {
                 Ok(value @ Value::Object(_)) => Ok(Some((path, value))),
-                Ok(_) => Err(Error::file(path, "is no JSON object; download it again, or move it away")),
+                Ok(_) => Err(Error::file(path, "is not a JSON object; download it again, or move it away")),
                 Err(error) => {
                     let problem = format!("is not JSON: {}; download it again, or move it away", quoted(error));
                     Err(Error::file(path, problem))
@@ -59,7 +58,7 @@ impl Sidecars {
         self.model.as_ref().map_or(Path::new("config.json"), |(path, _)| path)
     }
 
-    /// What `config.json` says; none if there is none, or it is of neither library.
+    /// What `config.json` says; `None` if there is none, or it belongs to neither library.
     pub fn stated(&self) -> Result<Option<Stated>> {
         let Some((path, config)) = &self.model else { return Ok(None) };
         let stated = match (config.get("model_type"), timm::architecture_name(config)) {
@@ -73,7 +72,7 @@ impl Sidecars {
         stated.map_err(|problem| Error::file(path, problem))
     }
 
-    /// What `config.json` says about the classes alone, of whatever network it is.
+    /// What `config.json` says about the classes, for any network.
     pub fn names(&self) -> Result<Stated> {
         let Some((path, config)) = &self.model else { return Ok(Stated::default()) };
         let labels = match timm::labels(config) {
@@ -83,8 +82,8 @@ impl Sidecars {
         Ok(Stated { labels, imagenet: timm::is_imagenet(config), ..Stated::default() })
     }
 
-    /// The keys of `gpu_resnet.preprocess` that are said. `sizes` is whether the user gives size and crop, so that a scaling
-    /// which is not done here does not matter.
+    /// The keys of `gpu_resnet.preprocess` that the files give. `sizes` is whether the user gives size and crop, so that an unsupported
+    /// scaling does not matter.
     pub fn preprocess(&self, sizes: bool) -> Result<Map<String, Value>> {
         let read = |(path, config): &(PathBuf, Value), of: Reader| {
             of(config, sizes).map_err(|problem| Error::file(path, problem))

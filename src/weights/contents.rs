@@ -1,4 +1,4 @@
-//! What one file holds: safetensors or a PyTorch checkpoint, told apart by the first bytes.
+//! The contents of one file: safetensors or a PyTorch checkpoint, distinguished by the first bytes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Weights from one format, element type or set of names into another; what is written is safetensors.
+//! Converts weights between formats, element types and naming schemes. The output is safetensors.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub enum ElementType {
     Bf16,
 }
 
-/// Whose names the tensors get.
+/// The naming scheme of the tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Names {
@@ -47,7 +47,7 @@ pub fn convert(
 ) -> Result<()> {
     let Description { architecture, preprocess, labels, .. } = description;
     let assumed = description.assumed_keys();
-    // Names that are only assumed are no fact of this file.
+    // Assumed names are not a fact of this file.
     let labels = labels.as_deref().filter(|_| !assumed.contains(&"labels"));
     if names == Names::Transformers {
         check_transformers(weights, architecture)?;
@@ -58,7 +58,7 @@ pub fn convert(
     };
     let mut tensors = Vec::new();
     for spec in architecture.parameters() {
-        // What only stands in for a head or its bias is not the network's.
+        // Zeros that stand in for a head or its bias do not belong to the network.
         if weights.original_name(&spec.name).is_none() {
             continue;
         }

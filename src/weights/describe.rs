@@ -1,5 +1,5 @@
-//! Everything that it takes to run a network, and where each value comes from: the file, the configuration beside it, the
-//! user, or an assumption.
+//! Everything that is needed to run a network, and the source of each value: the file, the configuration beside it, the user, or
+//! an assumption.
 
 use std::collections::BTreeMap;
 
@@ -27,18 +27,18 @@ pub enum Origin {
     Manifest,
     /// An option.
     Option,
-    /// Nothing says it.
+    /// An assumption.
     Assumed,
 }
 
-/// A network as it is run.
+/// A network's description.
 #[derive(Clone, Debug)]
 pub struct Description {
     /// What it is made of.
     pub architecture: Architecture,
     /// How its images are prepared.
     pub preprocess: Preprocess,
-    /// A name for each class, if there are names.
+    /// One name per class, if there are names.
     pub labels: Option<Vec<String>>,
     /// Where each value comes from, by its key: those of the architecture's description (`stem.pool`), of the preprocessing
     /// (`mean`), and `labels`.
@@ -47,9 +47,9 @@ pub struct Description {
 
 const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
 
-/// Describes the network in `weights`: by what the user gives, else by its metadata, else by the configuration beside it, else
-/// by the shapes of its tensors; what none of them tells is torchvision's. Whether the tensors are those of the architecture is
-/// for [`check`](super::check).
+/// Describes the network in `weights`. Each value comes from the first of these that has it: the user, the metadata, the configuration
+/// beside the file, the shapes of the tensors; otherwise it is torchvision's. [`check`](super::check) tests whether the tensors are
+/// those of the architecture.
 ///
 /// # Errors
 /// Options, metadata or a configuration that can't be understood, or that contradict each other or the tensors.
@@ -66,7 +66,7 @@ pub fn describe(weights: &Weights, given: &Given) -> Result<Description> {
     };
     let assumed = assumed_in(weights)?;
     let labels = labels(weights, &architecture, (names.as_ref(), &assumed), &mut origins)?;
-    // Labels that were assumed are not in the file; those that are there were added to it.
+    // Assumed labels are not in the file; labels that are there were added to it.
     let stays = |key: &str| key != "labels" && assumed.iter().any(|other| other == key);
     let only_assumed = origins.iter_mut().filter(|(key, origin)| **origin == Origin::File && stays(key));
     only_assumed.for_each(|(_, origin)| *origin = Origin::Assumed);
@@ -109,7 +109,7 @@ fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Re
     Ok((architecture, origins))
 }
 
-/// What shapes and a configuration tell.
+/// The description from shapes and a configuration.
 fn from_tensors(weights: &Weights, base: Architecture, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
     let mut origins: Origins = KEYS.into_iter().map(|key| (key, Origin::File)).collect();
     let untold = if weights.is_known() { Origin::Manifest } else { Origin::Assumed };
@@ -129,7 +129,7 @@ fn from_tensors(weights: &Weights, base: Architecture, stated: Option<&Stated>) 
     Ok((changed, origins))
 }
 
-/// Whether a shortcut gets over a change of shape without a projection.
+/// Whether a shortcut bridges a change of shape without a projection.
 fn zero_padded(architecture: &Architecture) -> bool {
     let layers = architecture.layers();
     architecture.block != BlockKind::Plain
@@ -142,7 +142,7 @@ fn preprocess(
     architecture: &Architecture,
     origins: &mut Origins,
 ) -> Result<Preprocess> {
-    // What is inside the program says it in its metadata.
+    // Built-in weights have it in their metadata.
     let of_manifest = weights.is_known() && weights.metadata(ARCHITECTURE_KEY).is_none();
     let mut origin = if of_manifest { Origin::Manifest } else { Origin::File };
     let (base, stated): (Preprocess, Map<String, Value>) = match weights.preprocess() {
@@ -182,8 +182,8 @@ pub fn default_preprocess(architecture: &Architecture) -> Preprocess {
     }
 }
 
-/// The class names that a file or its configuration carries, or ImageNet-1k's for a network that may be theirs: 1,000 classes
-/// behind a stem for photographs, not written by this program (which would say what they are).
+/// The class names in a file or its configuration, or ImageNet-1k's for a network that is likely to have them: 1,000 classes, a stem for
+/// photographs, and not written by this program (which would store the names).
 fn labels(
     weights: &Weights,
     architecture: &Architecture,
@@ -218,20 +218,20 @@ fn labels(
 }
 
 impl Description {
-    /// The same network for images of `size` x `size`, as the user wants.
+    /// The same network for images of `size` x `size`.
     pub fn with_image_size(mut self, size: u32) -> Result<Self> {
         self.preprocess = self.preprocess.with_image_size(size)?;
         self.origins.extend([("resize", Origin::Option), ("crop", Origin::Option)]);
         Ok(self)
     }
 
-    /// Keys of the values that nothing says.
+    /// Keys of the assumed values.
     pub(super) fn assumed_keys(&self) -> Vec<&'static str> {
         self.origins.iter().filter(|(_, origin)| **origin == Origin::Assumed).map(|(key, _)| *key).collect()
     }
 
-    /// One line about everything that nothing says; none where all is said. `images` is whether images are prepared at all,
-    /// `classes` whether they are named.
+    /// One line about all assumptions; `None` if there are none. `images` is whether images are prepared at all, `classes` whether
+    /// classes are named.
     pub fn assumed(&self, images: bool, classes: bool) -> Option<String> {
         let Preprocess { resize, crop, interpolation, .. } = self.preprocess;
         let filter = match interpolation {

@@ -5,7 +5,7 @@
 /// (checksum and BSD-2-Clause licence beside it).
 pub static EMBEDDED: &[u8] = include_bytes!("../../weights/resnet50-thin.safetensors");
 
-/// The weights that are taken where none are named.
+/// The default weights.
 pub const EMBEDDED_NAME: &str = "resnet50-thin";
 
 /// Every name of built-in weights that `--weights` takes, and the file. `resnet20-digits` was trained by this program on

@@ -1,4 +1,4 @@
-//! Fetching a network of the manifest into the user's cache: once, and checked before it has its name.
+//! Fetches a network of the manifest into the user's cache: once, and checked before it gets its name.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::fetch::{FetchOptions, Part, Remote, offline, sha256_of};
 use crate::files;
 
-/// No network here is larger: ResNet-152 has 0.24 GB.
+/// The largest file that is fetched; ResNet-152 has 0.24 GB.
 const MOST: u64 = 4 << 30;
 const INSTEAD: &str = "give a file with --weights";
 
@@ -18,17 +18,16 @@ pub struct Fetched {
     pub path: PathBuf,
     /// Whether it was in the cache already.
     pub cached: bool,
-    /// SHA-256 of the file, in hexadecimal; none for a cached one that was not read.
+    /// SHA-256 of the file, in hexadecimal; `None` for a cached one that was not read.
     pub sha256: Option<String>,
 }
 
-/// The file of `entry` in the cache, fetched if it is not there. A file that has its name was whole and right when it
-/// got it; `recheck` reads it again, and fetches a damaged one anew.
+/// The file of `entry` in the cache, fetched if it is not there. A file was complete and correct when it got its name; `recheck` reads
+/// it again, and fetches a damaged one anew.
 ///
 /// # Errors
-/// No cache folder, no network, a server that has no such file or another one, a full disk; each says what to do. Under
-/// the file's name there is then what there was before. A transfer that was cut off is kept under another name, and the
-/// next call goes on where it ended.
+/// No cache folder, no network, a server that has no such file or a different one, a full disk; each error says what to do. Nothing
+/// changes under the file's name then. An interrupted transfer is kept under another name, and the next call continues where it ended.
 pub fn fetch(entry: &Pretrained, options: &FetchOptions, recheck: bool) -> Result<Fetched> {
     let folder = options.folder_or("weights")?;
     let path = folder.join(entry.file_name());
@@ -51,7 +50,7 @@ pub fn fetch(entry: &Pretrained, options: &FetchOptions, recheck: bool) -> Resul
     Ok(Fetched { path, cached: false, sha256: Some(found) })
 }
 
-/// The file, if it is there and, where it is read again, right.
+/// The file, if it exists and, if it is read again, is intact.
 fn present(entry: &Pretrained, path: &Path, options: &FetchOptions, recheck: bool) -> Result<Option<Fetched>> {
     if !path.is_file() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! One network's weights, of one file or of several: opened, their headers checked, their tensors turned into f32 one by
-//! one as they are asked for.
+//! One network's weights, from one file or several. Headers are checked when files are opened; tensors are converted to f32 one by one
+//! when they are requested.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ use super::text::printable;
 use super::{Head, LABELS_KEY, PREPROCESS_KEY};
 use crate::error::{Error, Result};
 
-/// Named tensors of a safetensors file or PyTorch checkpoint, under torchvision's names. The file stays mapped, and a tensor
-/// is read when it is asked for, so opening costs a header.
+/// Named tensors of a safetensors file or PyTorch checkpoint, under torchvision's names. The file stays mapped, and a tensor is read
+/// when it is requested, so opening reads only a header.
 pub struct Weights {
     label: PathBuf,
     files: Vec<Bytes>,
@@ -35,13 +35,13 @@ pub struct Weights {
     head: Head,
     /// What lies beside the file.
     sidecars: Sidecars,
-    /// Of the manifest or inside the program: what it needs is known.
+    /// Whether the weights are built in or in the manifest, so that their needs are known.
     known: bool,
-    /// Once it has been asked for.
+    /// The hash, once it was requested.
     sha256: OnceLock<String>,
 }
 
-/// One tensor: its type, shape, place and the name that it has in the file.
+/// One tensor: its type, shape, position and name in the file.
 struct Entry {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -49,12 +49,12 @@ struct Entry {
     original: String,
 }
 
-/// Where a tensor lies; a tensor without a place is zero.
+/// The position of a tensor; a tensor without a position is zero.
 #[derive(Clone, PartialEq)]
 struct Place {
     file: usize,
     range: Range<usize>,
-    /// In elements, where they don't lie in row-major order.
+    /// Strides in elements, if the order is not row-major.
     strides: Option<Vec<usize>>,
 }
 
@@ -65,8 +65,8 @@ impl std::fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Opens a safetensors file, a PyTorch checkpoint, or the index of several such files. Errors: not a file, no such
-    /// format, a header that lies, or several networks.
+    /// Opens a safetensors file, a PyTorch checkpoint, or the index of several such files. Errors: not a file, an unknown format, a
+    /// false header, or several networks.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Weights::open_key(path.as_ref(), None)
     }
@@ -101,7 +101,7 @@ impl Weights {
         let named: Vec<(&str, &[usize])> = stored.iter().map(|(_, t)| (t.name.as_str(), &t.shape[..])).collect();
         let place = |i: usize| (stored[i].0, &stored[i].1.range, &stored[i].1.strides);
         let selection = select(&named, key, |a, b| place(a) == place(b)).map_err(refuse)?;
-        // A tensor of the network that can't be read would otherwise be missing without a reason.
+        // An unreadable tensor of the network would otherwise be missing without a reason.
         let unread = files.iter().flat_map(|(_, file)| &file.unread);
         if let Some((_, problem)) = unread.into_iter().find(|(name, _)| selection.holds(name)) {
             return Err(refuse(problem.clone()));
@@ -125,7 +125,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Zeros for what a head lacks: a bias; or, where there is no head, one output, so that the features can be computed.
+    /// Zeros for what a head lacks: a bias; or, if there is no head, one output, so that the features can be computed.
     fn stand_in(&mut self) {
         let zeros = |shape: Vec<usize>| Entry { dtype: Dtype::F32, shape, place: None, original: String::new() };
         let features = features(self.tensors.keys(), |name| self.shape(name)?.first().copied());
@@ -141,7 +141,7 @@ impl Weights {
         }
     }
 
-    /// What stands before every name of the network in the file, such as `state_dict.module.`; empty where nothing does.
+    /// The prefix of every name of the network in the file, such as `state_dict.module.`; may be empty.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -157,17 +157,17 @@ impl Weights {
         &self.doubtful
     }
 
-    /// What classifier the file has. Where it has none, `fc.weight` and `fc.bias` are zeros with one output.
+    /// The file's classifier. If it has none, `fc.weight` and `fc.bias` are zeros with one output.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// Whether the file is inside the program or of the manifest.
+    /// Whether the file is built in or in the manifest.
     pub fn is_known(&self) -> bool {
         self.known
     }
 
-    /// What lies beside the file.
+    /// The files beside the file.
     pub(super) fn sidecars(&self) -> &Sidecars {
         &self.sidecars
     }
@@ -216,7 +216,7 @@ impl Weights {
         self.tensors.get(name).map(|entry| entry.dtype)
     }
 
-    /// The name that the tensor has in the file; none of zeros that stand in for what a head lacks.
+    /// The tensor's name in the file; `None` for zeros that stand in for what a head lacks.
     pub fn original_name(&self, name: &str) -> Option<&str> {
         self.tensors.get(name).filter(|entry| entry.place.is_some()).map(|entry| entry.original.as_str())
     }
@@ -260,7 +260,7 @@ impl Weights {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Gives a metadata key a value where the file has none.
+    /// Sets a metadata key that the file lacks.
     pub(super) fn default_metadata(&mut self, key: &str, value: String) {
         self.metadata.entry(key.to_owned()).or_insert(value);
     }

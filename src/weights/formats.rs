@@ -1,4 +1,4 @@
-//! Formats that people take for weights, by their first bytes: what the file is, and how to make one that is read.
+//! Unsupported formats that users may give as weights, by their first bytes: what the file is, and how to convert it.
 
 const STATE_DICT: &str = "save model.state_dict() with torch.save";
 
@@ -59,7 +59,7 @@ pub(super) fn other_format(bytes: &[u8]) -> Option<String> {
     None
 }
 
-/// What a file is whose name says it and whose bytes do not.
+/// Files whose name identifies the format, while their bytes do not.
 pub(super) fn named_format(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".ckpt.index") || name.ends_with(".index") || name.contains(".data-0000") || name.ends_with(".pb")
@@ -73,7 +73,7 @@ pub(super) fn named_format(name: &str) -> Option<String> {
     }
     if name.ends_with(".onnx") {
         return Some(format!(
-            "is no ONNX model that can be told, and ONNX is not read; {STATE_DICT} of the model behind it"
+            "is not an ONNX model that can be told, and ONNX is not read; {STATE_DICT} of the model behind it"
         ));
     }
     None

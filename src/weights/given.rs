@@ -1,4 +1,4 @@
-//! What the user says about a network whose file does not say.
+//! The user's options about a network, for what its file does not say.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -23,10 +23,10 @@ pub(super) const KEYS: [&str; 12] = [
     "width_per_group",
     "bn_eps",
 ];
-/// What `--set` takes of a pool.
+/// The keys of a pool that `--set` accepts.
 const POOL_KEYS: [&str; 4] = ["stem.pool.kernel_size", "stem.pool.stride", "stem.pool.padding", "stem.pool.ceil_mode"];
 
-/// Options about a network. They win over the file and what lies beside it; a run keeps them, so that it can be resumed.
+/// Options about a network. They take precedence over the file and the files beside it. A run stores them, so that it can be resumed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Given {
@@ -39,19 +39,19 @@ pub struct Given {
     /// `key=value` pairs over the keys of the description.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<String>,
-    /// What is subtracted from red, green and blue, as fractions of 255.
+    /// Mean of red, green and blue, as fractions of 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<[f32; 3]>,
-    /// What they are divided by then, as fractions of 255.
+    /// Standard deviation of red, green and blue, as fractions of 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<[f32; 3]>,
     /// The length that the shorter side is scaled to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
-    /// The side of the middle square that is then taken.
+    /// The side of the central square that is then cropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<u32>,
-    /// How images are scaled.
+    /// The interpolation of the scaling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
 }
@@ -75,7 +75,7 @@ impl Given {
             if settings.iter().any(|(other, _)| *other == key) {
                 return refuse("the key is set twice");
             }
-            // A number, a list or an object of JSON, else a word; `64,128` is a list.
+            // A number, a list or an object of JSON, otherwise a word; `64,128` is a list.
             let list = || serde_json::from_str(&format!("[{text}]")).ok().filter(|_| text.contains(','));
             let value = serde_json::from_str(text).ok().or_else(list).unwrap_or_else(|| json!(text));
             settings.push((key, value));
@@ -83,7 +83,7 @@ impl Given {
         Ok(settings)
     }
 
-    /// `architecture` with what `set` says about it.
+    /// `architecture` with the values of `set`.
     pub(super) fn change(&self, architecture: &Architecture) -> Result<Architecture> {
         let refuse = |error: &dyn std::fmt::Display| {
             Error::Usage(format!("--set does not go: {}", printable(&error.to_string())))
@@ -99,7 +99,7 @@ impl Given {
     pub(super) fn described(&self, classes: Option<usize>) -> Result<Option<Architecture>> {
         let Some(json) = &self.architecture else { return Ok(None) };
         let refuse = |error: &dyn std::fmt::Display| {
-            Error::Usage(format!("--architecture is no description of a network: {}", printable(&error.to_string())))
+            Error::Usage(format!("--architecture is not a description of a network: {}", printable(&error.to_string())))
         };
         let mut value: Value =
             serde_json::from_str(json.trim_start_matches('\u{feff}')).map_err(|error| refuse(&error))?;
@@ -126,7 +126,7 @@ impl Given {
         self.resize.is_some() && self.crop.is_some()
     }
 
-    /// Refuses what can't be meant, before any file is read.
+    /// Refuses impossible values, before any file is read.
     pub fn check(&self) -> Result<()> {
         self.settings()?;
         if self.mean.iter().flatten().any(|mean| !(0.0..=1.0).contains(mean)) {
@@ -141,7 +141,7 @@ impl Given {
     }
 }
 
-/// Puts `new` under `key`, whose parts are joined by dots; a pool that is not there begins as the usual one.
+/// Puts `new` under `key`, whose parts are joined by dots. A missing pool starts as the usual one.
 fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
     let imagenet = value.pointer("/stem/kind") == Some(&json!("imagenet"));
     let Some(object) = value.as_object_mut() else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Weights that a few lines of integer arithmetic make alike in Rust and in Python, for references that would be too
-//! large to store. `tests/golden/` has the Python twin.
+//! Weights from a few lines of integer arithmetic, identical in Rust and in Python, for references that would be too large to store.
+//! `tests/golden/` has the Python twin.
 //!
 //! Element i of the tensor NAME comes from SplitMix64 (Steele et al., 2014), seeded with the FNV-1a hash of NAME.
 

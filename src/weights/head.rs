@@ -1,4 +1,4 @@
-//! The classifier of a network, whatever it is called: torchvision's `fc`, and the names that others have for it.
+//! The classifier of a network under any name: torchvision's `fc`, and the names of other libraries.
 
 use super::selection::{Head, Selection, below, is_of_body};
 
@@ -18,7 +18,7 @@ const NAMES: [&str; 12] = [
     "classif",
 ];
 
-/// Parts of names that weights without a bias have only in a margin loss, whose classifier is no linear layer.
+/// Parts of names that occur on weights without a bias only in a margin loss, whose classifier is not a linear layer.
 const MARGINS: [&str; 6] = ["arc", "cos", "margin", "sphere", "center", "proxy"];
 
 /// Whether the tensor's name begins as a head's.
@@ -27,7 +27,7 @@ pub(super) fn has_name(name: &str) -> bool {
 }
 
 /// Finds the head among the network's tensors and those `beside` it under a shorter prefix, and gives it torchvision's names. If
-/// there is a linear layer both in the network and beside it, the one stands on top of the other.
+/// there is a linear layer both in the network and beside it, the second follows the first.
 pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], beside: &mut Vec<usize>) {
     let extent = |name: &str| tensors[*selection.names.get(name)?].1.first().copied();
     let features = features(selection.names.keys(), extent);
@@ -48,7 +48,7 @@ pub(super) fn find(selection: &mut Selection, tensors: &[(&str, &[usize])], besi
         _ => false,
     };
     if !linear && found.len() <= 2 && found.iter().all(|(name, _)| name == "fc.weight" || name == "fc.bias") {
-        // Misshapen: for the check to say.
+        // A wrong shape is reported by the check.
         selection.head = Head::Linear { bias: true };
         return;
     }
@@ -108,7 +108,7 @@ fn candidates(
     inside().filter(|(name, _)| groups.contains(&first(name))).collect()
 }
 
-/// Channels after the last stage of a network of tensors called `names`, whose first extents `extent` knows; none if there is no
+/// Channels after the last stage of a network with tensors called `names`, whose first extents `extent` returns; `None` if there is no
 /// stage.
 pub(super) fn features<'n>(
     names: impl Iterator<Item = &'n String> + Clone,

@@ -1,6 +1,6 @@
 //! The names of ImageNet-1k's classes, for networks that carry none.
 
-/// One name a line, in the order of the classifier's outputs: torchvision's `_IMAGENET_CATEGORIES` (BSD-3-Clause;
+/// One name per line, in the order of the classifier's outputs: torchvision's `_IMAGENET_CATEGORIES` (BSD-3-Clause;
 /// `weights/README.md` has source and licence).
 const NAMES: &str = include_str!("../../weights/imagenet1k.txt");
 
@@ -9,7 +9,7 @@ pub fn imagenet_labels() -> Vec<String> {
     NAMES.lines().map(str::to_owned).collect()
 }
 
-/// A synset a line in the same order, after a header that names its source and licence.
+/// One synset per line in the same order, after a header that names its source and licence.
 const SYNSETS: &str = include_str!("../../weights/imagenet1k_synsets.txt");
 
 /// The WordNet ids of ImageNet-1k's 1,000 classes (`n01440764`, …), in the order of the classifier's outputs. Folders of

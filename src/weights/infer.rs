@@ -1,4 +1,4 @@
-//! Which network a file holds: what its metadata says, else what names and shapes tell.
+//! Infers which network a file holds, from its metadata or else from names and shapes.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use super::{ARCHITECTURE_KEY, Given, Weights, describe};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
 
-/// The architecture of a weights file: the metadata key `gpu_resnet.architecture` where there is one, else what the names and
-/// shapes of the tensors and a configuration beside the file tell. What they can't tell is torchvision's: the stride of a
-/// bottleneck in its 3x3 convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with
-/// zero-padded shortcuts and is taken for it. [`describe`](super::describe) says which values were assumed, and takes others.
+/// The architecture of a weights file: from the metadata key `gpu_resnet.architecture` if there is one, otherwise from the names and
+/// shapes of the tensors and a configuration beside the file. Unknown values are torchvision's: the stride of a bottleneck in its 3x3
+/// convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with zero-padded shortcuts, and is taken
+/// for it. [`describe`](super::describe) says which values were assumed, and accepts others.
 ///
-/// Either way a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: JSON that is
-/// refused, or tensors that no architecture here has. Whether the tensors are all there is for [`check`](super::check).
+/// In either case a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: invalid JSON, or tensors
+/// that no supported architecture has. [`check`](super::check) tests whether the tensors are complete.
 pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
     describe(weights, &Given::default()).map(|description| description.architecture)
 }
@@ -26,7 +26,7 @@ pub(super) fn validate(weights: &Weights, architecture: &Architecture) -> Result
 
 /// `architecture` with the projections of the file.
 pub(super) fn complete(weights: &Weights, mut architecture: Architecture) -> Result<Architecture> {
-    // Sizes are bounded before anything is made of them, and again with what the file adds.
+    // Sizes are checked before they are used, and again with what the file adds.
     validate(weights, &architecture)?;
     adopt_projections(weights, &mut architecture);
     validate(weights, &architecture)?;
@@ -43,8 +43,8 @@ pub(super) fn from_metadata(weights: &Weights, json: &str) -> Result<Architectur
     serde_json::from_value(value).map_err(|error| refuse(quoted(error)))
 }
 
-/// Makes the description's projections those of the file, as far as the file has whole projections to offer: one that
-/// lacks some of those that its shortcut option asks for keeps the option, and has them reported as missing.
+/// Replaces the description's projections by those of the file, if the file has complete ones. A file that lacks some of those that its
+/// shortcut option requires keeps the option, and they are reported as missing.
 fn adopt_projections(weights: &Weights, architecture: &mut Architecture) {
     if architecture.block == BlockKind::Plain {
         return;
@@ -90,8 +90,8 @@ pub(super) fn from_shapes(weights: &Weights) -> Result<Architecture> {
         }
     };
     let depths = depths(weights).ok_or_else(|| refuse("holds no residual blocks: there is no `layer1.0`".into()))?;
-    // Block 0 of each stage tells its sizes; where a tensor is missing, any other block does. Looked up among the names
-    // that are there, because a hostile name may make a depth anything.
+    // Block 0 of each stage gives its sizes; if a tensor is missing, any other block does. Only existing names are looked up, because
+    // hostile names can produce any depth.
     let dimension = |stage: usize, tensor: &str, axis: usize| {
         let is_it = |name: &&str| block_of(name).is_some_and(|(at, _, rest)| at == stage + 1 && rest == tensor);
         let mut sizes = weights.names().filter(is_it).filter_map(|name| weights.shape(name)?.get(axis).copied());
@@ -167,12 +167,11 @@ fn block_of(name: &str) -> Option<(usize, usize, &str)> {
     Some((stage.parse().ok()?, block.parse().ok()?, rest))
 }
 
-/// Blocks in each stage by the highest number that comes up; None without a first block. What is absent in between
-/// will be reported as missing.
+/// Blocks in each stage by the highest number found; `None` without a first block. Absent blocks in between will be reported as missing.
 fn depths(weights: &Weights) -> Option<Vec<usize>> {
     let mut depths = Vec::new();
     for (stage, block, _) in weights.names().filter_map(block_of) {
-        // Stages past 9 are no ResNet's; validation says how many there may be.
+        // No ResNet has more than 9 stages; validation checks their number.
         if (1..=9).contains(&stage) {
             depths.resize(depths.len().max(stage), 0);
             depths[stage - 1] = depths[stage - 1].max(block.saturating_add(1));
@@ -181,14 +180,14 @@ fn depths(weights: &Weights) -> Option<Vec<usize>> {
     (depths.first().is_some_and(|depth| *depth > 0)).then_some(depths)
 }
 
-/// A tensor that shows a variant which is not supported, and what that is.
+/// A tensor that reveals an unsupported variant, and the name of the variant.
 fn unsupported(weights: &Weights) -> Option<(&str, &'static str)> {
     weights.names().find_map(|name| {
         let rank = weights.shape(name).map_or(0, <[usize]>::len);
         let why = if name == "conv1.0.weight" {
-            "a deep stem of three 3x3 convolutions (timm's resnet50d and its kin) is not supported"
+            "a deep stem of three 3x3 convolutions (as in timm's resnet50d) is not supported"
         } else if name.ends_with(".downsample.1.weight") && rank == 4 {
-            "an average-pooled shortcut (timm's resnet50d and its kin) is not supported"
+            "an average-pooled shortcut (as in timm's resnet50d) is not supported"
         } else if [".se.", ".se_module.", ".eca.", ".attn."].iter().any(|part| name.contains(part)) {
             "attention inside blocks (SE, ECA and the like) is not supported"
         } else if name.starts_with("conv1.") && name.ends_with(".bias")

@@ -10,39 +10,39 @@ use super::{Given, Origin, Weights, compare, describe};
 use crate::data::Preprocess;
 use crate::model::Architecture;
 
-/// Everything that can be said about a weights file without running it.
+/// Everything that is known about a weights file without running it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// Path or name.
     pub file: String,
     /// Bytes.
     pub size: usize,
-    /// In hexadecimal; of several files, of their names and hashes.
+    /// SHA-256 in hexadecimal; for several files, over their names and hashes.
     pub sha256: String,
     /// Number of tensors of each type.
     pub dtypes: BTreeMap<String, usize>,
     /// The architecture's name (`resnet50`) or description; null when there is none.
     pub name: Option<String>,
-    /// What it is made of; null when that can't be told.
+    /// The architecture; null if it is unknown.
     pub architecture: Option<Architecture>,
     /// Trained parameters in the file, running statistics not counted.
     pub parameters: u64,
-    /// A name for each class; null when there are none.
+    /// One name per class; null if there are none.
     pub labels: Option<Vec<String>>,
-    /// What images go through; null when there is no architecture.
+    /// The preprocessing of images; null if there is no architecture.
     pub preprocess: Option<Preprocess>,
     /// Where each value comes from, by its key in the architecture's description or in the preprocessing, and `labels`.
     pub origins: BTreeMap<&'static str, Origin>,
-    /// What stands before every name of the network in the file.
+    /// The prefix of every name of the network in the file.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub prefix: String,
     /// Tensors beside the network, by their names in the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// Why there are no predictions; null where there is a classifier.
+    /// Why there are no predictions; null if there is a classifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_head: Option<String>,
-    /// In the state dict's order, then the ones that don't belong.
+    /// Tensors in the state dict's order, then unexpected ones.
     pub tensors: Vec<InspectedTensor>,
     /// One sentence each; empty for a file that can be used.
     pub problems: Vec<String>,
@@ -62,7 +62,7 @@ pub struct InspectedTensor {
     pub shape: Vec<usize>,
 }
 
-/// Reads the whole file and says what it is, given what the user says about it. Never fails: what is wrong is in `problems`.
+/// Reads the whole file and describes it, given the user's options. Never fails: errors are in `problems`.
 pub fn inspect(weights: &Weights, given: &Given) -> Inspection {
     let mut problems = Vec::new();
     let description = describe(weights, given).map_err(|error| problems.push(error.to_string())).ok();
@@ -166,7 +166,7 @@ impl Inspection {
     /// Each value of architecture and preprocessing, and where it comes from.
     fn values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let architecture = serde_json::to_value(&self.architecture).map_err(|_| fmt::Error)?;
-        // By way of text, which has the fewest digits that give an f32 back.
+        // Through text, which has the fewest digits that reproduce an f32.
         let text = serde_json::to_string(&self.preprocess).map_err(|_| fmt::Error)?;
         let preprocess: serde_json::Value = serde_json::from_str(&text).map_err(|_| fmt::Error)?;
         for (key, origin) in &self.origins {

@@ -6,10 +6,10 @@ use super::labels::{labels_of, parse_labels};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The most that is read of a file of class names.
+/// The largest file of class names that is read.
 const MAX_LABELS_BYTES: u64 = 16 << 20;
 
-/// Class names from a file, one for each class that a network of so many `outputs` tells apart.
+/// Class names from a file, one for each class of a network with this many `outputs`.
 ///
 /// # Errors
 /// A file that can't be read or holds no such list.
@@ -17,7 +17,7 @@ pub fn read_labels(path: &Path, outputs: usize) -> Result<Vec<String>> {
     labels_of(read_names(path)?, outputs).map_err(|problem| Error::file(path, problem))
 }
 
-/// Class names from a file: one a line, or JSON in any form of [`parse_labels`]. None comes twice.
+/// Class names from a file: one per line, or JSON in any form of [`parse_labels`]. None is repeated.
 ///
 /// # Errors
 /// A file that can't be read or holds no such list.
@@ -30,7 +30,7 @@ pub fn read_names(path: &Path) -> Result<Vec<String>> {
     parse_labels(&text).map_err(|problem| Error::file(path, problem))
 }
 
-/// Class names where there are none: their numbers.
+/// Class names if there are none: their numbers.
 pub fn numbered_labels(classes: usize) -> Vec<String> {
     (0..classes).map(|i| i.to_string()).collect()
 }

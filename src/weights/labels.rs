@@ -1,4 +1,4 @@
-//! Class names in the forms that people have them in: a name a line, a JSON list, or the objects of other libraries.
+//! Class names in common forms: one name per line, a JSON list, or the objects of other libraries.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ const NAMED_ALIKE: [(usize, usize); 2] = [(134, 517), (638, 639)];
 /// Entries of a list or an object that are read: more than a network has classes.
 const MOST: usize = 1 << 20;
 
-/// The names in `text`, in the order of their classes: JSON if it begins as that does, else one a line.
+/// The names in `text`, in the order of their classes: JSON if it begins like JSON, otherwise one per line.
 ///
 /// JSON is a list of names, an object `{"0": name, …}` or `{name: 0, …}`, or one that holds such a list or object as
-/// `id2label`, `label2id` (`transformers`) or `class_to_idx` (torchvision). A mark of the byte order before it, and
-/// Windows' ends of lines, are left out. The classes are 0 to the last without a gap, and none of them has another's name.
+/// `id2label`, `label2id` (`transformers`) or `class_to_idx` (torchvision). A byte order mark and Windows line ends are dropped. The
+/// classes are numbered from 0 without a gap, and no two share a name.
 ///
 /// # Errors
 /// What is wrong, to be said after the file's name.
@@ -39,8 +39,8 @@ pub(super) fn parse_json_labels(text: &str) -> Result<Vec<String>, String> {
     distinct(labels?)
 }
 
-/// The names of the classes that a network of so many `outputs` tells apart: one each, and two of a single output. A single
-/// name there is that of class 1, and class 0 is `not NAME`.
+/// The names of the classes of a network with this many `outputs`: one per output, and two for a single output. For a single output, a
+/// single name is that of class 1, and class 0 is `not NAME`.
 ///
 /// # Errors
 /// What is wrong, to be said after the file's name.
@@ -57,7 +57,7 @@ pub fn labels_of(labels: Vec<String>, outputs: usize) -> Result<Vec<String>, Str
     }
 }
 
-/// JSON as far as class names need it; keys keep their order and may come twice.
+/// The subset of JSON that class names need; keys keep their order and may be repeated.
 enum Json {
     Integer(u64),
     Text(String),
@@ -77,7 +77,7 @@ impl Json {
         }
     }
 
-    /// The name of class `class`: a text, or the last of a list of a WordNet number and a name.
+    /// The name of class `class`: a string, or the second of a list of a WordNet id and a name.
     fn name(self, class: usize) -> Result<String, String> {
         match self {
             Self::Text(name) => Ok(name),
@@ -112,7 +112,7 @@ fn numbered(pairs: Vec<(String, Json)>) -> Result<Vec<(usize, String)>, String> 
         value => match key.trim().parse::<usize>() {
             Ok(number) => Ok((number, value.name(number)?)),
             Err(_) => Err(format!(
-                "has the key \"{}\", which is no class number; give a list of names, {{\"0\": name}}, or {{name: 0}}",
+                "has the key \"{}\", which is not a class number; give a list of names, {{\"0\": name}}, or {{name: 0}}",
                 printable(&key)
             )),
         },
@@ -120,7 +120,7 @@ fn numbered(pairs: Vec<(String, Json)>) -> Result<Vec<(usize, String)>, String> 
     pairs.into_iter().map(pair).collect()
 }
 
-/// The names by their numbers, which are 0 to the last without a gap.
+/// The names by their numbers, which start at 0 and have no gap.
 fn in_order(mut pairs: Vec<(usize, String)>) -> Result<Vec<String>, String> {
     pairs.sort_by_key(|(number, _)| *number);
     if let Some([(number, a), (_, b)]) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn imagenets_own_two_pairs_are_let_through() {
-        // torchvision's spelling tells them apart; the lists of others don't.
+        // torchvision's spelling distinguishes them; other lists don't.
         let mut names = super::super::imagenet_labels();
         (names[134], names[639]) = (names[517].clone(), names[638].clone());
         assert_eq!((&*names[134], &*names[639]), ("crane", "maillot"));
@@ -274,7 +274,7 @@ mod tests {
         assert!(said.contains("2 names for the classes up to 2, and none for class 0"), "{said}");
         assert!(refused(r#"{"a": 0, "b": 18446744073709551615}"#).contains("none for class 1"));
         assert!(refused(r#"{"a": 0, "b": -1}"#).contains("no class number"));
-        assert!(refused(r#"{"x": "a"}"#).contains("the key \"x\", which is no class number"));
+        assert!(refused(r#"{"x": "a"}"#).contains("the key \"x\", which is not a class number"));
         assert!(refused(r#"{"0": null}"#).contains("null for the name of class 0"));
         assert!(refused(r#"["a", 3]"#).contains("a number for the name of class 1"));
         assert!(refused("[\"a\"").contains("is not a JSON list or object"));

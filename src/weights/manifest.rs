@@ -11,26 +11,26 @@ use crate::fetch::mirrored;
 /// Networks that can be fetched, and the facts of each.
 const MANIFEST: &str = include_str!("../../weights/manifest.toml");
 
-/// The Hugging Face hub, unless a mirror stands in for it.
+/// The Hugging Face hub, unless a mirror replaces it.
 const HUB: &str = "https://huggingface.co";
 
 /// One network of the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
-    /// What `--weights` takes.
+    /// The name for `--weights`.
     pub name: String,
     /// `hub:OWNER/REPOSITORY/FILE`, or a URL.
     pub source: String,
-    /// The commit or branch on the hub; elsewhere the publisher's own word for it.
+    /// The commit or branch on the hub; elsewhere the publisher's version.
     pub revision: String,
-    /// Hexadecimal SHA-256 of the file, or its beginning; none where only the hub tells it.
+    /// Hexadecimal SHA-256 of the file, or its beginning; `None` if only the hub gives it.
     pub sha256: Option<String>,
     /// SPDX identifier.
     pub licence: String,
     /// A name of [`Architecture::named`](crate::model::Architecture::named).
     pub architecture: String,
-    /// What its images go through; the keys are those of `gpu_resnet.preprocess`.
+    /// The preprocessing of its images, in the keys of `gpu_resnet.preprocess`.
     pub preprocess: toml::Table,
     /// As published.
     pub accuracy: Accuracy,
@@ -40,14 +40,14 @@ pub struct Pretrained {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accuracy {
-    /// Whose class is the most likely one.
+    /// Top-1 accuracy.
     pub top1: f64,
-    /// Whose class is among the five most likely.
+    /// Top-5 accuracy.
     pub top5: f64,
 }
 
 impl Pretrained {
-    /// Where the file is fetched from. A `mirror` stands in for the beginning of the URL, the hub's or another's:
+    /// The URL of the file. A `mirror` replaces the beginning of the URL:
     /// `MIRROR/OWNER/REPOSITORY/resolve/REVISION/FILE`, or `MIRROR/models/resnet50-0676ba61.pth`.
     pub fn url(&self, mirror: Option<&str>) -> String {
         match self.source.strip_prefix("hub:").and_then(|path| path.rsplit_once('/')) {
@@ -89,7 +89,7 @@ pub fn find(name: &str) -> Result<Option<&'static Pretrained>> {
     Ok(manifest()?.iter().find(|entry| entry.name == name))
 }
 
-/// An error about a name that nothing has: the nearest ones and where all are listed.
+/// The error for an unknown name: the nearest names, and where all are listed.
 pub fn unknown(name: &str, others: &[&'static str]) -> Error {
     let names = manifest().unwrap_or_default().iter().map(|entry| entry.name.as_str());
     let rank = |other: &'static str| (!other.starts_with(name), distance(name, other), other);
@@ -103,7 +103,7 @@ pub fn unknown(name: &str, others: &[&'static str]) -> Error {
     ))
 }
 
-/// Levenshtein's: insertions, deletions and replacements of one character.
+/// Levenshtein distance: insertions, deletions and replacements of one character.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

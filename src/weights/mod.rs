@@ -1,8 +1,8 @@
 //! Weights files: safetensors and PyTorch checkpoints read, checked against an architecture, described, converted,
 //! fetched by name, and written.
 //!
-//! The names are torchvision's whatever the file has. A file is hostile until it has been read: sizes are bounded,
-//! offsets checked, numbers finite, and every error names the file.
+//! Tensor names are torchvision's, whatever the file has. Files are treated as hostile: sizes are bounded, offsets are checked, numbers
+//! must be finite, and every error names the file.
 
 mod beside;
 mod bytes;
@@ -68,6 +68,6 @@ pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";
 /// A JSON list of the keys whose values `weights convert` only assumed.
 pub const ASSUMED_KEY: &str = "gpu_resnet.assumed";
 
-// safetensors is little-endian, and slices of it are read as they lie.
+// safetensors is little-endian, and slices of it are read without conversion.
 #[cfg(target_endian = "big")]
 compile_error!("gpu-resnet reads and writes safetensors in place and needs a little-endian machine");

@@ -2,29 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What wrappers put before every name where it can't be told by the network itself.
+/// Prefixes of wrappers, for names that the network itself does not identify.
 const PREFIXES: [&str; 4] = ["module.", "model.", "backbone.", "_orig_mod."];
 
-/// Whose names the tensors of a network have.
+/// The naming scheme of a network's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// torchvision's, timm's; also kuangliu's CIFAR networks, whose projections are `shortcut`.
     Torchvision,
     /// Hugging Face's: `embedder`, `encoder.stages`.
     Transformers,
-    /// The children of torchvision's network by number, as `nn.Sequential(*model.children())` has them.
+    /// The children of torchvision's network by number, as in `nn.Sequential(*model.children())`.
     Children,
 }
 
-/// Every prefix under which a ResNet stands, and whose names it has there. Running statistics have to be there too: gradients
-/// and an optimiser's moments have a network's names without them.
+/// Every prefix under which there is a ResNet, and its naming scheme. Running statistics must be present, since gradients and an
+/// optimiser's moments have the same names without them.
 pub(super) fn roots(tensors: &[(&str, &[usize])]) -> Vec<(String, Style)> {
     let anchors = [
         ("layer1.0.conv1.weight", "layer1.0.bn1.running_mean", Style::Torchvision),
         ("embedder.embedder.convolution.weight", "embedder.embedder.normalization.running_mean", Style::Transformers),
         ("4.0.conv1.weight", "1.running_mean", Style::Children),
     ];
-    // Of numbered children the stem has to be there too; a number alone may be anything's.
+    // For numbered children the stem must be present too; a number alone may belong to anything.
     let stems = tensors.iter().filter(|(_, shape)| matches!(shape, [_, 3, _, _]));
     let stems: BTreeSet<&str> = stems.filter_map(|(name, _)| name.strip_suffix("0.weight")).collect();
     let names: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
@@ -56,7 +56,7 @@ pub(super) fn wrappers<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Stri
     first[..length].to_owned()
 }
 
-/// torchvision's name of the tensor that is called `name` under the network's prefix; a name that says nothing stays.
+/// torchvision's name for the tensor `name` under the network's prefix; an unknown name stays.
 pub(super) fn to_torchvision(name: &str, style: Style) -> String {
     let known = match style {
         Style::Torchvision => from_shortcut(name),
@@ -113,7 +113,7 @@ fn from_transformers(name: &str) -> Option<String> {
     layer(place, format!("{block}.conv{number}"), format!("{block}.bn{number}"))
 }
 
-/// The name that `ResNetForImageClassification` has for one of torchvision's.
+/// The name of a torchvision tensor in `ResNetForImageClassification`.
 pub(super) fn to_transformers(name: &str) -> Option<String> {
     let layer = |place: &str| {
         let (kind, parameter) = place.split_once('.')?;

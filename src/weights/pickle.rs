@@ -1,10 +1,9 @@
-//! Pickles of PyTorch checkpoints, as data: a machine that makes dictionaries, numbers, text and tensors of them, and
-//! executes nothing.
+//! Reads pickles of PyTorch checkpoints as data: a machine that builds dictionaries, numbers, text and tensors, and executes nothing.
 //!
 //! A pickle is a program for a stack machine (Python's `pickletools`). Its dangerous instructions name a Python object and
-//! call it. Here the functions that rebuild tensors stand for themselves. Every other class or function becomes an
-//! [`Object`]: its name and what it was given, which nobody calls. Values lie in one vector and refer to each other by
-//! index, so that no pickle makes reading or dropping them recurse, and their number is bounded.
+//! call it. Here the functions that rebuild tensors are recognised. Every other class or function becomes an [`Object`]: its name and
+//! arguments, which are never called. Values are in one vector and refer to each other by index, so that reading or dropping them never
+//! recurses, and their number is bounded.
 
 mod calls;
 mod machine;

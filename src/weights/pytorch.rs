@@ -1,6 +1,5 @@
-//! PyTorch checkpoints (`.pth`, `.pt`, `.bin`, `.ckpt`): where in the file each of their tensors lies. Both of
-//! `torch.save`'s formats are read, the zip archive and the plain file of before 1.6; the pickle in them only as data
-//! (`pickle.rs`).
+//! PyTorch checkpoints (`.pth`, `.pt`, `.bin`, `.ckpt`): the position of each tensor in the file. Both formats of `torch.save` are read,
+//! the zip archive and the plain file from before 1.6. The pickle in them is read only as data (`pickle.rs`).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,15 +10,15 @@ use super::state_dict;
 use super::stored::{Contents, Stored};
 use super::text::printable;
 
-/// What the plain format begins with, as a pickled number.
+/// The first value of the plain format, a pickled number.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const PROTOCOL: i128 = 1001;
-/// More than any ResNet and its optimiser have tensors.
+/// More tensors than any ResNet and its optimiser have.
 const MOST_ENTRIES: usize = 100_000;
-/// The most elements of all expanded tensors together, which take no place in the file.
+/// The most elements of all expanded tensors together, which take no space in the file.
 const MOST_EXPANDED: usize = 16 << 20;
 
-/// Whether `bytes` begin as `torch.save` begins, or as any pickle of the protocols 1 to 5.
+/// Whether `bytes` begin like a file of `torch.save`, or like any pickle of the protocols 1 to 5.
 pub(super) fn is_pytorch(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
         || matches!(bytes, [0x80, 1..=5, ..])
@@ -46,7 +45,7 @@ fn read_zip(bytes: &[u8]) -> Result<Contents, String> {
     tensors(&pickle, |storage| entries.get(&format!("{root}data/{}", storage.key)).cloned())
 }
 
-/// What a zip archive is that torch.save did not write.
+/// The kind of a zip archive that torch.save did not write.
 fn other_zip(entries: &BTreeMap<String, Range<usize>>) -> String {
     let ends = |end: &str| entries.keys().any(|name| name.ends_with(end));
     let what = if ends(".npy") {
@@ -60,7 +59,7 @@ fn other_zip(entries: &BTreeMap<String, Range<usize>>) -> String {
     format!("is {what}, which is not read; copy its arrays into a torchvision ResNet, and save model.state_dict()")
 }
 
-/// Every entry of a zip archive by its name. They are ranges of the file: nothing is ever unpacked, least of all to disk.
+/// Every entry of a zip archive by its name. Entries are ranges of the file; nothing is ever unpacked.
 fn zip_entries(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
     let damaged = |error: rawzip::Error| format!("is a damaged zip archive ({error}); copy or download it again");
     let archive = rawzip::ZipArchive::from_slice(bytes).map_err(damaged)?;
@@ -137,7 +136,7 @@ fn read_plain(bytes: &[u8]) -> Result<Contents, String> {
     tensors(&object, |storage| ranges.get(storage.key).cloned())
 }
 
-/// The checkpoint's tensors; `place` knows where in the file a storage lies.
+/// The checkpoint's tensors; `place` returns the position of a storage in the file.
 fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) -> Result<Contents, String> {
     let mut contents = Contents::default();
     let mut expanded = 0usize;
@@ -180,8 +179,8 @@ fn tensors(pickle: &Pickle, place: impl Fn(&Storage) -> Option<Range<usize>>) ->
     Ok(contents)
 }
 
-/// The bytes that a tensor spans and, unless it is in row-major order, its strides. None if it reaches past its storage,
-/// or has more elements than that without repeating any. An expanded tensor repeats them by a stride of 0.
+/// The bytes that a tensor spans and, unless it is in row-major order, its strides. `None` if it extends past its storage, or has more
+/// elements than the storage without repeating any. An expanded tensor repeats them with a stride of 0.
 fn view(
     tensor: &Tensor,
     storage: &Storage,
@@ -232,7 +231,7 @@ mod tests {
         assert_eq!(viewed(&[8], &[0], 1), Some((100..104, Some(vec![0]))));
         assert_eq!(viewed(&[3, 2], &[0, 1], 2), Some((100..108, Some(vec![0, 1]))));
         assert_eq!(viewed(&[2, 3], &[3, 1], 6), Some((100..124, None)));
-        // More elements than there are, and more than are ever repeated.
+        // More elements than the storage has, and more than may be repeated.
         for (shape, strides) in [(&[8][..], &[1][..]), (&[1 << 40], &[0]), (&[2, 4], &[1, 1])] {
             assert_eq!(viewed(shape, strides, 1), None, "{shape:?}");
         }

@@ -1,4 +1,4 @@
-//! Writing safetensors: the same tensors and metadata give the same bytes, and a file is there whole or not at all.
+//! Writes safetensors: the same tensors and metadata give the same bytes, and files are written atomically.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ impl<'a> NamedTensor<'a> {
     }
 }
 
-/// A tensor of any type as it lies in a file: little-endian, row-major.
+/// A tensor of any type as stored in a file: little-endian, row-major.
 #[derive(Clone, Debug)]
 pub struct RawTensor<'a> {
     /// Its name in the file.
@@ -54,7 +54,7 @@ impl<'a> From<&'a NamedTensor<'a>> for RawTensor<'a> {
 }
 
 /// The metadata of a network's file: its architecture, the names of its classes, the JSON of its preprocessing. The key
-/// `format` is what Hugging Face's loaders ask for.
+/// `format` is required by Hugging Face's loaders.
 pub fn metadata(
     architecture: &Architecture,
     labels: Option<&[String]>,
@@ -72,14 +72,14 @@ pub fn metadata(
     Ok(metadata)
 }
 
-/// Writes a network's tensors to `path`, replacing a file that is there. Each batch normalisation also gets the counter
-/// `num_batches_tracked` (0, i64) that PyTorch's `load_state_dict(strict=True)` insists on.
+/// Writes a network's tensors to `path`, replacing an existing file. Each batch normalisation also gets the counter
+/// `num_batches_tracked` (0, i64) that PyTorch's `load_state_dict(strict=True)` requires.
 pub fn save(path: impl AsRef<Path>, tensors: &[NamedTensor], metadata: &BTreeMap<String, String>) -> Result<()> {
     write_safetensors(path, &with_counters(tensors), metadata)
 }
 
-/// Writes tensors of any types to `path`: to a temporary name beside it, then renamed. Errors: a name that comes twice,
-/// data that does not fill its shape, or whatever the file system says; nothing partial stays.
+/// Writes tensors of any types to `path`, under a temporary name that is then renamed. Errors: a repeated name, data that does not fill
+/// its shape, or a file system error; nothing partial is left.
 pub fn write_safetensors(
     path: impl AsRef<Path>,
     tensors: &[RawTensor],
@@ -106,7 +106,7 @@ pub(super) fn safetensors_bytes(
     Ok(bytes)
 }
 
-/// The tensors as a file has them, with a counter for each batch normalisation.
+/// The tensors as stored in a file, with a counter for each batch normalisation.
 pub(super) fn with_counters<'a>(tensors: &'a [NamedTensor<'a>]) -> Vec<RawTensor<'a>> {
     let mut raw = Vec::with_capacity(tensors.len());
     for tensor in tensors {
@@ -123,7 +123,7 @@ pub(super) fn with_counters<'a>(tensors: &'a [NamedTensor<'a>]) -> Vec<RawTensor
     raw
 }
 
-/// The header with its length, and the tensors in the order of their data: wide types first, so that all lie aligned.
+/// The header with its length, and the tensors in the order of their data: wide types first, so that all are aligned.
 fn layout<'t, 'a>(
     label: &Path,
     tensors: &'t [RawTensor<'a>],

@@ -1,5 +1,5 @@
-//! Which of a file's tensors are the network: those under the one prefix that a ResNet stands under, the head beside or
-//! above them, and what is left out.
+//! Selects the tensors of the network in a file: those under the one prefix of a ResNet, and the head beside or above them; lists what
+//! is ignored.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::naming::{self, Style};
 use super::selection::{Selection, below, is_of_training, of_another};
 use super::text::{printable, some};
 
-/// The most networks of one file that are told apart.
+/// The most networks that are distinguished in one file.
 const MOST_ROOTS: usize = 32;
 
 /// Finds the network among tensors of these names and shapes. `same(a, b)` says whether two of them lie in the same place.
@@ -29,7 +29,7 @@ pub(super) fn select(
         };
         let there = listed(&roots);
         roots.retain(|(prefix, _)| under(prefix));
-        // Of `model` and `model_ema.module`, the exact one where both are under the key.
+        // The exact one, if several are under the key, such as `model` and `model_ema.module`.
         if let Some(exact) = roots.iter().find(|(prefix, _)| prefix.trim_end_matches('.') == wanted).cloned() {
             roots = vec![exact];
         }
@@ -54,7 +54,7 @@ pub(super) fn select(
     collect(tensors, Selection { prefix, others, ..Selection::default() }, style, roots.is_empty())
 }
 
-/// `key` as a shell takes it.
+/// `key` quoted for a shell.
 fn argument(key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     match key {
@@ -72,7 +72,7 @@ fn collect(
 ) -> Result<Selection, String> {
     let mut beside = Vec::new();
     for (i, (original, _)) in tensors.iter().enumerate() {
-        // Another network of the file is not taken by mistake for what this one lacks.
+        // Another network of the file must not be mistaken for what this one lacks.
         let of_another = || of_another(&selection.prefix, &selection.others, original);
         if original.ends_with("num_batches_tracked") || of_another() {
             continue;
@@ -86,7 +86,7 @@ fn collect(
                     return Err(format!("has {a} and {b}, which are two names of one tensor; remove one"));
                 }
             }
-            // A wrapper may be called `best_model`: only what is below it says what a tensor is for.
+            // A wrapper may be called `best_model`: only the names below it say what a tensor is for.
             _ if is_of_training(below(&selection.prefix, original)) => {}
             _ => beside.push(i),
         }
@@ -99,16 +99,16 @@ fn collect(
     Ok(selection)
 }
 
-/// Keeps one of several prefixes under which the same tensors lie: a module that another one holds too, as Lightning's
-/// `backbone` and `model.backbone`. They are equal only if every tensor of the smaller one, its head too, is the other's: two
-/// networks may share their layers and differ in the rest. The one with most tensors stays.
+/// Keeps one of several prefixes for the same tensors: a module that another one also holds, like Lightning's `backbone` and
+/// `model.backbone`. They are equal only if every tensor of the smaller one, including its head, is the other's: two networks may share
+/// their layers and differ in the rest. The one with most tensors stays.
 fn one_of_equals(
     roots: &mut Vec<(String, Style)>,
     all: &[String],
     tensors: &[(&str, &[usize])],
     same: impl Fn(usize, usize) -> bool,
 ) {
-    // More than any trainer writes: not worth the comparing.
+    // More than any trainer writes: not worth comparing.
     if !(2..=MOST_ROOTS).contains(&roots.len()) {
         return;
     }

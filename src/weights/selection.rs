@@ -7,11 +7,11 @@ use super::text::some;
 /// The network among a file's tensors.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// What stands before every name of the network in the file: `state_dict.module.`.
+    /// The prefix of every name of the network in the file: `state_dict.module.`.
     pub prefix: String,
-    /// Each tensor's place in the list that was given, by its name here.
+    /// Each tensor's index in the given list, by its name here.
     pub names: BTreeMap<String, usize>,
-    /// Names in the file of what is beside the network and was not to be expected there.
+    /// Names in the file of unexpected tensors beside the network.
     pub left_out: Vec<String>,
     /// Those of `left_out` that look like a part of the forward pass, so that predictions without them may be wrong.
     pub doubtful: Vec<String>,
@@ -21,25 +21,25 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Whether the file's tensor `name` stands within this network, and not in one that stands inside of it.
+    /// Whether the file's tensor `name` belongs to this network, and not to one inside it.
     pub fn holds(&self, name: &str) -> bool {
         name.strip_prefix(self.prefix.as_str()).is_some_and(|short| !is_of_training(short))
             && !of_another(&self.prefix, &self.others, name)
     }
 }
 
-/// What a file has for a classifier.
+/// The kind of classifier in a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Head {
     /// One linear layer, under `fc.weight` and `fc.bias` here.
     Linear {
-        /// Whether the file has a bias; zeros stand in for one that it lacks.
+        /// Whether the file has a bias; otherwise the bias is zero.
         bias: bool,
     },
-    /// None at all.
+    /// No classifier.
     #[default]
     None,
-    /// More than one linear layer, which is not run; the names of its tensors.
+    /// More than one linear layer, which is not supported; the names of its tensors.
     Layers(Vec<String>),
 }
 
@@ -57,7 +57,7 @@ impl Head {
     }
 }
 
-/// Whether `name` is of another network of the file than the one under `prefix`: one inside of it, around it, or elsewhere.
+/// Whether `name` belongs to a different network than the one under `prefix`: one inside it, around it, or elsewhere.
 pub(super) fn of_another(prefix: &str, others: &[String], name: &str) -> bool {
     let around = |other: &str| prefix.starts_with(other) && name.starts_with(prefix);
     others.iter().any(|other| other != prefix && name.starts_with(other.as_str()) && !around(other))
@@ -108,7 +108,7 @@ pub(super) fn is_of_training(name: &str) -> bool {
     name.split('.').any(|part| PARTS.contains(&part) || STARTS.iter().any(|start| part.starts_with(start)))
 }
 
-/// Whether `name`, below the network's prefix, is of a ResNet's body rather than of a head.
+/// Whether `name`, below the network's prefix, belongs to a ResNet's body rather than to a head.
 pub(super) fn is_of_body(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     let stage = first.strip_prefix("layer").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));

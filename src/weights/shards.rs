@@ -25,13 +25,13 @@ struct Index {
 /// Every file of the index at `path`, with the tensors that the index says are in it.
 ///
 /// # Errors
-/// An index that is no such JSON, a file that is elsewhere than beside it or is not there, or a tensor that its file lacks.
+/// An index that is not such JSON, a file that is missing or not beside the index, or a tensor that its file lacks.
 pub(super) fn open(path: &Path) -> Result<Vec<(Bytes, Contents)>> {
     let refuse = |problem: String| Error::file(path, problem);
     let missing = || refuse("does not exist; give the index, a .safetensors or a .pth file".into());
     let bytes = files::read_limited(path, MAX_INDEX)?.ok_or_else(missing)?;
     let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|error| refuse(format!("is no index of weights in several files: {}", quoted(error))))?;
+        .map_err(|error| refuse(format!("is not an index of weights in several files: {}", quoted(error))))?;
     let names: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
     if names.is_empty() || names.len() > MOST_FILES {
         return Err(refuse(format!("names {} files; it takes 1 to {MOST_FILES}", names.len())));

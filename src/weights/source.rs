@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 /// The name of a run's network in its folder.
 pub const MODEL_FILE: &str = "model.safetensors";
 
-/// What a folder's network is called, in the order in which they are looked for.
+/// The names of a network's file in a folder, in order of preference.
 const IN_FOLDERS: [&str; 4] =
     [MODEL_FILE, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// Where weights come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// Weights inside the program: their name and the file.
+    /// Built-in weights: their name and the file.
     BuiltIn(&'static str, &'static [u8]),
     /// A file.
     File(PathBuf),
@@ -25,8 +25,8 @@ pub enum Source {
     Pretrained(&'static Pretrained),
 }
 
-/// Finds what the argument of `--weights` names: nothing the default weights, else a file, a folder that `finetune` or
-/// `train` wrote, or the name of built-in weights or of the manifest's. The error says what there is.
+/// Finds what the argument of `--weights` names: the default weights if there is none, otherwise a file, a folder that `finetune` or
+/// `train` wrote, or the name of weights that are built in or in the manifest. The error lists the choices.
 pub fn resolve(argument: Option<&str>) -> Result<Source> {
     find(argument.map(OsStr::new))
 }
@@ -79,7 +79,7 @@ fn in_folder(folder: &Path) -> Result<PathBuf> {
     Err(Error::file(folder, format!("is a folder without {wanted}{found}; name the file, or give a run's folder")))
 }
 
-/// Whether a file's name is one of weights.
+/// Whether a file name is that of weights.
 fn is_weights(path: &Path) -> bool {
     path.extension().is_some_and(|end| ["safetensors", "pth", "pt", "bin", "ckpt", "tar"].iter().any(|e| end == *e))
 }
@@ -89,12 +89,12 @@ pub fn open(argument: Option<&str>) -> Result<Weights> {
     open_with(argument, &FetchOptions::from_env())
 }
 
-/// [`open`] with a say in how it is fetched.
+/// [`open`] with options for fetching.
 pub fn open_with(argument: Option<&str>, options: &FetchOptions) -> Result<Weights> {
     open_key(argument.map(OsStr::new), None, options)
 }
 
-/// [`open_with`] of the network that stands under the prefix `key` in the file; its path need not be UTF-8.
+/// [`open_with`] for the network under the prefix `key` in the file; its path need not be UTF-8.
 pub fn open_key(argument: Option<&OsStr>, key: Option<&str>, options: &FetchOptions) -> Result<Weights> {
     let mut weights = match find(argument)? {
         Source::File(path) => return Weights::open_key(&path, key),

@@ -1,4 +1,4 @@
-//! The tensors of a checkpoint, wherever in its dictionaries they are.
+//! Finds the tensors of a checkpoint, at any depth of its dictionaries.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::pickle::{Id, Object, Pickle, Value};
 use super::text::printable;
 
-/// How deep dictionaries are followed into each other.
+/// How deep nested dictionaries are searched.
 const DEEPEST: usize = 64;
 /// The longest name, and the most bytes that all names have together: a pickle can name a long text a million times.
 const LONGEST_NAME: usize = 512;
 const MOST_BYTES: usize = 64 << 20;
-/// More than any ResNet and its optimiser have tensors.
+/// More tensors than any ResNet and its optimiser have.
 const MOST_TENSORS: usize = 100_000;
 
-/// What a module's own dictionaries are called; they are no part of a tensor's name.
+/// The names of a module's own dictionaries, which are not part of a tensor's name.
 const MODULE_PARTS: [&str; 3] = ["_parameters", "_buffers", "_modules"];
 
 /// Every tensor by its name: the keys on the way to it joined by dots, such as `state_dict.module.conv1.weight`. Lists count
@@ -31,7 +31,7 @@ pub(super) fn tensors(pickle: &Pickle) -> Result<BTreeMap<String, Id>, String> {
 
 struct Walk<'p, 'a> {
     pickle: &'p Pickle<'a>,
-    /// Containers, each of which is looked at once, however often it is referred to.
+    /// Visited containers: each is searched once, however often it is referenced.
     seen: BTreeSet<Id>,
     found: BTreeMap<String, Id>,
     todo: Vec<(Id, String, usize)>,
@@ -43,10 +43,10 @@ impl<'p, 'a> Walk<'p, 'a> {
         let pickle = self.pickle;
         match pickle.get(id) {
             Value::Tensor(_) => {
-                // Of equal keys the last counts, and that one comes up first.
+                // The last of equal keys counts, and it is visited first.
                 self.found.entry(name).or_insert(id);
                 return if self.found.len() > MOST_TENSORS {
-                    Err(format!("has more than {MOST_TENSORS} tensors, which is no checkpoint of a ResNet"))
+                    Err(format!("has more than {MOST_TENSORS} tensors, which is not a checkpoint of a ResNet"))
                 } else {
                     Ok(())
                 };
@@ -71,7 +71,7 @@ impl<'p, 'a> Walk<'p, 'a> {
 
     fn object(&mut self, object: &Object, name: &str, depth: usize) -> Result<(), String> {
         let pickle = self.pickle;
-        // What it was made of: a dictionary, or Python 2's list of keys and values.
+        // Its arguments: a dictionary, or Python 2's list of keys and values.
         if let Value::Tuple(arguments) = pickle.get(object.arguments) {
             for argument in arguments {
                 match pickle.get(*argument) {
@@ -128,7 +128,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         self.bytes += whole.len();
         if whole.len() > LONGEST_NAME || self.bytes > MOST_BYTES {
             let shown = printable(&whole);
-            return Err(format!("has names that are too long, such as {shown}; it is no checkpoint of a ResNet"));
+            return Err(format!("has names that are too long, such as {shown}; it is not a checkpoint of a ResNet"));
         }
         self.todo.push((id, whole, depth + 1));
         Ok(())

@@ -22,6 +22,6 @@ pub(super) struct Stored {
     pub shape: Vec<usize>,
     /// Bytes of the file, from the first element to the last.
     pub range: Range<usize>,
-    /// In elements, of a tensor that does not lie in row-major order.
+    /// Strides in elements, for a tensor that is not in row-major order.
     pub strides: Option<Vec<usize>>,
 }

@@ -1,11 +1,11 @@
-//! Text from files as a message may show it.
+//! Text from files, made safe for messages.
 
 /// A name from outside: control characters escaped, length bounded.
 pub(super) fn printable(name: &str) -> String {
     tame(name, 120)
 }
 
-/// A parser's message, which quotes what it was given, likewise.
+/// A parser's message, which quotes its input, treated likewise.
 pub(super) fn quoted(error: impl std::fmt::Display) -> String {
     tame(&error.to_string(), 500)
 }

@@ -113,14 +113,14 @@ fn damaged_runs_are_refused() {
     here.good(&["finetune", &data, "--recipe", "notes", "--image-size", "32", "--output", "run"]);
     let checkpoint = std::fs::read(here.path("run/checkpoint.safetensors")).unwrap();
     here.write("run/checkpoint.safetensors", &checkpoint[..checkpoint.len() / 2]);
-    here.bad(1, "checkpoint.safetensors: is no checkpoint", &["finetune", "--resume", "run"]);
+    here.bad(1, "checkpoint.safetensors: is not a checkpoint", &["finetune", "--resume", "run"]);
     here.write("run/checkpoint.safetensors", &checkpoint);
     let model = std::fs::read(here.path("run/model.safetensors")).unwrap();
     here.write("run/model.safetensors", &model[..model.len() - 1]);
     here.bad(1, "model.safetensors: is damaged", &["infer", &photo(), "--weights", "run"]);
     here.write("run/config.toml", b"training = 3");
     here.bad(1, "config.toml: is not the settings of a run", &["finetune", "--resume", "run"]);
-    here.bad(1, "nosuch: is no run yet; the first time, leave --resume out", &["finetune", "--resume", "nosuch"]);
+    here.bad(1, "nosuch: is not a run yet; the first time, leave --resume out", &["finetune", "--resume", "nosuch"]);
     here.bad(1, "data: is a folder without model.safetensors", &["infer", &photo(), "--weights", "data"]);
 }
 

@@ -48,7 +48,7 @@ fn the_table_names_the_network_and_its_kernels() {
         assert!(table.contains(word), "{word:?} is not in {table}");
     }
     let table = here.good(&[&FAST[..], &["--batch-size", "1", "--ops"]].concat());
-    assert!(table.contains("by weight") && table.contains("layer3.0.conv1"), "{table}");
+    assert!(table.contains("weight grad") && table.contains("layer3.0.conv1"), "{table}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_head_goes_on_with_its_own_classes_and_images() {
     here.bad(1, "run: began with other images", &["finetune", "--resume", "run", "--epochs", "9"]);
     here.bad(
         1,
-        "run: is a run of `gpu-resnet finetune`; go on with it by `gpu-resnet finetune --resume run`",
+        "run: is a run of `gpu-resnet finetune`; continue it with `gpu-resnet finetune --resume run`",
         &["train", "--resume", "run"],
     );
 }

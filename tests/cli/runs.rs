@@ -52,7 +52,7 @@ fn runs_that_start_at_once_have_a_folder_each() {
     }
     // While one process has it, none other goes on with it or starts there.
     let run = RunDir::open(here.path("runs/train")).unwrap();
-    let taken = "runs/train: is where another process trains now";
+    let taken = "runs/train: is in use by another training process";
     here.bad(1, taken, &["train", "--resume", "runs/train", "--epochs", "3"]);
     here.bad(1, "runs/train: ", &train(&data, &["--epochs", "2", "--output", "runs/train"]));
     drop(run);
@@ -162,7 +162,7 @@ fn a_repeated_command_line_goes_on() {
         ["--lr-schedule", "step", "--lr-milestones", "1,2", "--classes", "classes.txt", "--shortcut", "zero-pad"];
     let options = [&own[..], &more[..], &["--batch-size", "8", "--epochs", "2", "-o", "runs/x"]].concat();
     let options = train("photos/", &options);
-    here.bad(1, "runs/x: is no run yet", &[&options[..], &["--resume", "runs/x"]].concat());
+    here.bad(1, "runs/x: is not a run yet", &[&options[..], &["--resume", "runs/x"]].concat());
     here.good(&options);
     // From another folder too, and with other words for the same.
     here.good(&[&options[..], &["--resume", "runs/x"]].concat());

@@ -90,7 +90,7 @@ fn what_makes_no_sense_is_refused() {
     here.bad(2, "add --unfreeze", &["finetune", &data, "--ema", "0.9"]);
     here.bad(2, "no layer9", &["finetune", &data, "--unfreeze", "layer9", "--image-size", "32"]);
     here.good(&[options(&data, "1", "run"), vec!["--quiet"]].concat());
-    here.bad(1, "is a run of `gpu-resnet train`; go on with it", &["finetune", "--resume", "run"]);
+    here.bad(1, "is a run of `gpu-resnet train`; continue it with", &["finetune", "--resume", "run"]);
     here.bad(1, "already holds a run", &options(&data, "1", "run"));
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{assert_error, golden_file, source};
 
 fn numbers<T: std::str::FromStr>(parts: &[&str]) -> Vec<T> {
-    parts.iter().map(|p| p.parse().unwrap_or_else(|_| panic!("{p} is no number"))).collect()
+    parts.iter().map(|p| p.parse().unwrap_or_else(|_| panic!("{p} is not a number"))).collect()
 }
 
 fn image(kind: &str, size: &str) -> Rgb8 {
@@ -365,7 +365,7 @@ fn augmentation_as_words_and_in_a_run() {
         ("none,flip", &["`none` can't be joined"]),
         ("crop,resized-crop", &["only one of `crop` and `resized-crop`"]),
         ("imagenet,crop=4", &["only one of"]),
-        ("cifar,flip", &["`flip` is there twice"]),
+        ("cifar,flip", &["`flip` is given twice"]),
         ("crop=-1", &["`crop=-1` needs a whole number"]),
         ("crop=4097", &["0 to 4096"]),
         ("flip=half", &["`flip=half` needs a number"]),

@@ -278,6 +278,6 @@ fn the_program_takes_a_name_for_data() {
         assert_eq!((status, &found["images"], &found["held_out"]), (0, &60_000.into(), &10_000.into()));
         std::fs::remove_file(inside.join(&set.archives[0].files[0].name)).unwrap();
         let (status, _, said) = run(&["data", "inspect", &set.name, "--quick"]);
-        assert!(status == 1 && said.contains("is not whole in the cache"), "{said}");
+        assert!(status == 1 && said.contains("is incomplete in the cache"), "{said}");
     }
 }

@@ -11,7 +11,7 @@ pub enum Adjust {
     Contrast(f64),
     /// Blends with the grey image: 0 gives grey, 1 the image.
     Saturation(f64),
-    /// Turns the colour circle by this share of it, -0.5 to 0.5.
+    /// Rotates the hue by this share of the colour circle, -0.5 to 0.5.
     Hue(f64),
 }
 
@@ -50,7 +50,7 @@ fn mean_grey(pixels: &[u8]) -> u8 {
     (sum as f64 / (pixels.len() / 3).max(1) as f64 + 0.5) as u8
 }
 
-/// `Image.blend(from, pixel, factor)`: in f32, clipped, and cut off rather than rounded. A cast from float does all that.
+/// `Image.blend(from, pixel, factor)`: in f32, clipped, and truncated rather than rounded. A cast from float does all that.
 fn blend(pixel: &mut [u8], from: u8, factor: f32) {
     for value in pixel {
         let difference = f32::from(i16::from(*value) - i16::from(from));
@@ -58,7 +58,7 @@ fn blend(pixel: &mut [u8], from: u8, factor: f32) {
     }
 }
 
-/// Pillow's hue, saturation and value, a byte each. Which steps are in single precision shows in the last bit.
+/// Pillow's hue, saturation and value, one byte each. The choice of single precision for some steps shows in the last bit.
 fn to_hsv([r, g, b]: [u8; 3]) -> (u8, u8, u8) {
     let (most, least) = (r.max(g).max(b), r.min(g).min(b));
     if most == least {
@@ -79,7 +79,7 @@ fn to_hsv([r, g, b]: [u8; 3]) -> (u8, u8, u8) {
     ((f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, most)
 }
 
-/// The way back.
+/// The conversion back to RGB.
 fn to_rgb(h: u8, s: u8, v: u8) -> [u8; 3] {
     if s == 0 {
         return [v; 3];

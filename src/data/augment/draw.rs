@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub struct Drawn {
     /// The part that is seen.
     pub view: View,
-    /// Whether left and right are exchanged.
+    /// Whether the image is flipped horizontally.
     pub flip: bool,
     /// Changes of colour, in order.
     pub colors: Vec<Adjust>,
@@ -30,7 +30,7 @@ pub enum View {
         /// Row of the resized image.
         top: i64,
     },
-    /// A box of the image as it was read, resized to `crop` x `crop`. The filter sees nothing outside of the box.
+    /// A box of the image as it was read, resized to `crop` x `crop`. The filter sees nothing outside the box.
     Box {
         /// First column.
         left: u32,
@@ -44,8 +44,7 @@ pub enum View {
 }
 
 impl Augment {
-    /// Draws what happens to an image of `width` x `height`, both at least 1. Only what is asked for takes numbers from
-    /// `rng`.
+    /// Draws a transform for an image of `width` x `height`, both at least 1. Only requested changes take numbers from `rng`.
     ///
     /// # Errors
     /// Those of [`Augment::validate`] and [`Preprocess::validate`].
@@ -61,7 +60,7 @@ impl Augment {
                 let (across, down) = preprocess.resized(width, height);
                 let mut corner = |length: u64| {
                     let (crop, padding) = (i64::from(preprocess.crop), i64::from(padding));
-                    // `pad_if_needed` adds what lacks on both sides.
+                    // `pad_if_needed` adds the missing pixels on both sides.
                     let padding = padding + (crop - length as i64 - 2 * padding).max(0);
                     below(rng, (length as i64 + 2 * padding - crop) as u64 + 1) as i64 - padding
                 };
@@ -92,7 +91,7 @@ impl Augment {
 }
 
 impl Drawn {
-    /// Does to `image` what was drawn; the result is `crop` x `crop`.
+    /// Applies the drawn transform to `image`; the result is `crop` x `crop`.
     ///
     /// # Errors
     /// Those of [`Preprocess::apply`], and a box that is not within the image.
@@ -118,7 +117,7 @@ impl Drawn {
     }
 }
 
-/// torchvision's `RandomResizedCrop.get_params`: ten tries, then the largest middle part of a permitted ratio.
+/// torchvision's `RandomResizedCrop.get_params`: ten tries, then the largest central part of a permitted ratio.
 fn resized_box(width: u32, height: u32, scale: [f64; 2], ratio: [f64; 2], rng: &mut ChaCha8Rng) -> View {
     let (w, h) = (f64::from(width), f64::from(height));
     for _ in 0..10 {
@@ -157,7 +156,7 @@ fn cut(image: &Rgb8, left: u32, top: u32, width: u32, height: u32) -> Result<Rgb
     Ok(Rgb8 { width, height, pixels: rows.flat_map(|row| &row[part.clone()]).copied().collect() })
 }
 
-/// Exchanges left and right.
+/// Flips an image horizontally.
 fn mirror(image: &mut Rgb8) {
     let width = image.width as usize;
     for row in image.pixels.chunks_exact_mut(width * 3) {
@@ -169,7 +168,7 @@ fn mirror(image: &mut Rgb8) {
     }
 }
 
-/// A whole number below `n`, by the same product as the shuffles', so that no version of a crate changes it.
+/// A whole number below `n`, computed like those of the shuffles, so that no version of a crate changes it.
 fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
 }

@@ -1,4 +1,4 @@
-//! Augmentation as the words of `--augment`.
+//! Augmentation as the text of `--augment`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ const STRENGTH: f64 = 0.4;
 impl FromStr for Augment {
     type Err = Error;
 
-    /// Reads a comma list of `crop[=PADDING]` (4), `flip[=PROBABILITY]` (0.5), `resized-crop[=MIN_SCALE]` (0.08) and
+    /// Reads a comma-separated list of `crop[=PADDING]` (4), `flip[=PROBABILITY]` (0.5), `resized-crop[=MIN_SCALE]` (0.08) and
     /// `jitter[=STRENGTH]` (0.4, see [`Jitter::of_strength`]), and the presets `cifar`, which is `crop=4,flip`, and
     /// `imagenet`, which is `resized-crop,flip`; or `none` alone. In full the last two items are
     /// `resized-crop=MIN_SCALE:MAX_SCALE:MIN_RATIO:MAX_RATIO` and `jitter=BRIGHTNESS:CONTRAST:SATURATION:HUE`.
@@ -52,11 +52,11 @@ impl Augment {
             "crop" | "resized-crop" => self.crop != Crop::Center,
             "flip" => self.flip.is_some(),
             "jitter" => self.jitter.is_some(),
-            _ => return Err(Error::Usage(format!("`{item}` is no augmentation; possible are {POSSIBLE}"))),
+            _ => return Err(Error::Usage(format!("`{item}` is not an augmentation; possible are {POSSIBLE}"))),
         };
         if twice {
             return Err(Error::Usage(match name {
-                "flip" | "jitter" => format!("`{name}` is there twice; name it once"),
+                "flip" | "jitter" => format!("`{name}` is given twice; name it once"),
                 _ => "only one of `crop` and `resized-crop` is possible, and once".into(),
             }));
         }

@@ -1,8 +1,8 @@
-//! Which column holds the paths and which the classes: by the header, else by place.
+//! Which column holds the paths and which the classes: by the header, otherwise by position.
 
 use super::lookup::Look;
 
-/// Headers of the column of files, the surest first; letters and digits in lower case alone.
+/// Headers of the column of files, the most certain first; only lower-case letters and digits.
 const PATHS: [&[&str]; 3] = [
     &[
         "path",
@@ -25,7 +25,7 @@ const PATHS: [&[&str]; 3] = [
     &["imageid", "imgid", "id", "name", "uuid"],
 ];
 
-/// Headers of the column of classes, the surest first.
+/// Headers of the column of classes, the most certain first.
 const LABELS: [&[&str]; 3] = [
     &[
         "label",
@@ -44,7 +44,7 @@ const LABELS: [&[&str]; 3] = [
     &["breed", "species", "tag", "y", "synset", "wnid", "diagnosis", "groundtruth", "type"],
 ];
 
-/// Where a list has what.
+/// The columns of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Columns {
     pub path: usize,
@@ -53,7 +53,7 @@ pub struct Columns {
     pub header: bool,
 }
 
-/// Headers of a column that says to which part of the data a row belongs.
+/// Headers of a column that assigns rows to parts of the data.
 const PARTS: [&str; 8] = ["split", "splits", "set", "subset", "fold", "partition", "part", "phase"];
 
 impl Columns {
@@ -89,7 +89,7 @@ pub fn find(first: &[String], look: impl Fn(usize) -> Look, recurs: impl Fn(usiz
             first.join(",")
         ));
     }
-    // Classes may be called as columns are: `photo` beside `drawing`.
+    // Classes may have the names of columns: `photo` beside `drawing`.
     if names.len() == 2 && words.len() == 1 && recurs(words[0]) {
         return by_place(first, &looks);
     }
@@ -99,7 +99,7 @@ pub fn find(first: &[String], look: impl Fn(usize) -> Look, recurs: impl Fn(usiz
     let other = |known: usize| named.iter().copied().find(|&i| i != known);
     let (path, label) = match (path, label, named.len()) {
         (Some(path), Some(label), _) => (Some(path), Some(label)),
-        // Of two columns one is the other.
+        // Of two columns, the unknown one is the other kind.
         (Some(path), None, 2) => (Some(path), other(path)),
         (None, Some(label), 2) => (other(label), Some(label)),
         (path, label, _) => (path, label),
@@ -126,7 +126,7 @@ fn by_place(first: &[String], looks: &[Look]) -> Result<Columns, String> {
     }
 }
 
-/// The one column of the surest kind that there is; none if there is none of any kind.
+/// The one column of the most certain kind; `None` if there is none of any kind.
 fn choose(first: &[String], names: &[String], tiers: &[&[&str]], call_it: &str) -> Result<Option<usize>, String> {
     for tier in tiers {
         let found: Vec<usize> = (0..names.len()).filter(|&i| tier.contains(&names[i].as_str())).collect();
@@ -213,7 +213,7 @@ mod tests {
         // Both are images, one by its path.
         assert_eq!(list(&["b", "a.png"], &[Id, File]).as_ref(), Ok(&second));
         assert_eq!(list(&["b", "a"], &[Id, Id]).as_ref(), Ok(&first));
-        // A class may be called as a column is.
+        // A class may have the name of a column.
         assert_eq!(list(&["0001", "photo"], &[Id, Text]).as_ref(), Ok(&first));
         assert_eq!(list(&["image", "label"], &[File, Text]).as_ref(), Ok(&first));
         assert!(list(&["image", "label"], &[Text, Text]).unwrap().header);

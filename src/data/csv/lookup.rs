@@ -1,4 +1,4 @@
-//! The files that a list means: by their paths, by ids without an extension, beside the list or in a folder beside it.
+//! Finds the files of a list: by their paths or by ids without an extension, beside the list or in a folder beside it.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -14,7 +14,7 @@ pub enum Found {
     File(PathBuf),
     /// No file has that name; the path is where it should be.
     Missing(PathBuf),
-    /// An id without an extension that several images have.
+    /// An id without an extension that matches several images.
     Several(Vec<OsString>),
     /// Not the bytes of a path on this system.
     NoPath,
@@ -23,11 +23,11 @@ pub enum Found {
 /// What a field looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Look {
-    /// No image has it for a name.
+    /// Not the name of an image.
     Text,
-    /// The name of an image that is there, without its extension.
+    /// The name of an existing image, without its extension.
     Id,
-    /// The path of a file that is there, or with the extension of an image.
+    /// The path of an existing file, or a name with the extension of an image.
     File,
 }
 
@@ -35,9 +35,9 @@ pub enum Look {
 pub struct Lookup {
     /// The list's own folder, and the folders beside it that may hold its images.
     folders: Vec<PathBuf>,
-    /// Of a folder, its images by their names without extension.
+    /// The images of each folder by their names without extension.
     by_stem: HashMap<PathBuf, HashMap<OsString, Vec<OsString>>>,
-    /// The first file that was not simply where its path says, and how many such files there were.
+    /// The first file that was not where its path says, and the number of such files.
     pub elsewhere: Option<(PathBuf, usize)>,
 }
 
@@ -76,7 +76,7 @@ impl Lookup {
         found
     }
 
-    /// The file that `field` means, and whether it is simply where its path says.
+    /// The file that `field` means, and whether it is where its path says.
     fn search(&mut self, field: &[u8]) -> (Found, bool) {
         let Some(path) = path_from_bytes(field) else { return (Found::NoPath, false) };
         let own = self.folders[0].join(&path);
@@ -125,7 +125,7 @@ impl Lookup {
     /// The image whose path without its extension is `id`.
     fn by_id(&mut self, id: &Path) -> Option<Found> {
         let folder = id.parent()?;
-        // Only of folders that are there, so that a list can't fill the memory with others.
+        // Only for existing folders, so that a list can't fill the memory with others.
         if !self.by_stem.contains_key(folder) && !folder.as_os_str().is_empty() && !folder.is_dir() {
             return None;
         }
@@ -137,8 +137,8 @@ impl Lookup {
     }
 }
 
-/// The folders that may hold the images of the list `STEM.csv`. Another part's are none of them: its images may have the
-/// same names, and a held-out list would be read as images of the training part.
+/// The folders that may hold the images of the list `STEM.csv`. Those of another part are excluded: its images may have the same
+/// names, and a held-out list would be read as images of the training part.
 fn beside(stem: &OsStr) -> Vec<PathBuf> {
     let parts = match parts_in(&stem.to_string_lossy()) {
         none if none.is_empty() => vec![Part::Train],

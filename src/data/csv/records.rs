@@ -23,8 +23,8 @@ impl Field<'_> {
     }
 }
 
-/// Reads RFC 4180 with any separator, and what is written beside it: line ends of CR alone, spaces around fields. Spaces
-/// within quotes belong to the field, spaces outside of them don't. Records with nothing in them are left out.
+/// Reads RFC 4180 with any separator, and common deviations: line ends of CR alone, spaces around fields. Spaces within quotes belong
+/// to the field, spaces outside don't. Empty records are left out.
 pub struct Records<'a> {
     text: &'a [u8],
     at: usize,
@@ -38,7 +38,7 @@ impl<'a> Records<'a> {
         Records { text, at: 0, line: 1, separator }
     }
 
-    /// Counts lines from `line`, for a text with lines before it.
+    /// Counts lines from `line`, for a text that starts further down in a file.
     pub fn starting_at(self, line: usize) -> Self {
         Records { line, ..self }
     }
@@ -47,7 +47,7 @@ impl<'a> Records<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// Passes spaces; true if there were some.
+    /// Skips spaces; true if there were any.
     fn skip_spaces(&mut self) -> bool {
         let start = self.at;
         while self.peek().is_some_and(|b| b == b' ' || b == b'\t' && self.separator != b'\t') {
@@ -70,7 +70,7 @@ impl<'a> Records<'a> {
         (trimmed, trimmed.len() < field.len())
     }
 
-    /// The field that the quote before here opens, or none if it is never closed.
+    /// The field that the preceding quote opens, or `None` if it is never closed.
     fn quoted(&mut self) -> Option<Cow<'a, [u8]>> {
         let mut field = Cow::Borrowed(&[][..]);
         loop {
@@ -80,7 +80,7 @@ impl<'a> Records<'a> {
             self.line += rest[..length].iter().filter(|&&b| b == b'\n').count();
             self.at += length + 1;
             if self.peek() != Some(b'"') {
-                // What follows the closing quote belongs to the field, as Python's reader has it.
+                // Text after the closing quote belongs to the field, as in Python's reader.
                 append(&mut field, self.plain().0.trim_ascii_start());
                 return Some(field);
             }
@@ -89,7 +89,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Passes a line's end; false if there is none here.
+    /// Skips a line end; false if there is none here.
     fn line_end(&mut self) -> bool {
         let length = match &self.text[self.at..] {
             [b'\r', b'\n', ..] => 2,
@@ -123,7 +123,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Adds `more` to `field`, which stays borrowed while it has one part alone.
+/// Adds `more` to `field`, which stays borrowed while it has only one part.
 fn append<'a>(field: &mut Cow<'a, [u8]>, more: &'a [u8]) {
     if field.is_empty() {
         *field = Cow::Borrowed(more);
@@ -150,8 +150,8 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The separator of a text: the first of comma, tab and semicolon that cuts its first records alike into two or more
-/// fields, else the first that cuts the first record, else the comma.
+/// The separator of a text: the first of comma, tab and semicolon that splits the first records into equally many fields, at least
+/// two; otherwise the first that splits the first record; otherwise the comma.
 pub fn separator(text: &[u8]) -> u8 {
     const RECORDS: usize = 20;
     let widths = |separator: &u8| {

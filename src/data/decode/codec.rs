@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use super::decoded::{Decoded, MAX_ALLOC, check_size, too_large};
 use crate::data::Rgb8;
 
-/// Decodes `bytes`, which are of `format`, without turning the picture.
+/// Decodes `bytes` of the format `format`, without rotating the picture.
 pub(super) fn decode(bytes: &[u8], format: ImageFormat) -> Decoded {
     let corrupt = |e: image::ImageError| explain(&e, format);
     let mut limits = Limits::default();
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8], format: ImageFormat) -> Decoded {
     Ok(to_rgb8(DynamicImage::from_decoder(decoder).map_err(corrupt)?))
 }
 
-/// The decoder's complaint as the end of a sentence.
+/// The decoder's error as the end of a sentence.
 fn explain(error: &image::ImageError, format: ImageFormat) -> String {
     match error {
         image::ImageError::Limits(_) => too_large(),

@@ -5,10 +5,10 @@ use crate::data::Rgb8;
 /// Images of more pixels are refused before anything is allocated: Pillow's decompression-bomb limit.
 pub const MAX_PIXELS: u64 = 178_956_970;
 
-/// What the decoder may allocate for one image.
+/// The memory that the decoder may allocate for one image.
 pub(super) const MAX_ALLOC: u64 = 1 << 30;
 
-/// A picture as it is stored, or the end of a sentence that begins with the file's name.
+/// A picture as it is stored, or the end of an error sentence that begins with the file's name.
 pub(super) type Decoded = std::result::Result<Rgb8, String>;
 
 /// Refuses an image without pixels, or of more than [`MAX_PIXELS`].
@@ -27,7 +27,7 @@ pub(super) fn too_large() -> String {
     format!("would need more than {} MiB of memory to decode; reduce the image first", MAX_ALLOC >> 20)
 }
 
-/// Amounts of ink to light, as Pillow has it.
+/// CMYK to RGB, as in Pillow.
 pub(super) fn cmyk_to_rgb(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
     let light = 255 - u32::from(k);
     [c, m, y].map(|ink| {

@@ -2,11 +2,11 @@
 
 /// Bytes of a BMP's file header.
 const FILE_HEADER: u32 = 14;
-/// Lengths of the DIB headers that there are; the first has 16-bit sizes and palettes of three bytes a colour.
+/// Lengths of the known DIB headers; the first has 16-bit sizes and palettes of three bytes per colour.
 const LENGTHS: [u32; 7] = [OLD, PLAIN, 52, 56, 64, 108, 124];
 const OLD: u32 = 12;
 const PLAIN: u32 = 40;
-/// The compression of samples whose masks are behind a plain header.
+/// The compression of samples whose masks follow a plain header.
 const BIT_FIELDS: u32 = 3;
 
 /// True if the file begins with a DIB header: a known length, one plane, a known number of bits.
@@ -21,7 +21,7 @@ pub(super) fn to_bmp(bytes: &[u8]) -> Vec<u8> {
     [b"BM", &length.to_le_bytes()[..], &[0; 4], &offset.to_le_bytes(), bytes].concat()
 }
 
-/// Where pixels begin: behind the header, its masks, and the palette.
+/// Where pixels begin: after the header, its masks, and the palette.
 fn pixels_at(bytes: &[u8]) -> Option<u32> {
     let short = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));

@@ -1,4 +1,4 @@
-//! Which format a file is, by its first bytes, and what is known about names' extensions.
+//! The format of a file by its first bytes, and the extensions of known formats.
 
 use super::dib;
 
@@ -15,7 +15,7 @@ pub(super) enum Format {
     Pnm,
 }
 
-/// What to convert an image to that is not read, or what to give instead of something that is no image.
+/// The formats to convert an unsupported image to, or to use instead of something that is not an image.
 const READ: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, PGM or PBM";
 
 /// The extensions of files that are read, in lower case.
@@ -23,7 +23,7 @@ pub(crate) const READ_EXTENSIONS: [&str; 16] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "tif", "tiff", "bmp", "dib", "gif", "ppm", "pgm", "pbm", "pnm",
 ];
 
-/// The format, or the end of a sentence that says what the file is instead.
+/// The format, or the end of an error sentence that says what the file is instead.
 pub(super) fn recognise(bytes: &[u8]) -> Result<Format, String> {
     if bytes.is_empty() {
         return Err("is empty; copy or download it again".into());

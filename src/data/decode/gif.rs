@@ -1,4 +1,4 @@
-//! A GIF's first frame on its canvas, as Pillow has it.
+//! A GIF's first frame on its canvas, as Pillow decodes it.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use super::decoded::{Decoded, MAX_ALLOC, check_size};
 use crate::data::Rgb8;
 
-/// Decodes the first frame. Transparent pixels keep the colour of their index, and pixels outside of the frame have the
-/// transparent index if there is one, else index 0. A frame that reaches over the canvas makes it larger.
+/// Decodes the first frame. Transparent pixels keep the colour of their index. Pixels outside the frame have the transparent index if
+/// there is one, otherwise index 0. A frame that extends beyond the canvas enlarges it.
 pub(super) fn decode(bytes: &[u8]) -> Decoded {
     let corrupt = |e: gif::DecodingError| {
         let cause = e.to_string();

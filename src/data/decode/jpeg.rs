@@ -1,8 +1,8 @@
-//! JPEG, as libjpeg decodes it for Pillow: by the fast decoder where a file is as most are, by the careful one elsewhere.
+//! JPEG, as libjpeg decodes it for Pillow: ordinary files with the fast decoder, all others with the careful one.
 //!
 //! `zune-jpeg`, which `image` uses, is more than twice as fast, but decodes components that come in scans of their own,
-//! and sampling factors that are no powers of two, to garbage without a word, and takes chroma from outside of the picture
-//! into its last row and column. `jpeg-decoder` has all of these right.
+//! and sampling factors that are not powers of two, to garbage without an error, and mixes chroma from outside the picture
+//! into its last row and column. `jpeg-decoder` handles all of these correctly.
 
 use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
@@ -23,7 +23,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
             .into());
     }
     jpeg_scans::check(bytes, header)?;
-    // The fast decoder believes Adobe's marker, and the components' names, before JFIF's.
+    // The fast decoder gives Adobe's marker, and the components' names, precedence over JFIF's.
     let same_colors = match colors {
         Colors::Grey => true,
         Colors::YCbCr => !header.names_or_adobe_say_rgb(),
@@ -59,8 +59,8 @@ fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
     Ok(Rgb8 { width, height, pixels })
 }
 
-/// Bytes that the careful decoder takes at most: planes, the interleaved picture, and, if it comes progressively, its
-/// coefficients of two bytes.
+/// The most bytes that the careful decoder takes: planes, the interleaved picture, and, for a progressive file, coefficients of two
+/// bytes.
 fn memory(frame: &Frame) -> u64 {
     let most = |of: fn(&Component) -> u8| u64::from(frame.components.iter().map(of).max().unwrap_or(1));
     let area = most(|c| c.horizontal) * most(|c| c.vertical);

@@ -3,7 +3,7 @@
 use super::jpeg_huffman::Table;
 use super::orientation::Metadata;
 
-/// More scans than any encoder writes, each of which may pass over every pixel in a few bytes.
+/// More scans than any encoder writes. Each may cover every pixel in a few bytes.
 const MAX_SCANS: usize = 100;
 
 /// How samples become colours, as libjpeg decides it.
@@ -124,7 +124,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Takes in one segment, behind which the file goes on at `after`.
+    /// Reads one segment; the file continues at `after`.
     fn segment(&mut self, marker: u8, segment: &'a [u8], after: usize) -> Result<(), String> {
         match marker {
             0xc4 => self.huffman_tables(segment),
@@ -141,7 +141,7 @@ impl<'a> Header<'a> {
             _ if !self.scans.is_empty() => {}
             0xe0 if segment.starts_with(b"JFIF\0") && segment.len() >= 12 => self.jfif = true,
             0xee if segment.starts_with(b"Adobe") && segment.len() >= 12 => self.adobe = Some(segment[11]),
-            // EXIF data too long for one segment goes on in the next.
+            // EXIF data too long for one segment continues in the next.
             0xe1 if segment.starts_with(b"Exif\0\0") => match &mut self.exif {
                 Some(exif) => exif.extend(&segment[6..]),
                 None => self.exif = Some(segment.to_vec()),
@@ -206,10 +206,10 @@ impl<'a> Header<'a> {
         Metadata { exif: self.exif.as_deref().map(Into::into), xmp: self.xmp.map(Into::into) }
     }
 
-    /// What the components are: JFIF goes before Adobe's marker, and that before the components' names.
+    /// What the components are: JFIF takes precedence over Adobe's marker, and that over the components' names.
     ///
     /// # Errors
-    /// The end of a sentence: a number of components that no colours are known for.
+    /// The end of a sentence: an unknown number of components.
     pub(super) fn colors(&self) -> Result<Colors, String> {
         let components = &self.frame()?.components;
         let names: Vec<u8> = components.iter().map(|c| c.id).collect();
@@ -225,10 +225,9 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// True if a file is as the fast decoder has it right: its components in one scan, or progressively with one scan of
-    /// all DC coefficients first; chroma of one block beside luma of a power of two in each direction, of which no part
-    /// lies outside of the picture. (What lies there is the encoder's, or was cut off, and the fast decoder mixes it into
-    /// the last row and column.)
+    /// True if the fast decoder decodes the file correctly: its components in one scan, or progressively with one scan of all DC
+    /// coefficients first; chroma of one block beside luma of a power of two in each direction, no part of which lies outside the
+    /// picture. (Samples there are the encoder's, or were cropped, and the fast decoder mixes them into the last row and column.)
     pub(super) fn is_plain(&self) -> bool {
         let Some(frame) = &self.frame else { return false };
         let all: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
@@ -247,7 +246,7 @@ impl<'a> Header<'a> {
         scans && sampling && aligned && (!chroma.is_empty() || one(luma))
     }
 
-    /// True if Adobe's marker or the components' names say that the components are no YCbCr.
+    /// True if Adobe's marker or the components' names say that the components are not YCbCr.
     pub(super) fn names_or_adobe_say_rgb(&self) -> bool {
         let names = self.frame.iter().flat_map(|frame| &frame.components).map(|c| c.id);
         self.adobe == Some(0) || names.eq(*b"RGB")

@@ -50,11 +50,11 @@ impl<'a> Table<'a> {
 pub(super) enum Stop {
     /// The data end before the picture does.
     Cut,
-    /// The data mean nothing, which is for the decoder to judge.
+    /// The data are invalid, which the decoder will report.
     Odd,
 }
 
-/// Reads bits of entropy-coded data, zeros behind their end.
+/// Reads bits of entropy-coded data, and zeros after their end.
 pub(super) struct Bits {
     bytes: Vec<u8>,
     at: usize,
@@ -101,8 +101,8 @@ impl Bits {
         Ok(symbol)
     }
 
-    /// The next symbol; also passes over its code and over as many bits more as its lower four bits say. Reads zeros
-    /// behind the end, for [`Bits::skip`] to find out later: this is most of the time that a walk takes.
+    /// The next symbol. Also skips its code and as many more bits as its lower four bits say. Reads zeros after the end, which
+    /// [`Bits::skip`] detects later: a walk spends most of its time here.
     pub(super) fn coefficient(&mut self, table: &Table) -> Result<u32, Stop> {
         let (length, symbol) = self.code(table)?;
         self.at += (length + (symbol & 15)) as usize;
@@ -115,7 +115,7 @@ impl Bits {
         let (length, symbol) = match table.fast[(bits >> (64 - FAST)) as usize] {
             (0, _) => match table.slow(bits) {
                 Some(found) => found,
-                // Zeros behind the end need not be a code.
+                // Zeros after the end need not be a code.
                 None => return Err(if self.at + 16 > self.end { Stop::Cut } else { Stop::Odd }),
             },
             found => found,

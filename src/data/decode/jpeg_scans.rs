@@ -1,7 +1,7 @@
 //! Whether a JPEG's scans hold the whole picture.
 //!
-//! The decoders fill with zeros what is missing between a cut and an end marker behind it, without a word. So the codes are
-//! counted here, without making coefficients or pixels of them.
+//! If a file is truncated and closed by an end marker, the decoders silently fill the missing data with zeros. So this module counts
+//! the codes, without decoding coefficients or pixels.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const UNFINISHED: &str =
 /// libjpeg smooths blocks, and shows another picture than is stored, unless these are known exactly.
 const LOW_FREQUENCIES: usize = 10;
 
-/// Refuses a JPEG of `bytes` if a part of its picture is missing. What is broken in other ways is left to its decoder.
+/// Refuses a JPEG of `bytes` if a part of its picture is missing. Other errors are left to its decoder.
 ///
 /// # Errors
 /// The end of a sentence that begins with the file's name.
@@ -121,7 +121,7 @@ impl Walk<'_> {
             return Err(Stop::Odd);
         }
         let (mut across, mut down) = (width.div_ceil(8 * horizontal), height.div_ceil(8 * vertical));
-        // A component that is alone has no padding to whole MCUs.
+        // A component on its own has no padding to whole MCUs.
         if let [only] = &mut parts[..] {
             let component = &self.frame.components[only.component];
             across = (width * u32::from(component.horizontal)).div_ceil(horizontal).div_ceil(8);

@@ -9,7 +9,7 @@ use crate::data::Rgb8;
 /// EXIF tag 0x0112.
 const TAG: u16 = 0x0112;
 
-/// What may say how a picture is turned, as a container's reader found it.
+/// Metadata that may hold a picture's orientation, as found by a container's reader.
 #[derive(Default)]
 pub(super) struct Metadata<'a> {
     /// A TIFF structure, with or without `Exif\0\0` in front.
@@ -45,19 +45,19 @@ pub(super) fn upright(image: Rgb8, orientation: u8) -> Rgb8 {
 #[derive(Debug, PartialEq)]
 enum Found {
     Absent,
-    /// There is a tag, but its type holds no number: it turns nothing, and XMP is not asked.
+    /// There is a tag, but its type is not a number: it rotates nothing, and XMP is ignored.
     Unusable,
     Value(u8),
 }
 
-/// Takes the marker away, of which some writers put two.
+/// Removes the marker, which some writers put twice.
 fn strip(exif: &[u8]) -> &[u8] {
     const MARKER: &[u8] = b"Exif\0\0";
     let once = exif.strip_prefix(MARKER).unwrap_or(exif);
     once.strip_prefix(MARKER).unwrap_or(once)
 }
 
-/// The tag in the first directory of a TIFF structure. Whatever is cut off or lies outside counts as absent.
+/// The tag in the first directory of a TIFF structure. Truncated values, or values outside the file, count as absent.
 fn exif_orientation(tiff: &[u8]) -> Found {
     let Some(reader) = Reader::new(tiff) else { return Found::Absent };
     match reader.find(TAG) {
@@ -110,7 +110,7 @@ mod tests {
             assert_ne!(exif_orientation(&whole[..cut]), Found::Value(6), "cut at {cut}");
         }
         assert_eq!(exif_orientation(&tiff(5, u32::MAX, [0xff; 4], &[])), Found::Absent);
-        // A value outside of the file ends the search, one larger than the file is passed over.
+        // A value outside the file ends the search, one larger than the file is skipped.
         let behind = |count: u32| {
             let maker = [&[0x01, 0x0f, 0, 2][..], &count.to_be_bytes(), &[0, 1, 0, 0]].concat();
             let whole = tiff(3, 1, [0, 6, 0, 0], &[]);

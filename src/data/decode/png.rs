@@ -1,4 +1,4 @@
-//! Where PNG keeps what says how a picture is turned.
+//! Finds the orientation metadata of a PNG.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -10,8 +10,7 @@ use super::orientation::Metadata;
 /// The longest compressed text that is unpacked: Pillow's limit.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// EXIF and XMP of a PNG, wherever among its chunks they stand; of several the last, as Pillow has it. A chunk that is cut
-/// off ends the search.
+/// EXIF and XMP of a PNG, wherever they are among its chunks; of several the last, as in Pillow. A truncated chunk ends the search.
 pub(super) fn metadata(bytes: &[u8]) -> Metadata<'_> {
     let mut found = Metadata::default();
     let mut profile = None;
@@ -20,7 +19,7 @@ pub(super) fn metadata(bytes: &[u8]) -> Metadata<'_> {
         at += 12 + data.len();
         match kind {
             b"IDAT" => pixels = true,
-            // The next frame of an animation: what belongs to the first is over.
+            // The next frame of an animation: nothing after this belongs to the first.
             b"fcTL" if pixels => break,
             b"IEND" => break,
             b"eXIf" => found.exif = Some(data.into()),
@@ -72,7 +71,7 @@ fn inflate(data: &[u8]) -> Option<Vec<u8>> {
     (text.len() as u64 <= MAX_TEXT).then_some(text)
 }
 
-/// ImageMagick's way: a name and a length on lines of their own, then hexadecimal digits.
+/// ImageMagick's form: a name and a length on separate lines, then hexadecimal digits.
 fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let lines = text.split(|&b| b == b'\n').skip(3);
     let digits: Vec<u8> = lines.flatten().copied().filter(|b| !b.is_ascii_whitespace()).collect();

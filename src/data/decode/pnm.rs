@@ -13,7 +13,7 @@ struct Header {
     max: u32,
 }
 
-/// Decodes a file that begins with `P1` to `P6`. What follows the first picture is left alone.
+/// Decodes a file that begins with `P1` to `P6`. Data after the first picture are ignored.
 pub(super) fn decode(bytes: &[u8]) -> Decoded {
     let mut reader = Reader { bytes, at: 2 };
     let header = header(&mut reader, bytes[1])?;
@@ -64,7 +64,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Passes over white space and comments.
+    /// Skips white space and comments.
     fn skip(&mut self) {
         while let Some(&byte) = self.bytes.get(self.at) {
             if byte == b'#' {
@@ -77,7 +77,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Passes over a comment up to the end of its line.
+    /// Skips a comment up to the end of its line.
     fn comment(&mut self) {
         while self.bytes.get(self.at).is_some_and(|b| !matches!(b, b'\n' | b'\r')) {
             self.at += 1;
@@ -101,7 +101,7 @@ impl Reader<'_> {
         }
         match (self.at - start, self.at < self.bytes.len()) {
             (0, false) => Err(TRUNCATED.into()),
-            (0, true) => Err(corrupt("something is no number")),
+            (0, true) => Err(corrupt("something is not a number")),
             _ => Ok(value),
         }
     }
@@ -119,7 +119,7 @@ impl Reader<'_> {
         Ok(samples)
     }
 
-    /// A bitmap of the digits 0 and 1, between which nothing need stand; 1 is black.
+    /// A bitmap of the digits 0 and 1, with or without spaces between them; 1 is black.
     fn digits(&mut self, count: usize) -> Result<Vec<u8>, String> {
         let mut samples = Vec::with_capacity(count);
         for _ in 0..count {

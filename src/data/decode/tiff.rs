@@ -65,7 +65,7 @@ fn limits() -> Limits {
     limits
 }
 
-/// Refuses tiles that reach so far over the page's edges that decoding them takes more than a large page would.
+/// Refuses tiles that extend so far beyond the page's edges that decoding them takes more memory than a large page.
 fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
     let (tile_width, tile_height) = page.chunk_dimensions();
     let padded = |length: u32, tile: u32| u64::from(length.div_ceil(tile.max(1))) * u64::from(tile);
@@ -77,9 +77,9 @@ fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
     }
 }
 
-/// The file as the decoder has it right, which knows no palettes, undoes a predictor even where the compression has none,
-/// and mixes up the channels where a predictor went over more than it gives out. A palette's indices are declared as grey, a
-/// predictor that does not count as none, and a fourth channel of unknown meaning as alpha.
+/// The file, changed so that the decoder reads it correctly. The decoder knows no palettes, undoes a predictor even if the compression
+/// has none, and mixes up channels if a predictor covers more channels than it returns. So a palette's indices are declared as grey, a
+/// predictor without effect as none, and a fourth channel of unknown meaning as alpha.
 fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
     let Some(reader) = Reader::new(bytes) else { return Cow::Borrowed(bytes) };
     let value = |tag: u16| reader.find(tag).and_then(|entry| reader.number(&entry));
@@ -115,7 +115,7 @@ fn refused(what: &str) -> String {
     format!("is a TIFF image {what}, which is not read; save it with 8 bits a sample, as grey or RGB")
 }
 
-/// Kinds that the decoder would read to something else than what they mean.
+/// Kinds of pages that the decoder would read incorrectly.
 fn refuse_rare_kinds(page: &mut Page) -> Result<(), String> {
     if page.find_tag_unsigned::<u16>(Tag::FillOrder).map_err(explain)?.is_some_and(|order| order != 1) {
         return Err(refused("whose bits are stored in reverse order"));
@@ -132,7 +132,7 @@ fn refuse_rare_kinds(page: &mut Page) -> Result<(), String> {
     Ok(())
 }
 
-/// Samples of 8 bits, of which the first channels are colours.
+/// 8-bit samples whose first channels are colours.
 struct Samples {
     data: Vec<u8>,
     color: ColorType,
@@ -218,7 +218,7 @@ fn look_up(colors: &[u16], indices: impl Iterator<Item = u8>) -> Result<Vec<u8>,
     Ok(pixels)
 }
 
-/// Colours that were multiplied by alpha, as they were before.
+/// Undoes the multiplication of colours by alpha.
 fn unmultiply([r, g, b, a]: [u8; 4]) -> [u8; 3] {
     let whole = u32::from(a);
     [r, g, b].map(|v| if a == 0 { 0 } else { (u32::from(v) * 255 / whole).min(255) as u8 })

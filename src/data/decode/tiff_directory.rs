@@ -28,9 +28,8 @@ impl<'a> Reader<'a> {
         Some(Reader { bytes, big_endian, big_tiff })
     }
 
-    /// The first entry of `tag`; none if the directory is cut off before it. As in Pillow, an entry of an unknown type, of
-    /// no values, or of more than the file could hold is passed over, and one whose values lie outside of the file ends the
-    /// search.
+    /// The first entry of `tag`; `None` if the directory is truncated before it. As in Pillow, an entry of an unknown type, without
+    /// values, or with more than the file could hold is skipped, and one whose values lie outside the file ends the search.
     pub(super) fn find(&self, tag: u16) -> Option<Entry> {
         // (where the directory's offset is, an offset's length, the count's length, an entry's length)
         let (at, word, count, length) = if self.big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
@@ -59,7 +58,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// An entry's first value, if its type is one of numbers; bytes, text and undefined data are none to Pillow.
+    /// An entry's first value, if its type is numeric; Pillow does not count bytes, text and undefined data.
     pub(super) fn number(&self, entry: &Entry) -> Option<f64> {
         let at = entry.at;
         let signed = |v: u64, bits: u32| ((v << (64 - bits)) as i64 >> (64 - bits)) as f64;

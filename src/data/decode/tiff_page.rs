@@ -1,4 +1,4 @@
-//! A page of a TIFF as its decoder has it, and that decoder's complaints.
+//! A page of a TIFF as its decoder sees it, and the decoder's errors.
 
 use std::io::Cursor;
 
@@ -10,7 +10,7 @@ use super::decoded::too_large;
 /// A TIFF whose first directory has been read.
 pub(super) type Page<'a> = Decoder<Cursor<&'a [u8]>>;
 
-/// The decoder's complaint as the end of a sentence.
+/// The decoder's error as the end of a sentence.
 pub(super) fn explain(error: TiffError) -> String {
     match error {
         TiffError::LimitsExceeded => too_large(),

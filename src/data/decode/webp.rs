@@ -1,4 +1,4 @@
-//! WebP: its chunks, and files whose header promises chunks that are not there.
+//! WebP: its chunks, and files whose header promises missing chunks.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,7 +15,7 @@ const PROMISES: [(u8, &[u8; 4]); 4] = [(0x20, b"ICCP"), (0x10, b"ALPH"), (0x08, 
 /// Where the extended header's flags are: behind `RIFF`, a length, `WEBP`, `VP8X` and a length.
 const FLAGS: usize = 20;
 
-/// Of an animation's frame: it replaces what is below it. Where its flags are in its chunk.
+/// Flag of an animation's frame that replaces what is below it, and the position of the flags in its chunk.
 const NO_BLENDING: u8 = 2;
 const FRAME_FLAGS: usize = 15;
 
@@ -38,7 +38,7 @@ pub(super) fn metadata(bytes: &[u8]) -> Metadata<'_> {
     Metadata { exif: first(0x08, b"EXIF"), xmp: first(0x04, b"XMP ") }
 }
 
-/// The file without the promises that it doesn't keep, of which the decoder would complain. The pixels don't need them.
+/// The file without flags for missing chunks, which the decoder would reject. The pixels don't need those chunks.
 fn kept_promises(bytes: &[u8]) -> Cow<'_, [u8]> {
     let Some(flags) = extended_flags(bytes) else { return Cow::Borrowed(bytes) };
     // Alpha of a lossless picture is in its own chunk, that of an animation in its frames.
@@ -55,8 +55,8 @@ fn kept_promises(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(mended)
 }
 
-/// Where the flags of the first frame of an animation are, if it asks to be blended with what is below. There is nothing
-/// below it; blending would only turn transparent pixels black.
+/// The position of the flags of an animation's first frame, if it is to be blended with what is below. There is nothing below it;
+/// blending would only turn transparent pixels black.
 fn blended_first_frame(bytes: &[u8]) -> Option<usize> {
     let (_, frame) = chunk_places(bytes).find(|(kind, _)| *kind == b"ANMF")?;
     frame.into_iter().nth(FRAME_FLAGS).filter(|&at| bytes[at] & NO_BLENDING == 0)
@@ -66,12 +66,12 @@ fn extended_flags(bytes: &[u8]) -> Option<u8> {
     (bytes.get(12..16)? == b"VP8X").then(|| bytes.get(FLAGS).copied())?
 }
 
-/// The chunks that are whole, in order.
+/// The complete chunks, in order.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     chunk_places(bytes).map(|(kind, place)| (kind, &bytes[place]))
 }
 
-/// The chunks that are whole, and where their data are.
+/// The complete chunks, and where their data are.
 fn chunk_places(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], Range<usize>)> {
     let mut rest = bytes.get(12..).unwrap_or_default();
     std::iter::from_fn(move || {

@@ -55,12 +55,12 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 }
 
 impl Case {
-    /// The case that `line` says.
+    /// Parses `line`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown operation, an unknown, repeated, malformed or missing key.
     pub fn parse(line: &str) -> Result<Self> {
-        let wrong = |problem: String| Error::Usage(format!("{line:?} is no case: {problem}"));
+        let wrong = |problem: String| Error::Usage(format!("{line:?} is not a case: {problem}"));
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
         let operation = operation(name).ok_or_else(|| wrong(format!("there is no operation {name:?}")))?;

@@ -9,7 +9,7 @@ pub(super) fn probe(name: impl Into<String>, value: impl Into<String>, detail: i
 
 /// The answer whose expected bits all results equal, or `mixed` (each result equals one of some) or `other`.
 ///
-/// `answers` are the possible answers, each with what it would have given for every item; NaN is `f32::NAN` in both.
+/// `answers` are the possible answers, each with its result for every item; NaN is `f32::NAN` in both.
 pub(super) fn matching(found: &[f32], answers: &[(&str, Vec<f32>)]) -> (String, String) {
     let equal = |expected: &[f32]| found.iter().zip(expected).filter(|(a, b)| a.to_bits() == b.to_bits()).count();
     if let Some((name, _)) = answers.iter().find(|(_, expected)| equal(expected) == found.len()) {
@@ -27,7 +27,7 @@ pub(super) fn matching(found: &[f32], answers: &[(&str, Vec<f32>)]) -> (String, 
     ((if covered { "mixed" } else { "other" }).into(), details.join(", "))
 }
 
-/// What a float is, in a word.
+/// A float as a short text.
 pub(super) fn show(value: f32) -> String {
     if value.is_nan() {
         "NaN".into()

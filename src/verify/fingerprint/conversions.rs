@@ -15,7 +15,7 @@ const OUTSIDE: [(&str, f32); 5] =
     [("1e10", 1e10), ("minus_1e10", -1e10), ("nan", f32::NAN), ("inf", f32::INFINITY), ("minus_1", -1.0)];
 const HALVES: usize = 1 << 16;
 
-/// What a float becomes.
+/// The possible results of converting a float.
 type Rounding = fn(f32) -> f16;
 
 pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {

@@ -1,4 +1,4 @@
-//! Denormals, the numbers nearer to zero than 2^-126: kept as IEEE 754 has them, or flushed to zero, and where.
+//! Denormals, the numbers closer to zero than 2^-126: where they are kept as in IEEE 754, and where flushed to zero.
 
 use super::answer::{matching, probe};
 use super::run::{Asker, Draws, column};
@@ -32,7 +32,7 @@ fn operands() -> Vec<[f32; 4]> {
         .collect()
 }
 
-/// Each result as IEEE 754 has it.
+/// Each result in IEEE 754.
 fn exact([d, e, x, y]: [f32; 4]) -> [f32; WIDTH] {
     let large = LARGE as f32;
     let positive = f32::from_bits(u32::from(d > 0.0));
@@ -61,7 +61,7 @@ fn judge(operands: &[[f32; 4]], results: &[u32], copies: &[u32]) -> Vec<Probe> {
 mod tests {
     use super::*;
 
-    /// The values of an adapter that changes the exact results so.
+    /// The values of an adapter that changes the exact results with the given function.
     fn values(change: impl Fn(f32) -> f32) -> Vec<String> {
         let operands = operands();
         let results: Vec<u32> =

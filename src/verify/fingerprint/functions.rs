@@ -1,5 +1,5 @@
 //! The accuracy of the built-in functions, as the largest error of a sweep. WGSL allows exp 3 + 2|x| ULP, log 3 ULP,
-//! inverseSqrt 2 ULP, and sin and cos 2^-11 absolutely; tanh and pow inherit theirs from what they are made of.
+//! inverseSqrt 2 ULP, and sin and cos 2^-11 absolutely; tanh and pow inherit theirs from the functions they are computed with.
 
 use super::answer::probe;
 use super::run::{Asker, Draws, column};

@@ -1,5 +1,5 @@
-//! Integer division and remainder, which a driver may compute through floats, and what WGSL defines where there is no
-//! quotient: x / 0 = x, x % 0 = 0, and the least integer over -1 is itself.
+//! Integer division and remainder, which a driver may compute through floats, and WGSL's definitions where there is no quotient:
+//! x / 0 = x, x % 0 = 0, and the smallest integer over -1 is itself.
 
 use super::answer::probe;
 use super::run::{Asker, Draws};
@@ -27,7 +27,7 @@ fn operands() -> Vec<[i32; 2]> {
     divisors.flat_map(|divisor| dividends.iter().map(move |&dividend| [dividend, divisor])).collect()
 }
 
-/// The four results as WGSL has them.
+/// The four results as WGSL defines them.
 fn exact([x, y]: [i32; 2]) -> [u32; WIDTH] {
     let (ux, uy) = (x as u32, y as u32);
     [
@@ -43,7 +43,7 @@ fn judge(operands: &[[i32; 2]], results: &[u32]) -> Vec<Probe> {
     let mut probes = Vec::new();
     for (at, name) in ["division", "remainder", "unsigned_division", "unsigned_remainder"].into_iter().enumerate() {
         let signed = at < 2;
-        // Over what it is asked: quotients that exist, divisors of zero, and the one overflow.
+        // Existing quotients, divisors of zero, and the one overflow.
         let mut over = |suffix: &str, wanted: &dyn Fn([i32; 2]) -> bool| {
             let chosen = || (0..operands.len()).filter(|&item| wanted(operands[item]));
             let wrong: Vec<usize> =

@@ -1,5 +1,4 @@
-//! Long loops, and loops that lanes leave at different times. Mesa 22's lavapipe leaves a loop after about 65,535 iterations, and
-//! says nothing.
+//! Long loops, and loops that lanes leave at different times. Mesa 22's lavapipe silently leaves a loop after about 65,535 iterations.
 
 use super::answer::probe;
 use super::run::Asker;
@@ -9,7 +8,7 @@ use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
 const COUNTS: [u32; 8] = [1, 1000, 65_534, 65_535, 65_536, 70_000, 200_000, 1_000_000];
-/// Iterations of 64 lanes that end at the loop's end, each at a time of its own.
+/// Iterations of 64 lanes that each leave the loop, whose condition is at its end, after a different count.
 const UNEVEN: [u32; 64] = {
     let mut counts = [0; 64];
     let mut lane = 0;
@@ -61,7 +60,7 @@ mod tests {
         let run = |f: fn(u32) -> u32| -> Vec<u32> { COUNTS.iter().flat_map(|&c| [f(c), state_after(f(c))]).collect() };
         assert_eq!(long(&run(|count| count)), "complete");
         assert_eq!(long(&run(|count| count.min(65_535))), "left after 65535");
-        // The counter alone is not believed.
+        // A correct counter alone is not enough.
         let mut lying = run(|count| count.min(65_535));
         for (found, count) in lying.chunks_exact_mut(2).zip(COUNTS) {
             found[0] = count;
@@ -75,7 +74,7 @@ mod tests {
         let uneven = |results: &[u32]| judge("loops.condition_at_end", &UNEVEN, results).value;
         assert_eq!(uneven(&run(|count| count)), "complete");
         assert_eq!(uneven(&run(|count| count.max(2))), "wrong");
-        // Counted right, and computed once too often.
+        // The count is right, but one iteration too many was computed.
         let mut late = run(|count| count);
         late[1] = state_after(UNEVEN[0] + 1);
         assert_eq!(uneven(&late), "wrong");

@@ -1,10 +1,8 @@
-//! The numeric fingerprint: small shaders that ask an adapter how it computes, one question a probe. Nothing here is a
-//! failure: the shading language leaves all of it to the driver (or nearly). Two adapters whose kernels differ usually
-//! differ here first.
+//! The numeric fingerprint: small shaders that test how an adapter computes, one question per probe. No answer is a failure: the shading
+//! language leaves (nearly) all of it to the driver. Two adapters whose kernels differ usually differ here first.
 //!
 //! A group of probes is one shader under `shaders/fingerprint/`, its operands, and a judge, which compares the results with
-//! IEEE 754 arithmetic on the host. Judges are plain functions, so that tests can feed them results of adapters that
-//! nobody here has.
+//! IEEE 754 arithmetic on the host. Judges are plain functions, so that tests can feed them results of adapters that are not available.
 
 mod answer;
 mod contraction;
@@ -26,13 +24,13 @@ use std::sync::Arc;
 use crate::gpu::{Features, Gpu};
 use crate::verify::report::{Fingerprint, Probe};
 
-/// One shader's worth of probes.
+/// The probes of one shader.
 struct Group {
     /// Name of the group, and of its file.
     name: &'static str,
-    /// What the adapter needs for it; the reason if it lacks that.
+    /// Checks the adapter's features; the reason if it lacks one.
     supported: fn(Features) -> Result<(), &'static str>,
-    /// Asks the adapter.
+    /// Runs the probes on the adapter.
     ask: fn(&run::Asker) -> crate::Result<Vec<Probe>>,
 }
 
@@ -62,10 +60,10 @@ fn subgroup_operations(features: Features) -> Result<(), &'static str> {
     if features.subgroups { Ok(()) } else { Err("the adapter has no subgroup operations") }
 }
 
-/// Asks all probes. A group that can't run is one probe, `NAME`, with the value `unsupported` or `error`.
+/// Runs all probes. A group that can't run is one probe, `NAME`, with the value `unsupported` or `error`.
 ///
 /// # Errors
-/// Only a lost device: nothing more can be asked of it.
+/// Only a lost device, on which nothing more can run.
 pub fn fingerprint(gpu: &Arc<Gpu>) -> crate::Result<Fingerprint> {
     let mut probes = Vec::new();
     for group in &GROUPS {

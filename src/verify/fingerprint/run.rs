@@ -1,4 +1,4 @@
-//! Runs a probe's shader on the adapter, and makes its operands.
+//! Runs a probe's shader on the adapter, and generates its operands.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, Plan, Recording, fold_workgroups};
 use crate::weights::splitmix;
 
-/// What results are filled with before; no probe's result has these bits.
+/// The initial value of results; no probe's result has these bits.
 const UNWRITTEN: u32 = 0x7fc5_a5a5;
 
-/// One adapter, to be asked.
+/// One adapter to probe.
 pub(super) struct Asker<'a> {
     pub gpu: &'a Arc<Gpu>,
 }

@@ -1,5 +1,5 @@
-//! NaN, infinities and signed zeros. WGSL lets an implementation assume that they are absent, so what they become shows
-//! what a driver's compiler assumes.
+//! NaN, infinities and signed zeros. WGSL lets an implementation assume that they are absent, so the results show what a driver's compiler
+//! assumes.
 
 use super::answer::{probe, show};
 use super::run::Asker;
@@ -8,7 +8,7 @@ use crate::gpu::KernelSpec;
 use crate::gpu::shaders::files::fingerprint as shaders;
 use crate::verify::report::Probe;
 
-/// What is asked, in the order of the shader's results, and what IEEE 754 (or the C library) answers.
+/// The questions, in the order of the shader's results, and the answers of IEEE 754 (or the C library).
 const VALUES: [(&str, &str); 27] = [
     ("nan_plus_1", "NaN"),
     ("nan_times_0", "NaN"),

@@ -1,5 +1,4 @@
-//! Subgroups: their size, whether an invocation's index tells which subgroup and which lane it is, and whether lanes get each
-//! other's values.
+//! Subgroups: their size, whether an invocation's index determines its subgroup and lane, and whether lanes get each other's values.
 
 use super::answer::probe;
 use super::run::Asker;
@@ -44,7 +43,7 @@ fn judge(results: &[u32]) -> Vec<Probe> {
 mod tests {
     use super::*;
 
-    /// An invocation's size and lane, the sum that it finds and the index of the first, of a subgroup whose lanes hand over what they should.
+    /// An invocation's subgroup size, lane, sum and index of the first lane, for a subgroup whose lanes exchange values correctly.
     fn values(f: impl Fn(u32) -> [u32; 4]) -> Vec<String> {
         values_of(|i| {
             let [size, lane, ones, first] = f(i);

@@ -1,7 +1,7 @@
 //! Errors in units in the last place.
 
 /// The error of `found`, in units in the last place of a float of `digits` mantissa bits (23 for f32, 10 for f16) near
-/// `exact`, whose smallest normal exponent is `least`. Infinite where only one of the two is finite.
+/// `exact`, whose smallest normal exponent is `least`. Infinite if only one of the two is finite.
 fn error(found: f64, exact: f64, digits: i32, least: i32) -> f64 {
     if !found.is_finite() || !exact.is_finite() {
         return if found == exact || (found.is_nan() && exact.is_nan()) { 0.0 } else { f64::INFINITY };
@@ -25,7 +25,7 @@ pub(super) fn worst(errors: impl Iterator<Item = f64>) -> (f64, usize) {
     errors.enumerate().fold((0.0, 0), |worst, (index, error)| if error > worst.0 { (error, index) } else { worst })
 }
 
-/// An error in a word.
+/// An error as a short text.
 pub(super) fn show(error: f64) -> String {
     if error.is_infinite() {
         "infinite".into()

@@ -1,5 +1,5 @@
-//! GPUs that are not there: the drivers of a current Mesa with stand-ins for their devices, as `scripts/vendor-gpus.sh` unpacks them. A
-//! child of this program is started through the tree's own loader, and compiles kernels as for the real card.
+//! GPUs that are not installed: the drivers of a current Mesa with shims in place of their devices, as `scripts/vendor-gpus.sh` unpacks
+//! them. A child of this program is started through the tree's own loader, and compiles kernels as for the real card.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use super::super::child::Setup;
 use crate::error::{Error, Result};
 
-/// A GPU, and how its driver is told which one to be.
+/// A GPU, and how its driver is told to act as it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VendorGpu {
-    /// As `scripts/vendor-gpus.sh` calls it.
+    /// Its name in `scripts/vendor-gpus.sh`.
     pub name: &'static str,
     /// Stem of the driver's ICD file.
     icd: &'static str,
-    /// Stem of the library that stands in for the device.
+    /// Stem of the shim library that replaces the device.
     shim: &'static str,
     device: (&'static str, &'static str),
 }
@@ -101,7 +101,7 @@ impl Tree {
             }
         }
         let (variable, device) = gpu.device;
-        // As in scripts/vendor-gpus.sh. What the user set for this program's own adapter is not for the child.
+        // As in scripts/vendor-gpus.sh. The user's settings for this program's own adapter do not apply to the child.
         let unset = ["GPU_RESNET_CONV2D", "GPU_RESNET_ADAPTER", "WGPU_ADAPTER_NAME", "VK_ADD_DRIVER_FILES"];
         let mut environment: Vec<(String, OsString)> = unset.map(|name| (name.to_owned(), OsString::new())).into();
         environment.extend([

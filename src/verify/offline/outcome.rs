@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-/// What became of one translation.
+/// The result of one translation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Translated, and accepted by the tool.
     Compiled { tool: String },
-    /// Translated; no tool for it is here.
+    /// Translated, but no tool for it is installed.
     Translated,
-    /// The backend does not offer what the kernel needs, and so never gets it.
+    /// The backend does not offer what the kernel needs, so it never runs there.
     Skipped { reason: String },
     /// naga could not translate it, or the tool refused it.
     Failed { by: String, message: String },
@@ -19,7 +19,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What failed it, and how.
+    /// The tool that failed, and its message.
     pub(super) fn problem(&self) -> Option<(&str, &str)> {
         match self {
             Self::Failed { by, message } | Self::Timeout { by, message } => Some((by, message)),

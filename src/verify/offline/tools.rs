@@ -12,19 +12,19 @@ use super::super::process::{self, Stopped};
 use super::outcome::Outcome;
 use super::translate::{Target, Translation};
 
-/// A compiler that did not end on so many kernels is not run on others, so that the whole check ends in time too.
+/// A compiler that did not end on this many kernels is not run on others, so that the whole check ends too.
 pub(super) const MOST_HANGS: usize = 3;
 
-/// A compiler or validator that was looked for.
+/// A compiler or validator.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tool {
     pub name: &'static str,
-    /// The program that is run: the name, unless the environment has another.
+    /// The program to run: the name, unless the environment sets another.
     #[serde(skip)]
     program: String,
-    /// What it is asked to do, in words.
+    /// What it does, as text.
     pub checks: &'static str,
-    /// First line that it says about itself; none if it was not found.
+    /// The first line of its version; `None` if it was not found.
     pub version: Option<String>,
     /// Why it can't be used although it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Looks for every tool on the path, and where `GPU_RESNET_DXC` (and so on) says.
+    /// Looks for every tool on the path, and at the path in `GPU_RESNET_DXC` (and so on).
     pub fn find(limits: Limits) -> Self {
         let tool = |kind, checks, name: &'static str, arguments: &[&str]| {
             let program = std::env::var(format!("GPU_RESNET_{}", name.to_uppercase())).unwrap_or(name.into());
@@ -98,7 +98,7 @@ impl Tools {
         Self { list, limits }
     }
 
-    /// As if none were installed.
+    /// No tools, as if none were installed.
     pub fn none() -> Self {
         Self { list: Vec::new(), limits: Limits::default() }
     }
@@ -133,7 +133,7 @@ impl Tools {
 }
 
 impl Tool {
-    /// Whether a spirv-val has heard of cooperative matrices: from v2023.4 on.
+    /// Whether a spirv-val knows cooperative matrices: from v2023.4 on.
     fn knows_matrices(&self) -> bool {
         let version = self.version.as_deref().unwrap_or_default();
         let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
@@ -168,7 +168,7 @@ impl Tool {
         }
     }
 
-    /// Whether the kernel compiles, and what the tool said if not.
+    /// Whether the kernel compiles, and the tool's message if not.
     fn try_run(&self, translation: &Translation, limits: Limits) -> Result<Result<(), String>, Stopped> {
         let folder = tempfile::tempdir().map_err(Stopped::NotStarted)?;
         let extension = match self.kind {
@@ -221,12 +221,12 @@ fn first_line(text: &str) -> Option<String> {
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
-/// What happened to a tool that was stopped, after its name.
+/// Why a tool was stopped, to follow its name.
 pub(super) fn why(stopped: &Stopped, limits: Limits) -> String {
     match stopped {
         Stopped::NotStarted(error) => format!("could not be run: {error}"),
         Stopped::Timeout => format!("did not end within {} s and was stopped", limits.timeout.as_secs_f64()),
-        Stopped::Flood => "said more than any compiler should and was stopped".into(),
+        Stopped::Flood => "wrote too much output and was stopped".into(),
         Stopped::Interrupted => "was interrupted".into(),
     }
 }
@@ -235,7 +235,7 @@ pub(super) fn why(stopped: &Stopped, limits: Limits) -> String {
 mod tests {
     use super::*;
 
-    /// A tool whose program is a shell: what it should run is the kernel's text.
+    /// A tool whose program is a shell, which runs the kernel's text.
     fn fake(text: &str) -> (Tool, Translation) {
         let shell = Tool {
             name: "fake",

@@ -1,4 +1,4 @@
-//! WGSL to what a backend compiles, by naga with wgpu's options.
+//! Translates WGSL to a backend's language, by naga with wgpu's options.
 
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::{PipelineConstants, glsl, hlsl, msl, spv};
@@ -37,7 +37,7 @@ impl Target {
         }
     }
 
-    /// Why a shader never gets there: what it needs and wgpu does not offer on that backend.
+    /// Why a shader never runs there: it needs something that wgpu does not offer on that backend.
     pub(super) fn lacks(self, source: &str) -> Option<String> {
         let needs = |part: &str| source.contains(part);
         match self {
@@ -56,7 +56,7 @@ impl Target {
     }
 }
 
-/// What naga made of a kernel.
+/// A kernel translated by naga.
 pub(super) struct Translation {
     /// Text, or SPIR-V's words.
     pub bytes: Vec<u8>,
@@ -81,7 +81,7 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
     let stage = (ShaderStage::Compute, spec.entry);
     let (module, info) = process_overrides(&module, &info, Some(stage), &constants).map_err(|e| e.to_string())?;
     let (module, info) = (module.as_ref(), info.as_ref());
-    // As at run time: checks are off where the shader's file says so, and workgroup memory starts as it is.
+    // As at run time: checks are off if the shader's file says so, and workgroup memory is not initialised.
     let unchecked = spec.shader().is_ok_and(|shader| shader.is_unchecked);
     let policy = if unchecked { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
     let checks = BoundsCheckPolicies { index: policy, buffer: policy, ..Default::default() };
@@ -95,7 +95,7 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
 }
 
 fn spirv(module: &Module, info: &ModuleInfo, entry: &str, checks: BoundsCheckPolicies) -> Result<Translation, String> {
-    // What wgpu asks of Vulkan 1.1 and later.
+    // The options of wgpu for Vulkan 1.1 and later.
     let options = spv::Options {
         lang_version: (1, 3),
         bounds_check_policies: checks,

@@ -1,4 +1,4 @@
-//! Every kernel through the compilers of GPUs that are not there: one that is refused, spills, or takes scratch memory is a failure.
+//! Compiles every kernel with the compilers of GPUs that are not installed. A kernel that is refused, spills, or takes scratch memory is a failure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -16,15 +16,15 @@ use crate::bench::Figures;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, KernelSpec};
 
-/// A driver that did not end on so many kernels, or died of them, is not asked about others, so that the whole ends in time too.
+/// A driver that did not end on this many kernels, or crashed on them, gets no others, so that the whole check ends too.
 const MOST_LOST: usize = 5;
-/// So many of the messages of a driver's failures are printed; the JSON has all.
+/// How many of a driver's failure messages are printed; the JSON has all.
 const SHOWN: usize = 10;
 
-/// What the compilers of all GPUs made of the kernels.
+/// The results of all GPUs' compilers.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VendorReport {
-    /// Why none was asked, if none was.
+    /// Why no compiler ran, if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
     pub gpus: Vec<VendorRun>,
@@ -35,9 +35,9 @@ pub struct VendorReport {
 pub struct VendorRun {
     /// As `scripts/vendor-gpus.sh` calls it.
     pub gpu: String,
-    /// What the driver takes itself for; none if it could not be opened.
+    /// The driver's own name for its device; `None` if it could not be opened.
     pub adapter: Option<AdapterReport>,
-    /// Why the driver could not be asked, or why its answers mean nothing.
+    /// Why the driver could not be used, or why its results are invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     pub kernels: Vec<VendorKernel>,
@@ -69,7 +69,7 @@ impl VendorKernel {
     }
 }
 
-/// Kernels that are broken on purpose: what is wrong with each, the fault, and whether it compiles all the same.
+/// Kernels that are broken on purpose: what is wrong with each, the fault, and whether it still compiles.
 const CONTROLS: [(&str, &str, bool); 2] = [
     (
         "takes scratch memory",
@@ -78,13 +78,13 @@ const CONTROLS: [(&str, &str, bool); 2] = [
          output[i] = Stored4(kept[u32(input[i].x) % 512u] + kept[u32(input[i].y) % 512u]);",
         true,
     ),
-    ("is no valid shader", "relu: return; => return 1;", false),
+    ("is not a valid shader", "relu: return; => return 1;", false),
 ];
 
-/// Compiles `specs` on each of `gpus`, `jobs` of them at a time. `done` hears of each as it ends.
+/// Compiles `specs` for each of `gpus`, `jobs` of them at a time. `done` is called for each as it ends.
 ///
 /// # Errors
-/// [`Error::Interrupted`]. Whatever a driver does is a result.
+/// [`Error::Interrupted`]. Anything that a driver does is a result.
 pub fn compile(
     gpus: &[(String, Setup)],
     specs: &[KernelSpec],
@@ -107,7 +107,7 @@ pub fn compile(
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// Asks children of one GPU, one after the other.
+/// Sends tasks to children of one GPU, one child after the other.
 struct Asker<'a> {
     setup: &'a Setup,
     limits: Limits,
@@ -164,7 +164,7 @@ impl Asker<'_> {
         }
     }
 
-    /// What the driver takes itself for, or why it can't be asked.
+    /// The driver's own name for its device, or why it can't be used.
     fn open(&mut self) -> Result<Result<AdapterReport, String>> {
         Ok(match self.ask(&Task::Describe)? {
             Ok(Answer::Description(described)) => Ok(described.0),
@@ -250,12 +250,12 @@ impl VendorRun {
 }
 
 impl VendorReport {
-    /// That nothing was asked, and why.
+    /// The message that nothing was compiled, and why.
     pub fn skipped(why: String) -> Self {
         Self { skipped: Some(why), gpus: Vec::new() }
     }
 
-    /// What is wrong with the run itself: a driver that could not be asked, a control that was not caught.
+    /// What is wrong with the run itself: a driver that could not be used, a control that was not caught.
     pub fn problems(&self) -> impl Iterator<Item = (&str, &str)> {
         self.gpus.iter().filter_map(|run| Some((run.gpu.as_str(), run.problem.as_deref()?)))
     }
@@ -268,7 +268,7 @@ impl VendorReport {
     }
 
     // Writing to a string can't fail.
-    /// A line for each GPU, then what was excluded why, and what failed.
+    /// One line per GPU, then the excluded kernels by reason, and the failures.
     pub fn table(&self) -> String {
         let mut out = String::new();
         if let Some(why) = &self.skipped {
@@ -295,8 +295,8 @@ impl VendorReport {
     }
 
     /// # Errors
-    /// [`Error::Mismatch`] if a driver could not be asked, a control was not caught, or a kernel ended otherwise than expected; a kernel that
-    /// was expected to fail and did not is forgiven on `allow_unexpected_pass`.
+    /// [`Error::Mismatch`] if a driver could not be used, a control was not caught, or a kernel ended otherwise than expected. With
+    /// `allow_unexpected_pass`, a kernel that was expected to fail may pass.
     pub fn verdict(&self, allow_unexpected_pass: bool) -> Result<()> {
         if let Some((gpu, problem)) = self.problems().next() {
             return Err(Error::Mismatch(format!("{gpu}: {problem}")));

@@ -1,4 +1,4 @@
-//! Two reports side by side: verdicts that differ, errors that grew, answers of the fingerprint, and speed.
+//! Compares two reports: differing verdicts, errors that grew, answers of the fingerprint, and speed.
 
 #[cfg(feature = "reports")]
 mod page;
@@ -13,7 +13,7 @@ use super::types::{AdapterRun, CaseResult, Report, Status};
 /// What differs between two reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Reasons to doubt that the two can be compared: other shaders, another suite, an invalid run.
+    /// Reasons to doubt the comparison: other shaders, another suite, an invalid run.
     pub warnings: Vec<String>,
     pub pairs: Vec<Pair>,
 }
@@ -24,7 +24,7 @@ pub struct Pair {
     pub names: [String; 2],
     /// Cases that both have.
     pub common: usize,
-    /// Cases that only one has.
+    /// Cases that only one has, by report.
     pub only: [usize; 2],
     pub verdicts: Vec<VerdictDifference>,
     /// NMSE of cases that both passed or failed by comparison, largest change first.
@@ -34,7 +34,7 @@ pub struct Pair {
     pub speed: Vec<SpeedRatio>,
 }
 
-/// A case that ended otherwise.
+/// A case with a different verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerdictDifference {
     pub id: String,
@@ -52,7 +52,7 @@ pub struct ErrorRatio {
     pub ratio: f64,
 }
 
-/// A probe that was answered otherwise; `-` where it was not asked.
+/// A probe with a different answer; `-` if it was not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProbeDifference {
     pub name: String,
@@ -139,7 +139,7 @@ fn verdicts(common: &[[&CaseResult; 2]]) -> Vec<VerdictDifference> {
             messages: pair.map(|case| case.message.clone()),
         })
         .collect();
-    // What the second does worse comes first, what one merely lacks last.
+    // Cases that the second does worse come first, cases that one lacks come last.
     let lacks = |d: &VerdictDifference| d.status.contains(&Status::Unsupported);
     found.sort_by_key(|d| (lacks(d), d.status[1].is_good(), std::cmp::Reverse(d.status[1])));
     found
@@ -150,7 +150,7 @@ fn errors(common: &[[&CaseResult; 2]]) -> Vec<ErrorRatio> {
         .iter()
         .filter_map(|[a, b]| {
             let nmse = [a.nmse?, b.nmse?];
-            // Equal errors, and both exact, are no difference.
+            // Equal errors, and two exact results, are not a difference.
             (nmse[0] != nmse[1]).then(|| ErrorRatio { id: a.id.clone(), nmse, ratio: nmse[1] / nmse[0] })
         })
         .collect();

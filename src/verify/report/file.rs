@@ -1,4 +1,4 @@
-//! The report as a file. One from outside is hostile: its size is bounded before it is read.
+//! The report as a file. Files from outside are hostile: the size is checked before reading.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +14,7 @@ impl Report {
     /// Reads a report.
     ///
     /// # Errors
-    /// A file that is too large, is no report, or has a newer schema.
+    /// A file that is too large, is not a report, or has a newer schema.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| Error::file(path, format!("could not be opened: {e}")))?;
         let about = file.metadata().map_err(|e| Error::file(path, e))?;
@@ -32,7 +32,7 @@ impl Report {
             schema: u32,
         }
         if bytes.len() as u64 > MOST_BYTES {
-            return Err(format!("is larger than {} MiB, which no report is", MOST_BYTES >> 20));
+            return Err(format!("is larger than {} MiB, more than any report", MOST_BYTES >> 20));
         }
         let no_report = |e| format!("is not a report of verify: {e}; name a file that verify --report wrote");
         let Version { schema } = serde_json::from_slice(bytes).map_err(no_report)?;

@@ -73,7 +73,7 @@ fn adapter(out: &mut String, report: &Report, run: &AdapterRun) {
     }
     let known = known(run).len();
     if known > 0 {
-        let _ = writeln!(out, "- {known} cases ended as a known driver bug has it");
+        let _ = writeln!(out, "- {known} cases ended as expected from a known driver bug");
     }
     out.push_str("\n| operation | direction | cases | pass | bad | tolerance used | worst NMSE |\n");
     out.push_str("|---|---|---:|---:|---:|---:|---:|\n");
@@ -99,14 +99,14 @@ fn adapter(out: &mut String, report: &Report, run: &AdapterRun) {
     }
 }
 
-/// Foreign text that is to be shown as it is: on one line, with every character escaped that means something.
+/// Untrusted text, shown literally: on one line, with every special character escaped.
 fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
-            // Nobody is notified.
+            // Nobody is notified by a mention.
             '@' => out.push_str("&#64;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => out.extend(['\\', c]),
             c if c.is_control() => out.push(' '),
@@ -116,7 +116,7 @@ fn text(text: &str) -> String {
     out
 }
 
-/// Foreign text as code: between more backticks than it has in a row.
+/// Untrusted text as code, between more backticks than it contains in a row.
 fn code(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -154,7 +154,7 @@ mod tests {
         report.adapters[0].cases[1].id = "a``b | c\n# x".into();
         let found = markdown(&report);
         assert!(found.contains("### &lt;script>\\| &#64;everyone \\# x\n"), "{found}");
-        // As code, where it means nothing, it may stand as it is.
+        // Inside code it has no special meaning and may stay as it is.
         assert!(found.lines().all(|line| line.contains('`') || !(line.contains("<script") || line.contains("@every"))));
         assert!(found.contains("``` a``b | c # x ```"), "{found}");
         assert!(!found.lines().any(|line| line.starts_with("# x")));

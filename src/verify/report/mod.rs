@@ -1,4 +1,4 @@
-//! What a verification found: the file (JSON, schema [`SCHEMA`]), and what people read.
+//! The result of a verification: the file (JSON, schema [`SCHEMA`]), and its forms for people.
 
 pub mod compare;
 mod file;

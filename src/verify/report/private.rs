@@ -1,4 +1,4 @@
-//! A report is sent to strangers: home folders, which hold the user's name, are taken out of every message.
+//! A report is sent to strangers, so home folders, which contain the user's name, are removed from every message.
 
 use super::types::Report;
 
@@ -62,7 +62,7 @@ mod tests {
         }
     }
 
-    /// Whatever a driver says, no report names the user or their home folder.
+    /// No report names the user or their home folder, whatever a driver says.
     #[test]
     fn a_report_names_nobody() {
         let mut report = sample();

@@ -4,7 +4,7 @@ use super::types::*;
 use crate::bench::Peaks;
 use crate::gpu::{AdapterReport, BackendName, Capabilities, Features};
 
-/// An adapter that computes and says nothing unusual.
+/// An adapter without anything unusual.
 fn adapter(index: usize, name: &str) -> AdapterReport {
     AdapterReport {
         index,

@@ -37,7 +37,7 @@ impl Counts {
         self.0.iter().sum()
     }
 
-    /// Cases that ended badly, in whatever way.
+    /// Cases that ended badly, in any way.
     pub fn bad(&self) -> usize {
         Status::ALL.iter().filter(|status| !status.is_good()).map(|&status| self.get(status)).sum()
     }
@@ -78,7 +78,7 @@ fn worst(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 /// Cases that ended otherwise than expected, worst first.
 pub fn unexpected(run: &AdapterRun) -> Vec<&CaseResult> {
     let mut cases: Vec<&CaseResult> = run.cases.iter().filter(|case| case.is_unexpected()).collect();
-    // Devices lost before crashes before failures; passes that should not be come last.
+    // Lost devices before crashes before failures; unexpected passes come last.
     cases.sort_by_key(|case| (case.status == Status::Pass, std::cmp::Reverse(case.status)));
     cases
 }
@@ -93,7 +93,7 @@ pub fn unsupported(run: &AdapterRun) -> Vec<&CaseResult> {
     run.cases.iter().filter(|case| case.status == Status::Unsupported && !case.is_unexpected()).collect()
 }
 
-/// Controls that went unnoticed and may not.
+/// Controls that were not caught although they must be.
 pub fn missed(run: &AdapterRun) -> impl Iterator<Item = &ControlResult> {
     run.controls.iter().filter(|control| !control.is_good())
 }
@@ -106,7 +106,7 @@ pub fn repro(report: &Report, run: &AdapterRun, case: &CaseResult) -> String {
     format!("gpu-resnet --backend {backend} --adapter {adapter} verify{suite} --filter {}", quote(&case.id))
 }
 
-/// What `--adapter` takes for the adapter of `run` and no other of the report: its name, its driver, or its number.
+/// The value of `--adapter` that selects the adapter of `run` and no other of the report: its name, its driver, or its number.
 fn select(report: &Report, run: &AdapterRun) -> String {
     let found = |text: &str| {
         let others = report.adapters.iter().filter(|other| other.adapter.backend == run.adapter.backend);

@@ -42,16 +42,16 @@ pub struct Report {
 pub struct AdapterRun {
     pub adapter: AdapterReport,
     pub capabilities: Capabilities,
-    /// How the adapter computes; none if the probes could not run.
+    /// The numeric fingerprint; `None` if the probes could not run.
     pub fingerprint: Option<Fingerprint>,
-    /// Measured peaks; none if they were not measured.
+    /// Measured peaks; `None` if they were not measured.
     pub peaks: Option<Peaks>,
     pub controls: Vec<ControlResult>,
     pub cases: Vec<CaseResult>,
     /// Cases that there was no time for (`--limit`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: usize,
-    /// Shaders that the adapter can run and no case ran; none where not every kernel was asked for, or a child that would know died.
+    /// Shaders that the adapter can run and no case ran; `None` if not every kernel was requested, or a child that would know died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shaders_not_run: Option<Vec<String>>,
     /// Wall time of all cases.
@@ -119,7 +119,7 @@ pub enum Status {
     Crash,
     /// It did not end in time and was stopped.
     Timeout,
-    /// The adapter could not give the memory.
+    /// The adapter ran out of memory.
     Oom,
     /// The driver reset or removed the device.
     DeviceLost,
@@ -148,14 +148,14 @@ impl Status {
     }
 }
 
-/// What one case gave. Measures are of the worst of the case's outputs, and none where nothing was compared.
+/// The result of one case. Measures are of the worst of the case's outputs, and `None` if nothing was compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// One line that names the case and can be given to `--filter`.
     pub id: String,
     pub op: String,
     pub direction: Direction,
-    /// The kernel variant, or `-` where an op has only one.
+    /// The kernel variant, or `-` if an op has only one.
     pub variant: String,
     /// `f32` or `f16`.
     pub precision: String,
@@ -180,7 +180,7 @@ pub struct CaseResult {
     pub flops: f64,
     /// Bytes that one run must read and write at least once.
     pub bytes: f64,
-    /// Time of one run on the device, where it was timed.
+    /// Time of one run on the device, if it was timed.
     pub seconds: Option<f64>,
     /// What went wrong or is missing; empty for a pass.
     pub message: String,
@@ -207,7 +207,7 @@ impl CaseResult {
     }
 }
 
-/// How an adapter computes: which freedoms of the floating-point and shading language standards its driver takes.
+/// The numeric fingerprint: which freedoms of the floating-point and shading-language standards the driver uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     pub probes: Vec<Probe>,
@@ -218,13 +218,13 @@ pub struct Fingerprint {
 pub struct Probe {
     /// `group.question`, such as `fma.contraction`.
     pub name: String,
-    /// The answer, in a word or a number: what two reports are compared by.
+    /// The answer, a word or a number, by which two reports are compared.
     pub value: String,
     /// The numbers behind it.
     pub detail: String,
 }
 
-/// What a whole report says.
+/// The verdict of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Every case ended as expected.

@@ -10,9 +10,9 @@ use crate::weights::text::{printable, quoted};
 /// What a configuration says about a network.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::weights) struct Stated {
-    /// Keys of the architecture's description with their values, which the tensors must bear out: `stem.width`.
+    /// Keys of the architecture's description with values that the tensors must confirm: `stem.width`.
     pub told_by_tensors: Vec<(&'static str, Value)>,
-    /// The same for keys that tensors can't tell: they are taken.
+    /// The same for keys that tensors can't confirm: their values are used.
     pub untold: Vec<(&'static str, Value)>,
     pub labels: Option<Vec<String>>,
     /// Whether its classes are ImageNet-1k's.
@@ -20,9 +20,9 @@ pub(in crate::weights) struct Stated {
 }
 
 impl Stated {
-    /// Takes what only the configuration can say into `architecture`, and refuses what the tensors contradict. The error
-    /// completes the sentence "FILE …"; `file` names the weights.
-    /// Without a head (`has_head` false) the tensors say nothing of classes.
+    /// Adds what only the configuration can say to `architecture`, and refuses what the tensors contradict. The error completes the
+    /// sentence "FILE …"; `file` names the weights.
+    /// Without a head (`has_head` false) the tensors say nothing about classes.
     pub fn apply(&self, architecture: &Architecture, has_head: bool, file: &Path) -> Result<Architecture, String> {
         let mut value = serde_json::to_value(architecture).map_err(|error| error.to_string())?;
         for (key, stated) in self.told_by_tensors.iter().filter(|(key, _)| has_head || *key != "classes") {
@@ -55,7 +55,7 @@ fn three(value: &Value) -> Option<Value> {
     (numbers.len() == 3 && numbers.iter().all(Value::is_number)).then(|| value.clone())
 }
 
-/// Three numbers under `key`, an error if there is something else.
+/// Three numbers under `key`; an error for anything else.
 pub(super) fn channels(config: &Value, key: &str) -> Result<Option<Value>, String> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -65,7 +65,7 @@ pub(super) fn channels(config: &Value, key: &str) -> Result<Option<Value>, Strin
     }
 }
 
-/// Puts the sides of resize and crop into `found`; where the user gives both (`given`), it does not matter that they can't be told.
+/// Puts the sides of resize and crop into `found`. If the user gives both (`given`), unknown sides do not matter.
 pub(super) fn sides(
     found: &mut Map<String, Value>,
     sides: Result<Option<(u64, u64)>, String>,
@@ -92,7 +92,7 @@ pub(super) fn crop_share(config: &Value) -> Result<f64, String> {
     Err(format!("has {share} as `crop_pct`; it takes a number above 0, up to 1"))
 }
 
-/// A scaling that is not done here.
+/// The error for an unsupported scaling.
 pub(super) fn not_done(how: &str) -> String {
-    format!("{how}, which is not done here; say by --resize and --crop what to do instead")
+    format!("{how}, which is not supported; give --resize and --crop instead")
 }

@@ -6,10 +6,10 @@ use super::stated::{Stated, channels, crop_share, not_done, sides, usual_pool};
 use crate::model::{Architecture, BlockKind};
 use crate::weights::text::printable;
 
-/// What timm puts before the names of weights that others trained.
+/// Prefixes that timm gives to the names of weights that others trained.
 const PREFIXES: [&str; 6] = ["tv_", "gluon_", "ssl_", "swsl_", "ig_", "timm/"];
 
-/// Whose `transformers` models are timm's.
+/// The `model_type` of timm's models in `transformers`.
 pub(super) const WRAPPERS: [&str; 2] = ["timm_wrapper", "timm_backbone"];
 
 /// The architecture's name, if the file is timm's.
@@ -32,7 +32,7 @@ pub(super) fn labels(config: &Value) -> Option<Vec<String>> {
     names.filter(|names| !names.is_empty())
 }
 
-/// Whether its classes are said to be ImageNet-1k's.
+/// Whether the file says that its classes are ImageNet-1k's.
 pub(super) fn is_imagenet(config: &Value) -> bool {
     prepared(config).get("tag").and_then(Value::as_str).is_some_and(|tag| tag.ends_with("in1k"))
 }
@@ -80,7 +80,7 @@ pub(super) fn stated(config: &Value, name: &str) -> Result<Stated, String> {
     })
 }
 
-/// The plain ResNet that timm calls so.
+/// The plain ResNet of this timm name.
 fn named(name: &str) -> Option<Architecture> {
     let mut name = name.split('.').next().unwrap_or_default();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
@@ -106,7 +106,7 @@ fn named(name: &str) -> Option<Architecture> {
     }
 }
 
-/// How timm's evaluation prepares images, as `gpu_resnet.preprocess` has it: `resize = floor(input_size / crop_pct)`.
+/// How timm's evaluation prepares images, in the keys of `gpu_resnet.preprocess`: `resize = floor(input_size / crop_pct)`.
 pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Value>, String> {
     let mut found = Map::new();
     let cfg = prepared(config);
@@ -118,7 +118,7 @@ pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Valu
         }
         Some(other) => {
             let shown = printable(other);
-            return Err(format!("has {shown} as `interpolation`; bilinear and bicubic are done here"));
+            return Err(format!("has {shown} as `interpolation`; bilinear and bicubic are supported"));
         }
     }
     for key in ["mean", "std"] {

@@ -67,7 +67,7 @@ pub(super) fn labels(config: &Value) -> Result<Option<Vec<String>>, String> {
     labels.map(Some).ok_or_else(wrong)
 }
 
-/// What an image processor does, as `gpu_resnet.preprocess` has it.
+/// An image processor's settings, in the keys of `gpu_resnet.preprocess`.
 pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Value>, String> {
     let is = |key: &str| config.get(key).and_then(Value::as_bool);
     let mut found = Map::new();
@@ -85,14 +85,14 @@ pub(super) fn preprocess(config: &Value, sizes: bool) -> Result<Map<String, Valu
         }
         None => {}
         Some(other) => {
-            return Err(format!("has {other} as `resample`; Pillow's bilinear (2) and bicubic (3) are done here"));
+            return Err(format!("has {other} as `resample`; Pillow's bilinear (2) and bicubic (3) are supported"));
         }
     }
     normalisation(config, &mut found)?;
     Ok(found)
 }
 
-/// The sides of resize and crop; none if nothing is said.
+/// The sides of resize and crop; `None` if the file has none.
 fn size(config: &Value) -> Result<Option<(u64, u64)>, String> {
     let Some(size) = config.get("size") else { return Ok(None) };
     let kind = ["image_processor_type", "feature_extractor_type"].iter().find_map(|key| config.get(key)?.as_str());
@@ -131,7 +131,7 @@ fn normalisation(config: &Value, found: &mut Map<String, Value>) -> Result<(), S
         return Err(format!("has {factor} as `rescale_factor`; it takes a number above 0"));
     }
     let of_unit = |value: Value| -> Value {
-        // Exact where nothing is to be done.
+        // Exact if the factor changes nothing.
         if (scale - 1.0).abs() < 1e-9 {
             return value;
         }

@@ -1,4 +1,4 @@
-//! Classes, functions and what they would make: tensors of the calls that rebuild them, objects of all others.
+//! Calls of classes and functions: those that rebuild tensors give tensors, all others give objects.
 
 use safetensors::Dtype;
 
@@ -7,7 +7,7 @@ use super::objects::Callable;
 use super::value::{Id, Object, Storage, Tensor, Value, damaged, underflow};
 
 impl<'a> Machine<'a> {
-    /// Names a class or function, or makes an object of one.
+    /// Names a class or function, or creates an object of it.
     pub(super) fn object(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             b'c' => {
@@ -18,11 +18,11 @@ impl<'a> Machine<'a> {
                 let name = self.pop()?;
                 let module = self.pop()?;
                 let (Some(module), Some(name)) = (self.borrowed(module), self.borrowed(name)) else {
-                    return Err(damaged("names an object by no text"));
+                    return Err(damaged("names an object without text"));
                 };
                 self.push(Value::Callable(Callable::named(module, name)?))
             }
-            // A class from a registry that only the writer has, by its number.
+            // A class by its number in a registry that only the writer has.
             0x82..=0x84 => {
                 self.skip(1 << (opcode - 0x82))?;
                 self.push(Value::Callable(Callable::Unknown { module: "copyreg", name: "extension" }))
@@ -68,17 +68,17 @@ impl<'a> Machine<'a> {
     fn callable(&self, id: Id) -> Result<Callable<'a>, String> {
         match self.value(id) {
             Value::Callable(callable) => Ok(*callable),
-            // What an object would make (`getattr` of a class, a partial function).
+            // The result of an object (`getattr` of a class, a partial function).
             Value::Object(object) => Ok(Callable::Unknown { module: object.module, name: object.name }),
-            _ => Err(damaged("calls what can't be called")),
+            _ => Err(damaged("calls something that can't be called")),
         }
     }
 
-    /// What the call of `callable` stands for.
+    /// The value that stands for a call of `callable`.
     fn call(&mut self, mut callable: Callable<'a>, mut arguments: Id) -> Result<(), String> {
-        // A tensor of a subclass says how to make the tensor itself; a loop, since that may say it again.
+        // A tensor of a subclass says how to rebuild the tensor itself. A loop, since that may be nested.
         while let (Callable::RebuildFromType, Value::Tuple(parts)) = (callable, self.value(arguments)) {
-            let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor by too little")) };
+            let &[function, _, inner, ..] = &parts[..] else { return Err(damaged("describes a tensor incompletely")) };
             (callable, arguments) = (self.callable(function)?, inner);
         }
         let Value::Tuple(parts) = self.value(arguments) else { return Err(damaged("calls with no tuple")) };
@@ -88,12 +88,12 @@ impl<'a> Machine<'a> {
             }
             (Callable::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ref rest @ ..]) => {
                 let Value::Callable(Callable::Dtype(dtype)) = self.value(dtype) else {
-                    return Err(damaged("describes a tensor by no type"));
+                    return Err(damaged("describes a tensor without a type"));
                 };
                 self.tensor([storage, offset, shape, strides], Some(*dtype), rest.first())?
             }
             (Callable::RebuildTensor | Callable::RebuildTyped, _) => {
-                return Err(damaged("describes a tensor by too little"));
+                return Err(damaged("describes a tensor incompletely"));
             }
             (Callable::RebuildParameter, &[tensor, ..]) => {
                 self.stack.push(tensor);
@@ -122,14 +122,14 @@ impl<'a> Machine<'a> {
             (true, Some(offset), Some(shape), Some(strides)) if shape.len() == strides.len() => {
                 Ok(Value::Tensor(Box::new(Tensor { storage, dtype, offset, shape, strides, lazy })))
             }
-            _ => Err(damaged("describes a tensor by no storage, offset, shape and strides")),
+            _ => Err(damaged("describes a tensor without storage, offset, shape and strides")),
         }
     }
 
     /// A storage, by ('storage', type, key, device, count).
     pub(super) fn persistent(&mut self) -> Result<(), String> {
         let id = self.pop()?;
-        let wrong = || damaged("refers to something outside that is no storage");
+        let wrong = || damaged("refers to something outside that is not a storage");
         let Value::Tuple(parts) = self.value(id) else { return Err(wrong()) };
         // PyTorch before 1.6 kept each class of a whole module with its source: ('module', class, file, source).
         if let &[tag, class, ..] = &parts[..]

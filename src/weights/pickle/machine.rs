@@ -1,4 +1,4 @@
-//! The stack machine: every instruction of the pickle protocols 0 to 5, none of which does more than make a value.
+//! The stack machine: every instruction of the pickle protocols 0 to 5, none of which does more than create a value.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl<'a> Machine<'a> {
                 self.skip(count)?;
                 self.stack.push(OTHER)
             }
-            // A buffer outside of the pickle, which no file has; read-only or not.
+            // A buffer outside the pickle, which no file has; read-only or not.
             0x97 => self.stack.push(OTHER),
             0x98 => {}
             b'}' | b']' | b')' | b'l' | b'd' | b't' | 0x85..=0x87 | 0x8f | 0x91 => self.container(opcode)?,
@@ -114,7 +114,7 @@ impl<'a> Machine<'a> {
                 "00" => self.stack.push(FALSE),
                 "01" => self.stack.push(TRUE),
                 digits => {
-                    // Past 128 bits it is no size.
+                    // A number of more than 128 bits is not a size.
                     let number = digits.trim_end_matches('L').parse();
                     self.push(number.map_or(Value::Other, Value::Int))?
                 }
@@ -185,13 +185,13 @@ impl<'a> Machine<'a> {
     /// Puts the top into the memo, or gets a value from there.
     fn remember(&mut self, opcode: u8) -> Result<(), String> {
         let slot = match opcode {
-            b'p' | b'g' => self.line()?.parse().map_err(|_| damaged("has a memo's place that is no number"))?,
+            b'p' | b'g' => self.line()?.parse().map_err(|_| damaged("has a memo index that is not a number"))?,
             b'q' | b'h' => self.length(1)? as u32,
             b'r' | b'j' => self.length(4)? as u32,
             _ => self.memo.len() as u32,
         };
         if matches!(opcode, b'g' | b'h' | b'j') {
-            let id = *self.memo.get(&slot).ok_or_else(|| damaged("refers to what it does not have"))?;
+            let id = *self.memo.get(&slot).ok_or_else(|| damaged("refers to a missing value"))?;
             self.stack.push(id);
             return Ok(());
         }
@@ -204,9 +204,9 @@ impl<'a> Machine<'a> {
         let list = self.top()?;
         match &mut self.values[list as usize] {
             Value::List(list) => list.append(&mut items),
-            // A list's or a set's subclass, whose elements nothing depends on.
+            // A subclass of a list or a set, whose elements nothing depends on.
             Value::Object(_) => {}
-            _ => return Err(damaged("appends to what is no list")),
+            _ => return Err(damaged("appends to something that is not a list")),
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
                 object.items.extend(pairs);
                 Ok(())
             }
-            _ => Err(damaged("sets items of what is no dictionary")),
+            _ => Err(damaged("sets items of something that is not a dictionary")),
         }
     }
 
@@ -232,7 +232,7 @@ impl<'a> Machine<'a> {
         &self.values[id as usize]
     }
 
-    /// Text that stands in the file as it is.
+    /// Text that is in the file verbatim.
     pub(super) fn borrowed(&self, id: Id) -> Option<&'a str> {
         if let Value::Text(Cow::Borrowed(text)) = self.value(id) { Some(text) } else { None }
     }
@@ -262,7 +262,7 @@ impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| match self.bytes.len() {
-            LONGEST => format!("has a pickle of more than {LONGEST} bytes, which is no state dict of a ResNet"),
+            LONGEST => format!("has a pickle of more than {LONGEST} bytes, which is not a state dict of a ResNet"),
             _ => damaged("ends too early"),
         })?;
         let taken = &self.bytes[self.at..end];
@@ -294,7 +294,7 @@ impl<'a> Machine<'a> {
 
 fn too_many() -> String {
     format!(
-        "has a pickle of more than {MOST_VALUES} values, which is no checkpoint of a ResNet; save model.state_dict()"
+        "has a pickle of more than {MOST_VALUES} values, which is not a checkpoint of a ResNet; save model.state_dict()"
     )
 }
 

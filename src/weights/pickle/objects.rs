@@ -15,7 +15,7 @@ pub(in crate::weights) enum Callable<'a> {
     RebuildFromType,
     /// A storage's type.
     Storage(Element),
-    /// `torch.float32` and its kin.
+    /// `torch.float32` and the like.
     Dtype(Dtype),
     /// Any other.
     Unknown { module: &'a str, name: &'a str },
@@ -31,8 +31,8 @@ pub(in crate::weights) struct Element {
 }
 
 impl<'a> Callable<'a> {
-    /// The one of these Python names. An error for what only an attack wants in a checkpoint: it would not be run here, but
-    /// the file is not to be trusted anywhere.
+    /// The object of these Python names. An error for names that only an attack needs in a checkpoint: they would not be run here, but
+    /// the file should not be trusted anywhere.
     pub fn named(module: &'a str, name: &'a str) -> Result<Self, String> {
         if is_attack(module, name) {
             let object = crate::weights::text::printable(&format!("{module}.{name}"));

@@ -1,4 +1,4 @@
-//! Text as old protocols write it: quoted, escaped, Latin-1.
+//! Text in old protocols: quoted, escaped, Latin-1.
 
 use std::borrow::Cow;
 

@@ -12,16 +12,16 @@ pub(in crate::weights) type Id = u32;
 /// A value of a pickle.
 #[derive(Debug)]
 pub(in crate::weights) enum Value<'a> {
-    /// What no tensor depends on: None, floats, bytes.
+    /// A value that no tensor depends on: None, floats, bytes.
     Other,
     Bool(bool),
     Int(i128),
-    /// Python 2's `str` is taken for Latin-1 where it is not UTF-8.
+    /// Python 2's `str` is read as Latin-1 if it is not UTF-8.
     Text(Cow<'a, str>),
     Tuple(Vec<Id>),
     /// A list or a set.
     List(Vec<Id>),
-    /// In order; of equal keys the last one counts.
+    /// In order; the last of equal keys counts.
     Dict(Vec<(Id, Id)>),
     Callable(Callable<'a>),
     Object(Box<Object<'a>>),
@@ -29,14 +29,14 @@ pub(in crate::weights) enum Value<'a> {
     Tensor(Box<Tensor>),
 }
 
-/// What an unknown class or function made, or would have made: nothing was called.
+/// The result of an unknown class or function, which was not called.
 #[derive(Debug)]
 pub(in crate::weights) struct Object<'a> {
     pub module: &'a str,
     pub name: &'a str,
     /// A tuple.
     pub arguments: Id,
-    /// Set on it as on a dictionary.
+    /// Items that were set on it as on a dictionary.
     pub items: Vec<(Id, Id)>,
     /// Its attributes, as often as they were set: a dictionary, or a tuple of two.
     pub states: Vec<Id>,
@@ -56,7 +56,7 @@ pub(in crate::weights) struct Storage<'a> {
 pub(in crate::weights) struct Tensor {
     /// A [`Value::Storage`].
     pub storage: Id,
-    /// The elements' type, where it is not the storage's.
+    /// The elements' type, if it differs from the storage's.
     pub dtype: Option<Dtype>,
     pub offset: usize,
     pub shape: Vec<usize>,

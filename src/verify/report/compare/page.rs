@@ -1,4 +1,4 @@
-//! The comparison as a page, in the look of a report's.
+//! The comparison as a page, in the style of a report.
 
 use maud::{Markup, html};
 
@@ -36,7 +36,7 @@ fn section(pair: &Pair) -> Markup {
             p class="soft small" { (pair.common) " cases in both, " (pair.only[0]) " only in a, " (pair.only[1]) " only in b" }
             @if !pair.verdicts.is_empty() { (verdicts(pair)) }
             h3 { "Fingerprint" }
-            @if pair.fingerprint.is_empty() { p class="soft" { "All probes were answered alike." } } @else {
+            @if pair.fingerprint.is_empty() { p class="soft" { "All probes have the same answers." } } @else {
                 div class="scroll" { table {
                     thead { tr { th { "Probe" } th { "a" } th { "b" } } }
                     tbody { @for difference in &pair.fingerprint {

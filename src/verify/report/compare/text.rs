@@ -74,7 +74,7 @@ fn more(out: &mut String, count: usize) {
     }
 }
 
-/// Foreign text without what a terminal would obey.
+/// Untrusted text without control characters that a terminal would interpret.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

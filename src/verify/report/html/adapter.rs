@@ -7,7 +7,7 @@ use super::super::types::{AdapterRun, CaseResult, Direction, Report, Status};
 use super::roofline;
 use super::words::{backend, chip, tone};
 
-/// Most cases that are shown in full; a driver that fails everything fails it for one reason.
+/// The most cases that are shown in full; a driver that fails everything usually fails for one reason.
 const MOST_CASES: usize = 50;
 
 pub fn section(report: &Report, run: &AdapterRun, index: usize) -> Markup {
@@ -64,7 +64,7 @@ fn case_card(report: &Report, run: &AdapterRun, case: &CaseResult) -> Markup {
     }
 }
 
-/// A link only if it is one to a page: a report may come from a stranger.
+/// A link, only if it leads to a web page: a report may come from a stranger.
 fn link(target: &str) -> Markup {
     html! { @if target.starts_with("https://") { a href=(target) rel="noreferrer" { (target) } } @else { (target) } }
 }
@@ -79,7 +79,7 @@ fn operations(run: &AdapterRun) -> Markup {
             tbody { @for op in ops(run) {
                 @let share = op.worst_share.unwrap_or(0.0);
                 @let over = share.is_nan() || share > 1.0;
-                // Most names say it themselves.
+                // Most names already say it.
                 @let backward = op.direction == Direction::Backward && !op.op.ends_with("backward");
                 tr {
                     th { span class="mono" { (op.op) } @if backward { span class="dim small" { " backward" } } }
@@ -102,7 +102,7 @@ fn operations(run: &AdapterRun) -> Markup {
 fn known_bugs(run: &AdapterRun) -> Markup {
     let known = known(run);
     html! { @if !known.is_empty() {
-        details { summary { (known.len()) " cases ended as a known driver bug has it" }
+        details { summary { (known.len()) " cases ended as expected from a known driver bug" }
             div class="scroll" { table { tbody { @for case in known { @if let Some(expectation) = &case.expectation {
                 tr { td { (chip(case.status)) } th class="mono wrap" { (case.id) } td class="wrap" { (expectation.reason) " " (link(&expectation.link)) } }
             } } } } }

@@ -1,4 +1,4 @@
-//! What was run, on what: limits, features, versions, hashes.
+//! The environment of the run: limits, features, versions, hashes.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ pub fn section(report: &Report) -> Markup {
     }
 }
 
-/// A limit: sizes in bytes that are whole by their unit, others in full.
+/// A limit: sizes in bytes as whole multiples of a unit, others in full.
 fn amount(name: &str, value: u64) -> String {
     let bytes = ["BufferSize", "BindingSize", "StorageSize"].iter().any(|end| name.ends_with(end));
     match value {

@@ -1,4 +1,4 @@
-//! The numeric fingerprint of all adapters, a row a probe; where they differ comes first.
+//! The numeric fingerprint of all adapters, one row per probe; differing answers come first.
 
 use maud::{Markup, html};
 
@@ -46,14 +46,14 @@ pub fn section(report: &Report) -> Markup {
                 @if differing.is_empty() { p { "The adapters answer all " (names.len()) " probes alike." } }
                 @else { (table(&differing)) }
                 @if !equal.is_empty() && !differing.is_empty() {
-                    details { summary { (equal.len()) " probes that all adapters answer alike" } (table(&equal)) }
+                    details { summary { (equal.len()) " probes that all adapters answer identically" } (table(&equal)) }
                 }
             }
         }
     } }
 }
 
-/// An adapter's name and its driver's without what is in their parentheses.
+/// The names of an adapter and its driver, without parentheses.
 fn short(run: &AdapterRun) -> Markup {
     let name = run.adapter.name.split(" (").next().unwrap_or_default();
     let interface = super::words::interface(run);

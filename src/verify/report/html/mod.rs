@@ -1,5 +1,5 @@
-//! A report as one page: no scripts, nothing from elsewhere, light and dark, on a phone and on a desk. A report file may come
-//! from a stranger; `maud` escapes whatever is put into the page.
+//! A report as one page, without scripts or external resources, light and dark, for phones and desktops. A report file may come from a
+//! stranger; `maud` escapes everything that is put into the page.
 
 mod adapter;
 mod environment;
@@ -36,7 +36,7 @@ fn order(report: &Report) -> Vec<usize> {
     order
 }
 
-/// A page of this look.
+/// A page in this style.
 pub fn document(title: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)

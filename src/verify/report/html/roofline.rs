@@ -1,5 +1,5 @@
-//! The roofline (Williams, Waterman & Patterson, 2009): how fast each timed case ran, over how many operations it does for each
-//! byte, under the two peaks that were measured on the same adapter.
+//! The roofline (Williams, Waterman & Patterson, 2009): the speed of each timed case over its operations per byte, under the two peaks that
+//! were measured on the same adapter.
 
 use maud::{Markup, html};
 
@@ -12,13 +12,13 @@ const MARGIN: [f64; 4] = [58.0, 14.0, 24.0, 48.0];
 /// Colours of `style.css`; ops beyond them share the last.
 const SERIES: usize = 8;
 
-/// One timed case: operations a byte, and 10^9 operations a second.
+/// One timed case: operations per byte, and 10^9 operations per second.
 struct Dot<'a> {
     op: &'a str,
     id: &'a str,
     intensity: f64,
     rate: f64,
-    /// Too little work to say anything but how long a launch takes.
+    /// Too little work: its time is that of a launch.
     tiny: bool,
 }
 
@@ -42,7 +42,7 @@ impl Axes {
             x: decades(&mut points.clone().map(|p| p.0), -4.0, 5.0),
             y: {
                 let [low, high] = decades(&mut points.map(|p| p.1), -4.0, 7.0);
-                // What is slower than that is drawn at the edge.
+                // Slower cases are drawn at the edge.
                 [low.max(high - 5.0), high]
             },
         }
@@ -112,7 +112,7 @@ pub fn chart(run: &AdapterRun) -> Markup {
                     }
                 }
             }
-            @if dots.iter().any(|dot| dot.tiny) { p class="soft small" { "Pale: so little work that the launch takes the time." } }
+            @if dots.iter().any(|dot| dot.tiny) { p class="soft small" { "Pale: so little work that the time is that of the launch." } }
             ul class="legend" {
                 @for (index, op) in ops.iter().enumerate().take(SERIES) {
                     li { i class={ "series-" (index) } {} @if index + 1 == SERIES && ops.len() > SERIES { (ops.len() - index) " other operations" } @else { (op) } }
