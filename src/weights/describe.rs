@@ -47,6 +47,17 @@ pub struct Description {
 
 const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
 
+/// The architecture of a weights file: the metadata key `gpu_resnet.architecture` where there is one, else what the names and
+/// shapes of the tensors and a configuration beside the file tell. What they can't tell is torchvision's: the stride of a
+/// bottleneck in its 3x3 convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with
+/// zero-padded shortcuts and is taken for it. [`describe`] says which values were assumed, and takes others.
+///
+/// Either way a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: JSON that is
+/// refused, or tensors that no architecture here has. Whether the tensors are all there is for [`check`](super::check).
+pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
+    describe(weights, &Given::default()).map(|description| description.architecture)
+}
+
 /// Describes the network in `weights`: by what the user gives, else by its metadata, else by the configuration beside it, else
 /// by the shapes of its tensors; what none of them tells is torchvision's. Whether the tensors are those of the architecture is
 /// for [`check`](super::check).
