@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Mode, Options, Peaks, Profile, Run, StepParts, TrainPart, median, time, time_in_turn};
+use super::timing::{median, time, time_in_turn};
+use super::{Mode, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::data::Preprocess;
 use crate::error::Result;
 use crate::gpu::{Gpu, Plan, Recording};

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::digest::hash;
 use super::http::Client;
+use super::remote::{FetchOptions, Remote};
 use super::reply::Reply;
-use super::{FetchOptions, Remote, hash};
 use crate::error::{Error, Result};
 
 /// How often an interrupted transfer is resumed within one call.

@@ -18,6 +18,7 @@ mod ema;
 #[cfg(test)]
 mod finite_difference;
 mod global_avg_pool;
+mod gradients;
 mod linear;
 mod loss_scale;
 mod max_pool2d;
@@ -44,6 +45,7 @@ pub use conv2d::{conv2d, conv2d_backward};
 pub use cross_entropy::{CrossEntropyOutput, cross_entropy};
 pub use ema::ema;
 pub use global_avg_pool::{global_avg_pool, global_avg_pool_backward};
+pub use gradients::Gradients;
 pub use linear::{linear, linear_backward};
 pub use loss_scale::{scale, unscale};
 pub use max_pool2d::{max_pool2d, max_pool2d_backward, max_pool2d_indices};
@@ -53,14 +55,3 @@ pub use sgd::{SgdState, sgd};
 pub use shortcut_pad::{shortcut_pad, shortcut_pad_backward};
 pub use space_to_depth::space_to_depth;
 pub use tensor::Tensor;
-
-/// The gradients of an operation that has an input, a weight and a bias.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gradients {
-    /// With respect to the input, in its shape.
-    pub grad_input: Tensor,
-    /// With respect to the weight, in its shape.
-    pub grad_weight: Tensor,
-    /// With respect to the bias, one per output channel.
-    pub grad_bias: Tensor,
-}

@@ -71,7 +71,7 @@ impl FineTuneRun {
     fn train_head(self, sets: Sets, output: Option<&Path>) -> Result<RunSummary> {
         let Self { mut config, network, resumed, tensorboard, runtime, interrupt, .. } = self;
         if let Some(run) = &resumed {
-            runtime.tuning.go_on(&runtime, run)?;
+            runtime.tuning.go_on(runtime.tuned, run)?;
         }
         let batch = u32::try_from(config.training.batch_size).unwrap_or(u32::MAX);
         let mut extractor = Extractor::new(&runtime, &network, batch, &interrupt)?;

@@ -50,7 +50,7 @@ impl NetworkRun<'_> {
     /// [`Interrupted`](crate::Error::Interrupted) once a stop was requested; data, a folder or an adapter that can't be used.
     pub fn run(mut self, runtime: &Runtime, config: &RunConfig) -> Result<RunSummary> {
         if let Some(run) = &self.resumed {
-            runtime.tuning.go_on(runtime, run)?;
+            runtime.tuning.go_on(runtime.tuned, run)?;
         }
         let (architecture, image_size) = (self.architecture, self.preprocess.crop as usize);
         let precision = config.network.as_ref().map_or(Precision::F32, |network| network.precision);

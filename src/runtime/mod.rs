@@ -20,6 +20,7 @@ use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
 pub use reporter::{Progress, Reporter, Silent, Unit};
 pub use tuning::Tuning;
+use tuning::Wanted;
 
 /// What a task runs on. A copy is cheap.
 #[derive(Clone)]
@@ -145,7 +146,8 @@ impl Runtime {
 
     fn open_tuned(&self, choice: &AdapterChoice, purpose: Option<&Purpose>) -> Result<Arc<Gpu>> {
         let gpu = self.open(choice)?;
-        self.tuning.apply(self, &gpu, purpose)?;
+        let wanted = Wanted { tuned: self.tuned, purpose, reporter: &*self.reporter };
+        self.tuning.apply(&wanted, &gpu)?;
         Ok(gpu)
     }
 

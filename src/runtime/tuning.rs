@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::Runtime;
+use super::Reporter;
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu};
@@ -23,6 +23,15 @@ pub struct Tuning {
     stop: fn() -> Interrupt,
 }
 
+/// What is wanted of an adapter that is opened.
+pub(super) struct Wanted<'a> {
+    /// Whether tuned kernels are used.
+    pub tuned: bool,
+    /// What will be computed; only then is anything measured.
+    pub purpose: Option<&'a Purpose<'a>>,
+    pub reporter: &'a dyn Reporter,
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Self::stopped_by(Interrupt::new)
@@ -36,12 +45,13 @@ impl Tuning {
     }
 
     /// Called before an adapter is opened to continue `run`: from now on the run's choices are used, so that its bits stay the same.
+    /// `tuned` is whether the user wants any.
     ///
     /// # Errors
     /// [`Error::Usage`] if the user disabled tuned kernels and the run has some.
-    pub(crate) fn go_on(&self, runtime: &Runtime, run: &RunDir) -> Result<()> {
+    pub(crate) fn go_on(&self, tuned: bool, run: &RunDir) -> Result<()> {
         if run.keeps_tuning() {
-            if !runtime.tuned && !store::is_empty(run.path()) {
+            if !tuned && !store::is_empty(run.path()) {
                 let run = run.path().display();
                 let problem = format!("{run} is a run with tuned kernels, and continues with them");
                 return Err(Error::Usage(format!("{problem}; leave --no-tuning out, or start a new run with it")));
@@ -61,15 +71,17 @@ impl Tuning {
         Ok(())
     }
 
-    /// Makes `gpu` use its choices. Measures only if there is a `purpose`.
-    pub(super) fn apply(&self, runtime: &Runtime, gpu: &Arc<Gpu>, purpose: Option<&Purpose>) -> Result<()> {
-        let choices = match self.of_run(runtime, gpu) {
+    /// Has `gpu` use its choices.
+    pub(super) fn apply(&self, wanted: &Wanted, gpu: &Arc<Gpu>) -> Result<()> {
+        let choices = match self.of_run(wanted.reporter, gpu) {
             Some(choices) => choices,
-            None => self.of_adapter(runtime, gpu, purpose)?,
+            None => self.of_adapter(wanted, gpu)?,
         };
         let count = store::apply(gpu, &choices);
         if count > 0 {
-            runtime.detail(format!("{count} tuned choices of kernels are used where their shapes come up"));
+            wanted
+                .reporter
+                .detail(&format_args!("{count} tuned choices of kernels are used where their shapes come up"));
         }
         if let Ok(mut used) = self.used.lock() {
             used.push((gpu.report().clone(), choices));
@@ -78,20 +90,21 @@ impl Tuning {
     }
 
     /// The choices that the run stored for the adapter.
-    fn of_run(&self, runtime: &Runtime, gpu: &Gpu) -> Option<Choices> {
+    fn of_run(&self, reporter: &dyn Reporter, gpu: &Gpu) -> Option<Choices> {
         let run = self.run.get()?;
         let why = match store::kept(run, gpu.report()) {
             Ok(Some(choices)) => return Some(choices),
             Ok(None) => format!("{} was trained on another adapter or driver", run.display()),
             Err(why) => why,
         };
-        runtime.note(format!("{why}; from here on its bits may differ from those of an uninterrupted run"));
+        reporter.note(&format!("{why}; from here on its bits may differ from those of a run without a stop"));
         None
     }
 
     /// The choices that are stored for the adapter itself.
-    fn of_adapter(&self, runtime: &Runtime, gpu: &Arc<Gpu>, purpose: Option<&Purpose>) -> Result<Choices> {
-        let off = !runtime.tuned || setting() == "off";
+    fn of_adapter(&self, wanted: &Wanted, gpu: &Arc<Gpu>) -> Result<Choices> {
+        let &Wanted { tuned, purpose, reporter } = wanted;
+        let off = !tuned || setting() == "off";
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(Choices::new()) };
         let (choices, warning) = store::load(&cache, gpu.report());
         let is_first = |_: &&Purpose| is_tuned_at_first_use(gpu.report()) && choices.values().all(|c| c.first_use);
@@ -99,29 +112,29 @@ impl Tuning {
             let stop = (self.stop)();
             match first::choose(gpu, &cache, purpose, LIMIT, &mut || stop.check()) {
                 Ok(outcome) => {
-                    tell(runtime, gpu.report(), &outcome);
+                    tell(reporter, gpu.report(), &outcome);
                     return Ok(outcome.choices);
                 }
                 Err(error @ (Error::DeviceLost(_) | Error::Interrupted)) => return Err(error),
                 // A folder that can't be written to must not prevent computing.
-                Err(error) => runtime.note(format!("kernels were not measured: {error}")),
+                Err(error) => reporter.note(&format!("kernels were not measured: {error}")),
             }
         }
         if let Some(warning) = warning {
-            runtime.note(warning);
+            reporter.note(&warning);
         }
         Ok(choices)
     }
 }
 
 /// One line, if anything was measured.
-fn tell(runtime: &Runtime, adapter: &AdapterReport, outcome: &Outcome) {
+fn tell(reporter: &dyn Reporter, adapter: &AdapterReport, outcome: &Outcome) {
     let Outcome { measured, left_out, seconds, .. } = outcome;
     if *measured == 0 {
         return;
     }
     let all = measured + left_out;
-    runtime.note(format!(
+    reporter.note(&format!(
         "first use of {}: kernels were measured for {measured} of {all} convolutions in {seconds:.1} s, and the choices are kept \
          (`gpu-resnet tune` measures all of them; --no-tuning takes the defaults)",
         adapter.name.trim()

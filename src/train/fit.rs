@@ -1,15 +1,16 @@
 //! A whole run: the recipe's choice, the epochs, and what is kept of them on disk.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::Interrupt;
 use super::batches::Examples;
 use super::checkpoint::{Best, Checkpoint, Milestone};
+use super::epochs::{Epochs, Trained};
+use super::event::Event;
 use super::head::{Head, HeadShape};
-use super::head_trainer::{EpochProgress, HeadTrainer};
-use super::metrics::{EpochResult, never_finite};
-use super::network_trainer::TrainingMemory;
+use super::head_trainer::HeadTrainer;
+use super::metrics::EpochResult;
+use super::options::HeadOptions;
 use super::recipe::{Choice, Plan, Settings, Trial};
 use super::run_dir::{RunConfig, RunDir};
 use super::scaler::Scaler;
@@ -33,42 +34,6 @@ pub struct Fit<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-/// What [`fit`] tells while it works.
-#[derive(Debug)]
-pub enum Event<'e> {
-    /// The sweep has tried a learning rate.
-    Tried {
-        /// How it did.
-        trial: &'e Trial,
-        /// Which it is, from 1.
-        number: usize,
-        /// How many there are.
-        of: usize,
-    },
-    /// The recipe has decided.
-    Chosen(&'e Choice),
-    /// Training goes on.
-    Resumed {
-        /// Epochs that are done.
-        epoch: u64,
-    },
-    /// A chunk of steps is done.
-    Progress {
-        /// How far the epoch is.
-        progress: &'e EpochProgress,
-        /// Whether it is of a learning rate that is tried.
-        sweep: bool,
-        /// How many epochs there will be at most.
-        epochs: u64,
-    },
-    /// The device has what the run needs.
-    Planned(TrainingMemory),
-    /// An image could not be read.
-    Skipped(&'e Error),
-    /// An epoch of the run is done, and on disk.
-    Epoch(&'e EpochResult),
-}
-
 /// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -87,47 +52,29 @@ pub struct Outcome {
 /// A fall of the validation loss that early stopping takes for progress, as a fraction. Without it, runs crawl on for the
 /// fourth digit.
 const WORTHWHILE: f64 = 0.01;
-/// Pictures are redrawn at most this often.
-const CURVES: Duration = Duration::from_secs(2);
+/// What errors call it.
+const OP: &str = "head training";
 
-/// Trains a head as `config` says and keeps `run` up to date: after each epoch first its line of metrics.jsonl, then the
-/// checkpoint, so that a run that is killed loses at most the current epoch. `config.chosen` is filled in.
+/// Trains a head as `config` says and keeps `run` up to date. `config.chosen` is filled in.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `fit.interrupt` is raised; the checkpoint of the last whole epoch is then on disk.
 pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnMut(Event)) -> Result<Outcome> {
     let settings = config.training.clone();
-    settings.check()?;
-    if let Some(val) = &fit.val {
-        val.check(fit.shape)?;
-    }
-    fit.train.check(fit.shape)?;
-    let mut checkpoint = None;
-    if fit.resume
-        && let Some(chosen) = &mut config.chosen
-    {
-        if let Some(epochs) = settings.epochs {
-            (chosen.epochs, chosen.patience) = (epochs, None);
-        }
-        checkpoint = run.read_checkpoint(fit.shape, &settings.options(chosen.lr), fit.train)?;
-    }
-    let resumed = checkpoint.is_some();
-    let steps = fit.train.len().div_ceil(settings.batch_size) as u64;
-    let plan = match (&config.chosen, resumed) {
-        (Some(chosen), true) => Plan::Decided(chosen.clone()),
-        _ => settings.plan(fit.val.is_some(), steps),
-    };
-    let (standardize, lr) = match &plan {
-        Plan::Decided(choice) => (choice.standardize, choice.lr),
-        Plan::Sweep { choice, .. } => (choice.standardize, choice.lr),
+    fit.check(&settings)?;
+    let checkpoint = fit.checkpoint(&settings, config, run)?;
+    let plan = match (&config.chosen, &checkpoint) {
+        (Some(chosen), Some(_)) => Plan::Decided(chosen.clone()),
+        _ => settings.plan(fit.val.is_some(), fit.train.len().div_ceil(settings.batch_size) as u64),
     };
     let scaler = match &checkpoint {
         Some(checkpoint) => checkpoint.scaler.clone(),
-        None => standardize.then(|| Scaler::fit(fit.train.features, fit.shape.features)),
+        None => plan.choice().standardize.then(|| Scaler::fit(fit.train.features, fit.shape.features)),
     };
-    let mut options = settings.options(lr);
+    let mut options = settings.options(plan.choice().lr);
     let mut trainer = HeadTrainer::new(fit.gpu, fit.shape, fit.train, fit.val, options, scaler.clone())?;
-    let mut now = match checkpoint {
+    let resumed = checkpoint.is_some();
+    let now = match checkpoint {
         Some(checkpoint) => checkpoint,
         None => {
             let start = Checkpoint { epoch: 0, state: trainer.state()?, best: None, milestone: None, scaler };
@@ -143,38 +90,97 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
         }
     };
     options.lr = choice.lr;
-    if !resumed {
+    if resumed {
+        trainer.restore(&now.state)?;
+    } else {
         trainer.start(&now.state.head, choice.lr)?;
         now.write(&run.checkpoint_path(), &options, fit.train)?;
-    } else {
-        trainer.restore(&now.state)?;
     }
     config.chosen = Some(choice.clone());
     run.write_config(config)?;
-    let mut epochs = run.keep_metrics(now.epoch)?;
     events(if resumed { Event::Resumed { epoch: now.epoch } } else { Event::Chosen(&choice) });
-    let (mut drawn, mut stopped_early) = (Instant::now(), false);
-    loop {
-        let waited = now.epoch.saturating_sub(now.milestone.map_or(0, |milestone| milestone.epoch));
-        if choice.patience.is_some_and(|patience| waited >= patience) {
-            stopped_early = now.epoch < choice.epochs;
-            break;
+    let epochs = Epochs {
+        run,
+        most: choice.epochs,
+        patience: choice.patience,
+        interrupt: fit.interrupt,
+        validated: fit.val.is_some(),
+        op: OP,
+        lr: choice.lr,
+    };
+    let mut job = Job { fit, settings: &settings, options, most: choice.epochs, run, trainer, now };
+    let (epochs, stopped_early) = epochs.train(&mut job, events)?;
+    let (head, epoch) = match &job.now.best {
+        Some(best) if choice.keep_best => (&best.head, best.epoch),
+        _ => (&job.now.state.head, job.now.epoch),
+    };
+    Ok(Outcome { head: job.trainer.unscaled(head), epoch, choice, epochs, stopped_early })
+}
+
+impl Fit<'_> {
+    fn check(&self, settings: &Settings) -> Result<()> {
+        settings.check()?;
+        if let Some(val) = &self.val {
+            val.check(self.shape)?;
         }
-        if now.epoch >= choice.epochs {
-            break;
+        self.train.check(self.shape)
+    }
+
+    /// What to go on from, if there is something; a number of epochs that was given since then counts.
+    fn checkpoint(&self, settings: &Settings, config: &mut RunConfig, run: &RunDir) -> Result<Option<Checkpoint>> {
+        let Some(chosen) = config.chosen.as_mut().filter(|_| self.resume) else {
+            return Ok(None);
+        };
+        if let Some(epochs) = settings.epochs {
+            (chosen.epochs, chosen.patience) = (epochs, None);
         }
-        fit.interrupt.check()?;
-        let result = trainer.epoch_in_order(now.epoch + 1, order(fit, &settings, now.epoch + 1), |progress| {
-            events(Event::Progress { progress, sweep: false, epochs: choice.epochs });
+        run.read_checkpoint(self.shape, &settings.options(chosen.lr), self.train)
+    }
+}
+
+/// A run's moving parts.
+struct Job<'a> {
+    fit: &'a Fit<'a>,
+    settings: &'a Settings,
+    options: HeadOptions,
+    /// Epochs at most.
+    most: u64,
+    run: &'a RunDir,
+    trainer: HeadTrainer<'a>,
+    now: Checkpoint,
+}
+
+impl Trained for Job<'_> {
+    fn epoch(&self) -> u64 {
+        self.now.epoch
+    }
+
+    fn best_epoch(&self) -> Option<u64> {
+        self.now.best.as_ref().map(|best| best.epoch)
+    }
+
+    fn milestone(&self) -> u64 {
+        self.now.milestone.map_or(0, |milestone| milestone.epoch)
+    }
+
+    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
+        let (fit, epochs) = (self.fit, self.most);
+        let result = self.trainer.epoch_in_order(epoch, order(fit, self.settings, epoch), |progress| {
+            events(Event::Progress { progress, sweep: false, epochs });
             fit.interrupt.check()
         })?;
         if !result.train_loss.is_finite() {
-            let (epoch, lr) = (result.epoch, choice.lr);
+            let (epoch, lr) = (result.epoch, self.options.lr);
             let problem = format!("the loss is no longer finite in epoch {epoch}; use a smaller --lr than {lr}");
-            return Err(Error::shape("head training", problem));
+            return Err(Error::shape(OP, problem));
         }
+        Ok(result)
+    }
+
+    fn keep(&mut self, result: &EpochResult) -> Result<()> {
+        let now = &mut self.now;
         now.epoch = result.epoch;
-        now.state = trainer.state()?;
+        now.state = self.trainer.state()?;
         if let (Some(val_loss), Some(val_accuracy)) = (result.val_loss, result.val_accuracy)
             && improves(now.best.as_ref().map(|b| (b.val_loss, b.val_accuracy)), (val_loss, val_accuracy))
         {
@@ -185,26 +191,8 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
         {
             now.milestone = Some(Milestone { epoch: now.epoch, val_loss });
         }
-        run.append_metrics(&result)?;
-        now.write(&run.checkpoint_path(), &options, fit.train)?;
-        epochs.push(result);
-        if drawn.elapsed() > CURVES {
-            run.write_curves(&epochs, now.best.as_ref().map(|best| best.epoch))?;
-            drawn = Instant::now();
-        }
-        if let Some(result) = epochs.last() {
-            events(Event::Epoch(result));
-        }
+        now.write(&self.run.checkpoint_path(), &self.options, self.fit.train)
     }
-    run.write_curves(&epochs, now.best.as_ref().map(|best| best.epoch))?;
-    if fit.val.is_some() && now.best.is_none() && !epochs.is_empty() {
-        return Err(never_finite("head training", &epochs, choice.lr));
-    }
-    let (head, epoch) = match &now.best {
-        Some(best) if choice.keep_best => (&best.head, best.epoch),
-        _ => (&now.state.head, now.epoch),
-    };
-    Ok(Outcome { head: trainer.unscaled(head), epoch, choice, epochs, stopped_early })
 }
 
 /// The order in which epoch `epoch` visits the examples.
@@ -262,7 +250,7 @@ fn sweep(
     }
     if best.is_none() {
         let problem = "no learning rate of the sweep gave a finite loss; check the features, or give a smaller --lr";
-        return Err(Error::shape("head training", problem));
+        return Err(Error::shape(OP, problem));
     }
     choice.reason = format!("lowest validation loss of {} learning rates after {epochs} epochs", rates.len());
     Ok(choice)

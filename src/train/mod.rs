@@ -10,12 +10,16 @@ mod batches;
 mod checkpoint;
 #[cfg(feature = "plots")]
 mod curves;
+mod epochs;
+mod event;
 mod feature_cache;
 mod files;
 mod fit;
+mod gradient_norms;
 mod head;
 mod head_trainer;
 mod initial;
+mod interrupt;
 mod loss_scale;
 mod metrics;
 mod network_checkpoint;
@@ -26,6 +30,7 @@ mod network_step;
 mod network_trainer;
 mod options;
 mod parameters;
+mod read_failures;
 mod recipe;
 mod run_claim;
 mod run_data;
@@ -43,11 +48,13 @@ pub use batches::Examples;
 pub use checkpoint::{Best, Checkpoint, Milestone};
 #[cfg(feature = "plots")]
 pub use curves::draw_curves;
+pub use event::Event;
 pub use feature_cache::FeatureCache;
-pub use fit::{Event, Fit, Outcome, fit};
+pub use fit::{Fit, Outcome, fit};
 pub use head::{Head, HeadShape};
 pub use head_trainer::{EpochProgress, HeadTrainer};
 pub use initial::{Tensors, fresh, with_fresh_head};
+pub use interrupt::Interrupt;
 pub use loss_scale::LossScale;
 pub use metrics::{BlockGradient, EpochResult, Evaluation};
 pub use network_fit::{NetworkFit, NetworkOutcome, SaveModel, fit_network};
@@ -64,34 +71,3 @@ pub use schedule::{Curve, Schedule};
 pub use state::{HeadState, Moment};
 pub use tensorboard::EventFile;
 pub use unreadable::{LeftOut, Unreadable};
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crate::error::{Error, Result};
-
-/// A flag that a signal handler raises to stop training between two chunks of steps.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks for a stop; safe to call from any thread.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// True once [`Interrupt::raise`] was called.
-    pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// # Errors
-    /// [`Error::Interrupted`] if a stop was asked for.
-    pub fn check(&self) -> Result<()> {
-        if self.is_raised() { Err(Error::Interrupted) } else { Ok(()) }
-    }
-}

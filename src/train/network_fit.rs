@@ -1,30 +1,29 @@
 //! A whole run of network training: epochs, validation, and what is kept of them on disk.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use super::Interrupt;
-use super::fit::Event;
+use super::epochs::{Epochs, Trained};
+use super::event::Event;
+use super::gradient_norms::Norms;
 use super::head_trainer::EpochProgress;
-use super::metrics::{BlockGradient, EpochResult, Evaluation, Totals, never_finite};
+use super::metrics::{EpochResult, Evaluation, Totals};
 use super::network_checkpoint::{BestEpoch, Identity, NetworkCheckpoint};
 use super::network_settings::{BnMode, NetworkSettings};
 use super::network_shared::NetworkOptions;
-use super::network_step::StepResult;
 use super::network_trainer::NetworkTrainer;
+use super::read_failures::{ReadFailures, filled};
 use super::recipe::Settings;
 use super::run_dir::{RunConfig, RunDir};
-use crate::data::{Batch, Dataset, Loader, Preprocess, balanced_indices, shuffled_indices};
+use crate::data::{Dataset, Loader, Preprocess, balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, TensorSource};
 use crate::ops::Precision;
-use crate::ops::cross_entropy::IGNORE;
 
 /// Writes a network's tensors as a model's file.
 pub type SaveModel<'a> = dyn Fn(&Path, &dyn TensorSource) -> Result<()> + 'a;
@@ -60,8 +59,8 @@ pub struct NetworkOutcome {
 
 /// Batches that may wait to be trained on.
 const PREFETCH: usize = 2;
-/// Pictures are redrawn at most this often.
-const CURVES: Duration = Duration::from_secs(2);
+/// What errors call it.
+const OP: &str = "training";
 
 impl NetworkFit<'_> {
     /// What the run needs of the device, made before anything of it is on disk.
@@ -69,7 +68,7 @@ impl NetworkFit<'_> {
     /// # Errors
     /// For settings that make no sense, and [`Error::OutOfMemory`] if the batch is too large for the device.
     pub fn trainer(&self, config: &RunConfig) -> Result<NetworkTrainer> {
-        let (settings, network, lr, _) = asked(config)?;
+        let (settings, network, lr, _) = required(config)?;
         settings.check()?;
         let Preprocess { mean, std, crop, .. } = *self.preprocess;
         let options = NetworkOptions {
@@ -83,90 +82,52 @@ impl NetworkFit<'_> {
 }
 
 /// The settings of network training, with the learning rate and the number of epochs, which must be there.
-fn asked(config: &RunConfig) -> Result<(&Settings, &NetworkSettings, f64, u64)> {
+fn required(config: &RunConfig) -> Result<(&Settings, &NetworkSettings, f64, u64)> {
     match (&config.network, config.training.lr, config.training.epochs) {
         (Some(network), Some(lr), Some(epochs)) => Ok((&config.training, network, lr, epochs)),
         _ => Err(Error::Usage("network training needs its settings, a learning rate and a number of epochs".into())),
     }
 }
 
-/// Trains as `config` says (its `network`, `epochs` and `lr` must be there) and keeps `run` up to date: after each epoch its
-/// line of metrics.jsonl, model.safetensors if it is the best so far, then the checkpoint, so that a run that is killed loses
-/// at most the current epoch. The best is that of the highest validation accuracy, then of the lowest loss; without validation
-/// images it is the last.
+/// Trains as `config` says (its `network`, `epochs` and `lr` must be there) and keeps `run` up to date, and model.safetensors with the
+/// best epoch so far. The best is that of the highest validation accuracy, then of the lowest loss; without validation images it is the
+/// last.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once `fit.interrupt` is raised; the checkpoint of the last whole epoch is then on disk.
 pub fn fit_network(
     fit: &NetworkFit,
-    trainer: NetworkTrainer,
+    mut trainer: NetworkTrainer,
     config: &RunConfig,
     run: &RunDir,
     events: &mut dyn FnMut(Event),
 ) -> Result<NetworkOutcome> {
-    let (settings, network, _, epochs) = asked(config)?;
+    let (settings, network, lr, most) = required(config)?;
     events(Event::Planned(trainer.memory()));
     let identity = identity(settings, network, fit)?;
     let checkpoint = match fit.resume {
         true => NetworkCheckpoint::read(&run.checkpoint_path(), &trainer, &identity)?,
         false => None,
     };
-    let mut job = Job { fit, settings, network, trainer, epochs, failed: Failed::default() };
-    let mut now = match checkpoint {
+    let now = match checkpoint {
         Some(checkpoint) => {
-            job.trainer.restore(&checkpoint.state)?;
+            trainer.restore(&checkpoint.state)?;
             events(Event::Resumed { epoch: checkpoint.epoch });
             checkpoint
         }
         None => {
-            let start = NetworkCheckpoint { epoch: 0, state: job.trainer.state()?, best: None };
-            start.write(&run.checkpoint_path(), &job.trainer, &identity)?;
+            let start = NetworkCheckpoint { epoch: 0, state: trainer.state()?, best: None };
+            start.write(&run.checkpoint_path(), &trainer, &identity)?;
             start
         }
     };
-    let mut results = run.keep_metrics(now.epoch)?;
-    let (mut drawn, mut stopped_early) = (Instant::now(), false);
-    while now.epoch < epochs {
-        let waited = now.epoch - now.best.map_or(0, |best| best.epoch);
-        if network.patience.is_some_and(|patience| fit.val.is_some() && waited >= patience) {
-            stopped_early = true;
-            break;
-        }
-        fit.interrupt.check()?;
-        let result = job.epoch(now.epoch + 1, events)?;
-        now.epoch = result.epoch;
-        run.append_metrics(&result)?;
-        now.state = job.trainer.state()?;
-        if let Some(best) = better(now.best, &result) {
-            (fit.save)(&run.model_path(), now.state.model())?;
-            now.best = Some(best);
-        }
-        now.write(&run.checkpoint_path(), &job.trainer, &identity)?;
-        results.push(result);
-        if drawn.elapsed() > CURVES {
-            run.write_curves(&results, now.best.map(|best| best.epoch))?;
-            drawn = Instant::now();
-        }
-        if let Some(result) = results.last() {
-            events(Event::Epoch(result));
-        }
-    }
-    run.write_curves(&results, now.best.map(|best| best.epoch))?;
-    if fit.val.is_some() && now.best.is_none() && !results.is_empty() {
-        return Err(never_finite("training", &results, settings.lr.unwrap_or_default()));
-    }
-    let epoch = match now.best {
-        Some(best) if best.epoch < now.epoch => {
-            (fit.save)(&run.last_path(), now.state.model())?;
-            best.epoch
-        }
-        Some(best) => best.epoch,
-        None => {
-            (fit.save)(&run.model_path(), now.state.model())?;
-            now.epoch
-        }
-    };
-    Ok(NetworkOutcome { epoch, epochs: results, stopped_early, failed: job.failed.0.len() })
+    let validated = fit.val.is_some();
+    let patience = network.patience.filter(|_| validated);
+    let epochs = Epochs { run, most, patience, interrupt: fit.interrupt, validated, op: OP, lr };
+    let mut job =
+        Job { fit, settings, network, lr, most, run, trainer, identity, now, failures: ReadFailures::default() };
+    let (epochs, stopped_early) = epochs.train(&mut job, events)?;
+    Ok(NetworkOutcome { epoch: job.finish()?, epochs, stopped_early, failed: job.failures.count() })
 }
 
 /// A run's moving parts.
@@ -174,31 +135,124 @@ struct Job<'a> {
     fit: &'a NetworkFit<'a>,
     settings: &'a Settings,
     network: &'a NetworkSettings,
+    lr: f64,
+    /// Epochs at most.
+    most: u64,
+    run: &'a RunDir,
     trainer: NetworkTrainer,
-    epochs: u64,
-    failed: Failed,
+    identity: Identity,
+    now: NetworkCheckpoint,
+    failures: ReadFailures,
 }
 
-/// Images that could not be read although they could before: of the validation images or not, with their numbers.
-#[derive(Default)]
-struct Failed(BTreeSet<(bool, usize)>);
+impl Trained for Job<'_> {
+    fn epoch(&self) -> u64 {
+        self.now.epoch
+    }
 
-impl Failed {
-    /// Passes on which images of `batch` could not be read, each once.
-    fn note(&mut self, batch: &Batch, held_out: bool, events: &mut dyn FnMut(Event)) {
-        for (image, error) in &batch.failures {
-            if self.0.insert((held_out, *image)) {
-                events(Event::Skipped(error));
-            }
+    fn best_epoch(&self) -> Option<u64> {
+        self.now.best.map(|best| best.epoch)
+    }
+
+    fn milestone(&self) -> u64 {
+        self.now.best.map_or(0, |best| best.epoch)
+    }
+
+    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
+        let train = &self.fit.train;
+        let skipped = self.trainer.loss_scale().map_or(0, |scale| scale.skipped);
+        let pass = self.steps(epoch, events)?;
+        if pass.seen == 0 {
+            let problem =
+                format!("can't be read any more in epoch {epoch}, nor can any other image; bring the data back");
+            return Err(Error::file(train.name(0), problem));
         }
+        let mean = pass.totals.mean();
+        let val = self.validate(events)?;
+        let (grad_norm, block_gradients) = pass.norms.mean();
+        Ok(EpochResult {
+            epoch,
+            step: self.trainer.steps(),
+            train_loss: mean.loss,
+            train_accuracy: mean.accuracy,
+            val_loss: val.map(|v| v.loss),
+            val_accuracy: val.filter(Evaluation::is_finite).map(|v| v.accuracy),
+            lr: self.lr * pass.factor,
+            images_per_second: pass.seen as f64 / pass.seconds.max(1e-9),
+            grad_norm,
+            block_gradients,
+            loss_scale: self.trainer.loss_scale().map(|scale| scale.scale.into()),
+            skipped_steps: self.trainer.loss_scale().map(|scale| scale.skipped - skipped),
+        })
+    }
+
+    fn keep(&mut self, result: &EpochResult) -> Result<()> {
+        let now = &mut self.now;
+        now.epoch = result.epoch;
+        now.state = self.trainer.state()?;
+        if let Some(best) = better(now.best, result) {
+            (self.fit.save)(&self.run.model_path(), now.state.model())?;
+            now.best = Some(best);
+        }
+        now.write(&self.run.checkpoint_path(), &self.trainer, &self.identity)
     }
 }
 
+/// What was measured while an epoch trained.
+struct Steps {
+    totals: Totals,
+    norms: Norms,
+    /// Images.
+    seen: usize,
+    /// The schedule's at the last step.
+    factor: f64,
+    seconds: f64,
+}
+
 impl Job<'_> {
-    /// Trains epoch `epoch` (from 1) and validates.
-    fn epoch(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
+    /// The steps of epoch `epoch`.
+    fn steps(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<Steps> {
+        let (train, rows) = (self.fit.train.clone(), self.settings.batch_size.min(self.fit.train.len()));
+        let order = self.order(epoch, rows);
+        let (examples, steps) = (order.len(), order.len().div_ceil(rows));
+        let mut loader = Loader::augmented(
+            train.clone(),
+            order,
+            rows,
+            self.fit.preprocess.clone(),
+            PREFETCH,
+            self.network.augment,
+            self.settings.seed,
+            epoch,
+        )?;
+        let started = Instant::now();
+        let (totals, norms) = (Totals::default(), Norms::default());
+        let mut pass = Steps { totals, norms, seen: 0, factor: 1.0, seconds: 0.0 };
+        for step in 1..=steps {
+            self.fit.interrupt.check()?;
+            let Some(batch) = loader.next() else { break };
+            self.failures.note(&batch, false, events);
+            // A batch without any image makes no step.
+            let Some((pixels, targets)) = filled(&batch, train.as_ref()) else { continue };
+            pass.factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.most);
+            let result = self.trainer.step(&pixels, &targets, pass.factor)?;
+            if !result.summary[0].is_finite() {
+                return Err(self.not_finite(epoch, step));
+            }
+            pass.totals.add(result.summary);
+            pass.norms.add(&result);
+            pass.seen += targets.len();
+            let (steps, examples) = ([step, steps], [pass.seen, examples]);
+            let progress = EpochProgress { epoch, steps, examples, train: pass.totals.mean() };
+            events(Event::Progress { progress: &progress, sweep: false, epochs: self.most });
+        }
+        pass.seconds = started.elapsed().as_secs_f64();
+        Ok(pass)
+    }
+
+    /// The order in which epoch `epoch` visits the images, in batches of `rows`.
+    fn order(&self, epoch: u64, rows: usize) -> Vec<usize> {
         let (settings, train) = (self.settings, &self.fit.train);
-        let rows = settings.batch_size.min(train.len());
         let mut order = match settings.balance {
             false => shuffled_indices(train.len(), settings.seed, epoch),
             true => {
@@ -210,69 +264,33 @@ impl Job<'_> {
             // A batch of one image has no variance to normalise by where a feature map is a single pixel.
             order.pop();
         }
-        let (examples, steps) = (order.len(), order.len().div_ceil(rows));
-        let mut loader = Loader::augmented(
-            train.clone(),
-            order,
-            rows,
-            self.fit.preprocess.clone(),
-            PREFETCH,
-            self.network.augment,
-            settings.seed,
-            epoch,
-        )?;
-        let skipped = self.trainer.loss_scale().map_or(0, |scale| scale.skipped);
-        let started = Instant::now();
-        let (mut totals, mut norms) = (Totals::default(), Norms::default());
-        let (mut seen, mut factor) = (0, 1.0);
-        for step in 0..steps {
-            self.fit.interrupt.check()?;
-            let Some(batch) = loader.next() else { break };
-            self.failed.note(&batch, false, events);
-            // A batch without any image makes no step.
-            let Some((pixels, targets)) = filled(&batch, train.as_ref()) else { continue };
-            factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.epochs);
-            let result = self.trainer.step(&pixels, &targets, factor)?;
-            if !result.summary[0].is_finite() {
-                let lr = self.settings.lr.unwrap_or_default();
-                let beyond = if self.network.precision == Precision::F16 { ", or use --precision f32" } else { "" };
-                let problem = format!(
-                    "the loss is no longer finite in step {} of epoch {epoch}; use a smaller --lr than {lr}, or clip the \
-                     gradients{beyond}",
-                    step + 1
-                );
-                return Err(Error::shape("training", problem));
+        order
+    }
+
+    fn not_finite(&self, epoch: u64, step: usize) -> Error {
+        let lr = self.lr;
+        let beyond = if self.network.precision == Precision::F16 { ", or use --precision f32" } else { "" };
+        let problem = format!(
+            "the loss is no longer finite in step {step} of epoch {epoch}; use a smaller --lr than {lr}, or clip the \
+             gradients{beyond}"
+        );
+        Error::shape(OP, problem)
+    }
+
+    /// Leaves the network to use in model.safetensors, and the last one beside it if that is another; the epoch of the first.
+    fn finish(&self) -> Result<u64> {
+        let now = &self.now;
+        match now.best {
+            Some(best) if best.epoch < now.epoch => {
+                (self.fit.save)(&self.run.last_path(), now.state.model())?;
+                Ok(best.epoch)
             }
-            totals.add(result.summary);
-            norms.add(&result);
-            seen += targets.len();
-            let (steps, examples) = ([step + 1, steps], [seen, examples]);
-            let progress = EpochProgress { epoch, steps, examples, train: totals.mean() };
-            events(Event::Progress { progress: &progress, sweep: false, epochs: self.epochs });
+            Some(best) => Ok(best.epoch),
+            None => {
+                (self.fit.save)(&self.run.model_path(), now.state.model())?;
+                Ok(now.epoch)
+            }
         }
-        let seconds = started.elapsed().as_secs_f64();
-        if seen == 0 {
-            let problem =
-                format!("can't be read any more in epoch {epoch}, nor can any other image; bring the data back");
-            return Err(Error::file(train.name(0), problem));
-        }
-        let train = totals.mean();
-        let val = self.validate(events)?;
-        let (grad_norm, block_gradients) = norms.mean();
-        Ok(EpochResult {
-            epoch,
-            step: self.trainer.steps(),
-            train_loss: train.loss,
-            train_accuracy: train.accuracy,
-            val_loss: val.map(|v| v.loss),
-            val_accuracy: val.filter(Evaluation::is_finite).map(|v| v.accuracy),
-            lr: self.settings.lr.unwrap_or_default() * factor,
-            images_per_second: seen as f64 / seconds.max(1e-9),
-            grad_norm,
-            block_gradients,
-            loss_scale: self.trainer.loss_scale().map(|scale| scale.scale.into()),
-            skipped_steps: self.trainer.loss_scale().map(|scale| scale.skipped - skipped),
-        })
     }
 
     fn validate(&mut self, events: &mut dyn FnMut(Event)) -> Result<Option<Evaluation>> {
@@ -284,7 +302,7 @@ impl Job<'_> {
         let mut totals = Totals::default();
         for batch in loader {
             self.fit.interrupt.check()?;
-            self.failed.note(&batch, true, events);
+            self.failures.note(&batch, true, events);
             if !batch.indices.is_empty() {
                 let targets: Vec<u32> = batch.indices.iter().map(|&i| val.label(i) as u32).collect();
                 totals.add(self.trainer.validate(rows, &batch.pixels, &targets)?);
@@ -300,23 +318,6 @@ impl Job<'_> {
     }
 }
 
-/// Pixels and targets of a batch, if any of its images could be read. In place of those that could not stands the first one
-/// again, which doesn't count.
-fn filled<'b>(batch: &'b Batch, data: &dyn Dataset) -> Option<(Cow<'b, [u8]>, Vec<u32>)> {
-    let mut targets: Vec<u32> = batch.indices.iter().map(|&i| data.label(i) as u32).collect();
-    if targets.is_empty() {
-        return None;
-    }
-    if batch.failures.is_empty() {
-        return Some(((&batch.pixels[..]).into(), targets));
-    }
-    let image = batch.pixels.len() / targets.len();
-    let mut pixels = batch.pixels.clone();
-    batch.failures.iter().for_each(|_| pixels.extend_from_within(..image));
-    targets.resize(targets.len() + batch.failures.len(), IGNORE);
-    Some((pixels.into(), targets))
-}
-
 /// The new best epoch, if `result` is one.
 fn better(best: Option<BestEpoch>, result: &EpochResult) -> Option<BestEpoch> {
     let (val_loss, val_accuracy) = (result.val_loss?, result.val_accuracy?);
@@ -324,34 +325,6 @@ fn better(best: Option<BestEpoch>, result: &EpochResult) -> Option<BestEpoch> {
         val_accuracy > best.val_accuracy || (val_accuracy == best.val_accuracy && val_loss < best.val_loss)
     });
     (better && val_loss.is_finite()).then_some(BestEpoch { epoch: result.epoch, val_loss, val_accuracy })
-}
-
-/// Means of gradient norms over an epoch.
-#[derive(Default)]
-struct Norms {
-    steps: usize,
-    total: f64,
-    blocks: Vec<(String, f64)>,
-}
-
-impl Norms {
-    fn add(&mut self, result: &StepResult) {
-        // Norms of gradients that were not finite would make the mean none.
-        let Some(norm) = result.grad_norm.filter(|_| !result.skipped) else { return };
-        if self.steps == 0 {
-            self.blocks = result.block_gradients.iter().map(|(name, _)| (name.clone(), 0.0)).collect();
-        }
-        self.steps += 1;
-        self.total += f64::from(norm);
-        self.blocks.iter_mut().zip(&result.block_gradients).for_each(|(mean, (_, norm))| mean.1 += f64::from(*norm));
-    }
-
-    /// The mean of all, and of each block from the first to the last.
-    fn mean(self) -> (Option<f64>, Vec<BlockGradient>) {
-        let steps = self.steps as f64;
-        let blocks = self.blocks.into_iter().rev().map(|(block, sum)| BlockGradient { block, norm: sum / steps });
-        ((self.steps > 0).then(|| self.total / steps), blocks.collect())
-    }
 }
 
 fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit) -> Result<Identity> {

@@ -206,6 +206,15 @@ pub(super) enum Plan {
     },
 }
 
+impl Plan {
+    /// What is chosen, before a sweep changes it.
+    pub fn choice(&self) -> &Choice {
+        match self {
+            Plan::Decided(choice) | Plan::Sweep { choice, .. } => choice,
+        }
+    }
+}
+
 /// A seed in TOML, whose integers end at 2^63 - 1: larger ones are strings.
 mod seed {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::jobs::jobs;
+use super::race::{Effort, tune_shape};
+use super::result::Tuned;
 use super::store::{self, Choice, Choices};
-use super::{Effort, Tuned, jobs, tune_shape};
 use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu};

@@ -47,6 +47,17 @@ pub struct Description {
 
 const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
 
+/// The architecture of a weights file: the metadata key `gpu_resnet.architecture` where there is one, else what the names and
+/// shapes of the tensors and a configuration beside the file tell. What they can't tell is torchvision's: the stride of a
+/// bottleneck in its 3x3 convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with
+/// zero-padded shortcuts and is taken for it. [`describe`] says which values were assumed, and takes others.
+///
+/// In either case a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: invalid JSON, or tensors
+/// that no supported architecture has. [`check`](super::check) tests whether the tensors are complete.
+pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
+    describe(weights, &Given::default()).map(|description| description.architecture)
+}
+
 /// Describes the network in `weights`. Each value comes from the first of these that has it: the user, the metadata, the configuration
 /// beside the file, the shapes of the tensors; otherwise it is torchvision's. [`check`](super::check) tests whether the tensors are
 /// those of the architecture.

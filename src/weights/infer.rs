@@ -3,20 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::text::{printable, quoted};
-use super::{ARCHITECTURE_KEY, Given, Weights, describe};
+use super::{ARCHITECTURE_KEY, Weights};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Pool, Shortcut, Stem, StemKind, StrideIn};
-
-/// The architecture of a weights file: from the metadata key `gpu_resnet.architecture` if there is one, otherwise from the names and
-/// shapes of the tensors and a configuration beside the file. Unknown values are torchvision's: the stride of a bottleneck in its 3x3
-/// convolution, a pool that rounds down, an epsilon of 1e-5. A plain network looks like one with zero-padded shortcuts, and is taken
-/// for it. [`describe`](super::describe) says which values were assumed, and accepts others.
-///
-/// In either case a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: invalid JSON, or tensors
-/// that no supported architecture has. [`check`](super::check) tests whether the tensors are complete.
-pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
-    describe(weights, &Given::default()).map(|description| description.architecture)
-}
 
 /// Refuses an architecture that can't be built.
 pub(super) fn validate(weights: &Weights, architecture: &Architecture) -> Result<()> {

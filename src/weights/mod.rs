@@ -21,6 +21,7 @@ mod head;
 mod imagenet;
 mod infer;
 mod inspect;
+mod keys;
 mod label_file;
 mod labels;
 mod manifest;
@@ -39,7 +40,7 @@ mod text;
 pub use crate::fetch::FetchOptions;
 pub use check::{Problem, check, compare};
 pub use convert::{ElementType, Names, convert};
-pub use describe::{Description, Origin, default_preprocess, describe};
+pub use describe::{Description, Origin, default_preprocess, describe, infer_architecture};
 pub use embedded::{BUILT_IN, EMBEDDED, EMBEDDED_NAME};
 pub use fetch::{Fetched, fetch};
 pub use file::Weights;
@@ -47,8 +48,8 @@ pub use given::Given;
 pub(crate) use hash::splitmix;
 pub use hash::{hash_input, hash_parameter, hash_targets, hash_tensor, hash_weights};
 pub use imagenet::{imagenet_labels, imagenet_synsets, is_imagenet};
-pub use infer::infer_architecture;
 pub use inspect::{InspectedTensor, Inspection, inspect};
+pub use keys::{ARCHITECTURE_KEY, ASSUMED_KEY, LABELS_KEY, PREPROCESS_KEY};
 pub use label_file::{numbered_labels, read_labels, read_names};
 pub use labels::{labels_of, parse_labels};
 pub use manifest::{Accuracy, Pretrained, manifest};
@@ -58,15 +59,6 @@ pub use source::{Source, open, open_key, open_with, resolve};
 
 /// The type of a tensor's elements in a file.
 pub use safetensors::Dtype;
-
-/// The metadata key with the architecture's JSON.
-pub const ARCHITECTURE_KEY: &str = "gpu_resnet.architecture";
-/// The metadata key with the class names as JSON, in any form of [`parse_labels`].
-pub const LABELS_KEY: &str = "gpu_resnet.labels";
-/// The metadata key with the preprocessing's JSON.
-pub const PREPROCESS_KEY: &str = "gpu_resnet.preprocess";
-/// A JSON list of the keys whose values `weights convert` only assumed.
-pub const ASSUMED_KEY: &str = "gpu_resnet.assumed";
 
 // safetensors is little-endian, and slices of it are read without conversion.
 #[cfg(target_endian = "big")]

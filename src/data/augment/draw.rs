@@ -3,7 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
 
-use super::{Adjust, Augment, Crop};
+use super::color::Adjust;
+use super::settings::{Augment, Crop};
 use crate::data::{Preprocess, Rgb8, resize};
 use crate::error::{Error, Result};
 

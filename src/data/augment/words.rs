@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Augment, Crop, Jitter};
+use super::settings::{Augment, Crop, Jitter};
 use crate::error::{Error, Result};
 
 const POSSIBLE: &str = "none, cifar (crop=4,flip), imagenet (resized-crop,flip), crop[=PADDING], flip[=PROBABILITY], \

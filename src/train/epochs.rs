@@ -1,0 +1,81 @@
+//! The loop over the epochs of a run, of a head or of a whole network: when it ends, and what is on disk after each epoch.
+
+use std::time::{Duration, Instant};
+
+use super::Interrupt;
+use super::event::Event;
+use super::metrics::{EpochResult, never_finite};
+use super::run_dir::RunDir;
+use crate::error::Result;
+
+/// Pictures are redrawn at most this often.
+const CURVES: Duration = Duration::from_secs(2);
+
+/// What is trained, epoch by epoch.
+pub(super) trait Trained {
+    /// Epochs that are done.
+    fn epoch(&self) -> u64;
+
+    /// The best of them, if there is one.
+    fn best_epoch(&self) -> Option<u64>;
+
+    /// The last epoch that was worth waiting for; 0 before there is one.
+    fn milestone(&self) -> u64;
+
+    /// Trains epoch `epoch` (from 1) and validates.
+    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult>;
+
+    /// Takes what came of the epoch, and writes the checkpoint.
+    fn keep(&mut self, result: &EpochResult) -> Result<()>;
+}
+
+/// How a run goes on and ends.
+pub(super) struct Epochs<'a> {
+    pub run: &'a RunDir,
+    /// How many there are at most.
+    pub most: u64,
+    /// So many epochs after the last milestone it ends.
+    pub patience: Option<u64>,
+    pub interrupt: &'a Interrupt,
+    /// Whether there are validation examples.
+    pub validated: bool,
+    /// For errors: what is trained, and its learning rate.
+    pub op: &'static str,
+    pub lr: f64,
+}
+
+impl Epochs<'_> {
+    /// Trains until the end: the epochs in order, and whether patience ended it. After each epoch first its line of metrics.jsonl is on
+    /// disk, then the checkpoint, so that a run that is killed loses at most the current epoch.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::Error::Interrupted), those of an epoch, and validation losses that were never finite.
+    pub fn train(&self, trained: &mut dyn Trained, events: &mut dyn FnMut(Event)) -> Result<(Vec<EpochResult>, bool)> {
+        let mut results = self.run.keep_metrics(trained.epoch())?;
+        let (mut drawn, mut stopped_early) = (Instant::now(), false);
+        while trained.epoch() < self.most {
+            let waited = trained.epoch().saturating_sub(trained.milestone());
+            if self.patience.is_some_and(|patience| waited >= patience) {
+                stopped_early = true;
+                break;
+            }
+            self.interrupt.check()?;
+            let result = trained.train(trained.epoch() + 1, events)?;
+            self.run.append_metrics(&result)?;
+            trained.keep(&result)?;
+            results.push(result);
+            if drawn.elapsed() > CURVES {
+                self.run.write_curves(&results, trained.best_epoch())?;
+                drawn = Instant::now();
+            }
+            if let Some(result) = results.last() {
+                events(Event::Epoch(result));
+            }
+        }
+        self.run.write_curves(&results, trained.best_epoch())?;
+        if self.validated && trained.best_epoch().is_none() && !results.is_empty() {
+            return Err(never_finite(self.op, &results, self.lr));
+        }
+        Ok((results, stopped_early))
+    }
+}
