@@ -1,9 +1,7 @@
 //! The kernels that compute convolutions: what each is for, and which adapter can run it.
 
 use super::Precision;
-use super::conv2d::Conv2d;
-use super::conv2d_packing::Direction;
-use super::conv2d_policy;
+use super::conv2d::{Conv2d, Direction};
 use crate::gpu::AdapterReport;
 
 /// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
@@ -43,11 +41,6 @@ pub enum Conv2dVariant {
     /// The same with tiles of 128 pixels x 64 channels.
     Cooperative128x64,
 }
-
-/// Enough workgroups for a core to have its part of a dispatch.
-const WORKGROUPS_A_CORE: usize = 32;
-/// More tiles of channels by one workgroup gain nothing (lavapipe 25.0.7, 2026-11-27).
-const MOST_TILES_IN_TURN: usize = 8;
 
 /// What a variant is: one line of [`Conv2dVariant::traits`].
 struct Traits {
@@ -188,28 +181,6 @@ impl Conv2dVariant {
         }
     }
 
-    /// The variant for this class of device, or the one that the environment variable `GPU_RESNET_CONV2D` names
-    /// (`gemm`, `register`, …), to bisect a driver bug.
-    pub fn choose(adapter: &AdapterReport) -> Self {
-        let asked = asked();
-        let named = Self::FORWARD.into_iter().find(|v| v.name() == asked && v.supported(adapter).is_ok());
-        named.unwrap_or_else(|| conv2d_policy::variants(adapter)[0])
-    }
-
-    /// Those that plans take on `adapter` where nothing was tuned: [`Self::choose`], what follows the size of a batch, and what stands in
-    /// for them.
-    pub fn usual(adapter: &AdapterReport) -> Vec<Self> {
-        let chosen = Self::choose(adapter);
-        let mut all = conv2d_policy::variants(adapter);
-        if all[0] != chosen {
-            all = vec![chosen];
-        }
-        if !all.contains(&chosen.by_weight()) {
-            all.push(chosen.by_weight());
-        }
-        all
-    }
-
     pub fn name(self) -> &'static str {
         self.traits().name
     }
@@ -237,33 +208,9 @@ impl Conv2dVariant {
         self.splits().then_some(if direction == Direction::Forward { forward } else { transposed })
     }
 
-    /// The variant whose packed weights are the same for `conv`: tiled kernels read rows of all channels, which differ in their padding
-    /// alone.
-    pub(super) fn packs_like(self, conv: &Conv2d) -> Self {
-        let same = |other: &Self| other.packing_side(conv) == self.packing_side(conv);
-        let tiles = [Self::Gemm32x32, Self::Gemm64x64, Self::Gemm128x128];
-        if self.is_gemm() { tiles.into_iter().find(same).unwrap_or(self) } else { self }
-    }
-
-    /// Output channels of a group of `conv`, padded to whole tiles.
-    fn packing_side(self, conv: &Conv2d) -> usize {
-        (conv.out_channels / conv.attributes.groups.max(1)).next_multiple_of(self.tile().1)
-    }
-
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
     pub fn tile(self) -> (usize, usize) {
         self.traits().tile
-    }
-
-    /// How many of `channel_tiles` tiles of output channels one workgroup makes in turn, where there are `others` times as many in all:
-    /// those that a software driver runs leave each core enough of them to share. Results don't depend on it.
-    pub(super) fn tiles_in_turn(self, channel_tiles: usize, others: usize) -> usize {
-        if self != Self::Subgroup && !self.is_wide() {
-            return 1;
-        }
-        let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE))
-            .clamp(1, MOST_TILES_IN_TURN);
-        channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
     }
 
     /// Whether the adapter can run it on maps of `precision`; the reason if not.
@@ -336,24 +283,6 @@ pub(crate) fn fills_eights(channels: usize) -> bool {
 mod tests {
     use super::*;
     use crate::ops::attributes::Conv2dAttributes;
-
-    #[test]
-    fn tiles_in_turn_leave_none_out_and_cores_enough() {
-        let cores = conv2d_policy::software_cores();
-        for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
-            for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
-                let turns = Conv2dVariant::SubgroupOct.tiles_in_turn(channel_tiles, others);
-                assert!(
-                    (1..=MOST_TILES_IN_TURN.min(channel_tiles)).contains(&turns),
-                    "{channel_tiles} x {others}: {turns}"
-                );
-                let workgroups = channel_tiles.div_ceil(turns) * others;
-                assert!(turns == 1 || workgroups >= cores * WORKGROUPS_A_CORE, "{channel_tiles} x {others}: {turns}");
-            }
-        }
-        assert_eq!(Conv2dVariant::Subgroup.tiles_in_turn(8, 100_000), 8);
-        assert_eq!(Conv2dVariant::Gemm.tiles_in_turn(8, 100_000), 1);
-    }
 
     #[test]
     fn eights_go_by_the_channels_of_a_group() {

@@ -17,10 +17,13 @@ use serde::Serialize;
 use self::store::{Choice, Choices};
 use crate::bench::{Shape, shapes};
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
+use crate::gpu::{Buffer, Gpu, Plan, Recording};
 use crate::model::Architecture;
 use crate::ops::conv2d_policy::{self, Convolution};
-use crate::ops::{Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue, MapShape, Precision, pack_nhwc};
+use crate::ops::{
+    Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue, MapShape, Precision,
+    pack_nhwc,
+};
 use crate::reference::compare;
 use crate::weights::hash_input;
 
@@ -318,14 +321,8 @@ impl Data {
 /// An algorithm that is being measured.
 struct Contender {
     algorithm: Conv2dAlgorithm,
-    /// Of the output.
-    precision: Precision,
     plan: Plan,
-    output: TensorId,
-    /// Values of the output, padding included.
-    len: usize,
-    /// Values from one pixel of the output to the next, and how many of them are its channels.
-    pixel: [usize; 2],
+    output: FeatureMap,
     /// Best time so far.
     seconds: f64,
     nmse: Option<f64>,
@@ -342,59 +339,43 @@ impl Contender {
         let map = |shape| Ok::<_, Error>(MapShape::grouped(shape, op.attributes.groups)?.stored(precision));
         let input = map(shape.input)?.at(r.external("input", data.input.clone()));
         let grad_output = map(op.output_shape(shape.input)?)?.at(r.external("grad_output", data.grad_output.clone()));
-        let pixel = |made: FeatureMap| [made.pitch4 * 4, made.c4 * 4];
-        let (output, len, pixel) = match pass {
+        let plan = ConvPlan::new(op, pass, algorithm, input.shape)?;
+        let operands = match pass {
             Conv2dPass::Forward => {
-                let packed = algorithm.pack_weight(op, &data.weight)?;
-                let packed = algorithm.weight_precision(precision).words(&packed);
-                let packed = Arc::new(gpu.upload("weight", &packed)?);
+                let packed = Arc::new(gpu.upload("weight", &plan.weight()?.pack_words(&data.weight))?);
                 let (weight, bias) = (r.external("weight", packed), r.external("bias", data.bias.clone()));
-                let epilogue = Epilogue { bias: Some(bias), ..Default::default() };
-                let made = algorithm.record(op, r, LABEL, input, weight, epilogue)?;
-                (made.tensor, made.len4() * 4, pixel(made))
+                ConvOperands::Forward { input, weight, epilogue: Epilogue { bias: Some(bias), ..Default::default() } }
             }
             // The weight is packed anew in each step of training, so that it counts here.
             Conv2dPass::ByInput => {
                 let krsc = r.external("weight", data.krsc.clone());
-                let weight = algorithm.record_pack_transposed(op, r, LABEL, krsc, precision)?;
-                let made = algorithm.record_backward_input(
-                    op,
-                    r,
-                    LABEL,
-                    grad_output,
-                    shape.input,
-                    weight,
-                    GradEpilogue::default(),
-                )?;
-                (made.tensor, made.len4() * 4, pixel(made))
+                let weight = plan.weight()?.record_pack(r, LABEL, krsc)?;
+                ConvOperands::InputGradient { grad_output, weight, epilogue: GradEpilogue::default() }
             }
-            Conv2dPass::ByWeight => {
-                let made = algorithm.record_backward_weight(op, r, LABEL, input, grad_output)?;
-                (made, op.weight_len4() * 4, [op.weight_len4() * 4; 2])
-            }
+            Conv2dPass::ByWeight => ConvOperands::WeightGradient { input, grad_output },
         };
-        r.keep(output);
+        let output = plan.record(r, LABEL, operands)?;
+        r.keep(output.tensor);
         let plan = Plan::new(gpu, r)?;
-        // Gradients by a weight are f32.
-        let precision = if pass == Conv2dPass::ByWeight { Precision::F32 } else { precision };
-        Ok(Self { algorithm, precision, plan, output, len, pixel, seconds: f64::INFINITY, nmse: None, rejected: None })
+        Ok(Self { algorithm, plan, output, seconds: f64::INFINITY, nmse: None, rejected: None })
     }
 
     /// The result of a run over an output that held NaN.
     fn run_once(&mut self) -> Result<Vec<f32>> {
-        self.plan.write(self.output, &self.precision.words(&vec![f32::NAN; self.len]))?;
+        let MapShape { precision, pitch4, c4, .. } = self.output.shape;
+        let len = self.output.len4() * 4;
+        self.plan.write(self.output.tensor, &precision.words(&vec![f32::NAN; len]))?;
         self.plan.run()?;
-        let words = self.plan.read(self.output, self.precision.word_count(self.len))?;
-        let [pitch, channels] = self.pixel;
-        let values = self.precision.values(&words, self.len);
-        Ok(values.chunks(pitch.max(1)).flat_map(|pixel| &pixel[..channels]).copied().collect())
+        let words = self.plan.read(self.output.tensor, precision.word_count(len))?;
+        let values = precision.values(&words, len);
+        Ok(values.chunks((pitch4 * 4).max(1)).flat_map(|pixel| &pixel[..c4 * 4]).copied().collect())
     }
 
     /// Rejects the algorithm if its result is not `expected`.
     fn check(&mut self, expected: &[f64]) -> Result<()> {
         let found = compare(&self.run_once()?, expected);
         self.nmse = Some(found.nmse);
-        let [most_nmse, most_scaled] = most_differences(self.precision);
+        let [most_nmse, most_scaled] = most_differences(self.output.precision);
         // Written so that a NaN is a difference.
         let same = found.nmse <= most_nmse && found.max_scaled() <= most_scaled && found.non_finite_mismatches == 0;
         if !same {
