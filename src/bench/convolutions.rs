@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::error::Result;
-use crate::gpu::{Gpu, Plan, Recording, TensorId};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Plan, Recording};
 use crate::model::{Architecture, ConvBn, conv_op};
 use crate::ops::{
-    Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, GradEpilogue, MapShape, Precision, RecordMaps, pack_nhwc,
+    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, GradEpilogue, MapShape, Precision,
+    RecordMaps, pack_nhwc,
 };
 use crate::weights::hash_input;
 
@@ -93,24 +94,27 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
     let op = &shape.op;
     let algorithm = algorithm(gpu, shape);
     let mut r = Recording::new();
-    let floats = |extents: [usize; 5]| (extents.iter().product::<usize>() * 4) as u64;
-    let [n, c, h, w] = shape.input;
     let groups = op.attributes.groups;
-    let weights: [TensorId; 2] = [
-        r.kept("weight", floats(algorithm.packed_weight_shape(op)?)),
-        r.kept("transposed weight", floats(algorithm.packed_weight_transposed_shape(op)?)),
-    ];
-    let input = r.kept_map("input", MapShape::grouped(shape.input, groups)?);
-    let output = algorithm.record(op, &mut r, PARTS[0], input, weights[0], Epilogue::default())?;
-    algorithm.record_backward_input(op, &mut r, PARTS[1], output, shape.input, weights[1], GradEpilogue::default())?;
-    algorithm.record_backward_weight(op, &mut r, PARTS[2], input, output)?;
+    let maps = MapShape::grouped(shape.input, groups)?;
+    let of = |pass| ConvPlan::new(op, pass, algorithm, maps);
+    let (forward, by_input, by_weight) =
+        (of(Conv2dPass::Forward)?, of(Conv2dPass::ByInput)?, of(Conv2dPass::ByWeight)?);
+    let values = |plan: &ConvPlan| Ok::<_, Error>(plan.weight()?.extents().iter().product::<usize>());
+    let (count, transposed_count) = (values(&forward)?, values(&by_input)?);
+    let weight = r.kept("weight", (count * 4) as u64);
+    let transposed = r.kept("transposed weight", (transposed_count * 4) as u64);
+    let input = r.kept_map("input", maps);
+    let operands = ConvOperands::Forward { input, weight, epilogue: Epilogue::default() };
+    let output = forward.record(&mut r, PARTS[0], operands)?;
+    let epilogue = GradEpilogue::default();
+    let operands = ConvOperands::InputGradient { grad_output: output, weight: transposed, epilogue };
+    by_input.record(&mut r, PARTS[1], operands)?;
+    by_weight.record(&mut r, PARTS[2], ConvOperands::WeightGradient { input, grad_output: output })?;
     let plan = Plan::new(gpu, &r)?;
-    let values = hash_input("input", n * c * h * w);
+    let values = hash_input("input", shape.input.iter().product());
     plan.write(input.tensor, &pack_nhwc(&values, shape.input, groups))?;
-    for (tensor, extents) in
-        weights.into_iter().zip([algorithm.packed_weight_shape(op)?, algorithm.packed_weight_transposed_shape(op)?])
-    {
-        plan.write(tensor, &hash_input("weight", extents.iter().product()))?;
+    for (tensor, count) in [(weight, count), (transposed, transposed_count)] {
+        plan.write(tensor, &hash_input("weight", count))?;
     }
     Ok(plan)
 }

@@ -21,7 +21,8 @@ use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
 use crate::ops::shortcut_pad::shortcut_pad;
 use crate::ops::{
-    Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, MapShape, Precision, RecordMaps, elementwise, pack_rows,
+    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, MapShape, Precision, RecordMaps,
+    WeightLayout, elementwise, pack_rows,
 };
 
 /// Where a network's tensors come from, by torchvision's names.
@@ -35,7 +36,7 @@ struct FoldedConv {
     /// OIHW, on the host: how it is packed depends on the size of the maps.
     weight: Vec<f32>,
     bias: Arc<Buffer>,
-    packed: Mutex<HashMap<Conv2dAlgorithm, Arc<Buffer>>>,
+    packed: Mutex<HashMap<WeightLayout, Arc<Buffer>>>,
 }
 
 struct PackedLinear {
@@ -147,7 +148,7 @@ impl Network {
         let mut sizes = Recording::new();
         let stand_in = sizes.map("input", input.shape);
         self.record_with(&mut sizes, stand_in, Some(&mut used))?;
-        used.into_par_iter().try_for_each(|(conv, algorithm)| self.packed(conv, algorithm).map(drop))?;
+        used.into_par_iter().try_for_each(|(conv, layout)| self.packed(conv, &layout).map(drop))?;
         self.record_with(recording, input, None)
     }
 
@@ -156,12 +157,12 @@ impl Network {
         self.record_with(recording, input, Some(&mut Vec::new()))
     }
 
-    /// With `used` the convolutions and their algorithms are noted there, and weights are stood in for.
+    /// With `used` the convolutions and the layouts of their weights are noted there, and weights are stood in for.
     fn record_with<'a>(
         &'a self,
         recording: &mut Recording,
         input: FeatureMap,
-        used: Option<&mut Vec<(&'a ConvBn, Conv2dAlgorithm)>>,
+        used: Option<&mut Vec<(&'a ConvBn, WeightLayout)>>,
     ) -> Result<ForwardTensors> {
         let mut record = Recorder { network: self, recording, used };
         let mut x = record.conv(&self.layers.stem.conv, input, self.layers.stem.conv.bn.is_some(), None)?;
@@ -193,20 +194,16 @@ impl Network {
         self.convs.get(&conv.conv).ok_or_else(missing)
     }
 
-    /// The convolution's weight as `algorithm` reads it, packed and uploaded at its first use.
-    fn packed(&self, conv: &ConvBn, algorithm: Conv2dAlgorithm) -> Result<Arc<Buffer>> {
+    /// The convolution's weight so packed, and uploaded at its first use. Tiles of other sizes, for other batches, read the same one.
+    fn packed(&self, conv: &ConvBn, layout: &WeightLayout) -> Result<Arc<Buffer>> {
         let folded = self.folded(conv)?;
-        // Tiles of other sizes, for other batches, read the same weights.
-        let algorithm = algorithm.packs_like(&conv_op(conv));
         let poisoned = |_| Error::Gpu("another thread failed while it packed a weight".into());
         let mut packed = folded.packed.lock().map_err(poisoned)?;
-        if let Some(buffer) = packed.get(&algorithm) {
+        if let Some(buffer) = packed.get(layout) {
             return Ok(buffer.clone());
         }
-        let weight = algorithm.pack_weight(&conv_op(conv), &folded.weight)?;
-        let words = algorithm.weight_precision(self.precision).words(&weight);
-        let buffer = Arc::new(self.gpu.upload(&conv.conv, &words)?);
-        packed.insert(algorithm, buffer.clone());
+        let buffer = Arc::new(self.gpu.upload(&conv.conv, &layout.pack_words(&folded.weight))?);
+        packed.insert(*layout, buffer.clone());
         Ok(buffer)
     }
 
@@ -237,7 +234,7 @@ impl Network {
 struct Recorder<'r, 'a> {
     network: &'a Network,
     recording: &'r mut Recording,
-    used: Option<&'r mut Vec<(&'a ConvBn, Conv2dAlgorithm)>>,
+    used: Option<&'r mut Vec<(&'a ConvBn, WeightLayout)>>,
 }
 
 impl<'a> Recorder<'_, 'a> {
@@ -253,17 +250,18 @@ impl<'a> Recorder<'_, 'a> {
         let folded = network.folded(conv)?;
         let algorithm =
             Conv2dAlgorithm::choose(&network.gpu, Conv2dPass::Forward, &op, [x.n, x.h, x.w], network.precision);
+        let plan = ConvPlan::new(&op, Conv2dPass::Forward, algorithm, x.shape)?;
         let packed = match &mut self.used {
-            None => network.packed(conv, algorithm)?,
+            None => network.packed(conv, plan.weight()?)?,
             Some(used) => {
-                used.push((conv, algorithm));
+                used.push((conv, *plan.weight()?));
                 folded.bias.clone()
             }
         };
         let weight = self.recording.external(weight_name(conv), packed);
         let bias = self.recording.external(format!("{}.bias", conv.conv), folded.bias.clone());
         let epilogue = Epilogue { bias: Some(bias), residual, relu };
-        algorithm.record(&op, self.recording, &conv.conv, x, weight, epilogue)
+        plan.record(self.recording, &conv.conv, ConvOperands::Forward { input: x, weight, epilogue })
     }
 
     /// A normalisation that stands by itself.

@@ -193,7 +193,7 @@ pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> boo
 mod tests {
     use super::*;
     use crate::gpu::shaders;
-    use crate::ops::conv2d_packing::Direction;
+    use crate::ops::conv2d::Direction;
 
     #[test]
     fn every_line_is_a_kernel_of_its_own() {

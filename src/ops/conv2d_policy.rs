@@ -15,8 +15,6 @@ use super::MOST_PARTS;
 use super::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision};
 use crate::gpu::AdapterReport;
 
-pub(super) use parts::weight_slice;
-pub(super) use software::cores as software_cores;
 pub use vendors::Vendor;
 
 /// One convolution as a plan meets it.

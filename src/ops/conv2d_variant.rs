@@ -1,12 +1,10 @@
 //! The kernels that compute convolutions: what each is for, and which adapter can run it.
 
 use super::Precision;
-use super::conv2d::Conv2d;
+use super::conv2d::{Conv2d, Direction};
 use super::conv2d_kernels::{
     Conv2dKernelLine, F16_MATRICES, F32_MATRICES, KERNELS, WeightKernel, count, from, has_matrices,
 };
-use super::conv2d_packing::Direction;
-use super::conv2d_policy;
 use crate::error::{Error, Result};
 use crate::gpu::shaders::{Flags, flags};
 use crate::gpu::{AdapterReport, KernelSpec};
@@ -41,11 +39,6 @@ pub enum Conv2dVariant {
         tile: [usize; 2],
     },
 }
-
-/// Enough workgroups for a core to have its part of a dispatch.
-const WORKGROUPS_A_CORE: usize = 32;
-/// More tiles of channels by one workgroup gain nothing (lavapipe 25.0.7, 2026-11-27).
-const MOST_TILES_IN_TURN: usize = 8;
 
 impl Conv2dVariant {
     /// 64 registers an invocation hold its sums: GCN, and gradients by the weight.
@@ -102,28 +95,6 @@ impl Conv2dVariant {
         }
     }
 
-    /// The variant for this class of device, or the one that the environment variable `GPU_RESNET_CONV2D` names
-    /// (`gemm`, `register`, …), to bisect a driver bug.
-    pub fn choose(adapter: &AdapterReport) -> Self {
-        let asked = asked();
-        let named = Self::named(&asked).filter(|variant| variant.supported(adapter).is_ok());
-        named.unwrap_or_else(|| conv2d_policy::variants(adapter)[0])
-    }
-
-    /// Those that plans take on `adapter` where nothing was tuned: [`Self::choose`], what follows the size of a batch, and what stands in
-    /// for them.
-    pub fn usual(adapter: &AdapterReport) -> Vec<Self> {
-        let chosen = Self::choose(adapter);
-        let mut all = conv2d_policy::variants(adapter);
-        if all[0] != chosen {
-            all = vec![chosen];
-        }
-        if !all.contains(&chosen.by_weight()) {
-            all.push(chosen.by_weight());
-        }
-        all
-    }
-
     /// What users call it.
     pub fn name(self) -> &'static str {
         self.line().map_or("(no kernel)", |line| line.name)
@@ -160,19 +131,6 @@ impl Conv2dVariant {
         self.kernel(direction).ok().filter(|_| self.splits()).map(|kernel| kernel.with(flags::SPLIT))
     }
 
-    /// The variant whose packed weights are the same for `conv`: tiled kernels read rows of all channels, which differ in their padding
-    /// alone.
-    pub(super) fn packs_like(self, conv: &Conv2d) -> Self {
-        let same = |other: &Self| other.packing_side(conv) == self.packing_side(conv);
-        let tiles = [Self::GEMM_32X32, Self::GEMM_64X64, Self::GEMM_128X128];
-        if self.is_gemm() { tiles.into_iter().find(same).unwrap_or(self) } else { self }
-    }
-
-    /// Output channels of a group of `conv`, padded to whole tiles.
-    fn packing_side(self, conv: &Conv2d) -> usize {
-        (conv.out_channels / conv.attributes.groups.max(1)).next_multiple_of(self.tile().1)
-    }
-
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
     pub const fn tile(self) -> (usize, usize) {
         match self {
@@ -183,17 +141,6 @@ impl Conv2dVariant {
             // Four pixels a lane.
             Self::Subgroup { lanes, .. } => (4 * lanes, 32),
         }
-    }
-
-    /// How many of `channel_tiles` tiles of output channels one workgroup makes in turn, where there are `others` times as many in all:
-    /// those that a software driver runs leave each core enough of them to share. Results don't depend on it.
-    pub(super) fn tiles_in_turn(self, channel_tiles: usize, others: usize) -> usize {
-        if !matches!(self, Self::Subgroup { lanes: 8, .. }) {
-            return 1;
-        }
-        let most = (channel_tiles * others / (conv2d_policy::software_cores() * WORKGROUPS_A_CORE))
-            .clamp(1, MOST_TILES_IN_TURN);
-        channel_tiles.div_ceil(channel_tiles.div_ceil(most).max(1)).max(1)
     }
 
     /// Whether the adapter can run it on maps of `precision`; the reason if not.
@@ -280,24 +227,6 @@ mod tests {
         let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
         assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
         assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());
-    }
-
-    #[test]
-    fn tiles_in_turn_leave_none_out_and_cores_enough() {
-        let cores = conv2d_policy::software_cores();
-        for channel_tiles in [1, 2, 3, 7, 8, 9, 64] {
-            for others in [1, 40, cores * WORKGROUPS_A_CORE, 100_000] {
-                let turns = Conv2dVariant::SUBGROUP_OCT.tiles_in_turn(channel_tiles, others);
-                assert!(
-                    (1..=MOST_TILES_IN_TURN.min(channel_tiles)).contains(&turns),
-                    "{channel_tiles} x {others}: {turns}"
-                );
-                let workgroups = channel_tiles.div_ceil(turns) * others;
-                assert!(turns == 1 || workgroups >= cores * WORKGROUPS_A_CORE, "{channel_tiles} x {others}: {turns}");
-            }
-        }
-        assert_eq!(Conv2dVariant::SUBGROUP.tiles_in_turn(8, 100_000), 8);
-        assert_eq!(Conv2dVariant::GEMM.tiles_in_turn(8, 100_000), 1);
     }
 
     #[test]

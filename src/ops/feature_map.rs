@@ -44,9 +44,15 @@ impl MapShape {
         Self { n, h, w, c, c4, pitch4: pitch4(c4), precision: Precision::F32 }.checked()
     }
 
+    /// Maps of f32 of one group with nothing between their pixels.
+    pub fn dense([n, c, h, w]: [usize; 4]) -> Result<Self> {
+        let c4 = c.div_ceil(4);
+        Self { n, h, w, c, c4, pitch4: c4, precision: Precision::F32 }.checked()
+    }
+
     /// A matrix of `n` rows of `c` columns, as maps of one pixel.
     pub fn rows([n, c]: [usize; 2]) -> Result<Self> {
-        Self { n, h: 1, w: 1, c, c4: c.div_ceil(4), pitch4: c.div_ceil(4), precision: Precision::F32 }.checked()
+        Self::dense([n, c, 1, 1])
     }
 
     /// Maps of another height and width with the same channels.

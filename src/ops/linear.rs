@@ -1,6 +1,6 @@
 //! The fully connected layer and its gradients. Matrices are rows padded to vec4s; the weight has a multiple of 4 rows.
 
-use super::conv2d_backward::sum_partials;
+use super::conv2d::sum_partials;
 use super::dispatch_items;
 use super::feature_map::u32_of;
 use crate::error::Result;

@@ -9,14 +9,8 @@ pub mod attributes;
 pub mod batch_norm;
 pub mod clip_grad_norm;
 pub mod conv2d;
-pub mod conv2d_algorithm;
-pub mod conv2d_backward;
-mod conv2d_blocks;
-mod conv2d_epilogue;
 pub(crate) mod conv2d_kernels;
-mod conv2d_packing;
 pub mod conv2d_policy;
-mod conv2d_split;
 pub(crate) mod conv2d_variant;
 pub mod cross_entropy;
 pub mod elementwise;
@@ -34,20 +28,17 @@ pub mod preprocess;
 pub mod sgd;
 pub mod shortcut_pad;
 pub mod space_to_depth;
-pub mod winograd;
 
-pub use conv2d::Conv2d;
-pub use conv2d_algorithm::{Conv2dAlgorithm, Conv2dPass};
-pub use conv2d_epilogue::{Epilogue, GradEpilogue};
-pub use conv2d_split::{Conv2dKernel, MOST_PARTS};
+pub use conv2d::{
+    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, GradEpilogue, MOST_PARTS, SpaceToDepth,
+    WeightLayout, Winograd, WinogradTile,
+};
 pub use conv2d_variant::Conv2dVariant;
 pub use feature_map::{
     FeatureMap, MapShape, RecordMaps, channels4, pack_channels, pack_nhwc, pack_rows, unpack_channels, unpack_nhwc,
     unpack_rows,
 };
 pub use precision::Precision;
-pub use space_to_depth::SpaceToDepth;
-pub use winograd::{Winograd, WinogradTile};
 
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::result::Candidate;
 use crate::bench::Shape;
-use crate::error::Result;
-use crate::gpu::{Buffer, Gpu, Plan, Recording, TensorId};
+use crate::error::{Error, Result};
+use crate::gpu::{Buffer, Gpu, Plan, Recording};
 use crate::ops::{
     Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue, MapShape, Precision,
     pack_nhwc,
@@ -58,11 +58,7 @@ impl Data {
 pub(super) struct Contender {
     pub algorithm: Conv2dAlgorithm,
     plan: Plan,
-    output: TensorId,
-    /// Number of output values, padding included.
-    len: usize,
-    /// Values from one pixel of the output to the next, and how many of them are its channels.
-    pixel: [usize; 2],
+    output: FeatureMap,
     /// Best time so far.
     pub seconds: f64,
     nmse: Option<f64>,
@@ -98,13 +94,12 @@ impl Contender {
                 let weight = plan.weight()?.record_pack(r, LABEL, krsc)?;
                 ConvOperands::InputGradient { grad_output, weight, epilogue: GradEpilogue::default() }
             }
+            Conv2dPass::ByWeight => ConvOperands::WeightGradient { input, grad_output },
         };
         let output = plan.record(r, LABEL, operands)?;
         r.keep(output.tensor);
         let plan = Plan::new(gpu, r)?;
-        // Weight gradients are f32.
-        let precision = if pass == Conv2dPass::ByWeight { Precision::F32 } else { precision };
-        Ok(Self { algorithm, precision, plan, output, len, pixel, seconds: f64::INFINITY, nmse: None, rejected: None })
+        Ok(Self { algorithm, plan, output, seconds: f64::INFINITY, nmse: None, rejected: None })
     }
 
     /// How many runs take about `seconds`.

@@ -4,7 +4,9 @@ use gpu_resnet::Result;
 use gpu_resnet::gpu::{Gpu, Plan, Recording};
 use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array};
-use gpu_resnet::ops::{Conv2d, Conv2dVariant, Epilogue, MapShape, Precision, RecordMaps, pack_nhwc};
+use gpu_resnet::ops::{
+    Conv2d, Conv2dPass, Conv2dVariant, ConvOperands, ConvPlan, Epilogue, MapShape, Precision, RecordMaps, pack_nhwc,
+};
 use gpu_resnet::reference::{Tensor, conv2d, relu};
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
@@ -187,15 +189,17 @@ fn padded(
     let mut values = pack_nhwc(&array("conv2d.input", &shape).data, shape, 1);
     let stride = channels.next_multiple_of(4);
     values.chunks_mut(stride).for_each(|pixel| pixel[channels..].fill(padding));
-    let weight = conv.pack_weight(variant, &array("conv2d.weight", &conv.weight_shape()).data);
     let mut r = Recording::new();
     let input = r.kept_map("input", MapShape::new(shape)?.stored(precision));
-    let packed = r.kept("weight", (precision.word_count(weight.len()) * 4) as u64);
-    let output = conv.record(&mut r, "conv2d", variant, input, packed, Epilogue::default())?;
+    let convolution = ConvPlan::new(&conv, Conv2dPass::Forward, variant.into(), input.shape)?;
+    let words = convolution.weight()?.pack_words(&array("conv2d.weight", &conv.weight_shape()).data);
+    let weight = r.kept("weight", (words.len() * 4) as u64);
+    let operands = ConvOperands::Forward { input, weight, epilogue: Epilogue::default() };
+    let output = convolution.record(&mut r, "conv2d", operands)?;
     r.keep(output.tensor);
     let mut plan = Plan::new(gpu, &r)?;
     plan.write(input.tensor, &precision.words(&values))?;
-    plan.write(packed, &precision.words(&weight))?;
+    plan.write(weight, &words)?;
     plan.run()?;
     plan.read(output.tensor, precision.word_count(4 * 5 * 8))
 }

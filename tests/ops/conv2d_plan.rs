@@ -4,7 +4,9 @@
 use gpu_resnet::gpu::{AdapterReport, BackendName, CoreSource, Cores, Features, Recording};
 use gpu_resnet::model::{Architecture, ConvBn, conv_op};
 use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
-use gpu_resnet::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, MapShape, Precision, RecordMaps};
+use gpu_resnet::ops::{
+    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, MapShape, Precision, RecordMaps,
+};
 
 /// A GPU with so many cores.
 pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
@@ -66,7 +68,9 @@ fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) ->
     let mut r = Recording::new();
     let weight = r.temporary("weight", 16);
     let input = r.map("input", MapShape::new([images, conv.in_channels, side, side]).expect("a shape"));
-    algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue::default()).expect("a convolution of ResNet-50");
+    let plan = ConvPlan::new(&conv, Conv2dPass::Forward, algorithm, input.shape).expect("a convolution of ResNet-50");
+    let operands = ConvOperands::Forward { input, weight, epilogue: Epilogue::default() };
+    plan.record(&mut r, "conv", operands).expect("a recording");
     let mut products = r.dispatches().iter().filter(|d| d.kernel.shader_name().starts_with("conv2d_gemm"));
     let dispatch = products.next().expect("a tiled kernel");
     assert!(products.next().is_none(), "two products");
@@ -179,7 +183,9 @@ fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
             let output = conv.output_shape(shape).expect("a map");
             let mut map = |shape| r.map("map", MapShape::new(shape).expect("a shape"));
             let (x, g) = (map(shape), map(output));
-            algorithm.record_backward_weight(&conv, &mut r, "conv", x, g).expect("a gradient");
+            let plan = ConvPlan::new(&conv, Conv2dPass::ByWeight, algorithm, x.shape).expect("a gradient");
+            plan.record(&mut r, "conv", ConvOperands::WeightGradient { input: x, grad_output: g })
+                .expect("a recording");
             let first = &r.dispatches()[0];
             let workgroups: u32 = first.workgroups.iter().product();
             assert!((132..6_000).contains(&workgroups), "{conv:?} on {side}x{side}: {workgroups} workgroups");

@@ -14,7 +14,8 @@ use std::fmt::Write;
 use gpu_resnet::gpu::{Dispatch, Recording, TensorId};
 use gpu_resnet::ops::attributes::Conv2dAttributes;
 use gpu_resnet::ops::{
-    Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, GradEpilogue, MapShape, Precision, WinogradTile, channels4,
+    Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue,
+    MapShape, Precision, WeightLayout, WinogradTile,
 };
 use gpu_resnet::weights::hash_input;
 use sha2::{Digest, Sha256};
@@ -32,7 +33,8 @@ impl List {
         let mut names: HashMap<TensorId, usize> = HashMap::new();
         for Dispatch { label, kernel, tensors, params, workgroups, cost } in r.dispatches() {
             self.dispatches += 1;
-            let (name, constants, wide) = (kernel.name(), &kernel.constants, kernel.wide);
+            let (name, constants) = (kernel.name(), &kernel.constants);
+            let wide = ["sum_partials", "relu", "add", "adam", "sgd", "batch_norm", "linear"].iter().any(|s| name.starts_with(s));
             write!(self.text, "{label} | {name} {constants:?} wide={wide} |").expect("a line");
             for tensor in tensors {
                 let next = names.len();
@@ -130,14 +132,14 @@ fn note(list: &mut List, algorithm: Conv2dAlgorithm, (conv, [h, w]): Sized, imag
     writeln!(list.text, "== {} {conv:?} {shape:?} {}", algorithm.name(), precision.name()).expect("a line");
     if images == 1 && precision == Precision::F32 {
         let weight = hash_input("lists.weight", conv.weight_shape().iter().product());
-        let packed = [algorithm.pack_weight(&conv, &weight), algorithm.pack_weight_transposed(&conv, &weight)];
-        let packed = packed.map(|packed| packed.map(|packed| (packed.len(), digest(bytemuck::cast_slice(&packed)))));
-        let shapes = [algorithm.packed_weight_shape(&conv), algorithm.packed_weight_transposed_shape(&conv)];
-        for (packed, shape) in packed.iter().zip(&shapes) {
-            match (packed, shape) {
-                (Ok(packed), Ok(shape)) => writeln!(list.text, "packed {packed:?} of {shape:?}"),
-                (Err(why), Err(other)) => writeln!(list.text, "{why} {other}"),
-                _ => panic!("{}: a shape or a weight alone", algorithm.name()),
+        for pass in [Conv2dPass::Forward, Conv2dPass::ByInput] {
+            match WeightLayout::new(&conv, pass, algorithm, precision) {
+                Ok(layout) => {
+                    let packed = layout.pack(&weight);
+                    let packed = (packed.len(), digest(bytemuck::cast_slice(&packed)));
+                    writeln!(list.text, "packed {packed:?} of {:?}", layout.extents())
+                }
+                Err(why) => writeln!(list.text, "{why} {why}"),
             }
             .expect("a line");
         }
@@ -146,73 +148,80 @@ fn note(list: &mut List, algorithm: Conv2dAlgorithm, (conv, [h, w]): Sized, imag
     for (bias, residual, relu) in epilogues {
         list.note("forward", |r| {
             let (input, weight) = (map(r, "input", shape), r.temporary("weight", 0));
-            let weight = algorithm.record_pack(&conv, r, "pack", weight, precision)?;
+            let plan = ConvPlan::new(&conv, Conv2dPass::Forward, algorithm, input.shape)?;
+            let weight = plan.weight()?.record_pack(r, "pack", weight)?;
             let bias = bias.then(|| r.temporary("bias", 0));
             let residual = residual.then(|| map(r, "residual", made));
-            algorithm.record(&conv, r, "conv", input, weight, Epilogue { bias, residual, relu }).map(drop)
+            let epilogue = Epilogue { bias, residual, relu };
+            plan.record(r, "conv", ConvOperands::Forward { input, weight, epilogue }).map(drop)
         });
     }
     for (residual, rectified) in [(false, false), (true, true), (true, false), (false, true)] {
         list.note("by input", |r| {
-            let (grad, weight) = (map(r, "grad_output", made), r.temporary("weight", 0));
-            let weight = algorithm.record_pack_transposed(&conv, r, "pack", weight, precision)?;
+            let (grad_output, weight) = (map(r, "grad_output", made), r.temporary("weight", 0));
+            let input = MapShape::grouped(shape, groups)?.stored(precision);
+            let plan = ConvPlan::new(&conv, Conv2dPass::ByInput, algorithm, input)?;
+            let weight = plan.weight()?.record_pack(r, "pack", weight)?;
             let residual = residual.then(|| map(r, "residual", shape));
             let rectified = rectified.then(|| map(r, "rectified", shape));
-            let end = GradEpilogue { residual, rectified };
-            algorithm.record_backward_input(&conv, r, "conv", grad, shape, weight, end).map(drop)
+            let epilogue = GradEpilogue { residual, rectified };
+            plan.record(r, "conv", ConvOperands::InputGradient { grad_output, weight, epilogue }).map(drop)
         });
     }
     list.note("by weight", |r| {
-        let (input, grad) = (map(r, "input", shape), map(r, "grad_output", made));
-        algorithm.record_backward_weight(&conv, r, "conv", input, grad).map(drop)
+        let (input, grad_output) = (map(r, "input", shape), map(r, "grad_output", made));
+        let plan = ConvPlan::new(&conv, Conv2dPass::ByWeight, algorithm, input.shape)?;
+        plan.record(r, "conv", ConvOperands::WeightGradient { input, grad_output }).map(drop)
     });
 }
 
-/// What becomes of maps that do not belong to the convolution: each with what was wrong.
+/// What becomes of operands that do not belong to the plan: each with what was wrong.
 fn refusals((conv, [h, w]): Sized, algorithm: Conv2dAlgorithm) -> Vec<(&'static str, gpu_resnet::Result<()>)> {
     let shape = [2, conv.in_channels, h, w];
-    let made = conv.output_shape(shape).expect("a shape");
-    let [n, k, p, q] = made;
-    let map = |r: &mut Recording, shape, groups, precision| {
-        let shape = MapShape::grouped(shape, groups).expect("a shape").stored(precision);
-        shape.at(r.temporary("map", 0))
-    };
     let groups = conv.attributes.groups;
-    let with_residual = || {
-        let mut r = Recording::new();
-        let (input, weight) = (map(&mut r, shape, groups, Precision::F32), r.temporary("weight", 0));
-        let residual = Some(map(&mut r, [n, k, p + 1, q], groups, Precision::F32));
-        algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue { residual, ..Default::default() }).map(drop)
+    let [n, k, p, q] = conv.output_shape(shape).expect("a shape");
+    let mut r = Recording::new();
+    let (weight, bytes) = (r.temporary("weight", 0), r.temporary("map", 0));
+    let map = |shape| MapShape::grouped(shape, groups).expect("a shape").at(bytes);
+    let half = |map: FeatureMap| map.shape.stored(Precision::F16).at(bytes);
+    let (input, output) = (map(shape), map([n, k, p, q]));
+    let (taller, wider) = (map([n, k, p + 1, q]), map([n, k, p, q + 1]));
+    let mut record =
+        |pass, operands| ConvPlan::new(&conv, pass, algorithm, input.shape)?.record(&mut r, "conv", operands).map(drop);
+    let forward = |input, residual| ConvOperands::Forward {
+        input,
+        weight,
+        epilogue: Epilogue { residual, ..Default::default() },
     };
-    let by_input = || {
-        let mut r = Recording::new();
-        let (grad, weight) = (map(&mut r, [n, k, p, q + 1], groups, Precision::F32), r.temporary("weight", 0));
-        algorithm.record_backward_input(&conv, &mut r, "conv", grad, shape, weight, GradEpilogue::default()).map(drop)
+    let by_input = |grad_output, rectified| ConvOperands::InputGradient {
+        grad_output,
+        weight,
+        epilogue: GradEpilogue { residual: None, rectified },
     };
-    let by_weight = || {
-        let mut r = Recording::new();
-        let input = map(&mut r, shape, groups, Precision::F32);
-        let grad = map(&mut r, made, groups, Precision::F16);
-        algorithm.record_backward_weight(&conv, &mut r, "conv", input, grad).map(drop)
-    };
-    let in_one_group = || {
-        let mut r = Recording::new();
-        let (input, weight) = (map(&mut r, shape, 1, Precision::F32), r.temporary("weight", 0));
-        algorithm.record(&conv, &mut r, "conv", input, weight, Epilogue::default()).map(drop)
-    };
+    let by_weight = |grad_output| ConvOperands::WeightGradient { input, grad_output };
+    let [a, b, c] = Conv2dPass::ALL;
+    let unpadded = MapShape::new(shape).expect("a shape");
     let mut all = vec![
-        ("a residual of another shape", with_residual()),
-        ("a gradient of another shape", by_input()),
-        ("maps of two types", by_weight()),
+        ("an input of another shape", record(a, forward(map([n + 1, conv.in_channels, h, w]), None))),
+        ("an input of another type", record(a, forward(half(input), None))),
+        ("a residual of another shape", record(a, forward(input, Some(taller)))),
+        ("a gradient of another shape", record(b, by_input(wider, None))),
+        ("a rectified input of another shape", record(b, by_input(output, Some(map([n, conv.in_channels, h, w + 1]))))),
+        ("a gradient of another shape by the weight", record(c, by_weight(wider))),
+        ("maps of two types", record(c, by_weight(half(output)))),
+        ("operands of the forward pass", record(c, forward(input, None))),
+        ("operands of the weight gradient", record(b, by_weight(output))),
+        ("operands of the input gradient", record(a, by_input(output, None))),
+        ("the weight of a weight gradient", WeightLayout::new(&conv, c, algorithm, Precision::F32).map(drop)),
     ];
-    if channels4(conv.in_channels, groups) != channels4(conv.in_channels, 1) {
-        all.push(("a map in one group", in_one_group()));
+    if unpadded.c4 != input.c4 {
+        all.push(("channels in one group", ConvPlan::new(&conv, a, algorithm, unpadded).map(drop)));
     }
     all
 }
 
 #[test]
-fn maps_of_other_shapes_are_refused() {
+fn operands_of_other_shapes_and_passes_are_refused() {
     let mut refused = 0;
     for algorithm in algorithms() {
         for sized in small().into_iter().chain([unfilled()]) {
@@ -223,7 +232,7 @@ fn maps_of_other_shapes_are_refused() {
             }
         }
     }
-    assert!(refused > 3_000, "{refused}");
+    assert!(refused > 11_000, "{refused}");
 }
 
 fn of(algorithm: Conv2dAlgorithm, sizes: &[Sized], images: &[usize]) -> List {

@@ -8,7 +8,7 @@ use crate::model::trainable::TrainableNetwork;
 use crate::ops::attributes::BatchNormAttributes;
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
 use crate::ops::loss_scale;
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Epilogue, FeatureMap, GradEpilogue};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue};
 
 use super::PassOptions;
 
@@ -101,9 +101,10 @@ impl<'a> Pass<'a> {
         let (gpu, map) = (self.network.gpu(), [x.n, x.h, x.w]);
         let algorithm = Conv2dAlgorithm::choose(gpu, Conv2dPass::Forward, &op, map, x.precision);
         let master = self.parameter(&weight_name(conv))?;
-        let packed = algorithm.record_pack(&op, self.recording, &conv.conv, master, x.precision)?;
+        let plan = ConvPlan::new(&op, Conv2dPass::Forward, algorithm, x.shape)?;
+        let weight = plan.weight()?.record_pack(self.recording, &conv.conv, master)?;
         let epilogue = Epilogue { residual, ..Default::default() };
-        let z = algorithm.record(&op, self.recording, &conv.conv, x, packed, epilogue)?;
+        let z = plan.record(self.recording, &conv.conv, ConvOperands::Forward { input: x, weight, epilogue })?;
         Ok((z, SavedConv { conv, op, input: x }))
     }
 
@@ -111,18 +112,19 @@ impl<'a> Pass<'a> {
     pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
         let (gpu, map, maps) = (self.network.gpu(), [input.n, input.h, input.w], input.precision);
-        let choose = |pass| Conv2dAlgorithm::choose(gpu, pass, op, map, maps);
-        let (by_weight, by_input) = (choose(Conv2dPass::ByWeight), choose(Conv2dPass::ByInput));
-        let grad = by_weight.record_backward_weight(op, self.recording, &conv.conv, *input, g)?;
-        self.gradients.push((weight_name(conv), grad));
+        let plan = |pass| ConvPlan::new(op, pass, Conv2dAlgorithm::choose(gpu, pass, op, map, maps), input.shape);
+        let operands = ConvOperands::WeightGradient { input: *input, grad_output: g };
+        let grad = plan(Conv2dPass::ByWeight)?.record(self.recording, &conv.conv, operands)?;
+        self.gradients.push((weight_name(conv), grad.tensor));
         let Some(Wanted { residual, through_relu }) = wanted else {
             return Ok(None);
         };
         let master = self.parameter(&weight_name(conv))?;
-        let packed = by_input.record_pack_transposed(op, self.recording, &conv.conv, master, maps)?;
-        let shape = [input.n, input.c, input.h, input.w];
+        let by_input = plan(Conv2dPass::ByInput)?;
+        let weight = by_input.weight()?.record_pack(self.recording, &conv.conv, master)?;
         let epilogue = GradEpilogue { residual, rectified: through_relu.then_some(*input) };
-        let map = by_input.record_backward_input(op, self.recording, &conv.conv, g, shape, packed, epilogue)?;
+        let operands = ConvOperands::InputGradient { grad_output: g, weight, epilogue };
+        let map = by_input.record(self.recording, &conv.conv, operands)?;
         Ok(Some(Grad { map, through_relu }))
     }
 

@@ -39,15 +39,3 @@ pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolutio
 fn cuts_by_input(Convolution { conv, precision, .. }: &Convolution) -> bool {
     conv.attributes.stride == [1, 1] && conv.blocks().is_none() && *precision == Precision::F32
 }
-
-/// Workgroups that are enough for a gradient by the weight: four for each core of a large GPU.
-const ENOUGH_BY_WEIGHT: usize = 4 * 132;
-/// Pixels of one partial result at least, which pays for storing and adding it, and at most, which keeps precision.
-const SLICES: [usize; 2] = [64, 1024];
-
-/// Pixels of a partial result of a gradient by the weight, which makes `tiles` workgroups a slice over `pixels`. Its batch is
-/// one sum, so that it counts here; but the adapter does not.
-pub fn weight_slice(pixels: usize, tiles: usize) -> usize {
-    let [shortest, longest] = SLICES;
-    (pixels * tiles / ENOUGH_BY_WEIGHT).clamp(shortest, longest).next_multiple_of(16)
-}

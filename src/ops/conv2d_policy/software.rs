@@ -72,13 +72,6 @@ pub fn has_avx512() -> bool {
     }
 }
 
-/// Cores that a software driver shares a dispatch among.
-pub fn cores() -> usize {
-    /// Asked for once: it takes reading files.
-    static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-    *CORES
-}
-
 /// Bytes of machine code that `SubgroupOct`'s loop takes, rounded up.
 pub const OCT_CODE: u64 = 48 << 10;
 

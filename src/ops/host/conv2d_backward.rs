@@ -5,9 +5,9 @@ use super::session::{On, Session};
 use super::{Array, Gradients};
 use crate::error::Result;
 use crate::ops::attributes::Conv2dAttributes;
-use crate::ops::conv2d_backward::sum_pixels;
+use crate::ops::conv2d::sum_pixels;
 use crate::ops::feature_map::{channels4, unpack_channels};
-use crate::ops::{Conv2d, Conv2dAlgorithm, GradEpilogue};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, GradEpilogue, WeightLayout};
 
 const OP: &str = "conv2d_backward";
 
@@ -43,17 +43,21 @@ pub fn conv2d_backward_fused<'a>(
     let On { gpu, precision } = on.into();
     let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
     let mut session = Session::new((gpu, precision), OP);
-    session.room("weight", &algorithm.packed_weight_transposed_shape(&conv)?)?;
+    let layout = WeightLayout::new(&conv, Conv2dPass::ByInput, algorithm, precision)?;
+    session.room("weight", &layout.extents())?;
     session.room("weight", &[conv.weight_len4(), 4])?;
     let x = session.map("input", &input.data, input_shape, groups)?;
     let g = session.map("grad_output", &grad_output.data, shape, groups)?;
     let residual = residual.map(|array| session.map("residual", &array.data, input_shape, groups)).transpose()?;
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
     let recording = &mut session.recording;
-    let packed = algorithm.record_pack_transposed(&conv, recording, OP, krsc, precision)?;
+    let weight_on_gpu = layout.record_pack(recording, OP, krsc)?;
     let epilogue = GradEpilogue { residual, rectified: relu.then_some(x) };
-    let grad_input = algorithm.record_backward_input(&conv, recording, OP, g, input_shape, packed, epilogue)?;
-    let grad_weight = algorithm.record_backward_weight(&conv, recording, OP, x, g)?;
+    let by_input = ConvOperands::InputGradient { grad_output: g, weight: weight_on_gpu, epilogue };
+    let by_weight = ConvOperands::WeightGradient { input: x, grad_output: g };
+    let mut record = |pass, operands| ConvPlan::new(&conv, pass, algorithm, x.shape)?.record(recording, OP, operands);
+    let grad_input = record(Conv2dPass::ByInput, by_input)?;
+    let grad_weight = record(Conv2dPass::ByWeight, by_weight)?;
     let grad_bias = sum_pixels(recording, OP, g)?;
     let done = session.run(&[])?;
     let bias = done.read(grad_bias, channels4(out_channels, groups) * 4)?;
@@ -61,7 +65,7 @@ pub fn conv2d_backward_fused<'a>(
         grad_input: Array { shape: input.shape.clone(), data: done.map(grad_input, groups)? },
         grad_weight: Array {
             shape: weight.shape.clone(),
-            data: conv.unpack_krsc(&done.read(grad_weight, conv.weight_len4() * 4)?),
+            data: conv.unpack_krsc(&done.read(grad_weight.tensor, conv.weight_len4() * 4)?),
         },
         grad_bias: Array { shape: vec![out_channels], data: unpack_channels(&bias, out_channels, groups) },
     })
@@ -92,8 +96,7 @@ pub(super) fn checked(
 
 /// Packs `weight` (`conv`'s, as PyTorch has it) on the GPU for `algorithm`, as training does after each step:
 /// for the forward ones, or `transposed` for the gradient by the input. The same bits as
-/// [`Conv2dAlgorithm::pack_weight`] and [`Conv2dAlgorithm::pack_weight_transposed`], but for the rounding of Winograd's points,
-/// and to f16.
+/// [`WeightLayout::pack`], but for the rounding of Winograd's points, and to f16.
 pub fn pack_weight<'a>(
     on: impl Into<On<'a>>,
     conv: &Conv2d,
@@ -102,18 +105,12 @@ pub fn pack_weight<'a>(
     weight: &Array,
 ) -> Result<Vec<f32>> {
     weight.expect("pack_weight", "weight", &conv.weight_shape(), "[K, C / groups, R, S]")?;
-    let shape = match transposed {
-        true => algorithm.packed_weight_transposed_shape(conv)?,
-        false => algorithm.packed_weight_shape(conv)?,
-    };
     let mut session = Session::new(on, "pack_weight");
-    let maps = session.precision;
-    session.room("weight", &shape)?;
+    let pass = if transposed { Conv2dPass::ByInput } else { Conv2dPass::Forward };
+    let layout = WeightLayout::new(conv, pass, algorithm, session.precision)?;
+    session.room("weight", &layout.extents())?;
     session.room("weight", &[conv.weight_len4(), 4])?;
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
-    let packed = match transposed {
-        true => algorithm.record_pack_transposed(conv, &mut session.recording, OP, krsc, maps)?,
-        false => algorithm.record_pack(conv, &mut session.recording, OP, krsc, maps)?,
-    };
-    session.run(&[])?.stored(packed, shape.iter().product(), algorithm.weight_precision(maps))
+    let packed = layout.record_pack(&mut session.recording, OP, krsc)?;
+    session.run(&[])?.stored(packed, layout.extents().iter().product(), layout.precision())
 }

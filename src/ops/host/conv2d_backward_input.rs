@@ -7,7 +7,7 @@ use super::{Array, MapEpilogue};
 use crate::error::Result;
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::feature_map::channels4;
-use crate::ops::{Conv2dAlgorithm, GradEpilogue};
+use crate::ops::{Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, GradEpilogue, MapShape, WeightLayout};
 
 const OP: &str = "conv2d_backward_input";
 
@@ -32,17 +32,19 @@ pub fn conv2d_backward_input<'a>(
     let mut session = Session::new((gpu, precision), OP);
     let [n, c, h, w] = input_shape;
     session.room("grad_input", &[n, channels4(c, groups), 4, h, w])?;
-    session.room("weight", &algorithm.packed_weight_transposed_shape(&conv)?)?;
+    let layout = WeightLayout::new(&conv, Conv2dPass::ByInput, algorithm, precision)?;
+    session.room("weight", &layout.extents())?;
     let grad = session.map("grad_output", &grad_output.data, shape, groups)?;
-    let packed = algorithm.pack_weight_transposed(&conv, &weight.data)?;
-    let packed = session.words("weight", &algorithm.weight_precision(precision).words(&packed));
+    let maps = MapShape::grouped(input_shape, groups)?.stored(precision);
+    let plan = ConvPlan::new(&conv, Conv2dPass::ByInput, algorithm, maps)?;
+    let weight = session.words("weight", &layout.pack_words(&weight.data));
     let mut map = |label, array: Option<&Array>| {
         array.map(|array| session.map(label, &array.data, input_shape, groups)).transpose()
     };
     let epilogue =
         GradEpilogue { residual: map("residual", end.residual)?, rectified: map("input", end.relu.then_some(input))? };
-    let recording = &mut session.recording;
-    let grad_input = algorithm.record_backward_input(&conv, recording, OP, grad, input_shape, packed, epilogue)?;
+    let operands = ConvOperands::InputGradient { grad_output: grad, weight, epilogue };
+    let grad_input = plan.record(&mut session.recording, OP, operands)?;
     let data = session.run(&[])?.map(grad_input, groups)?;
     Ok(Array { shape: input.shape.clone(), data })
 }

@@ -8,7 +8,10 @@ use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttribut
 use crate::ops::batch_norm::{BatchNormTensors, NormEpilogue, batch_norm_fused as batch_norm_fused_into};
 use crate::ops::feature_map::{channels4, pack_channels, unpack_rows};
 use crate::ops::shortcut_pad::ZeroPad;
-use crate::ops::{self, Conv2d, Conv2dAlgorithm, Conv2dVariant, Epilogue, FeatureMap, Precision};
+use crate::ops::{
+    self, Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, ConvOperands, ConvPlan, Epilogue, FeatureMap, Precision,
+    WeightLayout,
+};
 
 pub(super) const NCHW: &str = "[N, C, H, W]";
 
@@ -55,16 +58,18 @@ pub fn conv2d_fused<'a>(
     let algorithm = runnable(gpu, OP, &conv, algorithm, precision)?;
     let mut session = Session::new((gpu, precision), OP);
     session.room("output", &[shape[0], channels4(out_channels, groups), 4, shape[2], shape[3]])?;
-    session.room("weight", &algorithm.packed_weight_shape(&conv)?)?;
+    let layout = WeightLayout::new(&conv, Conv2dPass::Forward, algorithm, precision)?;
+    session.room("weight", &layout.extents())?;
     let map = session.map("input", &input.data, input_shape, groups)?;
-    let packed = algorithm.pack_weight(&conv, &weight.data)?;
-    let weight = session.words("weight", &algorithm.weight_precision(precision).words(&packed));
+    let plan = ConvPlan::new(&conv, Conv2dPass::Forward, algorithm, map.shape)?;
+    let weight = session.words("weight", &layout.pack_words(&weight.data));
     let epilogue = Epilogue {
         bias: bias.map(|bias| session.input("bias", &conv.pack_bias(Some(&bias.data)))),
         residual: residual.map(|residual| session.map("residual", &residual.data, shape, groups)).transpose()?,
         relu,
     };
-    let output = algorithm.record(&conv, &mut session.recording, OP, map, weight, epilogue)?;
+    let operands = ConvOperands::Forward { input: map, weight, epilogue };
+    let output = plan.record(&mut session.recording, OP, operands)?;
     let data = session.run(&[])?.map(output, groups)?;
     Ok(Array { shape: shape.to_vec(), data })
 }

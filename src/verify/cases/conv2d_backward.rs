@@ -14,7 +14,7 @@ use super::gradients::{dot, expect_three, three};
 use super::lines::{halves, lines};
 use crate::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use crate::ops::host::{self, Array};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant};
+use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision, WeightLayout};
 use crate::reference::{self, Tensor};
 
 pub const OPERATIONS: &[Operation] = &[
@@ -128,12 +128,10 @@ pub const OPERATIONS: &[Operation] = &[
             },
             twin: |case, inputs| {
                 let (layer, reader, weight) = (layer(case), reader(case), inputs[0].to_f32());
-                let packed = match case.flag("transposed") {
-                    true => reader.pack_weight_transposed(&layer, &weight),
-                    false => reader.pack_weight(&layer, &weight),
-                };
-                // `run` has packed it, so that it can be packed.
-                let packed = packed.unwrap_or_default();
+                let pass = if case.flag("transposed") { Conv2dPass::ByInput } else { Conv2dPass::Forward };
+                // `run` has packed it, so that there is a layout. Values are rounded where they are compared.
+                let layout = WeightLayout::new(&layer, pass, reader, Precision::F32);
+                let packed = layout.map(|layout| layout.pack(&weight)).unwrap_or_default();
                 let packed = Tensor::from_f32(&[packed.len()], &packed);
                 match reader {
                     Conv2dAlgorithm::Winograd(..) => vec![Expected::sum("packed", packed, 9.0)],
