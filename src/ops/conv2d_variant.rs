@@ -4,11 +4,6 @@ use super::Precision;
 use super::conv2d::{Conv2d, Direction};
 use crate::gpu::AdapterReport;
 
-/// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
-pub(crate) fn asked() -> String {
-    std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase()
-}
-
 /// The kernels that can compute a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dVariant {

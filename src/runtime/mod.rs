@@ -3,6 +3,7 @@
 
 mod adapter_remark;
 mod reporter;
+mod switches;
 mod tuning;
 
 use std::cell::OnceCell;
@@ -13,12 +14,12 @@ use std::time::Instant;
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, Gpu};
-use crate::ops::conv2d_variant::asked;
-use crate::ops::{Conv2dVariant, Precision};
+use crate::gpu::{AdapterChoice, DeviceOptions, Gpu};
+use crate::ops::Precision;
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
 pub use reporter::{Progress, Reporter, Silent, Unit};
+pub use switches::{Switches, TunedKernels};
 pub use tuning::Tuning;
 
 /// What a task runs on. A copy is cheap.
@@ -28,9 +29,10 @@ pub struct Runtime {
     pub adapters: Vec<AdapterChoice>,
     /// How activations and weights are stored for inference.
     pub precision: Precision,
-    /// Use the kernels that `gpu-resnet tune` chose for the adapter, where there are some. `GPU_RESNET_TUNE=off` in the
-    /// environment leaves them unused too.
+    /// Use the kernels that `gpu-resnet tune` chose for the adapter, where there are some and [`Switches::tuned`] leaves them on.
     pub tuned: bool,
+    /// What its adapters are opened with.
+    pub switches: Switches,
     /// What its adapters use of them, shared by all that is done with it.
     pub tuning: Arc<Tuning>,
     /// Fetch nothing: weights and data by name must be in the cache already.
@@ -45,6 +47,7 @@ impl Default for Runtime {
             adapters: vec![AdapterChoice::default()],
             precision: Precision::F32,
             tuned: true,
+            switches: Switches::default(),
             tuning: Arc::default(),
             offline: false,
             reporter: Arc::new(Silent),
@@ -152,12 +155,13 @@ impl Runtime {
     fn open(&self, choice: &AdapterChoice) -> Result<Arc<Gpu>> {
         let started = Instant::now();
         let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
-        let gpu = Gpu::open_with(choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;
+        let options = self.switches.device_options(DeviceOptions { pipeline_cache, ..Default::default() });
+        let gpu = Gpu::open_with(choice, &options)?;
         if let Some(warning) = gpu.warning() {
             self.note(warning);
         }
         let report = gpu.report();
-        check_kernel(report)?;
+        self.switches.check(report)?;
         if choice.adapter.is_none() && choice.backend.is_none() {
             adapter_remark::remark(report).iter().for_each(|remark| self.note(remark));
         }
@@ -176,20 +180,5 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
             "several adapters share the images of infer, evaluate and of finetune's features; here give one --adapter"
                 .into(),
         )),
-    }
-}
-
-/// Refuses to run on an adapter that has not the kernel that `GPU_RESNET_CONV2D` names: another would run in its place.
-///
-/// # Errors
-/// [`Error::Usage`] that says why.
-pub fn check_kernel(adapter: &AdapterReport) -> Result<()> {
-    let asked = asked();
-    match Conv2dVariant::FORWARD.into_iter().find(|variant| variant.name() == asked).map(|v| v.supported(adapter)) {
-        Some(Err(why)) => Err(Error::Usage(format!(
-            "GPU_RESNET_CONV2D={asked}: the adapter {} can't run it: {why}; unset it",
-            adapter.name
-        ))),
-        _ => Ok(()),
     }
 }

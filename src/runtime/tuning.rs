@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::Runtime;
+use super::{Runtime, TunedKernels};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu};
-use crate::ops::conv2d_variant::asked;
 use crate::train::{Interrupt, RunDir};
 use crate::tune::first::{self, LIMIT, Outcome, Purpose};
 use crate::tune::store::{self, Choices};
@@ -91,10 +90,12 @@ impl Tuning {
 
     /// The choices that are kept for the adapter itself.
     fn of_adapter(&self, runtime: &Runtime, gpu: &Arc<Gpu>, purpose: Option<&Purpose>) -> Result<Choices> {
-        let off = !runtime.tuned || setting() == "off";
+        let off = !runtime.tuned || runtime.switches.tuned == TunedKernels::Off;
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(Choices::new()) };
         let (choices, warning) = store::load(&cache, gpu.report());
-        let is_first = |_: &&Purpose| is_tuned_at_first_use(gpu.report()) && choices.values().all(|c| c.first_use);
+        let is_first = |_: &&Purpose| {
+            runtime.switches.measures_at_first_use(gpu.report()) && choices.values().all(|c| c.first_use)
+        };
         if let Some(purpose) = purpose.filter(is_first) {
             let stop = (self.stop)();
             match first::choose(gpu, &cache, purpose, LIMIT, &mut || stop.check()) {
@@ -126,20 +127,4 @@ fn tell(runtime: &Runtime, adapter: &AdapterReport, outcome: &Outcome) {
          (`gpu-resnet tune` measures all of them; --no-tuning takes the defaults)",
         adapter.name.trim()
     ));
-}
-
-/// `GPU_RESNET_TUNE`, in lower case; empty if it is not set.
-fn setting() -> String {
-    std::env::var_os("GPU_RESNET_TUNE").unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
-/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is asked for. Software drivers' defaults were
-/// measured when this program was made. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` on every adapter.
-fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
-    let wanted = match setting().as_str() {
-        "first" => true,
-        "on" => false,
-        _ => adapter.kind != "cpu",
-    };
-    wanted && asked().is_empty()
 }

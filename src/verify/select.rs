@@ -8,8 +8,8 @@ use super::case::{Case, PARTS, WINOGRAD};
 use super::cases::{Suite, cases};
 use super::controls::{Control, controls};
 use crate::error::{Error, Result};
-use crate::gpu::AdapterReport;
-use crate::ops::{Conv2dVariant, Precision};
+
+use crate::ops::{Conv2dVariant, ConvTarget, Precision};
 
 /// Arithmetic of the largest case that stands for a kernel which the adapter does not use by itself.
 const SAMPLE_FLOPS: f64 = 1e6;
@@ -70,11 +70,11 @@ impl Selection {
 
     /// Those of `cases` that run on `adapter`, in order. The quick suite leaves out kernels that neither plans nor training take
     /// there by themselves, but for one case each: of those tuning may choose, and most of its time would go into compiling them.
-    pub fn cases_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<Case> {
+    pub fn cases_on<'a>(&self, target: impl Into<ConvTarget<'a>>, cases: &[Case]) -> Vec<Case> {
         if !self.is_plain_quick() {
             return cases.to_vec();
         }
-        let usual = Conv2dVariant::usual(adapter);
+        let usual = Conv2dVariant::usual(target);
         let samples = samples(cases);
         let runs = |(index, case): &(usize, &Case)| match kernel_of(case) {
             Some(kernel) => usual.contains(&kernel) || samples.contains(index),
@@ -86,8 +86,9 @@ impl Selection {
     /// The negative controls that belong to the operations of `cases` and the chosen variant. The quick suite puts a fault that several
     /// kernels share into the first of them that the adapter can run, since the checks that catch it are the same; and faults of
     /// one kernel for convolutions into those that the adapter uses by itself.
-    pub fn controls_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<&'static Control> {
-        let usual = Conv2dVariant::usual(adapter);
+    pub fn controls_on<'a>(&self, target: impl Into<ConvTarget<'a>>, cases: &[Case]) -> Vec<&'static Control> {
+        let target = target.into();
+        let (adapter, usual) = (target.adapter, Conv2dVariant::usual(target));
         let mut shared: Vec<(&str, &str)> = Vec::new();
         let mut fits = |control: &&Control| {
             let Ok(case) = Case::parse(&control.case) else { return true };
