@@ -121,7 +121,7 @@ fn plan(gpu: &Arc<Gpu>, shape: &Shape) -> Result<Plan> {
 
 fn algorithm(gpu: &Gpu, shape: &Shape) -> Conv2dAlgorithm {
     let [n, _, h, w] = shape.input;
-    Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &shape.op, [n, h, w], Precision::F32)
+    Conv2dAlgorithm::usual(gpu, Conv2dPass::Forward, &shape.op, [n, h, w], Precision::F32)
 }
 
 /// The distinct convolutions, in order of their first layer.

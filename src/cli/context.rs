@@ -9,7 +9,7 @@ use super::resume::Given;
 use crate::error::Result;
 use crate::gpu::{AdapterChoice, BackendName, Gpu};
 use crate::ops::Precision;
-use crate::runtime::{Runtime, Tuning, one_adapter};
+use crate::runtime::{Runtime, Switches, Tuning, one_adapter};
 use crate::weights::{FetchOptions, Weights};
 
 /// Options of every command.
@@ -49,6 +49,8 @@ pub struct Context<'a> {
     pub console: &'a Console,
     /// The arguments that the user gave.
     pub given: &'a Given,
+    /// What the environment asks for.
+    pub switches: Switches,
     /// The kernels that the adapters use.
     pub tuning: &'a Arc<Tuning>,
 }
@@ -60,6 +62,7 @@ impl Context<'_> {
             adapters: self.global.adapters(),
             precision: self.precision(),
             tuned: !self.global.no_tuning,
+            switches: self.switches,
             tuning: self.tuning.clone(),
             offline: self.global.offline,
             reporter: Arc::new(self.console.clone()),

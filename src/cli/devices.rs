@@ -7,7 +7,7 @@ use super::console::{print, print_json};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, list_adapters};
-use crate::ops::Conv2dVariant;
+use crate::ops::{Conv2dSwitch, Conv2dVariant, ConvTarget};
 use crate::tune::store;
 
 /// List adapters, drivers, limits and what each can run.
@@ -49,18 +49,19 @@ pub fn run(context: &Context, args: &DevicesArgs) -> Result<()> {
                 .into(),
         ));
     }
-    let devices: Vec<Device> = adapters.into_iter().map(device).collect();
+    let devices: Vec<Device> = adapters.into_iter().map(|report| device(report, context.switches.conv2d)).collect();
     if args.json { print_json(&devices) } else { print(table(&devices)) }
 }
 
-fn device(report: AdapterReport) -> Device {
+fn device(report: AdapterReport, switch: Option<Conv2dSwitch>) -> Device {
     let variants = Conv2dVariant::FORWARD.map(|variant| {
         let supported = variant.supported(&report);
         Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
     // Problems with a file are reported where it is used.
     let tuned = cache_dir().map_or(0, |cache| store::load(&cache, &report).0.len());
-    Device { conv2d: Conv2dVariant::choose(&report).name(), variants: variants.into(), tuned, report }
+    let conv2d = Conv2dVariant::choose(ConvTarget { adapter: &report, switch }).name();
+    Device { conv2d, variants: variants.into(), tuned, report }
 }
 
 fn table(devices: &[Device]) -> String {

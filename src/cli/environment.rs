@@ -1,22 +1,22 @@
 //! The environment variables that the program reads. An unknown value is an error before any work is done: a mistyped switch that
 //! is ignored would look like one that makes no difference. An empty value counts as unset.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::ValueEnum;
 
 use crate::error::{Error, Result};
 use crate::gpu::BackendName;
-use crate::ops::Conv2dAlgorithm;
-pub use crate::runtime::check_kernel;
+use crate::ops::Conv2dSwitch;
+use crate::runtime::{Switches, TunedKernels};
 
 /// Looks a variable up; tests have their own.
 pub type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 const CONV2D: &str = "GPU_RESNET_CONV2D";
+const BOUNDS_CHECKS: &str = "GPU_RESNET_BOUNDS_CHECKS";
 const TUNE: &str = "GPU_RESNET_TUNE";
-/// Kernels are measured at the first use of any adapter.
-const FIRST: &str = "first";
 const MIRROR: &str = "GPU_RESNET_MIRROR";
 
 /// The process's variable `name`.
@@ -24,11 +24,27 @@ pub fn of_process(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// Refuses values that the rest of the program would not understand.
-pub fn check(variables: &Variables) -> Result<()> {
-    one_of(variables, CONV2D, &Conv2dAlgorithm::switches(), str::to_lowercase)?;
-    one_of(variables, "GPU_RESNET_BOUNDS_CHECKS", &["0", "1"], str::to_owned)?;
-    one_of(variables, TUNE, &["on", "off", FIRST], str::to_owned)?;
+/// What the environment asks for. Refuses values that mean nothing, in every variable of the program's.
+pub fn switches(variables: &Variables) -> Result<Switches> {
+    check_mirror(variables)?;
+    let names: Vec<&str> = Conv2dSwitch::all().map(Conv2dSwitch::name).collect();
+    let conv2d = one_of(variables, CONV2D, &names, Conv2dSwitch::named)?;
+    let checks =
+        one_of(variables, BOUNDS_CHECKS, &["0", "1"], |value| ["0", "1"].iter().position(|word| *word == value))?;
+    // In the order of the help.
+    let modes = [TunedKernels::Kept, TunedKernels::Off, TunedKernels::FirstUse];
+    let named = |value: &str| modes.into_iter().find(|mode| mode.name() == value);
+    let tuned = one_of(variables, TUNE, &modes.map(TunedKernels::name), named)?.unwrap_or_default();
+    Ok(Switches { conv2d, bounds_checks: checks == Some(1), tuned })
+}
+
+/// The switches of a report that were set, with their values: none of them holds a path, since a report is sent to strangers.
+pub fn reported(variables: &Variables) -> BTreeMap<String, String> {
+    let set = |name: &str| Some((name.to_owned(), text(variables, name).ok()??));
+    [CONV2D, BOUNDS_CHECKS].into_iter().filter_map(set).collect()
+}
+
+fn check_mirror(variables: &Variables) -> Result<()> {
     match text(variables, MIRROR)? {
         Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => Err(Error::Usage(format!(
             "{MIRROR}={url:?} is not the address of a server; begin it with https://, or unset it"
@@ -82,12 +98,15 @@ fn text(variables: &Variables, name: &str) -> Result<Option<String>> {
     text.map(Some).map_err(|value| Error::Usage(format!("{name}={value:?} is not UTF-8; set it to another value")))
 }
 
-/// Refuses a value that `spelled` does not map to one of `words`.
-fn one_of(variables: &Variables, name: &str, words: &[&str], spelled: impl Fn(&str) -> String) -> Result<()> {
-    match text(variables, name)? {
-        Some(value) if !words.contains(&&*spelled(&value)) => Err(unknown(name, &value, words)),
-        _ => Ok(()),
-    }
+/// What the variable's value means, if it has one; a value that means nothing is refused with `words`, those that do.
+fn one_of<T>(
+    variables: &Variables,
+    name: &str,
+    words: &[&str],
+    meaning: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = text(variables, name)? else { return Ok(None) };
+    meaning(&value).map(Some).ok_or_else(|| unknown(name, &value, words))
 }
 
 fn unknown(name: &str, value: &str, words: &[&str]) -> Error {
@@ -97,7 +116,7 @@ fn unknown(name: &str, value: &str, words: &[&str]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Conv2dVariant;
+    use crate::ops::{Conv2dVariant, WinogradTile};
 
     /// One variable that is set, and no other.
     fn only(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<OsString> {
@@ -114,29 +133,35 @@ mod tests {
             (TUNE, "0", "one of on, off, first"),
             (MIRROR, "ftp://a", "begin it with https://"),
         ] {
-            let error = check(&only(name, value)).unwrap_err();
+            let error = switches(&only(name, value)).unwrap_err();
             assert_eq!(error.exit_status(), 2);
             let said = error.to_string();
             assert!(said.contains(&format!("{name}={value:?}")) && said.contains(words), "{said}");
-            assert!(check(&only(name, "")).is_ok(), "{name} is empty");
+            assert_eq!(switches(&only(name, "")).unwrap(), Switches::default(), "{name} is empty");
         }
-        for (name, value) in [
-            (CONV2D, "Register"),
-            (CONV2D, "winograd4"),
-            (CONV2D, "space-to-depth"),
-            ("GPU_RESNET_BOUNDS_CHECKS", "0"),
-            (TUNE, "on"),
-            (MIRROR, "http://127.0.0.1:9"),
-        ] {
-            assert!(check(&only(name, value)).is_ok(), "{name}={value}");
+        let of = |name, value| switches(&only(name, value)).unwrap();
+        let none = Switches::default();
+        let register = Some(Conv2dSwitch::Kernel(Conv2dVariant::Register));
+        assert_eq!(of(CONV2D, "Register"), Switches { conv2d: register, ..none });
+        let winograd = Some(Conv2dSwitch::Winograd(WinogradTile::Four));
+        assert_eq!(of(CONV2D, "winograd4"), Switches { conv2d: winograd, ..none });
+        assert_eq!(of(CONV2D, "space-to-depth"), Switches { conv2d: Some(Conv2dSwitch::SpaceToDepth), ..none });
+        assert_eq!(of(BOUNDS_CHECKS, "0"), none);
+        assert_eq!(of(BOUNDS_CHECKS, "1"), Switches { bounds_checks: true, ..none });
+        for (value, tuned) in
+            [("on", TunedKernels::Kept), ("off", TunedKernels::Off), ("first", TunedKernels::FirstUse)]
+        {
+            assert_eq!(of(TUNE, value), Switches { tuned, ..none });
         }
+        assert_eq!(of(MIRROR, "http://127.0.0.1:9"), none);
     }
 
     #[test]
-    fn every_switch_is_one_that_the_choice_of_a_kernel_knows() {
-        let switches = Conv2dAlgorithm::switches();
-        assert_eq!(switches.len(), Conv2dVariant::FORWARD.len() + 3);
-        assert!(switches.iter().all(|name| *name == name.to_lowercase()));
+    fn a_report_has_the_switches_that_were_set() {
+        let set = reported(&only(CONV2D, "Register"));
+        assert_eq!(set, [(CONV2D.to_owned(), "Register".to_owned())].into());
+        assert!(reported(&only(BOUNDS_CHECKS, "")).is_empty());
+        assert!(reported(&only("GPU_RESNET_CACHE", "/home/somebody")).is_empty());
     }
 
     #[test]
@@ -172,6 +197,6 @@ mod tests {
     fn bytes_that_are_no_text_are_refused() {
         use std::os::unix::ffi::OsStringExt;
         let bytes = |name: &str| (name == TUNE).then(|| OsString::from_vec(vec![0xff]));
-        assert!(check(&bytes).unwrap_err().to_string().contains("is not UTF-8"));
+        assert!(switches(&bytes).unwrap_err().to_string().contains("is not UTF-8"));
     }
 }

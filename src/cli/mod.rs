@@ -32,7 +32,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::Result;
-use crate::runtime::Tuning;
+use crate::runtime::{Switches, Tuning};
 pub use console::{Console, say};
 pub use context::{Context, Global};
 use resume::Given;
@@ -112,17 +112,18 @@ fn parse() -> Result<(Cli, Given), clap::Error> {
 }
 
 fn execute(cli: Cli, given: &Given) -> Result<()> {
-    environment::check(&environment::of_process)?;
+    let switches = environment::switches(&environment::of_process)?;
     let global = cli.global.or_from(&environment::of_process)?;
-    dispatch(&Cli { global, ..cli }, given)
+    dispatch(&Cli { global, ..cli }, given, switches)
 }
 
-fn dispatch(cli: &Cli, given: &Given) -> Result<()> {
+fn dispatch(cli: &Cli, given: &Given, switches: Switches) -> Result<()> {
     let console = Console::new(cli.global.verbose, cli.global.quiet);
     let context = Context {
         global: &cli.global,
         console: &console,
         given,
+        switches,
         tuning: &Arc::new(Tuning::stopped_by(console::interrupt)),
     };
     match &cli.command {

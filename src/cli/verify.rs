@@ -10,8 +10,8 @@ use super::{Context, environment, output_name};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
-use crate::ops::Conv2dVariant;
 use crate::ops::conv2d_kernels::NAMES;
+use crate::ops::{Conv2dSwitch, Conv2dVariant, ConvTarget};
 use crate::train::Interrupt;
 use crate::verify::case::Case;
 use crate::verify::cases::Suite;
@@ -103,6 +103,9 @@ pub struct VerifyArgs {
     /// More cases, at the end
     #[arg(long, hide = true, value_name = "LINE")]
     also: Vec<String>,
+    /// Compute every convolution that it fits by this kernel or algorithm
+    #[arg(long, hide = true, value_name = "NAME", value_parser = conv2d_switch)]
+    conv2d: Option<Conv2dSwitch>,
     /// Answer tasks on stdin
     #[arg(long, hide = true)]
     child: bool,
@@ -125,6 +128,11 @@ fn variants() -> String {
     format!("Only this kernel where there are several: {}", NAMES.join(", "))
 }
 
+fn conv2d_switch(text: &str) -> Result<Conv2dSwitch, String> {
+    let names = || Conv2dSwitch::all().map(Conv2dSwitch::name).collect::<Vec<_>>().join(", ");
+    Conv2dSwitch::named(text).ok_or_else(|| format!("it is one of {}", names()))
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= 86_400.0);
     seconds.ok_or_else(|| "it is a number of seconds above 0, up to 86400".into())
@@ -134,10 +142,11 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.child {
         let choice = context.global.adapter()?;
         let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
-        let gpu = Gpu::open_with(
-            &choice,
-            &DeviceOptions { disabled: args.disable.clone(), bounds_checks, ..Default::default() },
-        )?;
+        let conv2d = args.conv2d.or(context.switches.conv2d).map(Conv2dSwitch::name);
+        let options = DeviceOptions { disabled: args.disable.clone(), ..Default::default() };
+        let options = context.switches.device_options(options);
+        let bounds_checks = bounds_checks.or(options.bounds_checks);
+        let gpu = Gpu::open_with(&choice, &DeviceOptions { conv2d, bounds_checks, ..options })?;
         args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
         return serve(&gpu);
     }
@@ -164,11 +173,13 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         return print(cases.iter().map(|case| format!("{case}\n")).collect::<String>());
     }
     let expectations = Expectations::load(args.expectations.as_deref())?;
-    let mut report = Report::new(args.suite.name(), args.filter.as_deref());
+    let switches = environment::reported(&environment::of_process);
+    let mut report = Report { switches, ..Report::new(args.suite.name(), args.filter.as_deref()) };
     let mut observer = Teller::new(context);
     for adapter in adapters(context, args)? {
-        let mut chosen = selection.cases_on(&adapter, &cases[..also]);
-        let controls = if args.no_controls { Vec::new() } else { selection.controls_on(&adapter, &chosen) };
+        let target = ConvTarget { adapter: &adapter, switch: context.switches.conv2d };
+        let mut chosen = selection.cases_on(target, &cases[..also]);
+        let controls = if args.no_controls { Vec::new() } else { selection.controls_on(target, &chosen) };
         let left_out = match also - chosen.len() {
             0 => String::new(),
             n => format!("; --suite kernels has {n} more, of kernels that it does not use by default"),
@@ -243,7 +254,7 @@ fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> 
         let why = other.unusable.unwrap_or_default();
         context.console.note(format!("adapter {}: {} is left out: {why}", other.index, other.name));
     }
-    usable.iter().try_for_each(environment::check_kernel)?;
+    usable.iter().try_for_each(|adapter| context.switches.check(adapter))?;
     if usable.is_empty() {
         return Err(Error::NoAdapter("no usable GPU adapter was found; `gpu-resnet devices` says why".into()));
     }
@@ -264,12 +275,15 @@ fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Resul
         let features: Vec<String> = args.disable.iter().map(|f| name(&|| f.to_possible_value())).collect();
         arguments.extend(["--disable".to_owned(), features.join(",")]);
     }
-    if let Some(switch) = args.bounds_checks {
+    // Children are told what the environment asks for, whatever theirs is.
+    let bounds_checks = args.bounds_checks.or(context.switches.bounds_checks.then_some(Switch::On));
+    if let Some(switch) = bounds_checks {
         arguments.extend(["--bounds-checks".to_owned(), name(&|| switch.to_possible_value())]);
     }
     arguments.extend(args.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
-    let forced = args.variant.iter().map(|variant| ("GPU_RESNET_CONV2D".to_owned(), variant.into()));
-    Ok(Setup { program, loading: Vec::new(), arguments, environment: forced.collect() })
+    let forced = args.variant.as_deref().or(context.switches.conv2d.map(Conv2dSwitch::name));
+    arguments.extend(forced.iter().flat_map(|name| ["--conv2d".to_owned(), (*name).to_owned()]));
+    Ok(Setup { program, loading: Vec::new(), arguments, environment: Vec::new() })
 }
 
 /// Reports what ends badly as it happens, the progress, and the estimated time left: on a terminal in a changing line, elsewhere

@@ -23,6 +23,9 @@ pub struct DeviceOptions {
     pub disabled: Vec<FeatureName>,
     /// Whether buffer accesses are checked in every kernel or in none; by default in all but those that are proved.
     pub bounds_checks: Option<bool>,
+    /// What computes every convolution that it fits, by its name ([`Conv2dSwitch`](crate::ops::Conv2dSwitch)); what is no name asks for
+    /// nothing.
+    pub conv2d: Option<&'static str>,
     /// The folder that compiled pipelines are kept in between processes, if they are.
     pub pipeline_cache: Option<PathBuf>,
     /// Plain arithmetic stands in for cooperative matrices, so that all else of their kernels can be tried on adapters that have

@@ -20,10 +20,9 @@ pub struct Kernel {
 }
 
 /// Whether naga adds bounds checks to buffer accesses, and tests divisors for zero: on unless the shader's file says that its
-/// accesses are proved, or the device's options or `GPU_RESNET_BOUNDS_CHECKS=1` say otherwise for all.
+/// accesses are proved, or the device's options say otherwise for all.
 fn bounds_checks(device: &Device, shader: &Shader) -> bool {
-    let asked = std::env::var("GPU_RESNET_BOUNDS_CHECKS").is_ok_and(|v| v == "1").then_some(true);
-    device.options.bounds_checks.or(asked).unwrap_or(!shader.is_unchecked)
+    device.options.bounds_checks.unwrap_or(!shader.is_unchecked)
 }
 
 /// Sources by the names of the shaders that they stand in for: how `verify` breaks kernels on purpose.

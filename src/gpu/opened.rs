@@ -46,6 +46,11 @@ impl Gpu {
         &self.device.report
     }
 
+    /// How the device was opened.
+    pub fn options(&self) -> &DeviceOptions {
+        &self.device.options
+    }
+
     /// The optional abilities of this device.
     pub fn features(&self) -> Features {
         self.device.report.features

@@ -9,11 +9,6 @@ use crate::error::{Error, Result};
 use crate::gpu::shaders::{Flags, flags};
 use crate::gpu::{AdapterReport, KernelSpec};
 
-/// The kernel or algorithm that the environment variable `GPU_RESNET_CONV2D` names, in lower case; empty if there is none.
-pub(crate) fn asked() -> String {
-    std::env::var("GPU_RESNET_CONV2D").unwrap_or_default().to_lowercase()
-}
-
 /// A kernel that can compute a convolution, by what it is. Those that there are, with their names and shaders, are the lines of
 /// [`KERNELS`]; any other value is supported by no adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -30,8 +30,8 @@ pub mod shortcut_pad;
 pub mod space_to_depth;
 
 pub use conv2d::{
-    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, GradEpilogue, MOST_PARTS, SpaceToDepth,
-    WeightLayout, Winograd, WinogradTile,
+    Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dSwitch, ConvOperands, ConvPlan, ConvTarget, Epilogue, GradEpilogue,
+    MOST_PARTS, SpaceToDepth, WeightLayout, Winograd, WinogradTile,
 };
 pub use conv2d_variant::Conv2dVariant;
 pub use feature_map::{

@@ -3,6 +3,7 @@
 
 mod adapter_remark;
 mod reporter;
+mod switches;
 mod tuning;
 
 use std::cell::OnceCell;
@@ -13,12 +14,12 @@ use std::time::Instant;
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, AdapterReport, DeviceOptions, Gpu};
-use crate::ops::conv2d_variant::asked;
-use crate::ops::{Conv2dVariant, Precision};
+use crate::gpu::{AdapterChoice, DeviceOptions, Gpu};
+use crate::ops::Precision;
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
 pub use reporter::{Progress, Reporter, Silent, Unit};
+pub use switches::{Switches, TunedKernels};
 pub use tuning::Tuning;
 use tuning::Wanted;
 
@@ -29,9 +30,10 @@ pub struct Runtime {
     pub adapters: Vec<AdapterChoice>,
     /// How activations and weights are stored for inference.
     pub precision: Precision,
-    /// Whether to use the kernels that `gpu-resnet tune` chose for the adapter, if any. `GPU_RESNET_TUNE=off` in the environment
-    /// also disables them.
+    /// Whether to use the kernels that `gpu-resnet tune` chose for the adapter, if any, and [`Switches::tuned`] leaves them on.
     pub tuned: bool,
+    /// What its adapters are opened with.
+    pub switches: Switches,
     /// The choices that its adapters use, shared by all clones.
     pub tuning: Arc<Tuning>,
     /// Whether to fetch nothing: named weights and data must be in the cache already.
@@ -46,6 +48,7 @@ impl Default for Runtime {
             adapters: vec![AdapterChoice::default()],
             precision: Precision::F32,
             tuned: true,
+            switches: Switches::default(),
             tuning: Arc::default(),
             offline: false,
             reporter: Arc::new(Silent),
@@ -146,7 +149,7 @@ impl Runtime {
 
     fn open_tuned(&self, choice: &AdapterChoice, purpose: Option<&Purpose>) -> Result<Arc<Gpu>> {
         let gpu = self.open(choice)?;
-        let wanted = Wanted { tuned: self.tuned, purpose, reporter: &*self.reporter };
+        let wanted = Wanted { tuned: self.tuned, switches: self.switches, purpose, reporter: &*self.reporter };
         self.tuning.apply(&wanted, &gpu)?;
         Ok(gpu)
     }
@@ -154,12 +157,13 @@ impl Runtime {
     fn open(&self, choice: &AdapterChoice) -> Result<Arc<Gpu>> {
         let started = Instant::now();
         let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
-        let gpu = Gpu::open_with(choice, &DeviceOptions { pipeline_cache, ..Default::default() })?;
+        let options = self.switches.device_options(DeviceOptions { pipeline_cache, ..Default::default() });
+        let gpu = Gpu::open_with(choice, &options)?;
         if let Some(warning) = gpu.warning() {
             self.note(warning);
         }
         let report = gpu.report();
-        check_kernel(report)?;
+        self.switches.check(report)?;
         if choice.adapter.is_none() && choice.backend.is_none() {
             adapter_remark::remark(report).iter().for_each(|remark| self.note(remark));
         }
@@ -178,20 +182,5 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
             "several adapters share the images of infer, evaluate and of finetune's features; here give one --adapter"
                 .into(),
         )),
-    }
-}
-
-/// Refuses an adapter that lacks the kernel that `GPU_RESNET_CONV2D` names: another would run in its place.
-///
-/// # Errors
-/// [`Error::Usage`] that says why.
-pub fn check_kernel(adapter: &AdapterReport) -> Result<()> {
-    let asked = asked();
-    match Conv2dVariant::named(&asked).map(|variant| variant.supported(adapter)) {
-        Some(Err(why)) => Err(Error::Usage(format!(
-            "GPU_RESNET_CONV2D={asked}: the adapter {} can't run it: {why}; unset it",
-            adapter.name
-        ))),
-        _ => Ok(()),
     }
 }

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::Reporter;
+use super::{Reporter, Switches, TunedKernels};
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Gpu};
-use crate::ops::conv2d_variant::asked;
 use crate::train::{Interrupt, RunDir};
 use crate::tune::first::{self, LIMIT, Outcome, Purpose};
 use crate::tune::store::{self, Choices};
@@ -27,6 +26,7 @@ pub struct Tuning {
 pub(super) struct Wanted<'a> {
     /// Whether tuned kernels are used.
     pub tuned: bool,
+    pub switches: Switches,
     /// What will be computed; only then is anything measured.
     pub purpose: Option<&'a Purpose<'a>>,
     pub reporter: &'a dyn Reporter,
@@ -103,11 +103,12 @@ impl Tuning {
 
     /// The choices that are stored for the adapter itself.
     fn of_adapter(&self, wanted: &Wanted, gpu: &Arc<Gpu>) -> Result<Choices> {
-        let &Wanted { tuned, purpose, reporter } = wanted;
-        let off = !tuned || setting() == "off";
+        let &Wanted { tuned, switches, purpose, reporter } = wanted;
+        let off = !tuned || switches.tuned == TunedKernels::Off;
         let Some(cache) = cache_dir().ok().filter(|_| !off) else { return Ok(Choices::new()) };
         let (choices, warning) = store::load(&cache, gpu.report());
-        let is_first = |_: &&Purpose| is_tuned_at_first_use(gpu.report()) && choices.values().all(|c| c.first_use);
+        let is_first =
+            |_: &&Purpose| switches.measures_at_first_use(gpu.report()) && choices.values().all(|c| c.first_use);
         if let Some(purpose) = purpose.filter(is_first) {
             let stop = (self.stop)();
             match first::choose(gpu, &cache, purpose, LIMIT, &mut || stop.check()) {
@@ -139,20 +140,4 @@ fn tell(reporter: &dyn Reporter, adapter: &AdapterReport, outcome: &Outcome) {
          (`gpu-resnet tune` measures all of them; --no-tuning takes the defaults)",
         adapter.name.trim()
     ));
-}
-
-/// `GPU_RESNET_TUNE`, in lower case; empty if it is not set.
-fn setting() -> String {
-    std::env::var_os("GPU_RESNET_TUNE").unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
-/// Whether kernels are measured at the first use of `adapter`: on hardware, unless one kernel is requested. Software drivers' defaults were
-/// measured during development. `GPU_RESNET_TUNE=on` measures nothing anywhere, `first` measures on every adapter.
-fn is_tuned_at_first_use(adapter: &AdapterReport) -> bool {
-    let wanted = match setting().as_str() {
-        "first" => true,
-        "on" => false,
-        _ => adapter.kind != "cpu",
-    };
-    wanted && asked().is_empty()
 }

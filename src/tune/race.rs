@@ -42,7 +42,7 @@ pub(super) fn tune_shape(
 ) -> Result<Tuned> {
     let [n, _, h, w] = shape.input;
     let op = &shape.op;
-    let default = Conv2dAlgorithm::usual(gpu.report(), pass, op, [n, h, w], precision);
+    let default = Conv2dAlgorithm::usual(gpu.as_ref(), pass, op, [n, h, w], precision);
     let data = Data::new(gpu, shape, pass, precision)?;
     let mut race = Race::new(gpu, shape, Contender::new(gpu, shape, pass, default, &data)?, effort)?;
     for &algorithm in algorithms.iter().filter(|algorithm| **algorithm != default) {
@@ -175,10 +175,9 @@ fn pick(candidates: &[Candidate], default: &str, default_ms: f64, wins_below: f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::AdapterChoice;
+    use crate::gpu::{AdapterChoice, DeviceOptions};
     use crate::ops::Conv2d;
     use crate::ops::attributes::Conv2dAttributes;
-    use crate::ops::conv2d_variant::asked;
     use crate::verify::controls::broken;
 
     fn shape(channels: usize) -> Shape {
@@ -264,13 +263,28 @@ mod tests {
         let keys = Conv2dPass::ALL.map(|pass| pass.key(&op, size, Precision::F32));
         gpu.set_choices(keys.into_iter().zip(chosen.map(str::to_owned)).collect());
         let found = Conv2dPass::ALL.map(|pass| Conv2dAlgorithm::choose(&gpu, pass, &op, map, Precision::F32).name());
-        if asked().is_empty() {
-            let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, map, Precision::F32);
-            assert_eq!(found, ["gemm-32x32".to_owned(), by_input.name(), "winograd2-register".to_owned()]);
-        }
+        let by_input = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::ByInput, &op, map, Precision::F32);
+        assert_eq!(found, ["gemm-32x32".to_owned(), by_input.name(), "winograd2-register".to_owned()]);
         // Another size of map is another shape.
         assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, [1, 7, 7], Precision::F32), {
             Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, [1, 7, 7], Precision::F32)
         });
+    }
+
+    #[test]
+    fn what_the_device_is_asked_for_goes_before_choices() {
+        let options = DeviceOptions { conv2d: Some("register"), ..Default::default() };
+        let gpu =
+            Gpu::open_with(&AdapterChoice::default(), &options).expect("an adapter; scripts/setup.sh installs one");
+        let (op, size, map) = (shape(5).op, [6, 5], [1, 6, 5]);
+        let key = Conv2dPass::Forward.key(&op, size, Precision::F32);
+        gpu.set_choices([(key, "gemm-32x32".to_owned())].into());
+        let of = |pass| Conv2dAlgorithm::choose(&gpu, pass, &op, map, Precision::F32);
+        assert_eq!(Conv2dPass::ALL.map(of), [Conv2dVariant::Register.into(); 3]);
+        // What is no name asks for nothing, so that choices count.
+        let options = DeviceOptions { conv2d: Some("no such kernel"), ..Default::default() };
+        let gpu = Gpu::open_with(&AdapterChoice::default(), &options).expect("the same adapter");
+        let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, map, Precision::F32);
+        assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, map, Precision::F32), usual);
     }
 }

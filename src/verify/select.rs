@@ -9,9 +9,8 @@ use super::cases::cases;
 use super::controls::{Control, controls};
 use super::key::{PARTS, WINOGRAD};
 use crate::error::{Error, Result};
-use crate::gpu::AdapterReport;
 use crate::gpu::shaders::{self, flags};
-use crate::ops::{Conv2dVariant, Precision};
+use crate::ops::{Conv2dVariant, ConvTarget, Precision};
 
 /// Operations of the largest case that represents a kernel which the adapter does not use by default.
 const SAMPLE_FLOPS: f64 = 1e6;
@@ -71,13 +70,13 @@ impl Selection {
         self.suite != Suite::Quick && self.filter.is_none() && self.variant.is_none()
     }
 
-    /// The cases of `cases` that run on `adapter`, in order. The quick suite has only one case for each kernel that neither inference nor
+    /// The cases of `cases` that run on the target, in order. The quick suite has only one case for each kernel that neither inference nor
     /// training uses there by default: tuning may choose it, but most of the suite's time would go into compiling it.
-    pub fn cases_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<Case> {
+    pub fn cases_on<'a>(&self, target: impl Into<ConvTarget<'a>>, cases: &[Case]) -> Vec<Case> {
         if !self.is_plain_quick() {
             return cases.to_vec();
         }
-        let usual = Conv2dVariant::usual(adapter);
+        let usual = Conv2dVariant::usual(target);
         let samples = samples(cases);
         let runs = |(index, case): &(usize, &Case)| match kernel_of(case) {
             Some(kernel) => usual.contains(&kernel) || samples.contains(index),
@@ -89,8 +88,9 @@ impl Selection {
     /// The negative controls for the operations of `cases` and the chosen variant. The quick suite puts a fault that several kernels share
     /// into the first of them that the adapter can run, since the checks that catch it are the same, and faults of one convolution kernel
     /// only into kernels that the adapter uses by default.
-    pub fn controls_on(&self, adapter: &AdapterReport, cases: &[Case]) -> Vec<&'static Control> {
-        let usual = Conv2dVariant::usual(adapter);
+    pub fn controls_on<'a>(&self, target: impl Into<ConvTarget<'a>>, cases: &[Case]) -> Vec<&'static Control> {
+        let target = target.into();
+        let (adapter, usual) = (target.adapter, Conv2dVariant::usual(target));
         let mut shared: Vec<(&str, &str)> = Vec::new();
         let mut fits = |control: &&Control| {
             let Ok(case) = Case::parse(&control.case) else { return true };

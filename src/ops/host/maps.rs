@@ -82,7 +82,7 @@ pub(super) fn runnable(
     algorithm: Option<Conv2dAlgorithm>,
     precision: Precision,
 ) -> Result<Conv2dAlgorithm> {
-    let algorithm = algorithm.unwrap_or_else(|| Conv2dVariant::choose(gpu.report()).into());
+    let algorithm = algorithm.unwrap_or_else(|| Conv2dVariant::choose(gpu).into());
     let named = |why| Error::shape(op, format!("kernel {}: {why}", algorithm.name()));
     algorithm.supported(gpu.report(), conv, precision).map_err(named)?;
     Ok(algorithm)
