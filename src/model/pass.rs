@@ -40,7 +40,7 @@ pub struct PassOptions {
     /// The lowest part that is trained: 0 the stem and everything above it, i the i-th stage and above, and past the last
     /// stage the head alone.
     pub train_from: usize,
-    /// Whether the input gradient is wanted; needs `train_from` 0.
+    /// Whether the gradient by the input is wanted; needs `train_from` 0.
     pub grad_input: bool,
     pub label_smoothing: f64,
     pub recompute: Recompute,
