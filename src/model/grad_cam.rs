@@ -1,4 +1,4 @@
-//! Grad-CAM (Selvaraju et al., 2017): where in an image the network found its class. The gradient of that class's logit by the
+//! Grad-CAM (Selvaraju et al., 2017): where in an image the network found its class. The gradient of that class' logit by the
 //! last stage's output, averaged over the map, says how much each channel speaks for the class:
 //!
 //! `alpha[k] = mean over i,j of d logit[class] / d A[k,i,j]`, `map[i,j] = max(0, sum over k of alpha[k] A[k,i,j])`.

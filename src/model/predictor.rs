@@ -18,7 +18,7 @@ pub struct Predictor {
     jobs: VecDeque<Job>,
 }
 
-/// Images that were submitted, and what is in flight of them.
+/// Images that were submitted, and what is under way of them.
 struct Job {
     pixels: Vec<u8>,
     /// Passes over them in order; none if there was not the memory to start them beside those before.

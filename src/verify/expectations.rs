@@ -121,7 +121,7 @@ mod tests {
             ("[[expect]]\nreason = \"r\"\nlink = \"l\"", "case"),
             ("[[expect]]\ncase = \"(\"\nreason = \"r\"\nlink = \"l\"", "regular expression"),
             ("[[expect]]\ncase = \"a\"\nreason = \"r\"\nlink = \"l\"\ncolour = 1", "colour"),
-            ("[[expect]]\ncase = \"a\"\nreason = \"r\"\nlink = \"l\"\nstatus = \"pass\"", "no failure"),
+            ("[[expect]]\ncase = \"a\"\nreason = \"r\"\nlink = \"l\"\nstatus = \"pass\"", "not a failure"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(word), "{text}: {problem}");

@@ -89,7 +89,7 @@ mod tests {
             ("conv2d_subgroup_wide", "subgroups of exactly 8"),
             ("conv2d_subgroup4", "subgroups of exactly 4"),
             ("conv2d_cooperative", "cooperative matrices"),
-            ("conv2d_cooperative_emulated", "in tests alone"),
+            ("conv2d_cooperative_emulated", "only tests use it"),
             ("sum_partials_wide", "only software drivers"),
             ("winograd4_input_wide_f16", "only software drivers"),
         ] {

@@ -273,7 +273,7 @@ mod tests {
         let said = refused(r#"{"1": "a", "2": "b"}"#);
         assert!(said.contains("2 names for the classes up to 2, and none for class 0"), "{said}");
         assert!(refused(r#"{"a": 0, "b": 18446744073709551615}"#).contains("none for class 1"));
-        assert!(refused(r#"{"a": 0, "b": -1}"#).contains("no class number"));
+        assert!(refused(r#"{"a": 0, "b": -1}"#).contains("not a class number"));
         assert!(refused(r#"{"x": "a"}"#).contains("the key \"x\", which is not a class number"));
         assert!(refused(r#"{"0": null}"#).contains("null for the name of class 0"));
         assert!(refused(r#"["a", 3]"#).contains("a number for the name of class 1"));

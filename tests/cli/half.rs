@@ -77,8 +77,8 @@ fn a_scale_that_can_not_be_is_refused() {
         changed[at..at + 5].copy_from_slice(format!("{bad:0<5}").as_bytes());
         let text = changed[at..at + 5].to_vec();
         std::fs::write(&file, &changed).unwrap();
-        let words = if bad == "3.0" || bad == "0.0" { "is none" } else { "loss_scale" };
-        let words = if text == b"-2000" { "is none" } else { words };
+        let words = if bad == "3.0" || bad == "0.0" { "is invalid" } else { "loss_scale" };
+        let words = if text == b"-2000" { "is invalid" } else { words };
         here.bad(1, words, &["finetune", "--resume", "run", "--epochs", "2"]);
     }
 }

@@ -60,7 +60,7 @@ fn every_kernel_of_the_program_is_listed_or_excluded() {
     assert_eq!((named("kernels", "relu"), named("kernels", "adam")), (1, 1));
     let excluded = report["excluded"].as_array().unwrap();
     let emulated = excluded.iter().find(|one| one["shader"] == "conv2d_cooperative_emulated").unwrap();
-    assert!(emulated["reason"].as_str().unwrap().contains("in tests alone"), "{emulated}");
+    assert!(emulated["reason"].as_str().unwrap().contains("only tests use it"), "{emulated}");
     let all = report["kernels"].as_array().unwrap().len() + excluded.len();
     assert!(all >= 200, "{all}");
     sandbox.bad(2, "--every", &["kernels", "--every", "--train", "all"]);

@@ -249,7 +249,7 @@ fn safetensors_and_their_lies() {
     assert_error(open_dataset(&path), &["holds no images"]);
 
     put(&path, [&u64::MAX.to_le_bytes()[..], b"{}"].concat());
-    assert_error(open_dataset(&path), &["no valid safetensors"]);
+    assert_error(open_dataset(&path), &["not a valid safetensors"]);
     let weights = TensorView::new(Dtype::U8, vec![1], &[0]).expect("a tensor");
     put(&path, safetensors::serialize([("fc.weight", weights)], None).expect("serialising works"));
     assert_error(open_dataset(&path), &["no tensor `images`", "`fc.weight`"]);

@@ -73,8 +73,8 @@ fn gzipped_lies() {
     assert_error(open_dataset(dir.path()), &["more than the 1024 MiB", "gunzip"]);
     put(&images, gzip(&idx(&[u32::MAX; 3], &PIXELS)));
     assert_error(open_dataset(dir.path()), &["gunzip"]);
-    put(&images, gzip(b"no IDX file at all, but long enough"));
-    assert_error(open_dataset(dir.path()), &["no IDX file"]);
+    put(&images, gzip(b"not an IDX file at all, but long enough"));
+    assert_error(open_dataset(dir.path()), &["not an IDX file"]);
 }
 
 #[test]

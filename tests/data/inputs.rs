@@ -35,7 +35,7 @@ fn files_folders_globs_and_lists() {
 
     assert_error(expand(dir, &["a.png", "c.png"], None), &["c.png", "does not exist"]);
     assert_error(expand(dir, &["*.bmp"], None), &["*.bmp", "matches no file"]);
-    assert_error(expand(dir, &["[.png"], None), &["[.png", "no valid glob"]);
+    assert_error(expand(dir, &["[.png"], None), &["[.png", "not a valid glob"]);
     put(dir.join("empty/x.txt"), "");
     assert_error(expand(dir, &["empty"], None), &["empty", "no image files"]);
     assert_error(expand(dir, &["-"], Some("\n")), &["list of files", "empty"]);

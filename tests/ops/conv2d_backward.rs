@@ -9,7 +9,7 @@ use gpu_resnet::reference::{self, conv2d_backward, relu_backward};
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
-/// A convolution with PyTorch's shapes; `residual` is added to the input gradient, which with `relu` goes through one.
+/// A convolution with PyTorch's shapes; `residual` is added to the gradient by the input, which with `relu` goes through one.
 #[derive(Clone, Debug)]
 struct Case {
     input: [usize; 4],

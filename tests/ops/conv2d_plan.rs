@@ -93,7 +93,7 @@ fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) ->
 ///
 /// A core is taken to do one workgroup after another, each at the core's full rate; a layer ends before the next begins; `work` is the number of
 /// multiply-adds of a workgroup. What a tile computes past the map's end counts as work, and so does not count as waste: the
-/// model is of cores that idle. Transforms of Winograd and the sums of parts are left out.
+/// model is of cores that idle. Transforms of Winograd's way and the sums of parts are left out.
 fn slowdown(adapter: &AdapterReport, images: usize) -> f64 {
     let cores = u64::from(adapter.cores.count);
     let (mut time, mut work) = (0, 0);
@@ -171,7 +171,7 @@ fn the_batch_changes_the_tile_alone() {
     assert!(tiles > 100, "the tile follows the batch: {tiles}");
 }
 
-/// Weight gradients: workgroups for every core of a large GPU, and partial results that are bounded.
+/// Gradients by the weight: workgroups for every core of a large GPU, and partial results that are bounded.
 #[test]
 fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
     for images in [8, 32] {

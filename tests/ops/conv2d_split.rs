@@ -52,7 +52,7 @@ fn forward(gpu: &Arc<Gpu>, precision: Precision, algorithm: Conv2dAlgorithm, one
     )
 }
 
-/// The input gradient, with what comes by another way, through a ReLU.
+/// The gradient by the input, with what comes by another way, through a ReLU.
 fn by_input(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, one: bool) -> Result<Array> {
     let names = [("split.input", C), ("split.grad", K), ("split.residual", C)];
     let [input, grad, residual] = names.map(|(name, c)| array(name, &[N, c, 5, 7]));

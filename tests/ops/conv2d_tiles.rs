@@ -20,7 +20,7 @@ fn tiled() -> impl Iterator<Item = Conv2dVariant> {
     Conv2dVariant::ALL.into_iter().filter(|variant| variant.name().starts_with("gemm"))
 }
 
-/// The bits of the output and of the input gradient.
+/// The bits of the output and of the gradient by the input.
 fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let (input, outputs, kernel, stride, padding, groups) = CASES[case];
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], groups, ..Default::default() };

@@ -111,7 +111,7 @@ fn several_files_are_one_network() {
     refused(r#"{"conv1.weight":"none.safetensors"}"#, "not there");
     refused(&format!(r#"{{"nothing":"{part}"}}"#), "has no tensor nothing");
     refused("{}", "names 0 files");
-    refused("[]", "no index");
+    refused("[]", "not an index");
 }
 
 #[test]

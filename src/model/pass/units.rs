@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
         Ok((z, SavedConv { conv, op, input: x }))
     }
 
-    /// Weight gradients, and by the input where it is `wanted`.
+    /// Gradients by the weight, and by the input where it is `wanted`.
     pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
         let (gpu, map, maps) = (self.network.gpu(), [input.n, input.h, input.w], input.precision);

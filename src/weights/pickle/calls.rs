@@ -207,7 +207,7 @@ mod tests {
         let class = b"(X\x06\x00\x00\x00modulecmine\nNet\nX\x01\x00\x00\x00fX\x01\x00\x00\x00stQ)\x81.";
         let pickle = Pickle::read(class).unwrap();
         assert!(matches!(pickle.get(pickle.root), Value::Object(object) if object.name == "Net"));
-        assert!(refusal(b"(X\x06\x00\x00\x00moduleK\x01tQ.").contains("no storage"));
+        assert!(refusal(b"(X\x06\x00\x00\x00moduleK\x01tQ.").contains("not a storage"));
     }
 
     #[test]
