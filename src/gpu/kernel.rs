@@ -70,7 +70,9 @@ impl KernelSource {
         let software = features.int64 && device.report.kind == "cpu";
         let widens = spec.wide && software && substitutes.get(spec.shader).is_none();
         let wide = if widens { form("_wide") } else { None };
-        let shader = emulated.or(eight).or(wide).or_else(|| form(""));
+        let paired = device.report.loads_components() && substitutes.get(spec.shader).is_none();
+        let pairs = if paired { form("_pairs") } else { None };
+        let shader = emulated.or(eight).or(wide).or(pairs).or_else(|| form(""));
         let shader = shader.ok_or_else(|| Error::Gpu(format!("no shader {}", spec.shader)))?;
         if shader.subgroups && !features.subgroups {
             return Err(Error::Gpu(format!("the kernel {} needs subgroups, which the adapter lacks", spec.shader)));

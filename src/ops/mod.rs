@@ -14,6 +14,8 @@ pub mod conv2d_backward;
 mod conv2d_blocks;
 mod conv2d_epilogue;
 mod conv2d_packing;
+#[cfg(test)]
+mod conv2d_pairs;
 pub mod conv2d_policy;
 mod conv2d_split;
 pub(crate) mod conv2d_variant;

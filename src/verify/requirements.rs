@@ -40,6 +40,9 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     if let Some(Err(why)) = variant_of(shader.name).map(|variant| variant.supported_in(adapter, precision)) {
         return Some(why);
     }
+    if shader.name.ends_with("_pairs") && !adapter.loads_components() {
+        return Some("only a driver that loads vectors component by component runs the form that loads pairs".into());
+    }
     // See `KernelSpec::or_wide`.
     (shader.name.contains("_wide") && adapter.kind != "cpu").then(|| "only software drivers run the wide form".into())
 }
@@ -111,9 +114,15 @@ mod tests {
             ("conv2d_cooperative_emulated", "in tests alone"),
             ("sum_partials_wide", "only software drivers"),
             ("winograd4_input_wide_f16", "only software drivers"),
+            ("conv2d_gemm_128x128_pairs", "component by component"),
+            ("conv2d_gemm_64x64_split_f16_pairs", "component by component"),
         ] {
             assert!(why(&full, name).is_some_and(|why| why.contains(part)), "{name}: {:?}", why(&full, name));
         }
+        let nvk = AdapterReport { driver: "NVK".into(), ..adapter() };
+        assert_eq!(why(&nvk, "conv2d_gemm_128x128_pairs"), None);
+        let without = AdapterReport { features: Features::default(), ..nvk };
+        assert!(why(&without, "conv2d_gemm_128x128_pairs").is_some_and(|why| why.contains("64-bit integers")));
         let small = AdapterReport {
             features: Features::default(),
             max_invocations_per_workgroup: 32,
