@@ -379,6 +379,11 @@ fn main(
     let end4 = tap_count(phase) * group_in4;
 //#endif
 
+    // Computing: 8 invocations along the channels and 4 along the pixels are neighbours.
+    let own_channel4 = invocation % 8u + invocation / 32u % (ACROSS / 8u) * 8u;
+    let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
+    let out4 = channel_tile * CHANNELS4 + own_channel4;
+    var sums = first_sums(group, out4);
     // Fetching: invocation i brings step4 i%STEPS4 of pixels i/STEPS4, LINES after it and so on, and vec4 i%CHANNELS4 of the rows of
     // weights i/CHANNELS4, WEIGHT_ROWS after it and so on.
     let step4 = invocation % STEPS4;
@@ -410,11 +415,6 @@ fn main(
     }
     store_tile(fetch_all(places), places, invocation);
 
-    // Computing: 8 invocations along the channels and 4 along the pixels are neighbours.
-    let own_channel4 = invocation % 8u + invocation / 32u % (ACROSS / 8u) * 8u;
-    let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
-    let out4 = channel_tile * CHANNELS4 + own_channel4;
-    var sums = first_sums(group, out4);
     // The tile from which on none is left to fetch but the last one, which is then fetched twice, and dropped.
     let last4 = max(end4, begin4 + 2u * STEPS4) - 2u * STEPS4;
     var start4 = begin4;
