@@ -10,6 +10,11 @@
 //#or _128x128_16x8 TILE_128X128_16X8 T128X128 EIGHT TWICE SIXTEEN SHORT
 //#axis - | _split SPLIT
 //#axis - | _f16 HALF
+//#form _pairs PAIRS WIDE
+//#never PAIRS TRANSPOSED
+//#never PAIRS BLOCKS
+//#never PAIRS TILE_64X64_8X4
+//#never PAIRS TILE_128X128_16X8
 //#never SPLIT BLOCKS
 //#never SPLIT TRANSPOSED HALF
 //#unchecked
@@ -25,9 +30,13 @@
 //
 // A workgroup makes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time, which all sizes of tiles add in the same order.
 // Every invocation fetches ACTIVATIONS vec4s of activations (four channels of one tap, stored turned, so that a row of the tile
-// is one step) and WEIGHTS vec4s of weights. While a tile is multiplied, the next is on its way into registers: no load is in a
-// branch, addresses are always inside, and what is padding becomes zero when it is stored. An invocation accumulates 4
-// or (EIGHT) 8 or (SIXTEEN) 16 pixels x 4 or (TWICE) 8 channels; neighbours make 4 x 8 such blocks, and so read few rows.
+// is one step) and WEIGHTS vec4s of weights. While a tile is multiplied, the next is on its way into registers, and is stored when all
+// are done with the one before: what is fetched never goes round a loop, since compilers copy what does. No load is in a branch, addresses are
+// always inside, and what is padding becomes zero when it is stored. Where a tile lies under one tap (WHOLE), an outer loop goes from tap to tap,
+// and finds what of the source counts; the inner one only adds to addresses. An invocation accumulates 4 or (EIGHT) 8 or (SIXTEEN) 16
+// pixels x 4 or (TWICE) 8 channels; neighbours make 4 x 8 such blocks, and so read few rows.
+// PAIRS: 64 bits are loaded at a time, one load after another between the steps; for a driver that makes a load of its own of each
+// component, and has too few scoreboards for all of them at once.
 //
 // weight: [group][r][s][source channel padded to 4][destination channels padded to CHANNELS], zero in the padding.
 // SPLIT: a workgroup adds one part of the reduction, and conv2d_sum_parts.wgsl the parts, in order.
@@ -87,6 +96,7 @@ const CHANNELS4: u32 = CHANNELS / 4u;
 // What an invocation fetches for a tile.
 const ACTIVATIONS: u32 = PIXELS * STEPS4 / INVOCATIONS;
 const WEIGHTS: u32 = CHANNELS4 * STEPS / INVOCATIONS;
+const LOADS: u32 = ACTIVATIONS + WEIGHTS;
 // Pixels, and rows of weights, that all invocations fetch at once.
 const LINES: u32 = INVOCATIONS / STEPS4;
 const WEIGHT_ROWS: u32 = INVOCATIONS / CHANNELS4;
@@ -125,6 +135,122 @@ fn first_of(group: u32, channel4: u32) -> vec4f {
 //#else
     return bias_at(group, channel4);
 //#endif
+}
+
+// The sums of an invocation: `sums_P_C` are those of its P-th four pixels and C-th four channels.
+struct Sums {
+    sums_0_0: Four,
+//#if EIGHT
+    sums_1_0: Four,
+//#endif
+//#if TWICE
+    sums_0_1: Four,
+    sums_1_1: Four,
+//#endif
+//#if SIXTEEN
+    sums_2_0: Four,
+    sums_2_1: Four,
+    sums_3_0: Four,
+    sums_3_1: Four,
+//#endif
+}
+
+fn first_sums(group: u32, out4: u32) -> Sums {
+    let near = four_of(first_of(group, out4));
+//#if TWICE
+    let far = four_of(first_of(group, out4 + ACROSS));
+//#if SIXTEEN
+    return Sums(near, near, far, far, near, far, near, far);
+//#else
+    return Sums(near, near, far, far);
+//#endif
+//#elif EIGHT
+    return Sums(near, near);
+//#else
+    return Sums(near);
+//#endif
+}
+
+// Adds the products of one step. What is read last is used first: then there is one wait for all that a step reads.
+fn add_step(sums: ptr<function, Sums>, four: u32, step: u32, own_quad: u32, own_channel4: u32) {
+    let at = four * FOUR_ROWS + step % 4u * PIXELS + own_quad * 4u;
+    let x = pixels_at(at);
+    let w = weights[step * CHANNELS4 + own_channel4];
+//#if EIGHT
+    let y = pixels_at(at + DOWN * 4u);
+//#endif
+//#if TWICE
+    let v = weights[step * CHANNELS4 + own_channel4 + ACROSS];
+//#if SIXTEEN
+    let y2 = pixels_at(at + DOWN * 8u);
+    let y3 = pixels_at(at + DOWN * 12u);
+    (*sums).sums_3_1 = add_products((*sums).sums_3_1, y3, v);
+    (*sums).sums_3_0 = add_products((*sums).sums_3_0, y3, w);
+    (*sums).sums_2_1 = add_products((*sums).sums_2_1, y2, v);
+    (*sums).sums_2_0 = add_products((*sums).sums_2_0, y2, w);
+//#endif
+    (*sums).sums_1_1 = add_products((*sums).sums_1_1, y, v);
+    (*sums).sums_0_1 = add_products((*sums).sums_0_1, x, v);
+//#endif
+//#if EIGHT
+    (*sums).sums_1_0 = add_products((*sums).sums_1_0, y, w);
+//#endif
+    (*sums).sums_0_0 = add_products((*sums).sums_0_0, x, w);
+}
+
+// What is fetched for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS of weights.
+//#if PAIRS
+// The loads whose turn is before a step, one after another.
+fn fetch(fetched: ptr<function, array<Stored4, LOADS>>, places: array<Place, LOADS>, step: u32) {
+    for (var i = 0u; i < LOADS; i++) {
+        let at = places[i].at;
+        if i * STEPS / LOADS == step {
+//#if HALF
+            if i < ACTIVATIONS {
+                (*fetched)[i] = input[at];
+            } else {
+                (*fetched)[i] = weight[at];
+            }
+//#else
+            if i < ACTIVATIONS {
+                (*fetched)[i].x = input[at].x;
+            } else {
+                (*fetched)[i].x = weight[at].x;
+            }
+        }
+        if (2u * i + 1u) * STEPS / (2u * LOADS) == step {
+            if i < ACTIVATIONS {
+                (*fetched)[i].y = input[at].y;
+            } else {
+                (*fetched)[i].y = weight[at].y;
+            }
+//#endif
+        }
+    }
+}
+//#endif
+
+fn fetch_all(places: array<Place, LOADS>) -> array<Stored4, LOADS> {
+    var fetched: array<Stored4, LOADS>;
+    for (var i = 0u; i < ACTIVATIONS; i++) {
+        fetched[i] = input[places[i].at];
+    }
+    for (var i = ACTIVATIONS; i < LOADS; i++) {
+        fetched[i] = weight[places[i].at];
+    }
+    return fetched;
+}
+
+// Stores what was fetched into the tile: zero, where it doesn't count.
+fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invocation: u32) {
+    let turned = invocation % STEPS4 * FOUR_ROWS + invocation / STEPS4;
+    for (var i = 0u; i < ACTIVATIONS; i++) {
+        turn(turned + i * LINES, counted(places[i], unpack4(fetched[i])));
+    }
+    for (var i = 0u; i < WEIGHTS; i++) {
+        let value = unpack4(fetched[ACTIVATIONS + i]);
+        weights[invocation + i * INVOCATIONS] = counted_weight(places[ACTIVATIONS + i], value);
+    }
 }
 
 // The vec4 of weights in a row of the tile that starts with the step `start4`, where tiles are partial or under several taps; `lane` is
@@ -174,6 +300,11 @@ fn main(
     let end4 = tap_count(phase) * group_in4;
 //#endif
 
+    // Computing: 8 invocations along the channels and 4 along the pixels are neighbours.
+    let own_channel4 = invocation % 8u + invocation / 32u % (ACROSS / 8u) * 8u;
+    let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
+    let out4 = channel_tile * CHANNELS4 + own_channel4;
+    var sums = first_sums(group, out4);
     // Fetching: invocation i brings step4 i%STEPS4 of pixels i/STEPS4, LINES after it and so on, and vec4 i%CHANNELS4 of the rows of
     // weights i/CHANNELS4, WEIGHT_ROWS after it and so on.
     let step4 = invocation % STEPS4;
@@ -183,132 +314,108 @@ fn main(
     var walk = walk_from(phase, begin4 + select(step4, 0u, WHOLE), group_in4);
     var pixels: array<Pixel, ACTIVATIONS>;
     var starts: array<u32, ACTIVATIONS>;
-    var places: array<Place, ACTIVATIONS>;
-    var next: array<Stored4, ACTIVATIONS>;
+    var places: array<Place, LOADS>;
     for (var i = 0u; i < ACTIVATIONS; i++) {
         pixels[i] = pixel_at(phase, first + line + i * LINES);
         starts[i] = start_of(pixels[i]) + lane4;
         places[i] = source_at(walk, pixels[i], starts[i], begin4 + step4 < end4);
-        next[i] = input[places[i].at];
     }
     let row4 = conv.channel_tiles * CHANNELS4;
     let weight_row = invocation / CHANNELS4;
     let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
     let weight_lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
+    let weight_first = weight_lane + weight_row * row4;
     var weight_tile = rows_before(walk, group_in4) * row4;
-    var weight_places: array<Place, WEIGHTS>;
-    var next_weights: array<Stored4, WEIGHTS>;
     for (var i = 0u; i < WEIGHTS; i++) {
         let row = weight_row + i * WEIGHT_ROWS;
         if WHOLE {
-            weight_places[i] = place_of(weight_lane + row * row4 + weight_tile, begin4 < end4);
+            places[ACTIVATIONS + i] = place_of(weight_first + i * WEIGHT_ROWS * row4 + weight_tile, begin4 < end4);
         } else {
-            weight_places[i] = weight_at(phase, begin4, end4, group_in4, row, weight_lane, row4);
+            places[ACTIVATIONS + i] = weight_at(phase, begin4, end4, group_in4, row, weight_lane, row4);
         }
-        next_weights[i] = weight[weight_places[i].at];
     }
+    store_tile(fetch_all(places), places, invocation);
 
-    // Computing: 8 invocations along the channels and 4 along the pixels are neighbours.
-    let own_channel4 = invocation % 8u + invocation / 32u % (ACROSS / 8u) * 8u;
-    let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
-    let out4 = channel_tile * CHANNELS4 + own_channel4;
-    var sums00 = four_of(first_of(group, out4));
-//#if EIGHT
-    var sums10 = sums00;
-//#endif
-//#if TWICE
-    var sums01 = four_of(first_of(group, out4 + ACROSS));
-    var sums11 = sums01;
-//#endif
-//#if SIXTEEN
-    var sums20 = sums00;
-    var sums21 = sums01;
-    var sums30 = sums00;
-    var sums31 = sums01;
-//#endif
-    for (var start4 = begin4; start4 < end4; start4 += STEPS4) {
-        for (var i = 0u; i < ACTIVATIONS; i++) {
-            turn(step4 * FOUR_ROWS + line + i * LINES, counted(places[i], vec4f(next[i])));
-        }
-        for (var i = 0u; i < WEIGHTS; i++) {
-            weights[invocation + i * INVOCATIONS] = counted_weight(weight_places[i], vec4f(next_weights[i]));
-        }
-        workgroupBarrier();
-        // After the last tile what was loaded for it is loaded once more, and dropped.
+    // The tile from which on none is left to fetch but the last one, which is then fetched twice, and dropped.
+    let last4 = max(end4, begin4 + 2u * STEPS4) - 2u * STEPS4;
+    var start4 = begin4;
+    while start4 < end4 {
+        // Where the next tile lies, and (WHOLE) those after it under the same tap, up to that which follows `stop4`.
         let next4 = start4 + STEPS4;
-        let more = !WHOLE | (next4 < end4);
-        walk = walk_on(phase, walk, stride, group_in4, more);
+        walk = walk_on(phase, walk, stride, group_in4, !WHOLE | (next4 < end4));
+        var stop4 = next4;
+        var sources: array<Place, ACTIVATIONS>;
         for (var i = 0u; i < ACTIVATIONS; i++) {
-            places[i] = source_at(walk, pixels[i], starts[i], WHOLE | (next4 + step4 < end4));
-            next[i] = input[places[i].at];
+            sources[i] = source_at(walk, pixels[i], starts[i], WHOLE | (next4 + step4 < end4));
         }
-//#if TRANSPOSED
         weight_tile = rows_before(walk, group_in4) * row4;
+        if WHOLE {
+            let rest4 = group_in4 - walk.channel4;
+            stop4 = select(start4 + rest4, end4, next4 + rest4 >= end4);
+            walk.channel4 += min(stop4 - STEPS4, last4) - start4;
+            // From here on they are counted from the tile that is multiplied.
+            for (var i = 0u; i < ACTIVATIONS; i++) {
+                sources[i].at -= start4;
+            }
+        }
+        for (; start4 < stop4; start4 += STEPS4) {
+            for (var i = 0u; i < ACTIVATIONS; i++) {
+                places[i] = sources[i];
+                places[i].at += select(0u, min(start4, last4), WHOLE);
+            }
+            for (var i = 0u; i < WEIGHTS; i++) {
+                let row = weight_row + i * WEIGHT_ROWS;
+                if WHOLE {
+                    places[ACTIVATIONS + i] = place_of(weight_first + (weight_tile + i * WEIGHT_ROWS * row4), true);
+                } else {
+                    places[ACTIVATIONS + i] = weight_at(phase, next4, end4, group_in4, row, weight_lane, row4);
+                }
+            }
+            workgroupBarrier();
+//#if PAIRS
+            var fetched: array<Stored4, LOADS>;
+//#for step in 0..16
+            if {step}u < STEPS {
+                fetch(&fetched, places, {step}u);
+                add_step(&sums, {step / 4}u, {step}u, own_quad, own_channel4);
+            }
+//#endfor
 //#else
-        weight_tile += select(0u, STEPS * row4, more);
-//#endif
-        for (var i = 0u; i < WEIGHTS; i++) {
-            let row = weight_row + i * WEIGHT_ROWS;
-            if WHOLE {
-                weight_places[i] = place_of(weight_lane + row * row4 + weight_tile, true);
-            } else {
-                weight_places[i] = weight_at(phase, next4, end4, group_in4, row, weight_lane, row4);
+            let fetched = fetch_all(places);
+            // Compilers unroll loops of four.
+            for (var four = 0u; four < STEPS4; four++) {
+                for (var i = 0u; i < 4u; i++) {
+                    add_step(&sums, four, four * 4u + i, own_quad, own_channel4);
+                }
             }
-            next_weights[i] = weight[weight_places[i].at];
+//#endif
+            workgroupBarrier();
+            store_tile(fetched, places, invocation);
+            weight_tile += select(0u, STEPS * row4, start4 < last4);
         }
-        // Compilers unroll loops of four. What is read last is used first: then there is one wait for all that a step reads.
-        for (var four = 0u; four < STEPS4; four++) {
-            for (var i = 0u; i < 4u; i++) {
-                let at = four * FOUR_ROWS + i * PIXELS + own_quad * 4u;
-                let step = four * 4u + i;
-                let x = pixels_at(at);
-                let w = weights[step * CHANNELS4 + own_channel4];
-//#if EIGHT
-                let y = pixels_at(at + DOWN * 4u);
-//#endif
-//#if TWICE
-                let v = weights[step * CHANNELS4 + own_channel4 + ACROSS];
-//#if SIXTEEN
-                let y2 = pixels_at(at + DOWN * 8u);
-                let y3 = pixels_at(at + DOWN * 12u);
-                sums31 = add_products(sums31, y3, v);
-                sums30 = add_products(sums30, y3, w);
-                sums21 = add_products(sums21, y2, v);
-                sums20 = add_products(sums20, y2, w);
-//#endif
-                sums11 = add_products(sums11, y, v);
-                sums01 = add_products(sums01, x, v);
-//#endif
-//#if EIGHT
-                sums10 = add_products(sums10, y, w);
-//#endif
-                sums00 = add_products(sums00, x, w);
-            }
-        }
-        workgroupBarrier();
     }
 
     let own_pixel = first + own_quad * 4u;
     let pixels0 = four_pixels(phase, own_pixel);
-    end(pixels0, slot, out4, sums00);
+    end(pixels0, slot, out4, sums.sums_0_0);
 //#if TWICE
-    end(pixels0, slot, out4 + ACROSS, sums01);
+    end(pixels0, slot, out4 + ACROSS, sums.sums_0_1);
 //#endif
 //#if EIGHT
     // The second four pixels are a part of the tile away, so that neighbours read neighbouring vec4s.
     let pixels1 = four_pixels(phase, own_pixel + DOWN * 4u);
-    end(pixels1, slot, out4, sums10);
+    end(pixels1, slot, out4, sums.sums_1_0);
 //#if TWICE
-    end(pixels1, slot, out4 + ACROSS, sums11);
+    end(pixels1, slot, out4 + ACROSS, sums.sums_1_1);
 //#endif
 //#endif
 //#if SIXTEEN
     let pixels2 = four_pixels(phase, own_pixel + DOWN * 8u);
-    end(pixels2, slot, out4, sums20);
-    end(pixels2, slot, out4 + ACROSS, sums21);
+    end(pixels2, slot, out4, sums.sums_2_0);
+    end(pixels2, slot, out4 + ACROSS, sums.sums_2_1);
     let pixels3 = four_pixels(phase, own_pixel + DOWN * 12u);
-    end(pixels3, slot, out4, sums30);
-    end(pixels3, slot, out4 + ACROSS, sums31);
+    end(pixels3, slot, out4, sums.sums_3_0);
+    end(pixels3, slot, out4 + ACROSS, sums.sums_3_1);
 //#endif
 }
 

@@ -83,6 +83,12 @@ impl AdapterReport {
         if self.backend == BackendName::Metal { 32 } else { self.subgroup_size[1] }
     }
 
+    /// Whether the driver makes a load of its own of each component of a vector in a storage buffer, and shaders have the 64-bit integers to
+    /// halve them with: NVK tests each against the bounds, since wgpu asks for `robustBufferAccess`. Kernels that have a form `NAME_pairs` take it.
+    pub fn loads_components(&self) -> bool {
+        self.driver == "NVK" && self.features.int64
+    }
+
     /// Tells adapters and drivers apart: what files that are made for one of them are named and checked by.
     pub(crate) fn identity(&self) -> String {
         let Self { name, backend, driver, driver_info, vendor, device, .. } = self;

@@ -85,11 +85,13 @@ fn form(device: &Device, substitutes: &Substitutes, asked: &'static Shader) -> &
     let features = device.report.features;
     // Software drivers with 64-bit integers: they move a vector component by component, so that memory is accessed in fewer
     // pieces. What stands in for a shader's source does so in place of this form too.
-    let wide = features.int64 && device.report.kind == "cpu" && substitutes.get(asked.name).is_none();
+    let is_own = substitutes.get(asked.name).is_none();
+    let wide = features.int64 && device.report.kind == "cpu" && is_own;
     let wanted = [
         (features.emulated_matrices, flags::EMULATED),
         // Where the adapter has no matrices of 16x16x16.
         (!features.matrices_f16, flags::MATRICES_8X8),
+        (device.report.loads_components() && is_own, flags::PAIRS),
         (wide, flags::WIDE),
     ];
     wanted.into_iter().find_map(|(wants, flag)| asked.form(flag).filter(|_| wants)).unwrap_or(asked)

@@ -5,6 +5,10 @@ use std::ops::Range;
 
 use super::line::{Instruction, Line, Wait};
 
+/// Multiply-adds that outlast a load: 128, of each of the four subgroups that take turns where the least fit beside each other (16 warps on the four
+/// schedulers of an SM), are issued in 512 cycles.
+const FAR: u32 = 128;
+
 /// What the loop with the products looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HotLoop {
@@ -12,8 +16,8 @@ pub struct HotLoop {
     pub issues: u32,
     /// Of these, multiply-adds.
     pub multiply_adds: u32,
-    /// Whether a load of an iteration is waited for before at least half of that iteration's multiply-adds are issued; none if the loop
-    /// (or the one around it, where its steps are a loop of their own) loads nothing.
+    /// Whether a load of an iteration is waited for before at least half of that iteration's multiply-adds, or [`FAR`] of them, are issued; none
+    /// if the loop (or the one around it, where its steps are a loop of their own) loads nothing.
     pub waits_for_prefetch: Option<bool>,
 }
 
@@ -135,10 +139,10 @@ fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
     all
 }
 
-/// Whether some load of the loop is waited for when less than half of the loop's multiply-adds stand between the two. The loop is read
-/// twice over, since a load may be waited for in the next iteration.
+/// Whether some load of the loop is waited for when less than half of the loop's multiply-adds, and fewer than [`FAR`], stand between the two. The
+/// loop is read twice over, since a load may be waited for in the next iteration.
 fn waits(lines: &[Line], body: &Body) -> bool {
-    let half = count(lines, body, |i| i.multiply_adds) / 2;
+    let enough = FAR.min(count(lines, body, |i| i.multiply_adds) / 2);
     let twice: Vec<&Instruction> = instructions(lines, body).chain(instructions(lines, body)).collect();
     let once = twice.len() / 2;
     // Loads under way, oldest first: their scoreboard and the multiply-adds before them.
@@ -154,7 +158,7 @@ fn waits(lines: &[Line], body: &Body) -> bool {
                 waited
             }
         };
-        if waited.iter().any(|&(_, before)| products - before < half) {
+        if waited.iter().any(|&(_, before)| products - before < enough) {
             return true;
         }
         products += instruction.multiply_adds;
@@ -188,6 +192,16 @@ mod tests {
         let carried =
             of(&format!("BB1:\n\ts_waitcnt vmcnt(0)\n\tds_store_b32 v1, v2\n{LOAD}{PRODUCTS}\ts_branch BB1\n"));
         assert_eq!(carried.waits_for_prefetch, Some(false));
+    }
+
+    #[test]
+    fn in_a_long_loop_so_many_products_outlast_a_load() {
+        let half = FAR as usize / 2;
+        let waits = |pairs: usize| {
+            let (before, after) = (PRODUCTS.repeat(pairs), PRODUCTS.repeat(400 - pairs));
+            of(&format!("BB1:\n{LOAD}{before}\ts_waitcnt vmcnt(0)\n{after}\ts_branch BB1\n")).waits_for_prefetch
+        };
+        assert_eq!((waits(half - 1), waits(half)), (Some(true), Some(false)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub mod batch_norm;
 pub mod clip_grad_norm;
 pub mod conv2d;
 pub(crate) mod conv2d_kernels;
+#[cfg(test)]
+mod conv2d_pairs;
 pub mod conv2d_policy;
 pub(crate) mod conv2d_variant;
 pub mod cross_entropy;

@@ -43,6 +43,10 @@ pub(super) fn lacks(adapter: &AdapterReport, shader: &Shader, entry: &EntryPoint
     if let Some(Err(why)) = variant.map(|variant| variant.supported_in(adapter, precision)) {
         return Some(why);
     }
+    if has(flags::PAIRS) {
+        let why = "only a driver that loads vectors component by component runs the form that loads pairs";
+        return (!adapter.loads_components()).then(|| why.into());
+    }
     (has(flags::WIDE) && adapter.kind != "cpu").then(|| "only software drivers run the wide form".into())
 }
 
@@ -92,9 +96,15 @@ mod tests {
             ("conv2d_cooperative_emulated", "only tests use it"),
             ("sum_partials_wide", "only software drivers"),
             ("winograd4_input_wide_f16", "only software drivers"),
+            ("conv2d_gemm_128x128_pairs", "component by component"),
+            ("conv2d_gemm_64x64_split_f16_pairs", "component by component"),
         ] {
             assert!(why(&full, name).is_some_and(|why| why.contains(part)), "{name}: {:?}", why(&full, name));
         }
+        let nvk = AdapterReport { driver: "NVK".into(), ..adapter() };
+        assert_eq!(why(&nvk, "conv2d_gemm_128x128_pairs"), None);
+        let without = AdapterReport { features: Features::default(), ..nvk };
+        assert!(why(&without, "conv2d_gemm_128x128_pairs").is_some_and(|why| why.contains("64-bit integers")));
         let small = AdapterReport {
             features: Features::default(),
             max_invocations_per_workgroup: 32,

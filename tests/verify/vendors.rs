@@ -74,6 +74,41 @@ fn kernels_are_compiled_as_each_gpu_or_excluded_with_the_reason() {
     assert_eq!(ended(&report, "apple-m1", "relu_f16 main")["status"], "pass");
 }
 
+/// The loops of the tiles that plans take for large maps, forward, under several taps and under one, and the least share of multiply-adds in
+/// each that docs/kernels.md has. Another version of the compilers may make something else of them.
+#[test]
+fn loops_are_multiply_adds_that_do_not_wait() {
+    const LEAST: [(&str, &str, f64); 6] = [
+        ("amd-vega20", "conv2d_gemm", 0.75),
+        ("amd-navi21", "conv2d_gemm_128x128", 0.85),
+        ("amd-navi31", "conv2d_gemm_128x128_16x8", 0.85),
+        ("amd-gfx1201", "conv2d_gemm_128x128_16x8", 0.85),
+        ("nvidia-192", "conv2d_gemm_128x128_pairs", 0.85),
+        ("adreno-750", "conv2d_gemm_64x64", 0.85),
+    ];
+    if !drivers() {
+        return;
+    }
+    let gpus = LEAST.map(|(gpu, ..)| gpu).join(",");
+    let filter = "^conv2d_gemm(_64x64|_128x128(_16x8|_pairs)?)? main POINTWISE=[01] WHOLE=1$";
+    let report = report(0, &["--gpus", &gpus, "--filter", filter]);
+    for (gpu, shader, least) in LEAST {
+        let run = report["vendors"]["gpus"].as_array().unwrap().iter().find(|run| run["gpu"] == gpu).unwrap();
+        let version = run["adapter"]["driver_info"].as_str().unwrap();
+        for pointwise in [0, 1] {
+            let one = ended(&report, gpu, &format!("{shader} main POINTWISE={pointwise} WHOLE=1"));
+            let share = one["figures"]["hot_loop_fma_share"].as_f64();
+            if !version.contains("Mesa 26.2") {
+                println!("not tested: {gpu} is compiled by {version}, with a share of {share:?}");
+                continue;
+            }
+            assert!(share.unwrap() >= least, "{gpu}: {one}");
+            assert_eq!(one["figures"]["waits_for_prefetch"], false, "{gpu}: {one}");
+            assert_eq!(one["figures"]["spills"], 0.0, "{gpu}: {one}");
+        }
+    }
+}
+
 /// The negative controls: a kernel that spills and one that does not compile are failures, unless the expectations say so.
 #[test]
 fn spills_and_refusals_are_failures_that_may_be_expected() {

@@ -7,8 +7,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the last tile of the reduction is missed",
         "conv2d_gemm",
-        "start4 < end4; start4 += STEPS4) {",
-        "start4 + STEPS4 <= end4; start4 += STEPS4) {",
+        "while start4 < end4 {",
+        "while start4 + STEPS4 <= end4 {",
         "conv2d n=1 c=3 h=6 w=7 k=5 kernel=3 variant=gemm",
     ),
     (
@@ -21,15 +21,15 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the walk along the reduction stands still",
         "conv2d_gemm_16x64",
-        "walk = walk_on(phase, walk, stride, group_in4, more);",
-        "walk = walk_on(phase, walk, stride, group_in4, false);",
+        "walk_on(phase, walk, stride, group_in4, !WHOLE | (next4 < end4));",
+        "walk_on(phase, walk, stride, group_in4, false);",
         "conv2d n=1 c=32 h=6 w=7 k=5 kernel=1 variant=gemm-16x64",
     ),
     (
         "what is outside of the map counts",
         "conv2d_gemm_64x32",
-        "counted(places[i], vec4f(next[i]))",
-        "vec4f(next[i])",
+        "counted(places[i], unpack4(fetched[i]))",
+        "unpack4(fetched[i])",
         "conv2d n=1 c=16 h=6 w=7 k=5 kernel=3 padding=1 variant=gemm-64x32",
     ),
     (
@@ -38,6 +38,13 @@ pub(super) const OTHERS: &[Fault] = &[
         "let row = walk.tap.place.x + stride.place.x + select(0u, 1u, next_row);",
         "let row = walk.tap.place.x + stride.place.x;",
         "conv2d n=1 c=16 h=6 w=7 k=5 kernel=3 variant=gemm-128x64",
+    ),
+    (
+        "the tiles after the first under a tap are that one",
+        "conv2d_gemm_64x64",
+        "places[i].at += select(0u, min(start4, last4), WHOLE);",
+        "places[i].at += select(0u, min(next4 - STEPS4, last4), WHOLE);",
+        "conv2d n=1 c=64 h=6 w=7 k=5 kernel=3 padding=1 variant=gemm-64x64",
     ),
     (
         "the gradient by the input passes a ReLU unchanged",
