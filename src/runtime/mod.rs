@@ -2,6 +2,7 @@
 //! who hears of it. [`Runtime::default`] is the best adapter of the machine, f32, and silence.
 
 mod adapter_remark;
+mod devices;
 mod reporter;
 mod tuning;
 
@@ -18,6 +19,7 @@ use crate::ops::conv2d_variant::asked;
 use crate::ops::{Conv2dVariant, Precision};
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
+pub use devices::{Device, Variant, devices};
 pub use reporter::{Progress, Reporter, Silent, Unit};
 pub use tuning::Tuning;
 

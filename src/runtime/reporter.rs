@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::train::EpochResult;
+
 /// Hears what long work has to say. Every method does nothing unless it is written: a library speaks only where it is asked to.
 pub trait Reporter: Send + Sync {
     /// Something that the user should know, one sentence.
@@ -12,6 +14,9 @@ pub trait Reporter: Send + Sync {
 
     /// One bad input among many, which was left out.
     fn complain(&self, _text: &dyn Display) {}
+
+    /// An epoch of a run is done, and on disk.
+    fn epoch(&self, _result: &EpochResult) {}
 
     /// Work begins of `total` units, if it is known how many; `what` names it.
     fn progress(&self, _total: Option<u64>, _unit: Unit, _what: &str) -> Box<dyn Progress> {
