@@ -34,6 +34,7 @@ pub struct Classifier {
     labels: Vec<String>,
     architecture: String,
     weights_sha256: String,
+    preprocess: String,
     crop: u32,
     adapter: String,
     reporter: Arc<Told>,
@@ -62,6 +63,7 @@ impl Classifier {
             feature_count: architecture.features(),
             labels: opened.labels().to_vec(),
             architecture: text,
+            preprocess: serde_json::to_string(&opened.network().preprocess).unwrap_or_default(),
             weights_sha256: opened.network().weights.sha256().to_owned(),
             crop: opened.network().preprocess.crop,
             adapter,
@@ -111,6 +113,12 @@ impl Classifier {
     #[getter]
     fn weights_sha256(&self) -> &str {
         &self.weights_sha256
+    }
+
+    /// How images are prepared, as JSON.
+    #[getter]
+    fn preprocess(&self) -> &str {
+        &self.preprocess
     }
 
     /// The side of the images that the network sees.
@@ -194,7 +202,8 @@ impl Classifier {
         let &[count, width] = logits.shape() else { return Err(errors::usage(py, "logits are [N, classes]")) };
         let k = k.min(gpu_resnet::predict::classes_of(width));
         let values = logits.as_slice().map_err(|_| errors::usage(py, "the logits are not contiguous"))?;
-        let (index, probability): (Vec<i32>, Vec<f64>) = py.detach(|| values.chunks(width).flat_map(|row| top_row(row, k)).unzip());
+        let (index, probability): (Vec<i32>, Vec<f64>) =
+            py.detach(|| values.chunks(width).flat_map(|row| top_row(row, k)).unzip());
         Ok((index.into_pyarray(py).reshape([count, k])?, probability.into_pyarray(py).reshape([count, k])?))
     }
 

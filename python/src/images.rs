@@ -90,7 +90,8 @@ impl<'py> Images<'py> {
 }
 
 fn pixels(py: Python<'_>, all: &[u8], height: usize, width: usize) -> PyResult<Pixels> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| errors::usage(py, "an image's side has more than 4294967295 pixels"));
+    let side =
+        |n: usize| u32::try_from(n).map_err(|_| errors::usage(py, "an image's side has more than 4294967295 pixels"));
     Ok(Pixels { start: all.as_ptr(), width: side(width)?, height: side(height)? })
 }
 

@@ -76,6 +76,7 @@ impl Source {
 #[serde(deny_unknown_fields)]
 pub struct FineTuneOptions {
     pub data: PathBuf,
+    pub features: Vec<PathBuf>,
     pub val: Option<PathBuf>,
     pub val_split: f64,
     pub classes: Option<Vec<String>>,
@@ -143,6 +144,7 @@ impl FineTuneOptions {
             augment: self.augment.parse()?,
         };
         Ok(FineTune {
+            features: self.features,
             val: self.val,
             val_split: self.val_split,
             classes: self.classes,

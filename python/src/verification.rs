@@ -90,7 +90,8 @@ fn run(asked: &Asked, runtime: &Runtime, mut setup: Setup, stop: &Interrupt) -> 
     }
     let chosen = selection.cases_on(&adapter, &cases);
     let controls = if asked.controls { selection.controls_on(&adapter, &chosen) } else { Vec::new() };
-    let seconds = |s: f64| Duration::try_from_secs_f64(s).map_err(|_| Error::Usage(format!("{s} is no time in seconds")));
+    let seconds =
+        |s: f64| Duration::try_from_secs_f64(s).map_err(|_| Error::Usage(format!("{s} is no time in seconds")));
     let runner = Runner {
         setup,
         timeout: seconds(asked.timeout)?,

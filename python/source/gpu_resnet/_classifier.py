@@ -111,6 +111,20 @@ class Classifier:
         return self._native.weights_sha256
 
     @property
+    def preprocess(self) -> dict[str, Any]:
+        """How images are prepared: `resize`, `crop`, `interpolation`, `mean`, `std`."""
+        return json.loads(self._native.preprocess)
+
+    @property
+    def features_metadata(self) -> dict[str, str]:
+        """What the metadata of a Parquet file of this network's features says, so that `finetune(features=…)` knows them."""
+        return {
+            "gpu_resnet.weights_sha256": self.weights_sha256,
+            "gpu_resnet.preprocess": self._native.preprocess,
+            "gpu_resnet.precision": self._options["machine"]["precision"],
+        }
+
+    @property
     def image_size(self) -> int:
         """The side, in pixels, of what the network sees of an image."""
         return self._native.crop
@@ -130,7 +144,7 @@ class Classifier:
             raise UsageError(f"top_k={top_k}; give 1 or more")
         names: list[str] = []
         logits = self._rows(images, tensor, True, names)
-        index, probability = self._native.top(logits, top_k)
+        index, probability = self.top(logits, top_k)
         return Predictions(names, self.labels, index, probability)
 
     def logits(self, images: Images | None = None, *, tensor: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -142,6 +156,10 @@ class Classifier:
     ) -> NDArray[np.float32]:
         """The input of the classifier for each image, float32 [N, feature_count]; a network without a head will do."""
         return self._rows(images, tensor, False)
+
+    def top(self, logits: NDArray[np.float32], top_k: int = 5) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The most likely classes of each row of logits, likeliest first: their numbers [N, k] and probabilities [N, k]."""
+        return self._native.top(np.ascontiguousarray(logits, np.float32), top_k)
 
     def outputs(self, images: Images) -> Outputs:
         """Logits and features of each image in one pass. An image that can't be read raises nothing: its rows are NaN, and

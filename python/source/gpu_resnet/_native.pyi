@@ -20,6 +20,7 @@ class Classifier:
     outputs: int
     feature_count: int
     weights_sha256: str
+    preprocess: str
     crop: int
     def run(self, images: Any, logits: bool, features: bool) -> Rows: ...
     def run_tensor(self, tensor: NDArray[np.float32]) -> Rows: ...

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from . import _native
 from ._classifier import Classifier
 from ._machine import Adapter, machine, path, said
+from .errors import UsageError
 
 #: An epoch's measurements, with the keys of metrics.jsonl: `epoch`, `step`, `train_loss`, `train_accuracy`, `val_loss`,
 #: `val_accuracy`, `lr`, `images_per_second`, …
@@ -50,8 +51,9 @@ class Run:
 
 
 def finetune(
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
     *,
+    features: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     output: str | os.PathLike[str] | None = None,
     weights: str | os.PathLike[str] | None = None,
     val: str | os.PathLike[str] | None = None,
@@ -95,7 +97,8 @@ def finetune(
 
     `data` is a folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `gpu-resnet data fetch`. The
     run's folder is `output`, or the next free one of runs/finetune; it holds model.safetensors, which `Classifier` opens,
-    metrics.jsonl, curves.svg and report.html. `callback` is called with each epoch's measurements as soon as they are on disk;
+    metrics.jsonl, curves.svg and report.html. `features`, instead of `data`, names Parquet files of features that were computed
+    before, or folders of such files, with the columns `id`, `label` and `features`; no image is read then. `callback` is called with each epoch's measurements as soon as they are on disk;
     what it raises ends the run and is raised. What the program would say on stderr goes to `logging`, as the logger
     `gpu_resnet`.
 
@@ -104,8 +107,14 @@ def finetune(
     >>> run = finetune("photos/", epochs=10, callback=lambda e: bar.update())    # doctest: +SKIP
     >>> run.val_accuracy, run.classifier().classify("new.jpg")                   # doctest: +SKIP
     """
+    if (data is None) == (features is None):
+        raise UsageError("give either data or features=")
+    named = [features] if isinstance(features, (str, os.PathLike)) else list(features or [])
+    if data is None and not named:
+        raise UsageError("features= names no file; name one of `infer --save-features`")
     options = {
-        "data": os.fspath(data),
+        "data": os.fspath(named[0] if data is None else data),
+        "features": [os.fspath(name) for name in named],
         "val": path(val),
         "val_split": val_split,
         "classes": None if classes is None else list(classes),
