@@ -6,7 +6,7 @@
 #     scripts/python.sh -k classify   # arguments go to pytest
 #
 # Packages come from wherever this machine's pip takes them. Where Python 3.10 or its packages can't be had, a sentence says so and
-# nothing is tested. GPU_RESNET_PYTHON names the interpreter.
+# nothing is tested. GPU_RESNET_PYTHON names the interpreter; GPU_RESNET_RAY=off leaves Ray and its tests (a minute) out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,6 +36,9 @@ if [[ ! -x $environment/bin/python ]]; then "$python" -m venv "$environment"; fi
 if ! "$environment/bin/python" -m pip install -q maturin pytest pillow pyarrow scikit-learn nbformat nbclient ipykernel >"$log" 2>&1; then
     say "its packages can't be had here ($(tail -n 1 "$log")), so the package is not tested."
     exit 0
+fi
+if [[ ${GPU_RESNET_RAY:-on} == off ]] || ! "$environment/bin/python" -m pip install -q 'ray[data]' >"$log" 2>&1; then
+    say "Ray is not here, so gpu_resnet.ray is not tested."
 fi
 export VIRTUAL_ENV=$environment PATH=$environment/bin:$PATH
 rm -rf "$CARGO_TARGET_DIR/wheels"

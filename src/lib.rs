@@ -121,7 +121,7 @@
 //! |---|---|
 //! | `cli` | the program `gpu-resnet` (clap, indicatif, ctrlc); it turns on `reports` |
 //! | `fetch` | networks and data sets by name are fetched (ureq, tar) |
-//! | `parquet` | `infer` writes Parquet |
+//! | `parquet` | `infer` writes Parquet, `finetune` reads features from it |
 //! | `plots` | curves, confusion matrices and rooflines as SVG (plotters) |
 //! | `reports` | pages of runs and of verifications as HTML (maud); it turns on `plots` |
 //!

@@ -1,6 +1,7 @@
 """`finetune`, `resume` and what they give back."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,28 @@ def test_a_head_from_features_that_are_there(digits, tmp_path, small):
         gpu_resnet.finetune(features=files, output=tmp_path / "other", epochs=1, image_size=32)
     with pytest.raises(gpu_resnet.UsageError, match="give either data or features="):
         gpu_resnet.finetune(digits, features=files)
+
+
+def test_a_row_with_an_error_is_left_out_as_its_image_is(digits, tmp_path, small):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    data = tmp_path / "data"
+    shutil.copytree(digits, data)
+    (data / "1" / "0009.png").write_bytes(b"no image")
+    paths = sorted(data.rglob("*.png"))
+    found = small.outputs(paths)
+    table = pa.table({
+        "id": [str(path) for path in paths],
+        "label": [path.parent.name for path in paths],
+        "features": [None if i in found.errors else row for i, row in enumerate(found.features)],
+        "error": [found.errors.get(i) for i in range(len(paths))],
+    })
+    pq.write_table(table.replace_schema_metadata(small.features_metadata), tmp_path / "f.parquet")
+    images = gpu_resnet.finetune(data, output=tmp_path / "images", epochs=2, **OPTIONS)
+    features = gpu_resnet.finetune(features=tmp_path / "f.parquet", output=tmp_path / "features", epochs=2, **OPTIONS)
+    assert images.left_out == features.left_out == 1
+    assert images.model.read_bytes() == features.model.read_bytes()
 
 
 SCRIPT = """

@@ -5,6 +5,11 @@ Each adapter of each node has an actor, which decodes on its node's cores and co
 becomes a row with its `error`.
 """
 
+try:
+    import ray as _ray  # noqa: F401
+except ImportError as error:
+    raise ImportError("gpu_resnet.ray needs Ray Data; install it by: pip install 'ray[data]'") from error
+
 from ._datasets import classify, features
 from ._job import Summary, run
 

@@ -13,6 +13,9 @@ import gpu_resnet
 
 Adapters = Sequence[int | str] | None
 
+# What a node may declare its adapters as, in `ray start --resources`.
+RESOURCE = "adapter"
+
 
 def usable() -> list[int]:
     """The numbers of this node's adapters, each device once: those with hardware behind them, or else the best software driver."""
@@ -28,13 +31,23 @@ def _usable() -> list[int]:
     return usable()
 
 
-def actor_count(adapters: Adapters) -> int:
-    """How many adapters all nodes have together: `adapters` of each, or those that are found there."""
+def pool(adapters: Adapters, actors: int | None) -> dict[str, Any]:
+    """What `map_batches` takes for an actor for each adapter of the cluster: `adapters` of every node, or those that are found
+    there. Nodes that declare how many they have, as the custom resource `adapter`, get so many actors; without it Ray spreads
+    actors evenly over nodes."""
+    from ray.data import ActorPoolStrategy
+
+    declared = int(ray.cluster_resources().get(RESOURCE, 0))
+    if declared:
+        return {"compute": ActorPoolStrategy(size=actors or declared), "resources": {RESOURCE: 1}}
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     if adapters is not None:
-        return len(adapters) * len(nodes)
-    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-    return sum(len(found) for found in ray.get([_usable.options(scheduling_strategy=on).remote() for on in there]))
+        return {"compute": ActorPoolStrategy(size=actors or len(nodes) * len(adapters))}
+    asked = [_usable.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote() for node in nodes]
+    count = sum(len(found) for found in ray.get(asked))
+    if not count:
+        raise gpu_resnet.NoAdapterError("no node of the cluster has a usable adapter; `gpu-resnet devices` on a node says why")
+    return {"compute": ActorPoolStrategy(size=actors or count)}
 
 
 @ray.remote(num_cpus=0)

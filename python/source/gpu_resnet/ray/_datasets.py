@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gpu_resnet.ray._adapters import Adapters, actor_count, registry
+from gpu_resnet.ray._adapters import Adapters, pool, registry
 from gpu_resnet.ray._worker import Worker
 
 if TYPE_CHECKING:
@@ -61,13 +61,10 @@ def classify(
 
 
 def _mapped(dataset, task, column, adapters, actors, top_k, options):
-    from ray.data import ActorPoolStrategy
-
     return dataset.map_batches(
         _Transform,
         fn_constructor_args=(column, task, options, adapters, registry(), top_k),
         batch_format="numpy",
         batch_size=ROWS,
-        compute=ActorPoolStrategy(size=actors or actor_count(adapters)),
-        scheduling_strategy="SPREAD",
+        **pool(adapters, actors),
     )

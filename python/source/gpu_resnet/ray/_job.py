@@ -20,12 +20,13 @@ import pyarrow.parquet
 import ray
 
 import gpu_resnet
-from gpu_resnet.ray._adapters import Adapters, actor_count, registry
+from gpu_resnet.ray._adapters import Adapters, pool, registry
 from gpu_resnet.ray._worker import Worker
 
 # Endings of images, as in the program.
 ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
-JOB = "job.json"
+# Readers of data sets leave out what begins with `_`.
+JOB = "_job.json"
 # Folders that are parts of a data set, not classes.
 PARTS = {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
 
@@ -79,16 +80,12 @@ def run(
 
 def _computed(todo, files, output, task, top_k, block_size, adapters, actors, options) -> Iterator[dict[str, Any]]:
     """Computes blocks; a row for each."""
-    from ray.data import ActorPoolStrategy
-
-    count = min(actors or actor_count(adapters), len(todo))
     data = ray.data.from_items(todo, override_num_blocks=len(todo)).map_batches(
         _BlockWorker,
         fn_constructor_args=(ray.put(files), output, block_size, task, options, adapters, registry(), top_k),
         batch_format="numpy",
         batch_size=1,
-        compute=ActorPoolStrategy(size=count),
-        scheduling_strategy="SPREAD",
+        **pool(adapters, actors),
     )
     return data.iter_rows()
 
@@ -132,7 +129,9 @@ def list_images(inputs: Sequence[str]) -> list[tuple[str, str | None]]:
                 if posixpath.splitext(below)[1].lower() in ENDINGS and not hidden:
                     found.setdefault(f"{named}/{below}", _label(below))
             continue
-        files = fs.glob(path) if any(sign in path for sign in "*?[") else [path]
+        files = [path] if fs.exists(path) else fs.glob(path)
+        if not files:
+            raise gpu_resnet.FileError(f"{given}: does not exist, or matches no file; check the path")
         for file in files:
             found.setdefault(fs.unstrip_protocol(file) if is_url else file, None)
     return sorted(found.items())
@@ -181,7 +180,8 @@ def _path(folder: str, block: int) -> str:
 def _write(fs: Any, path: str, write: Any) -> None:
     """Writes a file that has its name once it is whole. Object stores do so by themselves; elsewhere it is renamed."""
     local = "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
-    place = f"{path}.{os.getpid()}.part" if local else path
+    parent, name = posixpath.split(path)
+    place = f"{parent}/_{name}.{os.getpid()}.part" if local else path
     with fs.open(place, "wb") as file:
         write(file)
     if local:
