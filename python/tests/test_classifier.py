@@ -116,6 +116,7 @@ def test_a_bad_image_is_an_exception_or_a_row(small, photos):
         (lambda c, a: gpu_resnet.Classifier(batch_size=0), "batch_size=0"),
         (lambda c, a: gpu_resnet.Classifier("resnet20-digits", labels=["a"]), "list of labels"),
         (lambda c, a: gpu_resnet.Classifier(backend="opencl"), "opencl"),
+        (lambda c, a: gpu_resnet.Classifier(given={"meen": [0, 0, 0]}), "given= knows no 'meen'"),
     ],
 )
 def test_wrong_arguments_are_refused_in_a_sentence(small, wrong, words):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import _native
 from ._images import chunks
-from ._machine import Adapter, machine, path, said
+from ._machine import machine, said, source
 from ._predictions import Predictions
 from .errors import FileError, UsageError
 
@@ -60,13 +60,12 @@ class Classifier:
         backend: str | None = None,
         offline: bool = False,
         tuned: bool = True,
-        given: dict[str, Any] | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         if not 1 <= batch_size <= 65_536:
             raise UsageError(f"batch_size={batch_size}; a batch has 1 to 65536 images")
-        source = {"weights": path(weights), "image_size": image_size, "given": given or {}}
-        self._options = {
-            "source": source,
+        self._options: dict[str, Any] = {
+            "source": source(weights, image_size, given),
             "machine": machine(adapter, precision, backend, offline, tuned),
             "labels": None if labels is None else list(labels),
             "batch_size": batch_size,
@@ -204,14 +203,14 @@ class Classifier:
             return rows[0] if logits else rows[1]
         parts, first = [], 0
         for part in chunks(images):
-            *rows, failed = self._native.run(part, logits, not logits)
+            all_logits, all_features, failed = self._native.run(part, logits, not logits)
             if failed:
                 raise FileError(_numbered(failed[0][1], failed[0][0], first))
             if names is not None:
                 for i, image in enumerate(part):
                     is_path = isinstance(image, (str, os.PathLike))
                     names.append(os.fspath(image) if is_path else f"image {first + i}")
-            parts.append(rows[0] if logits else rows[1])
+            parts.append(all_logits if logits else all_features)
             first += len(part)
         return _joined(parts, width)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .errors import UsageError
 
 Adapter = int | str | Sequence[int | str] | None
 
@@ -30,6 +33,22 @@ def machine(
     backend = backend or os.environ.get("GPU_RESNET_BACKEND", "").strip().lower() or None
     names = [str(name) for name in adapter]
     return {"adapters": names, "precision": precision, "backend": backend, "offline": offline, "tuned": tuned}
+
+
+# What may be said of a network that its file does not tell.
+_given = {"weights_key", "architecture", "set", "mean", "std", "resize", "crop", "interpolation"}
+
+
+def source(weights: str | os.PathLike[str] | None, image_size: int | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which network. `given["architecture"]` is a description or its JSON, `given["set"]` a mapping or `key=value` texts."""
+    said = dict(given or {})
+    if unknown := sorted(set(said) - _given):
+        raise UsageError(f"given= knows no {unknown[0]!r}; its keys are {', '.join(sorted(_given))}")
+    if isinstance(said.get("architecture"), Mapping):
+        said["architecture"] = json.dumps(said["architecture"])
+    if isinstance(said.get("set"), Mapping):
+        said["set"] = [f"{key}={value}" for key, value in said["set"].items()]
+    return {"weights": path(weights), "image_size": image_size, "given": said}
 
 
 def path(name: str | os.PathLike[str] | None) -> str | None:

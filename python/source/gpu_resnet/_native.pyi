@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 __version__: str
 
-Rows = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, list[tuple[int, str]]]
+# Logits and features, float32 or None where they are not wanted; and why rows are missing.
+Rows = tuple[Any, Any, list[tuple[int, str]]]
 
 class Classifier:
     def __new__(cls, options: str, said: Callable[[str, str], Any]) -> Classifier: ...

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class Prediction(NamedTuple):
     """A class that an image may be of."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     label: str
     probability: float
 
 
-class Predictions(Sequence[list[Prediction]]):
+class Predictions:
     """The most likely classes of each image, likeliest first; `len(predictions)` images.
 
     `predictions[i]` is a list of `Prediction`, `predictions.index` and `predictions.probability` are arrays `[N, k]`.
@@ -41,9 +41,7 @@ class Predictions(Sequence[list[Prediction]]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, i):  # type: ignore[override]
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
+    def __getitem__(self, i: int) -> list[Prediction]:
         rows = zip(self.index[i].tolist(), self.probability[i].tolist())
         return [Prediction(index, self.labels[index], probability) for index, probability in rows]
 
@@ -51,7 +49,7 @@ class Predictions(Sequence[list[Prediction]]):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        shown = [f"{name}: {row[0].label} {100 * row[0].probability:.2f} %" for name, row in zip(self.names, self[:5])]
+        shown = [f"{name}: {row[0].label} {100 * row[0].probability:.2f} %" for name, row in zip(self.names[:5], self)]
         more = [f"and {len(self) - 5} more"] if len(self) > 5 else []
         return "<Predictions " + "; ".join(shown + more) + ">"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from . import _native
 from ._classifier import Classifier
-from ._machine import Adapter, machine, path, said
+from ._machine import Adapter, machine, path, said, source
 from .errors import UsageError
 
 #: An epoch's measurements, with the keys of metrics.jsonl: `epoch`, `step`, `train_loss`, `train_accuracy`, `val_loss`,
@@ -90,7 +90,7 @@ def finetune(
     precision: Literal["f32", "f16"] = "f32",
     offline: bool = False,
     tuned: bool = True,
-    given: dict[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch], Any] | None = None,
 ) -> Run:
     """Train a pretrained network for classes of your own; `gpu-resnet finetune` with the same options and defaults.
@@ -118,7 +118,7 @@ def finetune(
         "val": path(val),
         "val_split": val_split,
         "classes": None if classes is None else list(classes),
-        "source": {"weights": path(weights), "image_size": image_size, "given": given or {}},
+        "source": source(weights, image_size, given),
         "machine": machine(adapter, precision, backend, offline, tuned),
         "recipe": recipe,
         "lr": lr,

@@ -69,7 +69,8 @@ class Registry:
 def registry() -> Any:
     """A registry on the node of this process, which ends with the job anyway."""
     here = ray.get_runtime_context().get_node_id()
-    return Registry.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
+    made: Any = Registry
+    return made.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
 
 
 def claim(of: Any, adapters: Adapters) -> int | str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,7 +78,7 @@ def run(
     return Summary(len(files), blocks, len(done), errors)
 
 
-def _computed(todo, files, output, task, top_k, block_size, adapters, actors, options) -> Iterator[dict[str, Any]]:
+def _computed(todo, files, output, task, top_k, block_size, adapters, actors, options) -> Iterable[dict[str, Any]]:
     """Computes blocks; a row for each."""
     data = ray.data.from_items(todo, override_num_blocks=len(todo)).map_batches(
         _BlockWorker,

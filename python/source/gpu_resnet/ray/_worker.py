@@ -46,7 +46,7 @@ class Worker:
             columns = self._predictions(found.logits, rows)
         return columns | {"error": pa.array(errors, pa.string())}
 
-    def _predictions(self, logits: np.ndarray, rows: np.ndarray) -> dict[str, pa.Array]:
+    def _predictions(self, logits: Any, rows: np.ndarray) -> dict[str, pa.Array]:
         index, probability = self._classifier.top(np.nan_to_num(logits), self._top_k)
         names = pa.array(self._classifier.labels, pa.string())
         label = names.take(pa.array(index.ravel()))
