@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from . import _native
 from ._machine import machine, said
+from .errors import UsageError
 
 
 def devices(backend: str | None = None) -> list[dict[str, Any]]:
@@ -40,6 +41,8 @@ def verify(
     >>> report = verify(filter="^relu ")
     >>> [case["status"] for run in report["adapters"] for case in run["cases"]]    # doctest: +SKIP
     """
+    if not sys.executable:
+        raise UsageError("cases run in processes of Python, but sys.executable does not name it; run `gpu-resnet verify` instead")
     asked = {
         "machine": machine(adapter, None, backend),
         "suite": suite,
