@@ -10,7 +10,7 @@ mod table;
 #[path = "features/no_table.rs"]
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use table::FeatureTable;
@@ -68,9 +68,9 @@ pub fn feature_files(names: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// What the places of ids are compared by: the folder, then the name, as the files of a class folder are ordered.
 #[cfg(feature = "parquet")]
-fn by_folder(id: &str) -> (&Path, &std::ffi::OsStr) {
-    let path = Path::new(id);
-    (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default())
+fn by_folder(id: &str) -> (&std::path::Path, &std::ffi::OsStr) {
+    let path = std::path::Path::new(id);
+    (path.parent().unwrap_or(std::path::Path::new("")), path.file_name().unwrap_or_default())
 }
 
 /// Rows as a data set: they have names and classes, and no images.
