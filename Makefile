@@ -27,6 +27,7 @@ verify: drivers build
 
 check:
 	cargo fmt --check
+	cargo fmt --check --manifest-path python/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test with all Vulkan drivers of this machine visible at once: tests of kernels and networks run on every adapter that they
-# find. A failure does not stop the others. Then, without arguments, verify's quick list and cooperative matrices on lavapipe-26.
+# find. A failure does not stop the others. Then, without arguments, verify's quick list and cooperative matrices on lavapipe-26, and the
+# tests of the Python package.
 # Arguments go to cargo test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,5 +14,6 @@ if [[ $# -eq 0 ]]; then
     else
         echo "test: the driver lavapipe-26 is not here, so cooperative matrices are skipped." >&2
     fi
+    scripts/python.sh || status=$?
 fi
 exit $status

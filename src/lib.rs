@@ -120,7 +120,7 @@
 //! |---|---|
 //! | `cli` | the program `gpu-resnet` (clap, indicatif, ctrlc); turns on `reports` |
 //! | `fetch` | fetching networks and data sets by name (ureq, tar) |
-//! | `parquet` | Parquet output of `infer`; turns on `cli` |
+//! | `parquet` | Parquet output of `infer`, features from Parquet for `finetune` |
 //! | `plots` | curves, confusion matrices and rooflines as SVG (plotters) |
 //! | `reports` | HTML pages of runs and verifications (maud); turns on `plots` |
 //!

@@ -10,6 +10,7 @@ mod cli {
     mod first_use;
     mod going_on;
     mod half;
+    mod head_from_features;
     mod infer;
     mod interrupt;
     mod kernels;

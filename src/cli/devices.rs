@@ -4,11 +4,8 @@ use std::fmt::Write as _;
 
 use super::Context;
 use super::console::{print, print_json};
-use crate::cache::cache_dir;
-use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, list_adapters};
-use crate::ops::{Conv2dSwitch, Conv2dVariant, ConvTarget};
-use crate::tune::store;
+use crate::error::Result;
+use crate::runtime::{Device, devices};
 
 /// List adapters, drivers, limits and what each can run.
 #[derive(Debug, clap::Args)]
@@ -19,49 +16,9 @@ pub struct DevicesArgs {
     json: bool,
 }
 
-/// One adapter and the kernel variants that it can run, or why not.
-#[derive(serde::Serialize)]
-struct Device {
-    #[serde(flatten)]
-    report: AdapterReport,
-    /// The convolution kernel that is used.
-    conv2d: &'static str,
-    variants: Vec<Variant>,
-    /// Convolutions that `tune` chose kernels for.
-    tuned: usize,
-}
-
-#[derive(serde::Serialize)]
-struct Variant {
-    op: &'static str,
-    variant: &'static str,
-    supported: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
 pub fn run(context: &Context, args: &DevicesArgs) -> Result<()> {
-    let adapters = list_adapters(context.global.backend);
-    if adapters.is_empty() {
-        return Err(Error::NoAdapter(
-            "no GPU adapter was found: install a Vulkan driver (on Debian `apt-get install mesa-vulkan-drivers` gives a \
-             software one)"
-                .into(),
-        ));
-    }
-    let devices: Vec<Device> = adapters.into_iter().map(|report| device(report, context.switches.conv2d)).collect();
+    let devices = devices(context.global.backend, context.switches.conv2d)?;
     if args.json { print_json(&devices) } else { print(table(&devices)) }
-}
-
-fn device(report: AdapterReport, switch: Option<Conv2dSwitch>) -> Device {
-    let variants = Conv2dVariant::FORWARD.map(|variant| {
-        let supported = variant.supported(&report);
-        Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
-    });
-    // Problems with a file are reported where it is used.
-    let tuned = cache_dir().map_or(0, |cache| store::load(&cache, &report).0.len());
-    let conv2d = Conv2dVariant::choose(ConvTarget { adapter: &report, switch }).name();
-    Device { conv2d, variants: variants.into(), tuned, report }
 }
 
 fn table(devices: &[Device]) -> String {

@@ -17,13 +17,17 @@ use crate::train::{BnMode, Curve, Recipe, Settings, Unfreeze};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  gpu-resnet finetune photos/ --output runs/mine\n  gpu-resnet finetune photos/ --unfreeze \
-                        layer4 --augment imagenet --epochs 10\n  gpu-resnet finetune cifar10 --recipe notes --bn \
+                        layer4 --augment imagenet --epochs 10\n  gpu-resnet finetune --features features.parquet --output runs/mine\n  gpu-resnet finetune cifar10 --recipe notes --bn \
                         train\n  gpu-resnet finetune --resume runs/mine"
 )]
 pub struct FinetuneArgs {
     /// Labelled images: a folder of class folders, CIFAR or MNIST files, a CSV, safetensors, or a name of `data fetch`
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "features"])]
     data: Option<PathBuf>,
+    /// Train on features that were computed before, in place of images: Parquet files of `infer --save-features`, or folders of
+    /// such files; --val may name one too
+    #[arg(long, value_name = "FILE.parquet", num_args = 1.., conflicts_with = "data")]
+    features: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// `auto` chooses learning rate and epochs (on a frozen backbone by a sweep with early stopping); `notes` is Adam, 1e-4, 5
@@ -82,8 +86,9 @@ fn go_on(args: &FinetuneArgs, resumed: &Resumed, stopped: StoppedFineTune) -> Re
 /// A new run as the options describe it.
 fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
     let asked = &args.training;
-    let data = asked.data(args.data.as_deref())?;
+    let data = asked.data(args.data.as_deref().or(args.features.first().map(PathBuf::as_path)))?;
     Ok(FineTune {
+        features: args.features.clone(),
         val: data.val,
         val_split: data.val_split,
         classes: data.classes,
@@ -110,6 +115,7 @@ fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
 fn check_repeated(context: &Context, args: &FinetuneArgs, run: &Resumed, command: &FineTuneCommand) -> Result<()> {
     run.check_run(args.output.as_deref(), context.global.seed)?;
     run.check_data(&command.data, args.data.as_deref(), &args.training)?;
+    run.check_features(&command.data, &args.features)?;
     run.check(&args.training.settings(&args.optimizer, args.model.batch_size))?;
     run.check_network(&args.model.network.given(&args.model.images)?, &command.network)?;
     run.check(&[

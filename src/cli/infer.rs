@@ -2,6 +2,7 @@
 
 mod answer;
 mod args;
+mod class_folders;
 mod left_out;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -20,7 +21,7 @@ use super::console::{Pace, interrupt};
 use super::grad_cam::Overlays;
 use super::model::{LoadedNetwork, Use, distinct, needs_head, read_labels, warn};
 use super::output_name;
-use crate::data::{FileList, Loader, expand_inputs, left_out_of};
+use crate::data::{FileList, Loader, expand_inputs, feature_keys, left_out_of};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{InputKind, Output};
@@ -29,6 +30,7 @@ use crate::weights::Weights;
 pub(super) use answer::csv_field;
 pub use args::InferArgs;
 use args::{FOR_FEATURES, Format};
+use class_folders::ClassFolders;
 use left_out::LeftOut;
 use sink::Sink;
 
@@ -45,7 +47,7 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         None => model.labels.clone(),
     };
     check_outputs(args)?;
-    let mut sink = Sink::new(args, labels, &model)?;
+    let mut sink = Sink::new(args, labels, &model, &origin(&model, context)?)?;
     let left_out = match &args.tensor {
         Some(path) => run_tensor(context, args, &model, path, &mut sink)?,
         None => run_images(context, args, &model, &mut sink)?,
@@ -56,6 +58,16 @@ pub fn run(context: &Context, args: &InferArgs) -> Result<()> {
         sink.finish()?;
     }
     left_out.verdict(done)
+}
+
+/// What tells how the features of a table were computed.
+fn origin(model: &LoadedNetwork, context: &Context) -> Result<[(&'static str, String); 3]> {
+    let preprocess = serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?;
+    Ok([
+        (feature_keys::WEIGHTS, model.weights.sha256().to_owned()),
+        (feature_keys::PREPROCESS, preprocess),
+        (feature_keys::PRECISION, context.precision().name().to_owned()),
+    ])
 }
 
 /// Refuses an output whose name promises another format than it gets.
@@ -84,16 +96,17 @@ fn check_outputs(args: &InferArgs) -> Result<()> {
     Ok(())
 }
 
-/// The image files that `inputs` name, and how many inputs name none. Each of the latter was reported.
-fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, usize)> {
+/// The image files that `inputs` name with their class folders, and how many inputs name none. Each of the latter was reported.
+fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, ClassFolders, usize)> {
     let mut stdin = std::io::stdin().lock();
     let mut list = Some(&mut stdin as &mut dyn BufRead);
-    let (mut files, mut missing) = (Vec::new(), 0);
+    let (mut files, mut folders, mut missing) = (Vec::new(), ClassFolders::default(), 0);
     for input in inputs {
         let list = if input.as_os_str() == "-" { list.take() } else { None };
         match expand_inputs(std::slice::from_ref(input), list) {
             Ok(found) => {
                 files.extend(found);
+                folders.push(input, files.len());
                 let unread = left_out_of(input);
                 unread.iter().for_each(|what| {
                     context.console.note(format!("{} left out of {}; convert them", what, input.display()));
@@ -109,11 +122,11 @@ fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, u
     if files.is_empty() {
         return Err(Error::Partial(format!("none of the {missing} inputs holds an image; nothing was written")));
     }
-    Ok((files, missing))
+    Ok((files, folders, missing))
 }
 
 fn run_images(context: &Context, args: &InferArgs, model: &LoadedNetwork, sink: &mut Sink) -> Result<LeftOut> {
-    let (files, missing) = find_images(context, &args.input)?;
+    let (files, folders, missing) = find_images(context, &args.input)?;
     for output in args.outputs() {
         files.iter().try_for_each(|file| distinct(file, output))?;
     }
@@ -150,7 +163,9 @@ fn run_images(context: &Context, args: &InferArgs, model: &LoadedNetwork, sink: 
                         (Some(overlays), Some(seen)) => Some(overlays.draw(path, &seen)?),
                         _ => None,
                     };
-                    bar.suspend(|| sink.take(path.as_os_str(), logits, features, picture.as_deref()))?;
+                    let label = folders.label(i, path);
+                    let name = (path.as_os_str(), label.as_deref());
+                    bar.suspend(|| sink.take(name, logits, features, picture.as_deref()))?;
                 }
                 Err(error @ Error::File { .. }) => {
                     bar.suspend(|| context.console.complain(error));
@@ -213,7 +228,7 @@ fn run_tensor(
             let mut name = path.as_os_str().to_owned();
             name.push(format!("#{i}"));
             match check_rows(&finite, &name.to_string_lossy(), logits, features) {
-                Ok(()) => sink.take(&name, logits, features, None)?,
+                Ok(()) => sink.take((&name, None), logits, features, None)?,
                 Err(error) => {
                     context.console.complain(error);
                     left_out.unanswered += 1;

@@ -104,6 +104,19 @@ impl Resumed<'_> {
         Ok(())
     }
 
+    /// Refuses files of features that are not the run's, if any are named.
+    pub fn check_features(&self, told: &DataChoice, features: &[PathBuf]) -> Result<()> {
+        let same = features.len() == told.features.len()
+            && features.iter().zip(&told.features).all(|(a, b)| same_path(&absolute(a.clone()), b));
+        if features.is_empty() || same {
+            return Ok(());
+        }
+        let words =
+            |files: &[PathBuf]| files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+        let found = (!told.features.is_empty()).then(|| words(&told.features));
+        Err(self.contradicts("features", found, Some(words(features))))
+    }
+
     /// Refuses options about the network that differ from the run's.
     pub fn check_network(&self, wanted: &weights::Given, found: &weights::Given) -> Result<()> {
         let [wanted, found] = [wanted, found].map(|said| Value::try_from(said).ok());

@@ -86,21 +86,7 @@ pub struct TrainingArgs {
 impl TrainingArgs {
     /// The optimiser called `name`, with the given weight decay and momentum.
     pub fn optimizer(&self, name: &str, weight_decay: Option<f64>) -> Result<Optimizer> {
-        let mut optimizer = Optimizer::named(name)?;
-        let decay = self.weight_decay.or(weight_decay);
-        match &mut optimizer {
-            Optimizer::Adam(a) | Optimizer::AdamW(a) => {
-                a.weight_decay = decay.unwrap_or(a.weight_decay);
-                if self.momentum.is_some() {
-                    return Err(Error::Usage(format!("{name} takes no --momentum; leave it out or use sgd")));
-                }
-            }
-            Optimizer::Sgd(a) => {
-                a.weight_decay = decay.unwrap_or(a.weight_decay);
-                a.momentum = self.momentum.unwrap_or(a.momentum);
-            }
-        }
-        Ok(optimizer)
+        Optimizer::with(name, self.weight_decay.or(weight_decay), self.momentum)
     }
 
     /// The images that a new run sees: those of DATA, which is `data`.

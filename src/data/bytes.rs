@@ -45,7 +45,7 @@ impl Deref for Mapped {
 }
 
 /// Opens `path` if it is a regular file: a pipe or a device such as `/dev/zero` would never end.
-fn open_regular(path: &Path) -> Result<File> {
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
     let about = std::fs::metadata(path).map_err(|e| Error::file(path, describe(&e)))?;
     if !about.is_file() {
         let what = if about.is_dir() { "is a folder, where a file is needed" } else { "is not a regular file" };

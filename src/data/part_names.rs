@@ -53,6 +53,12 @@ fn word(word: &str) -> Option<Part> {
     Part::called(stem)
 }
 
+/// Whether a folder of this name is a part of a data set, such as `train` or `val_images`.
+#[cfg(feature = "cli")]
+pub(crate) fn is_part_name(name: &str) -> bool {
+    !parts_in(name).is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use super::prediction::Classification;
 use super::tally::Accuracy;
 use crate::data::{Preprocess, Rgb8, decode_file, open_splits};
 use crate::error::{Error, Result};
-use crate::gpu::AdapterChoice;
+use crate::gpu::{AdapterChoice, AdapterReport};
 use crate::model::{Architecture, InputKind, Output, Predictor};
 use crate::ops::Precision;
 use crate::runtime::{Reporter, Runtime};
@@ -34,12 +34,14 @@ const BATCH: u32 = 32;
 /// # }
 /// ```
 pub struct Classifier {
-    network: LoadedNetwork,
+    pub(super) network: LoadedNetwork,
     labels: Arc<[String]>,
     /// Whether the labels are names rather than numbers.
     is_named: bool,
-    predictor: Predictor,
-    runtime: Runtime,
+    pub(super) predictor: Predictor,
+    /// The same network for tensors, and their size: the last that was asked for.
+    pub(super) tensors: Option<([usize; 2], Predictor)>,
+    pub(super) runtime: Runtime,
 }
 
 /// Options for opening a [`Classifier`]: start with [`Classifier::builder`], end with [`ClassifierBuilder::open`].
@@ -129,13 +131,21 @@ impl Classifier {
     /// # Errors
     /// Data that cannot be used or of classes that the network does not distinguish, and those of [`Self::classify`].
     pub fn evaluate(&mut self, data: impl AsRef<Path>) -> Result<Accuracy> {
+        self.evaluate_until(data, &Interrupt::new())
+    }
+
+    /// [`Self::evaluate`] that ends once `stop` is raised.
+    ///
+    /// # Errors
+    /// Those of [`Self::evaluate`], and [`Error::Interrupted`].
+    pub fn evaluate_until(&mut self, data: impl AsRef<Path>, stop: &Interrupt) -> Result<Accuracy> {
         let path = data.as_ref();
         needs_head(&self.network.weights, "train a head by `gpu-resnet finetune`")?;
         let names = self.is_named.then_some(&*self.labels);
         let images = labelled_images(&self.runtime, open_splits(path)?, self.labels.len(), names)?;
         let batch = self.predictor.batch().min(images.len()).max(1);
         let predictors = std::slice::from_mut(&mut self.predictor);
-        let (tally, _) = evaluate(&self.runtime, &self.network, predictors, &images, batch, &Interrupt::new())?;
+        let (tally, _) = evaluate(&self.runtime, &self.network, predictors, &images, batch, stop)?;
         match tally.count {
             0 => Err(Error::file(path, "none of its images could be read; nothing was measured")),
             _ => Ok(tally.accuracy(&self.labels)),
@@ -150,6 +160,11 @@ impl Classifier {
     /// What the network is made of.
     pub fn architecture(&self) -> &Architecture {
         &self.network.architecture
+    }
+
+    /// The adapter that it is on.
+    pub fn adapter(&self) -> &AdapterReport {
+        self.predictor.network().gpu().report()
     }
 
     /// The network's weights and how its images are prepared.
@@ -196,6 +211,12 @@ impl ClassifierBuilder {
     /// What `--weights` takes; see [`Classifier::open`].
     pub fn weights(mut self, weights: impl Into<OsString>) -> Self {
         self.source.weights = Some(weights.into());
+        self
+    }
+
+    /// Which network, all at once.
+    pub fn source(mut self, source: NetworkSource) -> Self {
+        self.source = source;
         self
     }
 
@@ -270,6 +291,6 @@ impl ClassifierBuilder {
         let Preprocess { mean, std, crop, .. } = network.preprocess;
         let kind = InputKind::Pixels { mean, std };
         let predictor = network.predictor_for(&runtime, kind, [crop as usize; 2], batch)?;
-        Ok(Classifier { network, labels, is_named, predictor, runtime })
+        Ok(Classifier { network, labels, is_named, predictor, tensors: None, runtime })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::feature_values::FeatureValues;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
@@ -16,11 +17,11 @@ use crate::train::{Examples, FeatureCache, Interrupt, LeftOut};
 /// Features and labels of the images that could be read, in the data set's order.
 pub struct Features {
     /// `[N, C]`, row-major.
-    pub features: Vec<f32>,
+    pub features: FeatureValues,
     pub labels: Vec<u32>,
     /// Their numbers in the data set.
     pub indices: Vec<usize>,
-    /// The SHA-256 of each.
+    /// The SHA-256 of each image; of features that were computed before, one of all.
     pub keys: Vec<[u8; 32]>,
 }
 
@@ -91,15 +92,22 @@ impl<'a> Extractor<'a> {
             self.runtime.note(format!("the features could not be kept: {error}"));
         }
         computed?;
-        let mut out = Features { features: Vec::new(), labels: Vec::new(), indices: Vec::new(), keys: Vec::new() };
+        let mut features = Vec::new();
+        let mut out = Features {
+            features: FeatureValues::Memory(Vec::new()),
+            labels: Vec::new(),
+            indices: Vec::new(),
+            keys: Vec::new(),
+        };
         for (i, key) in keys.iter().enumerate() {
             if let Some((key, row)) = key.and_then(|key| Some((key, self.cache.get(&key)?))) {
-                out.features.extend_from_slice(row);
+                features.extend_from_slice(row);
                 out.labels.push(data.label(i) as u32);
                 out.indices.push(i);
                 out.keys.push(key);
             }
         }
+        out.features = FeatureValues::Memory(features);
         Ok(out)
     }
 

@@ -44,6 +44,8 @@ use crate::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe,
 pub struct FineTune {
     /// Labelled images: anything that DATA of `gpu-resnet finetune` may be.
     pub data: PathBuf,
+    /// Parquet files of features to train on, in place of the images of `data`; see [`Self::of_features`].
+    pub features: Vec<PathBuf>,
     /// Labelled images to validate on, instead of a part of `data`.
     pub val: Option<PathBuf>,
     /// Share of each class to validate on, if `data` has no held-out part; 0 for none.
@@ -75,6 +77,7 @@ impl FineTune {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            features: Vec::new(),
             val: None,
             val_split: 0.1,
             classes: None,
@@ -86,6 +89,14 @@ impl FineTune {
             runtime: Runtime::default(),
             interrupt: Interrupt::new(),
         }
+    }
+
+    /// A new head on features that were computed before: Parquet files (or folders of them) with the columns `id`, `label` and
+    /// `features`, as `gpu-resnet infer --save-features` writes them. No image is read. The head is that of a run on the
+    /// images, to the bit, if they were a folder of class folders and the same adapter computed the features.
+    pub fn of_features(files: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        let features: Vec<PathBuf> = files.into_iter().map(Into::into).collect();
+        Self { features: features.clone(), ..Self::new(features.into_iter().next().unwrap_or_default()) }
     }
 
     /// Opens the run in `folder`, which was stopped, to continue it.
@@ -217,10 +228,18 @@ impl FineTune {
     /// # Errors
     /// Weights or settings that can't be used.
     pub fn begin(&self) -> Result<FineTuneRun> {
-        let network = self.source.load(&self.runtime, Use::BACKBONE)?;
+        let images = self.features.is_empty();
+        let network = self.source.load(&self.runtime, Use { images, classes: false })?;
         let command = self.command(&network)?;
         let mut training = self.training.clone();
         let upper_part = self.upper_part(&mut training)?;
+        if !images && upper_part.is_some() {
+            return Err(Error::Usage(
+                "--features trains a head alone, since its features stay as they are; leave out --unfreeze, --bn train and \
+                 --augment, or name the images"
+                    .into(),
+            ));
+        }
         training.check().map_err(|e| Error::Usage(e.to_string()))?;
         let kept = |e| Error::Usage(format!("the options can't be kept: {e}"));
         let table = toml::Table::try_from(&command).map_err(kept)?;
@@ -246,8 +265,9 @@ impl FineTune {
             path.into_string().map_err(|path| Error::file(path, problem))
         });
         let precision = self.runtime.precision;
+        let data = DataChoice::new(&self.data, self.val.as_deref(), self.val_split, self.classes.clone())?;
         Ok(FineTuneCommand {
-            data: DataChoice::new(&self.data, self.val.as_deref(), self.val_split, self.classes.clone())?,
+            data: data.with_features(&self.features)?,
             weights: weights.transpose()?,
             weights_sha256: network.weights.sha256().to_owned(),
             image_size: self.source.image_size,

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::feature_sets::{FeatureSets, open_features};
 use super::features::Extractor;
 use super::finetune_command::FineTuneCommand;
-use super::head_run::HeadSitting;
+use super::head_run::{HeadData, HeadSitting};
 use super::network_run::NetworkRun;
 use super::sets::{Sets, open_data};
 use super::sitting::Sitting;
@@ -37,15 +38,27 @@ impl FineTuneRun {
     /// # Errors
     /// Data, settings, a folder or an adapter that can't be used, and [`Error::Interrupted`].
     pub fn run(mut self, folder: Option<&Path>) -> Result<RunSummary> {
-        let sets = open_data(&self.runtime, &self.command.data, self.config.training.seed)?;
-        match &self.resumed {
-            Some(run) => run.check_classes(&mut self.config, sets.train.classes())?,
-            None => self.config.classes = sets.train.classes().to_vec(),
+        let (choice, seed) = (&self.command.data, self.config.training.seed);
+        if !choice.features.is_empty() {
+            let found = open_features(&self.runtime, choice, &self.network, seed)?;
+            self.settle_classes(found.sets.train.classes())?;
+            return self.train_on_features(found, folder);
         }
+        let sets = open_data(&self.runtime, choice, seed)?;
+        self.settle_classes(sets.train.classes())?;
         match self.config.network {
             Some(_) => self.train_upper_part(sets, folder),
             None => self.train_head(sets, folder),
         }
+    }
+
+    /// Notes the classes of the data, which those of a run that goes on must be.
+    fn settle_classes(&mut self, found: &[String]) -> Result<()> {
+        match &self.resumed {
+            Some(run) => run.check_classes(&mut self.config, found)?,
+            None => self.config.classes = found.to_vec(),
+        }
+        Ok(())
     }
 
     /// More than a head on features that stay the same.
@@ -78,7 +91,28 @@ impl FineTuneRun {
         Sitting::check_stop(&runtime, "finetune", resumed.as_ref(), &interrupt)?;
         let sitting = Sitting::begin(&runtime, "finetune", resumed, output, &config)?;
         let head = HeadSitting { runtime: &runtime, model: &network, tensorboard, sitting: &sitting, stop: &interrupt };
-        let result = head.train(&mut extractor, &mut config, sets);
+        let read = head.features(&mut extractor, sets);
+        let result = read.and_then(|read| head.train(extractor.gpu(), &mut config, read));
+        sitting.end(&runtime, result)
+    }
+
+    /// A new head on features that were computed before.
+    fn train_on_features(self, found: FeatureSets, output: Option<&Path>) -> Result<RunSummary> {
+        let Self { mut config, network, resumed, tensorboard, runtime, interrupt, .. } = self;
+        if let Some(run) = &resumed {
+            runtime.tuning.go_on(&runtime, run)?;
+        }
+        let gpu = runtime.gpu()?;
+        Sitting::check_stop(&runtime, "finetune", resumed.as_ref(), &interrupt)?;
+        let sitting = Sitting::begin(&runtime, "finetune", resumed, output, &config)?;
+        let head = HeadSitting { runtime: &runtime, model: &network, tensorboard, sitting: &sitting, stop: &interrupt };
+        let read = found.read(sitting.run().path()).map(|(train, val)| HeadData {
+            sets: found.sets,
+            train,
+            val,
+            failed: found.failed,
+        });
+        let result = read.and_then(|read| head.train(&gpu, &mut config, read));
         sitting.end(&runtime, result)
     }
 }

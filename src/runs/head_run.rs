@@ -1,6 +1,7 @@
 //! A run that trains a new head on features of a frozen backbone, which are computed once.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::features::{Extractor, Features};
 use super::narrator::Narrator;
@@ -11,6 +12,7 @@ use super::sets::Sets;
 use super::sitting::Sitting;
 use super::summary::RunSummary;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::model::TensorSource;
 use crate::predict::LoadedNetwork;
 use crate::runtime::Runtime;
@@ -25,19 +27,28 @@ pub(super) struct HeadSitting<'a> {
     pub stop: &'a Interrupt,
 }
 
+/// What a head is trained on.
+pub(super) struct HeadData {
+    pub sets: Sets,
+    pub train: Features,
+    pub val: Option<Features>,
+    /// Images that can't be read.
+    pub failed: usize,
+}
+
 impl HeadSitting<'_> {
-    /// Computes the features, trains the head on them, and writes the network and its report.
-    pub fn train(&self, extractor: &mut Extractor, config: &mut RunConfig, sets: Sets) -> Result<RunSummary> {
+    /// Trains the head, and writes the network and its report.
+    pub fn train(&self, gpu: &Arc<Gpu>, config: &mut RunConfig, data: HeadData) -> Result<RunSummary> {
         let Self { runtime, model, tensorboard, sitting, stop } = *self;
         let run = sitting.run();
-        let (sets, train, val, failed) = self.features(extractor, sets)?;
+        let HeadData { sets, train, val, failed } = data;
         let keys = train.keys.iter().chain(val.iter().flat_map(|val| &val.keys));
         run.keep_images(config, digest_images(keys), sitting.goes_on())?;
         let classes: Vec<String> = sets.train.classes().to_vec();
         let shape = HeadShape { features: model.architecture.features(), classes: classes.len() };
         sitting.start()?;
         let job = Fit {
-            gpu: extractor.gpu(),
+            gpu,
             shape,
             train: train.examples(),
             val: val.as_ref().filter(|val| !val.labels.is_empty()).map(Features::examples),
@@ -89,7 +100,7 @@ impl HeadSitting<'_> {
     }
 
     /// The features of the readable images, their sets, and the number of unreadable images.
-    fn features(&self, extractor: &mut Extractor, sets: Sets) -> Result<(Sets, Features, Option<Features>, usize)> {
+    pub fn features(&self, extractor: &mut Extractor, sets: Sets) -> Result<HeadData> {
         let goes_on = self.sitting.goes_on();
         let left_out = if goes_on { self.sitting.left_out(self.runtime)? } else { Unreadable::default() };
         let sets = sets.without(&left_out)?;
@@ -104,11 +115,11 @@ impl HeadSitting<'_> {
                 let problem = "could be read when the run began; put it back as it was, or start a new run";
                 Err(Error::file(&image.name, problem))
             }
-            None if goes_on => Ok((sets, train, val, left_out.len())),
+            None if goes_on => Ok(HeadData { sets, train, val, failed: left_out.len() }),
             _ => {
                 self.sitting.run().write_unreadable(&failed)?;
                 sets.without(&failed)?;
-                Ok((sets, train, val, failed.len()))
+                Ok(HeadData { sets, train, val, failed: failed.len() })
             }
         }
     }

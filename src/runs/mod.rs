@@ -2,6 +2,8 @@
 //! [`FineTune`] trains a pretrained network for other classes, [`NetworkRun`] any network on images. A run that is stopped at
 //! any moment can be continued.
 
+mod feature_sets;
+mod feature_values;
 mod features;
 mod finetune;
 mod finetune_command;

@@ -80,6 +80,7 @@ impl<'a> Narrator<'a> {
                 };
                 let (epoch, loss, accuracy) = (e.epoch, e.train_loss, percent(e.train_accuracy));
                 self.note(format!("epoch {epoch:3}: loss {loss:.4} accuracy {accuracy}{val}"));
+                self.runtime.reporter.epoch(e);
             }
         }
     }

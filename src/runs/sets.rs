@@ -14,6 +14,9 @@ use crate::weights::read_names;
 pub struct DataChoice {
     /// Labelled images to train on: anything that DATA may be.
     pub data: PathBuf,
+    /// Features of labelled images to train on, in place of images; `data` is then the first of these files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<PathBuf>,
     /// Labelled images to validate on, instead of a part of `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
@@ -44,11 +47,26 @@ impl DataChoice {
         }
         Ok(DataChoice {
             data: absolute(data.to_owned()),
+            features: Vec::new(),
             val: val.map(|val| absolute(val.to_owned())),
             val_split,
             numbers_by_value: true,
             classes,
         })
+    }
+}
+
+impl DataChoice {
+    /// The same of the features in `files`, which are not empty, in place of images.
+    ///
+    /// # Errors
+    /// A path that config.toml can't keep.
+    pub fn with_features(self, files: &[PathBuf]) -> Result<Self> {
+        if let Some(path) = files.iter().find(|path| path.to_str().is_none()) {
+            let problem = "has a name that is not UTF-8, so a run's config.toml can't keep it; rename it";
+            return Err(Error::file(path, problem));
+        }
+        Ok(Self { features: files.iter().cloned().map(absolute).collect(), ..self })
     }
 }
 

@@ -2,6 +2,7 @@
 //! who receives messages. [`Runtime::default`] is the best adapter of the machine, f32, and silence.
 
 mod adapter_remark;
+mod devices;
 mod reporter;
 mod switches;
 mod tuning;
@@ -18,6 +19,7 @@ use crate::gpu::{AdapterChoice, DeviceOptions, Gpu};
 use crate::ops::Precision;
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
+pub use devices::{Device, Variant, devices};
 pub use reporter::{Progress, Reporter, Silent, Unit};
 pub use switches::{Switches, TunedKernels};
 pub use tuning::Tuning;

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::train::EpochResult;
+
 /// Receives messages from long work. Every method does nothing by default, so the library is silent unless asked.
 pub trait Reporter: Send + Sync {
     /// Something that the user should know, one sentence.
@@ -12,6 +14,9 @@ pub trait Reporter: Send + Sync {
 
     /// One bad input among many, which was left out.
     fn complain(&self, _text: &dyn Display) {}
+
+    /// An epoch of a run is done, and on disk.
+    fn epoch(&self, _result: &EpochResult) {}
 
     /// Work of `total` units begins, if the number is known; `what` names it.
     fn progress(&self, _total: Option<u64>, _unit: Unit, _what: &str) -> Box<dyn Progress> {

@@ -43,6 +43,27 @@ impl Optimizer {
         }
     }
 
+    /// [`Self::named`] with the weight decay and the momentum that were asked for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another name, and for a momentum of an optimiser that takes none.
+    pub fn with(name: &str, weight_decay: Option<f64>, momentum: Option<f64>) -> Result<Self> {
+        let mut optimizer = Self::named(name)?;
+        match &mut optimizer {
+            Self::Adam(a) | Self::AdamW(a) => {
+                a.weight_decay = weight_decay.unwrap_or(a.weight_decay);
+                if momentum.is_some() {
+                    return Err(Error::Usage(format!("{name} takes no --momentum; leave it out or use sgd")));
+                }
+            }
+            Self::Sgd(a) => {
+                a.weight_decay = weight_decay.unwrap_or(a.weight_decay);
+                a.momentum = momentum.unwrap_or(a.momentum);
+            }
+        }
+        Ok(optimizer)
+    }
+
     /// Names of the tensors that the optimiser keeps for each parameter, as PyTorch's `state_dict` has them.
     pub fn moments(&self) -> &'static [&'static str] {
         match self {

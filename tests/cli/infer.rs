@@ -230,7 +230,9 @@ fn parquet_says_what_json_says() {
             assert!((found.as_f64().unwrap() - p["probability"].as_f64().unwrap()).abs() < 1e-15, "{row} {line}");
         }
         let features: Vec<f64> = features.iter().map(|&f| f64::from(f)).collect();
-        assert_eq!(*vector, serde_json::json!({ "input": line["input"], "features": features }));
+        // The class folder is the label, for `finetune --features`.
+        let folder = line["input"].as_str().unwrap().split('/').nth(1);
+        assert_eq!(*vector, serde_json::json!({ "id": line["input"], "label": folder, "features": features }));
     }
     assert_eq!(parquet_rows(&here.path("l.parquet"))[11]["logits"].as_array().unwrap().len(), 2);
     // The suffix chooses, or an option where it says nothing.

@@ -45,7 +45,8 @@ pub struct InferArgs {
     /// Write `logits` [N, classes] as safetensors, with the inputs' names in the metadata; or as .parquet
     #[arg(long, value_name = "FILE")]
     pub(super) save_logits: Option<PathBuf>,
-    /// Write `features` [N, C], the input of the classifier, as safetensors or .parquet
+    /// Write `features` [N, C], the input of the classifier, as safetensors; or as .parquet, with each image's class folder as its label,
+    /// which `finetune --features` reads
     #[arg(long, value_name = "FILE")]
     pub(super) save_features: Option<PathBuf>,
     /// Draw, for each image, where its most likely class was seen (Grad-CAM), into this folder

@@ -17,11 +17,15 @@ impl Table {
         Err(refused(path))
     }
 
+    pub fn of_features(path: &Path, _origin: &[(&str, String)]) -> Result<Self> {
+        Err(refused(path))
+    }
+
     pub fn predictions(&mut self, _input: &str, _predictions: &[Prediction]) -> Result<()> {
         match *self {}
     }
 
-    pub fn vector(&mut self, _input: &str, _vector: &[f32]) -> Result<()> {
+    pub fn vector(&mut self, _input: &str, _label: Option<&str>, _vector: &[f32]) -> Result<()> {
         match *self {}
     }
 

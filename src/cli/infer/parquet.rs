@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
@@ -25,6 +26,7 @@ pub struct Table {
 
 enum Column {
     Input(Vec<ByteArray>),
+    Labels(Labels),
     Integers(Lists<i32>),
     Texts(Lists<ByteArray>),
     Doubles(Lists<f64>),
@@ -37,6 +39,20 @@ struct Lists<T> {
     values: Vec<T>,
     definition: Vec<i16>,
     repetition: Vec<i16>,
+}
+
+/// Texts that may be missing: an entry without a value has definition 0.
+#[derive(Default)]
+struct Labels {
+    values: Vec<ByteArray>,
+    definition: Vec<i16>,
+}
+
+impl Labels {
+    fn push(&mut self, label: Option<&str>) {
+        self.definition.push(i16::from(label.is_some()));
+        self.values.extend(label.map(ByteArray::from));
+    }
 }
 
 impl<T> Default for Lists<T> {
@@ -71,24 +87,33 @@ impl Table {
         ];
         let lists =
             [("index", "int32 element"), ("label", "binary element (STRING)"), ("probability", "double element")];
-        Self::create(path, &lists, columns)
+        let schema = format!("required binary input (STRING); {}", schema_of(&lists));
+        Self::create(path, &schema, columns, &[])
     }
 
     /// For vectors: `input` and the list `name`.
     pub fn of_vectors(path: &Path, name: &str) -> Result<Self> {
         let columns = vec![Column::Input(Vec::new()), Column::Floats(Lists::default())];
-        Self::create(path, &[(name, "float element")], columns)
+        let schema = format!("required binary input (STRING); {}", schema_of(&[(name, "float element")]));
+        Self::create(path, &schema, columns, &[])
     }
 
-    fn create(path: &Path, lists: &[(&str, &str)], columns: Vec<Column>) -> Result<Self> {
-        let list = |(name, element): &(&str, &str)| {
-            format!("required group {name} (LIST) {{ repeated group list {{ required {element}; }} }}")
-        };
-        let lists: String = lists.iter().map(list).collect();
-        let schema = format!("message images {{ required binary input (STRING); {lists} }}");
+    /// For features: `id`, `label` and the list `features`, as `finetune --features` reads them; `origin` goes into the file's
+    /// metadata.
+    pub fn of_features(path: &Path, origin: &[(&str, String)]) -> Result<Self> {
+        let columns =
+            vec![Column::Input(Vec::new()), Column::Labels(Labels::default()), Column::Floats(Lists::default())];
+        let list = schema_of(&[("features", "float element")]);
+        let schema = format!("required binary id (STRING); optional binary label (STRING); {list}");
+        Self::create(path, &schema, columns, origin)
+    }
+
+    fn create(path: &Path, fields: &str, columns: Vec<Column>, metadata: &[(&str, String)]) -> Result<Self> {
+        let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).build();
         let create = |file| {
-            let schema = Arc::new(parse_message_type(&schema)?);
-            SerializedFileWriter::new(file, schema, Arc::new(WriterProperties::builder().build()))
+            let schema = Arc::new(parse_message_type(&format!("message images {{ {fields} }}"))?);
+            SerializedFileWriter::new(file, schema, Arc::new(properties))
         };
         let writer = create(NewFile::create(path)?).map_err(|e| failed(path, e))?;
         Ok(Self { path: path.to_owned(), writer, columns })
@@ -102,17 +127,18 @@ impl Table {
                 Column::Integers(lists) => lists.push(predictions.iter().map(|p| p.index as i32)),
                 Column::Texts(lists) => lists.push(predictions.iter().map(|p| p.label.as_str().into())),
                 Column::Doubles(lists) => lists.push(predictions.iter().map(|p| p.probability)),
-                Column::Floats(_) => {}
+                Column::Labels(_) | Column::Floats(_) => {}
             }
         }
         self.flush_if_due()
     }
 
-    /// Appends the vector of an image.
-    pub fn vector(&mut self, input: &str, vector: &[f32]) -> Result<()> {
+    /// Appends the vector of an image, with its label where the table has labels.
+    pub fn vector(&mut self, input: &str, label: Option<&str>, vector: &[f32]) -> Result<()> {
         for column in &mut self.columns {
             match column {
                 Column::Input(names) => names.push(input.into()),
+                Column::Labels(labels) => labels.push(label),
                 Column::Floats(lists) => lists.push(vector.iter().copied()),
                 _ => {}
             }
@@ -123,6 +149,7 @@ impl Table {
     fn flush_if_due(&mut self) -> Result<()> {
         let values = |column: &Column| match column {
             Column::Input(names) => names.len(),
+            Column::Labels(labels) => labels.definition.len(),
             Column::Integers(lists) => lists.values.len(),
             Column::Texts(lists) => lists.values.len(),
             Column::Doubles(lists) => lists.values.len(),
@@ -143,6 +170,10 @@ impl Table {
                         to.typed::<ByteArrayType>().write_batch(names, None, None)?;
                         names.clear();
                     }
+                    Column::Labels(labels) => {
+                        let Labels { values, definition } = std::mem::take(labels);
+                        to.typed::<ByteArrayType>().write_batch(&values, Some(&definition), None)?;
+                    }
                     Column::Integers(lists) => std::mem::take(lists).write::<Int32Type>(&mut to)?,
                     Column::Texts(lists) => std::mem::take(lists).write::<ByteArrayType>(&mut to)?,
                     Column::Doubles(lists) => std::mem::take(lists).write::<DoubleType>(&mut to)?,
@@ -161,6 +192,14 @@ impl Table {
         let Self { path, writer, .. } = self;
         writer.into_inner().map_err(|e| failed(&path, e))?.commit()
     }
+}
+
+/// Lists as a schema has them, by their names and elements.
+fn schema_of(lists: &[(&str, &str)]) -> String {
+    let list = |(name, element): &(&str, &str)| {
+        format!("required group {name} (LIST) {{ repeated group list {{ required {element}; }} }}")
+    };
+    lists.iter().map(list).collect()
 }
 
 fn failed(path: &Path, error: ParquetError) -> Error {

@@ -28,9 +28,14 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn new(args: &InferArgs, labels: Option<Vec<String>>, model: &LoadedNetwork) -> Result<Self> {
+    pub fn new(
+        args: &InferArgs,
+        labels: Option<Vec<String>>,
+        model: &LoadedNetwork,
+        origin: &[(&str, String)],
+    ) -> Result<Self> {
         let vectors = |path: &Option<PathBuf>, key, columns| {
-            path.as_deref().map(|path| Vectors::new(path, key, columns)).transpose()
+            path.as_deref().map(|path| Vectors::new(path, key, columns, origin)).transpose()
         };
         Ok(Self {
             predictions: match model.weights.head().missing() {
@@ -47,8 +52,15 @@ impl Sink {
         })
     }
 
-    /// Adds the results of the image called `name`; `grad_cam` is its picture, if there is one.
-    pub fn take(&mut self, name: &OsStr, logits: &[f32], features: &[f32], grad_cam: Option<&Path>) -> Result<()> {
+    /// Adds the results of the image called `name`, of the class folder `label` if it lies in one; `grad_cam` is its picture, if there
+    /// is one.
+    pub fn take(
+        &mut self,
+        (name, label): (&OsStr, Option<&str>),
+        logits: &[f32],
+        features: &[f32],
+        grad_cam: Option<&Path>,
+    ) -> Result<()> {
         let predictions = predictions(logits, &self.labels, self.top_k, self.threshold);
         match self.predictions.write(&Answer { input: name, predictions, grad_cam }) {
             Err(error) if self.has_files && is_closed(&error) => self.predictions = Predictions::None,
@@ -56,7 +68,7 @@ impl Sink {
         }
         for (vectors, values) in [(&mut self.logits, logits), (&mut self.features, features)] {
             if let Some(vectors) = vectors {
-                vectors.take(&name.to_string_lossy(), values)?;
+                vectors.take(&name.to_string_lossy(), label, values)?;
             }
         }
         self.count += 1;
@@ -139,16 +151,17 @@ enum Vectors {
 }
 
 impl Vectors {
-    fn new(path: &Path, key: &'static str, columns: usize) -> Result<Self> {
+    fn new(path: &Path, key: &'static str, columns: usize, origin: &[(&str, String)]) -> Result<Self> {
         Ok(match Format::of_name(path)? {
+            Some(Format::Parquet) if key == "features" => Self::Table(Box::new(Table::of_features(path, origin)?)),
             Some(Format::Parquet) => Self::Table(Box::new(Table::of_vectors(path, key)?)),
             _ => Self::Safetensors { path: path.to_owned(), key, columns, names: Vec::new(), data: Vec::new() },
         })
     }
 
-    fn take(&mut self, name: &str, values: &[f32]) -> Result<()> {
+    fn take(&mut self, name: &str, label: Option<&str>, values: &[f32]) -> Result<()> {
         match self {
-            Self::Table(table) => table.vector(name, values),
+            Self::Table(table) => table.vector(name, label, values),
             Self::Safetensors { names, data, .. } => {
                 names.push(name.to_owned());
                 data.extend_from_slice(values);

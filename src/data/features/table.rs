@@ -1,0 +1,151 @@
+//! The rows of several files, in an order that does not depend on how they are spread over files.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::columns::Columns;
+use super::{FeatureOrigin, by_folder};
+use crate::data::names::ClassOrder;
+use crate::error::{Error, Result};
+
+/// The most rows.
+const MAX_ROWS: usize = 200_000_000;
+/// The most bytes of all ids together.
+const MAX_IDS: usize = 8 << 30;
+
+/// Rows of features in Parquet files, with an id and a class each: by class and then by id, as a folder of class folders has
+/// its images.
+#[derive(Debug)]
+pub struct FeatureTable {
+    files: Vec<PathBuf>,
+    rows: Vec<Row>,
+    classes: Vec<String>,
+    columns: usize,
+    origin: FeatureOrigin,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: Box<str>,
+    class: u32,
+    file: u32,
+    /// Its number in the file.
+    number: u32,
+    /// Whether it has an error in place of features.
+    has_failed: bool,
+}
+
+impl FeatureTable {
+    /// Reads ids and labels of `files`, whose rows must have `columns` features.
+    ///
+    /// # Errors
+    /// A file that is no such table, or was computed otherwise than the first; an id that comes twice.
+    pub fn open(files: &[PathBuf], columns: usize) -> Result<Self> {
+        let mut labels: HashMap<String, u32> = HashMap::new();
+        let mut rows = Vec::new();
+        let mut origin: Option<FeatureOrigin> = None;
+        let mut bytes = 0;
+        for (file, path) in files.iter().enumerate() {
+            let table = Columns::open(path, columns)?;
+            let found = table.origin();
+            if origin.get_or_insert_with(|| found.clone()) != &found {
+                let first = files[0].display();
+                let problem =
+                    format!("was computed by another network, or from images prepared another way, than {first}");
+                return Err(Error::file(path, format!("{problem}; name files of one network")));
+            }
+            let mut number = 0;
+            table.names(|id, label, has_failed| {
+                number += 1;
+                // An image that could not be read, of no class.
+                let Some(label) = label else { return Ok(()) };
+                let next = labels.len() as u32;
+                let class = *labels.entry(label).or_insert(next);
+                bytes += id.len();
+                if rows.len() >= MAX_ROWS || bytes > MAX_IDS {
+                    return Err(Error::file(
+                        path,
+                        format!("makes more than {MAX_ROWS} rows, or {MAX_IDS} bytes of ids"),
+                    ));
+                }
+                rows.push(Row { id: id.into(), class, file: file as u32, number: number - 1, has_failed });
+                Ok(())
+            })?;
+        }
+        let mut ids = HashSet::with_capacity(rows.len());
+        if let Some(twice) = rows.iter().find(|row| !ids.insert(&*row.id)) {
+            let problem = format!("holds the id {:?} a second time; every image may be there once", twice.id);
+            return Err(Error::file(&files[twice.file as usize], problem));
+        }
+        let order = ClassOrder::of(labels.keys().map(String::as_str));
+        let mut place = vec![0; labels.len()];
+        labels.iter().for_each(|(label, &class)| place[class as usize] = order.place(label) as u32);
+        rows.iter_mut().for_each(|row| row.class = place[row.class as usize]);
+        rows.sort_by(|a, b| (a.class, by_folder(&a.id)).cmp(&(b.class, by_folder(&b.id))));
+        Ok(Self { files: files.to_vec(), rows, classes: order.classes, columns, origin: origin.unwrap_or_default() })
+    }
+
+    /// How the features were computed, as far as the files say so.
+    pub fn origin(&self) -> &FeatureOrigin {
+        &self.origin
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The classes, in the order in which data sets number them.
+    pub fn class_names(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The id of row `i`.
+    pub fn id(&self, i: usize) -> &str {
+        &self.rows[i].id
+    }
+
+    /// The class of row `i`.
+    pub fn class(&self, i: usize) -> usize {
+        self.rows[i].class as usize
+    }
+
+    /// Whether row `i` has an error in place of features: its image could not be read.
+    pub fn has_failed(&self, i: usize) -> bool {
+        self.rows[i].has_failed
+    }
+
+    /// Reads the features of the rows `wanted`, no row twice, and hands `each` the place in `wanted` and the features, in the
+    /// order of the files.
+    ///
+    /// # Errors
+    /// A file that changed or can't be read, a feature that is not finite, and what `each` gives.
+    pub fn read(&self, wanted: &[usize], mut each: impl FnMut(usize, &[f32]) -> Result<()>) -> Result<()> {
+        let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(wanted.len());
+        order.extend(wanted.iter().zip(0..).map(|(&i, place)| (self.rows[i].file, self.rows[i].number, place)));
+        order.sort_unstable();
+        for part in order.chunk_by(|a, b| a.0 == b.0) {
+            let path = &self.files[part[0].0 as usize];
+            let mut next = part.iter().peekable();
+            Columns::open(path, self.columns)?.features(|row, features| {
+                let Some(&(_, _, place)) = next.next_if(|&&(_, number, _)| number as usize == row) else {
+                    return Ok(());
+                };
+                if features.is_empty() {
+                    let problem = format!("has no features of {:?}", self.rows[wanted[place as usize]].id);
+                    return Err(Error::file(path, format!("{problem}; leave the row out, or compute them")));
+                }
+                if features.iter().any(|value| !value.is_finite()) {
+                    let problem =
+                        format!("holds features of {:?} that are not finite", self.rows[wanted[place as usize]].id);
+                    return Err(Error::file(path, format!("{problem}; leave the row out, or compute them again")));
+                }
+                each(place as usize, features)
+            })?;
+            if next.next().is_some() {
+                return Err(Error::file(path, "has fewer features than rows; write it again"));
+            }
+        }
+        Ok(())
+    }
+}
