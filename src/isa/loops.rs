@@ -16,8 +16,8 @@ pub struct HotLoop {
     pub issues: u32,
     /// Of these, multiply-adds.
     pub multiply_adds: u32,
-    /// Whether a load of an iteration is waited for before at least half of that iteration's multiply-adds, or [`FAR`] of them, are issued; none
-    /// if the loop (or the one around it, where its steps are a loop of their own) loads nothing.
+    /// Whether a load of an iteration is waited for before at least half of that iteration's multiply-adds, or 128 of them, are issued; none if
+    /// the loop (or the one around it, where its steps are a loop of their own) loads nothing.
     pub waits_for_prefetch: Option<bool>,
 }
 
