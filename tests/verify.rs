@@ -9,6 +9,8 @@ mod ends;
 mod list;
 #[path = "verify/options.rs"]
 mod options;
+#[path = "verify/settings.rs"]
+mod settings;
 #[path = "verify/vendors.rs"]
 mod vendors;
 
