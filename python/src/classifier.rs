@@ -44,6 +44,9 @@ pub struct Classifier {
 /// Rows of a call: the values wanted, row-major, and the reasons of rows that have none.
 type Rows<'py> = (Option<Bound<'py, PyArray2<f32>>>, Option<Bound<'py, PyArray2<f32>>>, Vec<(usize, String)>);
 
+/// Numbers of classes and their probabilities, likeliest first.
+type Top<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f64>>);
+
 #[pymethods]
 impl Classifier {
     #[new]
@@ -198,7 +201,7 @@ impl Classifier {
         py: Python<'py>,
         logits: numpy::PyReadonlyArray2<'py, f32>,
         k: usize,
-    ) -> PyResult<(Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f64>>)> {
+    ) -> PyResult<Top<'py>> {
         let &[count, width] = logits.shape() else { return Err(errors::usage(py, "logits are [N, classes]")) };
         let k = k.min(gpu_resnet::predict::classes_of(width));
         let values = logits.as_slice().map_err(|_| errors::usage(py, "the logits are not contiguous"))?;
