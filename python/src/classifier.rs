@@ -197,11 +197,7 @@ impl Classifier {
 
     /// The `k` most likely classes of each row of logits: their numbers [N, k] and probabilities [N, k].
     #[staticmethod]
-    fn top<'py>(
-        py: Python<'py>,
-        logits: numpy::PyReadonlyArray2<'py, f32>,
-        k: usize,
-    ) -> PyResult<Top<'py>> {
+    fn top<'py>(py: Python<'py>, logits: numpy::PyReadonlyArray2<'py, f32>, k: usize) -> PyResult<Top<'py>> {
         let &[count, width] = logits.shape() else { return Err(errors::usage(py, "logits are [N, classes]")) };
         let k = k.min(gpu_resnet::predict::classes_of(width));
         let values = logits.as_slice().map_err(|_| errors::usage(py, "the logits are not contiguous"))?;
