@@ -44,6 +44,9 @@ pub struct Classifier {
 /// Rows of a call: the values wanted, row-major, and the reasons of rows that have none.
 type Rows<'py> = (Option<Bound<'py, PyArray2<f32>>>, Option<Bound<'py, PyArray2<f32>>>, Vec<(usize, String)>);
 
+/// Numbers of classes and their probabilities, likeliest first.
+type Top<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f64>>);
+
 #[pymethods]
 impl Classifier {
     #[new]
@@ -194,11 +197,7 @@ impl Classifier {
 
     /// The `k` most likely classes of each row of logits: their numbers [N, k] and probabilities [N, k].
     #[staticmethod]
-    fn top<'py>(
-        py: Python<'py>,
-        logits: numpy::PyReadonlyArray2<'py, f32>,
-        k: usize,
-    ) -> PyResult<(Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f64>>)> {
+    fn top<'py>(py: Python<'py>, logits: numpy::PyReadonlyArray2<'py, f32>, k: usize) -> PyResult<Top<'py>> {
         let &[count, width] = logits.shape() else { return Err(errors::usage(py, "logits are [N, classes]")) };
         let k = k.min(gpu_resnet::predict::classes_of(width));
         let values = logits.as_slice().map_err(|_| errors::usage(py, "the logits are not contiguous"))?;
