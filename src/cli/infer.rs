@@ -20,7 +20,7 @@ use super::console::{Pace, interrupt};
 use super::grad_cam::Overlays;
 use super::model::{LoadedNetwork, Use, distinct, needs_head, read_labels, warn};
 use super::output_name;
-use crate::data::{FileList, Loader, expand_inputs, left_out_of};
+use crate::data::{FileList, Loader, expand_inputs};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{InputKind, Output};
@@ -93,11 +93,10 @@ fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, u
         let list = if input.as_os_str() == "-" { list.take() } else { None };
         match expand_inputs(std::slice::from_ref(input), list) {
             Ok(found) => {
-                files.extend(found);
-                let unread = left_out_of(input);
-                unread.iter().for_each(|what| {
-                    context.console.note(format!("{} left out of {}; convert them", what, input.display()));
-                });
+                files.extend(found.files);
+                for (folder, unread) in found.left_out {
+                    context.console.note(format!("{unread} left out of {}; convert them", folder.display()));
+                }
             }
             Err(error @ Error::File { .. }) if inputs.len() > 1 => {
                 context.console.complain(error);
