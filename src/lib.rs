@@ -126,7 +126,7 @@
 //! | `reports` | pages of runs and of verifications as HTML (maud); it turns on `plots` |
 //!
 //! Every error is an [`Error`], one sentence that says what is wrong and what to do. The tree is the architecture, and imports
-//! point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`], [`feed`],
+//! point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`], [`inference`],
 //! [`train`], [`mod@bench`] and [`verify`] know models; [`runtime`], [`predict`] and [`runs`] are whole tasks of these; the
 //! command line knows everything.
 
@@ -143,11 +143,11 @@ mod cache;
 pub mod cli;
 pub mod data;
 pub mod error;
-pub mod feed;
 mod fetch;
 mod files;
 #[allow(missing_docs)]
 pub mod gpu;
+pub mod inference;
 pub mod isa;
 #[allow(missing_docs)]
 pub mod model;

@@ -126,14 +126,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.child {
-        let choice = context.global.adapter()?;
-        let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
-        let gpu = Gpu::open_with(
-            &choice,
-            &DeviceOptions { disabled: args.disable.clone(), bounds_checks, ..Default::default() },
-        )?;
-        args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
-        return serve(&gpu);
+        return run_child(context, args);
     }
     check_names(args)?;
     if let Some(files) = &args.compare {
@@ -194,6 +187,15 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     }
     show(args, &report)?;
     verdict(&report, args.allow_unexpected_pass)
+}
+
+/// The process that cases run in.
+fn run_child(context: &Context, args: &VerifyArgs) -> Result<()> {
+    let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
+    let options = DeviceOptions { disabled: args.disable.clone(), bounds_checks, ..Default::default() };
+    let gpu = Gpu::open_with(&context.global.adapter()?, &options)?;
+    args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
+    serve(&gpu)
 }
 
 /// No report's name promises another format than it gets.

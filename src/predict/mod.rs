@@ -10,6 +10,7 @@ mod finite;
 mod loaded_network;
 mod prediction;
 mod probabilities;
+mod setters;
 mod tally;
 
 pub(crate) use batches::run_batches;
@@ -23,4 +24,5 @@ pub(crate) use loaded_network::warn;
 pub use loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head};
 pub use prediction::{Classification, Prediction, predictions};
 pub use probabilities::{classes_of, cross_entropy, probabilities, top_k};
+pub(crate) use setters::source_and_runtime_setters;
 pub use tally::{Accuracy, Tally};
