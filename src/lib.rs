@@ -126,7 +126,7 @@
 //!
 //! Every error is an [`Error`]: one sentence that says what is wrong and what to do. The source tree is the architecture, and
 //! imports point one way: [`gpu`] alone knows wgpu; [`ops`] alone knows shaders; [`model`] knows ops; [`weights`], [`data`],
-//! [`feed`], [`train`], [`mod@bench`] and [`verify`] know models; [`runtime`], [`predict`] and [`runs`] build whole tasks from
+//! [`inference`], [`train`], [`mod@bench`] and [`verify`] know models; [`runtime`], [`predict`] and [`runs`] build whole tasks from
 //! these; the command line knows everything.
 
 // Where documentation may be missing, names say what fields are.
@@ -142,11 +142,11 @@ mod cache;
 pub mod cli;
 pub mod data;
 pub mod error;
-pub mod feed;
 mod fetch;
 mod files;
 #[allow(missing_docs)]
 pub mod gpu;
+pub mod inference;
 pub mod isa;
 #[allow(missing_docs)]
 pub mod model;

@@ -8,8 +8,12 @@ mod checkpoints;
 mod convert;
 #[path = "weights/fetch.rs"]
 mod fetch;
+#[path = "weights/other_names.rs"]
+mod other_names;
 #[path = "weights/pth.rs"]
 mod pth;
+#[path = "weights/saved.rs"]
+mod saved;
 #[path = "common/server.rs"]
 mod server;
 
@@ -21,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use gpu_resnet::Result;
 use gpu_resnet::model::{Architecture, BlockKind, ParameterSpec, Shortcut, StrideIn};
-use gpu_resnet::weights::{self, Dtype, Given, NamedTensor, Problem, RawTensor, Source, Weights};
+use gpu_resnet::weights::{self, Dtype, NamedTensor, Overrides, Problem, RawTensor, Source, Weights};
 use serde_json::{Value, json};
 
 /// A safetensors file of this header and as many zeros.
@@ -157,7 +161,7 @@ fn damaged_headers_never_panic() {
             let mut damaged = whole.clone();
             damaged[position] = value;
             let usable = load(damaged).and_then(|weights| {
-                weights::inspect(&weights, &Given::default()).to_string();
+                weights::inspect(&weights, &Overrides::default()).to_string();
                 weights::check(&weights, &weights::infer_architecture(&weights)?)
             });
             refused += usize::from(usable.is_err());
@@ -333,83 +337,6 @@ fn bad_metadata_names_the_key() {
 }
 
 #[test]
-fn other_libraries_names_are_understood() {
-    let folder = tempfile::tempdir().unwrap();
-    let transformers = |name: &str| {
-        let (place, parameter) = name.rsplit_once('.').unwrap();
-        let parts: Vec<&str> = place.split('.').collect();
-        let number = |text: &str| text[text.len() - 1..].parse::<usize>().unwrap() - 1;
-        let kind = |conv: bool| if conv { "convolution" } else { "normalization" };
-        match parts[..] {
-            ["fc"] => format!("classifier.1.{parameter}"),
-            [stem] => format!("resnet.embedder.embedder.{}.{parameter}", kind(stem == "conv1")),
-            [stage, block, "downsample", at] => {
-                let at = kind(at == "0");
-                format!("resnet.encoder.stages.{}.layers.{block}.shortcut.{at}.{parameter}", number(stage))
-            }
-            [stage, block, layer] => {
-                let at = format!("layer.{}.{}", number(layer), kind(layer.starts_with("conv")));
-                format!("resnet.encoder.stages.{}.layers.{block}.{at}.{parameter}", number(stage))
-            }
-            _ => panic!("{name}"),
-        }
-    };
-    assert_eq!(transformers("layer2.0.bn3.bias"), "resnet.encoder.stages.1.layers.0.layer.2.normalization.bias");
-    for architecture in [named("resnet50"), named("resnet18")] {
-        let tensors = names_and_shapes(&architecture);
-        let rename = |new: &dyn Fn(&str) -> String| {
-            let mut renamed: Vec<_> = tensors.iter().map(|(name, shape)| (new(name), shape.clone())).collect();
-            renamed.push((new("bn1.weight").replace(".weight", ".num_batches_tracked"), vec![]));
-            hollow(folder.path(), &renamed, None)
-        };
-        for weights in
-            [rename(&transformers), rename(&|name| format!("module.{name}")), rename(&|name| format!("model.{name}"))]
-        {
-            assert_eq!(weights::infer_architecture(&weights).unwrap(), architecture);
-            weights::check(&weights, &architecture).unwrap();
-        }
-        let weights = rename(&transformers);
-        assert_eq!(weights.original_name("fc.bias"), Some("classifier.1.bias"));
-    }
-}
-
-#[test]
-fn variants_that_are_not_supported_are_named() {
-    for (tensor, shape, word) in [
-        ("conv1.0.weight", vec![32, 3, 3, 3], "deep stem"),
-        ("layer1.0.downsample.1.weight", vec![4, 4, 1, 1], "average-pooled"),
-        ("layer1.0.se.fc1.weight", vec![4, 4, 1, 1], "attention"),
-        ("layer1.0.conv1.bias", vec![4], "bias"),
-    ] {
-        let file = small_bytes(|tensors| tensors.push((tensor.into(), shape)), &BTreeMap::new());
-        let message = refusal(weights::infer_architecture(&load(file).unwrap()));
-        assert!(message.contains(tensor) && message.contains(word), "{message}");
-    }
-    let other = bytes(r#"{"cls_token":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8);
-    let message = refusal(weights::infer_architecture(&load(other).unwrap()));
-    assert!(message.contains("cls_token") && message.contains("no ResNet"), "{message}");
-}
-
-/// Names and shapes that ask for endless blocks or channels, in a file of a few hundred bytes.
-#[test]
-fn unbounded_networks_are_refused() {
-    let tensors = |block: &str, conv2: &str| {
-        let entry = |shape: &str, end: usize| format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":{end}}}"#);
-        let conv1 = entry("[1,3,3,3]", 0).replace(":0}", ":[0,108]}");
-        let other = entry(conv2, 0).replace(":0}", ":[108,108]}");
-        bytes(&format!(r#"{{"conv1.weight":{conv1},"layer1.{block}.conv2.weight":{other}}}"#), 108)
-    };
-    for (file, word) in [
-        (tensors("18446744073709551615", "[4,0,3,3]"), "depths"),
-        (tensors("4000000", "[4,0,3,3]"), "depths"),
-        (tensors("0", "[4611686018427387904,0,3,3]"), "widths"),
-    ] {
-        let message = refusal(weights::infer_architecture(&load(file).unwrap()));
-        assert!(message.contains(word), "{message}");
-    }
-}
-
-#[test]
 fn labels_are_one_for_each_class() {
     let labels = |json: &str| {
         let metadata = BTreeMap::from([("gpu_resnet.labels".to_owned(), json.to_owned())]);
@@ -422,79 +349,11 @@ fn labels_are_one_for_each_class() {
 }
 
 #[test]
-fn what_is_saved_is_read_back_and_replaces_what_was_there() {
-    let architecture = small();
-    let hashed = weights::hash_weights(&architecture).unwrap();
-    let specs = architecture.parameters();
-    let tensors =
-        specs.iter().map(|spec| NamedTensor::new(&spec.name, &spec.shape, hashed.tensor_f32(&spec.name).unwrap()));
-    let tensors: Vec<_> = tensors.collect();
-    let labels = ["å".to_owned(), "b\"".to_owned(), "c".to_owned()];
-    let metadata = weights::metadata(&architecture, Some(&labels), Some(r#"{"crop":32}"#)).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.safetensors");
-    std::fs::write(&path, "old").unwrap();
-    weights::save(&path, &tensors, &metadata).unwrap();
-    let first = std::fs::read(&path).unwrap();
-    weights::save(&path, &tensors, &metadata).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), first);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-
-    let read = Weights::open(&path).unwrap();
-    assert_eq!(weights::infer_architecture(&read).unwrap(), architecture);
-    weights::check(&read, &architecture).unwrap();
-    assert_eq!((read.labels().unwrap().unwrap(), read.preprocess()), (labels.to_vec(), Some(r#"{"crop":32}"#)));
-    for spec in &specs {
-        assert_eq!(read.tensor_f32(&spec.name).unwrap(), hashed.tensor_f32(&spec.name).unwrap());
-        assert!(matches!(read.tensor_f32(&spec.name), Ok(Cow::Borrowed(_))), "{} was copied", spec.name);
-    }
-
-    // What `load_state_dict(strict=True)` wants: every tensor and a scalar i64 counter for each normalisation.
-    let file = safetensors::SafeTensors::deserialize(&first).unwrap();
-    let counters: Vec<_> = file.iter().filter(|(name, _)| name.ends_with(".num_batches_tracked")).collect();
-    assert_eq!(counters.len(), architecture.layers().convs().filter(|conv| conv.bn.is_some()).count());
-    assert!(counters.iter().all(|(_, view)| view.dtype() == Dtype::I64 && view.shape().is_empty()));
-    assert_eq!(file.len(), specs.len() + counters.len());
-}
-
-#[test]
-#[cfg(unix)]
-fn a_saved_file_has_an_ordinary_files_permissions() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
-    weights::save(&ours, &[], &BTreeMap::new()).unwrap();
-    std::fs::write(&ordinary, "").unwrap();
-    let mode = |path: &PathBuf| std::fs::metadata(path).unwrap().permissions().mode();
-    assert_eq!(mode(&ours), mode(&ordinary));
-}
-
-#[test]
-fn the_embedded_weights_are_a_whole_network() {
-    let weights = weights::open(None).unwrap();
-    let inspection = weights::inspect(&weights, &Given::default());
-    assert_eq!(inspection.problems, [""; 0]);
-    let architecture = inspection.architecture.clone().unwrap();
-    assert_eq!((architecture.features(), architecture.classes), (1024, 2));
-    assert_eq!(architecture.widths, [32, 64, 128, 256]);
-    assert_eq!(architecture.stride_in, StrideIn::First1x1);
-    assert!(architecture.stem.pool.is_some_and(|pool| pool.ceil_mode && pool.padding == 0));
-    assert_eq!(inspection.parameters, architecture.parameter_count());
-    assert_eq!(inspection.labels.as_ref().map(Vec::len), Some(2));
-    assert!(inspection.preprocess.as_ref().is_some_and(|preprocess| preprocess.crop == 224));
-    assert_eq!(inspection.tensors[0].name, "conv1.weight");
-    let text = inspection.to_string();
-    assert!(text.contains("fc.weight") && text.contains("[2, 1024]"), "{text}");
-    let json = serde_json::to_value(&inspection).unwrap();
-    assert_eq!(json["architecture"]["block"], "bottleneck");
-}
-
-#[test]
 fn an_inspection_lists_problems_instead_of_failing() {
     let file = small_bytes(|tensors| tensors.truncate(8), &weights::metadata(&small(), None, None).unwrap());
-    let inspection = weights::inspect(&load(file).unwrap(), &Given::default());
+    let inspection = weights::inspect(&load(file).unwrap(), &Overrides::default());
     assert!(inspection.problems.iter().any(|problem| problem.contains("missing fc.weight")), "{inspection}");
-    let unknown = weights::inspect(&load(bytes("{}", 0)).unwrap(), &Given::default());
+    let unknown = weights::inspect(&load(bytes("{}", 0)).unwrap(), &Overrides::default());
     assert_eq!(unknown.problems.len(), 1);
     assert!(unknown.to_string().contains("no tensors"), "{unknown}");
 }

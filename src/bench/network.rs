@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::ops::loss_scale::{self, STATE_BYTES};
 use crate::ops::peak::{CopyWidth, copy};
-use crate::ops::{MapShape, Precision, RecordMaps, pack_nhwc};
+use crate::ops::{Precision, pack_nhwc};
 use crate::train::{Examples, HeadOptions, HeadShape, HeadTrainer, LossScale};
 use crate::weights::{hash_input, hash_targets};
 
@@ -58,17 +58,17 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
     let images = precision.words(&images);
     let plan_of = |forward_alone: bool| {
         let mut r = Recording::new();
-        let input = r.kept_map("input", MapShape::new(shape)?.stored(precision));
+        let (input, map) = InputKind::Tensor.record(&mut r, [batch_size, image_size, image_size], precision)?;
         let loss_scale = (precision == Precision::F16).then(|| r.kept("loss scale", STATE_BYTES));
         let pass = PassOptions { loss_scale, ..PassOptions::default() };
         let targets = r.kept("targets", (batch_size * 4) as u64);
         if forward_alone {
-            record_forward(network, &mut r, input, targets, &pass)?;
+            record_forward(network, &mut r, map, targets, &pass)?;
         } else {
-            record_pass(network, &mut r, input, targets, &pass)?;
+            record_pass(network, &mut r, map, targets, &pass)?;
         }
         let plan = Plan::new(network.gpu(), &r)?;
-        plan.write(input.tensor, &images)?;
+        plan.write(input, &images)?;
         if let Some(state) = loss_scale.filter(|_| !forward_alone) {
             plan.write(state, &loss_scale::state(LossScale::default().scale))?;
         }

@@ -1,6 +1,8 @@
 //! The roofline picture: each dispatch of a profile by its operations per byte and its rate, under the measured peaks of the device
 //! (Williams, Waterman and Patterson, 2009, "Roofline").
 
+use std::ops::Range;
+
 use plotters::coord::combinators::IntoLogRange;
 use plotters::prelude::*;
 
@@ -34,6 +36,19 @@ fn intensity(kernel: &KernelTime) -> f64 {
     kernel.gflops / kernel.gbps
 }
 
+/// Operations for a byte and their rate, as far as the picture goes.
+fn axes(peaks: &Peaks, dots: &[&KernelTime]) -> [Range<f64>; 2] {
+    let ridge = peaks.gflops / peaks.gbps;
+    let span = |values: &mut dyn Iterator<Item = f64>, least: f64, most: f64| {
+        let (low, high) = values.fold((least, most), |(low, high), value| (low.min(value), high.max(value)));
+        (low / 1.5)..(high * 1.5)
+    };
+    [
+        span(&mut dots.iter().map(|kernel| intensity(kernel)), ridge / 8.0, ridge * 8.0),
+        span(&mut dots.iter().map(|kernel| kernel.gflops), peaks.gflops / 30.0, peaks.gflops),
+    ]
+}
+
 fn draw(
     root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     title: &str,
@@ -44,12 +59,7 @@ fn draw(
         profile.kernels.iter().partition(|kernel| kernel.gflops > 0.0 && intensity(kernel).is_finite());
     let total: f64 = profile.kernels.iter().map(|kernel| kernel.ms).sum();
     let ridge = peaks.gflops / peaks.gbps;
-    let span = |values: &mut dyn Iterator<Item = f64>, least: f64, most: f64| {
-        let (low, high) = values.fold((least, most), |(low, high), value| (low.min(value), high.max(value)));
-        (low / 1.5)..(high * 1.5)
-    };
-    let x = span(&mut dots.iter().map(|kernel| intensity(kernel)), ridge / 8.0, ridge * 8.0);
-    let y = span(&mut dots.iter().map(|kernel| kernel.gflops), peaks.gflops / 30.0, peaks.gflops);
+    let [x, y] = axes(peaks, &dots);
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(root)
         .caption(title, (FONT, 18).into_font().style(FontStyle::Bold).color(&INK))

@@ -147,8 +147,8 @@ fn runs(
 impl BenchArgs {
     fn network(&self, context: &Context) -> Result<(Architecture, Weights)> {
         if self.weights.is_some() {
-            let given = self.network.given(&ImageArgs::default())?;
-            let (weights, description) = open_weights(context, self.weights.as_deref(), &given, Use::TENSORS)?;
+            let overrides = self.network.overrides(&ImageArgs::default())?;
+            let (weights, description) = open_weights(context, self.weights.as_deref(), &overrides, Use::TENSORS)?;
             return Ok((description.architecture, weights));
         }
         let mut architecture = Architecture::named(self.arch.as_deref().unwrap_or("resnet50"))?;
@@ -186,23 +186,45 @@ fn table(report: &Report) -> String {
     let mut out = format!("{} ({:?}, {} {})\n", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
     let _ = writeln!(out, "peaks: {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying", peaks.gflops, peaks.gbps);
     if !runs.is_empty() {
-        let _ = writeln!(
-            out,
-            "\n{:18} {:12} {:>5} {:>10} {:>9} {:>9} {:>7} {:>7} {:>10} {:>9} {:>11} {:>6}",
-            "network",
-            "",
-            "batch",
-            "ms/image",
-            "images/s",
-            "GFLOP/s",
-            "of peak",
-            "submits",
-            "dispatches",
-            "MiB",
-            "activations",
-            "of cut"
-        );
+        by_run(&mut out, runs);
     }
+    for run in runs {
+        if let Some(profile) = &run.profile {
+            let _ = writeln!(out, "\nbatch size {}, by {}:", run.batch_size, profile.timed_by);
+            by_kernel(&mut out, profile);
+            slowest(&mut out, profile);
+        }
+    }
+    if !convolutions.is_empty() {
+        by_shape(&mut out, convolutions);
+    }
+    if !cases.is_empty() {
+        let _ = writeln!(out, "\n{:>10} {:>9} {:>8}  case", "ms", "GFLOP/s", "GB/s");
+    }
+    for CaseTime { case, ms, gflops, gbps } in cases {
+        let _ = writeln!(out, "{ms:>10.3} {gflops:>9.2} {gbps:>8.2}  {case}");
+    }
+    out
+}
+
+/// A row for each run, and what a step of training consists of.
+fn by_run(out: &mut String, runs: &[Run]) {
+    let _ = writeln!(
+        out,
+        "\n{:18} {:12} {:>5} {:>10} {:>9} {:>9} {:>7} {:>7} {:>10} {:>9} {:>11} {:>6}",
+        "network",
+        "",
+        "batch",
+        "ms/image",
+        "images/s",
+        "GFLOP/s",
+        "of peak",
+        "submits",
+        "dispatches",
+        "MiB",
+        "activations",
+        "of cut"
+    );
     for run in runs {
         let what = match run.train {
             None => "inference",
@@ -224,42 +246,30 @@ fn table(report: &Report) -> String {
             run.activation_bytes as f64 / f64::from(1 << 20),
             run.activation_bytes as f64 / run.largest_cut_bytes as f64
         );
-        if let Some(StepParts { forward_ms_per_image, backward_ms_per_image, inference_ms_per_image }) = run.parts {
-            let _ = writeln!(
-                out,
-                "    forward pass {forward_ms_per_image:.3} ms/image, backward pass {backward_ms_per_image:.3}, {:.2} times as long; \
+        parts_of_a_step(out, run);
+    }
+}
+
+/// What a run tells beside its row.
+fn parts_of_a_step(out: &mut String, run: &Run) {
+    if let Some(StepParts { forward_ms_per_image, backward_ms_per_image, inference_ms_per_image }) = run.parts {
+        let _ = writeln!(
+            out,
+            "    forward pass {forward_ms_per_image:.3} ms/image, backward pass {backward_ms_per_image:.3}, {:.2} times as long; \
                  inference {inference_ms_per_image:.3}",
-                backward_ms_per_image / forward_ms_per_image
-            );
-        }
-        if let Some(dispatch_us) = run.dispatch_us {
-            let step_us = run.ms_per_image * run.batch_size as f64 * 1e3;
-            let _ = writeln!(
-                out,
-                "    {:.0} steps/s; a dispatch that does next to nothing takes {dispatch_us:.1} us, {} of them {:.0} % of the step",
-                1e6 / step_us,
-                run.dispatches,
-                dispatch_us * run.dispatches as f64 / step_us * 100.0
-            );
-        }
+            backward_ms_per_image / forward_ms_per_image
+        );
     }
-    for run in runs {
-        if let Some(profile) = &run.profile {
-            let _ = writeln!(out, "\nbatch size {}, by {}:", run.batch_size, profile.timed_by);
-            by_kernel(&mut out, profile);
-            slowest(&mut out, profile);
-        }
+    if let Some(dispatch_us) = run.dispatch_us {
+        let step_us = run.ms_per_image * run.batch_size as f64 * 1e3;
+        let _ = writeln!(
+            out,
+            "    {:.0} steps/s; a dispatch that does next to nothing takes {dispatch_us:.1} us, {} of them {:.0} % of the step",
+            1e6 / step_us,
+            run.dispatches,
+            dispatch_us * run.dispatches as f64 / step_us * 100.0
+        );
     }
-    if !convolutions.is_empty() {
-        by_shape(&mut out, convolutions);
-    }
-    if !cases.is_empty() {
-        let _ = writeln!(out, "\n{:>10} {:>9} {:>8}  case", "ms", "GFLOP/s", "GB/s");
-    }
-    for CaseTime { case, ms, gflops, gbps } in cases {
-        let _ = writeln!(out, "{ms:>10.3} {gflops:>9.2} {gbps:>8.2}  {case}");
-    }
-    out
 }
 
 /// The total time of each kernel's dispatches.

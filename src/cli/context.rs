@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::console::Console;
 use super::environment;
-use super::resume::Given;
+use super::resume::NamedOptions;
 use crate::error::Result;
 use crate::gpu::{AdapterChoice, BackendName, Gpu};
 use crate::ops::Precision;
@@ -48,7 +48,7 @@ pub struct Context<'a> {
     pub global: &'a Global,
     pub console: &'a Console,
     /// The arguments that the user gave.
-    pub given: &'a Given,
+    pub given: &'a NamedOptions,
     /// What the environment asks for.
     pub switches: Switches,
     /// The kernels that the adapters use.

@@ -85,8 +85,8 @@ fn go_on(args: &FinetuneArgs, resumed: &Resumed, stopped: StoppedFineTune) -> Re
 
 /// A new run as the options describe it.
 fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
-    let asked = &args.training;
-    let data = asked.data(args.data.as_deref().or(args.features.first().map(PathBuf::as_path)))?;
+    let options = &args.training;
+    let data = options.data(args.data.as_deref().or(args.features.first().map(PathBuf::as_path)))?;
     Ok(FineTune {
         features: args.features.clone(),
         val: data.val,
@@ -95,17 +95,17 @@ fn new_run(context: &Context, args: &FinetuneArgs) -> Result<FineTune> {
         source: args.model.source()?,
         training: Settings {
             recipe: args.recipe,
-            lr: asked.lr,
-            epochs: asked.epochs,
-            label_smoothing: asked.label_smoothing,
-            balance: asked.balance,
+            lr: options.lr,
+            epochs: options.epochs,
+            label_smoothing: options.label_smoothing,
+            balance: options.balance,
             seed: context.global.seed,
-            optimizer: asked.optimizer(&args.optimizer, None)?,
+            optimizer: options.optimizer(&args.optimizer, None)?,
             batch_size: args.model.batch_size as usize,
         },
-        network: asked.network(args.unfreeze, args.bn, args.backbone_lr, Curve::default(), context.precision()),
-        curve: asked.lr_schedule,
-        tensorboard: asked.tensorboard,
+        network: options.network(args.unfreeze, args.bn, args.backbone_lr, Curve::default(), context.precision()),
+        curve: options.lr_schedule,
+        tensorboard: options.tensorboard,
         runtime: context.runtime(),
         ..FineTune::new(data.data)
     })
@@ -117,7 +117,7 @@ fn check_repeated(context: &Context, args: &FinetuneArgs, run: &Resumed, command
     run.check_data(&command.data, args.data.as_deref(), &args.training)?;
     run.check_features(&command.data, &args.features)?;
     run.check(&args.training.settings(&args.optimizer, args.model.batch_size))?;
-    run.check_network(&args.model.network.given(&args.model.images)?, &command.network)?;
+    run.check_network(&args.model.network.overrides(&args.model.images)?, &command.network)?;
     run.check(&[
         Setting::new("recipe", "training.recipe", args.recipe),
         Setting::new("unfreeze", "command.unfreeze", args.unfreeze.to_string()),

@@ -46,8 +46,8 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     output_name::check(&args.output, output_name::SAFETENSORS)?;
     distinct(&args.input, &args.output)?;
     context.f32_only("gradients")?;
-    let given = args.network.given(&ImageArgs::default())?;
-    let (weights, description) = open_weights(context, args.weights.as_deref(), &given, Use::TENSORS)?;
+    let overrides = args.network.overrides(&ImageArgs::default())?;
+    let (weights, description) = open_weights(context, args.weights.as_deref(), &overrides, Use::TENSORS)?;
     needs_head(&weights, "give a network with a head")?;
     let file = TensorFile::open(&args.input)?;
     let input = file.array("input")?;

@@ -21,7 +21,7 @@ use super::console::{Pace, interrupt};
 use super::grad_cam::Overlays;
 use super::model::{LoadedNetwork, Use, distinct, needs_head, read_labels, warn};
 use super::output_name;
-use crate::data::{FileList, Loader, expand_inputs, feature_keys, left_out_of};
+use crate::data::{FileList, Loader, expand_inputs, feature_keys};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{InputKind, Output};
@@ -105,12 +105,11 @@ fn find_images(context: &Context, inputs: &[PathBuf]) -> Result<(Vec<PathBuf>, C
         let list = if input.as_os_str() == "-" { list.take() } else { None };
         match expand_inputs(std::slice::from_ref(input), list) {
             Ok(found) => {
-                files.extend(found);
+                files.extend(found.files);
                 folders.push(input, files.len());
-                let unread = left_out_of(input);
-                unread.iter().for_each(|what| {
-                    context.console.note(format!("{} left out of {}; convert them", what, input.display()));
-                });
+                for (folder, unread) in found.left_out {
+                    context.console.note(format!("{unread} left out of {}; convert them", folder.display()));
+                }
             }
             Err(error @ Error::File { .. }) if inputs.len() > 1 => {
                 context.console.complain(error);

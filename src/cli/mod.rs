@@ -35,7 +35,7 @@ use crate::error::Result;
 use crate::runtime::{Switches, Tuning};
 pub use console::{Console, say};
 pub use context::{Context, Global};
-use resume::Given;
+use resume::NamedOptions;
 
 /// ResNet inference and fine-tuning on any GPU, with no CUDA and no Python.
 #[derive(Debug, Parser)]
@@ -105,19 +105,19 @@ pub fn run() -> u8 {
 }
 
 /// The process arguments, and which of them the user gave.
-fn parse() -> Result<(Cli, Given), clap::Error> {
+fn parse() -> Result<(Cli, NamedOptions), clap::Error> {
     let matches = Cli::command().try_get_matches()?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
-    Ok((cli, Given::new(&matches)))
+    Ok((cli, NamedOptions::new(&matches)))
 }
 
-fn execute(cli: Cli, given: &Given) -> Result<()> {
+fn execute(cli: Cli, given: &NamedOptions) -> Result<()> {
     let switches = environment::switches(&environment::of_process)?;
     let global = cli.global.or_from(&environment::of_process)?;
     dispatch(&Cli { global, ..cli }, given, switches)
 }
 
-fn dispatch(cli: &Cli, given: &Given, switches: Switches) -> Result<()> {
+fn dispatch(cli: &Cli, given: &NamedOptions, switches: Switches) -> Result<()> {
     let console = Console::new(cli.global.verbose, cli.global.quiet);
     let context = Context {
         global: &cli.global,

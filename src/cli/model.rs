@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::predict::NetworkSource;
 pub(super) use crate::predict::warn;
 pub use crate::predict::{LoadedNetwork, Use, needs_head};
-use crate::weights::{Description, Given, Weights};
+use crate::weights::{Description, Overrides, Weights};
 pub use crate::weights::{default_preprocess, numbered_labels as numbered, read_labels};
 
 /// Options that choose a network and how it is run.
@@ -34,8 +34,8 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// The network that the options name, with what they say about it.
     pub fn source(&self) -> Result<NetworkSource> {
-        let given = self.network.given(&self.images)?;
-        Ok(NetworkSource { weights: self.weights.clone(), image_size: self.image_size, given })
+        let overrides = self.network.overrides(&self.images)?;
+        Ok(NetworkSource { weights: self.weights.clone(), image_size: self.image_size, overrides })
     }
 
     /// Reads and checks the weights, without a GPU.
@@ -48,10 +48,11 @@ impl ModelArgs {
 pub fn open_weights(
     context: &Context,
     argument: Option<&OsStr>,
-    given: &Given,
+    overrides: &Overrides,
     purpose: Use,
 ) -> Result<(Weights, Description)> {
-    let source = NetworkSource { weights: argument.map(OsStr::to_owned), image_size: None, given: given.clone() };
+    let source =
+        NetworkSource { weights: argument.map(OsStr::to_owned), image_size: None, overrides: overrides.clone() };
     source.describe(&context.runtime(), purpose)
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::data::Interpolation;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::weights::Given;
+use crate::weights::Overrides;
 
 /// The largest description that is read.
 const MAX_DESCRIPTION: u64 = 1 << 20;
@@ -50,7 +50,7 @@ pub const SETTLED: [&str; 8] = ["weights_key", "architecture", "set", "mean", "s
 
 impl NetworkArgs {
     /// What the options say, including `images`, with the description read and checked.
-    pub fn given(&self, images: &ImageArgs) -> Result<Given> {
+    pub fn overrides(&self, images: &ImageArgs) -> Result<Overrides> {
         let read = |path: &PathBuf| {
             let failed = |why: &dyn std::fmt::Display| {
                 Error::file(path, format!("could not be read ({why}); give a JSON file that describes a network"))
@@ -59,7 +59,7 @@ impl NetworkArgs {
             text.ok_or_else(|| failed(&format!("it has more than {MAX_DESCRIPTION} bytes")))
         };
         let ImageArgs { mean, std, resize, crop, interpolation } = *images;
-        let given = Given {
+        let overrides = Overrides {
             weights_key: self.weights_key.clone(),
             architecture: self.architecture.as_ref().map(read).transpose()?,
             set: self.set.clone(),
@@ -69,8 +69,8 @@ impl NetworkArgs {
             crop,
             interpolation,
         };
-        given.check()?;
-        Ok(given)
+        overrides.check()?;
+        Ok(overrides)
     }
 }
 

@@ -20,9 +20,9 @@ use crate::weights::{self, read_names};
 
 /// The arguments that are on the command line itself: neither defaults nor values from the environment.
 #[derive(Debug, Default)]
-pub struct Given(BTreeSet<String>);
+pub struct NamedOptions(BTreeSet<String>);
 
-impl Given {
+impl NamedOptions {
     /// Those of the command in `matches`.
     pub fn new(matches: &ArgMatches) -> Self {
         let mut given = BTreeSet::new();
@@ -43,7 +43,7 @@ impl Given {
 
 /// A run that is resumed, and the options next to `--resume`.
 pub struct Resumed<'a> {
-    pub given: &'a Given,
+    pub given: &'a NamedOptions,
     pub path: &'a Path,
     pub config: &'a RunConfig,
 }
@@ -83,19 +83,19 @@ impl Resumed<'_> {
     }
 
     /// Refuses DATA and its options if they are not the run's.
-    pub fn check_data(&self, told: &DataChoice, data: Option<&Path>, asked: &TrainingArgs) -> Result<()> {
+    pub fn check_data(&self, told: &DataChoice, data: Option<&Path>, args: &TrainingArgs) -> Result<()> {
         if let Some(data) = data
             && !same_path(&absolute(data.to_owned()), &told.data)
         {
             return Err(self.refused(&format!("the data {}", told.data.display()), data.display()));
         }
-        if let Some(val) = &asked.val
+        if let Some(val) = &args.val
             && told.val.as_ref().is_none_or(|run| !same_path(&absolute(val.clone()), run))
         {
             let found = told.val.as_ref().map(|path| path.display().to_string());
             return Err(self.contradicts("val", found, Some(val.display().to_string())));
         }
-        if let Some(file) = &asked.classes
+        if let Some(file) = &args.classes
             && told.classes.as_ref() != Some(&read_names(file)?)
         {
             let found = told.classes.as_ref().map(|names| names.join(", "));
@@ -118,7 +118,7 @@ impl Resumed<'_> {
     }
 
     /// Refuses options about the network that differ from the run's.
-    pub fn check_network(&self, wanted: &weights::Given, found: &weights::Given) -> Result<()> {
+    pub fn check_network(&self, wanted: &weights::Overrides, found: &weights::Overrides) -> Result<()> {
         let [wanted, found] = [wanted, found].map(|said| Value::try_from(said).ok());
         for id in network::SETTLED {
             let [wanted, found] = [&wanted, &found].map(|said| said.as_ref().and_then(|said| said.get(id)));

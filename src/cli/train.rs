@@ -53,9 +53,9 @@ pub struct TrainArgs {
     resume: Option<PathBuf>,
 }
 
-/// The command's own settings, as config.toml keeps them: a resumed run must see the same data and network.
+/// Data and network of the command, as config.toml keeps them: a resumed run must see the same data and network.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-struct Told {
+struct TrainCommand {
     #[serde(flatten)]
     data: DataChoice,
     /// Its JSON, without the number of classes, which comes from the data.
@@ -81,16 +81,16 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let mut global = context.global.clone();
     global.precision = config.network.as_ref().map_or(global.precision, |network| network.precision);
     let context = &Context { global: &global, ..*context };
-    let told = Told::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
+    let command = TrainCommand::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
     let seed = config.training.seed;
     let runtime = context.runtime();
-    let sets = open_data(&runtime, &told.data, seed)?;
+    let sets = open_data(&runtime, &command.data, seed)?;
     match &resumed {
         Some(run) => run.check_classes(&mut config, sets.train.classes())?,
         None => config.classes = sets.train.classes().to_vec(),
     }
-    let architecture = Architecture::from_json(&told.architecture)?.with_classes(sets.train.classes().len());
-    let preprocess = Preprocess::from_json(&told.preprocess)?;
+    let architecture = Architecture::from_json(&command.architecture)?.with_classes(sets.train.classes().len());
+    let preprocess = Preprocess::from_json(&command.preprocess)?;
     architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
     let parameters = architecture.parameter_count() as f64 / 1e6;
     context.console.note(format!("{architecture}: {parameters:.2} million parameters"));
@@ -108,27 +108,27 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     report(&run.run(&runtime, &config)?, args.training.json)
 }
 
-impl Told {
+impl TrainCommand {
     fn of(config: &RunConfig, run: &Path) -> Result<Self> {
         if config.command.contains_key("weights_sha256") {
             return Err(Error::file(run, other_command("finetune", run)));
         }
-        let told: Result<Told, _> = config.command.clone().try_into();
-        told.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
+        let command: Result<TrainCommand, _> = config.command.clone().try_into();
+        command.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
     }
 }
 
 /// Refuses options that differ from those of the run `path`.
 fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &RunConfig) -> Result<()> {
-    let told = Told::of(config, path)?;
+    let command = TrainCommand::of(config, path)?;
     let run = Resumed { given: context.given, path, config };
     run.check_run(args.output.as_deref(), context.global.seed)?;
-    run.check_data(&told.data, args.data.as_deref(), &args.training)?;
+    run.check_data(&command.data, args.data.as_deref(), &args.training)?;
     run.check(&args.training.settings(&args.optimizer, args.batch_size))?;
     let precision = context.precision().name();
     run.check(&[Setting::new("precision", "network.precision", precision).or(Precision::F32.name())])?;
     // Options about the architecture need only fit the rest of the run's.
-    let begun = Architecture::from_json(&told.architecture)?;
+    let begun = Architecture::from_json(&command.architecture)?;
     if let Some(name) = &args.arch {
         let Architecture { shortcut, stride_in, .. } = begun;
         let named = Architecture { shortcut, stride_in, ..Architecture::named(name)? };
@@ -146,7 +146,7 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &Run
     {
         return Err(run.contradicts("stride_in", Some(begun.stride_in.to_string()), Some(stride_in.clone())));
     }
-    let preprocess = Preprocess::from_json(&told.preprocess)?;
+    let preprocess = Preprocess::from_json(&command.preprocess)?;
     match args.image_size {
         Some(size) if size != preprocess.crop => {
             Err(run.contradicts("image_size", Some(preprocess.crop.to_string()), Some(size.to_string())))
@@ -156,33 +156,33 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &Run
 }
 
 fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
-    let asked = &args.training;
+    let options = &args.training;
     let architecture = architecture(args)?;
     let preprocess = match args.image_size {
         Some(size) => default_preprocess(&architecture).with_image_size(size)?,
         None => default_preprocess(&architecture),
     };
     let kept = |e: &dyn std::fmt::Display| Error::Usage(format!("the options can't be kept: {e}"));
-    let told = Told {
-        data: asked.data(args.data.as_deref())?,
+    let command = TrainCommand {
+        data: options.data(args.data.as_deref())?,
         architecture: architecture.to_json()?,
         preprocess: serde_json::to_string(&preprocess).map_err(|e| kept(&e))?,
     };
     let sgd = args.optimizer == "sgd";
     let training = Settings {
         recipe: Recipe::Auto,
-        lr: Some(asked.lr.unwrap_or(if sgd { 0.1 } else { 1e-3 })),
-        epochs: Some(asked.epochs.unwrap_or(EPOCHS)),
-        label_smoothing: asked.label_smoothing,
-        balance: asked.balance,
+        lr: Some(options.lr.unwrap_or(if sgd { 0.1 } else { 1e-3 })),
+        epochs: Some(options.epochs.unwrap_or(EPOCHS)),
+        label_smoothing: options.label_smoothing,
+        balance: options.balance,
         seed: context.global.seed,
-        optimizer: asked.optimizer(&args.optimizer, sgd.then_some(WEIGHT_DECAY))?,
+        optimizer: options.optimizer(&args.optimizer, sgd.then_some(WEIGHT_DECAY))?,
         batch_size: args.batch_size as usize,
     };
     training.check().map_err(|e| Error::Usage(e.to_string()))?;
-    let network = asked.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine, context.precision());
+    let network = options.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine, context.precision());
     network.check()?;
-    let command = toml::Table::try_from(told).map_err(|e| kept(&e))?;
+    let command = toml::Table::try_from(command).map_err(|e| kept(&e))?;
     Ok(RunConfig { command, training, network: Some(network), ..RunConfig::default() })
 }
 

@@ -116,8 +116,8 @@ impl TuneArgs {
     fn architecture(&self, context: &Context) -> Result<Architecture> {
         match &self.weights {
             Some(weights) => {
-                let given = self.network.given(&ImageArgs::default())?;
-                Ok(open_weights(context, Some(weights), &given, Use::TENSORS)?.1.architecture)
+                let overrides = self.network.overrides(&ImageArgs::default())?;
+                Ok(open_weights(context, Some(weights), &overrides, Use::TENSORS)?.1.architecture)
             }
             None => Architecture::named(self.arch.as_deref().unwrap_or("resnet50")),
         }

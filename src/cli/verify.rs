@@ -140,15 +140,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     if args.child {
-        let choice = context.global.adapter()?;
-        let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On);
-        let conv2d = args.conv2d.or(context.switches.conv2d).map(Conv2dSwitch::name);
-        let options = DeviceOptions { disabled: args.disable.clone(), ..Default::default() };
-        let options = context.switches.device_options(options);
-        let bounds_checks = bounds_checks.or(options.bounds_checks);
-        let gpu = Gpu::open_with(&choice, &DeviceOptions { conv2d, bounds_checks, ..options })?;
-        args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
-        return serve(&gpu);
+        return run_child(context, args);
     }
     check_names(args)?;
     if let Some(files) = &args.compare {
@@ -211,6 +203,18 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     }
     show(args, &report)?;
     verdict(&report, args.allow_unexpected_pass)
+}
+
+/// The process that cases run in.
+fn run_child(context: &Context, args: &VerifyArgs) -> Result<()> {
+    let options = DeviceOptions { disabled: args.disable.clone(), ..Default::default() };
+    let options = context.switches.device_options(options);
+    let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On).or(options.bounds_checks);
+    let conv2d = args.conv2d.or(context.switches.conv2d).map(Conv2dSwitch::name);
+    let options = DeviceOptions { conv2d, bounds_checks, ..options };
+    let gpu = Gpu::open_with(&context.global.adapter()?, &options)?;
+    args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
+    serve(&gpu)
 }
 
 /// Refuses a report whose name promises another format than it gets.

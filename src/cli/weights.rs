@@ -10,7 +10,7 @@ use super::console::{print, print_json};
 use super::model::{Use, distinct, open_weights};
 use super::network::{ImageArgs, NetworkArgs};
 use crate::error::{Error, Result};
-use crate::weights::{self, BUILT_IN, ElementType, Given, Names, Source};
+use crate::weights::{self, BUILT_IN, ElementType, Names, Overrides, Source};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WeightsCommand {
@@ -73,10 +73,10 @@ pub fn run(context: &Context, command: &WeightsCommand) -> Result<()> {
         WeightsCommand::List { json } => list(*json),
         WeightsCommand::Fetch { name, json } => fetch(context, name, *json),
         WeightsCommand::Convert { input, output, dtype, names, network, images } => {
-            convert(context, input, output, (*dtype, *names), &network.given(images)?)
+            convert(context, input, output, (*dtype, *names), &network.overrides(images)?)
         }
         WeightsCommand::Inspect { file, json, network, images } => {
-            inspect(context, file.as_deref(), *json, &network.given(images)?)
+            inspect(context, file.as_deref(), *json, &network.overrides(images)?)
         }
     }
 }
@@ -139,22 +139,22 @@ fn convert(
     input: &OsStr,
     output: &Path,
     (dtype, names): (Option<ElementType>, Names),
-    given: &Given,
+    overrides: &Overrides,
 ) -> Result<()> {
     if !output.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
         let problem = format!("{}: what is written is safetensors; end the name in .safetensors", output.display());
         return Err(Error::Usage(problem));
     }
-    let (weights, description) = open_weights(context, Some(input), given, Use::PREDICTIONS)?;
+    let (weights, description) = open_weights(context, Some(input), overrides, Use::PREDICTIONS)?;
     distinct(weights.label(), output)?;
     weights::convert(&weights, &description, output, dtype, names)?;
     context.console.note(format!("wrote {} to {}", description.architecture, output.display()));
     Ok(())
 }
 
-fn inspect(context: &Context, file: Option<&OsStr>, json: bool, given: &Given) -> Result<()> {
-    let weights = context.weights(file, given.weights_key.as_deref())?;
-    let inspection = weights::inspect(&weights, given);
+fn inspect(context: &Context, file: Option<&OsStr>, json: bool, overrides: &Overrides) -> Result<()> {
+    let weights = context.weights(file, overrides.weights_key.as_deref())?;
+    let inspection = weights::inspect(&weights, overrides);
     if json {
         print_json(&inspection)?
     } else {

@@ -15,14 +15,23 @@ use crate::error::{Error, Result};
 /// The most bytes of a list on standard input.
 const MAX_LIST: u64 = 1 << 30;
 
+/// The image files that inputs name.
+#[derive(Debug, Default)]
+pub struct FoundImages {
+    /// In the order of the inputs.
+    pub files: Vec<PathBuf>,
+    /// Folders among the inputs that also hold images in formats that are not read, and how many of which formats.
+    pub left_out: Vec<(PathBuf, String)>,
+}
+
 /// Turns inputs into image files, in the order given. A folder gives its images at any depth, sorted. A glob gives its matches, sorted
 /// (folders again by their images). `-` reads a list from `stdin_list`: one path per line, or, if it contains a NUL byte, NUL after each
 /// path. An existing name is taken literally, even if it could be a glob.
 ///
 /// # Errors
 /// An input that matches nothing, named.
-pub fn expand_inputs(inputs: &[PathBuf], mut stdin_list: Option<&mut dyn BufRead>) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+pub fn expand_inputs(inputs: &[PathBuf], mut stdin_list: Option<&mut dyn BufRead>) -> Result<FoundImages> {
+    let mut found = FoundImages::default();
     for input in inputs {
         if input.as_os_str() == "-" {
             let Some(list) = stdin_list.take() else {
@@ -32,18 +41,18 @@ pub fn expand_inputs(inputs: &[PathBuf], mut stdin_list: Option<&mut dyn BufRead
                 // A listed file that is missing, or a folder without images, is one bad file among many, reported when it is
                 // opened.
                 match images_in(&path) {
-                    Ok(images) if path.is_dir() => files.extend(images),
-                    _ => files.push(path),
+                    Ok((images, _)) if path.is_dir() => found.files.extend(images),
+                    _ => found.files.push(path),
                 }
             }
         } else {
-            expand(input, &mut files)?;
+            expand(input, &mut found)?;
         }
     }
-    if files.is_empty() {
+    if found.files.is_empty() {
         return Err(Error::Usage("no input was given; name image files, folders or globs".into()));
     }
-    Ok(files)
+    Ok(found)
 }
 
 /// The paths of a list, at least one. They are bytes as `ls` and `find -print0` write them.
@@ -75,13 +84,15 @@ fn read_list(list: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
     paths.iter().map(path).collect()
 }
 
-fn expand(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+fn expand(path: &Path, found: &mut FoundImages) -> Result<()> {
     if path.is_dir() {
-        files.extend(images_in(path)?);
+        let (images, unread) = images_in(path)?;
+        found.files.extend(images);
+        found.left_out.extend(unread.map(|unread| (path.to_owned(), unread)));
         return Ok(());
     }
     if path.exists() {
-        files.push(path.to_path_buf());
+        found.files.push(path.to_path_buf());
         return Ok(());
     }
     if !is_glob(path) {
@@ -100,25 +111,21 @@ fn expand(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     }
     // A file may match itself and lie in a folder that matches.
     let mut seen = HashSet::new();
-    files.extend(matched.into_iter().filter(|path| seen.insert(path.clone())));
+    found.files.extend(matched.into_iter().filter(|path| seen.insert(path.clone())));
     Ok(())
 }
 
-fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The images of a folder, and what it holds in formats that are not read, if there is any.
+fn images_in(folder: &Path) -> Result<(Vec<PathBuf>, Option<String>)> {
     let (images, others): (Vec<_>, Vec<_>) = walk(folder)?.into_iter().partition(|p| is_image_name(p));
+    let unread = unread_images(others.iter().map(PathBuf::as_path));
     if images.is_empty() {
-        return Err(match unread_images(others.iter().map(PathBuf::as_path)) {
+        return Err(match unread {
             Some(unread) => Error::file(folder, format!("holds only {unread}; convert them to JPEG or PNG")),
             None => Error::file(folder, "holds no image files (jpg, png, webp, tif, bmp, gif, ppm, …); check the path"),
         });
     }
-    Ok(images)
-}
-
-/// The number of images in `folder` whose formats are not read, as text, if there are any.
-pub fn left_out_of(folder: &Path) -> Option<String> {
-    let files = if folder.is_dir() { walk(folder).ok()? } else { Vec::new() };
-    unread_images(files.iter().map(PathBuf::as_path).filter(|path| !is_image_name(path)))
+    Ok((images, unread))
 }
 
 /// A plain list of image files, for inference: every label is 0, of the one class `unlabelled`.

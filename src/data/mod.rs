@@ -51,7 +51,7 @@ pub use fetch::{FetchedData, fetch};
 pub use grid::{encode_png, grid, write_png};
 pub use heat::overlay;
 pub use image_names::is_image_name;
-pub use inputs::{FileList, expand_inputs, left_out_of};
+pub use inputs::{FileList, FoundImages, expand_inputs};
 pub use loader::{Batch, Loader};
 pub use matching::{Outputs, align_classes, match_outputs};
 pub use named::{Archive, Member, NamedData, find_named, named_data};

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// What the driver reported outside of a call: the first error, and whether the device is gone.
 #[derive(Default)]
-struct Trouble {
+struct DeviceErrors {
     error: Mutex<Option<Error>>,
     lost: Mutex<Option<String>>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Device {
     pub adapter: wgpu::Adapter,
     pub report: AdapterReport,
     pub options: DeviceOptions,
-    trouble: Arc<Trouble>,
+    errors: Arc<DeviceErrors>,
 }
 
 /// Asks for a device with these features and all of the adapter's own limits.
@@ -100,14 +100,14 @@ impl Device {
         if let Some(report) = &options.as_adapter {
             found.report = AdapterReport::clone(report);
         }
-        let trouble = Arc::new(Trouble::default());
-        Self::note_errors(&device, &trouble);
-        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options: options.clone(), trouble })
+        let errors = Arc::new(DeviceErrors::default());
+        Self::note_errors(&device, &errors);
+        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options: options.clone(), errors })
     }
 
-    /// Has wgpu write what goes wrong outside of a call into `trouble`.
-    fn note_errors(device: &wgpu::Device, trouble: &Arc<Trouble>) {
-        let noted = trouble.clone();
+    /// Has wgpu write what goes wrong outside of a call into `errors`.
+    fn note_errors(device: &wgpu::Device, errors: &Arc<DeviceErrors>) {
+        let noted = errors.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
             let error = match error {
                 wgpu::Error::OutOfMemory { .. } => {
@@ -121,7 +121,7 @@ impl Device {
                 first.get_or_insert(error);
             }
         }));
-        let noted = trouble.clone();
+        let noted = errors.clone();
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed
                 && let Ok(mut lost) = noted.lost.lock()
@@ -135,12 +135,12 @@ impl Device {
 
     /// The first error that the driver reported since the last call, if any.
     pub fn check(&self) -> Result<()> {
-        if let Ok(lost) = self.trouble.lost.lock()
+        if let Ok(lost) = self.errors.lost.lock()
             && let Some(message) = lost.as_ref()
         {
             return Err(Error::DeviceLost(message.clone()));
         }
-        match self.trouble.error.lock().ok().and_then(|mut first| first.take()) {
+        match self.errors.error.lock().ok().and_then(|mut first| first.take()) {
             Some(error) => Err(error),
             None => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! The only part of the crate that knows wgpu: adapters, the device, compiled kernels, and recorded plans.
 
 mod adapter;
+mod adapter_example;
 mod buffer;
 mod compiled;
 mod cores;

@@ -1,19 +1,10 @@
 //! A forward pass that is ready to run: one plan for a batch size, an image size and a kind of input.
 
+use super::input::InputKind;
 use super::network::{ForwardTensors, Network};
 use crate::error::{Error, Result};
 use crate::gpu::{Flight, Plan, PlanSummary, Recording, TensorId};
-use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps, pack_nhwc, unpack_nhwc, unpack_rows};
-
-/// What goes in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum InputKind {
-    /// HWC RGB bytes, normalised on the GPU with these fractions of 255.
-    Pixels { mean: [f32; 3], std: [f32; 3] },
-    /// f32 in NCHW, used as it is.
-    Tensor,
-}
+use crate::ops::{FeatureMap, Precision, pack_nhwc, unpack_nhwc, unpack_rows};
 
 /// What comes out, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -167,21 +158,12 @@ fn record(
     shape: [usize; 4],
     forward: fn(&Network, &mut Recording, FeatureMap) -> Result<ForwardTensors>,
 ) -> Result<(Recording, TensorId, ForwardTensors)> {
-    let [n, c, h, w] = shape;
+    let [n, _, h, w] = shape;
     if n == 0 || h == 0 || w == 0 {
         return Err(Error::shape("forward", format!("a batch of {n} images of {h} x {w} is empty")));
     }
     let mut recording = Recording::new();
-    let (input, map) = match kind {
-        InputKind::Pixels { mean, std } => {
-            let bytes = recording.kept("pixels", (n * c * h * w) as u64);
-            (bytes, preprocess(&mut recording, "preprocess", bytes, [n, h, w], mean, std, network.precision())?)
-        }
-        InputKind::Tensor => {
-            let map = recording.kept_map("input", MapShape::new(shape)?.stored(network.precision()));
-            (map.tensor, map)
-        }
-    };
+    let (input, map) = kind.record(&mut recording, [n, h, w], network.precision())?;
     let tensors = forward(network, &mut recording, map)?;
     Ok((recording, input, tensors))
 }

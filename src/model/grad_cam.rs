@@ -3,7 +3,8 @@
 //!
 //! `alpha[k] = mean over i,j of d logit[class] / d A[k,i,j]`, `map[i,j] = max(0, sum over k of alpha[k] A[k,i,j])`.
 
-use super::forward::{Forward, InputKind, Output, StageOutput};
+use super::InputKind;
+use super::forward::{Forward, Output, StageOutput};
 use super::network::Network;
 use crate::error::{Error, Result};
 use crate::gpu::{Plan, Recording, TensorId};

@@ -8,18 +8,19 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
+use super::Architecture;
 use super::fold::fold_bn;
-use super::layers::{BatchNorm, Block, BlockShortcut, ConvBn, Layers};
-use super::{Architecture, Pool};
+use super::layer_ops::{conv_op, weight_name};
+use super::layers::{BatchNorm, ConvBn, Layers};
+use super::walk::{LayerRecorder, walk};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu, Recording, TensorId};
-use crate::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
+use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{
     BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm, batch_norm_backward, batch_norm_fused,
 };
 use crate::ops::linear::{Linear, LinearKernel};
-use crate::ops::pool::{global_avg_pool, global_avg_pool_backward, max_pool2d};
-use crate::ops::shortcut_pad::shortcut_pad;
+use crate::ops::pool::{global_avg_pool_backward, max_pool2d};
 use crate::ops::{
     Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, MapShape, Precision, RecordMaps,
     WeightLayout, elementwise, pack_rows,
@@ -164,29 +165,11 @@ impl Network {
         input: FeatureMap,
         used: Option<&mut Vec<(&'a ConvBn, WeightLayout)>>,
     ) -> Result<ForwardTensors> {
-        let mut record = Recorder { network: self, recording, used };
-        let mut x = record.conv(&self.layers.stem.conv, input, self.layers.stem.conv.bn.is_some(), None)?;
-        if let Some(pool) = self.layers.stem.pool {
-            x = max_pool2d(record.recording, "maxpool", x, &pool_attributes(pool))?;
-        }
-        let mut stages = vec![("stem".to_owned(), x)];
-        for stage in &self.layers.stages {
-            for block in &stage.blocks {
-                x = if block.preact { record.preact_block(block, x)? } else { record.block(block, x)? };
-            }
-            stages.push((stage.name.clone(), x));
-        }
-        if let Some(bn) = &self.layers.final_bn {
-            x = record.norm_relu(&bn.name, x)?;
-        }
-        let features = global_avg_pool(record.recording, "avgpool", x)?;
-        let head = &self.layers.head;
-        let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
-        let weight = recording.external("fc.weight", self.head.weight.clone());
-        let bias = recording.external("fc.bias", self.head.bias.clone());
-        let kernel = LinearKernel::choose(self.gpu.report());
-        let logits = linear.forward(recording, &head.name, kernel, features.tensor, [weight, bias])?;
-        Ok(ForwardTensors { stages, features, logits })
+        let walked = walk(&mut Recorder { network: self, recording, used }, &self.layers, input)?;
+        let outputs = walked.stages.iter().zip(&self.layers.stages);
+        let outputs = outputs.filter_map(|(blocks, stage)| Some((stage.name.clone(), blocks.last()?.output)));
+        let stages = std::iter::once(("stem".to_owned(), walked.stem_output)).chain(outputs).collect();
+        Ok(ForwardTensors { stages, features: walked.features, logits: walked.logits })
     }
 
     fn folded(&self, conv: &ConvBn) -> Result<&FoldedConv> {
@@ -275,54 +258,45 @@ impl<'a> Recorder<'_, 'a> {
         };
         Ok((tensors, BatchNormAttributes { eps: self.network.architecture.bn_eps, ..Default::default() }))
     }
-
-    /// `relu(bn(x))` where there is no convolution before it to fold into.
-    fn norm_relu(&mut self, name: &str, x: FeatureMap) -> Result<FeatureMap> {
-        let (tensors, attributes) = self.norm(name)?;
-        let normed = batch_norm(self.recording, name, x, tensors, &attributes)?;
-        elementwise::relu(self.recording, name, normed)
-    }
-
-    /// `a[l+2] = g(z[l+2] + shortcut(a[l]))`: the addition and its ReLU happen in the last convolution's epilogue.
-    fn block(&mut self, block: &'a Block, x: FeatureMap) -> Result<FeatureMap> {
-        let shortcut = self.shortcut(block, x, x)?;
-        let (last, inner) = split_last(block)?;
-        let mut out = x;
-        for conv in inner {
-            out = self.conv(conv, out, true, None)?;
-        }
-        self.conv(last, out, true, shortcut)
-    }
-
-    /// He et al. 2016: normalise, ReLU, convolve; the addition is the last thing, so that the shortcut stays an identity.
-    fn preact_block(&mut self, block: &'a Block, x: FeatureMap) -> Result<FeatureMap> {
-        let (last, inner) = split_last(block)?;
-        let first_norm = block.convs.first().and_then(|conv| conv.bn.as_deref()).unwrap_or_default();
-        let activated = self.norm_relu(first_norm, x)?;
-        let shortcut = self.shortcut(block, x, activated)?;
-        let mut out = activated;
-        for conv in inner {
-            // The next convolution's normalisation and ReLU are folded into this one.
-            out = self.conv(conv, out, true, None)?;
-        }
-        self.conv(last, out, false, shortcut)
-    }
-
-    /// What is added to the residual branch: nothing, the identity of `x`, or a projection of `activated`.
-    fn shortcut(&mut self, block: &'a Block, x: FeatureMap, activated: FeatureMap) -> Result<Option<FeatureMap>> {
-        Ok(match &block.shortcut {
-            BlockShortcut::None => None,
-            BlockShortcut::Identity => Some(x),
-            BlockShortcut::ZeroPad(pad) => {
-                Some(shortcut_pad(self.recording, &block.name, x, block.out_channels(), *pad)?)
-            }
-            BlockShortcut::Projection(conv) => Some(self.conv(conv, activated, false, None)?),
-        })
-    }
 }
 
-fn split_last(block: &Block) -> Result<(&ConvBn, &[ConvBn])> {
-    block.convs.split_last().ok_or_else(|| Error::shape(&block.name, "a block needs at least one convolution"))
+impl<'a> LayerRecorder<'a> for Recorder<'_, 'a> {
+    type Unit = ();
+    type Norm = ();
+    type Pool = ();
+
+    fn recording(&mut self) -> &mut Recording {
+        self.recording
+    }
+
+    /// The normalisation is folded into the weights; addition and ReLU happen in the epilogue.
+    fn unit(
+        &mut self,
+        conv: &'a ConvBn,
+        _norm: Option<&'a str>,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        relu: bool,
+    ) -> Result<(FeatureMap, ())> {
+        Ok((self.conv(conv, x, relu, residual)?, ()))
+    }
+
+    fn norm_relu(&mut self, name: &'a str, x: FeatureMap) -> Result<(FeatureMap, ())> {
+        let (tensors, attributes) = self.norm(name)?;
+        let normed = batch_norm(self.recording, name, x, tensors, &attributes)?;
+        Ok((elementwise::relu(self.recording, name, normed)?, ()))
+    }
+
+    fn max_pool(&mut self, attributes: &PoolAttributes, x: FeatureMap) -> Result<(FeatureMap, ())> {
+        Ok((max_pool2d(self.recording, "maxpool", x, attributes)?, ()))
+    }
+
+    fn head(&mut self) -> Result<([TensorId; 2], LinearKernel)> {
+        let head = &self.network.head;
+        let weight = self.recording.external("fc.weight", head.weight.clone());
+        let bias = self.recording.external("fc.bias", head.bias.clone());
+        Ok(([weight, bias], LinearKernel::choose(self.network.gpu.report())))
+    }
 }
 
 /// Every convolution with the normalisation that is folded into it: its own, or, before activation, the next one's.
@@ -352,33 +326,4 @@ fn standing_norms(layers: &Layers) -> Vec<BatchNorm> {
 fn bn_tensors<'a>(source: &'a dyn TensorSource, name: &str) -> Result<[Cow<'a, [f32]>; 4]> {
     let tensor = |suffix| source.tensor(&format!("{name}.{suffix}"));
     Ok([tensor("weight")?, tensor("bias")?, tensor("running_mean")?, tensor("running_var")?])
-}
-
-pub(super) fn pool_attributes(pool: Pool) -> PoolAttributes {
-    PoolAttributes {
-        kernel_size: [pool.kernel_size; 2],
-        stride: [pool.stride; 2],
-        padding: [pool.padding; 2],
-        ceil_mode: pool.ceil_mode,
-    }
-}
-
-/// The operation of a layer.
-pub fn conv_op(conv: &ConvBn) -> Conv2d {
-    Conv2d {
-        attributes: Conv2dAttributes {
-            stride: [conv.stride; 2],
-            padding: [conv.padding; 2],
-            dilation: [1, 1],
-            groups: conv.groups,
-        },
-        in_channels: conv.in_channels,
-        out_channels: conv.out_channels,
-        kernel: [conv.kernel; 2],
-    }
-}
-
-/// The name of a convolution's weight.
-pub(super) fn weight_name(conv: &ConvBn) -> String {
-    format!("{}.weight", conv.conv)
 }

@@ -8,18 +8,15 @@ mod units;
 
 use self::blocks::SavedBlock;
 pub use self::options::{PassOptions, Recompute};
-use self::units::{Grad, Pass, SavedNorm, Unit, Wanted};
-use super::network::pool_attributes;
+use self::units::{Grad, Pass, Wanted};
 use super::trainable::TrainableNetwork;
+use super::walk::{Walked, walk};
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
-use crate::ops::attributes::{CrossEntropyAttributes, PoolAttributes};
+use crate::ops::FeatureMap;
+use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
-use crate::ops::linear::{Linear, LinearKernel};
-use crate::ops::pool::{
-    global_avg_pool, global_avg_pool_backward, max_pool2d, max_pool2d_backward, max_pool2d_indices,
-};
-use crate::ops::{FeatureMap, MapShape};
+use crate::ops::pool::{global_avg_pool_backward, max_pool2d_backward};
 
 /// What a recorded pass leaves behind.
 pub struct PassTensors {
@@ -44,7 +41,7 @@ pub fn record_pass(
 ) -> Result<PassTensors> {
     let mut pass = Pass::new(network, recording, options);
     let forward = pass.forward(input, targets)?;
-    let (loss, logits) = (forward.loss, forward.logits);
+    let (loss, logits) = (forward.loss, forward.network.logits);
     let back = pass.backward(forward)?;
     let gradients = pass.into_gradients();
     Ok(PassTensors { loss, logits, gradients, grad_input: back.grad_input, block_gradients: back.block_gradients })
@@ -59,7 +56,7 @@ pub fn record_forward(
     options: &PassOptions,
 ) -> Result<(CrossEntropy, TensorId)> {
     let forward = Pass::new(network, recording, options).forward(input, targets)?;
-    Ok((forward.loss, forward.logits))
+    Ok((forward.loss, forward.network.logits))
 }
 
 /// Appends the forward pass in evaluation mode, with the loss but without label smoothing: what validation needs.
@@ -76,16 +73,7 @@ pub fn record_evaluation(
 
 /// What the forward pass leaves for the backward one.
 struct SavedForward<'a> {
-    stem: Unit<'a>,
-    /// The stem's max pool: its attributes, the shape of its input, and the index of each maximum.
-    pool: Option<(PoolAttributes, MapShape, TensorId)>,
-    stages: Vec<Vec<SavedBlock<'a>>>,
-    last_norm: Option<SavedNorm>,
-    /// The last feature map, before the average pool.
-    top: FeatureMap,
-    features: FeatureMap,
-    linear: Linear,
-    logits: TensorId,
+    network: Walked<'a, Pass<'a>>,
     loss: CrossEntropy,
 }
 
@@ -96,57 +84,19 @@ struct Back {
 
 impl<'a> Pass<'a> {
     fn forward(&mut self, input: FeatureMap, targets: TensorId) -> Result<SavedForward<'a>> {
-        let layers = self.network.layers();
-        let stem_conv = &layers.stem.conv;
-        let (mut x, stem) = match stem_conv.bn_first || stem_conv.bn.is_none() {
-            true => {
-                let (z, conv) = self.conv(stem_conv, input, None)?;
-                (z, Unit { conv, norm: None })
-            }
-            false => self.conv_norm(stem_conv, input, None, true)?,
-        };
-        let mut pool = None;
-        if let Some(attributes) = layers.stem.pool.map(pool_attributes) {
-            if self.options.train_from == 0 {
-                let (pooled, indices) = max_pool2d_indices(self.recording, "maxpool", x, &attributes)?;
-                pool = Some((attributes, x.shape, indices));
-                x = pooled;
-            } else {
-                x = max_pool2d(self.recording, "maxpool", x, &attributes)?;
-            }
-        }
-        let mut stages = Vec::new();
-        for stage in &layers.stages {
-            let mut blocks = Vec::new();
-            for block in &stage.blocks {
-                let saved = self.any_block(block, x)?;
-                x = saved.output;
-                blocks.push(saved);
-            }
-            stages.push(blocks);
-        }
-        let mut last_norm = None;
-        if let Some(bn) = &layers.final_bn {
-            let (y, norm) = self.norm(&bn.name, x, None, true)?;
-            (x, last_norm) = (y, Some(norm));
-        }
-        let features = global_avg_pool(self.recording, "avgpool", x)?;
-        let head = &layers.head;
-        let linear = Linear { rows: features.n, in_features: head.in_features, out_features: head.out_features };
-        let weight = self.parameter(&format!("{}.weight", head.name))?;
-        let bias = self.parameter(&format!("{}.bias", head.name))?;
-        let kernel = LinearKernel::choose(self.network.gpu().report());
-        let logits = linear.forward(self.recording, &head.name, kernel, features.tensor, [weight, bias])?;
+        let network = self.network;
+        let walked = walk(self, network.layers(), input)?;
         let smoothing = CrossEntropyAttributes { label_smoothing: self.options.label_smoothing, ..Default::default() };
-        let sizes = [features.n, head.out_features];
-        let loss = cross_entropy(self.recording, "loss", logits, targets, sizes, &smoothing)?;
-        Ok(SavedForward { stem, pool, stages, last_norm, top: x, features, linear, logits, loss })
+        let sizes = [walked.features.n, walked.linear.out_features];
+        let loss = cross_entropy(self.recording, "loss", walked.logits, targets, sizes, &smoothing)?;
+        Ok(SavedForward { network: walked, loss })
     }
 
     fn backward(&mut self, saved: SavedForward<'a>) -> Result<Back> {
         let head = &self.network.layers().head;
-        let SavedForward { linear, features, .. } = &saved;
-        let loss_grad = self.scaled(saved.loss.grad)?;
+        let SavedForward { network: saved, loss } = saved;
+        let Walked { linear, features, .. } = &saved;
+        let loss_grad = self.scaled(loss.grad)?;
         let grad_weight = linear.grad_weight(self.recording, &head.name, features.tensor, loss_grad)?;
         let grad_bias = linear.grad_bias(self.recording, &head.name, loss_grad)?;
         self.gradient(format!("{}.weight", head.name), grad_weight);
@@ -168,7 +118,7 @@ impl<'a> Pass<'a> {
         let mut rectified = saved.pool.is_none() && saved.stem.norm.is_some();
         for (index, stage) in saved.stages.into_iter().enumerate() {
             for block in stage {
-                let below = std::mem::replace(&mut rectified, block.ends_in_relu());
+                let below = std::mem::replace(&mut rectified, !block.block.preact);
                 if index + 1 >= train_from {
                     blocks.push((block, below));
                 }
@@ -178,7 +128,7 @@ impl<'a> Pass<'a> {
         for (block, rectified) in blocks.into_iter().rev() {
             left -= 1;
             if self.options.block_gradients {
-                back.block_gradients.push((block.name().to_owned(), g.map));
+                back.block_gradients.push((block.block.name.clone(), g.map));
             }
             // The gradient by a block's output is wanted before it goes through the ReLU there.
             let through_relu = rectified && !self.options.block_gradients;
@@ -188,7 +138,7 @@ impl<'a> Pass<'a> {
             }
         }
         if train_from == 0 {
-            if let Some((attributes, input, indices)) = saved.pool {
+            if let Some((attributes, input, indices)) = saved.pool.flatten() {
                 g = Grad::of(max_pool2d_backward(self.recording, "maxpool", input, g.map, indices, &attributes)?);
             }
             let g = match &saved.stem.norm {

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::forward::{Forward, InputKind, Output, Pending};
+use super::InputKind;
+use super::forward::{Forward, Output, Pending};
 use super::network::Network;
 use crate::error::{Error, Result};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Architecture;
+use super::layer_ops::{conv_op, weight_name};
 use super::layers::Layers;
-use super::network::{TensorSource, conv_op, weight_name};
+use super::network::TensorSource;
 use super::parameters::{ParameterKind, ParameterSpec};
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Gpu};

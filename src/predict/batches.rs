@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::Loader;
 use crate::error::Result;
-use crate::feed::{Done, Usage, feed};
+use crate::inference::{Done, Usage, infer_batches};
 use crate::model::{Output, Predictor};
 use crate::runtime::{Progress, Runtime};
 use crate::train::Interrupt;
@@ -21,7 +21,7 @@ pub fn run_batches(
 ) -> Result<usize> {
     let started = Instant::now();
     let mut failed = 0;
-    let (usage, decoding) = feed(loader, predictors, |Done { indices, failures, output, warning }| {
+    let (usage, decoding) = infer_batches(loader, predictors, |Done { indices, failures, output, warning }| {
         for (_, error) in &failures {
             bar.pause(&mut || runtime.complain(error));
         }

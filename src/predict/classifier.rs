@@ -1,6 +1,5 @@
 //! Images in, classes out, in three lines.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +7,15 @@ use super::evaluate::{evaluate, labelled_images};
 use super::finite::Finite;
 use super::loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head, warn};
 use super::prediction::Classification;
+use super::setters::source_and_runtime_setters;
 use super::tally::Accuracy;
 use crate::data::{Preprocess, Rgb8, decode_file, open_splits};
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, AdapterReport};
+use crate::gpu::AdapterReport;
 use crate::model::{Architecture, InputKind, Output, Predictor};
-use crate::ops::Precision;
-use crate::runtime::{Reporter, Runtime};
+use crate::runtime::Runtime;
 use crate::train::Interrupt;
-use crate::weights::{Given, numbered_labels};
+use crate::weights::numbered_labels;
 
 /// The batch size, unless [`ClassifierBuilder::batch_size`] sets it.
 const BATCH: u32 = 32;
@@ -208,28 +207,15 @@ impl Classifier {
 }
 
 impl ClassifierBuilder {
-    /// What `--weights` takes; see [`Classifier::open`].
-    pub fn weights(mut self, weights: impl Into<OsString>) -> Self {
-        self.source.weights = Some(weights.into());
-        self
-    }
-
     /// Which network, all at once.
     pub fn source(mut self, source: NetworkSource) -> Self {
         self.source = source;
         self
     }
 
-    /// Sets what the weights file does not say. Takes precedence over the file.
-    pub fn given(mut self, given: Given) -> Self {
-        self.source.given = given;
-        self
-    }
-
-    /// Scale and crop images to this side instead of the size that the weights were made for.
-    pub fn image_size(mut self, side: u32) -> Self {
-        self.source.image_size = Some(side);
-        self
+    source_and_runtime_setters! {
+        "How activations and weights are stored; sums are f32.",
+        "Receives messages: what was assumed, and that a batch became smaller."
     }
 
     /// Class names instead of those in the weights file, one per class.
@@ -238,33 +224,9 @@ impl ClassifierBuilder {
         self
     }
 
-    /// The adapter: its number in `gpu-resnet devices`, or a part of its name.
-    pub fn adapter(mut self, adapter: impl Into<String>) -> Self {
-        self.runtime.adapters = vec![AdapterChoice { adapter: Some(adapter.into()), backend: None }];
-        self
-    }
-
-    /// How activations and weights are stored; sums are f32.
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.runtime.precision = precision;
-        self
-    }
-
     /// Images per batch [default: 32].
     pub fn batch_size(mut self, images: u32) -> Self {
         self.batch = images;
-        self
-    }
-
-    /// Receives messages: what was assumed, and that a batch became smaller.
-    pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
-        self.runtime.reporter = Arc::new(reporter);
-        self
-    }
-
-    /// What it runs on, all at once.
-    pub fn runtime(mut self, runtime: Runtime) -> Self {
-        self.runtime = runtime;
         self
     }
 

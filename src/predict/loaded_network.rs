@@ -11,7 +11,7 @@ use crate::gpu::Gpu;
 use crate::model::{Architecture, InputKind, Network, Predictor};
 use crate::runtime::Runtime;
 use crate::tune::first::Purpose;
-use crate::weights::{self, Description, Given, Weights};
+use crate::weights::{self, Description, Overrides, Weights};
 
 /// Which network to load, and what its file does not say about it.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ pub struct NetworkSource {
     /// Scale and crop images to this side instead of the size that the weights were made for.
     pub image_size: Option<u32>,
     /// What its file does not say.
-    pub given: Given,
+    pub overrides: Overrides,
 }
 
 /// What a network is used for, and so which assumptions matter.
@@ -81,9 +81,9 @@ impl NetworkSource {
     }
 
     fn open(&self, runtime: &Runtime) -> Result<(Weights, Description)> {
-        self.given.check()?;
-        let weights = runtime.weights(self.weights.as_deref(), self.given.weights_key.as_deref())?;
-        let description = weights::describe(&weights, &self.given)?;
+        self.overrides.check()?;
+        let weights = runtime.weights(self.weights.as_deref(), self.overrides.weights_key.as_deref())?;
+        let description = weights::describe(&weights, &self.overrides)?;
         weights::check(&weights, &description.architecture)?;
         Ok((weights, description))
     }

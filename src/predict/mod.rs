@@ -10,6 +10,7 @@ mod finite;
 mod loaded_network;
 mod prediction;
 mod probabilities;
+mod setters;
 mod stream;
 mod tally;
 
@@ -24,5 +25,6 @@ pub(crate) use loaded_network::warn;
 pub use loaded_network::{LoadedNetwork, NetworkSource, Use, needs_head};
 pub use prediction::{Classification, Prediction, predictions};
 pub use probabilities::{classes_of, cross_entropy, probabilities, top_k};
+pub(crate) use setters::source_and_runtime_setters;
 pub use stream::Row;
 pub use tally::{Accuracy, Tally};

@@ -1,8 +1,6 @@
 //! A pretrained network for classes of the user's own, from a folder of images to a run's folder.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::finetune_command::FineTuneCommand;
 use super::finetune_run::{FineTuneRun, StoppedFineTune};
@@ -10,10 +8,9 @@ use super::sets::{DataChoice, absolute};
 use super::summary::RunSummary;
 use crate::data::Augment;
 use crate::error::{Error, Result};
-use crate::gpu::AdapterChoice;
 use crate::ops::Precision;
-use crate::predict::{LoadedNetwork, NetworkSource, Use};
-use crate::runtime::{Reporter, Runtime};
+use crate::predict::{LoadedNetwork, NetworkSource, Use, source_and_runtime_setters};
+use crate::runtime::Runtime;
 use crate::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe, RunConfig, Settings, Unfreeze};
 
 /// Trains a pretrained network for classes of the user's own: a new head on a frozen backbone, whose features are computed once,
@@ -107,16 +104,9 @@ impl FineTune {
         StoppedFineTune::open(folder.as_ref())
     }
 
-    /// What `--weights` takes; see [`crate::Classifier::open`].
-    pub fn weights(mut self, weights: impl Into<OsString>) -> Self {
-        self.source.weights = Some(weights.into());
-        self
-    }
-
-    /// Scale and crop images to this side instead of the size that the weights were made for.
-    pub fn image_size(mut self, side: u32) -> Self {
-        self.source.image_size = Some(side);
-        self
+    source_and_runtime_setters! {
+        "How activations and weights of the frozen backbone are stored.",
+        "Who hears how it goes."
     }
 
     /// Labelled images to validate on, instead of a part of the data.
@@ -191,24 +181,6 @@ impl FineTune {
         self
     }
 
-    /// The adapter: its number in `gpu-resnet devices`, or a part of its name.
-    pub fn adapter(mut self, adapter: impl Into<String>) -> Self {
-        self.runtime.adapters = vec![AdapterChoice { adapter: Some(adapter.into()), backend: None }];
-        self
-    }
-
-    /// How activations and weights of the frozen backbone are stored.
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.runtime.precision = precision;
-        self
-    }
-
-    /// Receives progress and messages.
-    pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
-        self.runtime.reporter = Arc::new(reporter);
-        self
-    }
-
     /// Stops the run once it is raised, between two chunks of steps.
     pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
         self.interrupt = interrupt.clone();
@@ -273,7 +245,7 @@ impl FineTune {
             image_size: self.source.image_size,
             unfreeze: self.network.unfreeze.to_string(),
             precision: (precision != Precision::F32).then(|| precision.name().to_owned()),
-            network: self.source.given.clone(),
+            network: self.source.overrides.clone(),
         })
     }
 
@@ -300,16 +272,16 @@ impl FineTune {
 
     /// Refuses options that have no meaning for a head on fixed features.
     fn refuse_beyond_a_head(&self) -> Result<()> {
-        let asked = &self.network;
+        let network = &self.network;
         let beyond = [
             ("--lr-schedule", self.curve.is_some()),
-            ("--warmup-epochs", asked.schedule.warmup_epochs > 0.0),
-            ("--clip-grad-norm", asked.clip_grad_norm.is_some()),
-            ("--ema", asked.ema.is_some()),
-            ("--patience", asked.patience.is_some()),
-            ("--log-gradients", asked.log_gradients),
-            ("--backbone-lr", asked.backbone_lr.is_some()),
-            ("--no-bias-decay", !asked.bias_decay),
+            ("--warmup-epochs", network.schedule.warmup_epochs > 0.0),
+            ("--clip-grad-norm", network.clip_grad_norm.is_some()),
+            ("--ema", network.ema.is_some()),
+            ("--patience", network.patience.is_some()),
+            ("--log-gradients", network.log_gradients),
+            ("--backbone-lr", network.backbone_lr.is_some()),
+            ("--no-bias-decay", !network.bias_decay),
         ];
         match beyond.iter().find(|(_, given)| *given) {
             None => Ok(()),

@@ -7,7 +7,7 @@ use super::sitting::other_command;
 use crate::error::{Error, Result};
 use crate::ops::Precision;
 use crate::train::RunConfig;
-use crate::weights::Given;
+use crate::weights::Overrides;
 
 /// Which data and which network, as config.toml keeps it under `command`: a resumed run must see the same data and network.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -30,11 +30,11 @@ pub struct FineTuneCommand {
     pub precision: Option<String>,
     /// What the user said about the network because its file does not.
     #[serde(default, skip_serializing_if = "is_nothing")]
-    pub network: Given,
+    pub network: Overrides,
 }
 
-fn is_nothing(given: &Given) -> bool {
-    *given == Given::default()
+fn is_nothing(overrides: &Overrides) -> bool {
+    *overrides == Overrides::default()
 }
 
 impl FineTuneCommand {

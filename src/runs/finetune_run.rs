@@ -195,7 +195,7 @@ impl StoppedFineTune {
         let source = NetworkSource {
             weights: weights.or_else(|| command.weights.clone().map(Into::into)),
             image_size: command.image_size,
-            given: command.network.clone(),
+            overrides: command.network.clone(),
         };
         let network = source.load(&runtime, Use::BACKBONE)?;
         if network.weights.sha256() != command.weights_sha256 {

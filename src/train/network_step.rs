@@ -12,8 +12,7 @@ use crate::ops::clip_grad_norm::{GradNorms, Gradient, grad_norms, scale};
 use crate::ops::cross_entropy::IGNORE;
 use crate::ops::ema::ema;
 use crate::ops::loss_scale::{self, unscale};
-use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps, pack_nhwc};
+use crate::ops::{FeatureMap, Precision, pack_nhwc};
 
 /// Where a batch goes.
 struct Input {
@@ -27,19 +26,9 @@ struct Input {
 impl Input {
     fn record(recording: &mut Recording, options: &NetworkOptions, rows: usize) -> Result<(Self, FeatureMap)> {
         let ([h, w], precision) = (options.size, options.network.precision);
-        let shape = [rows, 3, h, w];
-        let (tensor, map) = match options.input {
-            InputKind::Pixels { mean, std } => {
-                let bytes = recording.kept("pixels", (rows * 3 * h * w) as u64);
-                (bytes, preprocess(recording, "preprocess", bytes, [rows, h, w], mean, std, precision)?)
-            }
-            InputKind::Tensor => {
-                let map = recording.kept_map("input", MapShape::new(shape)?.stored(precision));
-                (map.tensor, map)
-            }
-        };
+        let (tensor, map) = options.input.record(recording, [rows, h, w], precision)?;
         let targets = recording.kept("targets", (rows * 4) as u64);
-        Ok((Self { kind: options.input, shape, precision, tensor, targets }, map))
+        Ok((Self { kind: options.input, shape: [rows, 3, h, w], precision, tensor, targets }, map))
     }
 
     fn write(&self, plan: &Plan, input: &[u8], targets: &[u32]) -> Result<()> {

@@ -184,34 +184,10 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{AdapterChoice, BackendName, Features};
+    use crate::gpu::AdapterChoice;
 
     fn report(name: &str) -> AdapterReport {
-        AdapterReport {
-            index: 0,
-            name: name.into(),
-            backend: BackendName::Vulkan,
-            kind: "cpu".into(),
-            driver: "driver".into(),
-            driver_info: "1.0".into(),
-            vendor: 1,
-            device: 2,
-            subgroup_size: [8, 8],
-            max_buffer_bytes: 1 << 30,
-            max_binding_bytes: 1 << 30,
-            max_workgroups_per_dimension: 65_535,
-            max_workgroup_memory_bytes: 16_384,
-            max_invocations_per_workgroup: 256,
-            features: Features {
-                f16: false,
-                subgroups: true,
-                timestamps: true,
-                pipeline_cache: true,
-                ..Default::default()
-            },
-            cores: Default::default(),
-            unusable: None,
-        }
+        AdapterReport { name: name.into(), ..AdapterReport::example() }
     }
 
     fn choices(pairs: &[(&str, &str)]) -> Choices {

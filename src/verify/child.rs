@@ -144,7 +144,7 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a child gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum NoAnswer {
     /// The run is to stop.
     Stopped,
     /// It did not answer in time, and was killed.
@@ -195,8 +195,8 @@ impl Child {
     }
 
     /// Sends a task and waits for its answer, at most `timeout`, or until `stop` returns true.
-    pub fn ask(&mut self, task: &Task, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Answer, Ended> {
-        let text = serde_json::to_string(task).map_err(|e| Ended::Died(e.to_string()))?;
+    pub fn ask(&mut self, task: &Task, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Answer, NoAnswer> {
+        let text = serde_json::to_string(task).map_err(|e| NoAnswer::Died(e.to_string()))?;
         if let Some(stdin) = &mut self.process.child().stdin {
             // A dead child is noticed below.
             let _ = writeln!(stdin, "{text}").and_then(|()| stdin.flush());
@@ -207,12 +207,12 @@ impl Child {
             match self.answers.recv_timeout(left.min(LOOK_EVERY)) {
                 Ok(line) => {
                     let wrong =
-                        |_| Ended::Died(format!("its answer was {:?}", line.chars().take(200).collect::<String>()));
+                        |_| NoAnswer::Died(format!("its answer was {:?}", line.chars().take(200).collect::<String>()));
                     return serde_json::from_str(&line).map_err(wrong);
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(Ended::Died(self.last_words())),
-                Err(RecvTimeoutError::Timeout) if stop() => return Err(Ended::Stopped),
-                Err(RecvTimeoutError::Timeout) if started.elapsed() >= timeout => return Err(Ended::Timeout),
+                Err(RecvTimeoutError::Disconnected) => return Err(NoAnswer::Died(self.last_words())),
+                Err(RecvTimeoutError::Timeout) if stop() => return Err(NoAnswer::Stopped),
+                Err(RecvTimeoutError::Timeout) if started.elapsed() >= timeout => return Err(NoAnswer::Timeout),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

@@ -11,8 +11,8 @@ const NO_KERNELS: &[&str] = &["peak", "fingerprint/"];
 
 /// Names of the shaders that `gpu` has compiled: the requested one, and the form that ran in its place.
 pub(super) fn compiled(gpu: &Gpu) -> BTreeSet<String> {
-    let asked = gpu.compiled().into_iter().map(|spec| spec.shader_name());
-    asked.chain(gpu.compiled_shaders()).map(str::to_owned).collect()
+    let specified = gpu.compiled().into_iter().map(|spec| spec.shader_name());
+    specified.chain(gpu.compiled_shaders()).map(str::to_owned).collect()
 }
 
 /// Names of the shaders that `adapter` can run and that are not among those that `ran`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::check::unmeasured;
-use super::child::{Answer, Child, Ended, Setup, Task};
+use super::child::{Answer, Child, NoAnswer, Setup, Task};
 use super::controls::{self, Control};
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks, Status};
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Sends a task to the running child, or to a new one. A child that gives no answer is discarded.
-    fn ask(&mut self, task: &Task) -> Result<Result<Answer, Ended>> {
+    fn ask(&mut self, task: &Task) -> Result<Result<Answer, NoAnswer>> {
         if (self.stop)() {
             return Err(Error::Interrupted);
         }
@@ -42,7 +42,7 @@ impl<'a> Worker<'a> {
             None => Child::start(self.setup)?,
         };
         match child.ask(task, self.timeout, self.stop) {
-            Err(Ended::Stopped) => Err(Error::Interrupted),
+            Err(NoAnswer::Stopped) => Err(Error::Interrupted),
             Err(ended) => {
                 self.lost = true;
                 Ok(Err(ended))
@@ -63,8 +63,8 @@ impl<'a> Worker<'a> {
         match self.ask(&Task::Describe)? {
             Ok(Answer::Description(described)) => Ok(*described),
             Ok(other) => failed(format!("{other:?}")),
-            Err(Ended::Died(how)) => failed(how),
-            Err(Ended::Timeout | Ended::Stopped) => failed("it did not answer in time".into()),
+            Err(NoAnswer::Died(how)) => failed(how),
+            Err(NoAnswer::Timeout | NoAnswer::Stopped) => failed("it did not answer in time".into()),
         }
     }
 
@@ -101,7 +101,7 @@ impl<'a> Worker<'a> {
         let missed = |how: String| Some(controls::missed(control, how));
         let task = Task::Control(control.name.clone());
         let mut answer = self.ask(&task)?;
-        if matches!(answer, Err(Ended::Timeout)) {
+        if matches!(answer, Err(NoAnswer::Timeout)) {
             let timeout = self.timeout;
             self.timeout = timeout * PATIENCE;
             let again = self.ask(&task);
@@ -111,8 +111,8 @@ impl<'a> Worker<'a> {
         Ok(match answer {
             Ok(Answer::Control(result)) => result,
             Ok(other) => missed(format!("it could not run: {other:?}")),
-            Err(Ended::Died(how)) => missed(how),
-            Err(Ended::Timeout | Ended::Stopped) => missed("it did not end in time".into()),
+            Err(NoAnswer::Died(how)) => missed(how),
+            Err(NoAnswer::Timeout | NoAnswer::Stopped) => missed("it did not end in time".into()),
         })
     }
 
@@ -143,8 +143,8 @@ impl<'a> Worker<'a> {
                 (*result, alive)
             }
             Ok(other) => (unmeasured(case, Status::Fail, format!("it could not run: {other:?}")), true),
-            Err(Ended::Died(how)) => failed(Status::Crash, format!("its process died ({how})")),
-            Err(Ended::Timeout | Ended::Stopped) => {
+            Err(NoAnswer::Died(how)) => failed(Status::Crash, format!("its process died ({how})")),
+            Err(NoAnswer::Timeout | NoAnswer::Stopped) => {
                 failed(Status::Timeout, format!("it was stopped after {} s", self.timeout.as_secs_f64()))
             }
         })

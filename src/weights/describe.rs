@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::config::Stated;
-use super::given::KEYS;
 use super::labels::{distinct, labels_of};
+use super::overrides::KEYS;
 use super::text::quoted;
-use super::{ARCHITECTURE_KEY, ASSUMED_KEY, Given, Head, Weights, imagenet_labels, infer};
+use super::{ARCHITECTURE_KEY, ASSUMED_KEY, Head, Overrides, Weights, imagenet_labels, infer};
 use crate::data::{Interpolation, Preprocess};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, BlockKind, Shortcut, StemKind};
@@ -55,7 +55,7 @@ const PREPROCESS: [&str; 5] = ["resize", "crop", "interpolation", "mean", "std"]
 /// In either case a shortcut has a projection wherever the file holds `downsample` tensors for it. Errors: invalid JSON, or tensors
 /// that no supported architecture has. [`check`](super::check) tests whether the tensors are complete.
 pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
-    describe(weights, &Given::default()).map(|description| description.architecture)
+    describe(weights, &Overrides::default()).map(|description| description.architecture)
 }
 
 /// Describes the network in `weights`. Each value comes from the first of these that has it: the user, the metadata, the configuration
@@ -64,14 +64,14 @@ pub fn infer_architecture(weights: &Weights) -> Result<Architecture> {
 ///
 /// # Errors
 /// Options, metadata or a configuration that can't be understood, or that contradict each other or the tensors.
-pub fn describe(weights: &Weights, given: &Given) -> Result<Description> {
-    let stated = match (&given.architecture, weights.metadata(ARCHITECTURE_KEY)) {
+pub fn describe(weights: &Weights, overrides: &Overrides) -> Result<Description> {
+    let stated = match (&overrides.architecture, weights.metadata(ARCHITECTURE_KEY)) {
         (None, None) => weights.sidecars().stated()?,
         _ => None,
     };
-    let (architecture, mut origins) = architecture(weights, given, stated.as_ref())?;
-    let preprocess = preprocess(weights, given, &architecture, &mut origins)?;
-    let names = match (&given.architecture, weights.metadata(ARCHITECTURE_KEY)) {
+    let (architecture, mut origins) = architecture(weights, overrides, stated.as_ref())?;
+    let preprocess = preprocess(weights, overrides, &architecture, &mut origins)?;
+    let names = match (&overrides.architecture, weights.metadata(ARCHITECTURE_KEY)) {
         (Some(_), None) => Some(weights.sidecars().names()?),
         _ => stated,
     };
@@ -93,10 +93,10 @@ fn assumed_in(weights: &Weights) -> Result<Vec<String>> {
 
 type Origins = BTreeMap<&'static str, Origin>;
 
-fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
+fn architecture(weights: &Weights, overrides: &Overrides, stated: Option<&Stated>) -> Result<(Architecture, Origins)> {
     let classes = weights.shape("fc.weight").and_then(|shape| shape.first().copied());
     let all = |origin| KEYS.into_iter().map(|key| (key, origin)).collect::<Origins>();
-    let (base, mut origins) = match (given.described(classes)?, weights.metadata(ARCHITECTURE_KEY)) {
+    let (base, mut origins) = match (overrides.described(classes)?, weights.metadata(ARCHITECTURE_KEY)) {
         (Some(described), _) => (described, all(Origin::Option)),
         (None, Some(json)) => (infer::from_metadata(weights, json)?, all(Origin::File)),
         (None, None) => {
@@ -105,8 +105,8 @@ fn architecture(weights: &Weights, given: &Given, stated: Option<&Stated>) -> Re
             from_tensors(weights, base, stated)?
         }
     };
-    let architecture = if given.set.is_empty() { base } else { given.change(&base)? };
-    for (key, _) in given.settings()? {
+    let architecture = if overrides.set.is_empty() { base } else { overrides.change(&base)? };
+    for (key, _) in overrides.settings()? {
         let key = KEYS.into_iter().find(|known| key == *known || key.starts_with(&format!("{known}.")));
         origins.extend(key.map(|key| (key, Origin::Option)));
     }
@@ -149,7 +149,7 @@ fn zero_padded(architecture: &Architecture) -> bool {
 
 fn preprocess(
     weights: &Weights,
-    given: &Given,
+    overrides: &Overrides,
     architecture: &Architecture,
     origins: &mut Origins,
 ) -> Result<Preprocess> {
@@ -165,11 +165,11 @@ fn preprocess(
         None => {
             origin = Origin::Config;
             origins.extend(PREPROCESS.map(|key| (key, Origin::Assumed)));
-            (default_preprocess(architecture), weights.sidecars().preprocess(given.gives_sizes())?)
+            (default_preprocess(architecture), weights.sidecars().preprocess(overrides.gives_sizes())?)
         }
     };
     let mut value = serde_json::to_value(&base).map_err(|error| Error::file(weights.label(), error))?;
-    for (values, origin) in [(stated, origin), (given.preprocess(), Origin::Option)] {
+    for (values, origin) in [(stated, origin), (overrides.preprocess(), Origin::Option)] {
         for (key, new) in values {
             origins.extend(PREPROCESS.into_iter().find(|known| *known == key).map(|key| (key, origin)));
             value[key] = new;
@@ -177,7 +177,7 @@ fn preprocess(
     }
     let read =
         Preprocess::from_json(&value.to_string()).map_err(|error| Error::file(weights.label(), quoted(error)))?;
-    if given.crop.is_some() && given.resize.is_none() && read.crop > read.resize {
+    if overrides.crop.is_some() && overrides.resize.is_none() && read.crop > read.resize {
         let problem = format!("--crop {} is more than the {} pixels that images are scaled to", read.crop, read.resize);
         return Err(Error::Usage(problem + "; give --resize too"));
     }

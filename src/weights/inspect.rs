@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::text::{printable, some};
-use super::{Given, Origin, Weights, compare, describe};
+use super::{Origin, Overrides, Weights, compare, describe};
 use crate::data::Preprocess;
 use crate::model::Architecture;
 
@@ -63,9 +63,9 @@ pub struct InspectedTensor {
 }
 
 /// Reads the whole file and describes it, given the user's options. Never fails: errors are in `problems`.
-pub fn inspect(weights: &Weights, given: &Given) -> Inspection {
+pub fn inspect(weights: &Weights, overrides: &Overrides) -> Inspection {
     let mut problems = Vec::new();
-    let description = describe(weights, given).map_err(|error| problems.push(error.to_string())).ok();
+    let description = describe(weights, overrides).map_err(|error| problems.push(error.to_string())).ok();
     let architecture = description.as_ref().map(|description| description.architecture.clone());
     if let Some(architecture) = &architecture {
         problems.extend(compare(weights, architecture).iter().map(|problem| problem.to_string()));

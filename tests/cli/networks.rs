@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gpu_resnet::weights::{self, Given, Origin, Weights};
+use gpu_resnet::weights::{self, Origin, Overrides, Weights};
 
 use super::support::{Sandbox, photo};
 
@@ -75,7 +75,7 @@ fn a_run_and_a_conversion_keep_what_options_said() {
     let options = [&options[..], &sizes].concat();
     let keeps = |file: &str, assumed: &[&str]| {
         let weights = Weights::open(here.path(file)).unwrap();
-        let found = weights::describe(&weights, &Given::default()).unwrap();
+        let found = weights::describe(&weights, &Overrides::default()).unwrap();
         let preprocess = &found.preprocess;
         assert_eq!(
             (found.architecture.bn_eps, preprocess.mean, preprocess.crop),

@@ -11,7 +11,7 @@ fn expand(dir: &Path, inputs: &[&str], list: Option<&str>) -> gpu_resnet::Result
     let list = list.map(|l| l.replace("DIR", &dir.display().to_string()));
     let mut reader = list.as_ref().map(|l| l.as_bytes());
     let found = expand_inputs(&inputs, reader.as_mut().map(|r| r as &mut dyn std::io::BufRead))?;
-    Ok(found.iter().map(|p| p.strip_prefix(dir).unwrap_or(p).display().to_string()).collect())
+    Ok(found.files.iter().map(|p| p.strip_prefix(dir).unwrap_or(p).display().to_string()).collect())
 }
 
 #[test]
@@ -72,6 +72,25 @@ fn what_systems_leave_is_no_input() {
     assert_error(expand(dir, &["mixed"], None), &["mixed", "1 image in a format that is not read (.jp2)", "convert"]);
 }
 
+#[test]
+fn formats_that_are_not_read_are_told_of_each_folder() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let dir = tmp.path();
+    for name in ["a/1.jpg", "a/2.heic", "a/deep/3.jxl", "a/notes.txt", "b/1.png", "c/1.png", "c/2.avif"] {
+        put(dir.join(name), "");
+    }
+    let found = expand_inputs(&["a", "b", "c"].map(|name| dir.join(name)), None).expect("folders");
+    let said = |name: &str, text: &str| (dir.join(name), text.to_owned());
+    assert_eq!(found.files, ["a/1.jpg", "b/1.png", "c/1.png"].map(|name| dir.join(name)));
+    assert_eq!(
+        found.left_out,
+        [
+            said("a", "2 images in formats that are not read (.heic, .jxl)"),
+            said("c", "1 image in a format that is not read (.avif)")
+        ]
+    );
+}
+
 /// Paths are bytes on Unix: names that are no UTF-8 are files like any other.
 #[cfg(unix)]
 #[test]
@@ -83,7 +102,7 @@ fn names_of_bytes_are_found_in_every_way() {
     let name = OsStr::from_bytes(b"caf\xe9.png");
     let path = put(dir.join("in").join(name), "");
     put(dir.join("in/tea.png"), "");
-    let glob = |pattern: &[u8]| expand_inputs(&[dir.join(OsStr::from_bytes(pattern))], None).expect("a match");
+    let glob = |pattern: &[u8]| expand_inputs(&[dir.join(OsStr::from_bytes(pattern))], None).expect("a match").files;
     assert_eq!(glob(b"in/caf\xe9.png"), [&*path]);
     assert_eq!(glob(b"in"), [path.clone(), dir.join("in/tea.png")]);
     assert_eq!(glob(b"in/*.png"), [path.clone(), dir.join("in/tea.png")]);
@@ -92,7 +111,7 @@ fn names_of_bytes_are_found_in_every_way() {
 
     let list = |text: &[u8]| {
         let mut reader = text;
-        expand_inputs(&["-".into()], Some(&mut reader))
+        expand_inputs(&["-".into()], Some(&mut reader)).map(|found| found.files)
     };
     let bytes = path.as_os_str().as_bytes();
     assert_eq!(list(&[b"\xef\xbb\xbf", bytes, b"\r\nb.png\n"].concat()).expect("lines"), [&*path, Path::new("b.png")]);

@@ -1,7 +1,7 @@
 //! How the convolutions of ResNet-50 are spread over the cores of GPUs that are not there: what the policy chooses for them is recorded,
 //! and the recordings are counted. Nothing runs.
 
-use gpu_resnet::gpu::{AdapterReport, BackendName, CoreSource, Cores, Features, Recording};
+use gpu_resnet::gpu::{AdapterReport, CoreSource, Cores, Recording};
 use gpu_resnet::model::{Architecture, ConvBn, conv_op};
 use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
 use gpu_resnet::ops::{
@@ -10,25 +10,8 @@ use gpu_resnet::ops::{
 
 /// A GPU with so many cores.
 pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
-    AdapterReport {
-        index: 0,
-        name: "a GPU".into(),
-        backend: BackendName::Vulkan,
-        kind: "discrete".into(),
-        driver: String::new(),
-        driver_info: String::new(),
-        vendor,
-        device: 0,
-        subgroup_size: [32, 64],
-        max_buffer_bytes: 1 << 32,
-        max_binding_bytes: 1 << 31,
-        max_workgroups_per_dimension: 65_535,
-        max_workgroup_memory_bytes: 32 << 10,
-        max_invocations_per_workgroup: 1024,
-        features: Features { subgroups: true, f16: true, ..Default::default() },
-        cores: Cores { count: cores, by: CoreSource::Name },
-        unusable: None,
-    }
+    let cores = Cores { count: cores, by: CoreSource::Name };
+    AdapterReport { vendor, cores, subgroup_size: [32, 64], ..AdapterReport::example() }
 }
 
 const AMD: u32 = 0x1002;

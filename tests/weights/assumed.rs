@@ -1,7 +1,7 @@
 //! What `weights convert` only assumed is no fact of the file that it writes.
 
 use gpu_resnet::model::Architecture;
-use gpu_resnet::weights::{self, Given, NamedTensor, Names, Origin, Weights};
+use gpu_resnet::weights::{self, NamedTensor, Names, Origin, Overrides, Weights};
 
 const NETWORK: &str =
     r#"{"block":"bottleneck","depths":[1],"widths":[4],"stem":{"kind":"imagenet","width":4},"classes":1000}"#;
@@ -17,20 +17,20 @@ fn what_was_assumed_stays_assumed_after_a_conversion() {
         .collect::<Vec<_>>();
     weights::save(&bare, &tensors, &Default::default()).unwrap();
 
-    let given = Given { mean: Some([0.5, 0.4, 0.3]), ..Given::default() };
+    let given = Overrides { mean: Some([0.5, 0.4, 0.3]), ..Overrides::default() };
     let original = Weights::open(&bare).unwrap();
     let described = weights::describe(&original, &given).unwrap();
     weights::convert(&original, &described, &converted, None, Names::Torchvision).unwrap();
     let again = Weights::open(&converted).unwrap();
     assert_eq!(again.labels().unwrap(), None);
-    let found = weights::describe(&again, &Given::default()).unwrap();
+    let found = weights::describe(&again, &Overrides::default()).unwrap();
     for key in ["stride_in", "bn_eps", "stem.pool", "std", "resize", "labels"] {
         assert_eq!(found.origins[key], Origin::Assumed, "{key}");
     }
     // What the user said, and what the shapes say, is the file's.
     assert!(["mean", "widths", "block"].iter().all(|key| found.origins[*key] == Origin::File));
     assert_eq!((found.preprocess.mean, found.labels), ([0.5, 0.4, 0.3], described.labels));
-    let line = weights::describe(&again, &Given::default()).unwrap().assumed(true, true).unwrap();
+    let line = weights::describe(&again, &Overrides::default()).unwrap().assumed(true, true).unwrap();
     assert!(line.contains("ImageNet's std") && line.contains("class names") && !line.contains("mean"), "{line}");
 }
 
@@ -55,7 +55,7 @@ fn a_hubs_folder_keeps_its_labels_under_another_architecture() {
         .collect::<Vec<_>>();
     let path = folder.path().join("model.safetensors");
     weights::save(&path, &tensors, &Default::default()).unwrap();
-    let given = Given { architecture: Some(format!("\u{feff}{json}")), ..Given::default() };
+    let given = Overrides { architecture: Some(format!("\u{feff}{json}")), ..Overrides::default() };
     for config in [
         r#"{"model_type": "timm_wrapper", "architecture": "resnet50d", "num_features": 16, "label_names": ["a", "b", "c"]}"#,
         r#"{"model_type": "resnet", "id2label": {"0": "a", "1": "b", "2": "c"}}"#,

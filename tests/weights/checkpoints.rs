@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, TensorSource};
-use gpu_resnet::weights::{self, Given, Head, Origin, Weights};
+use gpu_resnet::weights::{self, Head, Origin, Overrides, Weights};
 
 use crate::pth::{holds, network};
 
@@ -17,8 +17,8 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/checkpoints")).join(name)
 }
 
-fn given(set: &[&str]) -> Given {
-    Given { set: set.iter().map(|setting| setting.to_string()).collect(), ..Given::default() }
+fn given(set: &[&str]) -> Overrides {
+    Overrides { set: set.iter().map(|setting| setting.to_string()).collect(), ..Overrides::default() }
 }
 
 fn same(value: f32) -> f32 {
@@ -126,7 +126,7 @@ fn a_head_without_bias_and_no_head_at_all() {
 
     let headless = Weights::open(golden("headless.pth")).unwrap();
     assert_eq!(headless.head(), &Head::None);
-    let description = weights::describe(&headless, &Given::default()).unwrap();
+    let description = weights::describe(&headless, &Overrides::default()).unwrap();
     weights::check(&headless, &description.architecture).unwrap();
     assert_eq!((description.architecture.classes, description.labels), (1, None));
     let features = |source: &Weights, architecture: &Architecture| {
@@ -162,7 +162,7 @@ fn options_say_what_tensors_can_not() {
         let values = logits(&gpu, &found.architecture, &weights);
         assert!(torchs(&values, name) && !torchs(&values, other), "{name}: {values:?}");
         // The same by a whole description.
-        let whole = Given { architecture: Some(expected.to_json().unwrap()), ..Given::default() };
+        let whole = Overrides { architecture: Some(expected.to_json().unwrap()), ..Overrides::default() };
         assert_eq!(weights::describe(&weights, &whole).unwrap().architecture, expected);
         assert_ne!(weights::infer_architecture(&weights).unwrap(), expected);
     }
@@ -181,7 +181,7 @@ fn save(folder: &Path, weights: &Weights) -> PathBuf {
 #[test]
 fn a_folder_of_the_hub_is_run_as_its_configuration_says() {
     let weights = weights::open(golden("transformers").to_str()).unwrap();
-    let found = weights::describe(&weights, &Given::default()).unwrap();
+    let found = weights::describe(&weights, &Overrides::default()).unwrap();
     weights::check(&weights, &found.architecture).unwrap();
     assert_eq!(found.labels.as_deref().unwrap(), ["cat", "dog", "owl"]);
     let preprocess = serde_json::to_value(&found.preprocess).unwrap();
@@ -197,7 +197,7 @@ fn a_folder_of_the_hub_is_run_as_its_configuration_says() {
     assert!(torchs(&logits(&gpu, &found.architecture, &weights), "v1"));
 
     // Options win; and a configuration of another network is refused.
-    let changed = Given { mean: Some([0.1, 0.2, 0.3]), ..given(&["stride_in=3x3"]) };
+    let changed = Overrides { mean: Some([0.1, 0.2, 0.3]), ..given(&["stride_in=3x3"]) };
     let found = weights::describe(&weights, &changed).unwrap();
     assert_eq!((found.preprocess.mean, found.preprocess.std), ([0.1, 0.2, 0.3], [0.5, 0.5, 0.25]));
     assert!(torchs(&logits(&gpu, &found.architecture, &weights), "v1.5"));
@@ -231,7 +231,7 @@ fn what_nothing_says_is_said_to_be_assumed() {
     };
     let bottleneck =
         network(r#"{"block":"bottleneck","depths":[1,1],"widths":[4,8],"stem":{"width":4},"classes":1000}"#);
-    let found = weights::describe(&bottleneck, &Given::default()).unwrap();
+    let found = weights::describe(&bottleneck, &Overrides::default()).unwrap();
     let line = found.assumed(true, true).unwrap();
     for words in [
         "3x3 (v1.5)",
@@ -250,7 +250,7 @@ fn what_nothing_says_is_said_to_be_assumed() {
     let backbone = found.assumed(true, false).unwrap();
     assert!(!backbone.contains("class names") && !found.assumed(false, false).unwrap().contains("resize"));
     // What is given is not assumed any more.
-    let all = Given {
+    let all = Overrides {
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
         resize: Some(64),
@@ -267,11 +267,11 @@ fn what_nothing_says_is_said_to_be_assumed() {
     // Zero-padded shortcuts and a small stem can be had in more than one way.
     let cifar =
         network(r#"{"block":"basic","depths":[1,1],"widths":[4,8],"stem":{"kind":"cifar"},"shortcut":"zero-pad"}"#);
-    let line = weights::describe(&cifar, &Given::default()).unwrap().assumed(false, false).unwrap();
+    let line = weights::describe(&cifar, &Overrides::default()).unwrap().assumed(false, false).unwrap();
     assert!(line.contains("zeros after the last channel") && line.contains("no pool"), "{line}");
     // The program's own files say all.
     for name in [None, Some("resnet20-digits")] {
-        let found = weights::describe(&weights::open(name).unwrap(), &Given::default()).unwrap();
+        let found = weights::describe(&weights::open(name).unwrap(), &Overrides::default()).unwrap();
         assert_eq!(found.assumed(true, true), None);
     }
     let text = weights::inspect(&bottleneck, &given(&["bn_eps=0.001"])).to_string();
@@ -302,7 +302,7 @@ fn contradictions_are_errors() {
     let more = weights::describe(&whole, &given(&["depths=2,1"])).unwrap();
     let text = weights::check(&whole, &more.architecture).unwrap_err().to_string();
     assert!(text.contains("missing layer1.1.conv1.weight"), "{text}");
-    let crop = Given { crop: Some(64), ..Given::default() };
+    let crop = Overrides { crop: Some(64), ..Overrides::default() };
     assert!(weights::describe(&whole, &crop).unwrap_err().to_string().contains("--resize"));
 }
 
@@ -332,7 +332,7 @@ fn timms_configuration_says_how_its_networks_are_run() {
     let resnet18 = Architecture::named("resnet18").unwrap();
     crate::hollow(folder.path(), &crate::names_and_shapes(&resnet18), None);
     std::fs::rename(folder.path().join("file.safetensors"), folder.path().join("model.safetensors")).unwrap();
-    let describe = |architecture: &str, crop_mode: &str, given: &Given| {
+    let describe = |architecture: &str, crop_mode: &str, given: &Overrides| {
         let config = serde_json::json!({
             "architecture": architecture, "num_classes": 1000, "num_features": 512, "pretrained_cfg": {
                 "tag": "a1_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": crop_mode,
@@ -342,7 +342,7 @@ fn timms_configuration_says_how_its_networks_are_run() {
         std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         weights::describe(&weights::open(folder.path().to_str()).unwrap(), given)
     };
-    let found = describe("resnet18", "center", &Given::default()).unwrap();
+    let found = describe("resnet18", "center", &Overrides::default()).unwrap();
     assert_eq!(found.architecture, resnet18);
     let preprocess = &found.preprocess;
     assert_eq!((preprocess.resize, preprocess.crop, preprocess.mean), (235, 224, [0.5; 3]));
@@ -352,12 +352,12 @@ fn timms_configuration_says_how_its_networks_are_run() {
         ("resnetblur18", "center", "no plain ResNet"),
         ("resnet18", "squash", "--resize and --crop"),
     ] {
-        let text = describe(architecture, crop_mode, &Given::default()).unwrap_err().to_string();
+        let text = describe(architecture, crop_mode, &Overrides::default()).unwrap_err().to_string();
         assert!(text.contains(words) && text.contains("config.json"), "{text}");
     }
     // What the user says instead is taken.
-    let sizes = Given { resize: Some(224), crop: Some(224), ..Given::default() };
+    let sizes = Overrides { resize: Some(224), crop: Some(224), ..Overrides::default() };
     assert_eq!(describe("resnet18", "squash", &sizes).unwrap().preprocess.resize, 224);
-    let whole = Given { architecture: Some(resnet18.to_json().unwrap()), ..Given::default() };
+    let whole = Overrides { architecture: Some(resnet18.to_json().unwrap()), ..Overrides::default() };
     assert_eq!(describe("resnetblur18", "center", &whole).unwrap().architecture, resnet18);
 }

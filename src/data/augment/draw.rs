@@ -148,8 +148,8 @@ fn cut(image: &Rgb8, left: u32, top: u32, width: u32, height: u32) -> Result<Rgb
     image.check("crop")?;
     let fits = |from: u32, length: u32, all: u32| length > 0 && u64::from(from) + u64::from(length) <= u64::from(all);
     if !fits(left, width, image.width) || !fits(top, height, image.height) {
-        let asked = format!("{width} x {height} pixels from ({left}, {top}) on");
-        let problem = format!("{asked} are not within an image of {} x {}", image.width, image.height);
+        let part = format!("{width} x {height} pixels from ({left}, {top}) on");
+        let problem = format!("{part} are not within an image of {} x {}", image.width, image.height);
         return Err(Error::shape("crop", problem));
     }
     let rows = image.pixels.chunks_exact(image.width as usize * 3).skip(top as usize).take(height as usize);

@@ -1,16 +1,19 @@
 //! What blocks are made of: a convolution, a normalisation, and the two together, each with its way back.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
+use crate::model::layer_ops::{conv_op, weight_name};
 use crate::model::layers::ConvBn;
-use crate::model::network::{conv_op, weight_name};
 use crate::model::trainable::TrainableNetwork;
-use crate::ops::attributes::BatchNormAttributes;
+use crate::model::walk::LayerRecorder;
+use crate::ops::attributes::{BatchNormAttributes, PoolAttributes};
 use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, batch_norm_backward, batch_norm_fused};
+use crate::ops::linear::LinearKernel;
 use crate::ops::loss_scale;
+use crate::ops::pool::{max_pool2d, max_pool2d_indices};
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue};
 
-use super::PassOptions;
+use super::options::PassOptions;
 
 /// The gradient by a map.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,7 @@ pub(super) struct SavedNorm {
     saved: BatchNormSaved,
 }
 
-/// Convolution and normalisation, in either order.
+/// A convolution and the normalisation after it, if there is one.
 pub(super) struct Unit<'a> {
     pub conv: SavedConv<'a>,
     pub norm: Option<SavedNorm>,
@@ -160,25 +163,58 @@ impl<'a> Pass<'a> {
         Ok(grads.grad_input)
     }
 
-    /// `relu(bn(conv(x)) + residual)`.
-    pub fn conv_norm(
-        &mut self,
-        conv: &'a ConvBn,
-        x: FeatureMap,
-        residual: Option<FeatureMap>,
-        relu: bool,
-    ) -> Result<(FeatureMap, Unit<'a>)> {
-        let (z, saved) = self.conv(conv, x, None)?;
-        let name = conv.bn.as_deref().ok_or_else(|| Error::shape(&conv.conv, "has no normalisation"))?;
-        let (y, norm) = self.norm(name, z, residual, relu)?;
-        Ok((y, Unit { conv: saved, norm: Some(norm) }))
-    }
-
     pub fn conv_norm_backward(&mut self, unit: &Unit, g: Grad, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let g = match &unit.norm {
             Some(norm) => self.norm_backward(norm, g)?,
             None => g.map,
         };
         self.conv_backward(&unit.conv, g, wanted)
+    }
+}
+
+impl<'a> LayerRecorder<'a> for Pass<'a> {
+    type Unit = Unit<'a>;
+    type Norm = SavedNorm;
+    /// Its attributes, its input, and the index of each maximum; none where the gradient does not come so far.
+    type Pool = Option<(PoolAttributes, FeatureMap, TensorId)>;
+
+    fn recording(&mut self) -> &mut Recording {
+        self.recording
+    }
+
+    fn unit(
+        &mut self,
+        conv: &'a ConvBn,
+        norm: Option<&'a str>,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        relu: bool,
+    ) -> Result<(FeatureMap, Unit<'a>)> {
+        let Some(name) = norm else {
+            let (z, conv) = self.conv(conv, x, residual)?;
+            return Ok((z, Unit { conv, norm: None }));
+        };
+        let (z, conv) = self.conv(conv, x, None)?;
+        let (y, norm) = self.norm(name, z, residual, relu)?;
+        Ok((y, Unit { conv, norm: Some(norm) }))
+    }
+
+    fn norm_relu(&mut self, name: &'a str, x: FeatureMap) -> Result<(FeatureMap, SavedNorm)> {
+        self.norm(name, x, None, true)
+    }
+
+    fn max_pool(&mut self, attributes: &PoolAttributes, x: FeatureMap) -> Result<(FeatureMap, Self::Pool)> {
+        if self.options.train_from > 0 {
+            return Ok((max_pool2d(self.recording, "maxpool", x, attributes)?, None));
+        }
+        let (pooled, indices) = max_pool2d_indices(self.recording, "maxpool", x, attributes)?;
+        Ok((pooled, Some((*attributes, x, indices))))
+    }
+
+    fn head(&mut self) -> Result<([TensorId; 2], LinearKernel)> {
+        let name = &self.network.layers().head.name;
+        let weight = self.parameter(&format!("{name}.weight"))?;
+        let bias = self.parameter(&format!("{name}.bias"))?;
+        Ok(([weight, bias], LinearKernel::choose(self.network.gpu().report())))
     }
 }

@@ -1,27 +1,10 @@
 use super::*;
-use crate::gpu::{BackendName, CoreSource, Cores, Features};
+use crate::gpu::{CoreSource, Cores};
 use crate::ops::attributes::Conv2dAttributes;
 
 fn adapter(kind: &str, vendor: u32, name: &str, cores: u32) -> AdapterReport {
-    AdapterReport {
-        index: 0,
-        name: name.into(),
-        backend: BackendName::Vulkan,
-        kind: kind.into(),
-        driver: String::new(),
-        driver_info: String::new(),
-        vendor,
-        device: 0,
-        subgroup_size: [32, 32],
-        max_buffer_bytes: 1 << 32,
-        max_binding_bytes: 1 << 31,
-        max_workgroups_per_dimension: 65_535,
-        max_workgroup_memory_bytes: 32 << 10,
-        max_invocations_per_workgroup: 1024,
-        features: Features { subgroups: true, f16: true, ..Default::default() },
-        cores: Cores { count: cores, by: CoreSource::Name },
-        unusable: None,
-    }
+    let cores = Cores { count: cores, by: CoreSource::Name };
+    AdapterReport { name: name.into(), kind: kind.into(), vendor, cores, ..AdapterReport::example() }
 }
 
 /// A square convolution of ResNet's: channels, outputs, kernel and stride.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::super::child::{Answer, Child, Ended, Setup, Task};
+use super::super::child::{Answer, Child, NoAnswer, Setup, Task};
 use super::super::expectations::Expectations;
 use super::super::inspect::{Compilation, KernelName, spill};
 use super::super::report::{Expectation, Status};
@@ -151,13 +151,13 @@ impl Asker<'_> {
                 self.child = Some(child);
                 Ok(Ok(answer))
             }
-            Err(Ended::Stopped) => Err(Error::Interrupted),
-            Err(Ended::Timeout) => {
+            Err(NoAnswer::Stopped) => Err(Error::Interrupted),
+            Err(NoAnswer::Timeout) => {
                 self.lost += 1;
                 let seconds = self.limits.timeout.as_secs_f64();
                 Ok(Err((Status::Timeout, format!("the driver did not end within {seconds} s and was stopped"))))
             }
-            Err(Ended::Died(how)) => {
+            Err(NoAnswer::Died(how)) => {
                 self.lost += 1;
                 Ok(Err((Status::Crash, format!("the driver's process died ({how})"))))
             }

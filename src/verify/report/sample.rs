@@ -2,28 +2,19 @@
 
 use super::types::*;
 use crate::bench::Peaks;
-use crate::gpu::{AdapterReport, BackendName, Capabilities, Features};
+use crate::gpu::{AdapterReport, Capabilities, Features};
 
 /// An adapter without anything unusual.
 fn adapter(index: usize, name: &str) -> AdapterReport {
     AdapterReport {
         index,
         name: name.into(),
-        backend: BackendName::Vulkan,
         kind: "cpu".into(),
         driver: "llvmpipe".into(),
         driver_info: "Mesa 25.0.7 (LLVM 15.0.6)".into(),
         vendor: 0x10005,
-        device: 0,
-        subgroup_size: [8, 8],
-        max_buffer_bytes: 1 << 31,
-        max_binding_bytes: 128 << 20,
-        max_workgroups_per_dimension: 65_535,
-        max_workgroup_memory_bytes: 32 << 10,
-        max_invocations_per_workgroup: 1024,
         features: Features { f16: true, subgroups: true, timestamps: true, pipeline_cache: true, ..Default::default() },
-        cores: Default::default(),
-        unusable: None,
+        ..AdapterReport::example()
     }
 }
 

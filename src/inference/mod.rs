@@ -49,12 +49,12 @@ pub struct Usage {
 /// Runs every batch of `loader` through one of `predictors` (the same network and sizes on each) and passes the results to
 /// `each`, in the loader's order, on the caller's thread. Returns each adapter's usage, and the total time that decoding took on
 /// all cores. The first error, including one of `each`, ends it.
-pub fn feed(
+pub fn infer_batches(
     loader: Loader,
     predictors: &mut [Predictor],
     each: impl FnMut(Done) -> Result<()>,
 ) -> Result<(Vec<Usage>, Duration)> {
-    let feeder = Feeder {
+    let pipeline = Pipeline {
         shares: Mutex::new(Shares::new(predictors.len(), AHEAD * predictors.len())),
         moved: Condvar::new(),
         loader: Mutex::new(loader),
@@ -65,9 +65,9 @@ pub fn feed(
             .iter_mut()
             .enumerate()
             .map(|(who, predictor)| {
-                let (feeder, sender) = (&feeder, sender.clone());
+                let (pipeline, sender) = (&pipeline, sender.clone());
                 scope.spawn(move || {
-                    let result = feeder.work(who, predictor, &sender);
+                    let result = pipeline.work(who, predictor, &sender);
                     result.unwrap_or_else(|error| {
                         drop(sender.send(Err(error)));
                         Usage::default()
@@ -76,19 +76,19 @@ pub fn feed(
             })
             .collect();
         drop(sender);
-        let delivered = feeder.deliver(&receiver, each);
-        feeder.lock().stop();
-        feeder.moved.notify_all();
+        let delivered = pipeline.deliver(&receiver, each);
+        pipeline.lock().stop();
+        pipeline.moved.notify_all();
         let usage =
             workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
         delivered.map(|()| usage)
     })?;
-    let loader = feeder.loader.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let loader = pipeline.loader.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((usage, loader.decoding()))
 }
 
 /// What the threads share.
-struct Feeder {
+struct Pipeline {
     shares: Mutex<Shares>,
     /// Signalled when a batch was delivered, and at the end.
     moved: Condvar,
@@ -104,7 +104,7 @@ struct Submitted {
     at: Instant,
 }
 
-impl Feeder {
+impl Pipeline {
     fn lock(&self) -> MutexGuard<'_, Shares> {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,7 +29,7 @@ const POOL_KEYS: [&str; 4] = ["stem.pool.kernel_size", "stem.pool.stride", "stem
 /// Options about a network. They take precedence over the file and the files beside it. A run stores them, so that it can be resumed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Given {
+pub struct Overrides {
     /// The prefix of the network in a file that holds several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_key: Option<String>,
@@ -56,7 +56,7 @@ pub struct Given {
     pub interpolation: Option<Interpolation>,
 }
 
-impl Given {
+impl Overrides {
     /// The keys of the description that `set` names, with values. Errors: no `key=value`, an unknown key, or a key twice.
     pub(super) fn settings(&self) -> Result<Vec<(&str, Value)>> {
         let mut settings: Vec<(&str, Value)> = Vec::new();
@@ -168,7 +168,7 @@ mod tests {
     use crate::model::{Pool, StrideIn};
 
     fn changed(name: &str, set: &[&str]) -> Result<Architecture> {
-        let given = Given { set: set.iter().map(|s| s.to_string()).collect(), ..Given::default() };
+        let given = Overrides { set: set.iter().map(|s| s.to_string()).collect(), ..Overrides::default() };
         given.change(&Architecture::named(name).unwrap())
     }
 
@@ -197,14 +197,14 @@ mod tests {
             assert!(error.to_string().contains(word) && error.exit_status() == 2, "{set:?}: {error}");
         }
         for given in [
-            Given { mean: Some([123.7, 0.0, 0.0]), ..Given::default() },
-            Given { std: Some([0.0, 1.0, 1.0]), ..Given::default() },
-            Given { mean: Some([f32::NAN, 0.0, 0.0]), ..Given::default() },
-            Given { crop: Some(0), ..Given::default() },
+            Overrides { mean: Some([123.7, 0.0, 0.0]), ..Overrides::default() },
+            Overrides { std: Some([0.0, 1.0, 1.0]), ..Overrides::default() },
+            Overrides { mean: Some([f32::NAN, 0.0, 0.0]), ..Overrides::default() },
+            Overrides { crop: Some(0), ..Overrides::default() },
         ] {
             assert_eq!(given.check().unwrap_err().exit_status(), 2);
         }
-        let given = Given { architecture: Some(r#"{"block":"basic"}"#.into()), ..Given::default() };
+        let given = Overrides { architecture: Some(r#"{"block":"basic"}"#.into()), ..Overrides::default() };
         assert!(given.described(None).unwrap_err().to_string().contains("depths"));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gpu_resnet::data::{Dataset, FileList, Loader, Preprocess};
 use gpu_resnet::error::Error;
-use gpu_resnet::feed::feed;
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
+use gpu_resnet::inference::infer_batches;
 use gpu_resnet::model::{InputKind, Network, Output, Predictor};
 use gpu_resnet::ops::host::{Array, add_relu};
 use gpu_resnet::weights;
@@ -64,7 +64,7 @@ impl Job {
     fn fed(&self, devices: usize) -> (Vec<usize>, Output) {
         let mut predictors: Vec<Predictor> = (0..devices).map(|_| self.predictor()).collect();
         let (mut indices, mut output, mut failed) = (Vec::new(), Output::default(), Vec::new());
-        let (usage, _) = feed(self.loader(), &mut predictors, |done| {
+        let (usage, _) = infer_batches(self.loader(), &mut predictors, |done| {
             indices.extend(done.indices);
             output.append(done.output);
             failed.extend(done.failures.into_iter().map(|(index, _)| index));
@@ -103,7 +103,7 @@ fn an_error_of_the_consumer_ends_it() {
     let job = job(40);
     let mut predictors = [job.predictor(), job.predictor()];
     let mut seen = 0;
-    let result = feed(job.loader(), &mut predictors, |_| {
+    let result = infer_batches(job.loader(), &mut predictors, |_| {
         seen += 1;
         if seen == 3 { Err(Error::Interrupted) } else { Ok(()) }
     });

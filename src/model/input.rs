@@ -1,0 +1,36 @@
+//! What goes into a network.
+
+use crate::error::Result;
+use crate::gpu::{Recording, TensorId};
+use crate::ops::preprocess::preprocess;
+use crate::ops::{FeatureMap, Precision};
+
+/// What goes in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InputKind {
+    /// HWC RGB bytes, normalised on the GPU with these fractions of 255.
+    Pixels { mean: [f32; 3], std: [f32; 3] },
+    /// f32 in NCHW, used as it is.
+    Tensor,
+}
+
+impl InputKind {
+    /// Appends what brings `n` images of `h` x `w` into the form that layers read; gives the tensor that they are written to, and their map.
+    pub fn record(
+        self,
+        recording: &mut Recording,
+        [n, h, w]: [usize; 3],
+        precision: Precision,
+    ) -> Result<(TensorId, FeatureMap)> {
+        match self {
+            InputKind::Pixels { mean, std } => {
+                let bytes = recording.kept("pixels", (n * 3 * h * w) as u64);
+                Ok((bytes, preprocess(recording, "preprocess", bytes, [n, h, w], mean, std, precision)?))
+            }
+            InputKind::Tensor => {
+                let input = recording.kept("input", (n * h * w) as u64 * precision.bytes4());
+                Ok((input, FeatureMap::new(input, [n, 3, h, w]).stored(precision)))
+            }
+        }
+    }
+}
