@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
 use crate::ops::preprocess::preprocess;
-use crate::ops::{FeatureMap, Precision};
+use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps};
 
 /// What goes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,8 +28,8 @@ impl InputKind {
                 Ok((bytes, preprocess(recording, "preprocess", bytes, [n, h, w], mean, std, precision)?))
             }
             InputKind::Tensor => {
-                let input = recording.kept("input", (n * h * w) as u64 * precision.bytes4());
-                Ok((input, FeatureMap::new(input, [n, 3, h, w]).stored(precision)))
+                let map = recording.kept_map("input", MapShape::new([n, 3, h, w])?.stored(precision));
+                Ok((map.tensor, map))
             }
         }
     }

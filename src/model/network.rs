@@ -22,7 +22,7 @@ use crate::ops::batch_norm::{
 use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::pool::{global_avg_pool_backward, max_pool2d};
 use crate::ops::{
-    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, MapShape, Precision, RecordMaps,
+    Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, MapShape, Precision, RecordMaps,
     WeightLayout, elementwise, pack_rows,
 };
 

@@ -6,7 +6,7 @@ use super::classifier::Classifier;
 use super::finite::Finite;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
-use crate::feed::feed;
+use crate::inference::infer_batches;
 use crate::model::{InputKind, Output, Predictor};
 use crate::train::Interrupt;
 
@@ -46,7 +46,7 @@ impl Classifier {
         let Self { network, predictor, runtime, .. } = self;
         let finite = Finite::new(runtime, network);
         let (classes, features) = (network.architecture.classes, network.architecture.features());
-        feed(loader, std::slice::from_mut(predictor), |done| {
+        infer_batches(loader, std::slice::from_mut(predictor), |done| {
             if let Some(warning) = &done.warning {
                 runtime.note(warning);
             }

@@ -100,7 +100,7 @@ impl FineTuneRun {
     fn train_on_features(self, found: FeatureSets, output: Option<&Path>) -> Result<RunSummary> {
         let Self { mut config, network, resumed, tensorboard, runtime, interrupt, .. } = self;
         if let Some(run) = &resumed {
-            runtime.tuning.go_on(&runtime, run)?;
+            runtime.tuning.go_on(runtime.tuned, run)?;
         }
         let gpu = runtime.gpu()?;
         Sitting::check_stop(&runtime, "finetune", resumed.as_ref(), &interrupt)?;

@@ -11,7 +11,9 @@ use crate::ops::batch_norm::{BatchNormSaved, BatchNormTensors, NormEpilogue, bat
 use crate::ops::linear::LinearKernel;
 use crate::ops::loss_scale;
 use crate::ops::pool::{max_pool2d, max_pool2d_indices};
-use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue};
+use crate::ops::{
+    Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue, MapShape,
+};
 
 use super::options::PassOptions;
 
@@ -176,7 +178,7 @@ impl<'a> LayerRecorder<'a> for Pass<'a> {
     type Unit = Unit<'a>;
     type Norm = SavedNorm;
     /// Its attributes, its input, and the index of each maximum; none where the gradient does not come so far.
-    type Pool = Option<(PoolAttributes, FeatureMap, TensorId)>;
+    type Pool = Option<(PoolAttributes, MapShape, TensorId)>;
 
     fn recording(&mut self) -> &mut Recording {
         self.recording
@@ -208,7 +210,7 @@ impl<'a> LayerRecorder<'a> for Pass<'a> {
             return Ok((max_pool2d(self.recording, "maxpool", x, attributes)?, None));
         }
         let (pooled, indices) = max_pool2d_indices(self.recording, "maxpool", x, attributes)?;
-        Ok((pooled, Some((*attributes, x, indices))))
+        Ok((pooled, Some((*attributes, x.shape, indices))))
     }
 
     fn head(&mut self) -> Result<([TensorId; 2], LinearKernel)> {
