@@ -27,7 +27,7 @@ diagnostic(off, derivative_uniformity);
 // addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
 // through workgroup memory to the epilogue, 16 pixels at a time. (PIXELS + 64) * 80 + 4352 bytes in all: 14.3 or 19.3 KiB.
 //
-// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/kernels.md). Where subgroups
+// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/internals/kernels.md). Where subgroups
 // are smaller than LANES, those that share a part compute it alike. With EMULATED plain arithmetic stands in for the matrices, so that
 // all the rest can be tried on adapters that have none.
 //

@@ -18,7 +18,7 @@
 // TWO_CHANNELS: two source channels an iteration, memory accessed through integers of 64 bits. FOUR_CHANNELS: four, of which the
 // last may be padding, and 32 bytes of weights a lane: lanes 0 to 3 hold one channel's, lanes 4 to 7 the next one's. EIGHT_CHANNELS:
 // eight, and eight are stored at once; each group has an even number of vec4s on both sides. Why the order of what is written
-// decides the speed: docs/kernels.md, "What software drivers charge for".
+// decides the speed: docs/internals/kernels.md, "What software drivers charge for".
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one; source
 // channels are padded with zeros to a multiple of 2, 4 or 8 with these flags.

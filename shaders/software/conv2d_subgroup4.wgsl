@@ -7,7 +7,7 @@
 // conv2d and its gradient by input (formulas: shared/conv2d.wgsl) for subgroups of four, register-blocked with activations exchanged
 // by its lanes; no workgroup memory, no barriers.
 //
-// For SwiftShader (docs/kernels.md, "What software drivers charge for"). A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
+// For SwiftShader (docs/internals/kernels.md, "What software drivers charge for"). A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
 // channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the weights and four of the
 // activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane takes
 // the others' pixels in an order of its own, so that sum<4i+j> belongs to pixel 4i + (lane xor j).

@@ -32,7 +32,7 @@ pub struct EvaluateArgs {
     /// Write the confusion matrix as CSV: one row per true class, one column per predicted class
     #[arg(long, value_name = "FILE.csv")]
     confusion: Option<PathBuf>,
-    /// Draw the confusion matrix as SVG
+    /// Draw the confusion matrix as SVG as SVG
     #[arg(long, value_name = "FILE.svg")]
     confusion_picture: Option<PathBuf>,
 }

@@ -55,7 +55,7 @@ fn device(report: AdapterReport, switch: Option<Conv2dSwitch>) -> Device {
         let supported = variant.supported(&report);
         Variant { op: "conv2d", variant: variant.name(), supported: supported.is_ok(), reason: supported.err() }
     });
-    // What is wrong with a file is said where it would be used.
+    // Problems with a file are reported where it is used.
     let tuned = cache_dir().map_or(0, |cache| store::load(&cache, &report).0.len());
     let conv2d = Conv2dVariant::choose(ConvTarget { adapter: &report, switch }).name();
     Device { conv2d, variants: variants.into(), tuned, report }

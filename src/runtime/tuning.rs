@@ -97,7 +97,7 @@ impl Tuning {
             Ok(None) => format!("{} was trained on another adapter or driver", run.display()),
             Err(why) => why,
         };
-        reporter.note(&format!("{why}; from here on its bits may differ from those of a run without a stop"));
+        reporter.note(&format!("{why}; from here on its bits may differ from those of an uninterrupted run"));
         None
     }
 

@@ -103,7 +103,7 @@ pub struct Expected {
 pub enum Allowed {
     /// Not a bit: values are only moved or chosen.
     Exact,
-    /// What this many roundings leave; see `docs/verification.md`.
+    /// What this many roundings leave; see `docs/internals/verification.md`.
     Roundings(f64),
     /// The same, and then one rounding to f16.
     Stored(f64),

@@ -75,7 +75,7 @@ fn kernels_are_compiled_as_each_gpu_or_excluded_with_the_reason() {
 }
 
 /// The loops of the tiles that plans take for large maps, forward, under several taps and under one, and the least share of multiply-adds in
-/// each that docs/kernels.md has. Another version of the compilers may make something else of them.
+/// each that docs/internals/kernels.md has. Another version of the compilers may make something else of them.
 #[test]
 fn loops_are_multiply_adds_that_do_not_wait() {
     const LEAST: [(&str, &str, f64); 6] = [

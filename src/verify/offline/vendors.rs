@@ -33,7 +33,7 @@ pub struct VendorReport {
 /// One GPU.
 #[derive(Debug, Clone, Serialize)]
 pub struct VendorRun {
-    /// As `scripts/vendor-gpus.sh` calls it.
+    /// Its name in `scripts/vendor-gpus.sh`.
     pub gpu: String,
     /// The driver's own name for its device; `None` if it could not be opened.
     pub adapter: Option<AdapterReport>,
