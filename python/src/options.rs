@@ -9,7 +9,7 @@ use gpu_resnet::ops::Precision;
 use gpu_resnet::predict::NetworkSource;
 use gpu_resnet::runtime::{Reporter, Runtime};
 use gpu_resnet::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe, Schedule, Settings};
-use gpu_resnet::weights::Given;
+use gpu_resnet::weights::Overrides;
 use gpu_resnet::{Error, FineTune, Result};
 use serde::Deserialize;
 
@@ -61,13 +61,13 @@ pub struct Source {
     #[serde(default)]
     pub image_size: Option<u32>,
     #[serde(default)]
-    pub given: Given,
+    pub given: Overrides,
 }
 
 impl Source {
     pub fn into_source(self) -> NetworkSource {
         let Self { weights, image_size, given } = self;
-        NetworkSource { weights: weights.map(Into::into), image_size, given }
+        NetworkSource { weights: weights.map(Into::into), image_size, overrides: given }
     }
 }
 
