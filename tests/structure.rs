@@ -167,8 +167,12 @@ fn is_elsewhere(module: &[String]) -> bool {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let tree = Tree(read().into_iter().map(|(module, text)| (module, Source::new(&text))).collect());
-    let mut arrows: BTreeMap<Module, BTreeSet<Module>> =
-        tree.0.keys().filter(|module| !is_elsewhere(module)).map(|module| (module.clone(), tree.taken(module))).collect();
+    let mut arrows: BTreeMap<Module, BTreeSet<Module>> = tree
+        .0
+        .keys()
+        .filter(|module| !is_elsewhere(module))
+        .map(|module| (module.clone(), tree.taken(module)))
+        .collect();
     let count: usize = arrows.values().map(BTreeSet::len).sum();
     assert!(count > 1000, "only {count} imports were understood");
     // Whoever takes nothing that is left is in no circle, nor is who takes only of those.

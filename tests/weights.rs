@@ -21,10 +21,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gpu_resnet::Result;
-use gpu_resnet::model::{Architecture, BlockKind, ParameterSpec, Shortcut, StrideIn};
+use gpu_resnet::model::{Architecture, BlockKind, ParameterSpec, Shortcut};
 use gpu_resnet::weights::{self, Dtype, NamedTensor, Overrides, Problem, RawTensor, Source, Weights};
 use serde_json::{Value, json};
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use gpu_resnet::model::Architecture;
 use gpu_resnet::weights;
 
 use crate::{bytes, hollow, load, named, names_and_shapes, refusal, small_bytes};
