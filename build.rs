@@ -11,9 +11,12 @@ mod uniforms;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use files::Files;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use naga::SourceLocation;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use preprocess::{Axes, Expanded, Flags, Variant};
@@ -27,13 +30,13 @@ fn main() {
     let sources = sources(root);
     let known = sources.iter().flat_map(|source| source.axes.flags()).map(str::to_owned).collect();
     let mut table = String::from("&[\n");
-    let mut uniforms = Uniforms::default();
+    let mut made = Made::default();
     let mut files = Files::default();
     for (number, source) in sources.iter().enumerate() {
         let variants = source.axes.variants(&source.stem).unwrap_or_else(|e| fail(&source.path, &e));
         let selectors: BTreeSet<String> = variants.iter().flat_map(|variant| variant.selectors.clone()).collect();
         let shaders: String =
-            variants.iter().map(|variant| source.shader(root, number, variant, &known, &mut uniforms)).collect();
+            variants.iter().map(|variant| source.shader(root, number, variant, &known, &mut made)).collect();
         let forms = Files::set(&source.axes.forms());
         let stem = &source.stem;
         writeln!(table, "File {{ name: {stem:?}, forms: {forms}, shaders: &[\n{shaders}] }},")
@@ -42,10 +45,14 @@ fn main() {
     }
     table.push(']');
     let folder = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    for (name, text) in [("shaders.rs", table), ("files.rs", files.text()), ("uniforms.rs", uniforms.text())] {
+    for (name, text) in [("shaders.rs", table), ("files.rs", files.text()), ("uniforms.rs", made.uniforms.text())] {
         let out = folder.join(name);
         std::fs::write(&out, text).unwrap_or_else(|e| fail(&out, &e.to_string()));
     }
+    let out = folder.join("shaders.zlib");
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
+    let packed = packer.write_all(made.texts.as_bytes()).and_then(|()| packer.finish());
+    packed.and_then(|packed| std::fs::write(&out, packed)).unwrap_or_else(|e| fail(&out, &e.to_string()));
     for library in ["wgpu", "naga"] {
         println!("cargo::rustc-env=GPU_RESNET_{}_VERSION={}", library.to_uppercase(), locked_version(library));
     }
@@ -58,6 +65,14 @@ fn locked_version(library: &str) -> String {
     let mut lines = lock.lines().skip_while(|line| *line != format!("name = {library:?}"));
     let version = lines.nth(1).and_then(|line| line.strip_prefix("version = "));
     version.map_or("unknown".to_owned(), |version| version.trim_matches('"').to_owned())
+}
+
+/// What all shaders add to.
+#[derive(Default)]
+struct Made {
+    uniforms: Uniforms,
+    /// Their expanded texts, one after the other.
+    texts: String,
 }
 
 /// A file that yields shaders.
@@ -103,7 +118,7 @@ impl Source {
         number: usize,
         variant: &Variant,
         known: &BTreeSet<String>,
-        uniforms: &mut Uniforms,
+        made: &mut Made,
     ) -> String {
         let file = self.path.strip_prefix(root).unwrap_or(&self.path).display().to_string();
         let flags = Flags { set: &variant.flags, known };
@@ -112,13 +127,13 @@ impl Source {
         })
         .unwrap_or_else(|e| fail(root, &e));
         let (name, flags) = (&variant.name, Files::set(&variant.selectors));
-        let reflected = reflect(&self.path, name, &shader, preprocess::is_unchecked(&self.text), uniforms);
+        let reflected = reflect(&self.path, name, &shader, preprocess::is_unchecked(&self.text), made);
         format!("    Shader {{ name: {name:?}, file: ShaderFile({number}), flags: {flags}, {reflected} }},\n")
     }
 }
 
 /// The Rust text of a `Shader` value's fields that follow from its expanded text.
-fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, uniforms: &mut Uniforms) -> String {
+fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, made: &mut Made) -> String {
     let text = &shader.text;
     // naga counts lines of the expanded text.
     let wrong = |at: Option<SourceLocation>, what: String| -> ! {
@@ -135,7 +150,7 @@ fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, unifo
         let file = origin.split(':').next().unwrap_or_default();
         Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned()
     };
-    uniforms.add(&module, declared_in).unwrap_or_else(|e| fail(path, &format!("variant {name}: {e}")));
+    made.uniforms.add(&module, declared_in).unwrap_or_else(|e| fail(path, &format!("variant {name}: {e}")));
     let mut entries = String::new();
     for (index, entry) in module.entry_points.iter().enumerate() {
         let used = info.get_entry_point(index);
@@ -168,7 +183,11 @@ fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, unifo
         .expect("writing to a string");
     }
     let subgroups = text.contains("subgroup_invocation_id") || text.contains("subgroupBroadcast");
-    format!("subgroups: {subgroups}, is_unchecked: {is_unchecked}, entry_points: &[\n{entries}    ], source: {text:?}")
+    let (start, len) = (made.texts.len(), text.len());
+    made.texts.push_str(text);
+    format!(
+        "subgroups: {subgroups}, is_unchecked: {is_unchecked}, entry_points: &[\n{entries}    ], source: Text {{ start: {start}, len: {len} }}"
+    )
 }
 
 fn fail(path: &Path, problem: &str) -> ! {

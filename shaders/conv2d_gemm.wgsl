@@ -350,7 +350,8 @@ fn main(
         }
         weight_tile = rows_before(walk, group_in4) * row4;
         if WHOLE {
-            let rest4 = group_in4 - walk.channel4;
+            // That is walk.channel4, which browsers' compilers hold to differ between invocations.
+            let rest4 = group_in4 - next4 % group_in4;
             stop4 = select(start4 + rest4, end4, next4 + rest4 >= end4);
             walk.channel4 += min(stop4 - STEPS4, last4) - start4;
             // From here on they are counted from the tile that is multiplied.

@@ -72,7 +72,7 @@ impl KernelSource {
         }
         Ok(Self {
             constants,
-            text: substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source), Cow::Owned),
+            text: substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source.as_str()), Cow::Owned),
             shader: shader.name,
             bindings: entry.bindings,
             bounds_checks: bounds_checks(device, shader),

@@ -1,7 +1,11 @@
 //! Every shader of the crate, expanded, validated and reflected when the crate was built (see `build.rs`).
 
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::ops::Deref;
+use std::sync::LazyLock;
 
+use flate2::read::ZlibDecoder;
 use sha2::{Digest, Sha256};
 
 /// How an entry point uses a buffer binding.
@@ -51,7 +55,36 @@ pub struct Shader {
     /// Whether it runs without bounds checks: its tests surround every output with guard words.
     pub is_unchecked: bool,
     pub entry_points: &'static [EntryPoint],
-    pub source: &'static str,
+    pub source: Text,
+}
+
+/// A shader's WGSL. The program holds all of them as one compressed stream, which is a twentieth of their size, and unpacks it when the
+/// first is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Text {
+    start: usize,
+    len: usize,
+}
+
+impl Text {
+    /// All of it.
+    pub fn as_str(&self) -> &'static str {
+        static ALL: LazyLock<String> = LazyLock::new(|| {
+            let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shaders.zlib"));
+            let mut text = String::new();
+            ZlibDecoder::new(packed).read_to_string(&mut text).expect("the build script packed it");
+            text
+        });
+        &ALL[self.start..][..self.len]
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
 }
 
 /// The uniform blocks, laid out as the shaders have them; `end` is what pads a block to 16 bytes.
@@ -91,7 +124,7 @@ const USE_OF_SUBGROUPS: [&str; 4] = ["subgroupAdd", "subgroupBroadcast", "subgro
 
 /// SHA-256 (hex) of every shader's text by its name: two programs with equal hashes gave the driver the same work.
 pub fn hashes() -> BTreeMap<String, String> {
-    let hash = |shader: &Shader| format!("{:x}", Sha256::digest(shader.source));
+    let hash = |shader: &Shader| format!("{:x}", Sha256::digest(shader.source.as_bytes()));
     all().map(|shader| (shader.name.to_owned(), hash(shader))).collect()
 }
 

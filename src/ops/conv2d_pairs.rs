@@ -45,7 +45,7 @@ fn pairs_give_the_bits_of_vectors() {
         let vectors = bits(&gpu, algorithm, precision);
         assert!(vectors.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{shader}: all zeros");
         let pairs = shaders::find(&format!("{shader}_pairs")).expect("a form of it");
-        gpu.substitute(shader, Some(pairs.source.to_owned()));
+        gpu.substitute(shader, Some(pairs.source.to_string()));
         assert!(bits(&gpu, algorithm, precision) == vectors, "{shader}: other bits");
         // That the form ran: without its last product nothing stays the same.
         let broken = pairs.source.replace("(*sums).sums_0_0 = add_products((*sums).sums_0_0, x, w);", "");

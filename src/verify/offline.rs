@@ -62,8 +62,8 @@ pub fn specialisations() -> Result<Vec<KernelSpec>> {
 /// The entry point with each combination of its constants' values.
 fn specialise(shader: &Shader, entry: &'static str) -> Result<Vec<KernelSpec>> {
     let mut specs = vec![KernelSpec::exactly(shader).entry(entry)];
-    for name in
-        translate::constants(shader.source).map_err(|problem| Error::Mismatch(format!("{}: {problem}", shader.name)))?
+    for name in translate::constants(&shader.source)
+        .map_err(|problem| Error::Mismatch(format!("{}: {problem}", shader.name)))?
     {
         let (name, values) = ops::constant_values(&name).ok_or_else(|| {
             Error::Mismatch(format!(
@@ -98,7 +98,7 @@ pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Of
             if (tools.limits.stop)() {
                 return Err(Error::Interrupted);
             }
-            let source = spec.shader()?.source;
+            let source = spec.shader()?.source.as_str();
             Ok((source, translated(tools, source, &spec)))
         })
         .collect();
@@ -229,7 +229,7 @@ mod tests {
     /// The negative control: a broken shader fails, wherever it is broken.
     #[test]
     fn broken_shaders_fail() {
-        let relu = shaders::find("relu").unwrap().source;
+        let relu = shaders::find("relu").unwrap().source.as_str();
         let failed = |source: &str, entry: &'static str| -> Vec<&'static str> {
             let result =
                 check_kernel(&Tools::none(), source, &KernelSpec::new(shaders::files::relu::FILE).entry(entry));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_a_mismatch() {
-        let relu = shaders::find("relu").unwrap().source;
+        let relu = shaders::find("relu").unwrap().source.as_str();
         let kernel = check_kernel(
             &Tools::none(),
             &relu.replace("input[i]", "inptu[i]"),

@@ -63,7 +63,8 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn the_cases_of_verify_can_be_timed() {
     let here = Sandbox::new();
-    let found: serde_json::Value = serde_json::from_str(&here.good(&["bench", "--ops", "^relu count=[0-9]{1,3}( |$)", "--json"])).unwrap();
+    let found: serde_json::Value =
+        serde_json::from_str(&here.good(&["bench", "--ops", "^relu count=[0-9]{1,3}( |$)", "--json"])).unwrap();
     let cases = found["cases"].as_array().unwrap();
     assert!(cases.len() > 5, "{found}");
     for case in cases {

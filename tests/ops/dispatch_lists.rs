@@ -34,10 +34,7 @@ impl List {
         for Dispatch { label, kernel, tensors, params, workgroups, cost } in r.dispatches() {
             self.dispatches += 1;
             let (name, constants) = (kernel.name(), &kernel.constants);
-            let wide = ["sum_partials", "relu", "add", "adam", "sgd", "batch_norm", "linear"]
-                .iter()
-                .any(|s| name.starts_with(s));
-            write!(self.text, "{label} | {name} {constants:?} wide={wide} |").expect("a line");
+            write!(self.text, "{label} | {name} {constants:?} |").expect("a line");
             for tensor in tensors {
                 let next = names.len();
                 let name = *names.entry(*tensor).or_insert(next);

@@ -90,7 +90,10 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
         Target::Msl => metal(module, info, spec.entry, checks),
         Target::Hlsl => direct_x(module, info, spec.entry),
         Target::Glsl => gl(module, info, spec.entry, checks),
-        Target::Wgsl => Ok(Translation { bytes: source.into(), entry: spec.entry.into() }),
+        Target::Wgsl if module.entry_points.iter().any(|entry| entry.name == spec.entry) => {
+            Ok(Translation { bytes: source.into(), entry: spec.entry.into() })
+        }
+        Target::Wgsl => Err(format!("it has no entry point {}", spec.entry)),
     }
 }
 
