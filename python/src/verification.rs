@@ -9,7 +9,6 @@ use gpu_resnet::runtime::Runtime;
 use gpu_resnet::train::Interrupt;
 use gpu_resnet::verify::cases::Suite;
 use gpu_resnet::verify::child::{self, Setup};
-use gpu_resnet::verify::controls::is_good;
 use gpu_resnet::verify::expectations::Expectations;
 use gpu_resnet::verify::report::{CaseResult, Report};
 use gpu_resnet::verify::run::{Observer, Runner};
@@ -26,7 +25,7 @@ use crate::work;
 pub fn devices(py: Python<'_>, backend: Option<&str>) -> PyResult<String> {
     work::run(py, &Interrupt::new(), || {
         let backend = backend.map(backend_named).transpose()?;
-        let devices = gpu_resnet::runtime::devices(backend)?;
+        let devices = gpu_resnet::runtime::devices(backend, None)?;
         serde_json::to_string(&devices).map_err(|error| Error::file("devices", error))
     })
 }
@@ -103,7 +102,7 @@ fn run(asked: &Asked, runtime: &Runtime, mut setup: Setup, stop: &Interrupt) -> 
     let mut report = Report::new(suite.name(), asked.filter.as_deref());
     let expectations = Expectations::load(None)?;
     report.adapters.push(runner.run(&chosen, &controls, &expectations, &mut Silent(stop.clone()))?);
-    report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(is_good);
+    report.valid = report.adapters.iter().flat_map(|run| &run.controls).all(|control| control.is_good());
     report.redacted().to_json()
 }
 
