@@ -253,16 +253,79 @@ fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invoc
     }
 }
 
-// The vec4 of weights in a row of the tile that starts with the step `start4`, where tiles are partial or under several taps; `lane` is
-// that of the first row for the same channels.
-fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, lane: u32, row4: u32) -> Place {
+// The rows of weights that an invocation fetches.
+struct WeightRows {
+    row: u32,   // the first one, in a tile of the reduction
+    lane: u32,  // the group's first row, at this invocation's four channels
+    first: u32, // the first one in the first tile
+    row4: u32,  // vec4s from one row to the next
+}
+
+fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> WeightRows {
+    let row4 = conv.channel_tiles * CHANNELS4;
+    let row = invocation / CHANNELS4;
+    let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
+    let lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
+    return WeightRows(row, lane, lane + row * row4, row4);
+}
+
+// A row of weights in the tile that starts with the step `start4`, where tiles are partial or under several taps.
+fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, rows: WeightRows) -> Place {
     let step4 = start4 + row / 4u;
 //#if TRANSPOSED
     let at = rows_before(walk_from(phase, step4, group_in4), group_in4) + row % 4u;
 //#else
     let at = step4 * 4u + row % 4u;
 //#endif
-    return place_of(lane + at * row4, step4 < end4);
+    return place_of(rows.lane + at * rows.row4, step4 < end4);
+}
+
+// Where all of them lie: in a tile that may be partial or under several taps, or in a whole one under one tap, `tile` behind the first.
+fn place_weights(
+    places: ptr<function, array<Place, LOADS>>,
+    phase: Phase,
+    start4: u32,
+    end4: u32,
+    group_in4: u32,
+    rows: WeightRows,
+) {
+    for (var i = 0u; i < WEIGHTS; i++) {
+        (*places)[ACTIVATIONS + i] = weight_at(phase, start4, end4, group_in4, rows.row + i * WEIGHT_ROWS, rows);
+    }
+}
+
+fn place_whole_weights(places: ptr<function, array<Place, LOADS>>, rows: WeightRows, tile: u32, live: bool) {
+    for (var i = 0u; i < WEIGHTS; i++) {
+        (*places)[ACTIVATIONS + i] = place_of(rows.first + (tile + i * WEIGHT_ROWS * rows.row4), live);
+    }
+}
+
+// Adds the products of the tile in workgroup memory, and fetches the next.
+fn multiply(
+    sums: ptr<function, Sums>,
+    places: array<Place, LOADS>,
+    own_quad: u32,
+    own_channel4: u32,
+) -> array<Stored4, LOADS> {
+//#if PAIRS
+    var fetched: array<Stored4, LOADS>;
+//#for step in 0..16
+    if {step}u < STEPS {
+        fetch(&fetched, places, {step}u);
+        add_step(sums, {step / 4}u, {step}u, own_quad, own_channel4);
+    }
+//#endfor
+    return fetched;
+//#else
+    let fetched = fetch_all(places);
+    // Compilers unroll loops of four.
+    for (var four = 0u; four < STEPS4; four++) {
+        for (var i = 0u; i < 4u; i++) {
+            add_step(sums, four, four * 4u + i, own_quad, own_channel4);
+        }
+    }
+    return fetched;
+//#endif
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -320,19 +383,12 @@ fn main(
         starts[i] = start_of(pixels[i]) + lane4;
         places[i] = source_at(walk, pixels[i], starts[i], begin4 + step4 < end4);
     }
-    let row4 = conv.channel_tiles * CHANNELS4;
-    let weight_row = invocation / CHANNELS4;
-    let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
-    let weight_lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
-    let weight_first = weight_lane + weight_row * row4;
-    var weight_tile = rows_before(walk, group_in4) * row4;
-    for (var i = 0u; i < WEIGHTS; i++) {
-        let row = weight_row + i * WEIGHT_ROWS;
-        if WHOLE {
-            places[ACTIVATIONS + i] = place_of(weight_first + i * WEIGHT_ROWS * row4 + weight_tile, begin4 < end4);
-        } else {
-            places[ACTIVATIONS + i] = weight_at(phase, begin4, end4, group_in4, row, weight_lane, row4);
-        }
+    let rows = weight_rows(group, group_in4, channel_tile, invocation);
+    var weight_tile = rows_before(walk, group_in4) * rows.row4;
+    if WHOLE {
+        place_whole_weights(&places, rows, weight_tile, begin4 < end4);
+    } else {
+        place_weights(&places, phase, begin4, end4, group_in4, rows);
     }
     store_tile(fetch_all(places), places, invocation);
 
@@ -348,7 +404,7 @@ fn main(
         for (var i = 0u; i < ACTIVATIONS; i++) {
             sources[i] = source_at(walk, pixels[i], starts[i], WHOLE | (next4 + step4 < end4));
         }
-        weight_tile = rows_before(walk, group_in4) * row4;
+        weight_tile = rows_before(walk, group_in4) * rows.row4;
         if WHOLE {
             // That is walk.channel4, which browsers' compilers hold to differ between invocations.
             let rest4 = group_in4 - next4 % group_in4;
@@ -364,57 +420,42 @@ fn main(
                 places[i] = sources[i];
                 places[i].at += select(0u, min(start4, last4), WHOLE);
             }
-            for (var i = 0u; i < WEIGHTS; i++) {
-                let row = weight_row + i * WEIGHT_ROWS;
-                if WHOLE {
-                    places[ACTIVATIONS + i] = place_of(weight_first + (weight_tile + i * WEIGHT_ROWS * row4), true);
-                } else {
-                    places[ACTIVATIONS + i] = weight_at(phase, next4, end4, group_in4, row, weight_lane, row4);
-                }
+            if WHOLE {
+                place_whole_weights(&places, rows, weight_tile, true);
+            } else {
+                place_weights(&places, phase, next4, end4, group_in4, rows);
             }
             workgroupBarrier();
-//#if PAIRS
-            var fetched: array<Stored4, LOADS>;
-//#for step in 0..16
-            if {step}u < STEPS {
-                fetch(&fetched, places, {step}u);
-                add_step(&sums, {step / 4}u, {step}u, own_quad, own_channel4);
-            }
-//#endfor
-//#else
-            let fetched = fetch_all(places);
-            // Compilers unroll loops of four.
-            for (var four = 0u; four < STEPS4; four++) {
-                for (var i = 0u; i < 4u; i++) {
-                    add_step(&sums, four, four * 4u + i, own_quad, own_channel4);
-                }
-            }
-//#endif
+            let fetched = multiply(&sums, places, own_quad, own_channel4);
             workgroupBarrier();
             store_tile(fetched, places, invocation);
-            weight_tile += select(0u, STEPS * row4, start4 < last4);
+            weight_tile += select(0u, STEPS * rows.row4, start4 < last4);
         }
     }
 
-    let own_pixel = first + own_quad * 4u;
-    let pixels0 = four_pixels(phase, own_pixel);
+    store_sums(phase, first + own_quad * 4u, slot, out4, sums);
+}
+
+// The epilogue of all sums; `first` is the first of the invocation's pixels. Its fours of pixels are a part of the tile apart, so that
+// neighbours read neighbouring vec4s.
+fn store_sums(phase: Phase, first: u32, slot: u32, out4: u32, sums: Sums) {
+    let pixels0 = four_pixels(phase, first);
     end(pixels0, slot, out4, sums.sums_0_0);
 //#if TWICE
     end(pixels0, slot, out4 + ACROSS, sums.sums_0_1);
 //#endif
 //#if EIGHT
-    // The second four pixels are a part of the tile away, so that neighbours read neighbouring vec4s.
-    let pixels1 = four_pixels(phase, own_pixel + DOWN * 4u);
+    let pixels1 = four_pixels(phase, first + DOWN * 4u);
     end(pixels1, slot, out4, sums.sums_1_0);
 //#if TWICE
     end(pixels1, slot, out4 + ACROSS, sums.sums_1_1);
 //#endif
 //#endif
 //#if SIXTEEN
-    let pixels2 = four_pixels(phase, own_pixel + DOWN * 8u);
+    let pixels2 = four_pixels(phase, first + DOWN * 8u);
     end(pixels2, slot, out4, sums.sums_2_0);
     end(pixels2, slot, out4 + ACROSS, sums.sums_2_1);
-    let pixels3 = four_pixels(phase, own_pixel + DOWN * 12u);
+    let pixels3 = four_pixels(phase, first + DOWN * 12u);
     end(pixels3, slot, out4, sums.sums_3_0);
     end(pixels3, slot, out4 + ACROSS, sums.sums_3_1);
 //#endif
