@@ -2,14 +2,16 @@
 //! texts and the tests of the documentation go by this table.
 
 use super::Precision;
+use super::conv2d::Direction;
 use super::conv2d_variant::Conv2dVariant;
-use crate::gpu::AdapterReport;
+use crate::error::{Error, Result};
 use crate::gpu::shaders::files::{
     conv2d_backward_weight_gemm, conv2d_backward_weight_register, conv2d_backward_weight_subgroup,
     conv2d_backward_weight_subgroup4, conv2d_cooperative, conv2d_gemm, conv2d_register, conv2d_subgroup,
     conv2d_subgroup4,
 };
-use crate::gpu::shaders::{Flags, Shader, ShaderFile};
+use crate::gpu::shaders::{Flags, Shader, ShaderFile, flags};
+use crate::gpu::{AdapterReport, KernelSpec};
 
 /// A kernel for convolutions.
 pub(crate) struct Conv2dKernelLine {
@@ -102,8 +104,84 @@ pub(crate) const KERNELS: &[Conv2dKernelLine] = {
     ]
 };
 
+/// What the table says of a kernel.
+impl Conv2dVariant {
+    /// Those that need no cooperative matrices.
+    pub const ALL: [Self; count(false)] = from(0);
+
+    /// Those by cooperative matrices.
+    pub const COOPERATIVE: [Self; count(true)] = from(count(false));
+
+    /// All of them.
+    pub const FORWARD: [Self; KERNELS.len()] = from(0);
+
+    /// Its line of the table.
+    fn line(self) -> Option<&'static Conv2dKernelLine> {
+        KERNELS.iter().find(|line| line.variant == self)
+    }
+
+    /// Whether the adapter can run it; the reason if not.
+    pub fn supported(self, adapter: &AdapterReport) -> std::result::Result<(), String> {
+        let line = self.line().ok_or_else(|| format!("there is no kernel {self:?}"))?;
+        line.needs.iter().try_for_each(|need| need.check(self, adapter))
+    }
+
+    /// Whether the adapter can run it on maps of `precision`; the reason if not.
+    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> std::result::Result<(), String> {
+        if self.is_cooperative() && !has_matrices(adapter, precision) {
+            let shape = if precision == Precision::F32 { F32_MATRICES } else { F16_MATRICES };
+            return Err(format!("the adapter has no cooperative matrices of {shape}"));
+        }
+        self.supported(adapter)
+    }
+
+    /// What users call it.
+    pub fn name(self) -> &'static str {
+        self.line().map_or("(no kernel)", |line| line.name)
+    }
+
+    /// The kernel of that [`Self::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::FORWARD.into_iter().find(|variant| variant.name() == name)
+    }
+
+    /// Its kernel in a direction.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn kernel(self, direction: Direction) -> Result<KernelSpec> {
+        let none = || Error::shape("conv2d", format!("there is no kernel {self:?}"));
+        let line = self.line().ok_or_else(none)?;
+        let transposed = if direction == Direction::Transposed { flags::TRANSPOSED } else { Flags::NONE };
+        Ok(KernelSpec::new(line.file).with(line.flags).with(transposed))
+    }
+
+    /// The kernel of the gradient by the input that makes blocks.
+    pub(super) fn blocks_kernel(self) -> Result<KernelSpec> {
+        Ok(self.for_blocks().kernel(Direction::Forward)?.with(flags::BLOCKS))
+    }
+
+    /// The kernel that makes a part of the reduction, where it has one.
+    pub(super) fn split_kernel(self, direction: Direction) -> Option<KernelSpec> {
+        self.kernel(direction).ok().filter(|_| self.splits()).map(|kernel| kernel.with(flags::SPLIT))
+    }
+
+    /// The kernel of its gradient by the weight (see [`Self::by_weight`]), for a convolution that is `pointwise` (1x1 without stride or padding) or not over so many pixels.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn weight_kernel(self, pointwise: bool, pixels: usize) -> Result<WeightKernel> {
+        let own = self.by_weight().line().and_then(|line| line.by_weight);
+        let mut kernel = own.ok_or_else(|| Error::shape("conv2d_backward", format!("there is no kernel {self:?}")))?;
+        if let Some((flag, _)) = kernel.pointwise.filter(|(_, whole)| pointwise && pixels.is_multiple_of(*whole)) {
+            kernel.flags = kernel.flags.with(flag);
+        }
+        Ok(kernel)
+    }
+}
+
 /// The kernels with or without cooperative matrices.
-pub(super) const fn count(by_matrices: bool) -> usize {
+const fn count(by_matrices: bool) -> usize {
     let (mut i, mut count) = (0, 0);
     while i < KERNELS.len() {
         count += (KERNELS[i].variant.is_cooperative() == by_matrices) as usize;
@@ -113,7 +191,7 @@ pub(super) const fn count(by_matrices: bool) -> usize {
 }
 
 /// `N` kernels from number `first` of the table on.
-pub(super) const fn from<const N: usize>(first: usize) -> [Conv2dVariant; N] {
+const fn from<const N: usize>(first: usize) -> [Conv2dVariant; N] {
     let mut all = [Conv2dVariant::Register; N];
     let mut i = 0;
     while i < N {
@@ -148,14 +226,13 @@ pub(crate) fn kernel_of(shader: &Shader) -> Option<Conv2dVariant> {
 
 /// What picks the shaders of `variant`: forward (and by input, with the flags for it), and by weight.
 pub(crate) fn shaders_of(variant: Conv2dVariant) -> Option<[(ShaderFile, Flags); 2]> {
-    let line = |wanted: Conv2dVariant| KERNELS.iter().find(|line| line.variant == wanted);
-    let (map, weight) = (line(variant)?, line(variant.by_weight())?.by_weight?);
+    let (map, weight) = (variant.line()?, variant.by_weight().line()?.by_weight?);
     Some([(map.file, map.flags), (weight.file, weight.flags)])
 }
 
 impl Need {
     /// Why `variant` can't run on `adapter`, where it can't.
-    pub fn check(self, variant: Conv2dVariant, adapter: &AdapterReport) -> Result<(), String> {
+    pub fn check(self, variant: Conv2dVariant, adapter: &AdapterReport) -> std::result::Result<(), String> {
         let [least, most] = adapter.subgroup_size;
         match self {
             Self::Int64 if !adapter.features.int64 => Err("the adapter has no 64-bit integers in shaders".into()),
@@ -178,11 +255,11 @@ impl Need {
     }
 }
 
-pub(super) const F32_MATRICES: &str = "8x8x8 f32";
-pub(super) const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
+const F32_MATRICES: &str = "8x8x8 f32";
+const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
 
 /// Whether the adapter has cooperative matrices for maps of `precision`.
-pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
+fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
     match precision {
         Precision::F32 => adapter.features.matrices_f32,
         Precision::F16 => adapter.features.matrices_f16 || adapter.features.matrices_f16_eight,
@@ -192,8 +269,7 @@ pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::shaders;
-    use crate::ops::conv2d::Direction;
+    use crate::gpu::{list_adapters, shaders};
 
     #[test]
     fn every_line_is_a_kernel_of_its_own() {
@@ -215,6 +291,14 @@ mod tests {
                 assert_eq!(kernel_of(shader), Some(line.variant), "{}", shader.name);
             }
         }
+    }
+
+    #[test]
+    fn a_kernel_that_there_is_not_runs_nowhere() {
+        let adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
+        assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
+        assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());
     }
 
     #[test]

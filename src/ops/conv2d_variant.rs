@@ -1,16 +1,9 @@
-//! The kernels that compute convolutions: what each is for, and which adapter can run it.
+//! The kernels that compute convolutions: what each is for, and what follows from what it is.
 
-use super::Precision;
-use super::conv2d::{Conv2d, Direction};
-use super::conv2d_kernels::{
-    Conv2dKernelLine, F16_MATRICES, F32_MATRICES, KERNELS, WeightKernel, count, from, has_matrices,
-};
-use crate::error::{Error, Result};
-use crate::gpu::shaders::{Flags, flags};
-use crate::gpu::{AdapterReport, KernelSpec};
+use super::conv2d::Conv2d;
 
-/// A kernel that can compute a convolution, by what it is. Those that there are, with their names and shaders, are the lines of
-/// [`KERNELS`]; any other value is supported by no adapter.
+/// A kernel that can compute a convolution, by what it is. Those that there are, with their names, shaders and
+/// requirements, are the lines of a table (`conv2d_kernels.rs`); any other value is supported by no adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dVariant {
     /// Implicit GEMM through workgroup memory: hardware GPUs. Sizes are pixels x channels.
@@ -60,25 +53,6 @@ impl Conv2dVariant {
     pub const COOPERATIVE_64X64: Self = Self::Cooperative { tile: [64, 64] };
     pub const COOPERATIVE_128X64: Self = Self::Cooperative { tile: [128, 64] };
 
-    /// Those that need no cooperative matrices.
-    pub const ALL: [Self; count(false)] = from(0);
-
-    /// Those by cooperative matrices.
-    pub const COOPERATIVE: [Self; count(true)] = from(count(false));
-
-    /// All of them.
-    pub const FORWARD: [Self; KERNELS.len()] = from(0);
-
-    fn line(self) -> Option<&'static Conv2dKernelLine> {
-        KERNELS.iter().find(|line| line.variant == self)
-    }
-
-    /// Whether the adapter can run it; the reason if not.
-    pub fn supported(self, adapter: &AdapterReport) -> std::result::Result<(), String> {
-        let line = self.line().ok_or_else(|| format!("there is no kernel {self:?}"))?;
-        line.needs.iter().try_for_each(|need| need.check(self, adapter))
-    }
-
     /// Bytes of workgroup memory that its tile takes.
     pub(super) fn workgroup_memory(self) -> usize {
         match self {
@@ -90,40 +64,9 @@ impl Conv2dVariant {
         }
     }
 
-    /// What users call it.
-    pub fn name(self) -> &'static str {
-        self.line().map_or("(no kernel)", |line| line.name)
-    }
-
-    /// The kernel of that [`Self::name`].
-    pub fn named(name: &str) -> Option<Self> {
-        Self::FORWARD.into_iter().find(|variant| variant.name() == name)
-    }
-
-    /// Its kernel in a direction.
-    ///
-    /// # Errors
-    /// There is no such kernel.
-    pub(super) fn kernel(self, direction: Direction) -> Result<KernelSpec> {
-        let none = || Error::shape("conv2d", format!("there is no kernel {self:?}"));
-        let line = self.line().ok_or_else(none)?;
-        let transposed = if direction == Direction::Transposed { flags::TRANSPOSED } else { Flags::NONE };
-        Ok(KernelSpec::new(line.file).with(line.flags).with(transposed))
-    }
-
-    /// The kernel of the gradient by the input that makes blocks.
-    pub(super) fn blocks_kernel(self) -> Result<KernelSpec> {
-        Ok(self.for_blocks().kernel(Direction::Forward)?.with(flags::BLOCKS))
-    }
-
     /// Whether it has kernels that make a part of the reduction.
     pub fn splits(self) -> bool {
         matches!(self, Self::Gemm { .. })
-    }
-
-    /// The kernel that makes a part of the reduction, where it has one.
-    pub(super) fn split_kernel(self, direction: Direction) -> Option<KernelSpec> {
-        self.kernel(direction).ok().filter(|_| self.splits()).map(|kernel| kernel.with(flags::SPLIT))
     }
 
     /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
@@ -136,15 +79,6 @@ impl Conv2dVariant {
             // Four pixels a lane.
             Self::Subgroup { lanes, .. } => (4 * lanes, 32),
         }
-    }
-
-    /// Whether the adapter can run it on maps of `precision`; the reason if not.
-    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> std::result::Result<(), String> {
-        if self.is_cooperative() && !has_matrices(adapter, precision) {
-            let shape = if precision == Precision::F32 { F32_MATRICES } else { F16_MATRICES };
-            return Err(format!("the adapter has no cooperative matrices of {shape}"));
-        }
-        self.supported(adapter)
     }
 
     /// Whether it multiplies cooperative matrices.
@@ -170,19 +104,6 @@ impl Conv2dVariant {
             Self::Gemm { .. } | Self::Cooperative { .. } => Self::GEMM,
             Self::Register | Self::Subgroup { .. } => self,
         }
-    }
-
-    /// That kernel, for a convolution that is `pointwise` (1x1 without stride or padding) or not over so many pixels.
-    ///
-    /// # Errors
-    /// There is no such kernel.
-    pub(super) fn weight_kernel(self, pointwise: bool, pixels: usize) -> Result<WeightKernel> {
-        let own = self.by_weight().line().and_then(|line| line.by_weight);
-        let mut kernel = own.ok_or_else(|| Error::shape("conv2d_backward", format!("there is no kernel {self:?}")))?;
-        if let Some((flag, _)) = kernel.pointwise.filter(|(_, whole)| pointwise && pixels.is_multiple_of(*whole)) {
-            kernel.flags = kernel.flags.with(flag);
-        }
-        Ok(kernel)
     }
 
     /// The kernel whose gradient by the input in blocks of pixels this one takes: blocks are of few channels.
@@ -213,16 +134,7 @@ pub(crate) fn fills_eights(channels: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::list_adapters;
     use crate::ops::attributes::Conv2dAttributes;
-
-    #[test]
-    fn a_kernel_that_there_is_not_runs_nowhere() {
-        let adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
-        let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
-        assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
-        assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());
-    }
 
     #[test]
     fn eights_go_by_the_channels_of_a_group() {

@@ -245,6 +245,29 @@ pub(crate) fn u32_of(op: &str, what: &str, value: usize) -> Result<u32> {
     u32::try_from(value).map_err(|_| Error::shape(op, format!("{what} of {value} is more than a shader can index")))
 }
 
+/// Sizes as the 32-bit integers of a uniform block: those of `what`, for the operation `op`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct U32s<'a> {
+    pub op: &'a str,
+    pub what: &'a str,
+}
+
+impl U32s<'_> {
+    /// # Errors
+    /// The size does not fit.
+    pub fn of(self, value: usize) -> Result<u32> {
+        u32_of(self.op, self.what, value)
+    }
+
+    /// A height and a width.
+    ///
+    /// # Errors
+    /// One does not fit.
+    pub fn pair(self, [height, width]: [usize; 2]) -> Result<[u32; 2]> {
+        Ok([self.of(height)?, self.of(width)?])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,15 +8,13 @@ use crate::error::Result;
 use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::{pack_weight, pack_weight_blocks, pack_weight_rows};
 use crate::gpu::{Cost, Recording, TensorId};
-use crate::ops::feature_map::u32_of;
+use crate::ops::feature_map::U32s;
 use crate::ops::{Precision, dispatch_items};
 
 /// Rows that an invocation packs.
 const ROWS: usize = 8;
 
-fn size(value: usize) -> Result<u32> {
-    u32_of("pack_weight", "a weight", value)
-}
+const SIZES: U32s = U32s { op: "pack_weight", what: "a weight" };
 
 impl Packing {
     /// Appends the packing of `weight`, the KRSC weight of `conv`, as `precision`.
@@ -30,7 +28,7 @@ impl Packing {
         precision: Precision,
     ) -> Result<TensorId> {
         let elements = self.elements();
-        size(elements)?;
+        SIZES.of(elements)?;
         let packed = r.temporary(label, (elements / 4) as u64 * precision.bytes4());
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + r.bytes(packed) as f64 };
         let blocks = conv.blocks().filter(|_| direction == Direction::Transposed);
@@ -58,11 +56,11 @@ impl Packing {
     fn params(&self, conv: &Conv2d, direction: Direction) -> Result<pack_weight::Pack> {
         let [group_out, group_in] = channels(conv)?;
         Ok(pack_weight::Pack {
-            groups: size(self.groups)?,
-            tiles: size(self.tiles)?,
-            taps: size(self.taps)?,
-            rows: size(self.rows)?,
-            side4: size(self.side / 4)?,
+            groups: SIZES.of(self.groups)?,
+            tiles: SIZES.of(self.tiles)?,
+            taps: SIZES.of(self.taps)?,
+            rows: SIZES.of(self.rows)?,
+            side4: SIZES.of(self.side / 4)?,
             group_out,
             group_in,
             transposed: u32::from(direction == Direction::Transposed),
@@ -72,10 +70,10 @@ impl Packing {
     fn rows_params(&self, conv: &Conv2d, direction: Direction) -> Result<pack_weight_rows::Pack> {
         let [group_out, group_in] = channels(conv)?;
         Ok(pack_weight_rows::Pack {
-            groups: size(self.groups)?,
-            columns: size(self.tiles)?,
-            taps: size(self.taps)?,
-            rows4: size(self.rows / 4)?,
+            groups: SIZES.of(self.groups)?,
+            columns: SIZES.of(self.tiles)?,
+            taps: SIZES.of(self.taps)?,
+            rows4: SIZES.of(self.rows / 4)?,
             group_out,
             group_in,
             transposed: u32::from(direction == Direction::Transposed),
@@ -84,18 +82,17 @@ impl Packing {
     }
 
     fn blocks_params(&self, conv: &Conv2d, blocks: &Blocks) -> Result<pack_weight_blocks::Pack> {
-        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
         Ok(pack_weight_blocks::Pack {
-            taps: pair(blocks.taps)?,
-            block: pair(blocks.block)?,
-            kernel: pair(conv.kernel)?,
-            stride: pair(conv.attributes.stride)?,
-            padding: pair(conv.attributes.padding)?,
-            reach: pair(blocks.reach)?,
-            tiles: size(self.tiles)?,
-            rows: size(self.rows)?,
-            side4: size(self.side / 4)?,
-            outputs: size(conv.out_channels)?,
+            taps: SIZES.pair(blocks.taps)?,
+            block: SIZES.pair(blocks.block)?,
+            kernel: SIZES.pair(conv.kernel)?,
+            stride: SIZES.pair(conv.attributes.stride)?,
+            padding: SIZES.pair(conv.attributes.padding)?,
+            reach: SIZES.pair(blocks.reach)?,
+            tiles: SIZES.of(self.tiles)?,
+            rows: SIZES.of(self.rows)?,
+            side4: SIZES.of(self.side / 4)?,
+            outputs: SIZES.of(conv.out_channels)?,
         })
     }
 }
@@ -103,5 +100,5 @@ impl Packing {
 /// Output and input channels of a group.
 fn channels(conv: &Conv2d) -> Result<[u32; 2]> {
     let [k, c, ..] = conv.weight_shape();
-    Ok([size(k / conv.attributes.groups)?, size(c)?])
+    Ok([SIZES.of(k / conv.attributes.groups)?, SIZES.of(c)?])
 }

@@ -8,7 +8,7 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 use crate::ops::conv2d_kernels::WeightKernel;
 use crate::ops::conv2d_variant::Conv2dVariant;
 use crate::ops::dispatch_items;
-use crate::ops::feature_map::{FeatureMap, MapShape, u32_of};
+use crate::ops::feature_map::{FeatureMap, MapShape, U32s, u32_of};
 
 const OP: &str = "conv2d_backward";
 
@@ -123,29 +123,28 @@ impl WeightGradient {
         let Self { conv, input, grad_output, slices, .. } = self;
         let attributes = &conv.attributes;
         let groups = attributes.groups;
-        let size = |value| u32_of(OP, "a tensor or attribute", value);
-        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        let sizes = U32s { op: OP, what: "a tensor or attribute" };
         let [column_tiles, row_tiles] = self.tiles();
         Ok(BackwardWeight {
-            in_height: size(input.h)?,
-            in_width: size(input.w)?,
-            in_pitch4: size(input.pitch4)?,
-            group_in4: size(input.c4 / groups)?,
-            out_height: size(grad_output.h)?,
-            out_width: size(grad_output.w)?,
-            out_pitch4: size(grad_output.pitch4)?,
-            group_out_channels: size(conv.out_channels / groups)?,
-            pixels: size(grad_output.pixels())?,
-            slice: size(slices.pixels)?,
-            slices: size(slices.count)?,
-            columns: size(self.columns())?,
-            column_tiles: size(column_tiles)?,
-            row_tiles: size(row_tiles)?,
-            groups: size(groups)?,
-            kernel_width: size(conv.kernel[1])?,
-            stride: pair(attributes.stride)?,
-            padding: pair(attributes.padding)?,
-            dilation: pair(attributes.dilation)?,
+            in_height: sizes.of(input.h)?,
+            in_width: sizes.of(input.w)?,
+            in_pitch4: sizes.of(input.pitch4)?,
+            group_in4: sizes.of(input.c4 / groups)?,
+            out_height: sizes.of(grad_output.h)?,
+            out_width: sizes.of(grad_output.w)?,
+            out_pitch4: sizes.of(grad_output.pitch4)?,
+            group_out_channels: sizes.of(conv.out_channels / groups)?,
+            pixels: sizes.of(grad_output.pixels())?,
+            slice: sizes.of(slices.pixels)?,
+            slices: sizes.of(slices.count)?,
+            columns: sizes.of(self.columns())?,
+            column_tiles: sizes.of(column_tiles)?,
+            row_tiles: sizes.of(row_tiles)?,
+            groups: sizes.of(groups)?,
+            kernel_width: sizes.of(conv.kernel[1])?,
+            stride: sizes.pair(attributes.stride)?,
+            padding: sizes.pair(attributes.padding)?,
+            dilation: sizes.pair(attributes.dilation)?,
             end: [0; 2],
         })
     }

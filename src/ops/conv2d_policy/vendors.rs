@@ -28,7 +28,7 @@ pub enum Vendor {
 /// How a vendor's GPUs are used.
 pub struct Preferences {
     /// Tiles that they can be given, the one to take where nothing else decides first, and the rate of each.
-    pub tiles: &'static [(V, f64)],
+    pub tiles: Tiles,
     /// Another kernel that is worth timing there.
     pub also: Option<V>,
     /// Whether cooperative matrices compute convolutions of f16 where the driver has them.
@@ -36,6 +36,37 @@ pub struct Preferences {
     /// Whether Winograd's larger tile is worth its registers.
     pub winograd: bool,
 }
+
+/// Tiles with their rates.
+type Tiles = &'static [(V, f64)];
+
+const RDNA3_TILES: Tiles = &[
+    (V::GEMM_128X128_BY_16X8, 1.0),
+    (V::GEMM_128X128, 0.97),
+    (V::GEMM_128X64, 0.93),
+    (V::GEMM_64X64, 0.92),
+    (V::GEMM_64X32, 0.79),
+    (V::GEMM_32X32, 0.78),
+    (V::GEMM_16X64, 0.78),
+];
+
+const RDNA_TILES: Tiles = &[
+    (V::GEMM_128X128, 1.0),
+    (V::GEMM_128X64, 0.96),
+    (V::GEMM_64X64, 0.95),
+    (V::GEMM_16X64, 0.81),
+    (V::GEMM_32X32, 0.8),
+    (V::GEMM_64X32, 0.78),
+];
+
+const NVIDIA_TILES: Tiles = &[
+    (V::GEMM_128X128, 1.0),
+    (V::GEMM_128X64, 0.92),
+    (V::GEMM_64X64, 0.92),
+    (V::GEMM_64X32, 0.79),
+    (V::GEMM_16X64, 0.71),
+    (V::GEMM_32X32, 0.7),
+];
 
 impl Vendor {
     pub const ALL: [Self; 9] = [
@@ -98,51 +129,16 @@ impl Vendor {
 
     /// What its GPUs are given.
     pub fn preferences(self) -> Preferences {
-        type Tiles = &'static [(V, f64)];
         let (tiles, also, [matrices, winograd]): (Tiles, _, _) = match self {
             // 16x8 sums an invocation take 192 of 1,536 registers a lane: 8 subgroups. Its matrices are worth more (llama.cpp, 9070 XT: 14.3
             // to 30.3 TFLOP/s).
-            Self::AmdRdna3 => (
-                &[
-                    (V::GEMM_128X128_BY_16X8, 1.0),
-                    (V::GEMM_128X128, 0.97),
-                    (V::GEMM_128X64, 0.93),
-                    (V::GEMM_64X64, 0.92),
-                    (V::GEMM_64X32, 0.79),
-                    (V::GEMM_32X32, 0.78),
-                    (V::GEMM_16X64, 0.78),
-                ],
-                None,
-                [true, true],
-            ),
+            Self::AmdRdna3 => (RDNA3_TILES, None, [true, true]),
             // 1,024 registers a lane: 8x8 sums, in 128, leave 8 subgroups.
-            Self::Amd => (
-                &[
-                    (V::GEMM_128X128, 1.0),
-                    (V::GEMM_128X64, 0.96),
-                    (V::GEMM_64X64, 0.95),
-                    (V::GEMM_16X64, 0.81),
-                    (V::GEMM_32X32, 0.8),
-                    (V::GEMM_64X32, 0.78),
-                ],
-                None,
-                [true, true],
-            ),
+            Self::Amd => (RDNA_TILES, None, [true, true]),
             // 8x4 sums are what 64 registers hold.
             Self::AmdGcn => (&[(V::GEMM, 1.0), (V::GEMM_64X32, 0.9), (V::GEMM_32X32, 0.87)], None, [false, true]),
             // 8x8 sums take 112 to 120 registers, which leave 16 warps. Tensor cores are several times as fast as f32.
-            Self::Nvidia => (
-                &[
-                    (V::GEMM_128X128, 1.0),
-                    (V::GEMM_128X64, 0.92),
-                    (V::GEMM_64X64, 0.92),
-                    (V::GEMM_64X32, 0.79),
-                    (V::GEMM_16X64, 0.71),
-                    (V::GEMM_32X32, 0.7),
-                ],
-                None,
-                [true, true],
-            ),
+            Self::Nvidia => (NVIDIA_TILES, None, [true, true]),
             // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill, and 36 points of Winograd's do. ONNX
             // Runtime takes 32x64 and 16x64, llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
             Self::Intel => (
