@@ -107,8 +107,8 @@ fn main(
     var pixels: array<Pixel, FETCHES>;
     var grad_places: array<Place, FETCHES>;
     var input_places: array<Place, FETCHES>;
-    var next_grads: array<Float4, FETCHES>;
-    var next_inputs: array<Float4, FETCHES>;
+    var next_grads: array<Stored4, FETCHES>;
+    var next_inputs: array<Stored4, FETCHES>;
     for (var i = 0u; i < FETCHES; i++) {
         pixels[i] = pixel_at(start + line + i * LINES);
         grad_places[i] = grad_at(pixels[i], end, channel4);
@@ -126,8 +126,8 @@ fn main(
     var sums11 = Four();
     for (var first = start; first < end; first += STEPS) {
         for (var i = 0u; i < FETCHES; i++) {
-            grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack_floats(next_grads[i]));
-            inputs[invocation + i * INVOCATIONS] = counted(input_places[i], unpack_floats(next_inputs[i]));
+            grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack4(next_grads[i]));
+            inputs[invocation + i * INVOCATIONS] = counted(input_places[i], unpack4(next_inputs[i]));
         }
         workgroupBarrier();
         for (var i = 0u; i < FETCHES; i++) {

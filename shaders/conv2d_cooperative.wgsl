@@ -102,54 +102,47 @@ var<workgroup> activations: array<Unit, PIXELS * PITCH>;          // [pixel][ste
 var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][step]
 var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
 
-//#if MATRICES_8X8
 //#for o in 0..2
 fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
-    {activations,weights[o]}[at4 * 4u] = v.x;
-//#for i in 1..4
+//#if MATRICES_8X8
+//#for i in 0..4
     {activations,weights[o]}[at4 * 4u + {i}u] = v.{xyzw[i]};
 //#endfor
+//#else
+    {activations,weights[o]}[at4] = v;
+//#endif
 }
 //#endfor
 
 fn staged_at(at4: u32) -> vec4f {
+//#if MATRICES_8X8
     let at = at4 * 4u;
     return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
-}
 //#else
-//#for o in 0..2
-fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
-    {activations,weights[o]}[at4] = v;
-}
-//#endfor
-
-fn staged_at(at4: u32) -> vec4f {
     return staged[at4];
-}
 //#endif
+}
 
 //#if EMULATED
 // An invocation holds these values in sequence of each of its subgroup's sums.
 const OWN: u32 = SIDE * SIDE / LANES;
 alias Sum = array<f32, OWN>;
 
+fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
 //#if MATRICES_8X8
-fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step]) * f32(weights[right_at + step]);
-}
-
-fn put_sum(at: u32, value: f32) {
-    staged[at] = value;
-}
 //#else
-fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step / 4u][step % 4u]) * f32(weights[right_at + step / 4u][step % 4u]);
+//#endif
 }
 
 fn put_sum(at: u32, value: f32) {
+//#if MATRICES_8X8
+    staged[at] = value;
+//#else
     staged[at / 4u][at % 4u] = value;
-}
 //#endif
+}
 
 fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     var result = sum;

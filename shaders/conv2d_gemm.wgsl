@@ -1,13 +1,13 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
 //#axis _gemm TILED
-//#axis - TILE_64X64_8X4 T64X64 EIGHT SHORT
-//#or _16x64 TILE_16X64 T16X64
-//#or _32x32 TILE_32X32 T32X32
-//#or _64x32 TILE_64X32 T64X32
-//#or _64x64 TILE_64X64 T64X64 EIGHT TWICE SHORT
-//#or _128x64 TILE_128X64 T128X64 EIGHT TWICE SHORT
-//#or _128x128 TILE_128X128 T128X128 EIGHT TWICE
-//#or _128x128_16x8 TILE_128X128_16X8 T128X128 EIGHT TWICE SIXTEEN SHORT
+//#axis - TILE_64X64_8X4 PIXELS=64 CHANNELS=64 ROWS=2 COLUMNS=1 STEPS=8
+//#or _16x64 TILE_16X64 PIXELS=16 CHANNELS=64 ROWS=1 COLUMNS=1 STEPS=16
+//#or _32x32 TILE_32X32 PIXELS=32 CHANNELS=32 ROWS=1 COLUMNS=1 STEPS=16
+//#or _64x32 TILE_64X32 PIXELS=64 CHANNELS=32 ROWS=1 COLUMNS=1 STEPS=16
+//#or _64x64 TILE_64X64 PIXELS=64 CHANNELS=64 ROWS=2 COLUMNS=2 STEPS=8
+//#or _128x64 TILE_128X64 PIXELS=128 CHANNELS=64 ROWS=2 COLUMNS=2 STEPS=8
+//#or _128x128 TILE_128X128 PIXELS=128 CHANNELS=128 ROWS=2 COLUMNS=2 STEPS=16
+//#or _128x128_16x8 TILE_128X128_16X8 PIXELS=128 CHANNELS=128 ROWS=4 COLUMNS=2 STEPS=8
 //#axis - | _split SPLIT
 //#axis - | _f16 HALF
 //#form _pairs PAIRS WIDE
@@ -20,21 +20,15 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input as an implicit GEMM with workgroup tiles, for hardware GPUs.
-//
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
+// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //
 // A workgroup makes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time, which all sizes of tiles add in the same order.
 // Every invocation fetches ACTIVATIONS vec4s of activations (four channels of one tap, stored turned, so that a row of the tile
 // is one step) and WEIGHTS vec4s of weights. While a tile is multiplied, the next is on its way into registers, and is stored when all
 // are done with the one before: what is fetched never goes round a loop, since compilers copy what does. No load is in a branch, addresses are
 // always inside, and what is padding becomes zero when it is stored. Where a tile lies under one tap (WHOLE), an outer loop goes from tap to tap,
-// and finds what of the source counts; the inner one only adds to addresses. An invocation accumulates 4 or (EIGHT) 8 or (SIXTEEN) 16
-// pixels x 4 or (TWICE) 8 channels; neighbours make 4 x 8 such blocks, and so read few rows.
+// and finds what of the source counts; the inner one only adds to addresses. An invocation accumulates ROWS times four pixels x COLUMNS times
+// four channels; neighbours make 4 x 8 such blocks, and so read few rows.
 // PAIRS: 64 bits are loaded at a time, one load after another between the steps; for a driver that makes a load of its own of each
 // component, and has too few scoreboards for all of them at once.
 //
@@ -47,50 +41,11 @@
 //#import shared/conv2d_walk.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-//#if T16X64
-const PIXELS: u32 = 16u;
-const CHANNELS: u32 = 64u;
-const INVOCATIONS: u32 = 64u;
-//#endif
-//#if T32X32
-const PIXELS: u32 = 32u;
-const CHANNELS: u32 = 32u;
-const INVOCATIONS: u32 = 64u;
-//#endif
-//#if T64X32
-const PIXELS: u32 = 64u;
-const CHANNELS: u32 = 32u;
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#if T64X64
-const PIXELS: u32 = 64u;
-const CHANNELS: u32 = 64u;
-//#if TWICE
-const INVOCATIONS: u32 = 64u;
-//#else
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#endif
-//#if T128X64
-const PIXELS: u32 = 128u;
-const CHANNELS: u32 = 64u;
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#if T128X128
-const PIXELS: u32 = 128u;
-const CHANNELS: u32 = 128u;
-//#if SIXTEEN
-const INVOCATIONS: u32 = 128u;
-//#else
-const INVOCATIONS: u32 = 256u;
-//#endif
-//#endif
+const PIXELS: u32 = {PIXELS}u;
+const CHANNELS: u32 = {CHANNELS}u;
+const INVOCATIONS: u32 = {PIXELS * CHANNELS / (16 * ROWS * COLUMNS)}u;
 // Of the reduction, per tile: fewer where registers are short, since what is under way takes some of them.
-//#if SHORT
-const STEPS: u32 = 8u;
-//#else
-const STEPS: u32 = 16u;
-//#endif
+const STEPS: u32 = {STEPS}u;
 const STEPS4: u32 = STEPS / 4u;
 const CHANNELS4: u32 = CHANNELS / 4u;
 // What an invocation fetches for a tile.
@@ -100,13 +55,9 @@ const LOADS: u32 = ACTIVATIONS + WEIGHTS;
 // Pixels, and rows of weights, that all invocations fetch at once.
 const LINES: u32 = INVOCATIONS / STEPS4;
 const WEIGHT_ROWS: u32 = INVOCATIONS / CHANNELS4;
-// Invocations along the channels and the pixels of a tile. Each owns a vec4 of channels, or two that lie ACROSS apart, and
-// four pixels, or two or four times four that lie DOWN * 4 apart.
-//#if TWICE
-const ACROSS: u32 = CHANNELS4 / 2u;
-//#else
-const ACROSS: u32 = CHANNELS4;
-//#endif
+// Invocations along the channels and the pixels of a tile. Each owns vec4s of channels that lie ACROSS apart, and fours of pixels that
+// lie DOWN * 4 apart.
+const ACROSS: u32 = CHANNELS4 / {COLUMNS}u;
 const DOWN: u32 = INVOCATIONS / ACROSS;
 // Four rows of activations, and as much more as the pixels that 32 invocations store of each row: they meet different banks.
 const FOUR_ROWS: u32 = 4u * PIXELS + 32u / STEPS4;
@@ -139,63 +90,41 @@ fn first_of(group: u32, channel4: u32) -> vec4f {
 
 // The sums of an invocation: `sums_P_C` are those of its P-th four pixels and C-th four channels.
 struct Sums {
-    sums_0_0: Four,
-//#if EIGHT
-    sums_1_0: Four,
-//#endif
-//#if TWICE
-    sums_0_1: Four,
-    sums_1_1: Four,
-//#endif
-//#if SIXTEEN
-    sums_2_0: Four,
-    sums_2_1: Four,
-    sums_3_0: Four,
-    sums_3_1: Four,
-//#endif
+//#for p in 0..ROWS
+//#for c in 0..COLUMNS
+    sums_{p}_{c}: Four,
+//#endfor
+//#endfor
 }
 
 fn first_sums(group: u32, out4: u32) -> Sums {
-    let near = four_of(first_of(group, out4));
-//#if TWICE
-    let far = four_of(first_of(group, out4 + ACROSS));
-//#if SIXTEEN
-    return Sums(near, near, far, far, near, far, near, far);
-//#else
-    return Sums(near, near, far, far);
-//#endif
-//#elif EIGHT
-    return Sums(near, near);
-//#else
-    return Sums(near);
-//#endif
+//#for c in 0..COLUMNS
+    let first{c} = four_of(first_of(group, out4 + {c}u * ACROSS));
+//#endfor
+    return Sums(
+//#for p in 0..ROWS
+//#for c in 0..COLUMNS
+        first{c},
+//#endfor
+//#endfor
+    );
 }
 
 // Adds the products of one step. What is read last is used first: then there is one wait for all that a step reads.
 fn add_step(sums: ptr<function, Sums>, four: u32, step: u32, own_quad: u32, own_channel4: u32) {
     let at = four * FOUR_ROWS + step % 4u * PIXELS + own_quad * 4u;
-    let x = pixels_at(at);
-    let w = weights[step * CHANNELS4 + own_channel4];
-//#if EIGHT
-    let y = pixels_at(at + DOWN * 4u);
-//#endif
-//#if TWICE
-    let v = weights[step * CHANNELS4 + own_channel4 + ACROSS];
-//#if SIXTEEN
-    let y2 = pixels_at(at + DOWN * 8u);
-    let y3 = pixels_at(at + DOWN * 12u);
-    (*sums).sums_3_1 = add_products((*sums).sums_3_1, y3, v);
-    (*sums).sums_3_0 = add_products((*sums).sums_3_0, y3, w);
-    (*sums).sums_2_1 = add_products((*sums).sums_2_1, y2, v);
-    (*sums).sums_2_0 = add_products((*sums).sums_2_0, y2, w);
-//#endif
-    (*sums).sums_1_1 = add_products((*sums).sums_1_1, y, v);
-    (*sums).sums_0_1 = add_products((*sums).sums_0_1, x, v);
-//#endif
-//#if EIGHT
-    (*sums).sums_1_0 = add_products((*sums).sums_1_0, y, w);
-//#endif
-    (*sums).sums_0_0 = add_products((*sums).sums_0_0, x, w);
+//#for c in 0..COLUMNS
+    let x{c} = pixels_at(at + {c}u * DOWN * 4u);
+    let w{c} = weights[step * CHANNELS4 + own_channel4 + {c}u * ACROSS];
+//#endfor
+//#for p in COLUMNS..ROWS
+    let x{p} = pixels_at(at + {p}u * DOWN * 4u);
+//#endfor
+//#for c in 1..COLUMNS + 1
+//#for p in 1..ROWS + 1
+    (*sums).sums_{ROWS - p}_{COLUMNS - c} = add_products((*sums).sums_{ROWS - p}_{COLUMNS - c}, x{ROWS - p}, w{COLUMNS - c});
+//#endfor
+//#endfor
 }
 
 // What is fetched for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS of weights.
@@ -309,11 +238,9 @@ fn multiply(
 ) -> array<Stored4, LOADS> {
 //#if PAIRS
     var fetched: array<Stored4, LOADS>;
-//#for step in 0..16
-    if {step}u < STEPS {
-        fetch(&fetched, places, {step}u);
-        add_step(sums, {step / 4}u, {step}u, own_quad, own_channel4);
-    }
+//#for step in 0..STEPS
+    fetch(&fetched, places, {step}u);
+    add_step(sums, {step / 4}u, {step}u, own_quad, own_channel4);
 //#endfor
     return fetched;
 //#else
@@ -439,33 +366,18 @@ fn main(
 // The epilogue of all sums; `first` is the first of the invocation's pixels. Its fours of pixels are a part of the tile apart, so that
 // neighbours read neighbouring vec4s.
 fn store_sums(phase: Phase, first: u32, slot: u32, out4: u32, sums: Sums) {
-    let pixels0 = four_pixels(phase, first);
-    end(pixels0, slot, out4, sums.sums_0_0);
-//#if TWICE
-    end(pixels0, slot, out4 + ACROSS, sums.sums_0_1);
-//#endif
-//#if EIGHT
-    let pixels1 = four_pixels(phase, first + DOWN * 4u);
-    end(pixels1, slot, out4, sums.sums_1_0);
-//#if TWICE
-    end(pixels1, slot, out4 + ACROSS, sums.sums_1_1);
-//#endif
-//#endif
-//#if SIXTEEN
-    let pixels2 = four_pixels(phase, first + DOWN * 8u);
-    end(pixels2, slot, out4, sums.sums_2_0);
-    end(pixels2, slot, out4 + ACROSS, sums.sums_2_1);
-    let pixels3 = four_pixels(phase, first + DOWN * 12u);
-    end(pixels3, slot, out4, sums.sums_3_0);
-    end(pixels3, slot, out4 + ACROSS, sums.sums_3_1);
-//#endif
+//#for p in 0..ROWS
+    let pixels{p} = four_pixels(phase, first + {p}u * DOWN * 4u);
+//#for c in 0..COLUMNS
+    end(pixels{p}, slot, out4 + {c}u * ACROSS, sums.sums_{p}_{c});
+//#endfor
+//#endfor
 }
 
 fn four_pixels(phase: Phase, first: u32) -> array<Pixel, 4> {
     return array(
-        pixel_at(phase, first),
-        pixel_at(phase, first + 1u),
-        pixel_at(phase, first + 2u),
-        pixel_at(phase, first + 3u),
+//#for i in 0..4
+        pixel_at(phase, first + {i}u),
+//#endfor
     );
 }

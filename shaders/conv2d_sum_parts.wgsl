@@ -12,17 +12,11 @@
 //
 // Always in the order of the parts, so that the bits never change. One vec4 of channels an invocation, 64 to a workgroup, channels
 // fastest, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>; // [part][output as it lies]
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let channels4 = conv.groups * conv.group_channels4;
     let pixels = conv.images * conv.height * conv.width;
     let pixel = i / channels4;

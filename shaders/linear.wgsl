@@ -12,7 +12,7 @@
 // ROWS_BY_ORDER, as head training has it: rows are examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the
 // weight.
 //#import shared/floats.wgsl
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#if ROWS_BY_ORDER
 //#import shared/gathered.wgsl
 //#endif
@@ -42,13 +42,7 @@ fn bias_at(k4: u32) -> vec4f {
 //#endif
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let rows = size.x;
     let in4 = size.y;
     let out4 = size.z;

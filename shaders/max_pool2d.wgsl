@@ -8,20 +8,14 @@
 // infinity is needed. NaN wins, as in PyTorch. ceil_mode is the host's affair: it only changes P and Q.
 // With INDICES, the winner's place in its plane, y * W + x, is noted for the backward pass.
 // One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/pool2d.wgsl
 //#import shared/nan.wgsl
 //#if INDICES
 @group(0) @binding(3) var<storage, read_write> indices: array<vec4u>;
 //#endif
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= pool.items {
         return;
     }

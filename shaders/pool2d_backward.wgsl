@@ -7,7 +7,7 @@
 //
 // Each input pixel gathers from the windows over it, in a fixed order: no atomics. One vec4 of channels an invocation, 64
 // to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 //#import shared/pool2d_block.wgsl
 @group(0) @binding(1) var<storage, read> grad_output: array<Stored4>;
@@ -29,13 +29,7 @@ fn extent(window: u32, kernel: u32, stride: u32, padding: u32, size: u32) -> f32
     return f32(min(start + kernel, size + 2u * padding) - start);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= pool.items {
         return;
     }

@@ -5,7 +5,7 @@
 //
 // Images arrive as packed RGB bytes, which is a quarter of the upload; torchvision's ToTensor and Normalize.
 // One pixel an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Preprocess {
     mean: vec4f,
@@ -20,13 +20,7 @@ fn byte(index: u32) -> f32 {
     return f32((bytes[index / 4u] >> ((index % 4u) * 8u)) & 255u);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= preprocess.pixels {
         return;
     }

@@ -6,7 +6,7 @@
 // The parameter-free shortcut of He et al. 2015, option A: where a stage halves the map and widens it, the identity is
 // sampled and the new channels are zero.
 // One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
@@ -24,13 +24,7 @@ struct Shortcut {
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= shortcut.outputs {
         return;
     }

@@ -6,7 +6,7 @@
 //
 // The gradient of option A's shortcut, added to the one that comes through the residual branch; the gradient of the padded
 // channels goes nowhere. One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
@@ -24,13 +24,7 @@ struct Shortcut {
 @group(0) @binding(2) var<storage, read> residual: array<Stored4>;
 @group(0) @binding(3) var<storage, read_write> grad_input: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= shortcut.inputs {
         return;
     }

@@ -303,37 +303,20 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
-//#elif TRANSPOSED !TILED
-// grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
-fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
-        return;
-    }
-    let at = p.at * conv.pitch4 + group * conv.group_channels4 + channel4;
-    var value = sum;
-    if conv.residual != 0u {
-        value += unpack4(residual[at]);
-    }
-    if conv.relu != 0u {
-        value = rectify_backward(unpack4(rectified[at]), value);
-    }
-    output[at] = pack4(value);
-}
-
-fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    store(p, group, channel4, sum);
-}
 //#elif !TILED
-// output = relu(sum + bias + residual), for four channels of one pixel.
+// Four channels of one pixel. Forward, output = relu(sum + bias + residual); NaN stays NaN through the ReLU. TRANSPOSED,
+// grad_input = sum + residual, through the ReLU that the input came out of.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
+//#if !TRANSPOSED
     if conv.biased != 0u && channel4 < conv.group_channels4 {
         value += bias[group * conv.group_channels4 + channel4];
     }
+//#endif
     store_biased(p, group, channel4, value);
 }
 
-// The same where the sum began with the bias. NaN stays NaN through the ReLU.
+// The same where the sum began with the bias.
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
@@ -345,7 +328,11 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
         value += unpack4(residual[at]);
     }
     if conv.relu != 0u {
+//#if TRANSPOSED
+        value = rectify_backward(unpack4(rectified[at]), value);
+//#else
         value = rectify(value);
+//#endif
     }
     output[at] = pack4(value);
 }

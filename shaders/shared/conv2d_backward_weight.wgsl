@@ -6,7 +6,7 @@
 // They compute it as a split-K GEMM whose reduction runs over the pixels of grad_output: a slice of them for each partial result, which
 // a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is a vec4 of input
 // channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
-//#import shared/maps.wgsl
+//#import shared/stored.wgsl
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,
@@ -36,8 +36,8 @@ fn group_out_vec4s() -> u32 {
     return (conv.group_out_channels + 3u) / 4u;
 }
 
-@group(0) @binding(1) var<storage, read> input: array<Float4>;
-@group(0) @binding(2) var<storage, read> grad_output: array<Float4>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
 // [slice][group][output channel][column]
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
@@ -79,7 +79,7 @@ fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
     if row >= conv.in_height || at >= conv.in_width {
         return vec4f();
     }
-    return unpack_floats(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
+    return unpack4(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
 }
 
 fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {

@@ -3,19 +3,7 @@
 
 //#import shared/four.wgsl
 
-//#if SPLIT
-fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
-//#for i in 0..4
-    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
-//#endfor
-}
-//#elif BLOCKS
-fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
-//#for i in 0..4
-    store(pixels[{i}], group, channel4, sums.{abcd[i]});
-//#endfor
-}
-//#else
+//#if !SPLIT !BLOCKS
 // Where four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
 fn stored_at(p: Pixel, channel: u32, there: bool) -> u32 {
     let at = p.at * conv.pitch4 + channel;
@@ -74,4 +62,10 @@ fn rectify_four_backward(x: Four, g: Four) -> Four {
     );
 }
 //#endif
+//#else
+fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
+//#for i in 0..4
+    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
+//#endfor
+}
 //#endif

@@ -1,14 +1,13 @@
         // What conv2d_subgroup.wgsl adds under one tap, over the source channels: a part of the body of its loop over taps.
-//#if PAIRED_WEIGHTS
         var c = 0u;
         loop {
+//#if PAIRED_WEIGHTS
             // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
-            let both0 = weight[w_at];
-            let even0 = first4(both0);
-            let odd0 = last4(both0);
-            let both1 = weight[w_at + 8u];
-            let even1 = first4(both1);
-            let odd1 = last4(both1);
+//#for h in 0..2
+            let both{h} = weight[w_at + {8 * h}u];
+            let even{h} = first4(both{h});
+            let odd{h} = last4(both{h});
+//#endfor
 //#if PAIRED_MAPS
 //#for p in 0..4
             let oct{p} = input[at{p}];
@@ -34,12 +33,11 @@
             add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
             add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
 //#if PAIRED_MAPS
-            let both2 = weight[w_at + 16u];
-            let even2 = first4(both2);
-            let odd2 = last4(both2);
-            let both3 = weight[w_at + 24u];
-            let even3 = first4(both3);
-            let odd3 = last4(both3);
+//#for h in 2..4
+            let both{h} = weight[w_at + {8 * h}u];
+            let even{h} = first4(both{h});
+            let odd{h} = last4(both{h});
+//#endfor
             w_at += 32u;
 //#for p in 0..4
             at{p}++;
@@ -47,14 +45,7 @@
             add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
             add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
 //#endif
-            continuing {
-                c += SOURCE_CHANNELS;
-                break if c >= conv.group_source_channels;
-            }
-        }
 //#elif WIDE
-        var c = 0u;
-        loop {
             // After an odd number of channels the second of a pair is padding.
             let second = c + 1u < conv.group_source_channels;
             let held = unpack4(weight[w_at]);
@@ -88,14 +79,7 @@
             sums[{p}][{i}] += v{i} * x{p}.y;
 //#endfor
 //#endfor
-            continuing {
-                c += 2u;
-                break if c >= conv.group_source_channels;
-            }
-        }
 //#else
-        var c = 0u;
-        loop {
             let held = vec4f(weight[w_at]);
             w_at += 8u;
 //#for p in 0..4
@@ -110,9 +94,9 @@
             sums[{p}][{i}] += w{i} * x{p};
 //#endfor
 //#endfor
+//#endif
             continuing {
-                c++;
+                c += SOURCE_CHANNELS;
                 break if c >= conv.group_source_channels;
             }
         }
-//#endif

@@ -40,5 +40,5 @@ fn column_start(column: Column) -> u32 {
 // Four input channels under a column's tap, `start` vec4s from a window's start; zero where they are padding or not `wanted`.
 fn input_under(column: Column, start: u32, place: Place, wanted: bool) -> vec4f {
     let inside = wanted && place.row + column.offset.x < conv.in_height && place.column + column.offset.y < conv.in_width;
-    return select(vec4f(), unpack_floats(input[select(0u, place.index + start, inside)]), inside);
+    return select(vec4f(), unpack4(input[select(0u, place.index + start, inside)]), inside);
 }

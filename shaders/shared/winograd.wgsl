@@ -6,9 +6,9 @@
 //
 // Points are 0, +-1 for m = 2, and 0, +-3/4, +-3/2 for m = 4: exact in f32, and half the error of 0, +-1, +-2. Even and odd
 // powers are summed apart, so that each pair of points costs one multiplication more than one.
+const SIDE: u32 = {SIDE}u;       // t
+const OUTPUTS: u32 = {OUTPUTS}u; // m
 //#if F4
-const SIDE: u32 = 6u;  // t
-const OUTPUTS: u32 = 4u; // m
 const A1: f32 = 0.75;
 const B1: f32 = 1.5;
 const A2: f32 = 0.5625;
@@ -21,39 +21,19 @@ const PRODUCT2: f32 = 1.265625; // A2 * B2
 const N0: f32 = 0.7901234567901234;   // 1 / (A2 B2)
 const NA: f32 = -0.5267489711934157;  // 1 / (2 A2 (A2 - B2))
 const NB: f32 = 0.13168724279835392;  // 1 / (2 B2 (B2 - A2))
-
-struct Line {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-    v4: vec4f,
-    v5: vec4f,
-}
-
-struct Outputs {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-}
-//#else
-const SIDE: u32 = 4u;
-const OUTPUTS: u32 = 2u;
-
-struct Line {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-}
-
-struct Outputs {
-    v0: vec4f,
-    v1: vec4f,
-}
 //#endif
-const POINTS: u32 = SIDE * SIDE;
+
+struct Line {
+//#for i in 0..SIDE
+    v{i}: vec4f,
+//#endfor
+}
+
+struct Outputs {
+//#for i in 0..OUTPUTS
+    v{i}: vec4f,
+//#endfor
+}
 
 struct Taps {
     v0: vec4f,

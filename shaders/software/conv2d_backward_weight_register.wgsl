@@ -42,8 +42,8 @@ fn main(
 //#endfor
     for (var pixel = start; pixel < end; pixel++) {
 //#if HALF
-        let g0 = unpack_floats(grad_output[pixel * conv.out_pitch4 + own4]);
-        let g1 = unpack_floats(grad_output[pixel * conv.out_pitch4 + next4]);
+        let g0 = unpack4(grad_output[pixel * conv.out_pitch4 + own4]);
+        let g1 = unpack4(grad_output[pixel * conv.out_pitch4 + next4]);
 //#else
         let g0 = grad_output[pixel * conv.out_pitch4 + own4];
         let g1 = grad_output[pixel * conv.out_pitch4 + next4];

@@ -60,14 +60,14 @@ fn main(
     loop {
 //#if FOUR_PIXELS
 //#if POINTWISE
-        let held0 = unpack_floats(grad_output[g_at]);
-        let held1 = unpack_floats(grad_output[g_at + conv.out_pitch4]);
-        let held2 = unpack_floats(grad_output[g_at + 2u * conv.out_pitch4]);
-        let held3 = unpack_floats(grad_output[g_at + 3u * conv.out_pitch4]);
-        let x0 = unpack_floats(input[x_at]);
-        let x1 = unpack_floats(input[x_at + conv.in_pitch4]);
-        let x2 = unpack_floats(input[x_at + 2u * conv.in_pitch4]);
-        let x3 = unpack_floats(input[x_at + 3u * conv.in_pitch4]);
+        let held0 = unpack4(grad_output[g_at]);
+        let held1 = unpack4(grad_output[g_at + conv.out_pitch4]);
+        let held2 = unpack4(grad_output[g_at + 2u * conv.out_pitch4]);
+        let held3 = unpack4(grad_output[g_at + 3u * conv.out_pitch4]);
+        let x0 = unpack4(input[x_at]);
+        let x1 = unpack4(input[x_at + conv.in_pitch4]);
+        let x2 = unpack4(input[x_at + 2u * conv.in_pitch4]);
+        let x3 = unpack4(input[x_at + 3u * conv.in_pitch4]);
         x_at += PIXELS * conv.in_pitch4;
 //#else
         // Past a slice's last pixel there are none.
@@ -75,10 +75,10 @@ fn main(
         let inside1 = left > 1u;
         let inside2 = left > 2u;
         let inside3 = left > 3u;
-        let held0 = unpack_floats(grad_output[g_at]);
-        let ahead1 = unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, inside1)]);
-        let ahead2 = unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, inside2)]);
-        let ahead3 = unpack_floats(grad_output[g_at + select(0u, 3u * conv.out_pitch4, inside3)]);
+        let held0 = unpack4(grad_output[g_at]);
+        let ahead1 = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, inside1)]);
+        let ahead2 = unpack4(grad_output[g_at + select(0u, 2u * conv.out_pitch4, inside2)]);
+        let ahead3 = unpack4(grad_output[g_at + select(0u, 3u * conv.out_pitch4, inside3)]);
         let x0 = input_under(column, x_start, place, true);
         place = after(place);
 //#for p in 1..4
@@ -103,16 +103,16 @@ fn main(
 //#elif TWO_PIXELS
         // The order of what is loaded and dropped is what LLVM makes most of; in others the loop takes up to a fifth longer.
 //#if POINTWISE
-        let x = unpack_floats(input[x_at]);
-        let held = unpack_floats(grad_output[g_at]);
-        let y = unpack_floats(input[x_at + conv.in_pitch4]);
-        let next = unpack_floats(grad_output[g_at + conv.out_pitch4]);
+        let x = unpack4(input[x_at]);
+        let held = unpack4(grad_output[g_at]);
+        let y = unpack4(input[x_at + conv.in_pitch4]);
+        let next = unpack4(grad_output[g_at + conv.out_pitch4]);
         x_at += PIXELS * conv.in_pitch4;
 //#else
         // After an odd number of pixels there is no second one.
         let second = pixel + 1u < end;
-        let held = unpack_floats(grad_output[g_at]);
-        let ahead = unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
+        let held = unpack4(grad_output[g_at]);
+        let ahead = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
         let x = input_under(column, x_start, place, true);
         place = after(place);
         let y = input_under(column, x_start, place, second);
@@ -127,7 +127,7 @@ fn main(
 //#endfor
 //#endfor
 //#else
-        let held = unpack_floats(grad_output[g_at]);
+        let held = unpack4(grad_output[g_at]);
         let x = input_under(column, x_start, place, true);
         place = after(place);
 //#for i in 0..8

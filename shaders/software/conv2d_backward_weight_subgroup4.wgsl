@@ -58,10 +58,10 @@ fn main(
         let x{p} = input_under(column, x_start, place, there{p});
         place = after(place);
 //#endfor
-        let g0 = unpack_floats(grad_output[g_at]);
-        let g1 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, there1)]), there1);
-        let g2 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
-        let g3 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 3u * conv.out_pitch4, there3)]), there3);
+        let g0 = unpack4(grad_output[g_at]);
+        let g1 = select(vec4f(), unpack4(grad_output[g_at + select(0u, conv.out_pitch4, there1)]), there1);
+        let g2 = select(vec4f(), unpack4(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
+        let g3 = select(vec4f(), unpack4(grad_output[g_at + select(0u, 3u * conv.out_pitch4, there3)]), there3);
         g_at += 4u * conv.out_pitch4;
         // By channel instead of by pixel.
         let g = transpose(mat4x4f(g0, g1, g2, g3));

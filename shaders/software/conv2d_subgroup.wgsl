@@ -1,7 +1,7 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
-//#axis _subgroup | _subgroup_wide TWO_CHANNELS WIDE
-//#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS
-//#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS
+//#axis _subgroup CHANNELS=1 | _subgroup_wide TWO_CHANNELS WIDE CHANNELS=2
+//#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS CHANNELS=4
+//#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS CHANNELS=8
 //#axis - | _f16 HALF
 //#never BLOCKS EIGHT_CHANNELS
 //#unchecked
@@ -34,16 +34,12 @@
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 //#endif
 
+const SOURCE_CHANNELS: u32 = {CHANNELS}u; // an iteration
+
 // The sums of four pixels and eight vec4s of channels.
 alias Sums = array<array<vec4f, 8>, 4>;
 
 //#if PAIRED_WEIGHTS
-//#if PAIRED_MAPS
-const SOURCE_CHANNELS: u32 = 8u; // an iteration
-//#else
-const SOURCE_CHANNELS: u32 = 4u; // an iteration
-//#endif
-
 // The products of two source channels of four pixels; even and odd hold the weights of the vec4s 0 2 4 6 and 1 3 5 7, the first channel's
 // in lanes 0 to 3 and the second's in 4 to 7. For each vec4 the first channel's products, then the second's.
 fn add_two(sums: ptr<function, Sums>, even: vec4f, odd: vec4f, x0: vec2f, x1: vec2f, x2: vec2f, x3: vec2f) {
@@ -100,16 +96,11 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
     let pixel_stride = conv.source_pitch4 * 4u / SOURCE_CHANNELS;
     let group_offset = group * group_source4() * 4u / SOURCE_CHANNELS;
     let tap_weights = group_source4() * 16u;
-//#elif WIDE
-    // In pairs of channels, as the source is read.
-    let pixel_stride = conv.source_pitch4 * 2u;
-    let group_offset = group * group_source4() * 2u;
-    let tap_weights = (conv.group_source_channels + 1u) / 2u * 16u;
 //#else
-    // In floats, as the source is read one channel at a time.
-    let pixel_stride = conv.source_pitch4 * 4u;
-    let group_offset = group * group_source4() * 4u;
-    let tap_weights = conv.group_source_channels * 8u;
+    // In channels, or pairs of them, as the source is read.
+    let pixel_stride = conv.source_pitch4 * {4 / CHANNELS}u;
+    let group_offset = group * group_source4() * {4 / CHANNELS}u;
+    let tap_weights = (conv.group_source_channels + {CHANNELS - 1}u) / {CHANNELS}u * {8 * CHANNELS}u;
 //#endif
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 

@@ -1,4 +1,5 @@
-//! The tiled kernels that load 64 bits at a time: no driver that takes them has a GPU here, so they run in the place of those that load vectors.
+//! The tiled kernels that load 64 bits at a time. No adapter of a test machine selects them, so the test runs them in place of the kernels
+//! that load vectors.
 
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use super::host::{self, Array};
 use super::{Conv2dAlgorithm, Conv2dVariant, Precision};
 use crate::gpu::{AdapterChoice, Gpu, shaders};
 
-/// Channels, kernel and padding: tiles that lie under one tap, and others. There are few, since each takes pipelines of its own.
+/// Channels, kernel and padding: one case whose tiles lie under one tap, one whose tiles do not. Each case compiles its own pipelines.
 const CASES: [(usize, usize, usize); 2] = [(32, 3, 1), (5, 3, 1)];
 
-/// Values from -1 to 1 that differ from one to the next; none is a small integer's multiple, so that the order of sums shows.
+/// Values from -1 to 1 that are not multiples of a common step, so that another order of the sums changes their bits.
 fn array(seed: usize, shape: &[usize]) -> Array {
     let value = |i: usize| ((i * 7919 + seed) % 10_007) as f32 / 5003.5 - 1.0;
     Array::new(shape, (0..shape.iter().product()).map(value).collect()).expect("data of the shape")
@@ -47,8 +48,8 @@ fn pairs_give_the_bits_of_vectors() {
         let pairs = shaders::find(&format!("{shader}_pairs")).expect("a form of it");
         gpu.substitute(shader, Some(pairs.source.to_string()));
         assert!(bits(&gpu, algorithm, precision) == vectors, "{shader}: other bits");
-        // That the form ran: without its last product nothing stays the same.
-        let broken = pairs.source.replace("(*sums).sums_0_0 = add_products((*sums).sums_0_0, x, w);", "");
+        // Proves that the form ran: without one of its products the bits differ.
+        let broken = pairs.source.replace("(*sums).sums_0_0 = add_products((*sums).sums_0_0, x0, w0);", "");
         gpu.substitute(shader, Some(broken));
         assert!(bits(&gpu, algorithm, precision) != vectors, "{shader}: the form did not run");
     }

@@ -1,13 +1,13 @@
-//! The packing of a KRSC weight of f32 on the GPU, as training does it after each step.
+//! Packing of an f32 KRSC weight on the GPU, which training does after each step.
 
 use super::blocks::Blocks;
 use super::packing::Packing;
 use super::pass::Direction;
 use super::spec::Conv2d;
 use crate::error::Result;
-use crate::gpu::shaders::files;
-use crate::gpu::shaders::uniforms::{pack_weight, pack_weight_blocks, pack_weight_rows};
-use crate::gpu::{Cost, Recording, TensorId};
+use crate::gpu::shaders::files::{pack_weight, pack_weight_blocks};
+use crate::gpu::shaders::uniforms;
+use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 use crate::ops::feature_map::U32s;
 use crate::ops::{Precision, dispatch_items};
 
@@ -32,30 +32,29 @@ impl Packing {
         let packed = r.temporary(label, (elements / 4) as u64 * precision.bytes4());
         let cost = Cost { flops: 0.0, bytes: (elements * 4) as f64 + r.bytes(packed) as f64 };
         let blocks = conv.blocks().filter(|_| direction == Direction::Transposed);
-        let (file, params, items) = match &blocks {
-            Some(blocks) => (
-                files::pack_weight_blocks::FILE,
-                bytemuck::bytes_of(&self.blocks_params(conv, blocks)?).to_vec(),
-                elements / 4,
-            ),
-            // Matrix units read the rows of a column.
-            None if self.side == 1 => (
-                files::pack_weight_rows::FILE,
-                bytemuck::bytes_of(&self.rows_params(conv, direction)?).to_vec(),
-                elements / 4,
-            ),
+        let (kernel, params, items) = match &blocks {
+            Some(blocks) => {
+                let params = bytemuck::bytes_of(&self.blocks_params(conv, blocks)?).to_vec();
+                (pack_weight_blocks::FILE.into(), params, elements / 4)
+            }
             None => {
-                let items = self.groups * self.tiles * self.taps * self.rows.div_ceil(ROWS) * self.side / 4;
-                (files::pack_weight::FILE, bytemuck::bytes_of(&self.params(conv, direction)?).to_vec(), items)
+                let kernel = KernelSpec::new(pack_weight::FILE);
+                let runs = self.groups * self.tiles * self.taps * self.rows.div_ceil(ROWS);
+                let (kernel, items) = match self.side {
+                    // Matrix units read the rows of a column.
+                    1 => (kernel.with(pack_weight::ROWS_FASTEST), elements / 4),
+                    side => (kernel, runs * side / 4),
+                };
+                (kernel, bytemuck::bytes_of(&self.params(conv, direction)?).to_vec(), items)
             }
         };
-        dispatch_items(r, label, precision.kernel(file)?, &[weight, packed], &params, items, cost)?;
+        dispatch_items(r, label, precision.kernel(kernel)?, &[weight, packed], &params, items, cost)?;
         Ok(packed)
     }
 
-    fn params(&self, conv: &Conv2d, direction: Direction) -> Result<pack_weight::Pack> {
+    fn params(&self, conv: &Conv2d, direction: Direction) -> Result<uniforms::pack_weight::Pack> {
         let [group_out, group_in] = channels(conv)?;
-        Ok(pack_weight::Pack {
+        Ok(uniforms::pack_weight::Pack {
             groups: SIZES.of(self.groups)?,
             tiles: SIZES.of(self.tiles)?,
             taps: SIZES.of(self.taps)?,
@@ -67,22 +66,8 @@ impl Packing {
         })
     }
 
-    fn rows_params(&self, conv: &Conv2d, direction: Direction) -> Result<pack_weight_rows::Pack> {
-        let [group_out, group_in] = channels(conv)?;
-        Ok(pack_weight_rows::Pack {
-            groups: SIZES.of(self.groups)?,
-            columns: SIZES.of(self.tiles)?,
-            taps: SIZES.of(self.taps)?,
-            rows4: SIZES.of(self.rows / 4)?,
-            group_out,
-            group_in,
-            transposed: u32::from(direction == Direction::Transposed),
-            end: [0],
-        })
-    }
-
-    fn blocks_params(&self, conv: &Conv2d, blocks: &Blocks) -> Result<pack_weight_blocks::Pack> {
-        Ok(pack_weight_blocks::Pack {
+    fn blocks_params(&self, conv: &Conv2d, blocks: &Blocks) -> Result<uniforms::pack_weight_blocks::Pack> {
+        Ok(uniforms::pack_weight_blocks::Pack {
             taps: SIZES.pair(blocks.taps)?,
             block: SIZES.pair(blocks.block)?,
             kernel: SIZES.pair(conv.kernel)?,
