@@ -9,9 +9,9 @@
 //   v = beta2 * v + (1 - beta2) * g^2
 //   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //
-// What depends on t (learning rate and bias corrections) is computed by the host in f64, a row for each step, and found
-// by the step counter on the device, so that many steps fit in one submit. With the flag SCALED a step whose gradients were not
-// finite changes nothing (loss_scale.wgsl). One vec4 an invocation, 64 to a workgroup.
+// The host computes the values that depend on t (learning rate and bias corrections) in f64, one row per step. The step counter on the
+// device indexes them, so that many steps fit in one submit. With the flag SCALED a step whose gradients were not
+// finite changes nothing (loss_scale.wgsl). One vec4 per invocation, 64 to a workgroup.
 //#import shared/floats.wgsl
 //#import shared/item.wgsl
 struct Adam {

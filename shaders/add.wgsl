@@ -4,7 +4,7 @@
 // add: output[i] = input[i] + other[i]
 //
 // The residual addition of pre-activation blocks.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s

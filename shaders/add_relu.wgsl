@@ -4,7 +4,7 @@
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //
 // The end of a residual block: a[l+2] = g(z[l+2] + a[l]). NaN stays NaN.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl

@@ -3,8 +3,8 @@
 //
 // add_relu_backward: grad_input[i] = grad_other[i] = grad_output[i] where input[i] + other[i] > 0, else 0
 //
-// Both gradients are the same numbers, so there is one output. NaN lets the gradient pass, as in PyTorch.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+// Both gradients are the same numbers, so there is one output. Where the input is NaN the gradient passes, as in PyTorch.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl

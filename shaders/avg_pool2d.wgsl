@@ -4,7 +4,7 @@
 // avg_pool2d: output[n,p,q,c] = 1/|window| * sum over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
 // PyTorch's count_include_pad: |window| counts the zeros of the padding, but nothing beyond it.
-// One vec4 of channels an invocation, 64 to a workgroup, folded.
+// One vec4 of channels per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/pool2d.wgsl
 

@@ -3,16 +3,16 @@
 //#never HALF WIDE
 //#enable f16 if HALF
 //
-// batch_norm_backward, from g = d loss / d output (through the ReLU after it, where there is one), with
+// batch_norm_backward, from g = d loss / d output (through the ReLU after it, if there is one), with
 // x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):
 //
 //   grad_bias[c]    = sum over m of g[m,c]
 //   grad_weight[c]  = sum over m of g[m,c] * x^[m,c]
 //   grad_input[m,c] = weight[c] / sqrt(variance[c] + eps) * (g[m,c] - grad_bias[c] / M - x^[m,c] * grad_weight[c] / M)
 //
-// in training, where mean and variance are the batch's and M its pixels; in evaluation they are constants, and the last
-// line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels, by parts
-// of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels of a run of pixels an
+// in training, where mean and variance are the batch's and M its number of pixels. In evaluation they are constants, and the last
+// line has only its first term. The sums take two deterministic stages: `partial_sums` adds slices of 128 pixels, in parts
+// of 16 (as in batch_norm.wgsl), and `finish_sums` adds the slices. Then `apply`. One vec4 of channels of a run of pixels per
 // invocation, 64 to a workgroup, folded.
 //#import shared/stored.wgsl
 //#import shared/fold.wgsl

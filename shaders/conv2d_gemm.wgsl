@@ -20,20 +20,20 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //
-// A workgroup makes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time, which all sizes of tiles add in the same order.
-// Every invocation fetches ACTIVATIONS vec4s of activations (four channels of one tap, stored turned, so that a row of the tile
-// is one step) and WEIGHTS vec4s of weights. While a tile is multiplied, the next is on its way into registers, and is stored when all
-// are done with the one before: what is fetched never goes round a loop, since compilers copy what does. No load is in a branch, addresses are
-// always inside, and what is padding becomes zero when it is stored. Where a tile lies under one tap (WHOLE), an outer loop goes from tap to tap,
-// and finds what of the source counts; the inner one only adds to addresses. An invocation accumulates ROWS times four pixels x COLUMNS times
-// four channels; neighbours make 4 x 8 such blocks, and so read few rows.
-// PAIRS: 64 bits are loaded at a time, one load after another between the steps; for a driver that makes a load of its own of each
-// component, and has too few scoreboards for all of them at once.
+// A workgroup computes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time. All tile sizes add the steps in the same order.
+// Every invocation loads ACTIVATIONS vec4s of activations (four channels under one tap, stored transposed, so that a row of the tile
+// is one step) and WEIGHTS vec4s of weights. The loads of the next tile are in flight while a tile is multiplied. Loaded values are stored at
+// the end of the same iteration, because compilers copy values that a loop carries. No load is in a branch: addresses are always inside,
+// and padding becomes zero when it is stored. If a tile lies under one tap (WHOLE), an outer loop goes from tap to tap and tests for padding;
+// the inner loop only adds to addresses. An invocation accumulates ROWS times four pixels x COLUMNS times four channels. 32 neighbouring
+// invocations form 4 x 8 such blocks, so that they share few rows of workgroup memory.
+// PAIRS: loads of 64 bits, spread over the steps. For drivers that split vector loads into components and have too few scoreboards to keep
+// all of them in flight.
 //
 // weight: [group][r][s][source channel padded to 4][destination channels padded to CHANNELS], zero in the padding.
-// SPLIT: a workgroup adds one part of the reduction, and conv2d_sum_parts.wgsl the parts, in order.
+// SPLIT: a workgroup sums one part of the reduction; conv2d_sum_parts.wgsl adds the parts in order.
 // dispatch: pixel_tiles * channel_tiles * groups (* parts) workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
@@ -44,29 +44,29 @@
 const PIXELS: u32 = {PIXELS}u;
 const CHANNELS: u32 = {CHANNELS}u;
 const INVOCATIONS: u32 = {PIXELS * CHANNELS / (16 * ROWS * COLUMNS)}u;
-// Of the reduction, per tile: fewer where registers are short, since what is under way takes some of them.
+// Steps of the reduction per tile. Fewer where registers are short, because loads in flight occupy some of them.
 const STEPS: u32 = {STEPS}u;
 const STEPS4: u32 = STEPS / 4u;
 const CHANNELS4: u32 = CHANNELS / 4u;
-// What an invocation fetches for a tile.
+// Loads of an invocation for one tile.
 const ACTIVATIONS: u32 = PIXELS * STEPS4 / INVOCATIONS;
 const WEIGHTS: u32 = CHANNELS4 * STEPS / INVOCATIONS;
 const LOADS: u32 = ACTIVATIONS + WEIGHTS;
-// Pixels, and rows of weights, that all invocations fetch at once.
+// Pixels, and rows of weights, that the workgroup loads at once.
 const LINES: u32 = INVOCATIONS / STEPS4;
 const WEIGHT_ROWS: u32 = INVOCATIONS / CHANNELS4;
-// Invocations along the channels and the pixels of a tile. Each owns vec4s of channels that lie ACROSS apart, and fours of pixels that
-// lie DOWN * 4 apart.
+// Invocations along the channels and the pixels of a tile. Each owns COLUMNS vec4s of channels, ACROSS apart, and ROWS times four pixels,
+// DOWN * 4 apart.
 const ACROSS: u32 = CHANNELS4 / {COLUMNS}u;
 const DOWN: u32 = INVOCATIONS / ACROSS;
-// Four rows of activations, and as much more as the pixels that 32 invocations store of each row: they meet different banks.
+// Four rows of activations, padded by the pixels that 32 invocations store in a row, so that the stores meet different banks.
 const FOUR_ROWS: u32 = 4u * PIXELS + 32u / STEPS4;
 
-// [step][pixel], of floats, since invocations that store parts of one vec4 would race, and [step][four channels].
+// [step][pixel], and [step][four channels]. Activations are floats, because invocations that store parts of one vec4 would race.
 var<workgroup> activations: array<f32, STEPS4 * FOUR_ROWS>;
 var<workgroup> weights: array<vec4f, STEPS * CHANNELS4>;
 
-// Four steps of a pixel, each into its row.
+// Stores four steps of a pixel, each in its row.
 fn turn(at: u32, v: vec4f) {
     activations[at] = v.x;
     activations[at + PIXELS] = v.y;
@@ -79,7 +79,7 @@ fn pixels_at(at: u32) -> vec4f {
     return vec4f(activations[at], activations[at + 1u], activations[at + 2u], activations[at + 3u]);
 }
 
-// What sums begin with.
+// The initial value of sums.
 fn first_of(group: u32, channel4: u32) -> vec4f {
 //#if BLOCKS
     return vec4f();
@@ -127,9 +127,9 @@ fn add_step(sums: ptr<function, Sums>, four: u32, step: u32, own_quad: u32, own_
 //#endfor
 }
 
-// What is fetched for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS of weights.
+// The loads for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS vec4s of weights.
 //#if PAIRS
-// The loads whose turn is before a step, one after another.
+// The loads that are due before a step.
 fn fetch(fetched: ptr<function, array<Stored4, LOADS>>, places: array<Place, LOADS>, step: u32) {
     for (var i = 0u; i < LOADS; i++) {
         let at = places[i].at;
@@ -170,7 +170,7 @@ fn fetch_all(places: array<Place, LOADS>) -> array<Stored4, LOADS> {
     return fetched;
 }
 
-// Stores what was fetched into the tile: zero, where it doesn't count.
+// Stores loaded values into the tile; padding becomes zero.
 fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invocation: u32) {
     let turned = invocation % STEPS4 * FOUR_ROWS + invocation / STEPS4;
     for (var i = 0u; i < ACTIVATIONS; i++) {
@@ -182,11 +182,11 @@ fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invoc
     }
 }
 
-// The rows of weights that an invocation fetches.
+// The rows of weights that an invocation loads.
 struct WeightRows {
-    row: u32,   // the first one, in a tile of the reduction
-    lane: u32,  // the group's first row, at this invocation's four channels
-    first: u32, // the first one in the first tile
+    row: u32,   // its first row within a tile
+    lane: u32,  // index of the group's first row, at this invocation's four channels
+    first: u32, // index of its first row in the first tile
     row4: u32,  // vec4s from one row to the next
 }
 
@@ -198,7 +198,7 @@ fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -
     return WeightRows(row, lane, lane + row * row4, row4);
 }
 
-// A row of weights in the tile that starts with the step `start4`, where tiles are partial or under several taps.
+// A row of weights in the tile that starts with step `start4`, for tiles that may be partial or under several taps.
 fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, rows: WeightRows) -> Place {
     let step4 = start4 + row / 4u;
 //#if TRANSPOSED
@@ -209,7 +209,8 @@ fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, row
     return place_of(rows.lane + at * rows.row4, step4 < end4);
 }
 
-// Where all of them lie: in a tile that may be partial or under several taps, or in a whole one under one tap, `tile` behind the first.
+// The places of all its rows: in a tile that may be partial or under several taps, or in a whole tile under one tap, `tile` vec4s after the
+// first tile.
 fn place_weights(
     places: ptr<function, array<Place, LOADS>>,
     phase: Phase,
@@ -229,7 +230,7 @@ fn place_whole_weights(places: ptr<function, array<Place, LOADS>>, rows: WeightR
     }
 }
 
-// Adds the products of the tile in workgroup memory, and fetches the next.
+// Adds the products of the tile in workgroup memory while the next tile is loaded.
 fn multiply(
     sums: ptr<function, Sums>,
     places: array<Place, LOADS>,
@@ -281,7 +282,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * PIXELS;
     let group_in4 = group_source4();
-    // The steps that are added here; a phase of few taps may have none, or none for the last parts.
+    // The steps to add. A phase with few taps may have none, or none for its last parts.
 //#if SPLIT
     let begin4 = part * conv.part_steps4;
     let end4 = min(tap_count(phase) * group_in4, begin4 + conv.part_steps4);
@@ -295,8 +296,8 @@ fn main(
     let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
     let out4 = channel_tile * CHANNELS4 + own_channel4;
     var sums = first_sums(group, out4);
-    // Fetching: invocation i brings step4 i%STEPS4 of pixels i/STEPS4, LINES after it and so on, and vec4 i%CHANNELS4 of the rows of
-    // weights i/CHANNELS4, WEIGHT_ROWS after it and so on.
+    // Loading: invocation i loads step4 i%STEPS4 of pixels i/STEPS4, i/STEPS4 + LINES and so on, and vec4 i%CHANNELS4 of the rows of weights
+    // i/CHANNELS4, i/CHANNELS4 + WEIGHT_ROWS and so on.
     let step4 = invocation % STEPS4;
     let line = invocation / STEPS4;
     let lane4 = group * group_in4 + select(0u, step4, WHOLE);
@@ -319,11 +320,11 @@ fn main(
     }
     store_tile(fetch_all(places), places, invocation);
 
-    // The tile from which on none is left to fetch but the last one, which is then fetched twice, and dropped.
+    // The start of the last tile but one. After it nothing is left to load, so the last tile is loaded again and not used.
     let last4 = max(end4, begin4 + 2u * STEPS4) - 2u * STEPS4;
     var start4 = begin4;
     while start4 < end4 {
-        // Where the next tile lies, and (WHOLE) those after it under the same tap, up to that which follows `stop4`.
+        // The place of the next tile, and (WHOLE) of those after it under the same tap, until the tile after `stop4`.
         let next4 = start4 + STEPS4;
         walk = walk_on(phase, walk, stride, group_in4, !WHOLE | (next4 < end4));
         var stop4 = next4;
@@ -333,11 +334,11 @@ fn main(
         }
         weight_tile = rows_before(walk, group_in4) * rows.row4;
         if WHOLE {
-            // That is walk.channel4, which browsers' compilers hold to differ between invocations.
+            // Equal to walk.channel4, which browsers' compilers do not recognise as uniform.
             let rest4 = group_in4 - next4 % group_in4;
             stop4 = select(start4 + rest4, end4, next4 + rest4 >= end4);
             walk.channel4 += min(stop4 - STEPS4, last4) - start4;
-            // From here on they are counted from the tile that is multiplied.
+            // From here on relative to the tile that is multiplied.
             for (var i = 0u; i < ACTIVATIONS; i++) {
                 sources[i].at -= start4;
             }
@@ -363,8 +364,8 @@ fn main(
     store_sums(phase, first + own_quad * 4u, slot, out4, sums);
 }
 
-// The epilogue of all sums; `first` is the first of the invocation's pixels. Its fours of pixels are a part of the tile apart, so that
-// neighbours read neighbouring vec4s.
+// The epilogue of all sums; `first` is the invocation's first pixel. Its groups of four pixels lie DOWN * 4 apart, so that neighbours read
+// neighbouring vec4s.
 fn store_sums(phase: Phase, first: u32, slot: u32, out4: u32, sums: Sums) {
 //#for p in 0..ROWS
     let pixels{p} = four_pixels(phase, first + {p}u * DOWN * 4u);

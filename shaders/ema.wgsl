@@ -1,6 +1,6 @@
 // ema, an exponential moving average of a parameter: average += (1 - decay) * (value - average)
 //
-// 1 - decay comes from a row that the host writes before each step, since it grows while the average warms up. One vec4 an
+// The host writes 1 - decay before each step, since the decay grows while the average warms up. One vec4 an
 // invocation, 64 to a workgroup.
 //#import shared/item.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // vec4s

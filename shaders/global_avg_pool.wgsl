@@ -3,8 +3,8 @@
 //
 // global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
 //
-// The output is f32 whatever the input is.
-// One vec4 of channels of one image an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+// The output is always f32.
+// One vec4 of channels of one image per invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s, pitch

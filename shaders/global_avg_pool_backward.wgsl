@@ -3,8 +3,8 @@
 //
 // global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
 //
-// grad_output is f32 whatever grad_input is.
-// One vec4 of channels of one pixel an invocation, 64 to a workgroup, folded.
+// grad_output is always f32.
+// One vec4 of channels of one pixel per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s, pitch

@@ -2,15 +2,15 @@
 //#axis - | _f16 HALF
 //#enable f16 if HALF
 //
-// A convolution's weight, from the order that it is trained in to the one that a kernel reads.
+// Reorders a convolution's weight from the order of training to the order in which a kernel reads it.
 //
 //   pack_weight:       packed[group][tile][r,s][row][column within the tile] = weight[k][r,s][c]
 //   pack_weight_rows:  packed[group][column][r,s][row] = weight[k][r,s][c], for cooperative matrices
 //
-// where forward rows are input channels c and columns output channels k, and transposed the other way round. `weight` is KRSC with c
-// padded to vec4s; both paddings of the packed order are zero. Training changes a weight at each step, so this happens on the GPU.
-// pack_weight: a vec4 (four columns) of each of eight rows an invocation, so that its place is worked out once for all of them (integer
-// divisions are dear), columns fastest. pack_weight_rows: a vec4 of rows an invocation, rows fastest. 64 to a workgroup, folded.
+// Forward, rows are input channels c and columns output channels k; transposed, the reverse. `weight` is KRSC with c padded to vec4s; both
+// paddings of the packed order are zero. Training changes a weight in each step, so this runs on the GPU. pack_weight: an invocation packs
+// a vec4 (four columns) of each of eight rows, so that its place takes integer divisions only once; columns fastest. pack_weight_rows: one
+// vec4 of rows per invocation, rows fastest.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Pack {
@@ -27,7 +27,7 @@ struct Pack {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<Stored4>;
 
-// The weights of a group under a tap: the first one, and for rows and columns the distance from one to the next and their number.
+// The weights of a group under a tap: index of the first one, and for rows and columns the step from one to the next and their number.
 struct Source {
     at: u32,
     step: vec2u,

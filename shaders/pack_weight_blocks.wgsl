@@ -1,8 +1,8 @@
 //#axis - | _f16 HALF
 //#enable f16 if HALF
 //
-// pack_weight_blocks: a convolution's weight from KRSC to the order that the gradient by an input of few channels reads,
-// where the channels of a block's pixels (a, b) are the columns:
+// pack_weight_blocks: reorders a convolution's weight from KRSC for the input gradient with few channels, where the channels of a block's
+// pixels (a, b) are the columns:
 //
 //   packed[tile][t,u][k][(a,b),c within the tile] = weight[k][r,s][c],  r = a + padding - stride * (t - reach), s likewise
 //

@@ -3,8 +3,8 @@
 //
 // preprocess: output[n,h,w,c] = (bytes[n,h,w,c] / 255 - mean[c]) / std[c], and 0 for the fourth channel
 //
-// Images arrive as packed RGB bytes, which is a quarter of the upload; torchvision's ToTensor and Normalize.
-// One pixel an invocation, 64 to a workgroup, folded.
+// torchvision's ToTensor and Normalize. Images arrive as packed RGB bytes, a quarter of the upload of floats.
+// One pixel per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Preprocess {

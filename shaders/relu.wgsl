@@ -4,7 +4,7 @@
 // relu: output[i] = max(input[i], 0)
 //
 // NaN stays NaN, as in PyTorch.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl

@@ -5,8 +5,8 @@
 //
 // relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
 //
-// input may be the forward pass's input or its output, which have the same sign. NaN lets the gradient pass, as in PyTorch.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
+// input may be the forward pass's input or its output, which have the same sign. Where the input is NaN the gradient passes, as in PyTorch.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/stored.wgsl
 //#import shared/item.wgsl
 //#import shared/relu.wgsl

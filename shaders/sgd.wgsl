@@ -7,8 +7,8 @@
 //   b = g at the first step, momentum * b + (1 - dampening) * g later
 //   p -= lr * (g + momentum * b if nesterov, b otherwise)
 //
-// Without momentum b is g itself. The learning rate comes from a row for each step, found by the step counter on the
-// device. With the flag SCALED a step whose gradients were not finite changes nothing (loss_scale.wgsl). One vec4 an invocation,
+// Without momentum b is g itself. The learning rate comes from a table with one row per step, indexed by the step counter on
+// the device. With the flag SCALED a step whose gradients were not finite changes nothing (loss_scale.wgsl). One vec4 per invocation,
 // 64 to a workgroup.
 //#import shared/floats.wgsl
 //#import shared/item.wgsl

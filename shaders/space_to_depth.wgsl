@@ -3,9 +3,9 @@
 //
 // space_to_depth: output[n,i,j,(a,b,c)] = input[n, i*stride+a-padding, j*stride+b-padding, c], and 0 outside of the input
 //
-// where (a,b,c) = (a * stride + b) * C + c: the pixels of a block of stride x stride become the channels of one, without gaps
-// between them, so that a convolution of few channels has vectors full of them (see src/ops/space_to_depth.rs).
-// One block an invocation, 64 to a workgroup, folded.
+// where (a,b,c) = (a * stride + b) * C + c. The pixels of a block of stride x stride become the channels of one pixel without gaps, so that
+// a convolution of few channels has full vectors (src/ops/space_to_depth.rs).
+// One block per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct SpaceToDepth {

@@ -3,7 +3,7 @@
 // sum_partials: output[i] = sum over j of partials[j, i]
 //
 // The second stage of a split reduction: always in the same order, so that the bits never change.
-// One vec4 an invocation, 64 to a workgroup, folded.
+// One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/floats.wgsl
 //#import shared/item.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // vec4s of the output, partial results

@@ -3,8 +3,8 @@
 //
 // sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
 //
-// The gradient of a bias, or any sum over N, H and W, in slices that sum_partials.wgsl adds up. NHWC.
-// One vec4 of channels of one slice an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+// The gradient of a bias, or any sum over N, H and W, in slices, which sum_partials.wgsl adds. NHWC.
+// One vec4 of channels of one slice per invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Size {

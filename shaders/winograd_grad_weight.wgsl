@@ -1,12 +1,12 @@
 //#name winograd2_grad_weight SIDE=4 OUTPUTS=2 | winograd4_grad_weight F4 SIDE=6 OUTPUTS=4
 //#unchecked
 //
-// The weight's side of a Winograd convolution's gradient by its weight (shared/winograd.wgsl).
+// The weight gradient of a Winograd convolution, from its points (shared/winograd.wgsl).
 //
 //   grad_weight[k][r,s][c] = (G' points[·][k][c] G)[r,s]
 //
-// `points` is what the gradient by the weight of the 1x1 convolution over the points' groups gives; both have input channels padded to
-// vec4s. Four input channels of an output channel an invocation, 64 to a workgroup, folded.
+// `points` is the weight gradient of the 1x1 convolution whose groups are the points; both have input channels padded to vec4s. Four
+// input channels of one output channel per invocation, 64 to a workgroup, folded.
 //#import shared/item.wgsl
 //#import shared/winograd.wgsl
 //#import shared/winograd_column.wgsl

@@ -5,13 +5,13 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// A map's tiles at their points (shared/winograd.wgsl): the input of a Winograd convolution, or the output's gradient for its weight gradient.
+// Transforms a map's tiles to points (shared/winograd.wgsl): the input of a Winograd convolution, or grad_output for its weight gradient.
 //
 //   input:        points[tile][point][c] = (B' d B)[point],  d the tile's t x t pixels of channel c, m apart
 //   grad_output:  points[tile][point][k] = (A y A')[point],  y the tile's m x m pixels of channel k
 //
-// Pixels outside of the map are zero. Points are f32 whatever the map is: they are up to 26 times as large as what they are made of. With
-// the points as groups, a 1x1 convolution then multiplies them by the weight's points. Map and points have channels padded to vec4s. Four
+// Pixels outside of the map are zero. Points are always f32, since they are up to 26 times as large as the map's values. A 1x1
+// convolution with one group per point then multiplies them by the weight's points. Map and points have channels padded to vec4s. Four
 // channels of a tile an invocation, 64 to a workgroup, channels fastest, folded.
 //#import shared/item.wgsl
 //#import shared/stored.wgsl

@@ -6,13 +6,12 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The output's side of a Winograd convolution (shared/winograd.wgsl): from products at the points to m x m pixels.
+// The output of a Winograd convolution (shared/winograd.wgsl): transforms products at the points to m x m pixels.
 //
 //   output[pixel][k] = relu((A' points[tile] A)[pixel] + bias[k] + residual[pixel][k])
 //
-// The gradient by an input that came out of a ReLU (`rectified`) goes through it instead; as f16 it has shaders of its own, whose
-// stores never saturate.
-// Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
+// An input gradient goes through the ReLU before the convolution instead (`rectified`). In f16 it has its own shaders, whose stores never
+// saturate. Four channels of a tile per invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
 //#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl

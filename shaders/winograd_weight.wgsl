@@ -1,13 +1,13 @@
 //#name winograd2_weight SIDE=4 OUTPUTS=2 | winograd4_weight F4 SIDE=6 OUTPUTS=4
 //#unchecked
 //
-// A 3x3 weight at its points (shared/winograd.wgsl), in the order in which the 1x1 convolution over the points' groups reads it.
+// Transforms a 3x3 weight to points (shared/winograd.wgsl), in the order in which the 1x1 convolution with one group per point reads it.
 //
 //   packed[point][tile][row][column within the tile] = (G g G')[point],  g the 3x3 taps from row to column
 //
-// Forward, rows are input channels and columns output channels; transposed, for the gradient by the input, the other way
-// round, with the taps turned by half a circle. `weight` is KRSC with c padded to vec4s, as it is trained; rows and columns past
-// its channels are zero. Four columns of a row an invocation, 64 to a workgroup, columns fastest, folded.
+// Forward, rows are input channels and columns output channels. Transposed, for the input gradient, the reverse, with the taps rotated by
+// 180 degrees. `weight` is KRSC with c padded to vec4s, as in training; rows and columns past its channels are zero. Four columns of a row
+// per invocation, 64 to a workgroup, columns fastest, folded.
 //#import shared/item.wgsl
 //#import shared/winograd.wgsl
 struct Pack {
@@ -22,7 +22,7 @@ struct Pack {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4f>;
 
-// Where four columns of a row begin in the weight, how far they are apart, and which there are.
+// Four columns of a row in the weight: index of the first one, step between them, and which of them exist.
 struct Pick {
     at: u32,
     step: u32,

@@ -1,8 +1,8 @@
-        // What conv2d_subgroup.wgsl adds under one tap, over the source channels: a part of the body of its loop over taps.
+        // The body of the loop over taps in conv2d_subgroup.wgsl: adds the products under one tap, over the source channels.
         var c = 0u;
         loop {
 //#if PAIRED_WEIGHTS
-            // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
+            // In this order LLVM emits the fastest code. With both loads before both unpackings the loop takes a third longer.
 //#for h in 0..2
             let both{h} = weight[w_at + {8 * h}u];
             let even{h} = first4(both{h});
@@ -46,11 +46,11 @@
             add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
 //#endif
 //#elif WIDE
-            // After an odd number of channels the second of a pair is padding.
+            // If the number of channels is odd, the second of the last pair is padding.
             let second = c + 1u < conv.group_source_channels;
             let held = unpack4(weight[w_at]);
             let next = unpack4(weight[w_at + 8u]);
-            // The order of what is loaded, dropped and moved on is what LLVM makes most of; in others the loop takes up to two
+            // In this order of loads, selections and additions LLVM emits the fastest code. In others the loop takes up to two
             // fifths longer.
 //#if HALF
             w_at += 16u;

@@ -1,4 +1,4 @@
-// One invocation makes one item: what that is, the function `make` of the file that imports this says. 64 to a workgroup, folded.
+// The entry point of kernels with one invocation per item, 64 to a workgroup, folded. The importing file defines `make`.
 //#import shared/fold.wgsl
 @compute @workgroup_size(64)
 fn main(

@@ -1,4 +1,4 @@
-// Reading a column of points, for the kernels that transform back from them.
+// Reads a column of points, for the kernels that transform points back.
 //#import shared/floats.wgsl
 @group(0) @binding(1) var<storage, read> points: array<Float4>;
 

@@ -2,9 +2,9 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), register-blocked.
+// The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), register-blocked.
 //
-// For every adapter. Each invocation makes 8 output channels x 4 columns in registers; per pixel it loads two vec4s of
+// For every adapter. Each invocation computes 8 output channels x 4 columns in registers; per pixel it loads two vec4s of
 // grad_output and four of the input for 128 multiply-adds.
 //
 // dispatch: one invocation per tile, 64 to a workgroup, folded.

@@ -1,35 +1,35 @@
-//! The kernels that compute convolutions: what each is for, and what follows from what it is.
+//! The convolution kernels as values: what each is for, and the properties that follow from its parameters.
 
 use super::conv2d::Conv2d;
 
-/// A kernel that can compute a convolution, by what it is. Those that there are, with their names, shaders and
-/// requirements, are the lines of a table (`conv2d_kernels.rs`); any other value is supported by no adapter.
+/// A convolution kernel, described by its parameters. Existing kernels, with names, shaders and requirements, are the lines of
+/// a table (`conv2d_kernels.rs`). No adapter supports any other value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dVariant {
     /// Implicit GEMM through workgroup memory: hardware GPUs. Sizes are pixels x channels.
     Gemm {
-        /// Of a workgroup.
+        /// Of one workgroup.
         tile: [usize; 2],
-        /// Of an invocation.
+        /// Of one invocation.
         block: [usize; 2],
     },
-    /// Register blocks without workgroup memory or subgroups: runs everywhere.
+    /// Register blocks without workgroup memory or subgroups. Runs everywhere.
     Register,
     /// Register blocks with operands broadcast through subgroups of exactly `lanes`: software drivers.
     Subgroup {
         lanes: usize,
-        /// Source channels of an iteration. More than one reads memory 64 bits at once.
+        /// Source channels of one iteration. With more than one, memory is read 64 bits at a time.
         channels_per_step: usize,
     },
-    /// By cooperative matrices, of f16 operands or of f32: hardware that has them.
+    /// Cooperative matrices with f16 or f32 operands: hardware that has them.
     Cooperative {
-        /// Pixels x channels of a workgroup.
+        /// Pixels x channels of one workgroup.
         tile: [usize; 2],
     },
 }
 
 impl Conv2dVariant {
-    /// 64 registers an invocation hold its sums: GCN, and gradients by the weight.
+    /// Its sums fit 64 registers per invocation: GCN, and weight gradients.
     pub const GEMM: Self = Self::Gemm { tile: [64, 64], block: [8, 4] };
     pub const GEMM_16X64: Self = Self::Gemm { tile: [16, 64], block: [4, 4] };
     pub const GEMM_32X32: Self = Self::Gemm { tile: [32, 32], block: [4, 4] };
@@ -45,18 +45,18 @@ impl Conv2dVariant {
     pub const SUBGROUP_WIDE: Self = Self::Subgroup { lanes: 8, channels_per_step: 2 };
     /// The same on processors with AVX-512.
     pub const SUBGROUP_QUAD: Self = Self::Subgroup { lanes: 8, channels_per_step: 4 };
-    /// The same on processors that keep 48 KB or more of instructions at hand. Convolutions whose channels don't fill eights are
-    /// [`Self::SUBGROUP_QUAD`]'s, as are gradients by the weight.
+    /// The same on processors with an instruction cache of 48 KB or more. [`Self::SUBGROUP_QUAD`] computes weight gradients, and
+    /// convolutions whose channels do not come in eights.
     pub const SUBGROUP_OCT: Self = Self::Subgroup { lanes: 8, channels_per_step: 8 };
     /// SwiftShader.
     pub const SUBGROUP4: Self = Self::Subgroup { lanes: 4, channels_per_step: 4 };
     pub const COOPERATIVE_64X64: Self = Self::Cooperative { tile: [64, 64] };
     pub const COOPERATIVE_128X64: Self = Self::Cooperative { tile: [128, 64] };
 
-    /// Bytes of workgroup memory that its tile takes.
+    /// Bytes of workgroup memory for its tile.
     pub(super) fn workgroup_memory(self) -> usize {
         match self {
-            // Sixteen steps of the reduction, and what keeps their rows in different banks.
+            // Sixteen steps of the reduction, and padding that keeps their rows in different banks.
             Self::Gemm { tile: [pixels, channels], .. } => (pixels + channels) * 64 + 128,
             // Operands in padded rows of 80 bytes, and 16 pixels of sums.
             Self::Cooperative { tile: [pixels, channels] } => (pixels + channels) * 80 + 16 * (channels + 4) * 4,
@@ -64,19 +64,19 @@ impl Conv2dVariant {
         }
     }
 
-    /// Whether it has kernels that make a part of the reduction.
+    /// Whether it has kernels for split reductions.
     pub fn splits(self) -> bool {
         matches!(self, Self::Gemm { .. })
     }
 
-    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) makes.
+    /// Pixels and output channels that one workgroup (gemm, subgroup) or invocation (register) computes.
     pub const fn tile(self) -> (usize, usize) {
         match self {
             Self::Gemm { tile: [pixels, channels], .. } | Self::Cooperative { tile: [pixels, channels] } => {
                 (pixels, channels)
             }
             Self::Register => (8, 8),
-            // Four pixels a lane.
+            // Four pixels per lane.
             Self::Subgroup { lanes, .. } => (4 * lanes, 32),
         }
     }
@@ -86,7 +86,7 @@ impl Conv2dVariant {
         matches!(self, Self::Cooperative { .. })
     }
 
-    /// Whether it goes through workgroup memory.
+    /// Whether it uses workgroup memory.
     pub(super) fn is_gemm(self) -> bool {
         matches!(self, Self::Gemm { .. } | Self::Cooperative { .. })
     }
@@ -96,8 +96,8 @@ impl Conv2dVariant {
         matches!(self, Self::Subgroup { lanes: 8, channels_per_step: 2.. })
     }
 
-    /// The kernel whose gradient by the weight this one takes: the tiled ones share one, and those for subgroups that take four channels
-    /// at a time or eight.
+    /// The kernel whose weight gradient this one uses. All tiled kernels share one, and so do the subgroup kernels with four and
+    /// eight channels at a time.
     pub(super) fn by_weight(self) -> Self {
         match self {
             Self::SUBGROUP_OCT => Self::SUBGROUP_QUAD,
@@ -106,7 +106,7 @@ impl Conv2dVariant {
         }
     }
 
-    /// The kernel whose gradient by the input in blocks of pixels this one takes: blocks are of few channels.
+    /// The kernel whose input gradient in blocks of pixels this one uses. Blocks are for few channels.
     pub(super) fn for_blocks(self) -> Self {
         match self {
             Self::Cooperative { .. } => Self::GEMM,
@@ -115,7 +115,7 @@ impl Conv2dVariant {
         }
     }
 
-    /// The kernel that runs where this one is asked for `conv`: another, with the same packed weights, where its channels don't fit.
+    /// The kernel that runs when this one is chosen for `conv`: another one with the same packed weights if the channels do not fit.
     pub(super) fn for_channels_of(self, conv: &Conv2d) -> Self {
         let groups = conv.attributes.groups.max(1);
         let eights = |channels: usize| fills_eights(channels / groups);
@@ -126,7 +126,7 @@ impl Conv2dVariant {
     }
 }
 
-/// Whether `subgroup-oct` takes a group of so many channels: in whole eights, the last partly padding or not.
+/// Whether `subgroup-oct` can compute a group of `channels`: padded to vec4s, they must come in eights.
 pub(crate) fn fills_eights(channels: usize) -> bool {
     channels.div_ceil(4).is_multiple_of(2)
 }

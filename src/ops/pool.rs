@@ -8,13 +8,13 @@ use crate::gpu::shaders::files::{self, avg_pool2d, max_pool2d, pool2d_backward};
 use crate::gpu::shaders::uniforms::pool2d_block::Pool;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
-/// The uniform block; `items` are the vec4s that are made.
+/// The uniform block; `items` is the number of vec4s to compute.
 fn block(op: &str, input: MapShape, output: MapShape, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
     let sizes = U32s { op, what: "a tensor or attribute" };
     Ok(Pool {
         in_height: sizes.of(input.h)?,
         in_width: sizes.of(input.w)?,
-        // What is between the pixels is pooled with them, and no more used than before.
+        // The gaps between pixels are pooled as well; their values are never used.
         channels4: sizes.of(input.pitch4)?,
         out_height: sizes.of(output.h)?,
         out_width: sizes.of(output.w)?,
@@ -35,7 +35,7 @@ pub fn max_pool2d(
     windows(r, label, max_pool2d::FILE.into(), input, attributes, None)
 }
 
-/// The same, noting each winner's place (`y * W + x`, a u32 for each element) for the backward pass.
+/// [`max_pool2d`], which also stores each maximum's place (`y * W + x`, one u32 per element) for the backward pass.
 pub fn max_pool2d_indices(
     recording: &mut Recording,
     label: &str,
@@ -79,7 +79,7 @@ fn windows(
     Ok(output)
 }
 
-/// The gradient through [`max_pool2d_indices`] by its input, of shape `input`.
+/// The gradient through [`max_pool2d_indices`] with respect to its input, of shape `input`.
 pub fn max_pool2d_backward(
     recording: &mut Recording,
     label: &str,
@@ -92,7 +92,7 @@ pub fn max_pool2d_backward(
     windows_backward(recording, label, kernel, input, grad_output, attributes, Some(indices))
 }
 
-/// The gradient through [`avg_pool2d`] by its input, of shape `input`.
+/// The gradient through [`avg_pool2d`] with respect to its input, of shape `input`.
 pub fn avg_pool2d_backward(
     recording: &mut Recording,
     label: &str,
@@ -146,7 +146,7 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
     Ok(output)
 }
 
-/// The gradient through [`global_avg_pool`] by its input, of shape `input`.
+/// The gradient through [`global_avg_pool`] with respect to its input, of shape `input`.
 pub fn global_avg_pool_backward(
     recording: &mut Recording,
     label: &str,

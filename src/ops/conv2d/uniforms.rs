@@ -11,7 +11,7 @@ use crate::ops::feature_map::U32s;
 /// The uniform block of one pass.
 pub(super) enum Uniforms {
     Whole(block::Conv2d),
-    /// Of the convolution that makes blocks of pixels.
+    /// For blocks of pixels.
     Blocks(block::Conv2dBlocks),
 }
 
@@ -65,7 +65,7 @@ fn whole(geometry: &Geometry, ending: &Ending) -> Result<block::Conv2d> {
     })
 }
 
-/// The block of the kernels that make blocks: `conv`, as the convolution of blocks has it, and what finds a block's pixels.
+/// The uniform block of kernels for blocks of pixels: `conv` adapted to the convolution of blocks, and the geometry of a block.
 fn with_blocks(geometry: &Geometry, conv: block::Conv2d, blocks: &Blocks) -> Result<block::Conv2dBlocks> {
     let Geometry { conv: own, variant, direction, output, .. } = geometry;
     let Blocks { block: [h, w], taps, reach, step } = *blocks;
@@ -78,7 +78,7 @@ fn with_blocks(geometry: &Geometry, conv: block::Conv2d, blocks: &Blocks) -> Res
         height: SIZES.of(output.h.div_ceil(h))?,
         width: SIZES.of(output.w.div_ceil(w))?,
         pitch4: conv.pitch4,
-        // A block's pixels are found by its corner and not by a pitch.
+        // A block's pixels are found from its corner, not by a pitch.
         group_channels4: SIZES.of(blocks.pixels())?,
         images: conv.images,
         pixel_tiles: conv.pixel_tiles,

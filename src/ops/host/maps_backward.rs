@@ -9,7 +9,7 @@ use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch
 use crate::ops::shortcut_pad::ZeroPad;
 use crate::ops::{self, FeatureMap, MapShape, pack_rows};
 
-/// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
+/// `batch_norm_backward`: the gradients with respect to `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
 pub fn batch_norm_backward<'a>(
     on: impl Into<On<'a>>,
@@ -78,7 +78,7 @@ pub fn add_relu_backward<'a>(
     elementwise(on, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))
 }
 
-/// `max_pool2d_backward`: the gradient by `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
+/// `max_pool2d_backward`: the gradient with respect to `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
 /// of the largest values of its window, or to the last NaN.
 pub fn max_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
@@ -95,7 +95,7 @@ pub fn max_pool2d_backward<'a>(
     Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
 }
 
-/// `avg_pool2d_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `avg_pool2d_backward`: the gradient with respect to `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C, P, Q]`.
 pub fn avg_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
@@ -127,7 +127,7 @@ fn grad_of_windows(
     Ok((shape, session.map("grad_output", &grad_output.data, [n, c, p, q], 1)?))
 }
 
-/// `global_avg_pool_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `global_avg_pool_backward`: the gradient with respect to `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C]`.
 pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool_backward";
@@ -143,7 +143,7 @@ pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_o
     Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
 }
 
-/// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
+/// `shortcut_pad_backward`: the input gradient of `shortcut_pad` from `grad_output`
 /// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
 pub fn shortcut_pad_backward<'a>(
     on: impl Into<On<'a>>,
