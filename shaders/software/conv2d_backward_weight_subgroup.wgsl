@@ -1,4 +1,4 @@
-//#axis - | _wide TWO_PIXELS WIDE | _quad FOUR_PIXELS WIDE
+//#axis - PIXELS=1 | _wide TWO_PIXELS WIDE PIXELS=2 | _quad FOUR_PIXELS WIDE PIXELS=4
 //#axis - | _pointwise POINTWISE
 //#axis - | _f16 HALF
 //#never POINTWISE !WIDE
@@ -20,14 +20,7 @@
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/window.wgsl
 
-// Pixels per iteration.
-//#if FOUR_PIXELS
-const PIXELS = 4u;
-//#elif TWO_PIXELS
-const PIXELS = 2u;
-//#else
-const PIXELS = 1u;
-//#endif
+const PIXELS = {PIXELS}u; // per iteration
 
 @compute @workgroup_size(8)
 fn main(
@@ -145,8 +138,7 @@ fn main(
     }
     let first = tile.row * 32u;
     let at = tile.column * 8u + lane;
-    store(tile, first, at, sum0);
-//#for i in 1..32
+//#for i in 0..32
     store(tile, first + {i}u, at, sum{i});
 //#endfor
 }

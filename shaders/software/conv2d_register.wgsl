@@ -32,8 +32,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 8u;
     let taps = tap_count(phase);
-    let pixel0 = pixel_at(phase, first);
-//#for p in 1..8
+//#for p in 0..8
     let pixel{p} = pixel_at(phase, first + {p}u);
 //#endfor
     let group_in4 = group_source4();

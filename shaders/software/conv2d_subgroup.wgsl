@@ -136,13 +136,11 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
 // Stores all channels of a tile for one pixel.
 fn store_pixel(p: Pixel, group: u32, channel4: u32, sums: array<vec4f, 8>) {
 //#if PAIRED_MAPS
-    store_two(p, group, channel4, sums[0], sums[1]);
-//#for i in 1..4
+//#for i in 0..4
     store_two(p, group, channel4 + {2 * i}u, sums[{2 * i}], sums[{2 * i + 1}]);
 //#endfor
 //#else
-    store_biased(p, group, channel4, sums[0]);
-//#for i in 1..8
+//#for i in 0..8
     store_biased(p, group, channel4 + {i}u, sums[{i}]);
 //#endfor
 //#endif

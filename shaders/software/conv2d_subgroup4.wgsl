@@ -42,8 +42,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 16u + lane;
     let taps = tap_count(phase);
-    let pixel0 = pixel_at(phase, first);
-//#for p in 1..4
+//#for p in 0..4
     let pixel{p} = pixel_at(phase, first + {4 * p}u);
 //#endfor
     let group_in4 = group_source4();

@@ -273,6 +273,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sizes_of_a_uniform_block_fit_in_32_bits() {
+        let sizes = U32s { op: "conv2d", what: "an attribute" };
+        assert_eq!(sizes.pair([3, u32::MAX as usize]).unwrap(), [3, u32::MAX]);
+        let refused = sizes.pair([3, 1 << 32]).unwrap_err().to_string();
+        assert!(refused.contains("conv2d") && refused.contains("an attribute of 4294967296"), "{refused}");
+    }
+
+    #[test]
     fn layouts_round_trip() {
         let shapes = [
             ([2, 5, 3, 2], 1),
