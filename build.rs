@@ -121,7 +121,7 @@ impl Source {
         made: &mut Made,
     ) -> String {
         let file = self.path.strip_prefix(root).unwrap_or(&self.path).display().to_string();
-        let flags = Flags { set: &variant.flags, known };
+        let flags = Flags { set: &variant.flags, known, numbers: &variant.numbers };
         let shader = preprocess::expand(&file, &self.text, &flags, &mut |name| {
             std::fs::read_to_string(root.join(name)).map_err(|e| format!("{name}: {e}"))
         })

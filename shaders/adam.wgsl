@@ -9,11 +9,11 @@
 //   v = beta2 * v + (1 - beta2) * g^2
 //   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //
-// What depends on t (learning rate and bias corrections) is computed by the host in f64, a row for each step, and found
-// by the step counter on the device, so that many steps fit in one submit. With the flag SCALED a step whose gradients were not
-// finite changes nothing (loss_scale.wgsl). One vec4 an invocation, 64 to a workgroup.
+// The host computes the values that depend on t (learning rate and bias corrections) in f64, one row per step. The step counter on the
+// device indexes them, so that many steps fit in one submit. With the flag SCALED a step whose gradients were not
+// finite changes nothing (loss_scale.wgsl). One vec4 per invocation, 64 to a workgroup.
 //#import shared/floats.wgsl
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 struct Adam {
     size4: u32,
     one_minus_beta1: f32,
@@ -33,13 +33,7 @@ struct Adam {
 @group(0) @binding(7) var<storage, read> loss_scale: array<vec4u>; // z: 1 if a gradient was not finite
 //#endif
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= adam.size4 {
         return;
     }

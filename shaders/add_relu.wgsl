@@ -4,8 +4,8 @@
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //
 // The end of a residual block: a[l+2] = g(z[l+2] + a[l]). NaN stays NaN.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
@@ -13,13 +13,7 @@
 @group(0) @binding(2) var<storage, read> other: array<Stored4>;
 @group(0) @binding(3) var<storage, read_write> output: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size4.x {
         return;
     }

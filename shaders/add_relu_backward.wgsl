@@ -3,9 +3,9 @@
 //
 // add_relu_backward: grad_input[i] = grad_other[i] = grad_output[i] where input[i] + other[i] > 0, else 0
 //
-// Both gradients are the same numbers, so there is one output. NaN lets the gradient pass, as in PyTorch.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// Both gradients are the same numbers, so there is one output. Where the input is NaN the gradient passes, as in PyTorch.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
@@ -14,13 +14,7 @@
 @group(0) @binding(3) var<storage, read> grad_output: array<Stored4>;
 @group(0) @binding(4) var<storage, read_write> output: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size4.x {
         return;
     }

@@ -4,17 +4,11 @@
 // avg_pool2d: output[n,p,q,c] = 1/|window| * sum over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
 // PyTorch's count_include_pad: |window| counts the zeros of the padding, but nothing beyond it.
-// One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// One vec4 of channels per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/pool2d.wgsl
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= pool.items {
         return;
     }

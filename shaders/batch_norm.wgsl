@@ -5,16 +5,16 @@
 //
 // batch_norm: output[m,c] = relu((input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c] + residual[m,c])
 //
-// with m over N, H, W; residual and ReLU where asked for.
+// with m over N, H, W; residual and ReLU are optional.
 //
-// Evaluation: mean and variance are the running ones; `prepare_eval`, then `apply`.
-// Training: they are the batch's own, found in two passes (the variance around the mean, so that a large mean loses no
+// Evaluation uses the running mean and variance: `prepare_eval`, then `apply`.
+// Training uses the batch's own, computed in two passes (the variance around the mean, so that a large mean loses no
 // digits), each in two deterministic stages: `partial_sums` adds chunks of 128 pixels, and `finish_*` adds the chunks.
 //   partial_sums -> finish_mean -> partial_squares -> finish_variance -> apply
-// Within a chunk, parts of 16 pixels are summed first: one long sum of like numbers rounds the same way every time, and
-// what is left after the mean is taken off shows it.
+// Within a chunk, parts of 16 pixels are summed first: in one long sum of similar numbers the rounding errors accumulate, which
+// shows once the mean is subtracted.
 // The running statistics move by momentum, the variance unbiased, as in PyTorch.
-// One vec4 of channels of a run of pixels an invocation, so that what belongs to a channel is read once; 64 to a workgroup,
+// One vec4 of channels of a run of pixels per invocation, so that per-channel values are read once; 64 to a workgroup,
 // folded; neighbours read neighbouring channels.
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
@@ -48,7 +48,7 @@ fn index(workgroup: vec3u, count: vec3u, invocation: u32) -> u32 {
     return unfold(workgroup, count) * 64u + invocation;
 }
 
-// What applying and the backward pass need of a mean and a variance.
+// The values that `apply` and the backward pass need from a mean and a variance.
 fn prepare(channel4: u32, mean: vec4f, variance: vec4f) {
     let inverse = 1.0 / sqrt(variance + norm.eps);
     batch[channel4] = mean;

@@ -3,18 +3,18 @@
 //#never HALF WIDE
 //#enable f16 if HALF
 //
-// batch_norm_backward, from g = d loss / d output (through the ReLU after it, where there is one), with
+// batch_norm_backward, from g = d loss / d output (through the ReLU after it, if there is one), with
 // x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):
 //
 //   grad_bias[c]    = sum over m of g[m,c]
 //   grad_weight[c]  = sum over m of g[m,c] * x^[m,c]
 //   grad_input[m,c] = weight[c] / sqrt(variance[c] + eps) * (g[m,c] - grad_bias[c] / M - x^[m,c] * grad_weight[c] / M)
 //
-// in training, where mean and variance are the batch's and M its pixels; in evaluation they are constants, and the last
-// line is its first term alone. The sums go in two deterministic stages: `partial_sums` adds slices of 128 pixels, by parts
-// of 16 (as in batch_norm.wgsl), `finish_sums` adds the slices; then `apply`. One vec4 of channels of a run of pixels an
+// in training, where mean and variance are the batch's and M its number of pixels. In evaluation they are constants, and the last
+// line has only its first term. The sums take two deterministic stages: `partial_sums` adds slices of 128 pixels, in parts
+// of 16 (as in batch_norm.wgsl), and `finish_sums` adds the slices. Then `apply`. One vec4 of channels of a run of pixels per
 // invocation, 64 to a workgroup, folded.
-//#import shared/maps.wgsl
+//#import shared/stored.wgsl
 //#import shared/fold.wgsl
 //#import shared/relu.wgsl
 struct BatchNormBackward {
@@ -30,21 +30,21 @@ const PART: u32 = 16u;
 const RUN: u32 = 8u; // pixels of an invocation of `apply`
 
 @group(0) @binding(0) var<uniform> norm: BatchNormBackward;
-@group(0) @binding(1) var<storage, read> input: array<Float4>;
-@group(0) @binding(2) var<storage, read> grad_output: array<Float4>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
 @group(0) @binding(3) var<storage, read> batch: array<vec4f>;          // means, scales, biases, 1 / deviations
-@group(0) @binding(4) var<storage, read> output: array<Float4>;        // after the ReLU; read only if there is one
+@group(0) @binding(4) var<storage, read> output: array<Stored4>;        // after the ReLU; read only if there is one
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>; // sums of g by chunk, then sums of g * x^
 @group(0) @binding(6) var<storage, read_write> grad_bias: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> grad_weight: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> grad_input: array<Float4>;
+@group(0) @binding(8) var<storage, read_write> grad_input: array<Stored4>;
 
 fn grad_at(i: u32) -> vec4f {
-    let g = unpack_floats(grad_output[i]);
+    let g = unpack4(grad_output[i]);
     if norm.relu == 0u {
         return g;
     }
-    return rectify_backward(unpack_floats(output[i]), g);
+    return rectify_backward(unpack4(output[i]), g);
 }
 
 
@@ -72,7 +72,7 @@ fn partial_sums(
             let at = pixel * norm.pitch4 + c;
             let g = grad_at(at);
             part_sum += g;
-            part_product += g * ((unpack_floats(input[at]) - mean) * inverse);
+            part_product += g * ((unpack4(input[at]) - mean) * inverse);
         }
         sum += part_sum;
         product += part_product;
@@ -123,8 +123,8 @@ fn apply(
         let at = pixel * norm.pitch4 + c;
         var g = grad_at(at);
         if norm.training != 0u {
-            g -= offset + ((unpack_floats(input[at]) - mean) * inverse) * slope;
+            g -= offset + ((unpack4(input[at]) - mean) * inverse) * slope;
         }
-        grad_input[at] = pack_floats(scale * g);
+        grad_input[at] = pack4(scale * g);
     }
 }

@@ -5,12 +5,12 @@
 //
 //   norm = sqrt(sum of g^2),   g *= min(1, max_norm / (norm + 1e-6))
 //
-// sum_squares: one gradient to `count` partial sums, one an invocation, which takes every count-th vec4.
+// sum_squares: one gradient to `count` partial sums, one per invocation, which adds every count-th vec4.
 // group:       the partial sums of one group of gradients (a residual block's) to one number; one workgroup.
 // total:       all groups to the norm and the factor; one workgroup.
-// scale:       one gradient times the factor, one vec4 an invocation.
+// scale:       one gradient times the factor, one vec4 per invocation.
 //
-// Every sum has a fixed order, so the same gradients give the same bits. With the flag HALF those that are summed are f16.
+// Every sum has a fixed order, so the same gradients give the same bits. With the flag HALF the summed gradients are f16.
 //#import shared/fold.wgsl
 //#import shared/stored.wgsl
 struct Norm {

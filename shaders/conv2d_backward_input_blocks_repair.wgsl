@@ -3,10 +3,10 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The pixels of grad_input that came out as NaN from a kernel that makes blocks of them (see src/ops/conv2d_blocks.rs), once
-// more, by their own taps alone: through the zero weights that fill up a block's kernel, a NaN or an infinity of grad_output
-// reaches pixels that never meet it. A pixel, one vec4, an invocation; 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// Recomputes the pixels of grad_input that a kernel for blocks of pixels (src/ops/conv2d/blocks.rs) made NaN, with their own taps only:
+// through the zero weights that pad a block's kernel, a NaN or an infinity of grad_output reaches pixels that never meet it. One pixel
+// (one vec4) per invocation; 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 
@@ -20,7 +20,7 @@ fn sum_at(image: u32, at: vec2u) -> vec4f {
     var sum = vec4f();
     for (var i = 0u; i < conv.own_kernel.x * conv.own_kernel.y; i++) {
         let rs = vec2u(i / conv.own_kernel.y, i % conv.own_kernel.y);
-        // A negative distance wraps, far outside of grad_output; only then is a remainder of no meaning.
+        // A negative distance wraps to far outside of grad_output; its remainder has no meaning.
         let distance = at + conv.own_padding - rs;
         let pq = distance / conv.own_stride;
         let meets = all(distance % conv.own_stride == vec2u()) && all(at + conv.own_padding >= rs)
@@ -37,13 +37,7 @@ fn sum_at(image: u32, at: vec2u) -> vec4f {
     return sum;
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let rest = i / conv.map.y;
     let image = rest / conv.map.x;
     if image >= conv.images {

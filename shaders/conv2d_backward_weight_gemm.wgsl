@@ -2,11 +2,11 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), with workgroup tiles, for hardware GPUs.
+// The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with workgroup tiles, for hardware GPUs.
 //
-// A workgroup of 64 invocations makes 64 output channels x 16 columns, 8 pixels at a time: every invocation fetches two vec4s of
-// grad_output and two of the input. While a tile is multiplied, the next is on its way into registers: no load is in a branch,
-// addresses are always inside, and what is outside becomes zero when it is stored into workgroup memory (4 KiB). An invocation
+// A workgroup of 64 invocations computes 64 output channels x 16 columns, 8 pixels at a time. Every invocation loads two vec4s of
+// grad_output and two of the input. The loads of the next tile are in flight while a tile is multiplied: no load is in a branch,
+// addresses are always inside, and values outside become zero when they are stored into workgroup memory (4 KiB). An invocation
 // accumulates 8 channels x 2 columns.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, column tiles fastest (they share grad_output), folded.
@@ -17,7 +17,7 @@ const INVOCATIONS: u32 = 64u;
 const STEPS: u32 = 8u;   // pixels of a tile
 const SIDE4: u32 = 16u;  // columns of a tile, and vec4s of its output channels
 const HALF4: u32 = SIDE4 / 2u;
-const LINES: u32 = INVOCATIONS / SIDE4; // pixels that the workgroup fetches at once
+const LINES: u32 = INVOCATIONS / SIDE4; // pixels that the workgroup loads at once
 const FETCHES: u32 = STEPS / LINES;
 
 // A 1x1 kernel of stride 1 without padding: a pixel of grad_output is one of the input.
@@ -27,7 +27,7 @@ override POINTWISE: bool = false;
 var<workgroup> grads: array<vec4f, STEPS * SIDE4>;
 var<workgroup> inputs: array<vec4f, STEPS * SIDE4>;
 
-// A pixel of grad_output, by its number and its place, which moves on from tile to tile without divisions.
+// A pixel of grad_output: its number and its position, which move from tile to tile without divisions.
 struct Pixel {
     index: u32,
     row: u32,
@@ -40,7 +40,7 @@ fn pixel_at(index: u32) -> Pixel {
     return Pixel(index, row % conv.out_height, index % conv.out_width, row / conv.out_height);
 }
 
-// Rows, columns and images from a pixel to the one that many after it, before any carry.
+// The rows, columns and images to add for this number of pixels, before any carry.
 fn stride_of(pixels: u32) -> Pixel {
     return pixel_at(pixels);
 }
@@ -68,7 +68,7 @@ fn grad_at(p: Pixel, end: u32, channel4: u32) -> Place {
     return place_of(p.index * conv.out_pitch4 + channel4, p.index < end);
 }
 
-// A column's part of the input for a pixel.
+// Four input channels of a column at a pixel.
 fn column_input(p: Pixel, end: u32, column: Column) -> Place {
     let live = p.index < end;
     if POINTWISE {
@@ -94,7 +94,7 @@ fn main(
     if tile.slice >= conv.slices {
         return;
     }
-    // Fetching: invocation i brings column i%16, and as many output channels, of the pixels i/16, LINES after it and so on.
+    // Loading: invocation i loads column i%16, and the vec4 i%16 of output channels, of the pixels i/16, i/16 + LINES and so on.
     let place = invocation % SIDE4;
     let line = invocation / SIDE4;
     let column = column_at(tile, tile.column * SIDE4 + place);
@@ -107,8 +107,8 @@ fn main(
     var pixels: array<Pixel, FETCHES>;
     var grad_places: array<Place, FETCHES>;
     var input_places: array<Place, FETCHES>;
-    var next_grads: array<Float4, FETCHES>;
-    var next_inputs: array<Float4, FETCHES>;
+    var next_grads: array<Stored4, FETCHES>;
+    var next_inputs: array<Stored4, FETCHES>;
     for (var i = 0u; i < FETCHES; i++) {
         pixels[i] = pixel_at(start + line + i * LINES);
         grad_places[i] = grad_at(pixels[i], end, channel4);
@@ -117,7 +117,7 @@ fn main(
         next_inputs[i] = input[input_places[i].at];
     }
 
-    // Computing: invocation i makes columns i%8 and 8 after it of the channels 4*(i/8).. and 32 after them.
+    // Computing: invocation i computes columns i%8 and i%8 + 8 of the four channels from 4*(i/8) on, and of those 32 further on.
     let own_column = invocation % HALF4;
     let own_channel4 = invocation / HALF4;
     var sums00 = Four();
@@ -126,8 +126,8 @@ fn main(
     var sums11 = Four();
     for (var first = start; first < end; first += STEPS) {
         for (var i = 0u; i < FETCHES; i++) {
-            grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack_floats(next_grads[i]));
-            inputs[invocation + i * INVOCATIONS] = counted(input_places[i], unpack_floats(next_inputs[i]));
+            grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack4(next_grads[i]));
+            inputs[invocation + i * INVOCATIONS] = counted(input_places[i], unpack4(next_inputs[i]));
         }
         workgroupBarrier();
         for (var i = 0u; i < FETCHES; i++) {

@@ -12,24 +12,24 @@
 //#enable f16 if HALF
 //#if !EMULATED
 enable wgpu_cooperative_matrix;
-// Matrix operations need control flow that is uniform in a subgroup. naga asks for a workgroup's, counts no function's result as
-// uniform, and has this name for both rules. All conditions around matrices below are the same throughout a subgroup.
+// Matrix operations need control flow that is uniform within a subgroup. naga requires uniformity within a workgroup, treats no function
+// result as uniform, and uses this name for both rules. All conditions around matrices below are uniform within a subgroup.
 diagnostic(off, derivative_uniformity);
 //#endif
 //
-// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) as an implicit GEMM by cooperative matrices (tensor cores, simdgroup
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl) as an implicit GEMM by cooperative matrices (tensor cores, simdgroup
 // matrices).
 //
-// A workgroup makes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Its subgroups
-// share out parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 of f16 operands, or (MATRICES_8X8) 8 x 8 of f16 or f32.
+// A workgroup computes 64 pixels (TALL: 128) x 64 channels, 32 steps (f32: 16) of the reduction (r, s, c) at a time. Each subgroup computes
+// parts of 32 x 32, as matrices of SIDE x SIDE with f32 sums: 16 x 16 with f16 operands, or (MATRICES_8X8) 8 x 8 with f16 or f32.
 // Both operands lie in workgroup memory with the steps of a row in sequence, which is the order in which matrix units read them;
-// rows are padded by 16 bytes against bank conflicts. While a tile is multiplied, the next is on its way into registers: all
-// addresses are clamped and all loads unconditional, and what was out of range becomes zero after the products. The sums go
+// rows are padded by 16 bytes against bank conflicts. The loads of the next tile are in flight while a tile is multiplied: all
+// addresses are clamped, all loads are unconditional, and values out of range become zero after the products. The sums go
 // through workgroup memory to the epilogue, 16 pixels at a time. (PIXELS + 64) * 80 + 4352 bytes in all: 14.3 or 19.3 KiB.
 //
-// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/internals/kernels.md). Where subgroups
-// are smaller than LANES, those that share a part compute it alike. With EMULATED plain arithmetic stands in for the matrices, so that
-// all the rest can be tried on adapters that have none.
+// LANES comes from the host: some drivers crash on modules with both matrices and subgroup operations (docs/internals/kernels.md). If subgroups
+// are smaller than LANES, those that share a part compute it redundantly. With EMULATED, plain arithmetic replaces the matrices, so that
+// everything else can be tested on adapters without them.
 //
 // weight: [group][destination channel padded to 64][r][s][source channel padded to 4], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
@@ -41,7 +41,7 @@ override POINTWISE: bool = false;
 //#if EMULATED
 const LANES: u32 = 32u;
 //#else
-// Invocations of a subgroup, at most: a power of two up to 64.
+// The most invocations of a subgroup: a power of two up to 64.
 override LANES: u32 = 32u;
 //#endif
 
@@ -68,7 +68,7 @@ const SIDE: u32 = 8u; // of a matrix
 const SIDE: u32 = 16u;
 //#endif
 
-// A part of the tile, of ACROSS x ACROSS matrices. A subgroup makes one, or two if subgroups are of 64 invocations.
+// A part of the tile: ACROSS x ACROSS matrices. A subgroup computes one part, or two if subgroups have 64 invocations.
 const PART: u32 = 32u;
 const PART_COLUMNS: u32 = CHANNELS / PART;
 const PARTS: u32 = PIXELS / PART * PART_COLUMNS;
@@ -77,12 +77,12 @@ const MOST_TURNS: u32 = 2u;
 // Pixels that go through the epilogue at a time.
 const STAGED: u32 = 16u;
 
-// An invocation brings one vec4 of steps for each of so many pixels and channels that lie this far apart.
+// An invocation loads one vec4 of steps for each of OWN_PIXELS pixels and OWN_CHANNELS channels, which lie APART apart.
 const OWN_PIXELS: u32 = PIXELS * STEPS4 / INVOCATIONS;
 const OWN_CHANNELS: u32 = CHANNELS * STEPS4 / INVOCATIONS;
 const APART: u32 = INVOCATIONS / STEPS4;
 
-// Workgroup memory is of vec4s where drivers are Vulkan's, and of scalars where Metal's may be: it loads matrices from no others.
+// The type of workgroup memory: vec4s, or scalars for the matrices that Metal may use, since Metal loads matrices from scalars only.
 //#if MATRICES_8X8
 const UNITS: u32 = 4u; // in a vec4
 alias Unit = Stored;
@@ -102,54 +102,47 @@ var<workgroup> activations: array<Unit, PIXELS * PITCH>;          // [pixel][ste
 var<workgroup> weights: array<Unit, CHANNELS * PITCH>;            // [channel][step]
 var<workgroup> staged: array<StagedUnit, STAGED * STAGED_PITCH>;  // [pixel][channel]
 
-//#if MATRICES_8X8
 //#for o in 0..2
 fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
-    {activations,weights[o]}[at4 * 4u] = v.x;
-//#for i in 1..4
+//#if MATRICES_8X8
+//#for i in 0..4
     {activations,weights[o]}[at4 * 4u + {i}u] = v.{xyzw[i]};
 //#endfor
+//#else
+    {activations,weights[o]}[at4] = v;
+//#endif
 }
 //#endfor
 
 fn staged_at(at4: u32) -> vec4f {
+//#if MATRICES_8X8
     let at = at4 * 4u;
     return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
-}
 //#else
-//#for o in 0..2
-fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
-    {activations,weights[o]}[at4] = v;
-}
-//#endfor
-
-fn staged_at(at4: u32) -> vec4f {
     return staged[at4];
-}
 //#endif
+}
 
 //#if EMULATED
-// An invocation holds these values in sequence of each of its subgroup's sums.
+// Each invocation holds this many consecutive values of each of its subgroup's sums.
 const OWN: u32 = SIDE * SIDE / LANES;
 alias Sum = array<f32, OWN>;
 
+fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
 //#if MATRICES_8X8
-fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step]) * f32(weights[right_at + step]);
-}
-
-fn put_sum(at: u32, value: f32) {
-    staged[at] = value;
-}
 //#else
-fn product(left_at: u32, right_at: u32, step: u32) -> f32 {
     return f32(activations[left_at + step / 4u][step % 4u]) * f32(weights[right_at + step / 4u][step % 4u]);
+//#endif
 }
 
 fn put_sum(at: u32, value: f32) {
+//#if MATRICES_8X8
+    staged[at] = value;
+//#else
     staged[at / 4u][at % 4u] = value;
-}
 //#endif
+}
 
 fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     var result = sum;
@@ -173,19 +166,19 @@ alias Sum = coop_mat16x16<f32, C>;
 //#endif
 //#endif
 
-// `count`, which a compiler can't know and so does not unroll loops by.
+// `count`, hidden from compilers, so that they do not unroll loops.
 fn rolled(count: u32) -> u32 {
     return count * min(conv.groups, 1u);
 }
 
-// Where an invocation is in the reduction: the tap, the vec4 of source channels, and the vec4 of steps that they are.
+// An invocation's position in the reduction: the tap, the vec4 of source channels, and the number of the step in vec4s.
 struct Step {
     tap: Tap,
     channel4: u32,
     step4: u32,
 }
 
-// So many vec4s of steps further on, without the divisions that take as long as a tile.
+// The position `by4` vec4s of steps further on, without divisions, which take as long as a tile.
 fn advance(phase: Phase, start: Step, by4: u32, group_in4: u32) -> Step {
     var step = start;
     step.step4 += by4;
@@ -199,8 +192,8 @@ fn advance(phase: Phase, start: Step, by4: u32, group_in4: u32) -> Step {
     return step;
 }
 
-// What an invocation reads from: row, column and the first vec4 of its pixels' sources under a tap of offset 0, and the first
-// vec4 of its channels' weights, with the distance from one channel to the next.
+// The sources of an invocation: row, column and first vec4 of its pixels' sources under a tap of offset 0, and the first vec4 of its
+// channels' weights, with the distance from one channel to the next.
 struct Sources {
     rows: array<u32, OWN_PIXELS>,
     columns: array<u32, OWN_PIXELS>,
@@ -211,7 +204,7 @@ struct Sources {
     steps4: u32,
 }
 
-// What an invocation brings for one tile, and which of it counts.
+// The values that an invocation loads for one tile, and which of them are inside.
 struct Fetched {
     activations: array<Stored4, OWN_PIXELS>,
     inside: array<bool, OWN_PIXELS>,
@@ -254,7 +247,7 @@ fn fetch(sources: ptr<function, Sources>, step: Step) -> Fetched {
     return fetched;
 }
 
-// Brings it into workgroup memory; zero what does not count.
+// Stores loaded values into workgroup memory; zero where they are outside.
 fn put(fetched: ptr<function, Fetched>, at4: u32) {
     for (var i = 0u; i < OWN_PIXELS; i++) {
         let value = select(pack4(vec4f()), (*fetched).activations[i], (*fetched).inside[i]);
@@ -266,7 +259,7 @@ fn put(fetched: ptr<function, Fetched>, at4: u32) {
     }
 }
 
-// The epilogue of the sums that are staged, whose first pixel is `first`; for a workgroup past the end there is none.
+// The epilogue of the staged sums, whose first pixel is `first`. Workgroups past the end store nothing.
 fn finish(phase: Phase, first: u32, group: u32, channel_tile: u32, invocation: u32, past_end: bool) {
     for (var item = invocation; item < STAGED * CHANNELS4; item += INVOCATIONS) {
         let row = item / CHANNELS4;
@@ -286,7 +279,7 @@ fn main(
     let tile = workgroup.x + workgroup.y * count.x;
     let channel_tile = tile % conv.channel_tiles;
     let pixel_tile = (tile / conv.channel_tiles) % conv.pixel_tiles;
-    // Workgroups past the end run along with the last group and store nothing: no matrix operation is skipped by any.
+    // Workgroups past the end compute the last group and store nothing, so that none skips a matrix operation.
     let tile_group = tile / (conv.pixel_tiles * conv.channel_tiles);
     let group = min(tile_group, conv.groups - 1u);
     let phase = phase_of(pixel_tile / phase_tiles());
@@ -297,7 +290,7 @@ fn main(
     let own_step4 = invocation % STEPS4;
     let own_row = invocation / STEPS4;
     var sources = sources_of(phase, first, own_row, group, channel_tile);
-    // Not those of the sources, which a browser's compiler holds to differ between invocations.
+    // Not read from `sources`, which browsers' compilers do not recognise as uniform.
     let group_in4 = group_source4();
     let steps4 = tap_count(phase) * group_in4;
     var step = advance(phase, Step(tap_of(phase, vec2u()), 0u, 0u), own_step4, group_in4);
@@ -310,7 +303,7 @@ fn main(
         next = fetch(&sources, step);
         for (var turn = 0u; turn < turns; turn++) {
             let part = subgroup + turn * (INVOCATIONS / LANES);
-            // Small subgroups may be more than there are parts.
+            // There may be more small subgroups than parts.
             if part < PARTS {
                 let left_at = part / PART_COLUMNS * PART * PITCH;
                 let right_at = part % PART_COLUMNS * PART * PITCH;
@@ -342,7 +335,7 @@ fn main(
         workgroupBarrier();
     }
 
-    // The matrices of half a part's rows, for each row of parts in turn.
+    // Half of the rows of each row of parts at a time.
     for (var half = 0u; half < PART; half += STAGED) {
         for (var part_row = 0u; part_row < rolled(PIXELS / PART); part_row++) {
             for (var turn = 0u; turn < turns; turn++) {

@@ -1,13 +1,13 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
 //#axis _gemm TILED
-//#axis - TILE_64X64_8X4 T64X64 EIGHT SHORT
-//#or _16x64 TILE_16X64 T16X64
-//#or _32x32 TILE_32X32 T32X32
-//#or _64x32 TILE_64X32 T64X32
-//#or _64x64 TILE_64X64 T64X64 EIGHT TWICE SHORT
-//#or _128x64 TILE_128X64 T128X64 EIGHT TWICE SHORT
-//#or _128x128 TILE_128X128 T128X128 EIGHT TWICE
-//#or _128x128_16x8 TILE_128X128_16X8 T128X128 EIGHT TWICE SIXTEEN SHORT
+//#axis - TILE_64X64_8X4 PIXELS=64 CHANNELS=64 ROWS=2 COLUMNS=1 STEPS=8
+//#or _16x64 TILE_16X64 PIXELS=16 CHANNELS=64 ROWS=1 COLUMNS=1 STEPS=16
+//#or _32x32 TILE_32X32 PIXELS=32 CHANNELS=32 ROWS=1 COLUMNS=1 STEPS=16
+//#or _64x32 TILE_64X32 PIXELS=64 CHANNELS=32 ROWS=1 COLUMNS=1 STEPS=16
+//#or _64x64 TILE_64X64 PIXELS=64 CHANNELS=64 ROWS=2 COLUMNS=2 STEPS=8
+//#or _128x64 TILE_128X64 PIXELS=128 CHANNELS=64 ROWS=2 COLUMNS=2 STEPS=8
+//#or _128x128 TILE_128X128 PIXELS=128 CHANNELS=128 ROWS=2 COLUMNS=2 STEPS=16
+//#or _128x128_16x8 TILE_128X128_16X8 PIXELS=128 CHANNELS=128 ROWS=4 COLUMNS=2 STEPS=8
 //#axis - | _split SPLIT
 //#axis - | _f16 HALF
 //#form _pairs PAIRS WIDE
@@ -20,26 +20,20 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input as an implicit GEMM with workgroup tiles, for hardware GPUs.
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //
-//   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
-//                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
-//   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
-//                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
-//
-// A workgroup makes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time, which all sizes of tiles add in the same order.
-// Every invocation fetches ACTIVATIONS vec4s of activations (four channels of one tap, stored turned, so that a row of the tile
-// is one step) and WEIGHTS vec4s of weights. While a tile is multiplied, the next is on its way into registers, and is stored when all
-// are done with the one before: what is fetched never goes round a loop, since compilers copy what does. No load is in a branch, addresses are
-// always inside, and what is padding becomes zero when it is stored. Where a tile lies under one tap (WHOLE), an outer loop goes from tap to tap,
-// and finds what of the source counts; the inner one only adds to addresses. An invocation accumulates 4 or (EIGHT) 8 or (SIXTEEN) 16
-// pixels x 4 or (TWICE) 8 channels; neighbours make 4 x 8 such blocks, and so read few rows.
-// PAIRS: 64 bits are loaded at a time, one load after another between the steps; for a driver that makes a load of its own of each
-// component, and has too few scoreboards for all of them at once.
+// A workgroup computes PIXELS x CHANNELS, STEPS steps of the reduction (r, s, c) at a time. All tile sizes add the steps in the same order.
+// Every invocation loads ACTIVATIONS vec4s of activations (four channels under one tap, stored transposed, so that a row of the tile
+// is one step) and WEIGHTS vec4s of weights. The loads of the next tile are in flight while a tile is multiplied. Loaded values are stored at
+// the end of the same iteration, because compilers copy values that a loop carries. No load is in a branch: addresses are always inside,
+// and padding becomes zero when it is stored. If a tile lies under one tap (WHOLE), an outer loop goes from tap to tap and tests for padding;
+// the inner loop only adds to addresses. An invocation accumulates ROWS times four pixels x COLUMNS times four channels. 32 neighbouring
+// invocations form 4 x 8 such blocks, so that they share few rows of workgroup memory.
+// PAIRS: loads of 64 bits, spread over the steps. For drivers that split vector loads into components and have too few scoreboards to keep
+// all of them in flight.
 //
 // weight: [group][r][s][source channel padded to 4][destination channels padded to CHANNELS], zero in the padding.
-// SPLIT: a workgroup adds one part of the reduction, and conv2d_sum_parts.wgsl the parts, in order.
+// SPLIT: a workgroup sums one part of the reduction; conv2d_sum_parts.wgsl adds the parts in order.
 // dispatch: pixel_tiles * channel_tiles * groups (* parts) workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d.wgsl
@@ -47,75 +41,32 @@
 //#import shared/conv2d_walk.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-//#if T16X64
-const PIXELS: u32 = 16u;
-const CHANNELS: u32 = 64u;
-const INVOCATIONS: u32 = 64u;
-//#endif
-//#if T32X32
-const PIXELS: u32 = 32u;
-const CHANNELS: u32 = 32u;
-const INVOCATIONS: u32 = 64u;
-//#endif
-//#if T64X32
-const PIXELS: u32 = 64u;
-const CHANNELS: u32 = 32u;
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#if T64X64
-const PIXELS: u32 = 64u;
-const CHANNELS: u32 = 64u;
-//#if TWICE
-const INVOCATIONS: u32 = 64u;
-//#else
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#endif
-//#if T128X64
-const PIXELS: u32 = 128u;
-const CHANNELS: u32 = 64u;
-const INVOCATIONS: u32 = 128u;
-//#endif
-//#if T128X128
-const PIXELS: u32 = 128u;
-const CHANNELS: u32 = 128u;
-//#if SIXTEEN
-const INVOCATIONS: u32 = 128u;
-//#else
-const INVOCATIONS: u32 = 256u;
-//#endif
-//#endif
-// Of the reduction, per tile: fewer where registers are short, since what is under way takes some of them.
-//#if SHORT
-const STEPS: u32 = 8u;
-//#else
-const STEPS: u32 = 16u;
-//#endif
+const PIXELS: u32 = {PIXELS}u;
+const CHANNELS: u32 = {CHANNELS}u;
+const INVOCATIONS: u32 = {PIXELS * CHANNELS / (16 * ROWS * COLUMNS)}u;
+// Steps of the reduction per tile. Fewer where registers are short, because loads in flight occupy some of them.
+const STEPS: u32 = {STEPS}u;
 const STEPS4: u32 = STEPS / 4u;
 const CHANNELS4: u32 = CHANNELS / 4u;
-// What an invocation fetches for a tile.
+// Loads of an invocation for one tile.
 const ACTIVATIONS: u32 = PIXELS * STEPS4 / INVOCATIONS;
 const WEIGHTS: u32 = CHANNELS4 * STEPS / INVOCATIONS;
 const LOADS: u32 = ACTIVATIONS + WEIGHTS;
-// Pixels, and rows of weights, that all invocations fetch at once.
+// Pixels, and rows of weights, that the workgroup loads at once.
 const LINES: u32 = INVOCATIONS / STEPS4;
 const WEIGHT_ROWS: u32 = INVOCATIONS / CHANNELS4;
-// Invocations along the channels and the pixels of a tile. Each owns a vec4 of channels, or two that lie ACROSS apart, and
-// four pixels, or two or four times four that lie DOWN * 4 apart.
-//#if TWICE
-const ACROSS: u32 = CHANNELS4 / 2u;
-//#else
-const ACROSS: u32 = CHANNELS4;
-//#endif
+// Invocations along the channels and the pixels of a tile. Each owns COLUMNS vec4s of channels, ACROSS apart, and ROWS times four pixels,
+// DOWN * 4 apart.
+const ACROSS: u32 = CHANNELS4 / {COLUMNS}u;
 const DOWN: u32 = INVOCATIONS / ACROSS;
-// Four rows of activations, and as much more as the pixels that 32 invocations store of each row: they meet different banks.
+// Four rows of activations, padded by the pixels that 32 invocations store in a row, so that the stores meet different banks.
 const FOUR_ROWS: u32 = 4u * PIXELS + 32u / STEPS4;
 
-// [step][pixel], of floats, since invocations that store parts of one vec4 would race, and [step][four channels].
+// [step][pixel], and [step][four channels]. Activations are floats, because invocations that store parts of one vec4 would race.
 var<workgroup> activations: array<f32, STEPS4 * FOUR_ROWS>;
 var<workgroup> weights: array<vec4f, STEPS * CHANNELS4>;
 
-// Four steps of a pixel, each into its row.
+// Stores four steps of a pixel, each in its row.
 fn turn(at: u32, v: vec4f) {
     activations[at] = v.x;
     activations[at + PIXELS] = v.y;
@@ -128,7 +79,7 @@ fn pixels_at(at: u32) -> vec4f {
     return vec4f(activations[at], activations[at + 1u], activations[at + 2u], activations[at + 3u]);
 }
 
-// What sums begin with.
+// The initial value of sums.
 fn first_of(group: u32, channel4: u32) -> vec4f {
 //#if BLOCKS
     return vec4f();
@@ -139,68 +90,46 @@ fn first_of(group: u32, channel4: u32) -> vec4f {
 
 // The sums of an invocation: `sums_P_C` are those of its P-th four pixels and C-th four channels.
 struct Sums {
-    sums_0_0: Four,
-//#if EIGHT
-    sums_1_0: Four,
-//#endif
-//#if TWICE
-    sums_0_1: Four,
-    sums_1_1: Four,
-//#endif
-//#if SIXTEEN
-    sums_2_0: Four,
-    sums_2_1: Four,
-    sums_3_0: Four,
-    sums_3_1: Four,
-//#endif
+//#for p in 0..ROWS
+//#for c in 0..COLUMNS
+    sums_{p}_{c}: Four,
+//#endfor
+//#endfor
 }
 
 fn first_sums(group: u32, out4: u32) -> Sums {
-    let near = four_of(first_of(group, out4));
-//#if TWICE
-    let far = four_of(first_of(group, out4 + ACROSS));
-//#if SIXTEEN
-    return Sums(near, near, far, far, near, far, near, far);
-//#else
-    return Sums(near, near, far, far);
-//#endif
-//#elif EIGHT
-    return Sums(near, near);
-//#else
-    return Sums(near);
-//#endif
+//#for c in 0..COLUMNS
+    let first{c} = four_of(first_of(group, out4 + {c}u * ACROSS));
+//#endfor
+    return Sums(
+//#for p in 0..ROWS
+//#for c in 0..COLUMNS
+        first{c},
+//#endfor
+//#endfor
+    );
 }
 
 // Adds the products of one step. What is read last is used first: then there is one wait for all that a step reads.
 fn add_step(sums: ptr<function, Sums>, four: u32, step: u32, own_quad: u32, own_channel4: u32) {
     let at = four * FOUR_ROWS + step % 4u * PIXELS + own_quad * 4u;
-    let x = pixels_at(at);
-    let w = weights[step * CHANNELS4 + own_channel4];
-//#if EIGHT
-    let y = pixels_at(at + DOWN * 4u);
-//#endif
-//#if TWICE
-    let v = weights[step * CHANNELS4 + own_channel4 + ACROSS];
-//#if SIXTEEN
-    let y2 = pixels_at(at + DOWN * 8u);
-    let y3 = pixels_at(at + DOWN * 12u);
-    (*sums).sums_3_1 = add_products((*sums).sums_3_1, y3, v);
-    (*sums).sums_3_0 = add_products((*sums).sums_3_0, y3, w);
-    (*sums).sums_2_1 = add_products((*sums).sums_2_1, y2, v);
-    (*sums).sums_2_0 = add_products((*sums).sums_2_0, y2, w);
-//#endif
-    (*sums).sums_1_1 = add_products((*sums).sums_1_1, y, v);
-    (*sums).sums_0_1 = add_products((*sums).sums_0_1, x, v);
-//#endif
-//#if EIGHT
-    (*sums).sums_1_0 = add_products((*sums).sums_1_0, y, w);
-//#endif
-    (*sums).sums_0_0 = add_products((*sums).sums_0_0, x, w);
+//#for c in 0..COLUMNS
+    let x{c} = pixels_at(at + {c}u * DOWN * 4u);
+    let w{c} = weights[step * CHANNELS4 + own_channel4 + {c}u * ACROSS];
+//#endfor
+//#for p in COLUMNS..ROWS
+    let x{p} = pixels_at(at + {p}u * DOWN * 4u);
+//#endfor
+//#for c in 1..COLUMNS + 1
+//#for p in 1..ROWS + 1
+    (*sums).sums_{ROWS - p}_{COLUMNS - c} = add_products((*sums).sums_{ROWS - p}_{COLUMNS - c}, x{ROWS - p}, w{COLUMNS - c});
+//#endfor
+//#endfor
 }
 
-// What is fetched for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS of weights.
+// The loads for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS vec4s of weights.
 //#if PAIRS
-// The loads whose turn is before a step, one after another.
+// The loads that are due before a step.
 fn fetch(fetched: ptr<function, array<Stored4, LOADS>>, places: array<Place, LOADS>, step: u32) {
     for (var i = 0u; i < LOADS; i++) {
         let at = places[i].at;
@@ -241,7 +170,7 @@ fn fetch_all(places: array<Place, LOADS>) -> array<Stored4, LOADS> {
     return fetched;
 }
 
-// Stores what was fetched into the tile: zero, where it doesn't count.
+// Stores loaded values into the tile; padding becomes zero.
 fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invocation: u32) {
     let turned = invocation % STEPS4 * FOUR_ROWS + invocation / STEPS4;
     for (var i = 0u; i < ACTIVATIONS; i++) {
@@ -253,16 +182,78 @@ fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invoc
     }
 }
 
-// The vec4 of weights in a row of the tile that starts with the step `start4`, where tiles are partial or under several taps; `lane` is
-// that of the first row for the same channels.
-fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, lane: u32, row4: u32) -> Place {
+// The rows of weights that an invocation loads.
+struct WeightRows {
+    row: u32,   // its first row within a tile
+    lane: u32,  // index of the group's first row, at this invocation's four channels
+    first: u32, // index of its first row in the first tile
+    row4: u32,  // vec4s from one row to the next
+}
+
+fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> WeightRows {
+    let row4 = conv.channel_tiles * CHANNELS4;
+    let row = invocation / CHANNELS4;
+    let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
+    let lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
+    return WeightRows(row, lane, lane + row * row4, row4);
+}
+
+// A row of weights in the tile that starts with step `start4`, for tiles that may be partial or under several taps.
+fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, rows: WeightRows) -> Place {
     let step4 = start4 + row / 4u;
 //#if TRANSPOSED
     let at = rows_before(walk_from(phase, step4, group_in4), group_in4) + row % 4u;
 //#else
     let at = step4 * 4u + row % 4u;
 //#endif
-    return place_of(lane + at * row4, step4 < end4);
+    return place_of(rows.lane + at * rows.row4, step4 < end4);
+}
+
+// The places of all its rows: in a tile that may be partial or under several taps, or in a whole tile under one tap, `tile` vec4s after the
+// first tile.
+fn place_weights(
+    places: ptr<function, array<Place, LOADS>>,
+    phase: Phase,
+    start4: u32,
+    end4: u32,
+    group_in4: u32,
+    rows: WeightRows,
+) {
+    for (var i = 0u; i < WEIGHTS; i++) {
+        (*places)[ACTIVATIONS + i] = weight_at(phase, start4, end4, group_in4, rows.row + i * WEIGHT_ROWS, rows);
+    }
+}
+
+fn place_whole_weights(places: ptr<function, array<Place, LOADS>>, rows: WeightRows, tile: u32, live: bool) {
+    for (var i = 0u; i < WEIGHTS; i++) {
+        (*places)[ACTIVATIONS + i] = place_of(rows.first + (tile + i * WEIGHT_ROWS * rows.row4), live);
+    }
+}
+
+// Adds the products of the tile in workgroup memory while the next tile is loaded.
+fn multiply(
+    sums: ptr<function, Sums>,
+    places: array<Place, LOADS>,
+    own_quad: u32,
+    own_channel4: u32,
+) -> array<Stored4, LOADS> {
+//#if PAIRS
+    var fetched: array<Stored4, LOADS>;
+//#for step in 0..STEPS
+    fetch(&fetched, places, {step}u);
+    add_step(sums, {step / 4}u, {step}u, own_quad, own_channel4);
+//#endfor
+    return fetched;
+//#else
+    let fetched = fetch_all(places);
+    // Compilers unroll loops of four.
+    for (var four = 0u; four < STEPS4; four++) {
+        for (var i = 0u; i < 4u; i++) {
+            add_step(sums, four, four * 4u + i, own_quad, own_channel4);
+        }
+    }
+    return fetched;
+//#endif
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -291,7 +282,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * PIXELS;
     let group_in4 = group_source4();
-    // The steps that are added here; a phase of few taps may have none, or none for the last parts.
+    // The steps to add. A phase with few taps may have none, or none for its last parts.
 //#if SPLIT
     let begin4 = part * conv.part_steps4;
     let end4 = min(tap_count(phase) * group_in4, begin4 + conv.part_steps4);
@@ -305,8 +296,8 @@ fn main(
     let own_quad = invocation / 8u % 4u + invocation / 32u / (ACROSS / 8u) * 4u;
     let out4 = channel_tile * CHANNELS4 + own_channel4;
     var sums = first_sums(group, out4);
-    // Fetching: invocation i brings step4 i%STEPS4 of pixels i/STEPS4, LINES after it and so on, and vec4 i%CHANNELS4 of the rows of
-    // weights i/CHANNELS4, WEIGHT_ROWS after it and so on.
+    // Loading: invocation i loads step4 i%STEPS4 of pixels i/STEPS4, i/STEPS4 + LINES and so on, and vec4 i%CHANNELS4 of the rows of weights
+    // i/CHANNELS4, i/CHANNELS4 + WEIGHT_ROWS and so on.
     let step4 = invocation % STEPS4;
     let line = invocation / STEPS4;
     let lane4 = group * group_in4 + select(0u, step4, WHOLE);
@@ -320,27 +311,20 @@ fn main(
         starts[i] = start_of(pixels[i]) + lane4;
         places[i] = source_at(walk, pixels[i], starts[i], begin4 + step4 < end4);
     }
-    let row4 = conv.channel_tiles * CHANNELS4;
-    let weight_row = invocation / CHANNELS4;
-    let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
-    let weight_lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
-    let weight_first = weight_lane + weight_row * row4;
-    var weight_tile = rows_before(walk, group_in4) * row4;
-    for (var i = 0u; i < WEIGHTS; i++) {
-        let row = weight_row + i * WEIGHT_ROWS;
-        if WHOLE {
-            places[ACTIVATIONS + i] = place_of(weight_first + i * WEIGHT_ROWS * row4 + weight_tile, begin4 < end4);
-        } else {
-            places[ACTIVATIONS + i] = weight_at(phase, begin4, end4, group_in4, row, weight_lane, row4);
-        }
+    let rows = weight_rows(group, group_in4, channel_tile, invocation);
+    var weight_tile = rows_before(walk, group_in4) * rows.row4;
+    if WHOLE {
+        place_whole_weights(&places, rows, weight_tile, begin4 < end4);
+    } else {
+        place_weights(&places, phase, begin4, end4, group_in4, rows);
     }
     store_tile(fetch_all(places), places, invocation);
 
-    // The tile from which on none is left to fetch but the last one, which is then fetched twice, and dropped.
+    // The start of the last tile but one. After it nothing is left to load, so the last tile is loaded again and not used.
     let last4 = max(end4, begin4 + 2u * STEPS4) - 2u * STEPS4;
     var start4 = begin4;
     while start4 < end4 {
-        // Where the next tile lies, and (WHOLE) those after it under the same tap, up to that which follows `stop4`.
+        // The place of the next tile, and (WHOLE) of those after it under the same tap, until the tile after `stop4`.
         let next4 = start4 + STEPS4;
         walk = walk_on(phase, walk, stride, group_in4, !WHOLE | (next4 < end4));
         var stop4 = next4;
@@ -348,13 +332,13 @@ fn main(
         for (var i = 0u; i < ACTIVATIONS; i++) {
             sources[i] = source_at(walk, pixels[i], starts[i], WHOLE | (next4 + step4 < end4));
         }
-        weight_tile = rows_before(walk, group_in4) * row4;
+        weight_tile = rows_before(walk, group_in4) * rows.row4;
         if WHOLE {
-            // That is walk.channel4, which browsers' compilers hold to differ between invocations.
+            // Equal to walk.channel4, which browsers' compilers do not recognise as uniform.
             let rest4 = group_in4 - next4 % group_in4;
             stop4 = select(start4 + rest4, end4, next4 + rest4 >= end4);
             walk.channel4 += min(stop4 - STEPS4, last4) - start4;
-            // From here on they are counted from the tile that is multiplied.
+            // From here on relative to the tile that is multiplied.
             for (var i = 0u; i < ACTIVATIONS; i++) {
                 sources[i].at -= start4;
             }
@@ -364,67 +348,37 @@ fn main(
                 places[i] = sources[i];
                 places[i].at += select(0u, min(start4, last4), WHOLE);
             }
-            for (var i = 0u; i < WEIGHTS; i++) {
-                let row = weight_row + i * WEIGHT_ROWS;
-                if WHOLE {
-                    places[ACTIVATIONS + i] = place_of(weight_first + (weight_tile + i * WEIGHT_ROWS * row4), true);
-                } else {
-                    places[ACTIVATIONS + i] = weight_at(phase, next4, end4, group_in4, row, weight_lane, row4);
-                }
+            if WHOLE {
+                place_whole_weights(&places, rows, weight_tile, true);
+            } else {
+                place_weights(&places, phase, next4, end4, group_in4, rows);
             }
             workgroupBarrier();
-//#if PAIRS
-            var fetched: array<Stored4, LOADS>;
-//#for step in 0..16
-            if {step}u < STEPS {
-                fetch(&fetched, places, {step}u);
-                add_step(&sums, {step / 4}u, {step}u, own_quad, own_channel4);
-            }
-//#endfor
-//#else
-            let fetched = fetch_all(places);
-            // Compilers unroll loops of four.
-            for (var four = 0u; four < STEPS4; four++) {
-                for (var i = 0u; i < 4u; i++) {
-                    add_step(&sums, four, four * 4u + i, own_quad, own_channel4);
-                }
-            }
-//#endif
+            let fetched = multiply(&sums, places, own_quad, own_channel4);
             workgroupBarrier();
             store_tile(fetched, places, invocation);
-            weight_tile += select(0u, STEPS * row4, start4 < last4);
+            weight_tile += select(0u, STEPS * rows.row4, start4 < last4);
         }
     }
 
-    let own_pixel = first + own_quad * 4u;
-    let pixels0 = four_pixels(phase, own_pixel);
-    end(pixels0, slot, out4, sums.sums_0_0);
-//#if TWICE
-    end(pixels0, slot, out4 + ACROSS, sums.sums_0_1);
-//#endif
-//#if EIGHT
-    // The second four pixels are a part of the tile away, so that neighbours read neighbouring vec4s.
-    let pixels1 = four_pixels(phase, own_pixel + DOWN * 4u);
-    end(pixels1, slot, out4, sums.sums_1_0);
-//#if TWICE
-    end(pixels1, slot, out4 + ACROSS, sums.sums_1_1);
-//#endif
-//#endif
-//#if SIXTEEN
-    let pixels2 = four_pixels(phase, own_pixel + DOWN * 8u);
-    end(pixels2, slot, out4, sums.sums_2_0);
-    end(pixels2, slot, out4 + ACROSS, sums.sums_2_1);
-    let pixels3 = four_pixels(phase, own_pixel + DOWN * 12u);
-    end(pixels3, slot, out4, sums.sums_3_0);
-    end(pixels3, slot, out4 + ACROSS, sums.sums_3_1);
-//#endif
+    store_sums(phase, first + own_quad * 4u, slot, out4, sums);
+}
+
+// The epilogue of all sums; `first` is the invocation's first pixel. Its groups of four pixels lie DOWN * 4 apart, so that neighbours read
+// neighbouring vec4s.
+fn store_sums(phase: Phase, first: u32, slot: u32, out4: u32, sums: Sums) {
+//#for p in 0..ROWS
+    let pixels{p} = four_pixels(phase, first + {p}u * DOWN * 4u);
+//#for c in 0..COLUMNS
+    end(pixels{p}, slot, out4 + {c}u * ACROSS, sums.sums_{p}_{c});
+//#endfor
+//#endfor
 }
 
 fn four_pixels(phase: Phase, first: u32) -> array<Pixel, 4> {
     return array(
-        pixel_at(phase, first),
-        pixel_at(phase, first + 1u),
-        pixel_at(phase, first + 2u),
-        pixel_at(phase, first + 3u),
+//#for i in 0..4
+        pixel_at(phase, first + {i}u),
+//#endfor
     );
 }

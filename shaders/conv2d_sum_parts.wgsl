@@ -5,24 +5,18 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The end of a convolution, or of its gradient by input, whose reduction was cut into parts:
+// The last step of a convolution, or of its input gradient, with a split reduction:
 //
 //   output[n,p,q,k]     = relu(bias[k] + residual[n,p,q,k] + sum over j of partials[j,n,p,q,k])
 //   grad_input[n,h,w,c] = residual[n,h,w,c] + sum over j of partials[j,n,h,w,c], through the ReLU before the convolution
 //
-// Always in the order of the parts, so that the bits never change. One vec4 of channels an invocation, 64 to a workgroup, channels
+// Always in the order of the parts, so that the bits never change. One vec4 of channels per invocation, 64 to a workgroup, channels
 // fastest, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/conv2d.wgsl
-@group(0) @binding(1) var<storage, read> partials: array<vec4f>; // [part][output as it lies]
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>; // [part][output in its own layout]
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let channels4 = conv.groups * conv.group_channels4;
     let pixels = conv.images * conv.height * conv.width;
     let pixel = i / channels4;

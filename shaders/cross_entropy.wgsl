@@ -6,19 +6,19 @@
 //   loss[n]   = log(sum over k of exp(x[n,k])) - (1 - e) * x[n,t] - e / K * sum over k of x[n,k]
 //   grad[n,k] = (softmax(x[n])[k] - q[n,k]) / rows
 //
-// The exponent is taken relative to the row's maximum. A target of IGNORE takes its row out of the mean and gets a zero
-// gradient (PyTorch's ignore_index); a short last batch is filled up with them. One row an invocation in `rows`, which
+// The exponent is relative to the row's maximum. A row with the target IGNORE does not count in the mean and gets a zero
+// gradient (PyTorch's ignore_index); such rows fill up a short last batch. `rows` computes one row per invocation and
 // also counts correct answers (the first maximum); `total` adds the rows in order, so that the bits never change.
-// A NaN among a row's logits makes its loss and gradient NaN; told by the sum, since a driver's exp() may lose NaN
+// A NaN among a row's logits makes its loss and gradient NaN. It is detected in the sum, since a driver's exp() may lose NaN
 // (SwiftShader's clamps its argument).
 //
-// ROWS_BY_ORDER, as head training has it: targets are labels of examples in the epoch's order (shared/gathered.wgsl), and `step` does all
-// that lies between the slices of linear.wgsl's sums and the gradient by the weight in one workgroup, since a dispatch costs a software
-// driver more than what there is to do: it adds the slices in order, then makes the rows, notes
+// ROWS_BY_ORDER (head training): targets are labels of examples in the epoch's order (shared/gathered.wgsl). `step` does everything
+// between the slices of linear.wgsl's sums and the weight gradient in one workgroup, since on a software driver a dispatch costs more
+// than this work. It adds the slices in order, computes the rows, records
 //
 //   history[step] = (sum of losses / rows counted, rows correct, rows counted, 0)
 //
-// and moves the counter on.
+// and advances the counter.
 //#import shared/fold.wgsl
 //#import shared/nan.wgsl
 //#if ROWS_BY_ORDER

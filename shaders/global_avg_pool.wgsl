@@ -3,9 +3,9 @@
 //
 // global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
 //
-// The output is f32 whatever the input is.
-// One vec4 of channels of one image an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
-//#import shared/fold.wgsl
+// The output is always f32.
+// One vec4 of channels of one image per invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, outputs as vec4s, pitch
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
@@ -15,13 +15,7 @@ fn x(at: u32) -> vec4f {
     return vec4f(input[at]);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size.z {
         return;
     }

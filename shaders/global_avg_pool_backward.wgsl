@@ -3,21 +3,15 @@
 //
 // global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
 //
-// grad_output is f32 whatever grad_input is.
-// One vec4 of channels of one pixel an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// grad_output is always f32.
+// One vec4 of channels of one pixel per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // pixels of an image, vec4s of channels, inputs as vec4s, pitch
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size.z {
         return;
     }

@@ -4,15 +4,14 @@
 // linear: output[n,k] = bias[k] + sum over c of input[n,c] * weight[k,c]
 //
 // Rows of input and weight are padded to vec4s, the weight to a multiple of four rows, with zeros; so the padding of an
-// output row comes out as zero. One tile of 4 rows x 4 outputs an invocation, eight vec4 loads for 64 multiply-adds;
+// output row is zero. One tile of 4 rows x 4 outputs per invocation, with eight vec4 loads for 64 multiply-adds;
 // 64 to a workgroup, output tiles fastest, folded.
 //
-// Few tiles, as a head has them, would leave most of a device idle: so the sum over c is cut into slices, each an invocation's
-// own, and sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice has the bias.
-// ROWS_BY_ORDER, as head training has it: rows are examples in the epoch's order (shared/gathered.wgsl), and the bias stands after the
-// weight.
+// A head has few tiles, which would leave most of a device idle. So the sum over c is divided into slices, one per invocation;
+// sum_partials.wgsl, or the loss of a head's step, adds them in a fixed order. The first slice includes the bias.
+// ROWS_BY_ORDER (head training): rows are examples in the epoch's order (shared/gathered.wgsl), and the bias follows the weight.
 //#import shared/floats.wgsl
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#if ROWS_BY_ORDER
 //#import shared/gathered.wgsl
 //#endif
@@ -25,7 +24,7 @@
 //#endif
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // [slice][row][output]
 
-// Where a row of the batch begins in the input.
+// The index of a row of the batch in the input.
 fn row_at(row: u32) -> u32 {
 //#if ROWS_BY_ORDER
     return example_of(min(row, size.x - 1u), size.x) * size.y;
@@ -42,13 +41,7 @@ fn bias_at(k4: u32) -> vec4f {
 //#endif
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let rows = size.x;
     let in4 = size.y;
     let out4 = size.z;

@@ -7,10 +7,10 @@
 //   grad_weight[k,c] = sum over n of grad[n,k] * input[n,c]
 //   grad_bias[k]     = sum over n of grad[n,k]
 //
-// Rows padded to vec4s as in linear.wgsl, the padding of grad zero. grad_input: one vec4 an invocation. grad_weight: twelve
-// rows of two vec4 columns an invocation, five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
-// ROWS_BY_ORDER, as head training has it: rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` makes
-// grad_weight with grad_bias after it.
+// Rows are padded to vec4s as in linear.wgsl; the padding of grad is zero. grad_input: one vec4 per invocation. grad_weight: twelve
+// rows of two vec4 columns per invocation, with five loads for 96 multiply-adds. grad_bias: one vec4. 64 to a workgroup, folded.
+// ROWS_BY_ORDER (head training): rows of the input are examples in the epoch's order (shared/gathered.wgsl), and `gradient` computes
+// grad_weight, followed by grad_bias.
 //#import shared/floats.wgsl
 //#import shared/fold.wgsl
 //#if ROWS_BY_ORDER
@@ -38,7 +38,7 @@ fn store(k4: u32, c: u32, sum: mat4x4f) {
     result[at + 3u * size.y] = pack_floats(sum[3]);
 }
 
-// Where a row of the batch begins in the input.
+// The index of a row of the batch in the input.
 fn row_at(row: u32) -> u32 {
 //#if ROWS_BY_ORDER
     return example_of(row, size.x) * size.y;
@@ -54,7 +54,7 @@ fn weight_tile(i: u32) {
     let columns = (in4 + 1u) / 2u;
     let c = i % columns;
     let k4 = (i / columns) * 3u;
-    // What is past the end repeats the last one and is not stored.
+    // Rows and columns past the end repeat the last one and are not stored.
     let c1 = min(c + columns, in4 - 1u);
     let g1_at = min(k4 + 1u, out4 - 1u);
     let g2_at = min(k4 + 2u, out4 - 1u);

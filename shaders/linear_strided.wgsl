@@ -1,11 +1,11 @@
 // linear: output[n,k] = bias[k] + sum over c of input[n,c] * weight[k,c]
 //
-// For hardware: a workgroup of 64 makes a tile of 4 rows x 4 outputs. Its invocations read vec4s of features that lie next to each other, 64
-// apart in turn, so that a weight, which is read once, comes in whole cache lines; their sums are added pairwise. Few
-// rows are enough to keep a GPU busy, and an output's sum is added in the same order whatever the other rows are.
+// For hardware: a workgroup of 64 computes a tile of 4 rows x 4 outputs. Neighbouring invocations read neighbouring vec4s of features, each
+// with a stride of 64, so that weights, which are read once, arrive in whole cache lines. The sums are added pairwise. Few rows
+// are enough to keep a GPU busy, and the order of an output's sum does not depend on the other rows.
 //
 // Rows of input and weight are padded to vec4s, the weight to a multiple of four rows, with zeros; so the padding of an output
-// row comes out as zero. dispatch: a workgroup for each tile, outputs fastest, folded.
+// row is zero. dispatch: one workgroup per tile, outputs fastest, folded.
 //#import shared/fold.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // rows, vec4s of inputs, vec4s of outputs, (not used)
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
@@ -64,7 +64,7 @@ fn main(
     sums[3u * INVOCATIONS + invocation] = sum3;
     workgroupBarrier();
     for (var half = INVOCATIONS / 2u; half > 0u; half /= 2u) {
-        // The sums of all four rows that are left, shared among all invocations.
+        // The remaining sums of all four rows, divided among all invocations.
         for (var i = invocation; i < ROWS * half; i += INVOCATIONS) {
             let at = (i / half) * INVOCATIONS + i % half;
             sums[at] += sums[at + half];

@@ -1,14 +1,14 @@
-// loss_scale: the two ends of a backward pass through maps of f16, which has no numbers between 0 and 6e-8.
+// loss_scale: the two ends of a backward pass through f16 maps; f16 has no numbers between 0 and 6e-8.
 //
-// scale:   output[i] = input[i] * scale: the gradient that the pass begins with
-// unscale: grad[i] = grad[i] / scale, in place; and notes if one is not finite, since a map's gradient was beyond f16
+// scale:   output[i] = input[i] * scale: the gradient at the start of the pass
+// unscale: grad[i] = grad[i] / scale, in place; records if one is not finite, because a map's gradient was beyond f16
 //
-// The scale is a power of two, so that neither rounds. One vec4 an invocation, 64 to a workgroup, folded.
+// The scale is a power of two, so neither rounds. One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 struct State {
     scale: f32,
     inverse: f32,
-    overflow: atomic<u32>, // 1 if a gradient was not finite; the host makes it 0 before a step
+    overflow: atomic<u32>, // 1 if a gradient was not finite; the host clears it before a step
     end: u32,
 }
 @group(0) @binding(0) var<uniform> size: vec4u; // x: vec4s

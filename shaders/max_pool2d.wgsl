@@ -4,24 +4,18 @@
 //
 // max_pool2d: output[n,p,q,c] = max over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //
-// Padding never wins: the window is cut to the image, and the running maximum starts from its first element, so no
-// infinity is needed. NaN wins, as in PyTorch. ceil_mode is the host's affair: it only changes P and Q.
-// With INDICES, the winner's place in its plane, y * W + x, is noted for the backward pass.
-// One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// Padding is never the maximum: the window is clipped to the image, and the running maximum starts from its first element, so no
+// infinity is needed. NaN is the maximum, as in PyTorch. ceil_mode only changes P and Q, on the host.
+// With INDICES, the place of the maximum in its plane, y * W + x, is stored for the backward pass.
+// One vec4 of channels per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/pool2d.wgsl
 //#import shared/nan.wgsl
 //#if INDICES
 @group(0) @binding(3) var<storage, read_write> indices: array<vec4u>;
 //#endif
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= pool.items {
         return;
     }

@@ -1,19 +1,21 @@
+//#name pack_weight | pack_weight_rows ROWS_FASTEST
 //#axis - | _f16 HALF
 //#enable f16 if HALF
 //
-// pack_weight: a convolution's weight from the order that it is trained in to the one that a kernel reads.
+// Reorders a convolution's weight from the order of training to the order in which a kernel reads it.
 //
-//   packed[group][tile][r,s][row][column within the tile] = weight[k][r,s][c]
+//   pack_weight:       packed[group][tile][r,s][row][column within the tile] = weight[k][r,s][c]
+//   pack_weight_rows:  packed[group][column][r,s][row] = weight[k][r,s][c], for cooperative matrices
 //
-// where forward rows are input channels c and columns output channels k, and transposed the other way round. `weight` is
-// KRSC with c padded to vec4s; both paddings of the packed order are zero. Training changes a weight at each step, so this
-// happens on the GPU. A vec4 (four columns) of each of eight rows an invocation, so that its place is worked out once for all
-// of them (integer divisions are dear); 64 to a workgroup, columns fastest, folded.
-//#import shared/fold.wgsl
+// Forward, rows are input channels c and columns output channels k; transposed, the reverse. `weight` is KRSC with c padded to vec4s; both
+// paddings of the packed order are zero. Training changes a weight in each step, so this runs on the GPU. pack_weight: an invocation packs
+// a vec4 (four columns) of each of eight rows, so that its place takes integer divisions only once; columns fastest. pack_weight_rows: one
+// vec4 of rows per invocation, rows fastest.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Pack {
     groups: u32,
-    tiles: u32,         // of one group
+    tiles: u32,         // of one group; with ROWS_FASTEST its columns, with padding
     taps: u32,
     rows: u32,          // with padding
     side4: u32,         // vec4s of columns of a tile
@@ -25,22 +27,52 @@ struct Pack {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<Stored4>;
 
-const RUN: u32 = 8u;
+// The weights of a group under a tap: index of the first one, and for rows and columns the step from one to the next and their number.
+struct Source {
+    at: u32,
+    step: vec2u,
+    count: vec2u,
+}
 
-// Element `at` of the weight, or 0 where there is none.
-fn element(at: u32, there: bool) -> f32 {
+fn source_of(group: u32, tap: u32) -> Source {
+    let transposed = pack.transposed != 0u;
+    let stride = (pack.group_in + 3u) / 4u * 4u;
+    let step = vec2u(1u, pack.taps * stride);
+    let count = vec2u(pack.group_in, pack.group_out);
+    let at = (group * pack.group_out * pack.taps + tap) * stride;
+    return Source(at, select(step, step.yx, transposed), select(count, count.yx, transposed));
+}
+
+// Zero in the padding.
+fn element(source: Source, row: u32, column: u32) -> f32 {
+    let there = row < source.count.x && column < source.count.y;
+    let at = source.at + row * source.step.x + column * source.step.y;
     return select(0.0, weight[select(0u, at, there)], there);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
-    let column4 = i % pack.side4;
-    let a = i / pack.side4;
+//#if ROWS_FASTEST
+fn make(item: u32) {
+    let rows4 = pack.rows / 4u;
+    let row = item % rows4 * 4u;
+    let tap = item / rows4 % pack.taps;
+    let column = item / rows4 / pack.taps % pack.tiles;
+    let group = item / rows4 / pack.taps / pack.tiles;
+    if group >= pack.groups {
+        return;
+    }
+    let source = source_of(group, tap);
+    packed[item] = pack4(vec4f(
+//#for i in 0..4
+        element(source, row + {i}u, column),
+//#endfor
+    ));
+}
+//#else
+const RUN: u32 = 8u;
+
+fn make(item: u32) {
+    let column4 = item % pack.side4;
+    let a = item / pack.side4;
     let runs = (pack.rows + RUN - 1u) / RUN;
     let start = (a % runs) * RUN;
     let b = a / runs;
@@ -51,21 +83,14 @@ fn main(
         return;
     }
     let column = ((tile % pack.tiles) * pack.side4 + column4) * 4u;
-    let transposed = pack.transposed != 0u;
-    let stride = (pack.group_in + 3u) / 4u * 4u;
-    let most = select(vec2u(pack.group_in, pack.group_out), vec2u(pack.group_out, pack.group_in), transposed);
-    let row_step = select(1u, pack.taps * stride, transposed);
-    let column_step = select(pack.taps * stride, 1u, transposed);
-    let origin = (group * pack.group_out * pack.taps + tap) * stride + column * column_step;
+    let source = source_of(group, tap);
     for (var row = start; row < min(start + RUN, pack.rows); row++) {
-        let at = origin + row * row_step;
-        let there = row < most.x;
         let value = vec4f(
-            element(at, there && column < most.y),
-            element(at + column_step, there && column + 1u < most.y),
-            element(at + 2u * column_step, there && column + 2u < most.y),
-            element(at + 3u * column_step, there && column + 3u < most.y),
+//#for i in 0..4
+            element(source, row, column + {i}u),
+//#endfor
         );
         packed[((tile * pack.taps + tap) * pack.rows + row) * pack.side4 + column4] = pack4(value);
     }
 }
+//#endif

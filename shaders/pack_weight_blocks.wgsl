@@ -1,14 +1,14 @@
 //#axis - | _f16 HALF
 //#enable f16 if HALF
 //
-// pack_weight_blocks: a convolution's weight from KRSC to the order that the gradient by an input of few channels reads,
-// where the channels of a block's pixels (a, b) are the columns:
+// pack_weight_blocks: reorders a convolution's weight from KRSC for the input gradient with few channels, where the channels of a block's
+// pixels (a, b) are the columns:
 //
 //   packed[tile][t,u][k][(a,b),c within the tile] = weight[k][r,s][c],  r = a + padding - stride * (t - reach), s likewise
 //
 // and zero where r or s lies outside of the kernel, or k in the padding of rows. Channels are padded to one vec4, which an
 // invocation packs; 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Pack {
     taps: vec2u,
@@ -26,13 +26,7 @@ struct Pack {
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> packed: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let a = i / pack.side4;
     let k = a % pack.rows;
     let b = a / pack.rows;

@@ -1,9 +1,9 @@
 //#unchecked
 // peak_arithmetic: result[i] = the sum over chains j of x[j] after 8 * rounds steps of x = x * scale + offset,
 //
-// x[j] = (i mod 64) / 64 + j at first. Nothing but registers is touched on the way, so the rate of multiply-adds is the
-// device's own. A chain's steps wait for each other; `wide2` to `wide8` run that many vec4s side by side, and what hides the
-// latency best depends on the device. One invocation a chain bundle, 64 to a workgroup, folded.
+// x[j] = (i mod 64) / 64 + j at first. Only registers are used, so the rate of multiply-adds is the device's own. The steps
+// of a chain depend on each other; `wide2` to `wide8` run that many vec4s side by side, and the best number to hide the latency depends
+// on the device. One invocation per bundle of chains, 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 struct Chain {
     rounds: u32,

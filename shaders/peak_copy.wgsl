@@ -1,8 +1,8 @@
 //#unchecked
-// peak_copy: output[i] = input[i], to measure what a read and a write of memory cost.
+// peak_copy: output[i] = input[i], to measure the cost of a read and a write of memory.
 //
-// `single`: one vec4 an invocation. `several`: four, a workgroup's width apart, so that neighbours stay neighbours and more
-// loads are under way at once. 64 to a workgroup, folded.
+// `single`: one vec4 per invocation. `several`: four, a workgroup's width apart, so that accesses stay contiguous and more
+// loads are in flight. 64 to a workgroup, folded.
 //#import shared/fold.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // vec4s
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;

@@ -2,21 +2,21 @@
 //#axis - | _f16 HALF GRADIENT
 //#enable f16 if HALF
 //
-// max_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] over the windows whose noted winner is (h,w)
+// max_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] over the windows whose maximum is (h,w)
 // avg_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] / |window (p,q)| over the windows that hold (h,w)
 //
-// Each input pixel gathers from the windows over it, in a fixed order: no atomics. One vec4 of channels an invocation, 64
+// Each input pixel gathers from the windows over it, in a fixed order: no atomics. One vec4 of channels per invocation, 64
 // to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 //#import shared/pool2d_block.wgsl
 @group(0) @binding(1) var<storage, read> grad_output: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<Stored4>;
 //#if MAX
-@group(0) @binding(3) var<storage, read> indices: array<vec4u>; // of grad_output's shape: y * W + x of the winner
+@group(0) @binding(3) var<storage, read> indices: array<vec4u>; // of grad_output's shape: y * W + x of the maximum
 //#endif
 
-// First and past-the-last window along an axis that holds position `at`.
+// The first window along an axis that contains position `at`, and the one after the last.
 fn windows(at: u32, kernel: u32, stride: u32, padding: u32, count: u32) -> vec2u {
     let reach = at + padding;
     let first = select(0u, (reach - kernel) / stride + 1u, reach >= kernel);
@@ -29,13 +29,7 @@ fn extent(window: u32, kernel: u32, stride: u32, padding: u32, size: u32) -> f32
     return f32(min(start + kernel, size + 2u * padding) - start);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= pool.items {
         return;
     }

@@ -3,9 +3,9 @@
 //
 // preprocess: output[n,h,w,c] = (bytes[n,h,w,c] / 255 - mean[c]) / std[c], and 0 for the fourth channel
 //
-// Images arrive as packed RGB bytes, which is a quarter of the upload; torchvision's ToTensor and Normalize.
-// One pixel an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// torchvision's ToTensor and Normalize. Images arrive as packed RGB bytes, a quarter of the upload of floats.
+// One pixel per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Preprocess {
     mean: vec4f,
@@ -20,13 +20,7 @@ fn byte(index: u32) -> f32 {
     return f32((bytes[index / 4u] >> ((index % 4u) * 8u)) & 255u);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= preprocess.pixels {
         return;
     }

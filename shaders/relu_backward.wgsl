@@ -5,25 +5,19 @@
 //
 // relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
 //
-// input may be the forward pass's input or its output, which have the same sign. NaN lets the gradient pass, as in PyTorch.
-// Layout-free: a flat run of vec4s. One vec4 an invocation, 64 to a workgroup, folded.
-//#import shared/maps.wgsl
-//#import shared/fold.wgsl
+// input may be the forward pass's input or its output, which have the same sign. Where the input is NaN the gradient passes, as in PyTorch.
+// Independent of the layout: a flat run of vec4s. One vec4 per invocation, 64 to a workgroup, folded.
+//#import shared/stored.wgsl
+//#import shared/item.wgsl
 //#import shared/relu.wgsl
 @group(0) @binding(0) var<uniform> size4: vec4u; // x: vec4s
-@group(0) @binding(1) var<storage, read> input: array<Float4>;
-@group(0) @binding(2) var<storage, read> grad_output: array<Float4>;
-@group(0) @binding(3) var<storage, read_write> output: array<Float4>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
+@group(0) @binding(3) var<storage, read_write> output: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size4.x {
         return;
     }
-    output[i] = pack_floats(rectify_backward(unpack_floats(input[i]), unpack_floats(grad_output[i])));
+    output[i] = pack4(rectify_backward(unpack4(input[i]), unpack4(grad_output[i])));
 }

@@ -7,11 +7,11 @@
 //   b = g at the first step, momentum * b + (1 - dampening) * g later
 //   p -= lr * (g + momentum * b if nesterov, b otherwise)
 //
-// Without momentum b is g itself. The learning rate comes from a row for each step, found by the step counter on the
-// device. With the flag SCALED a step whose gradients were not finite changes nothing (loss_scale.wgsl). One vec4 an invocation,
+// Without momentum b is g itself. The learning rate comes from a table with one row per step, indexed by the step counter on
+// the device. With the flag SCALED a step whose gradients were not finite changes nothing (loss_scale.wgsl). One vec4 per invocation,
 // 64 to a workgroup.
 //#import shared/floats.wgsl
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 struct Sgd {
     size4: u32,
     momentum: f32,
@@ -29,13 +29,7 @@ struct Sgd {
 @group(0) @binding(6) var<storage, read> loss_scale: array<vec4u>; // z: 1 if a gradient was not finite
 //#endif
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= sgd.size4 {
         return;
     }

@@ -3,10 +3,10 @@
 //
 // shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c - before], and 0 for channels that the input lacks
 //
-// The parameter-free shortcut of He et al. 2015, option A: where a stage halves the map and widens it, the identity is
-// sampled and the new channels are zero.
-// One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// The parameter-free shortcut of He et al. 2015, option A: if a stage halves the map and adds channels, the identity is
+// subsampled and the new channels are zero.
+// One vec4 of channels per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
@@ -24,17 +24,11 @@ struct Shortcut {
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= shortcut.outputs {
         return;
     }
-    // Before the first channel it wraps to more than there are.
+    // Before the first channel this wraps to a large number.
     let channel4 = i % shortcut.out_pitch4 - shortcut.before4;
     let pixel = i / shortcut.out_pitch4;
     let column = pixel % shortcut.out_width;

@@ -4,9 +4,9 @@
 // shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, before + c] + residual[n,h,w,c] where the
 // stride divides h and w, else residual[n,h,w,c]
 //
-// The gradient of option A's shortcut, added to the one that comes through the residual branch; the gradient of the padded
-// channels goes nowhere. One vec4 of channels an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// The gradient of option A's shortcut, added to the gradient through the residual branch. The gradient of padded channels is
+// dropped. One vec4 of channels per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Shortcut {
     in_height: u32,
@@ -24,13 +24,7 @@ struct Shortcut {
 @group(0) @binding(2) var<storage, read> residual: array<Stored4>;
 @group(0) @binding(3) var<storage, read_write> grad_input: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= shortcut.inputs {
         return;
     }
@@ -41,7 +35,7 @@ fn main(
     let row = rest % shortcut.in_height;
     let image = rest / shortcut.in_height;
     var value = unpack4(residual[i]);
-    // What lies between two pixels has no gradient, and need not lie inside of grad_output.
+    // Positions between sampled pixels get no gradient, and need not lie inside of grad_output.
     let channel4 = c + shortcut.before4;
     if row % shortcut.stride == 0u && column % shortcut.stride == 0u && channel4 < shortcut.out_pitch4 {
         let p = row / shortcut.stride;

@@ -3,10 +3,10 @@
 //
 // space_to_depth: output[n,i,j,(a,b,c)] = input[n, i*stride+a-padding, j*stride+b-padding, c], and 0 outside of the input
 //
-// where (a,b,c) = (a * stride + b) * C + c: the pixels of a block of stride x stride become the channels of one, without gaps
-// between them, so that a convolution of few channels has vectors full of them (see src/ops/space_to_depth.rs).
-// One block an invocation, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+// where (a,b,c) = (a * stride + b) * C + c. The pixels of a block of stride x stride become the channels of one pixel without gaps, so that
+// a convolution of few channels has full vectors (src/ops/space_to_depth.rs).
+// One block per invocation, 64 to a workgroup, folded.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct SpaceToDepth {
     in_height: u32,
@@ -24,13 +24,7 @@ struct SpaceToDepth {
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> output: array<Stored>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= depth.blocks {
         return;
     }

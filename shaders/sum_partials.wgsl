@@ -3,20 +3,14 @@
 // sum_partials: output[i] = sum over j of partials[j, i]
 //
 // The second stage of a split reduction: always in the same order, so that the bits never change.
-// One vec4 an invocation, 64 to a workgroup, folded.
+// One vec4 per invocation, 64 to a workgroup, folded.
 //#import shared/floats.wgsl
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 @group(0) @binding(0) var<uniform> size: vec4u; // vec4s of the output, partial results
 @group(0) @binding(1) var<storage, read> partials: array<Float4>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     if i >= size.x {
         return;
     }

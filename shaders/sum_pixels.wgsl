@@ -3,9 +3,9 @@
 //
 // sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
 //
-// The gradient of a bias, or any sum over N, H and W, in slices that sum_partials.wgsl adds up. NHWC.
-// One vec4 of channels of one slice an invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
-//#import shared/fold.wgsl
+// The gradient of a bias, or any sum over N, H and W, in slices, which sum_partials.wgsl adds. NHWC.
+// One vec4 of channels of one slice per invocation, 64 to a workgroup, folded; neighbours read neighbouring channels.
+//#import shared/item.wgsl
 //#import shared/stored.wgsl
 struct Size {
     pixels: u32,
@@ -18,13 +18,7 @@ struct Size {
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let i = unfold(workgroup, count) * 64u + invocation;
+fn make(i: u32) {
     let slice = i / size.channels4;
     if slice >= size.slices {
         return;

@@ -1,4 +1,4 @@
-//#name winograd2 | winograd4 F4
+//#name winograd2 SIDE=4 OUTPUTS=2 | winograd4 F4 SIDE=6 OUTPUTS=4
 //#axis _output | _grad_input GRADIENT
 //#axis - | _wide WIDE
 //#axis - | _f16 HALF
@@ -6,14 +6,13 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The output's side of a Winograd convolution (shared/winograd.wgsl): from products at the points to m x m pixels.
+// The output of a Winograd convolution (shared/winograd.wgsl): transforms products at the points to m x m pixels.
 //
 //   output[pixel][k] = relu((A' points[tile] A)[pixel] + bias[k] + residual[pixel][k])
 //
-// The gradient by an input that came out of a ReLU (`rectified`) goes through it instead; as f16 it has shaders of its own, whose
-// stores never saturate.
-// Four channels of a tile an invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
-//#import shared/fold.wgsl
+// An input gradient goes through the ReLU before the convolution instead (`rectified`). In f16 it has its own shaders, whose stores never
+// saturate. Four channels of a tile per invocation, 64 to a workgroup, channels fastest, folded. A tile's pixels past the map are dropped.
+//#import shared/item.wgsl
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 //#import shared/winograd.wgsl
@@ -46,21 +45,13 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
 }
 
 fn store(image: u32, row: u32, column: u32, channel4: u32, v: Outputs) {
-    put(image, row, column, channel4, v.v0);
-    put(image, row, column + 1u, channel4, v.v1);
-//#if F4
-    put(image, row, column + 2u, channel4, v.v2);
-    put(image, row, column + 3u, channel4, v.v3);
-//#endif
+//#for i in 0..OUTPUTS
+    put(image, row, column + {i}u, channel4, v.v{i});
+//#endfor
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let place = place_of(unfold(workgroup, count) * 64u + invocation);
+fn make(item: u32) {
+    let place = place_of(item);
     if !place.there {
         return;
     }
@@ -70,23 +61,14 @@ fn main(
     let channel4 = place.channel4;
     let at = place.at;
     let step = SIDE * tiles.channels4;
-//#if F4
-    let m0 = outputs_of(column_at(at, step));
-    let m1 = outputs_of(column_at(at + 1u * tiles.channels4, step));
-    let m2 = outputs_of(column_at(at + 2u * tiles.channels4, step));
-    let m3 = outputs_of(column_at(at + 3u * tiles.channels4, step));
-    let m4 = outputs_of(column_at(at + 4u * tiles.channels4, step));
-    let m5 = outputs_of(column_at(at + 5u * tiles.channels4, step));
-    store(image, row, column, channel4, outputs_of(Line(m0.v0, m1.v0, m2.v0, m3.v0, m4.v0, m5.v0)));
-    store(image, row + 1u, column, channel4, outputs_of(Line(m0.v1, m1.v1, m2.v1, m3.v1, m4.v1, m5.v1)));
-    store(image, row + 2u, column, channel4, outputs_of(Line(m0.v2, m1.v2, m2.v2, m3.v2, m4.v2, m5.v2)));
-    store(image, row + 3u, column, channel4, outputs_of(Line(m0.v3, m1.v3, m2.v3, m3.v3, m4.v3, m5.v3)));
-//#else
-    let m0 = outputs_of(column_at(at, step));
-    let m1 = outputs_of(column_at(at + 1u * tiles.channels4, step));
-    let m2 = outputs_of(column_at(at + 2u * tiles.channels4, step));
-    let m3 = outputs_of(column_at(at + 3u * tiles.channels4, step));
-    store(image, row, column, channel4, outputs_of(Line(m0.v0, m1.v0, m2.v0, m3.v0)));
-    store(image, row + 1u, column, channel4, outputs_of(Line(m0.v1, m1.v1, m2.v1, m3.v1)));
-//#endif
+//#for i in 0..SIDE
+    let m{i} = outputs_of(column_at(at + {i}u * tiles.channels4, step));
+//#endfor
+//#for r in 0..OUTPUTS
+    store(image, row + {r}u, column, channel4, outputs_of(Line(
+//#for i in 0..SIDE
+        m{i}.v{r},
+//#endfor
+    )));
+//#endfor
 }

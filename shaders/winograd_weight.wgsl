@@ -1,14 +1,14 @@
-//#name winograd2_weight | winograd4_weight F4
+//#name winograd2_weight SIDE=4 OUTPUTS=2 | winograd4_weight F4 SIDE=6 OUTPUTS=4
 //#unchecked
 //
-// A 3x3 weight at its points (shared/winograd.wgsl), in the order in which the 1x1 convolution over the points' groups reads it.
+// Transforms a 3x3 weight to points (shared/winograd.wgsl), in the order in which the 1x1 convolution with one group per point reads it.
 //
 //   packed[point][tile][row][column within the tile] = (G g G')[point],  g the 3x3 taps from row to column
 //
-// Forward, rows are input channels and columns output channels; transposed, for the gradient by the input, the other way
-// round, with the taps turned by half a circle. `weight` is KRSC with c padded to vec4s, as it is trained; rows and columns past
-// its channels are zero. Four columns of a row an invocation, 64 to a workgroup, columns fastest, folded.
-//#import shared/fold.wgsl
+// Forward, rows are input channels and columns output channels. Transposed, for the input gradient, the reverse, with the taps rotated by
+// 180 degrees. `weight` is KRSC with c padded to vec4s, as in training; rows and columns past its channels are zero. Four columns of a row
+// per invocation, 64 to a workgroup, columns fastest, folded.
+//#import shared/item.wgsl
 //#import shared/winograd.wgsl
 struct Pack {
     tiles: u32,      // of one point
@@ -22,7 +22,7 @@ struct Pack {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4f>;
 
-// Where four columns of a row begin in the weight, how far they are apart, and which there are.
+// Four columns of a row in the weight: index of the first one, step between them, and which of them exist.
 struct Pick {
     at: u32,
     step: u32,
@@ -48,23 +48,12 @@ fn store(first: u32, column: u32, v: Line) {
     let point = pack.tiles * pack.rows * pack.side4;
     let at = first + column * point;
     let step = SIDE * point;
-    packed[at] = v.v0;
-    packed[at + step] = v.v1;
-    packed[at + 2u * step] = v.v2;
-    packed[at + 3u * step] = v.v3;
-//#if F4
-    packed[at + 4u * step] = v.v4;
-    packed[at + 5u * step] = v.v5;
-//#endif
+//#for i in 0..SIDE
+    packed[at + {i}u * step] = v.v{i};
+//#endfor
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let at = unfold(workgroup, count) * 64u + invocation;
+fn make(at: u32) {
     let a = at / pack.side4;
     let row = a % pack.rows;
     let tile = a / pack.rows;
@@ -78,23 +67,10 @@ fn main(
     let steps = select(vec2u(1u, kernel), vec2u(kernel, 1u), transposed);
     let there = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(select(0u, most.y, row < most.x));
     let pick = Pick(row * steps.x + column * steps.y, steps.y, there);
-//#if F4
-    let g0 = weight_points(Taps(taps_at(pick, 0u), taps_at(pick, 1u), taps_at(pick, 2u)));
-    let g1 = weight_points(Taps(taps_at(pick, 3u), taps_at(pick, 4u), taps_at(pick, 5u)));
-    let g2 = weight_points(Taps(taps_at(pick, 6u), taps_at(pick, 7u), taps_at(pick, 8u)));
-    store(at, 0u, weight_points(Taps(g0.v0, g1.v0, g2.v0)));
-    store(at, 1u, weight_points(Taps(g0.v1, g1.v1, g2.v1)));
-    store(at, 2u, weight_points(Taps(g0.v2, g1.v2, g2.v2)));
-    store(at, 3u, weight_points(Taps(g0.v3, g1.v3, g2.v3)));
-    store(at, 4u, weight_points(Taps(g0.v4, g1.v4, g2.v4)));
-    store(at, 5u, weight_points(Taps(g0.v5, g1.v5, g2.v5)));
-//#else
-    let g0 = weight_points(Taps(taps_at(pick, 0u), taps_at(pick, 1u), taps_at(pick, 2u)));
-    let g1 = weight_points(Taps(taps_at(pick, 3u), taps_at(pick, 4u), taps_at(pick, 5u)));
-    let g2 = weight_points(Taps(taps_at(pick, 6u), taps_at(pick, 7u), taps_at(pick, 8u)));
-    store(at, 0u, weight_points(Taps(g0.v0, g1.v0, g2.v0)));
-    store(at, 1u, weight_points(Taps(g0.v1, g1.v1, g2.v1)));
-    store(at, 2u, weight_points(Taps(g0.v2, g1.v2, g2.v2)));
-    store(at, 3u, weight_points(Taps(g0.v3, g1.v3, g2.v3)));
-//#endif
+//#for r in 0..3
+    let g{r} = weight_points(Taps(taps_at(pick, {3 * r}u), taps_at(pick, {3 * r + 1}u), taps_at(pick, {3 * r + 2}u)));
+//#endfor
+//#for i in 0..SIDE
+    store(at, {i}u, weight_points(Taps(g0.v{i}, g1.v{i}, g2.v{i})));
+//#endfor
 }

@@ -1,13 +1,10 @@
-//! The shape of the source tree: no files of `src` import each other in a circle, and files and functions stay short. `ops` and `gpu` have
-//! rules of their own.
+//! The shape of the source tree: no files of `src` import each other in a circle, and files and functions stay short.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use regex_lite::Regex;
 
-/// Folders that are not looked at.
-const ELSEWHERE: [&str; 2] = ["ops", "gpu"];
 /// The longest file and the longest function, in lines.
 const LONGEST: [usize; 2] = [500, 70];
 
@@ -160,19 +157,11 @@ fn read() -> Vec<(Module, String)> {
     all
 }
 
-fn is_elsewhere(module: &[String]) -> bool {
-    module.first().is_some_and(|folder| ELSEWHERE.contains(&folder.as_str()))
-}
-
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let tree = Tree(read().into_iter().map(|(module, text)| (module, Source::new(&text))).collect());
-    let mut arrows: BTreeMap<Module, BTreeSet<Module>> = tree
-        .0
-        .keys()
-        .filter(|module| !is_elsewhere(module))
-        .map(|module| (module.clone(), tree.taken(module)))
-        .collect();
+    let mut arrows: BTreeMap<Module, BTreeSet<Module>> =
+        tree.0.keys().map(|module| (module.clone(), tree.taken(module))).collect();
     let count: usize = arrows.values().map(BTreeSet::len).sum();
     assert!(count > 1000, "only {count} imports were understood");
     // Whoever takes nothing that is left is in no circle, nor is who takes only of those.
@@ -190,7 +179,7 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn files_and_functions_are_short() {
     let head = pattern(r"^(\s*)(?:pub(?:\([^)]*\))? )?(?:const |async |unsafe )*fn (\w+)");
-    for (module, text) in read().into_iter().filter(|(module, _)| !is_elsewhere(module)) {
+    for (module, text) in read() {
         let (name, lines) = (module.join("/"), text.lines().collect::<Vec<_>>());
         assert!(lines.len() <= LONGEST[0], "{name} has {} lines", lines.len());
         for (at, line) in lines.iter().enumerate() {

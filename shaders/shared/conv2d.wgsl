@@ -4,7 +4,7 @@
 //                               + sum over r,s,c of input[n, p*stride+r*dilation-padding, q*…, c] * weight[k,c,r,s])
 //   conv2d_backward_input:  grad_input[n,h,w,c] = residual[n,h,w,c]
 //                               + sum over r,s,k of grad_output[n, (h+padding-r*dilation)/stride, …, k] * weight[k,c,r,s]
-//                           through the ReLU before the convolution, where its input came out of one
+//                           through the ReLU before the convolution, if its input is the output of one
 //
 // Activations are NHWC with each group's channels padded to a multiple of 4; sizes named *4 count vec4s. The kernels are
 // written as: for each pixel of a destination map, for each tap, find the pixel of a source map. Forward, the source is the
@@ -113,7 +113,7 @@ struct Pixel {
     at: u32,
 }
 
-// A tap: its place among those that count, its index in the kernel, r * width + s, and its offset in source rows and columns.
+// A tap: its place among the taps of the phase, its index in the kernel (r * width + s), and its offset in source rows and columns.
 struct Tap {
     place: vec2u,
     index: u32,
@@ -132,7 +132,7 @@ struct Phase {
     back: vec2u,
 }
 
-// First tap r with (origin + padding - r * dilation) divisible by the stride, the distance to the next, and their number.
+// The first tap r with (origin + padding - r * dilation) divisible by the stride, the distance to the next one, and their number.
 fn taps_of(origin: u32, kernel: u32, stride: u32, padding: u32, dilation: u32) -> vec3u {
     var first = kernel;
     var second = kernel;
@@ -164,7 +164,7 @@ fn phase_of(index: u32) -> Phase {
     let size = (vec2u(conv.height, conv.width) + conv.stride - 1u - origin) / conv.stride;
     let first = vec2u(rows.x, columns.x);
     let step = vec2u(rows.y, columns.y);
-    // Exact where there are taps to count, and negative where the first one reaches up: a signed division.
+    // Exact if the phase has taps, and negative if the first tap lies above the source: a signed division.
     let start = (vec2i(origin + conv.padding) - vec2i(first * conv.dilation)) / vec2i(conv.stride);
     let back = step * conv.dilation / conv.stride;
     return Phase(origin, first, step, vec2u(rows.z, columns.z), size, bitcast<vec2u>(start), back);
@@ -187,7 +187,7 @@ fn pixel_at(phase: Phase, index: u32) -> Pixel {
     return Pixel(image, row, column, select(NOWHERE, (image * conv.height + h) * conv.width + w, there));
 }
 //#else
-// Forward there is nothing to tell phases apart by.
+// Forward there is a single phase.
 struct Phase {
     count: vec2u,
 }
@@ -219,7 +219,7 @@ fn tap_at(phase: Phase, i: u32) -> Tap {
     return tap_of(phase, vec2u(i / phase.count.y, i % phase.count.y));
 }
 
-// The one after `tap`, without the divisions, which a software driver makes lane by lane.
+// The tap after `tap`, without divisions, which software drivers compute lane by lane.
 fn next_tap(phase: Phase, tap: Tap) -> Tap {
     let last = tap.place.y + 1u == phase.count.y;
     return tap_of(phase, select(tap.place + vec2u(0u, 1u), vec2u(tap.place.x + 1u, 0u), last));
@@ -247,7 +247,7 @@ fn source_pixel(p: Pixel, tap: Tap) -> u32 {
 }
 
 //#if SPLIT
-// The bare sum of one part for four channels of one pixel; `slot` is part * groups + group.
+// The sum of one part, without an epilogue, for four channels of one pixel; `slot` is part * groups + group.
 fn store(p: Pixel, slot: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
@@ -256,7 +256,7 @@ fn store(p: Pixel, slot: u32, channel4: u32, sum: vec4f) {
     partials[(part + p.at) * conv.pitch4 + (slot % conv.groups) * conv.group_channels4 + channel4] = sum;
 }
 //#elif PAIRED_MAPS
-// What `store_biased` does for four channels of one pixel, for two vec4s of them, the first of an even number.
+// `store_biased` for two vec4s of channels of one pixel; the number of the first one is even.
 fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
@@ -282,7 +282,7 @@ fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: ve
     output[at] = pack8(first, last);
 }
 //#elif BLOCKS
-// grad_input = sum + residual, for the pixel of a block that channel4 counts.
+// grad_input = sum + residual, for pixel `channel4` of a block.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
@@ -303,37 +303,20 @@ fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     store(p, group, channel4, sum);
 }
-//#elif TRANSPOSED !TILED
-// grad_input = sum + residual, through the ReLU that the input came out of, for four channels of one pixel.
-fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
-        return;
-    }
-    let at = p.at * conv.pitch4 + group * conv.group_channels4 + channel4;
-    var value = sum;
-    if conv.residual != 0u {
-        value += unpack4(residual[at]);
-    }
-    if conv.relu != 0u {
-        value = rectify_backward(unpack4(rectified[at]), value);
-    }
-    output[at] = pack4(value);
-}
-
-fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    store(p, group, channel4, sum);
-}
 //#elif !TILED
-// output = relu(sum + bias + residual), for four channels of one pixel.
+// Four channels of one pixel. Forward: output = relu(sum + bias + residual); NaN stays NaN. TRANSPOSED: grad_input = sum + residual,
+// through the ReLU whose output the input is.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
+//#if !TRANSPOSED
     if conv.biased != 0u && channel4 < conv.group_channels4 {
         value += bias[group * conv.group_channels4 + channel4];
     }
+//#endif
     store_biased(p, group, channel4, value);
 }
 
-// The same where the sum began with the bias. NaN stays NaN through the ReLU.
+// The same for a sum that includes the bias.
 fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
@@ -345,7 +328,11 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
         value += unpack4(residual[at]);
     }
     if conv.relu != 0u {
+//#if TRANSPOSED
+        value = rectify_backward(unpack4(rectified[at]), value);
+//#else
         value = rectify(value);
+//#endif
     }
     output[at] = pack4(value);
 }

@@ -1,12 +1,12 @@
-// Bindings, geometry and stores that the kernels of a convolution's gradient by its weight share. NHWC, channels of each
+// Bindings, geometry and stores that the kernels of the weight gradient share. NHWC, channels of each
 // group padded to a multiple of 4.
 //
 //   grad_weight[k,r,s,c] = sum over n,p,q of grad_output[n,p,q,k] * input[n, p*stride+r*dilation-padding, q*…, c]
 //
-// They compute it as a split-K GEMM whose reduction runs over the pixels of grad_output: a slice of them for each partial result, which
-// a second pass (sum_partials.wgsl) adds in a fixed order, so that the bits never change. A column is a vec4 of input
-// channels under one tap; columns of all taps follow one another, so that a stem of three channels fills a tile too.
-//#import shared/maps.wgsl
+// This is a split-K GEMM whose reduction runs over the pixels of grad_output. Each slice of pixels gives a partial result, and
+// sum_partials.wgsl adds these in a fixed order, so that the bits never change. A column is a vec4 of input channels under one tap. The
+// columns of all taps are consecutive, so that a stem of three channels fills a tile too.
+//#import shared/stored.wgsl
 struct BackwardWeight {
     in_height: u32,
     in_width: u32,
@@ -36,12 +36,12 @@ fn group_out_vec4s() -> u32 {
     return (conv.group_out_channels + 3u) / 4u;
 }
 
-@group(0) @binding(1) var<storage, read> input: array<Float4>;
-@group(0) @binding(2) var<storage, read> grad_output: array<Float4>;
+@group(0) @binding(1) var<storage, read> input: array<Stored4>;
+@group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
 // [slice][group][output channel][column]
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
-// What a workgroup or invocation makes, from its place in the dispatch: column tiles fastest, since they share the rows of
+// The tile of a workgroup or invocation, from its index in the dispatch. Column tiles are fastest, since they share the rows of
 // grad_output.
 struct Tile {
     column: u32,
@@ -58,14 +58,14 @@ fn tile_at(index: u32) -> Tile {
     return Tile(column, row, b % conv.groups, b / conv.groups);
 }
 
-// A column's part of the input: where its tap starts relative to an output pixel's own place, and its channels.
+// A column of the input: the offset of its tap from an output pixel, and its channels.
 struct Column {
     offset: vec2u, // two's complement
     channel4: u32,
 }
 
 fn column_at(tile: Tile, index: u32) -> Column {
-    // A partial tile's surplus columns repeat the last one and are never stored.
+    // The surplus columns of a partial tile repeat the last one and are never stored.
     let i = min(index, conv.columns - 1u);
     let tap = i / conv.group_in4;
     let rs = vec2u(tap / conv.kernel_width, tap % conv.kernel_width);
@@ -79,7 +79,7 @@ fn input_at(column: Column, n: u32, p: u32, q: u32) -> vec4f {
     if row >= conv.in_height || at >= conv.in_width {
         return vec4f();
     }
-    return unpack_floats(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
+    return unpack4(input[((n * conv.in_height + row) * conv.in_width + at) * conv.in_pitch4 + column.channel4]);
 }
 
 fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {

@@ -1,28 +1,16 @@
-// The end of the tiled convolution kernels: four pixels of the same channels at once, so that all that is read for them is on its way
-// before the first is waited for. Beside conv2d.wgsl.
+// The epilogue of the tiled convolution kernels. It handles the same channels of four pixels at once, so that all its loads are in flight
+// before the first is needed. Used with conv2d.wgsl.
 
 //#import shared/four.wgsl
 
-//#if SPLIT
-fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
-//#for i in 0..4
-    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
-//#endfor
-}
-//#elif BLOCKS
-fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
-//#for i in 0..4
-    store(pixels[{i}], group, channel4, sums.{abcd[i]});
-//#endfor
-}
-//#else
-// Where four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
+//#if !SPLIT !BLOCKS
+// The index at which four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
 fn stored_at(p: Pixel, channel: u32, there: bool) -> u32 {
     let at = p.at * conv.pitch4 + channel;
     return select(NOWHERE, at, there && p.at != NOWHERE);
 }
 
-// The value there, or the first one for the surplus, so that loads need no branch.
+// The residual there; the surplus reads the first one, so that loads need no branch.
 fn residual_at(at: u32) -> vec4f {
     return unpack4(residual[select(at, 0u, at == NOWHERE)]);
 }
@@ -39,8 +27,8 @@ fn put(at: u32, value: vec4f) {
     }
 }
 
-// Forward, output = relu(sum + residual), where the sum began with the bias; NaN stays NaN through the ReLU. TRANSPOSED,
-// grad_input = sum + residual, through the ReLU that the input came out of.
+// Forward: output = relu(sum + residual); the sum includes the bias, and NaN stays NaN. TRANSPOSED: grad_input = sum + residual, through
+// the ReLU whose output the input is.
 fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
     let there = channel4 < conv.group_channels4;
     let channel = group * conv.group_channels4 + channel4;
@@ -74,4 +62,10 @@ fn rectify_four_backward(x: Four, g: Four) -> Four {
     );
 }
 //#endif
+//#else
+fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
+//#for i in 0..4
+    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
+//#endfor
+}
 //#endif

@@ -1,14 +1,13 @@
-        // What conv2d_subgroup.wgsl adds under one tap, over the source channels: a part of the body of its loop over taps.
-//#if PAIRED_WEIGHTS
+        // The body of the loop over taps in conv2d_subgroup.wgsl: adds the products under one tap, over the source channels.
         var c = 0u;
         loop {
-            // The order is what LLVM makes most of here too: with both loads before both unpackings it takes a third longer.
-            let both0 = weight[w_at];
-            let even0 = first4(both0);
-            let odd0 = last4(both0);
-            let both1 = weight[w_at + 8u];
-            let even1 = first4(both1);
-            let odd1 = last4(both1);
+//#if PAIRED_WEIGHTS
+            // In this order LLVM emits the fastest code. With both loads before both unpackings the loop takes a third longer.
+//#for h in 0..2
+            let both{h} = weight[w_at + {8 * h}u];
+            let even{h} = first4(both{h});
+            let odd{h} = last4(both{h});
+//#endfor
 //#if PAIRED_MAPS
 //#for p in 0..4
             let oct{p} = input[at{p}];
@@ -34,12 +33,11 @@
             add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
             add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
 //#if PAIRED_MAPS
-            let both2 = weight[w_at + 16u];
-            let even2 = first4(both2);
-            let odd2 = last4(both2);
-            let both3 = weight[w_at + 24u];
-            let even3 = first4(both3);
-            let odd3 = last4(both3);
+//#for h in 2..4
+            let both{h} = weight[w_at + {8 * h}u];
+            let even{h} = first4(both{h});
+            let odd{h} = last4(both{h});
+//#endfor
             w_at += 32u;
 //#for p in 0..4
             at{p}++;
@@ -47,19 +45,12 @@
             add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
             add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
 //#endif
-            continuing {
-                c += SOURCE_CHANNELS;
-                break if c >= conv.group_source_channels;
-            }
-        }
 //#elif WIDE
-        var c = 0u;
-        loop {
-            // After an odd number of channels the second of a pair is padding.
+            // If the number of channels is odd, the second of the last pair is padding.
             let second = c + 1u < conv.group_source_channels;
             let held = unpack4(weight[w_at]);
             let next = unpack4(weight[w_at + 8u]);
-            // The order of what is loaded, dropped and moved on is what LLVM makes most of; in others the loop takes up to two
+            // In this order of loads, selections and additions LLVM emits the fastest code. In others the loop takes up to two
             // fifths longer.
 //#if HALF
             w_at += 16u;
@@ -88,14 +79,7 @@
             sums[{p}][{i}] += v{i} * x{p}.y;
 //#endfor
 //#endfor
-            continuing {
-                c += 2u;
-                break if c >= conv.group_source_channels;
-            }
-        }
 //#else
-        var c = 0u;
-        loop {
             let held = vec4f(weight[w_at]);
             w_at += 8u;
 //#for p in 0..4
@@ -110,9 +94,9 @@
             sums[{p}][{i}] += w{i} * x{p};
 //#endfor
 //#endfor
+//#endif
             continuing {
-                c++;
+                c += SOURCE_CHANNELS;
                 break if c >= conv.group_source_channels;
             }
         }
-//#endif

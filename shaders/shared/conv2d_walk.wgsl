@@ -1,5 +1,5 @@
-// How the tiled convolution kernels walk along the reduction (taps r, s, then channels) without divisions or branches in their loop.
-// Beside conv2d.wgsl; whoever imports it says how many vec4s of steps a tile has, STEPS4.
+// The walk of the tiled convolution kernels along the reduction (taps r, s, then channels), without divisions or branches in the loop.
+// Used with conv2d.wgsl. The importing file defines STEPS4, the vec4s of steps of a tile.
 
 // A 1x1 kernel without padding: every source pixel is inside, and there is one tap.
 override POINTWISE: bool = false;
@@ -7,7 +7,7 @@ override POINTWISE: bool = false;
 // all invocations, and none is partial.
 override WHOLE: bool = false;
 
-// A place on the way: a tap, a vec4 of channels, and how many vec4s of the source it lies behind a pixel's start.
+// A position on the walk: a tap, a vec4 of channels, and the offset from a pixel's start in vec4s of the source.
 struct Walk {
     tap: Tap,
     channel4: u32,
@@ -19,18 +19,18 @@ fn walk_to(phase: Phase, place: vec2u, channel4: u32) -> Walk {
     return Walk(tap, channel4, (tap.offset.x * conv.source_width + tap.offset.y) * conv.source_pitch4 + channel4);
 }
 
-// The place of a step of the reduction, counted in vec4s.
+// The position of a step of the reduction, counted in vec4s.
 fn walk_from(phase: Phase, step4: u32, group_in4: u32) -> Walk {
     if POINTWISE {
         return Walk(Tap(), step4, step4);
     }
     let index = step4 / group_in4;
-    // A phase may have no taps, and then no steps.
+    // A phase may have no taps, and so no steps.
     let columns = max(phase.count.y, 1u);
     return walk_to(phase, vec2u(index / columns, index % columns), step4 % group_in4);
 }
 
-// How a place in the next tile differs from the one in this.
+// The distance from a position in one tile to that in the next.
 struct Stride {
     place: vec2u,
     channel4: u32,
@@ -45,7 +45,7 @@ fn stride_of(phase: Phase, group_in4: u32) -> Stride {
     return Stride(vec2u(taps / columns, taps % columns), STEPS4 % group_in4);
 }
 
-// The place in the next tile; the same, where `more` says that there is none.
+// The position in the next tile, or the same one if `more` is false.
 fn walk_on(phase: Phase, walk: Walk, stride: Stride, group_in4: u32, more: bool) -> Walk {
     let channel4 = walk.channel4 + select(0u, stride.channel4, more);
     if POINTWISE {
@@ -59,14 +59,14 @@ fn walk_on(phase: Phase, walk: Walk, stride: Stride, group_in4: u32, more: bool)
     return walk_to(phase, place, select(channel4, channel4 - group_in4, next_tap));
 }
 
-// A pixel's start in the source: the vec4 that its window's first tap would read, outside or not (two's complement).
+// A pixel's start in the source: the vec4 under its window's first tap, which may lie outside (two's complement).
 fn start_of(p: Pixel) -> u32 {
     return ((p.image * conv.source_height + p.row) * conv.source_width + p.column) * conv.source_pitch4;
 }
 
 //#import shared/place.wgsl
 
-// What lies `walk` after a pixel's start; `live` is false past the last step.
+// The place at `walk` from a pixel's start; `live` is false past the last step.
 fn source_at(walk: Walk, p: Pixel, start: u32, live: bool) -> Place {
     if POINTWISE {
         return place_of(start + walk.offset, live);
@@ -75,12 +75,12 @@ fn source_at(walk: Walk, p: Pixel, start: u32, live: bool) -> Place {
     return place_of(start + walk.offset, live & rows & (p.column + walk.tap.offset.y < conv.source_width));
 }
 
-// Rows of packed weights before those of a place: channels under a tap, all taps of the kernel in turn.
+// The number of packed rows of weights before a position: the channels under each tap, tap after tap.
 fn rows_before(walk: Walk, group_in4: u32) -> u32 {
     return (walk.tap.index * group_in4 + walk.channel4) * 4u;
 }
 
-// What was loaded from there, zero where it doesn't count.
+// A loaded value, or zero if its place does not count.
 fn counted(place: Place, value: vec4f) -> vec4f {
     if POINTWISE && WHOLE {
         return value;

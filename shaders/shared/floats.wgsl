@@ -1,4 +1,4 @@
-// Four f32 in memory: a vector, or with the flag WIDE integers of 64 bits.
+// Four f32 in memory: a vector, or with the flag WIDE 64-bit integers.
 //#if WIDE
 alias Float4 = vec2<u64>;
 

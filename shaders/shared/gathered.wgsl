@@ -1,8 +1,8 @@
-// The rows of a training step's batch where they lie: examples of the whole epoch, found by its order. A row past the end of the
-// order's last batch is IGNORE; it is given the first example, and nothing that it makes counts.
+// Reads the rows of a training step's batch in place: examples of the whole epoch, found through its order. A row past the end of the last
+// batch is IGNORE; it reads the first example, and its results do not count.
 @group(0) @binding(8) var<storage, read> order: array<u32>;  // rows of all steps, padded with IGNORE
-// Steps since the start, steps of this epoch; the loss advances them (ADVANCES_CURSOR), and what comes after it finds
-// them so (CURSOR_ADVANCED).
+// Steps since the start, steps of this epoch. The loss advances them (ADVANCES_CURSOR); later dispatches of the step read the advanced
+// values (CURSOR_ADVANCED).
 //#if ADVANCES_CURSOR
 @group(0) @binding(9) var<storage, read_write> cursor: array<u32>;
 //#else

@@ -1,4 +1,4 @@
-// NaN by its bits: a compiler may assume that x == x.
+// Recognises NaN by its bits: a compiler may assume that x == x.
 fn is_nan_scalar(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

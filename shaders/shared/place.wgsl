@@ -1,4 +1,4 @@
-// Where something is loaded from, and whether it counts; if not, zero is to be taken for what is loaded.
+// The index of a load, and whether the value counts. If not, zero replaces it.
 struct Place {
     at: u32,
     counts: bool,

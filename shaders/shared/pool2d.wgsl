@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> output: array<Stored4>;
 
-// The output element that an invocation makes: image, channels, and where its window starts (may be above the image).
+// The output element of an invocation: image, channels, and the start of its window (may lie above the image).
 struct Window {
     image: u32,
     channel4: u32,

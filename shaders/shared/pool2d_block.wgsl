@@ -5,7 +5,7 @@ struct Pool {
     channels4: u32,
     out_height: u32,
     out_width: u32,
-    items: u32, // vec4s that are made: of the output, or backward of the input
+    items: u32, // vec4s to compute: of the output, or backward of the input
     kernel: vec2u,
     stride: vec2u,
     padding: vec2u,

@@ -1,5 +1,5 @@
-// How activations and weights lie in memory: f32, or with the flag HALF f16. Sums are made in f32 either way. With
-// GRADIENT as well, what is stored is a gradient, and one beyond f16 becomes infinite on every driver.
+// The type of activations and weights in memory: f32, or with the flag HALF f16. Sums are f32 either way. With HALF and GRADIENT, stored
+// values are gradients; those beyond f16 become infinite on every driver.
 //#if HALF GRADIENT
 //#import shared/half_gradient.wgsl
 //#endif
@@ -9,8 +9,8 @@ alias Stored = f16;
 alias Stored = f32;
 //#endif
 
-// Four values at once: a vector, or with the flag WIDE integers of 64 bits (two values of f16: of 32), since a software driver
-// moves a vector component by component.
+// Four values at once: a vector, or with the flag WIDE 64-bit integers (for two f16 values 32-bit ones), because software drivers move a
+// vector component by component.
 //#if WIDE
 //#if HALF
 alias Stored2 = u32;
@@ -26,7 +26,7 @@ fn unpack4(v: Stored4) -> vec4f {
 
 //#if GRADIENT
 fn pack4(v: vec4f) -> Stored4 {
-    // Rounded before: pack2x16float may cut off what doesn't fit.
+    // Rounded first: pack2x16float may truncate.
     let halves = vec4f(half_gradient(v));
     return u64(pack2x16float(halves.xy)) | (u64(pack2x16float(halves.zw)) << 32u);
 }

@@ -1,7 +1,6 @@
-// How the kernels of a convolution's gradient by its weight move on from pixel to pixel without divisions; beside
-// conv2d_backward_weight.wgsl.
+// How the kernels of the weight gradient move from pixel to pixel without divisions. Used with conv2d_backward_weight.wgsl.
 
-// Where in the input an output pixel's window starts, without padding.
+// The start of an output pixel's window in the input, without padding.
 struct Place {
     row: u32,
     column: u32,
@@ -15,13 +14,13 @@ fn place_of(pixel: u32) -> Place {
     return Place(row, column, ((image * conv.in_height + row) * conv.in_width + column) * conv.in_pitch4);
 }
 
-// The next pixel's, by additions alone.
+// The next pixel's place, by additions only.
 fn after(place: Place) -> Place {
     let end = conv.stride * vec2u(conv.out_height, conv.out_width);
     let row_ends = place.column + conv.stride.y == end.y;
     let row = place.row + select(0u, conv.stride.x, row_ends);
     let image_ends = row == end.x;
-    // From the end of a row or an image on to the next one's start, in pixels of the input.
+    // From the end of a row or an image to the start of the next one, in pixels of the input.
     let to_row = conv.stride.x * conv.in_width - end.y;
     let to_image = (conv.in_height - end.x) * conv.in_width;
     let pixels = conv.stride.y + select(0u, to_row, row_ends) + select(0u, to_image, image_ends);
@@ -40,5 +39,5 @@ fn column_start(column: Column) -> u32 {
 // Four input channels under a column's tap, `start` vec4s from a window's start; zero where they are padding or not `wanted`.
 fn input_under(column: Column, start: u32, place: Place, wanted: bool) -> vec4f {
     let inside = wanted && place.row + column.offset.x < conv.in_height && place.column + column.offset.y < conv.in_width;
-    return select(vec4f(), unpack_floats(input[select(0u, place.index + start, inside)]), inside);
+    return select(vec4f(), unpack4(input[select(0u, place.index + start, inside)]), inside);
 }

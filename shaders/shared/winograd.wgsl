@@ -1,14 +1,14 @@
 // One-dimensional transforms of Winograd convolutions F(m x m, 3 x 3) (Lavin and Gray 2016, "Fast algorithms for convolutional
-// neural networks"): polynomials multiplied by their values at t = m + 2 points, one of them infinity.
+// neural networks"): polynomials are multiplied through their values at t = m + 2 points, one of which is infinity.
 //
 //   output = A' [ (G weight G') * (B' input B) ] A        a t x t tile of input, * elementwise, sums over channels between
 //   grad_weight = G' [ (B' input B) * (A grad_output A') ] G
 //
-// Points are 0, +-1 for m = 2, and 0, +-3/4, +-3/2 for m = 4: exact in f32, and half the error of 0, +-1, +-2. Even and odd
-// powers are summed apart, so that each pair of points costs one multiplication more than one.
+// Points are 0, +-1 for m = 2, and 0, +-3/4, +-3/2 for m = 4: exact in f32, with half the error of 0, +-1, +-2. Even and odd powers are
+// summed separately, so that a pair of points costs one addition more than a single point.
+const SIDE: u32 = {SIDE}u;       // t
+const OUTPUTS: u32 = {OUTPUTS}u; // m
 //#if F4
-const SIDE: u32 = 6u;  // t
-const OUTPUTS: u32 = 4u; // m
 const A1: f32 = 0.75;
 const B1: f32 = 1.5;
 const A2: f32 = 0.5625;
@@ -17,43 +17,23 @@ const A3: f32 = 0.421875;
 const B3: f32 = 3.375;
 const SUM2: f32 = 2.8125;      // A2 + B2
 const PRODUCT2: f32 = 1.265625; // A2 * B2
-// Products of a point's differences to the others, inverted.
+// Inverse products of a point's differences to the others.
 const N0: f32 = 0.7901234567901234;   // 1 / (A2 B2)
 const NA: f32 = -0.5267489711934157;  // 1 / (2 A2 (A2 - B2))
 const NB: f32 = 0.13168724279835392;  // 1 / (2 B2 (B2 - A2))
-
-struct Line {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-    v4: vec4f,
-    v5: vec4f,
-}
-
-struct Outputs {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-}
-//#else
-const SIDE: u32 = 4u;
-const OUTPUTS: u32 = 2u;
-
-struct Line {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-    v3: vec4f,
-}
-
-struct Outputs {
-    v0: vec4f,
-    v1: vec4f,
-}
 //#endif
-const POINTS: u32 = SIDE * SIDE;
+
+struct Line {
+//#for i in 0..SIDE
+    v{i}: vec4f,
+//#endfor
+}
+
+struct Outputs {
+//#for i in 0..OUTPUTS
+    v{i}: vec4f,
+//#endfor
+}
 
 struct Taps {
     v0: vec4f,

@@ -1,4 +1,4 @@
-// Geometry of the tiles that a map is cut into, shared by the kernels that read or write maps. NHWC, channels padded to vec4s.
+// The tiles of a map, for the kernels that read or write maps. NHWC, channels padded to vec4s.
 struct Tiles {
     height: u32, // of the map
     width: u32,
@@ -16,8 +16,8 @@ struct Tiles {
 }
 @group(0) @binding(0) var<uniform> tiles: Tiles;
 
-// What invocation i makes: four channels of a tile, whose first pixel is `row`, `column` of the map (two's complement) and whose
-// points begin at `at`.
+// The work of invocation i: four channels of a tile. The tile's first pixel is at `row`, `column` of the map (two's complement), its points
+// begin at `at`.
 struct Place {
     image: u32,
     row: u32,

@@ -2,9 +2,9 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), register-blocked.
+// The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), register-blocked.
 //
-// For every adapter. Each invocation makes 8 output channels x 4 columns in registers; per pixel it loads two vec4s of
+// For every adapter. Each invocation computes 8 output channels x 4 columns in registers; per pixel it loads two vec4s of
 // grad_output and four of the input for 128 multiply-adds.
 //
 // dispatch: one invocation per tile, 64 to a workgroup, folded.
@@ -21,8 +21,7 @@ fn main(
     if tile.slice >= conv.slices {
         return;
     }
-    let column0 = column_at(tile, tile.column * 4u);
-//#for x in 1..4
+//#for x in 0..4
     let column{x} = column_at(tile, tile.column * 4u + {x}u);
 //#endfor
     let group_out4 = group_out_vec4s();
@@ -41,13 +40,8 @@ fn main(
 //#endfor
 //#endfor
     for (var pixel = start; pixel < end; pixel++) {
-//#if HALF
-        let g0 = unpack_floats(grad_output[pixel * conv.out_pitch4 + own4]);
-        let g1 = unpack_floats(grad_output[pixel * conv.out_pitch4 + next4]);
-//#else
-        let g0 = grad_output[pixel * conv.out_pitch4 + own4];
-        let g1 = grad_output[pixel * conv.out_pitch4 + next4];
-//#endif
+        let g0 = unpack4(grad_output[pixel * conv.out_pitch4 + own4]);
+        let g1 = unpack4(grad_output[pixel * conv.out_pitch4 + next4]);
 //#for x in 0..4
         let x{x} = input_at(column{x}, n, p, q);
 //#for k in 0..8
@@ -66,13 +60,8 @@ fn main(
     }
     let first = tile.row * 8u;
     let at = tile.column * 4u;
-    store(tile, first, at, sum0_0);
-//#for x in 1..4
-    store(tile, first, at + {x}u, sum0_{x});
-//#endfor
-//#for k in 1..8
-    store(tile, first + {k}u, at, sum{k}_0);
-//#for x in 1..4
+//#for k in 0..8
+//#for x in 0..4
     store(tile, first + {k}u, at + {x}u, sum{k}_{x});
 //#endfor
 //#endfor

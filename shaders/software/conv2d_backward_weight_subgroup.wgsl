@@ -1,33 +1,26 @@
-//#axis - | _wide TWO_PIXELS WIDE | _quad FOUR_PIXELS WIDE
+//#axis - PIXELS=1 | _wide TWO_PIXELS WIDE PIXELS=2 | _quad FOUR_PIXELS WIDE PIXELS=4
 //#axis - | _pointwise POINTWISE
 //#axis - | _f16 HALF
 //#never POINTWISE !WIDE
 //#unchecked
 //#enable f16 if HALF
 //
-// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), with gradients broadcast through
+// The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with gradients broadcast through
 // the subgroup.
 //
-// For drivers with subgroups of eight (lavapipe). A workgroup is one subgroup; it makes 32 output channels x 8 columns: each lane
-// owns one column and all 32 channels in registers. Per pixel it loads one vec4 of the input and one of grad_output, which the lanes
-// hand to each other. The place in the input moves by additions; a slice is never empty.
+// For drivers with subgroups of eight (lavapipe). A workgroup is one subgroup; it computes 32 output channels x 8 columns: each lane
+// owns one column and all 32 channels in registers. Per pixel it loads one vec4 of the input and one of grad_output, which is broadcast
+// to the other lanes. The place in the input moves by additions. A slice is never empty.
 //
-// TWO_PIXELS and FOUR_PIXELS: so many pixels an iteration, loaded through integers of 64 bits. POINTWISE: for 1x1 kernels without
-// stride or padding, over a whole number of iterations. A pixel of grad_output is then one of the input, and nothing is dropped.
+// TWO_PIXELS and FOUR_PIXELS: two or four pixels per iteration, loaded through 64-bit integers. POINTWISE: for 1x1 kernels without
+// stride or padding, over a whole number of iterations. Pixels of grad_output and of the input are then the same, and none is masked.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, folded.
 //#import shared/fold.wgsl
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/window.wgsl
 
-// Pixels of an iteration.
-//#if FOUR_PIXELS
-const PIXELS = 4u;
-//#elif TWO_PIXELS
-const PIXELS = 2u;
-//#else
-const PIXELS = 1u;
-//#endif
+const PIXELS = {PIXELS}u; // per iteration
 
 @compute @workgroup_size(8)
 fn main(
@@ -41,7 +34,7 @@ fn main(
     }
     let column = column_at(tile, tile.column * 8u + lane);
     let group_out4 = group_out_vec4s();
-    // Lanes past the group's last channel repeat it; what they hand out is never stored.
+    // Lanes past the group's last channel repeat it; the products with it are never stored.
     let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
@@ -60,25 +53,25 @@ fn main(
     loop {
 //#if FOUR_PIXELS
 //#if POINTWISE
-        let held0 = unpack_floats(grad_output[g_at]);
-        let held1 = unpack_floats(grad_output[g_at + conv.out_pitch4]);
-        let held2 = unpack_floats(grad_output[g_at + 2u * conv.out_pitch4]);
-        let held3 = unpack_floats(grad_output[g_at + 3u * conv.out_pitch4]);
-        let x0 = unpack_floats(input[x_at]);
-        let x1 = unpack_floats(input[x_at + conv.in_pitch4]);
-        let x2 = unpack_floats(input[x_at + 2u * conv.in_pitch4]);
-        let x3 = unpack_floats(input[x_at + 3u * conv.in_pitch4]);
+        let held0 = unpack4(grad_output[g_at]);
+        let held1 = unpack4(grad_output[g_at + conv.out_pitch4]);
+        let held2 = unpack4(grad_output[g_at + 2u * conv.out_pitch4]);
+        let held3 = unpack4(grad_output[g_at + 3u * conv.out_pitch4]);
+        let x0 = unpack4(input[x_at]);
+        let x1 = unpack4(input[x_at + conv.in_pitch4]);
+        let x2 = unpack4(input[x_at + 2u * conv.in_pitch4]);
+        let x3 = unpack4(input[x_at + 3u * conv.in_pitch4]);
         x_at += PIXELS * conv.in_pitch4;
 //#else
-        // Past a slice's last pixel there are none.
+        // Pixels past the end of the slice are masked.
         let left = end - pixel;
         let inside1 = left > 1u;
         let inside2 = left > 2u;
         let inside3 = left > 3u;
-        let held0 = unpack_floats(grad_output[g_at]);
-        let ahead1 = unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, inside1)]);
-        let ahead2 = unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, inside2)]);
-        let ahead3 = unpack_floats(grad_output[g_at + select(0u, 3u * conv.out_pitch4, inside3)]);
+        let held0 = unpack4(grad_output[g_at]);
+        let ahead1 = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, inside1)]);
+        let ahead2 = unpack4(grad_output[g_at + select(0u, 2u * conv.out_pitch4, inside2)]);
+        let ahead3 = unpack4(grad_output[g_at + select(0u, 3u * conv.out_pitch4, inside3)]);
         let x0 = input_under(column, x_start, place, true);
         place = after(place);
 //#for p in 1..4
@@ -89,7 +82,7 @@ fn main(
         let held2 = select(vec4f(), ahead2, inside2);
         let held3 = select(vec4f(), ahead3, inside3);
 //#endif
-        // For each vec4 of channels the first pixel's products and the second's; then the third's and the fourth's.
+        // For each vec4 of channels the products of the first and second pixel, then those of the third and fourth.
 //#for two in 0..2
 //#for i in 0..8
 //#for p in 2 * two..2 * two + 2
@@ -101,18 +94,18 @@ fn main(
 //#endfor
 //#endfor
 //#elif TWO_PIXELS
-        // The order of what is loaded and dropped is what LLVM makes most of; in others the loop takes up to a fifth longer.
+        // In this order of loads and selections LLVM emits the fastest code. In others the loop takes up to a fifth longer.
 //#if POINTWISE
-        let x = unpack_floats(input[x_at]);
-        let held = unpack_floats(grad_output[g_at]);
-        let y = unpack_floats(input[x_at + conv.in_pitch4]);
-        let next = unpack_floats(grad_output[g_at + conv.out_pitch4]);
+        let x = unpack4(input[x_at]);
+        let held = unpack4(grad_output[g_at]);
+        let y = unpack4(input[x_at + conv.in_pitch4]);
+        let next = unpack4(grad_output[g_at + conv.out_pitch4]);
         x_at += PIXELS * conv.in_pitch4;
 //#else
-        // After an odd number of pixels there is no second one.
+        // If the number of pixels is odd, the last iteration has no second one.
         let second = pixel + 1u < end;
-        let held = unpack_floats(grad_output[g_at]);
-        let ahead = unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
+        let held = unpack4(grad_output[g_at]);
+        let ahead = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
         let x = input_under(column, x_start, place, true);
         place = after(place);
         let y = input_under(column, x_start, place, second);
@@ -127,7 +120,7 @@ fn main(
 //#endfor
 //#endfor
 //#else
-        let held = unpack_floats(grad_output[g_at]);
+        let held = unpack4(grad_output[g_at]);
         let x = input_under(column, x_start, place, true);
         place = after(place);
 //#for i in 0..8
@@ -145,8 +138,7 @@ fn main(
     }
     let first = tile.row * 32u;
     let at = tile.column * 8u + lane;
-    store(tile, first, at, sum0);
-//#for i in 1..32
+//#for i in 0..32
     store(tile, first + {i}u, at, sum{i});
 //#endfor
 }

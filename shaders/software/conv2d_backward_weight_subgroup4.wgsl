@@ -2,12 +2,12 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// The gradient of a convolution by its weight (formula: shared/conv2d_backward_weight.wgsl), with gradients exchanged by lanes.
+// The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with gradients exchanged by lanes.
 //
 // For drivers with subgroups of four (SwiftShader), for the reasons of conv2d_subgroup4.wgsl. A workgroup is one subgroup; it
-// makes 16 output channels x 4 columns: each lane owns one column and all 16 channels. It takes four pixels an iteration, of
-// which a lane loads its column and one vec4 of grad_output, which the lanes hand to each other by swaps: sum<4i+j> belongs
-// to output channel 4 * (lane xor i) + j.
+// computes 16 output channels x 4 columns: each lane owns one column and all 16 channels. Per iteration it reads four pixels: of each a
+// lane loads its column and one vec4 of grad_output, which lanes exchange by swaps. sum<4i+j> belongs to output channel
+// 4 * (lane xor i) + j.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, folded.
 //#import shared/add_products.wgsl
@@ -15,7 +15,7 @@
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/window.wgsl
 
-// One column of four output channels.
+// Stores one column of four output channels.
 fn store_four(tile: Tile, channel: u32, column: u32, sum0: vec4f, sum1: vec4f, sum2: vec4f, sum3: vec4f) {
     store(tile, channel, column, sum0);
     store(tile, channel + 1u, column, sum1);
@@ -35,7 +35,7 @@ fn main(
     }
     let column = column_at(tile, tile.column * 4u + lane);
     let group_out4 = group_out_vec4s();
-    // Lanes past the group's last channel repeat it; what they hand out is never stored.
+    // Lanes past the group's last channel repeat it; the products with it are never stored.
     let own4 = tile.group * group_out4 + min(tile.row * 4u + lane, group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
@@ -47,7 +47,7 @@ fn main(
     var sum{i} = vec4f();
 //#endfor
     for (var pixel = start; pixel < end; pixel += 4u) {
-        // Past a slice's last pixel there are none.
+        // Pixels past the end of the slice are masked.
         let left = end - pixel;
         let there1 = left > 1u;
         let there2 = left > 2u;
@@ -58,10 +58,10 @@ fn main(
         let x{p} = input_under(column, x_start, place, there{p});
         place = after(place);
 //#endfor
-        let g0 = unpack_floats(grad_output[g_at]);
-        let g1 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, conv.out_pitch4, there1)]), there1);
-        let g2 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
-        let g3 = select(vec4f(), unpack_floats(grad_output[g_at + select(0u, 3u * conv.out_pitch4, there3)]), there3);
+        let g0 = unpack4(grad_output[g_at]);
+        let g1 = select(vec4f(), unpack4(grad_output[g_at + select(0u, conv.out_pitch4, there1)]), there1);
+        let g2 = select(vec4f(), unpack4(grad_output[g_at + select(0u, 2u * conv.out_pitch4, there2)]), there2);
+        let g3 = select(vec4f(), unpack4(grad_output[g_at + select(0u, 3u * conv.out_pitch4, there3)]), there3);
         g_at += 4u * conv.out_pitch4;
         // By channel instead of by pixel.
         let g = transpose(mat4x4f(g0, g1, g2, g3));

@@ -4,10 +4,10 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input (formulas: shared/conv2d.wgsl), register-blocked; no workgroup memory, no barriers, no
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked; no workgroup memory, no barriers, no
 // subgroup operations.
 //
-// For software drivers without subgroups, and small GPUs with little workgroup memory. Each invocation makes 8 pixels x
+// For software drivers without subgroups, and small GPUs with little workgroup memory. Each invocation computes 8 pixels x
 // 8 channels in registers; per four source channels it loads one vec4 of each pixel and 8 vec4s of weights.
 //
 // weight: [group][tile of 8 destination channels][r][s][source channel padded to 4][8], zero in the padding.
@@ -32,8 +32,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 8u;
     let taps = tap_count(phase);
-    let pixel0 = pixel_at(phase, first);
-//#for p in 1..8
+//#for p in 0..8
     let pixel{p} = pixel_at(phase, first + {p}u);
 //#endfor
     let group_in4 = group_source4();

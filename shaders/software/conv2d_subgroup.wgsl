@@ -1,23 +1,23 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
-//#axis _subgroup | _subgroup_wide TWO_CHANNELS WIDE
-//#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS
-//#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS
+//#axis _subgroup CHANNELS=1 | _subgroup_wide TWO_CHANNELS WIDE CHANNELS=2
+//#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS CHANNELS=4
+//#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS CHANNELS=8
 //#axis - | _f16 HALF
 //#never BLOCKS EIGHT_CHANNELS
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input (formulas: shared/conv2d.wgsl), register-blocked with weights broadcast through the subgroup;
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked with weights broadcast through the subgroup;
 // no workgroup memory, no barriers.
 //
-// For drivers that run one subgroup per vector register (lavapipe: eight lanes). A workgroup is one subgroup. It makes tiles of 32
+// For drivers that run one subgroup per vector register (lavapipe: eight lanes). A workgroup is one subgroup. It computes tiles of 32
 // pixels x 32 channels: each lane owns four pixels (lane, lane+8, lane+16, lane+24) and all 32 channels in registers. Per source
-// channel it loads four activations and one vec4 of the weights, which the lanes hand to each other. Channel tiles of the same
-// pixels are made in sequence.
+// channel it loads four activations and one vec4 of the weights, which is broadcast to the other lanes. Channel tiles of the same
+// pixels are computed in sequence.
 //
-// TWO_CHANNELS: two source channels an iteration, memory accessed through integers of 64 bits. FOUR_CHANNELS: four, of which the
-// last may be padding, and 32 bytes of weights a lane: lanes 0 to 3 hold one channel's, lanes 4 to 7 the next one's. EIGHT_CHANNELS:
-// eight, and eight are stored at once; each group has an even number of vec4s on both sides. Why the order of what is written
+// TWO_CHANNELS: two source channels per iteration, memory accessed through 64-bit integers. FOUR_CHANNELS: four per iteration, the last
+// ones may be padding, and 32 bytes of weights per lane: lanes 0 to 3 hold one channel's, lanes 4 to 7 the next one's. EIGHT_CHANNELS:
+// eight per iteration, and eight are stored at once; the input and output vec4s of each group are even in number. The order of operations
 // decides the speed: docs/internals/kernels.md, "What software drivers charge for".
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel][32], zero where the tile passes the last one; source
@@ -34,18 +34,14 @@
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 //#endif
 
+const SOURCE_CHANNELS: u32 = {CHANNELS}u; // per iteration
+
 // The sums of four pixels and eight vec4s of channels.
 alias Sums = array<array<vec4f, 8>, 4>;
 
 //#if PAIRED_WEIGHTS
-//#if PAIRED_MAPS
-const SOURCE_CHANNELS: u32 = 8u; // an iteration
-//#else
-const SOURCE_CHANNELS: u32 = 4u; // an iteration
-//#endif
-
-// The products of two source channels of four pixels; even and odd hold the weights of the vec4s 0 2 4 6 and 1 3 5 7, the first channel's
-// in lanes 0 to 3 and the second's in 4 to 7. For each vec4 the first channel's products, then the second's.
+// Adds the products of two source channels of four pixels. `even` and `odd` hold the weights of the vec4s 0 2 4 6 and 1 3 5 7: the first
+// channel's in lanes 0 to 3, the second's in lanes 4 to 7. For each vec4 the first channel's products come before the second's.
 fn add_two(sums: ptr<function, Sums>, even: vec4f, odd: vec4f, x0: vec2f, x1: vec2f, x2: vec2f, x3: vec2f) {
 //#for i in 0..8
     let w{i} = subgroupBroadcast({even,odd[i % 2]}, {i / 2}u);
@@ -92,28 +88,23 @@ fn main(
     }
 }
 
-// 32 channels of the lane's pixels.
+// Computes 32 channels of the lane's pixels.
 fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u32, lane: u32) {
     let taps = tap_count(phase);
 //#if PAIRED_WEIGHTS
-    // In vec4s, or two of them, as the source is read, and the weights in two.
+    // In units of one or two vec4s, as the source is read; weights in units of two vec4s.
     let pixel_stride = conv.source_pitch4 * 4u / SOURCE_CHANNELS;
     let group_offset = group * group_source4() * 4u / SOURCE_CHANNELS;
     let tap_weights = group_source4() * 16u;
-//#elif WIDE
-    // In pairs of channels, as the source is read.
-    let pixel_stride = conv.source_pitch4 * 2u;
-    let group_offset = group * group_source4() * 2u;
-    let tap_weights = (conv.group_source_channels + 1u) / 2u * 16u;
 //#else
-    // In floats, as the source is read one channel at a time.
-    let pixel_stride = conv.source_pitch4 * 4u;
-    let group_offset = group * group_source4() * 4u;
-    let tap_weights = conv.group_source_channels * 8u;
+    // In units of one or two channels, as the source is read.
+    let pixel_stride = conv.source_pitch4 * {4 / CHANNELS}u;
+    let group_offset = group * group_source4() * {4 / CHANNELS}u;
+    let tap_weights = (conv.group_source_channels + {CHANNELS - 1}u) / {CHANNELS}u * {8 * CHANNELS}u;
 //#endif
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
-    // Sums begin with the bias, of which each lane fetches an eighth, instead of all of it at the end.
+    // Sums begin with the bias. Each lane loads an eighth of it, instead of all of it at the end.
     let channel4 = channel_tile * 8u;
     let own_bias = bias_at(group, channel4 + lane);
     let biases = array(
@@ -142,16 +133,14 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
 //#endfor
 }
 
-// All channels of a tile, of one pixel.
+// Stores all channels of a tile for one pixel.
 fn store_pixel(p: Pixel, group: u32, channel4: u32, sums: array<vec4f, 8>) {
 //#if PAIRED_MAPS
-    store_two(p, group, channel4, sums[0], sums[1]);
-//#for i in 1..4
+//#for i in 0..4
     store_two(p, group, channel4 + {2 * i}u, sums[{2 * i}], sums[{2 * i + 1}]);
 //#endfor
 //#else
-    store_biased(p, group, channel4, sums[0]);
-//#for i in 1..8
+//#for i in 0..8
     store_biased(p, group, channel4 + {i}u, sums[{i}]);
 //#endfor
 //#endif

@@ -4,13 +4,13 @@
 //#unchecked
 //#enable f16 if HALF
 //
-// conv2d and its gradient by input (formulas: shared/conv2d.wgsl) for subgroups of four, register-blocked with activations exchanged
+// conv2d and its input gradient (formulas: shared/conv2d.wgsl) for subgroups of four, register-blocked with activations exchanged
 // by its lanes; no workgroup memory, no barriers.
 //
-// For SwiftShader (docs/internals/kernels.md, "What software drivers charge for"). A workgroup is one subgroup. It makes 16 pixels x 32 channels: each lane owns two vec4s of
-// channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the weights and four of the
-// activations, those of the pixels lane, lane+4, lane+8 and lane+12, which the lanes hand to each other by swaps: a lane takes
-// the others' pixels in an order of its own, so that sum<4i+j> belongs to pixel 4i + (lane xor j).
+// For SwiftShader (docs/internals/kernels.md, "What software drivers charge for"). A workgroup is one subgroup. It computes 16 pixels x 32
+// channels: each lane owns two vec4s of channels (lane, lane+4) of all 16 pixels. Per four source channels it loads eight vec4s of the
+// weights and four of the activations, those of the pixels lane, lane+4, lane+8 and lane+12. Lanes exchange activations by swaps, each in
+// its own order, so that sum<4i+j> belongs to pixel 4i + (lane xor j).
 //
 // weight: [group][tile of 32 destination channels][r][s][source channel padded to 4][32], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, pixel tiles fastest, folded.
@@ -19,7 +19,7 @@
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-// Two vec4s of channels of a pixel, given by its image and where it is stored.
+// Stores two vec4s of channels of a pixel; `place` is its image and its index.
 fn store_both(place: vec2u, group: u32, channel4: u32, sum0: vec4f, sum1: vec4f) {
     let pixel = Pixel(place.x, 0u, 0u, place.y);
     store_biased(pixel, group, channel4, sum0);
@@ -42,8 +42,7 @@ fn main(
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 16u + lane;
     let taps = tap_count(phase);
-    let pixel0 = pixel_at(phase, first);
-//#for p in 1..4
+//#for p in 0..4
     let pixel{p} = pixel_at(phase, first + {4 * p}u);
 //#endfor
     let group_in4 = group_source4();
@@ -51,7 +50,7 @@ fn main(
     let tap_weights = group_in4 * 32u;
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights + lane;
 
-    // Sums begin with the bias, which each lane fetches once for all of its pixels.
+    // Sums begin with the bias, which each lane loads once for all of its pixels.
     let channel4 = channel_tile * 8u + lane;
     let bias0 = bias_at(group, channel4);
     let bias1 = bias_at(group, channel4 + 4u);

@@ -203,7 +203,7 @@ impl Shader {
 
 #[cfg(test)]
 mod tests {
-    use super::files::{conv2d_cooperative, conv2d_gemm, winograd_input};
+    use super::files::{conv2d_cooperative, conv2d_gemm, winograd_map};
     use super::*;
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(form(files::adam::FILE.shader(flags::SCALED), flags::WIDE), Some("adam_scaled_wide"));
         assert_eq!(form(files::relu_backward::FILE.shader(flags::HALF), flags::WIDE), None);
         // There the operation decides.
-        assert_eq!(form(winograd_input::FILE.shader(Flags::NONE), flags::WIDE), None);
+        assert_eq!(form(winograd_map::FILE.shader(Flags::NONE), flags::WIDE), None);
         let matrices = conv2d_cooperative::FILE.shader(flags::HALF);
         assert_eq!(form(matrices, flags::MATRICES_8X8), Some("conv2d_cooperative_f16_eight"));
         assert_eq!(form(matrices, flags::EMULATED), Some("conv2d_cooperative_f16_emulated"));

@@ -19,7 +19,7 @@ const RUN: usize = 8;
 pub struct BatchNormTensors {
     pub weight: TensorId,
     pub bias: TensorId,
-    /// Running means, then running variances; training moves them.
+    /// Running means, then running variances; training updates them.
     pub running: TensorId,
 }
 
@@ -32,7 +32,7 @@ pub struct NormEpilogue {
     pub relu: bool,
 }
 
-/// Normalises each channel of `input`. In training mode by the batch's own statistics, which also move the running ones.
+/// Normalises each channel of `input`. Training mode uses the batch's own statistics and updates the running ones.
 pub fn batch_norm(
     recording: &mut Recording,
     label: &str,
@@ -43,7 +43,7 @@ pub fn batch_norm(
     Ok(batch_norm_fused(recording, label, input, tensors, attributes, NormEpilogue::default())?.0)
 }
 
-/// The same, then the epilogue; also gives the statistics that the backward pass reads. In training mode by the batch's own statistics, which also move the running ones.
+/// [`batch_norm`] with an epilogue. Also returns the statistics that the backward pass reads.
 pub fn batch_norm_fused(
     recording: &mut Recording,
     label: &str,
@@ -93,17 +93,17 @@ pub fn batch_norm_fused(
         step("prepare_eval", &[weight, bias, running, batch], input.c4, Cost::default())?;
     }
     let cost = Cost { flops: pass.flops, bytes: 2.0 * pass.bytes };
-    // The residual is always bound; where there is none, the input stands in and is not read as such.
+    // A binding needs a buffer. Without a residual the input is bound in its place and not read.
     let residual = epilogue.residual.map_or(input.tensor, |map| map.tensor);
     step("apply", &[input.tensor, batch, residual, output.tensor], input.c4 * input.pixels().div_ceil(RUN), cost)?;
     Ok((output, batch))
 }
 
-/// What the backward pass reads of the forward one.
+/// What the backward pass reads from the forward pass.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNormSaved {
     pub input: FeatureMap,
-    /// The statistics that [`batch_norm_fused`] gave.
+    /// The statistics that [`batch_norm_fused`] returned.
     pub statistics: TensorId,
     /// The output, if a ReLU followed within the same operation.
     pub rectified: Option<TensorId>,
@@ -119,8 +119,7 @@ pub struct BatchNormGradients {
     pub grad_bias: TensorId,
 }
 
-/// The gradients by input, weight and bias from that by the output. `training` says whether the statistics are the
-/// batch's own.
+/// The gradients with respect to input, weight and bias. `training` says whether the statistics are the batch's own.
 pub fn batch_norm_backward(
     recording: &mut Recording,
     label: &str,
@@ -148,7 +147,7 @@ pub fn batch_norm_backward(
     let grad_weight = recording.temporary(label, (input.c4 * 16) as u64);
     let grad_bias = recording.temporary(label, (input.c4 * 16) as u64);
     let grad_input = recording.map(label, input.shape);
-    // Without a ReLU the output is not read; the input stands in.
+    // Without a ReLU the output is not read; the input is bound in its place.
     let rectified = saved.rectified.unwrap_or(input.tensor);
     let pass = Cost { flops: (input.len4() * 24) as f64, bytes: (input.bytes() * 3) as f64 };
     let mut step = |entry, tensors: &[TensorId], items, cost| {

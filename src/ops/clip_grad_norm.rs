@@ -1,4 +1,4 @@
-//! The norm of gradients, by groups and in all, and their scaling to a largest norm.
+//! The norms of gradients, per group and in total, and gradient clipping.
 
 use bytemuck::Zeroable;
 
@@ -10,9 +10,9 @@ use crate::gpu::shaders::uniforms::clip_grad_norm::Norm;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId};
 
 const OP: &str = "clip_grad_norm";
-/// Most partial sums of one gradient: enough invocations to read it at the device's bandwidth.
+/// The most partial sums of one gradient: enough invocations to read it at the device's bandwidth.
 const PARTIALS: usize = 1024;
-/// Vec4s that are worth a partial sum of their own.
+/// The least vec4s per partial sum.
 const CHUNK: usize = 16;
 
 /// A gradient on the GPU: a tensor and its number of floats, padding (which is zero) included.
@@ -27,8 +27,7 @@ pub struct GradNorms {
     pub total: TensorId,
 }
 
-/// The norms of `groups` of gradients, stored as `precision`, and of all together, and the factor that brings the latter down to
-/// `max_norm`.
+/// The norms of `groups` of gradients, stored as `precision`, their total norm, and the factor that reduces it to `max_norm`.
 pub fn grad_norms(
     recording: &mut Recording,
     groups: &[Vec<Gradient>],
@@ -65,7 +64,7 @@ pub fn grad_norms(
         let params = Norm { first: range[0], count: range[1], slot: slot as u32, ..Zeroable::zeroed() };
         one_workgroup(recording, "group", &[partials, out.groups], params);
     }
-    // An infinite norm would be an inf in the shader.
+    // An infinite `max_norm` would put an infinity into the shader.
     let max_norm = max_norm.min(f64::from(f32::MAX)) as f32;
     let params = Norm { count: u32_of(OP, "groups", groups.len())?, max_norm, ..Zeroable::zeroed() };
     one_workgroup(recording, "total", &[out.groups, out.total], params);

@@ -1,52 +1,55 @@
-//! The kernels that compute convolutions: one line for each says its name, its shader and what it needs. Cases, negative controls, help
-//! texts and the tests of the documentation go by this table.
+//! The table of convolution kernels: name, shader and requirements of each. Cases, negative controls, help texts and the tests of the
+//! documentation are derived from it.
 
 use super::Precision;
+use super::conv2d::Direction;
 use super::conv2d_variant::Conv2dVariant;
-use crate::gpu::AdapterReport;
+use crate::error::{Error, Result};
 use crate::gpu::shaders::files::{
     conv2d_backward_weight_gemm, conv2d_backward_weight_register, conv2d_backward_weight_subgroup,
     conv2d_backward_weight_subgroup4, conv2d_cooperative, conv2d_gemm, conv2d_register, conv2d_subgroup,
     conv2d_subgroup4,
 };
-use crate::gpu::shaders::{Flags, Shader, ShaderFile};
+use crate::gpu::shaders::{Flags, Shader, ShaderFile, flags};
+use crate::gpu::{AdapterReport, KernelSpec};
 
-/// A kernel for convolutions.
+/// A convolution kernel.
 pub(crate) struct Conv2dKernelLine {
     pub variant: Conv2dVariant,
-    /// What users call it.
+    /// The name that users see and type.
     pub name: &'static str,
-    /// Its shaders, forward and by input: the file, and the flags that pick it there.
+    /// The shader of the forward pass and of the input gradient: its file, and the flags that select it there.
     pub file: ShaderFile,
     pub flags: Flags,
-    /// Its own kernel for the gradient by the weight; the others take another's, see [`Conv2dVariant::by_weight`].
+    /// Its kernel for the weight gradient. Variants without one share another's: [`Conv2dVariant::by_weight`].
     pub by_weight: Option<WeightKernel>,
     pub needs: &'static [Need],
 }
 
-/// A kernel for the gradient by the weight.
+/// A kernel for the weight gradient.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WeightKernel {
     pub file: ShaderFile,
     pub flags: Flags,
-    /// Output channels, and vec4s of input channels under one tap, of a tile.
+    /// The tile: output channels, and vec4s of input channels under one tap.
     pub tile: [usize; 2],
-    /// Invocations that make a tile.
+    /// Invocations that compute one tile.
     pub invocations: usize,
-    /// The flag and the pixels of an iteration of a form for 1x1 kernels without stride or padding over whole iterations.
+    /// The form for 1x1 kernels without stride or padding: its flag, and the pixels of one iteration, which must divide the number of
+    /// pixels.
     pub pointwise: Option<(Flags, usize)>,
 }
 
-/// What an adapter must have.
+/// A requirement on the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// 64-bit integers in shaders.
     Int64,
-    /// Subgroups of exactly so many invocations.
+    /// Subgroups of exactly this many invocations.
     SubgroupsOf(u32),
     /// Cooperative matrices, and subgroups of at most 64.
     Matrices,
-    /// As much workgroup memory as its tile takes.
+    /// Enough workgroup memory for its tile.
     WorkgroupMemory,
 }
 
@@ -70,12 +73,12 @@ const fn line(
     Conv2dKernelLine { variant, name, file, flags, by_weight, needs }
 }
 
-/// A tile of `gemm`'s.
+/// One tile size of `gemm`.
 const fn gemm(variant: Conv2dVariant, name: &'static str, flags: Flags) -> Conv2dKernelLine {
     line(variant, name, (conv2d_gemm::FILE, flags), None, &[Need::WorkgroupMemory])
 }
 
-/// Every kernel; those by cooperative matrices come last.
+/// Every kernel. Those with cooperative matrices come last.
 #[rustfmt::skip]
 pub(crate) const KERNELS: &[Conv2dKernelLine] = {
     use Conv2dVariant as V;
@@ -102,8 +105,84 @@ pub(crate) const KERNELS: &[Conv2dKernelLine] = {
     ]
 };
 
-/// The kernels with or without cooperative matrices.
-pub(super) const fn count(by_matrices: bool) -> usize {
+/// Look-ups in the table.
+impl Conv2dVariant {
+    /// The kernels without cooperative matrices.
+    pub const ALL: [Self; count(false)] = from(0);
+
+    /// The kernels with cooperative matrices.
+    pub const COOPERATIVE: [Self; count(true)] = from(count(false));
+
+    /// All kernels.
+    pub const FORWARD: [Self; KERNELS.len()] = from(0);
+
+    /// Its line of the table.
+    fn line(self) -> Option<&'static Conv2dKernelLine> {
+        KERNELS.iter().find(|line| line.variant == self)
+    }
+
+    /// Whether the adapter can run it; the reason if not.
+    pub fn supported(self, adapter: &AdapterReport) -> std::result::Result<(), String> {
+        let line = self.line().ok_or_else(|| format!("there is no kernel {self:?}"))?;
+        line.needs.iter().try_for_each(|need| need.check(self, adapter))
+    }
+
+    /// Whether the adapter can run it on maps of `precision`; the reason if not.
+    pub fn supported_in(self, adapter: &AdapterReport, precision: Precision) -> std::result::Result<(), String> {
+        if self.is_cooperative() && !has_matrices(adapter, precision) {
+            let shape = if precision == Precision::F32 { F32_MATRICES } else { F16_MATRICES };
+            return Err(format!("the adapter has no cooperative matrices of {shape}"));
+        }
+        self.supported(adapter)
+    }
+
+    /// The name that users see and type.
+    pub fn name(self) -> &'static str {
+        self.line().map_or("(no kernel)", |line| line.name)
+    }
+
+    /// The kernel with this [`Self::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::FORWARD.into_iter().find(|variant| variant.name() == name)
+    }
+
+    /// The kernel for a direction.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn kernel(self, direction: Direction) -> Result<KernelSpec> {
+        let none = || Error::shape("conv2d", format!("there is no kernel {self:?}"));
+        let line = self.line().ok_or_else(none)?;
+        let transposed = if direction == Direction::Transposed { flags::TRANSPOSED } else { Flags::NONE };
+        Ok(KernelSpec::new(line.file).with(line.flags).with(transposed))
+    }
+
+    /// The kernel for the input gradient that computes blocks of pixels.
+    pub(super) fn blocks_kernel(self) -> Result<KernelSpec> {
+        Ok(self.for_blocks().kernel(Direction::Forward)?.with(flags::BLOCKS))
+    }
+
+    /// The kernel that sums one part of a split reduction, if there is one.
+    pub(super) fn split_kernel(self, direction: Direction) -> Option<KernelSpec> {
+        self.kernel(direction).ok().filter(|_| self.splits()).map(|kernel| kernel.with(flags::SPLIT))
+    }
+
+    /// The kernel for the weight gradient over this number of `pixels`; `pointwise` means 1x1 without stride or padding.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub(super) fn weight_kernel(self, pointwise: bool, pixels: usize) -> Result<WeightKernel> {
+        let own = self.by_weight().line().and_then(|line| line.by_weight);
+        let mut kernel = own.ok_or_else(|| Error::shape("conv2d_backward", format!("there is no kernel {self:?}")))?;
+        if let Some((flag, _)) = kernel.pointwise.filter(|(_, whole)| pointwise && pixels.is_multiple_of(*whole)) {
+            kernel.flags = kernel.flags.with(flag);
+        }
+        Ok(kernel)
+    }
+}
+
+/// The number of kernels with or without cooperative matrices.
+const fn count(by_matrices: bool) -> usize {
     let (mut i, mut count) = (0, 0);
     while i < KERNELS.len() {
         count += (KERNELS[i].variant.is_cooperative() == by_matrices) as usize;
@@ -112,8 +191,8 @@ pub(super) const fn count(by_matrices: bool) -> usize {
     count
 }
 
-/// `N` kernels from number `first` of the table on.
-pub(super) const fn from<const N: usize>(first: usize) -> [Conv2dVariant; N] {
+/// `N` kernels of the table, starting with number `first`.
+const fn from<const N: usize>(first: usize) -> [Conv2dVariant; N] {
     let mut all = [Conv2dVariant::Register; N];
     let mut i = 0;
     while i < N {
@@ -134,7 +213,7 @@ pub(crate) const NAMES: [&str; KERNELS.len()] = {
     all
 };
 
-/// The kernel that `shader` is of, if it is of one: `conv2d_backward_input_gemm_64x64_f16` is of `gemm-64x64`.
+/// The kernel that `shader` belongs to, if any: `conv2d_backward_input_gemm_64x64_f16` belongs to `gemm-64x64`.
 pub(crate) fn kernel_of(shader: &Shader) -> Option<Conv2dVariant> {
     let own =
         |(file, flags): (ShaderFile, Flags)| (shader.file == file && shader.flags.contains(flags)).then_some(flags);
@@ -142,20 +221,20 @@ pub(crate) fn kernel_of(shader: &Shader) -> Option<Conv2dVariant> {
         let by_weight = line.by_weight.and_then(|kernel| own((kernel.file, kernel.flags)));
         Some((own((line.file, line.flags)).or(by_weight)?, line.variant))
     };
-    // Of several the one of most flags: without any a kernel's are among those of all others of its file.
+    // Several lines may match, since a line without flags matches every shader of its file. The one with the most flags is meant.
     KERNELS.iter().filter_map(picked).max_by_key(|(flags, _)| flags.count()).map(|(_, variant)| variant)
 }
 
-/// What picks the shaders of `variant`: forward (and by input, with the flags for it), and by weight.
+/// The shaders of `variant`, as file and flags: forward (the input gradient adds its own flags), then the weight gradient.
 pub(crate) fn shaders_of(variant: Conv2dVariant) -> Option<[(ShaderFile, Flags); 2]> {
-    let line = |wanted: Conv2dVariant| KERNELS.iter().find(|line| line.variant == wanted);
-    let (map, weight) = (line(variant)?, line(variant.by_weight())?.by_weight?);
+    let (map, weight) = (variant.line()?, variant.by_weight().line()?.by_weight?);
     Some([(map.file, map.flags), (weight.file, weight.flags)])
 }
 
 impl Need {
-    /// Why `variant` can't run on `adapter`, where it can't.
-    pub fn check(self, variant: Conv2dVariant, adapter: &AdapterReport) -> Result<(), String> {
+    /// # Errors
+    /// The reason why `variant` cannot run on `adapter`.
+    pub fn check(self, variant: Conv2dVariant, adapter: &AdapterReport) -> std::result::Result<(), String> {
         let [least, most] = adapter.subgroup_size;
         match self {
             Self::Int64 if !adapter.features.int64 => Err("the adapter has no 64-bit integers in shaders".into()),
@@ -178,11 +257,11 @@ impl Need {
     }
 }
 
-pub(super) const F32_MATRICES: &str = "8x8x8 f32";
-pub(super) const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
+const F32_MATRICES: &str = "8x8x8 f32";
+const F16_MATRICES: &str = "16x16x16 or 8x8x8 f16 with f32 sums";
 
 /// Whether the adapter has cooperative matrices for maps of `precision`.
-pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
+fn has_matrices(adapter: &AdapterReport, precision: Precision) -> bool {
     match precision {
         Precision::F32 => adapter.features.matrices_f32,
         Precision::F16 => adapter.features.matrices_f16 || adapter.features.matrices_f16_eight,
@@ -191,9 +270,10 @@ pub(super) fn has_matrices(adapter: &AdapterReport, precision: Precision) -> boo
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
-    use crate::gpu::shaders;
-    use crate::ops::conv2d::Direction;
+    use crate::gpu::{list_adapters, shaders};
 
     #[test]
     fn every_line_is_a_kernel_of_its_own() {
@@ -215,6 +295,15 @@ mod tests {
                 assert_eq!(kernel_of(shader), Some(line.variant), "{}", shader.name);
             }
         }
+    }
+
+    #[test]
+    fn a_kernel_that_there_is_not_runs_nowhere() {
+        let adapter =
+            list_adapters(None).block_on().into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
+        assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
+        assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Which kernel computes a convolution where nothing was measured and nothing asked for: one pure function of the adapter, the pass, the
+//! The choice of an algorithm for a convolution without measurements and without a request: a pure function of the adapter, the pass, the
 //! convolution, its map and the number of images.
 //!
-//! What changes the bits of a result (Winograd's way, the number of parts of a reduction, cooperative matrices) goes by the adapter, the
-//! convolution and its map alone, so that an image's result is the same in whatever batch it comes. Sizes of tiles
-//! change no bit and follow the batch. `docs/internals/kernels.md` says it in words.
+//! Whatever changes the bits of a result (Winograd, the number of parts of a reduction, cooperative matrices) depends on the adapter, the
+//! convolution and its map alone. An image's result is therefore the same in any batch. Tile sizes change no bits, so they
+//! follow the batch. `docs/internals/kernels.md` explains the rules.
 
 mod hardware;
 mod parts;
@@ -17,7 +17,7 @@ use crate::gpu::AdapterReport;
 
 pub use vendors::Vendor;
 
-/// One convolution as a plan meets it.
+/// A convolution with the shape of its input.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
     pub conv: Conv2d,
@@ -26,7 +26,7 @@ pub struct Convolution {
     pub precision: Precision,
 }
 
-/// What is expected to be fastest for `pass` over `convolution` on `adapter`.
+/// The algorithm that is expected to be fastest for `pass` over `convolution` on `adapter`.
 pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Conv2dAlgorithm {
     match adapter.kind.as_str() {
         "cpu" => software::choose(adapter, convolution),
@@ -34,7 +34,7 @@ pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convoluti
     }
 }
 
-/// The two or three that may be fastest, the likeliest first: what is worth timing at first use.
+/// The two or three algorithms that may be fastest, the most likely first. These are worth timing at first use.
 pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Vec<Conv2dAlgorithm> {
     match adapter.kind.as_str() {
         "cpu" => vec![software::choose(adapter, convolution)],
@@ -42,7 +42,7 @@ pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convo
     }
 }
 
-/// The kernels that plans take on `adapter`, the one that suits it best first.
+/// The kernels that plans use on `adapter`, the best suited first.
 pub fn variants(adapter: &AdapterReport) -> Vec<Conv2dVariant> {
     let all: Vec<Conv2dVariant> = match adapter.kind.as_str() {
         "cpu" => software::preferred(adapter).into_iter().collect(),

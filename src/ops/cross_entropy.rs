@@ -11,7 +11,7 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
 const OP: &str = "cross_entropy";
 
-/// The target that takes a row out of the mean; what a short last batch is filled up with.
+/// The target of rows that do not count. A short last batch is filled up with it.
 pub const IGNORE: u32 = u32::MAX;
 
 /// What [`cross_entropy`] leaves on the GPU.
@@ -45,8 +45,8 @@ pub fn cross_entropy(
     Ok(CrossEntropy { grad, rows: row_results, summary })
 }
 
-/// The loss of a training step in one dispatch: the logits come as `slices` partial sums, the step's labels are found by the epoch's
-/// order, the mean loss is noted and the counter moved on. Gives `d loss / d logits`.
+/// The loss of a training step in one dispatch. The logits are `slices` partial sums; the step's labels are found through the epoch's
+/// order; the mean loss is recorded and the counter advanced. Returns `d loss / d logits`.
 pub fn cross_entropy_gathered(
     recording: &mut Recording,
     label: &str,
@@ -68,7 +68,7 @@ pub fn cross_entropy_gathered(
     let (grad, results, cost) = outputs(recording, label, [rows, classes]);
     let kernel = KernelSpec::new(cross_entropy::FILE).with(cross_entropy::ROWS_BY_ORDER).entry("step");
     let tensors = [partials, t.labels, grad, results, t.history, t.order, t.cursor];
-    // One workgroup, however many rows.
+    // One workgroup for any number of rows.
     dispatch_items(recording, label, kernel, &tensors, bytemuck::bytes_of(&params), 1, cost)?;
     Ok(grad)
 }
@@ -89,7 +89,7 @@ fn block([rows, classes]: [usize; 2], attributes: &CrossEntropyAttributes) -> Re
     })
 }
 
-/// The gradient by the logits, the rows' results, and what it takes to make them.
+/// The gradient with respect to the logits, the rows' results, and the dispatch's parameters.
 fn outputs(recording: &mut Recording, label: &str, [rows, classes]: [usize; 2]) -> (TensorId, TensorId, Cost) {
     let grad = recording.temporary(label, (rows * classes.div_ceil(4) * 16) as u64);
     let results = recording.temporary("row losses", (rows * 16) as u64);

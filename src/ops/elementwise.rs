@@ -22,7 +22,7 @@ pub fn add_relu(recording: &mut Recording, label: &str, input: FeatureMap, other
     record(recording, label, add_relu::FILE, &[input, other])
 }
 
-/// The gradient through a ReLU, by the forward pass's input or output (which have the same sign).
+/// The gradient through a ReLU, from the forward pass's input or output (which have the same sign).
 pub fn relu_backward(r: &mut Recording, label: &str, input: FeatureMap, grad_output: FeatureMap) -> Result<FeatureMap> {
     record(r, label, relu_backward::FILE, &[input, grad_output])
 }

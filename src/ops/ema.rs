@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::gpu::shaders::files::ema;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
-/// Moves `average` towards `value`, both of `elements` floats, by the fraction that stands first in `rate`: 1 - decay.
+/// Moves `average` towards `value`, both of `elements` floats, by the fraction in the first value of `rate`: 1 - decay.
 pub fn ema(
     recording: &mut Recording,
     label: &str,

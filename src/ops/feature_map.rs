@@ -1,11 +1,11 @@
 //! How tensors lie in GPU memory, and the conversion from and to PyTorch's layouts.
 //!
 //! Activations are NHWC with the channels padded to a multiple of 4 by zeros, so that every kernel reads vec4s; a
-//! grouped convolution pads each group. Matrices are rows padded to vec4s. Outside the process all is PyTorch's NCHW.
+//! grouped convolution pads each group. Matrices are rows padded to vec4s. Outside the process everything is PyTorch's NCHW.
 //!
-//! Pixels are not always next to each other: a kernel reads the same channel of many pixels at once, and with a kibibyte or a
-//! multiple of it between them they would compete for a few sets of the cache, and push each other out before the next
-//! channel of the same line is read. So there is a cache line more between such pixels. What lies in it is never used.
+//! Pixels are not always adjacent. A kernel reads the same channel of many pixels at once. If a pixel takes a kibibyte or a
+//! multiple of it, these reads share a few sets of the cache and evict each other before the next channel of the same line is read.
+//! So such pixels are one cache line further apart. The values in between are never used.
 
 use std::ops::Deref;
 
@@ -13,8 +13,8 @@ use super::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::{Recording, TensorId};
 
-/// The shape of a batch of feature maps, and how it lies in memory. Every value of it has an index of 32 bits, as shaders count:
-/// that is checked where a shape is made.
+/// The shape and memory layout of a batch of feature maps. Every value has a 32-bit index, since shaders index with 32 bits; the
+/// constructors check this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MapShape {
     pub n: usize,
@@ -30,21 +30,21 @@ pub struct MapShape {
 }
 
 impl MapShape {
-    /// Maps of f32 of a shape NCHW whose channels are padded as one group.
+    /// f32 maps of a shape NCHW whose channels are padded as one group.
     ///
     /// # Errors
-    /// More values than a shader can index; so for every other way to make a shape.
+    /// More values than a shader can index. This holds for every constructor.
     pub fn new(shape: [usize; 4]) -> Result<Self> {
         Self::grouped(shape, 1)
     }
 
-    /// The same with channels that are padded group by group.
+    /// The same with channels padded group by group.
     pub fn grouped([n, c, h, w]: [usize; 4], groups: usize) -> Result<Self> {
         let c4 = channels4(c, groups);
         Self { n, h, w, c, c4, pitch4: pitch4(c4), precision: Precision::F32 }.checked()
     }
 
-    /// Maps of f32 of one group with nothing between their pixels.
+    /// f32 maps of one group without gaps between pixels.
     pub fn dense([n, c, h, w]: [usize; 4]) -> Result<Self> {
         let c4 = c.div_ceil(4);
         Self { n, h, w, c, c4, pitch4: c4, precision: Precision::F32 }.checked()
@@ -60,12 +60,12 @@ impl MapShape {
         Self { h, w, ..self }.checked()
     }
 
-    /// One pixel of f32 for each map, with the same channels and nothing between them.
+    /// One f32 pixel for each map, with the same channels and without gaps.
     pub fn pooled(self) -> Self {
         Self { h: 1, w: 1, pitch4: self.c4, precision: Precision::F32, ..self }
     }
 
-    /// The same of another type.
+    /// The same shape in another precision.
     pub fn stored(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
@@ -95,7 +95,7 @@ impl MapShape {
         self.n * self.h * self.w
     }
 
-    /// vec4s of the whole batch, with what is between the pixels.
+    /// vec4s of the whole batch, gaps between pixels included.
     pub fn len4(&self) -> usize {
         self.pixels() * self.pitch4
     }
@@ -127,7 +127,7 @@ impl Deref for FeatureMap {
 }
 
 impl FeatureMap {
-    /// Whether it is of `precision`, as another map of the operation `op` called `label` is.
+    /// Checks that it has the `precision` of the other maps of the operation `op` called `label`.
     pub(super) fn check_precision(&self, op: &str, label: &str, precision: Precision) -> Result<()> {
         if self.precision == precision {
             return Ok(());
@@ -137,7 +137,7 @@ impl FeatureMap {
     }
 }
 
-/// Tensors for maps. (A recording knows tensors alone.)
+/// Tensors for maps; a recording itself knows only tensors.
 pub trait RecordMaps {
     /// Maps between dispatches.
     fn map(&mut self, label: &str, shape: MapShape) -> FeatureMap;
@@ -161,7 +161,7 @@ pub fn channels4(channels: usize, groups: usize) -> usize {
     groups * (channels / groups).div_ceil(4)
 }
 
-/// vec4s from one pixel to the next for `c4` of channels; see the module's own words.
+/// vec4s from one pixel to the next for `c4` vec4s of channels; see the module.
 fn pitch4(c4: usize) -> usize {
     const KIBIBYTE: usize = 1024 / 16;
     const LINE: usize = 64 / 16;
@@ -240,14 +240,45 @@ pub fn unpack_rows(data: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
     (0..rows).flat_map(|row| data[row * stride..][..columns].iter().copied()).collect()
 }
 
-/// `value` as the 32-bit integer that a shader takes.
+/// `value` as a 32-bit integer for a shader.
 pub(crate) fn u32_of(op: &str, what: &str, value: usize) -> Result<u32> {
     u32::try_from(value).map_err(|_| Error::shape(op, format!("{what} of {value} is more than a shader can index")))
+}
+
+/// Converts sizes to the 32-bit integers of a uniform block. An error names the operation `op` and `what` is too large.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct U32s<'a> {
+    pub op: &'a str,
+    pub what: &'a str,
+}
+
+impl U32s<'_> {
+    /// # Errors
+    /// The size does not fit.
+    pub fn of(self, value: usize) -> Result<u32> {
+        u32_of(self.op, self.what, value)
+    }
+
+    /// A height and a width.
+    ///
+    /// # Errors
+    /// One does not fit.
+    pub fn pair(self, [height, width]: [usize; 2]) -> Result<[u32; 2]> {
+        Ok([self.of(height)?, self.of(width)?])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_of_a_uniform_block_fit_in_32_bits() {
+        let sizes = U32s { op: "conv2d", what: "an attribute" };
+        assert_eq!(sizes.pair([3, u32::MAX as usize]).unwrap(), [3, u32::MAX]);
+        let refused = sizes.pair([3, 1 << 32]).unwrap_err().to_string();
+        assert!(refused.contains("conv2d") && refused.contains("an attribute of 4294967296"), "{refused}");
+    }
 
     #[test]
     fn layouts_round_trip() {

@@ -1,5 +1,5 @@
-//! One step of training a head on features that are on the device: its rows are read where they lie, in the epoch's order, and
-//! its loss is noted there, so that many steps follow each other without the host.
+//! One training step of a head on features that are on the device. Its rows are read in place, in the epoch's order, and its loss stays
+//! on the device, so that many steps run without the host.
 
 use super::attributes::CrossEntropyAttributes;
 use super::cross_entropy::cross_entropy_gathered;
@@ -20,7 +20,7 @@ impl HeadStep {
         (self.layer.weight_bytes() / 4) as usize + self.layer.out_features.next_multiple_of(4)
     }
 
-    /// Appends the logits and the loss, which is noted while the counters move on; gives `d loss / d logits`.
+    /// Appends the logits and the loss, which is recorded on the device while the counters advance. Returns `d loss / d logits`.
     pub fn loss(
         &self,
         r: &mut Recording,
@@ -32,7 +32,7 @@ impl HeadStep {
         cross_entropy_gathered(r, "loss", logits, t, sizes, attributes)
     }
 
-    /// Appends the gradient by the parameters, laid out like them, after [`Self::loss`].
+    /// Appends the gradient with respect to the parameters, laid out like them, after [`Self::loss`].
     pub fn gradient(&self, r: &mut Recording, t: &HeadStepTensors, grad_logits: TensorId) -> Result<TensorId> {
         self.layer.gradient_gathered(r, "gradient", t.features, grad_logits, [t.order, t.cursor])
     }

@@ -10,14 +10,14 @@ use crate::gpu::{AdapterReport, Cost, KernelSpec, Recording, TensorId};
 /// The kernels that compute the forward pass. Neither's sums depend on the number of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinearKernel {
-    /// An invocation adds a slice of the features for a tile; a second kernel adds the slices: software drivers.
+    /// An invocation sums a slice of the features for a tile; a second kernel adds the slices. For software drivers.
     Sliced,
-    /// A workgroup adds all features for a tile: hardware.
+    /// A workgroup sums all features for a tile. For hardware.
     Strided,
 }
 
 impl LinearKernel {
-    /// The one for this class of device.
+    /// The kernel for this class of device.
     pub fn choose(adapter: &AdapterReport) -> Self {
         if adapter.kind == "cpu" { Self::Sliced } else { Self::Strided }
     }
@@ -40,12 +40,12 @@ impl Linear {
         self.out_features.div_ceil(4)
     }
 
-    /// vec4s of inputs that one invocation of the forward kernel adds up: all of them, or fewer where there are few outputs.
+    /// vec4s of inputs that one invocation of the forward kernel sums: all, or fewer if there are few outputs.
     fn slice(&self) -> usize {
-        /// Invocations that are worth splitting for, and vec4s that a slice has at least.
+        /// Invocations to reach by splitting, and the least vec4s of a slice.
         const INVOCATIONS: usize = 512;
         const SHORTEST: usize = 32;
-        // For one tile of rows, so that a row's result is the same to the bit in whatever batch it comes.
+        // Computed for one tile of rows, so that a row's bits are the same in any batch.
         self.in4().div_ceil(INVOCATIONS.div_ceil(self.out4().max(1))).max(SHORTEST)
     }
 
@@ -87,7 +87,7 @@ impl Linear {
     ) -> Result<TensorId> {
         if kernel == LinearKernel::Strided {
             let output = r.temporary(label, self.output_bytes());
-            // A workgroup makes a tile.
+            // A workgroup computes a tile.
             let items = self.out4() * self.rows.div_ceil(4) * 64;
             self.step(r, label, linear_strided::FILE.into(), "main", &[input, weight, bias, output], items)?;
             return Ok(output);
@@ -101,7 +101,7 @@ impl Linear {
         self.in4().div_ceil(self.slice())
     }
 
-    /// The forward `kernel` over slices of the sum; `tensors` are its own with the partial sums among them.
+    /// The forward `kernel` over slices of the sum; the partial sums are among its `tensors`.
     fn sliced(
         &self,
         r: &mut Recording,
@@ -115,8 +115,8 @@ impl Linear {
         Ok(partials)
     }
 
-    /// [`Self::forward`] over the step's rows of all examples' `features`; `parameters` are the weight and after it the bias.
-    /// Gives partial sums, `[slice][row][output]`, and the number of slices.
+    /// [`Self::forward`] over the step's rows of all examples' `features`; `parameters` are the weight, followed by the bias.
+    /// Returns partial sums `[slice][row][output]` and the number of slices.
     pub fn forward_gathered(
         &self,
         r: &mut Recording,
@@ -130,8 +130,8 @@ impl Linear {
         Ok((partials, self.slices()))
     }
 
-    /// [`Self::grad_weight`] and after it [`Self::grad_bias`], over the rows of all examples' `features` of the step that the
-    /// counter has just been moved past.
+    /// [`Self::grad_weight`] and then [`Self::grad_bias`], over the rows of all examples' `features` of the step before the counter's
+    /// position.
     pub fn gradient_gathered(
         &self,
         r: &mut Recording,
@@ -199,7 +199,7 @@ impl Linear {
 mod tests {
     use super::*;
 
-    /// The classifier of ResNet-50 for one image: workgroups enough for a large GPU, which has none to share out otherwise.
+    /// The classifier of ResNet-50 for one image gives enough workgroups for a large GPU.
     #[test]
     fn one_row_keeps_a_large_gpu_busy() {
         let workgroups = |kernel, rows| {
@@ -211,7 +211,7 @@ mod tests {
         };
         assert_eq!(workgroups(LinearKernel::Strided, 1), [250, 1, 1]);
         assert_eq!(workgroups(LinearKernel::Strided, 9), [750, 1, 1]);
-        // What a software driver is given: three slices.
+        // On a software driver: three slices.
         assert_eq!(workgroups(LinearKernel::Sliced, 1), [12, 1, 1]);
     }
 

@@ -1,6 +1,6 @@
-//! Loss scaling, by which gradients of f16 stay above the smallest number that it has: the backward pass begins with the loss's
-//! gradient times a power of two, and what it gives of the parameters, which is f32, is divided by it again (Micikevicius et
-//! al., 2018, "Mixed precision training").
+//! Loss scaling, which keeps f16 gradients from underflowing. The backward pass starts from the loss's gradient times a power of two,
+//! and the parameters' gradients, which are f32, are divided by it afterwards (Micikevicius et al., 2018, "Mixed precision
+//! training").
 
 use super::dispatch_items;
 use super::feature_map::u32_of;
@@ -11,10 +11,10 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 const OP: &str = "loss_scale";
 /// Bytes of the state on the device: see [`state`].
 pub const STATE_BYTES: u64 = 16;
-/// The word of the state that a step sets to 1 if a gradient of it is not finite.
+/// The word of the state that a step sets to 1 if one of its gradients is not finite.
 pub const OVERFLOW: usize = 2;
 
-/// What the device is told before a step: the scale, its inverse, and that no gradient has overflowed yet.
+/// The state before a step: the scale, its inverse, and no overflow.
 pub fn state(scale: f32) -> [u32; 4] {
     [scale.to_bits(), (1.0 / scale).to_bits(), 0, 0]
 }
@@ -32,7 +32,7 @@ pub fn scale(
     Ok(output)
 }
 
-/// Divides `grad`, `elements` floats, by the scale of `state`, in place. A value that is not finite is noted in the state.
+/// Divides `grad`, `elements` floats, by the scale of `state`, in place. A value that is not finite sets the overflow word.
 pub fn unscale(recording: &mut Recording, label: &str, elements: usize, state: TensorId, grad: TensorId) -> Result<()> {
     record(recording, label, "unscale", elements, &[state, grad])
 }

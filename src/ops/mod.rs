@@ -45,19 +45,19 @@ pub use precision::Precision;
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, KernelSpec, Recording, TensorId, fold_workgroups};
 
-/// The `override` constant `name` of the shaders with all values that operations give it: a constant that is not listed can't
-/// be checked without a GPU (`verify --offline-shaders`).
+/// The values that operations give to the shaders' `override` constant `name`. Constants must be listed here, or they cannot be checked
+/// without a GPU (`verify --offline-shaders`).
 pub fn constant_values(name: &str) -> Option<(&'static str, &'static [u32])> {
     match name {
         "POINTWISE" => Some(("POINTWISE", &[0, 1])),
-        // The device gives it, see `AdapterReport::matrix_lanes`.
+        // Set by the device: `AdapterReport::matrix_lanes`.
         "LANES" => Some(("LANES", &[8, 32, 64])),
         "WHOLE" => Some(("WHOLE", &[0, 1])),
         _ => None,
     }
 }
 
-/// Appends a dispatch of a kernel whose invocations are one long row, each making one item.
+/// Appends a dispatch of a kernel with one invocation per item.
 fn dispatch_items(
     recording: &mut Recording,
     label: &str,

@@ -1,5 +1,5 @@
-//! Two kernels that do nothing but one thing: a chain of multiply-adds in registers, and a copy. How fast they run is what a
-//! device can do at most, beside which every other kernel is put.
+//! Two kernels that measure a device's peaks: chains of multiply-adds in registers, and a copy. The other kernels' speeds are
+//! compared with them.
 
 use super::dispatch_items;
 use super::feature_map::u32_of;
@@ -40,8 +40,8 @@ impl ChainWidth {
     }
 }
 
-/// `8 * rounds` steps of `x = 0.75 x + 0.25` (which tends to 1) on `width` vec4s in each of `invocations`; the result has the
-/// sum of an invocation's chains as one vec4.
+/// `8 * rounds` steps of `x = 0.75 x + 0.25` (which tends to 1) on `width` vec4s in each of `invocations`. The result holds one vec4 per
+/// invocation: the sum of its chains.
 pub fn multiply_adds(r: &mut Recording, width: ChainWidth, invocations: usize, rounds: usize) -> Result<TensorId> {
     const OP: &str = "peak_arithmetic";
     let params = Chain {
@@ -76,7 +76,7 @@ pub fn copy(r: &mut Recording, width: CopyWidth, input: TensorId, output: Tensor
     let params = [u32_of(OP, "a buffer", len4)?, 0, 0, 0];
     let cost = Cost { flops: 0.0, bytes: (len4 * 32) as f64 };
     let kernel = KernelSpec::new(peak_copy::FILE).entry(entry);
-    // A whole workgroup moves one stretch, so the last one may be only partly needed.
+    // Each workgroup copies one contiguous range; the last range may be partial.
     let items = len4.div_ceil(64 * each) * 64;
     dispatch_items(r, OP, kernel, &[input, output], bytemuck::bytes_of(&params), items, cost)
 }

@@ -1,28 +1,27 @@
 //! Pooling: windowed maximum and average, and the average over a whole map.
 
 use super::attributes::PoolAttributes;
-use super::feature_map::{FeatureMap, MapShape, RecordMaps, u32_of};
+use super::feature_map::{FeatureMap, MapShape, RecordMaps, U32s, u32_of};
 use super::{Precision, dispatch_items};
 use crate::error::{Error, Result};
 use crate::gpu::shaders::files::{self, avg_pool2d, max_pool2d, pool2d_backward};
 use crate::gpu::shaders::uniforms::pool2d_block::Pool;
 use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 
-/// The uniform block; `items` are the vec4s that are made.
+/// The uniform block; `items` is the number of vec4s to compute.
 fn block(op: &str, input: MapShape, output: MapShape, items: usize, attributes: &PoolAttributes) -> Result<Pool> {
-    let size = |value| u32_of(op, "a tensor or attribute", value);
-    let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+    let sizes = U32s { op, what: "a tensor or attribute" };
     Ok(Pool {
-        in_height: size(input.h)?,
-        in_width: size(input.w)?,
-        // What is between the pixels is pooled with them, and no more used than before.
-        channels4: size(input.pitch4)?,
-        out_height: size(output.h)?,
-        out_width: size(output.w)?,
-        items: size(items)?,
-        kernel: pair(attributes.kernel_size)?,
-        stride: pair(attributes.stride)?,
-        padding: pair(attributes.padding)?,
+        in_height: sizes.of(input.h)?,
+        in_width: sizes.of(input.w)?,
+        // The gaps between pixels are pooled as well; their values are never used.
+        channels4: sizes.of(input.pitch4)?,
+        out_height: sizes.of(output.h)?,
+        out_width: sizes.of(output.w)?,
+        items: sizes.of(items)?,
+        kernel: sizes.pair(attributes.kernel_size)?,
+        stride: sizes.pair(attributes.stride)?,
+        padding: sizes.pair(attributes.padding)?,
     })
 }
 
@@ -36,7 +35,7 @@ pub fn max_pool2d(
     windows(r, label, max_pool2d::FILE.into(), input, attributes, None)
 }
 
-/// The same, noting each winner's place (`y * W + x`, a u32 for each element) for the backward pass.
+/// [`max_pool2d`], which also stores each maximum's place (`y * W + x`, one u32 per element) for the backward pass.
 pub fn max_pool2d_indices(
     recording: &mut Recording,
     label: &str,
@@ -80,7 +79,7 @@ fn windows(
     Ok(output)
 }
 
-/// The gradient through [`max_pool2d_indices`] by its input, of shape `input`.
+/// The gradient through [`max_pool2d_indices`] with respect to its input, of shape `input`.
 pub fn max_pool2d_backward(
     recording: &mut Recording,
     label: &str,
@@ -93,7 +92,7 @@ pub fn max_pool2d_backward(
     windows_backward(recording, label, kernel, input, grad_output, attributes, Some(indices))
 }
 
-/// The gradient through [`avg_pool2d`] by its input, of shape `input`.
+/// The gradient through [`avg_pool2d`] with respect to its input, of shape `input`.
 pub fn avg_pool2d_backward(
     recording: &mut Recording,
     label: &str,
@@ -147,7 +146,7 @@ pub fn global_avg_pool(recording: &mut Recording, label: &str, input: FeatureMap
     Ok(output)
 }
 
-/// The gradient through [`global_avg_pool`] by its input, of shape `input`.
+/// The gradient through [`global_avg_pool`] with respect to its input, of shape `input`.
 pub fn global_avg_pool_backward(
     recording: &mut Recording,
     label: &str,
@@ -160,9 +159,9 @@ pub fn global_avg_pool_backward(
         return Err(Error::shape(OP, format!("{label}: grad_output does not have the shape of the output")));
     }
     let grad_input = recording.map(label, input);
-    let size = |value| u32_of(OP, "an input", value);
+    let sizes = U32s { op: OP, what: "an input" };
     let items = input.pixels() * input.c4;
-    let params = [size(input.h * input.w)?, size(input.c4)?, size(items)?, size(input.pitch4)?];
+    let params = [sizes.of(input.h * input.w)?, sizes.of(input.c4)?, sizes.of(items)?, sizes.of(input.pitch4)?];
     let cost = Cost { flops: (input.len4() * 4) as f64, bytes: (input.bytes() + grad_output.bytes()) as f64 };
     let tensors = [grad_output.tensor, grad_input.tensor];
     let kernel = input.precision.kernel(files::global_avg_pool_backward::FILE)?;

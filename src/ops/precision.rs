@@ -1,4 +1,4 @@
-//! How activations and weights are stored. Sums, biases and statistics are f32 whatever that is.
+//! The type in which activations and weights are stored. Sums, biases and statistics are always f32.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub enum Precision {
     /// 32 bits: every adapter.
     #[default]
     F32,
-    /// 16 bits, at half the memory and traffic, of values up to 65,504: adapters with f16.
+    /// 16 bits, up to 65,504, with half the memory and traffic: adapters with f16.
     F16,
 }
 
@@ -39,7 +39,7 @@ impl Precision {
         }
     }
 
-    /// Whether the adapter has kernels of it; the reason if not.
+    /// Whether the adapter has kernels for it; the reason if not.
     pub fn supported(self, adapter: &AdapterReport) -> Result<(), String> {
         if self == Self::F16 && !adapter.features.f16 {
             return Err(format!("the adapter {} has no f16", adapter.name));
@@ -47,7 +47,7 @@ impl Precision {
         Ok(())
     }
 
-    /// The same for a user.
+    /// The same with an error for the user.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where the adapter has none.
@@ -63,7 +63,7 @@ impl Precision {
         self == Self::F32 || by_variant || shaders::find(op).is_some_and(has)
     }
 
-    /// What picks the shaders over maps of this type.
+    /// The flags of shaders for maps of this type.
     fn flags(self) -> Flags {
         match self {
             Self::F32 => Flags::NONE,
@@ -71,7 +71,7 @@ impl Precision {
         }
     }
 
-    /// `kernel` over maps of this type.
+    /// `kernel` for maps of this type.
     ///
     /// # Errors
     /// [`Error::Shape`] if the operation has none.
@@ -95,7 +95,7 @@ impl Precision {
         }
     }
 
-    /// The first `count` values of words that were read back.
+    /// The first `count` values of the words read back.
     pub fn values(self, words: &[u32], count: usize) -> Vec<f32> {
         match self {
             Self::F32 => words[..count].iter().map(|&word| f32::from_bits(word)).collect(),

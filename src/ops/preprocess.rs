@@ -18,7 +18,7 @@ pub fn preprocess(
     precision: Precision,
 ) -> Result<FeatureMap> {
     const OP: &str = "preprocess";
-    // Its values are no fewer than the bytes, which the shader counts.
+    // The map has at least as many values as bytes, so it bounds the shader's indices.
     let output = recording.map(label, MapShape::new([n, 3, h, w])?.stored(precision));
     let wide = |[r, g, b]: [f32; 3], last| [r, g, b, last];
     let params = Preprocess {

@@ -7,12 +7,12 @@ use crate::gpu::shaders::files;
 use crate::gpu::shaders::uniforms::{shortcut_pad, shortcut_pad_backward};
 use crate::gpu::{Cost, Recording};
 
-/// How an identity gets over a change of shape.
+/// How an identity shortcut adapts to a change of shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZeroPad {
     /// Every `stride`-th pixel in both directions, from the first.
     pub stride: usize,
-    /// Zero channels before the input's, a multiple of 4; the others come after them.
+    /// Zero channels before the input's, a multiple of 4. The remaining ones come after.
     pub before: usize,
 }
 
@@ -67,7 +67,7 @@ pub fn shortcut_pad(
     Ok(output)
 }
 
-/// The gradient through [`shortcut_pad`] by its input, added to `residual`, the gradient that reaches the same input
+/// The gradient through [`shortcut_pad`] with respect to its input, added to `residual`, the gradient that reaches the same input
 /// through the other branch and gives the shape.
 pub fn shortcut_pad_backward(
     recording: &mut Recording,

@@ -8,8 +8,8 @@ use crate::gpu::shaders::uniforms::space_to_depth as uniforms;
 use crate::gpu::{Cost, Recording};
 
 const OP: &str = "space_to_depth";
-/// Blocks of pixels as channels: `[N, C, H, W]` to `[N, stride * stride * C, size]`, the blocks beginning `padding` before the
-/// map, which is zero outside of itself.
+/// Blocks of pixels as channels: `[N, C, H, W]` to `[N, stride * stride * C, size]`. The first block starts `padding` before the map;
+/// values outside of the map are zero.
 ///
 /// # Errors
 /// A stride of 0, a grouped map, and sizes that a shader can't index.
@@ -30,7 +30,7 @@ pub fn space_to_depth(
     let channels = stride[0].saturating_mul(stride[1]).saturating_mul(input.c);
     of(channels)?;
     let output = MapShape::new([input.n, channels, size[0], size[1]])?.stored(input.precision);
-    // The distances to values must fit in 32 bits too.
+    // Offsets to values must fit in 32 bits too.
     for axis in 0..2 {
         of(size[axis].saturating_mul(stride[axis]).saturating_add(padding[axis]).saturating_mul(2))?;
     }

@@ -1,14 +1,16 @@
 //! The axes of a shader file: what each adds to the name and which flags it sets. Their products are the file's shaders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One shader to build: the flags that pick it among its file's, its name, and all flags that select its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variant {
     pub name: String,
     /// One for each axis where it takes an alternative with a flag.
     pub selectors: BTreeSet<String>,
     pub flags: BTreeSet<String>,
+    /// Numbers that its text and its loops may name.
+    pub numbers: BTreeMap<String, i64>,
 }
 
 /// What a file declares.
@@ -40,6 +42,7 @@ struct Alternative {
     piece: String,
     /// The first picks it, the others are set along with it.
     flags: Vec<String>,
+    numbers: Vec<(String, i64)>,
 }
 
 /// A mistake, and its line.
@@ -94,7 +97,7 @@ impl Axes {
     /// Two of one name, or picked by the same flags; an alternative that is in none.
     pub fn variants(&self, stem: &str) -> Result<Vec<Variant>, String> {
         let own = if self.axes.first().is_some_and(|axis| axis.kind == Kind::Name) { "" } else { stem };
-        let start = Variant { name: own.to_owned(), selectors: BTreeSet::new(), flags: BTreeSet::new() };
+        let start = Variant { name: own.to_owned(), ..Variant::default() };
         let mut all = self.axes.iter().fold(vec![start], |before, axis| {
             before.iter().flat_map(|variant| axis.alternatives.iter().map(|one| one.added_to(variant, axis))).collect()
         });
@@ -150,22 +153,29 @@ impl Alternative {
         let mut variant = variant.clone();
         variant.name += &self.piece;
         variant.flags.extend(self.flags.iter().cloned());
+        variant.numbers.extend(self.numbers.iter().cloned());
         variant.selectors.extend(self.flags.first().filter(|_| axis.is_choice()).cloned());
         variant
     }
 }
 
-/// `PIECE [FLAG …]`; the piece `-` adds nothing to the name.
+/// `PIECE [FLAG …] [NAME=NUMBER …]`; the piece `-` adds nothing to the name.
 fn alternative(text: &str) -> Result<Alternative, String> {
     let mut words = text.split_whitespace();
     let piece = words.next().ok_or("an alternative without its piece of the name, or - for none")?;
-    let is_flag = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let flags: Vec<&str> = words.collect();
-    if let Some(other) = flags.iter().find(|flag| !is_flag(flag)) {
-        return Err(format!("{other} is no flag: those are of A to Z, 0 to 9 and _"));
+    let mut one = Alternative { piece: if piece == "-" { "" } else { piece }.to_owned(), ..Alternative::default() };
+    for word in words {
+        let (name, number) = word.split_once('=').map_or((word, None), |(name, number)| (name, Some(number)));
+        if !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+            return Err(format!("{name} is no flag: those are of A to Z, 0 to 9 and _"));
+        }
+        match number.map(str::parse) {
+            None => one.flags.push(name.to_owned()),
+            Some(Ok(number)) => one.numbers.push((name.to_owned(), number)),
+            Some(Err(_)) => return Err(format!("{word} gives {name} no whole number")),
+        }
     }
-    let piece = if piece == "-" { "" } else { piece };
-    Ok(Alternative { piece: piece.to_owned(), flags: flags.into_iter().map(str::to_owned).collect() })
+    Ok(one)
 }
 
 /// Whether `flags` has every flag of the condition, and none of those after a `!`.
@@ -203,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn alternatives_set_numbers() {
+        let all = variants("x", "//#axis - SIDE=4 | _a A SIDE=6\n//#axis - ROWS=2").unwrap();
+        let numbers = |i: usize| ["SIDE", "ROWS"].map(|name| all[i].numbers[name]);
+        assert_eq!([numbers(0), numbers(1)], [[4, 2], [6, 2]]);
+        assert_eq!((all[0].flags.len(), all[1].flags.iter().collect::<Vec<_>>()), (0, vec!["A"]));
+    }
+
+    #[test]
     fn a_name_stands_in_the_files_place() {
         assert_eq!(names("x", "//#name y | z Z\n//#axis _end ALWAYS"), ["y_end", "z_end"]);
         let all = variants("x", "//#name y | z Z\n//#axis _end ALWAYS").unwrap();
@@ -234,6 +252,7 @@ mod tests {
             ("//#axis - | _a A\n//#name y", "2: //#name after"),
             ("//#axis - |", "1: an alternative without"),
             ("//#axis - | _a a", "1: a is no flag"),
+            ("//#axis - SIDE=four", "1: SIDE=four gives SIDE no whole number"),
             ("//#with A B", "1: //#with A B is not"),
             ("//#axis - | - A", "the name x"),
             ("//#axis - | _a", "the same flags"),

@@ -1,6 +1,6 @@
-//! The values between braces in the lines of a `//#for`: integer arithmetic over loop variables, and picks out of words.
+//! The values between braces: integer arithmetic over the numbers of axes and loop variables, and picks out of words.
 
-/// A loop variable and its value, innermost last.
+/// A number or loop variable and its value, innermost last.
 pub type Variables<'a> = [(&'a str, i64)];
 
 /// `line` with every `{…}` replaced by its value.
@@ -102,7 +102,7 @@ impl Parser<'_> {
             return Ok(number);
         }
         let found = self.variables.iter().rev().find(|(name, _)| *name == word);
-        found.map(|&(_, value)| value).ok_or_else(|| format!("{word:?} is no loop variable"))
+        found.map(|&(_, value)| value).ok_or_else(|| format!("{word:?} is no number and no loop variable"))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! //#axis PIECE [FLAG …] | …   an axis: the file yields a shader for each alternative, with its piece of the name (- for none) and
-//!                              its flags, of which the first picks it; one alternative alone is part of all
+//!                              its flags, of which the first picks it; one alternative alone is part of all. NAME=NUMBER
+//!                              among the flags gives a number to {…} and to the ranges of //#for
 //! //#or PIECE [FLAG …]         one more alternative of the axis before
 //! //#name PIECE [FLAG …] | …   an axis that begins the name, in place of the file's own
 //! //#form PIECE FLAG … | …     an axis of none of these or one of these, which the device picks
@@ -23,7 +24,7 @@ mod axes;
 mod expression;
 mod tree;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use axes::holds;
 // Of the build script.
@@ -52,10 +53,11 @@ impl Expanded {
     }
 }
 
-/// The flags of one shader, and those that any has: a condition on another one is a mistake.
+/// The flags of one shader, and those that any has: a condition on another one is a mistake. And its numbers.
 pub struct Flags<'a> {
     pub set: &'a BTreeSet<String>,
     pub known: &'a BTreeSet<String>,
+    pub numbers: &'a BTreeMap<String, i64>,
 }
 
 /// Expands `source`, the text of `file`; `read` returns the text of an imported file.
@@ -83,7 +85,8 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn file(&mut self, file: &str, source: &str) -> Result<(), String> {
         let nodes = parse(source).map_err(|(line, what)| format!("{file}:{line}: {what}"))?;
-        self.nodes(file, &nodes, &[])
+        let numbers: Vec<_> = self.flags.numbers.iter().map(|(name, &value)| (name.as_str(), value)).collect();
+        self.nodes(file, &nodes, &numbers)
     }
 
     fn nodes(&mut self, file: &str, nodes: &[Node], variables: &Variables) -> Result<(), String> {
@@ -147,7 +150,8 @@ mod tests {
     fn expanded(source: &str, flags: &[&str]) -> Result<Expanded, String> {
         let set = flags.iter().map(|f| f.to_string()).collect();
         let known = ["A", "B", "C", "F", "G"].map(str::to_owned).into();
-        expand("main.wgsl", source, &Flags { set: &set, known: &known }, &mut |name| match name {
+        let numbers = [("SIDE".to_owned(), 3)].into();
+        expand("main.wgsl", source, &Flags { set: &set, known: &known, numbers: &numbers }, &mut |name| match name {
             "shared/a.wgsl" => Ok("fn a() {}".into()),
             "shared/bad.wgsl" => Ok("x\n//#if F".into()),
             _ => Err(format!("no {name}")),
@@ -177,9 +181,15 @@ mod tests {
 
     #[test]
     fn loops_repeat_lines() {
-        let source = "//#for i in 0..2\n//#for j in i..2 * i + 1\nlet a{i}_{j} = {};\n//#endfor\n//#endfor\n{i}";
-        assert_eq!(run(source, &[]).unwrap(), "let a0_0 = {};\nlet a1_1 = {};\nlet a1_2 = {};\n{i}\n");
+        let source = "//#for i in 0..2\n//#for j in i..2 * i + 1\nlet a{i}_{j} = {};\n//#endfor\n//#endfor\n}";
+        assert_eq!(run(source, &[]).unwrap(), "let a0_0 = {};\nlet a1_1 = {};\nlet a1_2 = {};\n}\n");
         assert_eq!(run("//#for i in 0..2\n//#if F\n{i}\n//#endif\n//#endfor", &["F"]).unwrap(), "0\n1\n");
+    }
+
+    #[test]
+    fn numbers_of_axes_are_for_loops_and_text() {
+        let source = "const SIDE = {SIDE};\n//#for i in 0..SIDE - 1\na{i}_{SIDE * i}\n//#endfor";
+        assert_eq!(run(source, &[]).unwrap(), "const SIDE = 3;\na0_0\na1_3\n");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! How a convolution is computed: by one of the kernels directly, or around one of them by Winograd's way or over blocks of
-//! pixels. A value with a name; [`super::ConvPlan`] makes a pass of it.
+//! How a convolution is computed: directly by a kernel, by a split reduction, or by Winograd or space-to-depth around a kernel. An
+//! algorithm is a value with a name; [`super::ConvPlan`] plans a pass with it.
 
 use std::ops::RangeInclusive;
 
@@ -12,23 +12,23 @@ use crate::gpu::AdapterReport;
 use crate::ops::Precision;
 use crate::ops::conv2d_variant::Conv2dVariant;
 
-/// What blocks of pixels are called in names of algorithms.
+/// The prefix of space-to-depth in names of algorithms.
 pub(super) const BLOCKS: &str = "space-to-depth";
-/// What stands between a kernel's name and the number of parts.
+/// Separates a kernel's name from the number of parts.
 const SPLIT: &str = "-split";
-/// The numbers of parts that a reduction is cut into.
+/// The possible numbers of parts of a split reduction.
 const PARTS: RangeInclusive<usize> = 2..=MOST_PARTS;
 
-/// The way to compute a convolution and its gradients.
+/// An algorithm for a convolution and its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dAlgorithm {
-    /// Every multiplication of the formula.
+    /// Direct convolution.
     Direct(Conv2dVariant),
-    /// The same with the reduction cut into so many parts; only forward and by the input.
+    /// The same with the reduction split into this many parts. Forward and input gradient only.
     Split(Conv2dVariant, usize),
-    /// Tiles at their points; only for 3x3 kernels of stride 1.
+    /// Winograd. 3x3 kernels of stride 1 only.
     Winograd(WinogradTile, Conv2dVariant),
-    /// Blocks of pixels as channels; only forward, with a stride and few channels.
+    /// Space-to-depth. Forward only, with a stride and few channels.
     SpaceToDepth(Conv2dVariant),
 }
 
@@ -39,7 +39,7 @@ impl From<Conv2dVariant> for Conv2dAlgorithm {
 }
 
 impl Conv2dAlgorithm {
-    /// Every algorithm: a kernel directly, or a tile of Winograd's or blocks of pixels around it.
+    /// Every algorithm: a kernel directly, or a Winograd tile or space-to-depth around it.
     fn all() -> impl Iterator<Item = Self> {
         let tiles = |variant| WinogradTile::ALL.into_iter().map(move |tile| Self::Winograd(tile, variant));
         let direct = Conv2dVariant::FORWARD.into_iter().map(Self::Direct);
@@ -47,7 +47,7 @@ impl Conv2dAlgorithm {
         direct.chain(Conv2dVariant::ALL.into_iter().flat_map(tiles)).chain(blocks)
     }
 
-    /// The algorithm of that [`Self::name`].
+    /// The algorithm with this [`Self::name`].
     pub fn named(name: &str) -> Option<Self> {
         if let Some((kernel, parts)) = name.split_once(SPLIT) {
             let variant =
@@ -57,7 +57,7 @@ impl Conv2dAlgorithm {
         Self::all().find(|algorithm| algorithm.name() == name)
     }
 
-    /// Every algorithm that is one of its own in this pass, and why the adapter can't run `conv` so, where it can't.
+    /// Every distinct algorithm of this pass, and whether the adapter can run `conv` with it; the reason if not.
     pub fn candidates(
         adapter: &AdapterReport,
         conv: &Conv2d,
@@ -68,8 +68,8 @@ impl Conv2dAlgorithm {
         distinct.map(|algorithm| (algorithm, algorithm.supported(adapter, conv, precision))).collect()
     }
 
-    /// The algorithm whose kernels this one runs for `conv` in `pass`: some share one, and cooperative matrices have none for the
-    /// gradient by the input in blocks of pixels.
+    /// The algorithm whose kernels this one runs for `conv` in `pass`. Some share kernels, and cooperative matrices have none for the
+    /// input gradient in blocks of pixels.
     pub(super) fn in_pass(self, pass: Conv2dPass, conv: &Conv2d) -> Self {
         let inner = match self {
             Self::SpaceToDepth(variant) if pass == Conv2dPass::Forward => {
@@ -92,7 +92,7 @@ impl Conv2dAlgorithm {
         }
     }
 
-    /// The type of the packed weight for maps of `maps`: Winograd's points are f32.
+    /// The precision of the packed weight for maps in the precision `maps`. Winograd's points are f32.
     pub fn weight_precision(self, maps: Precision) -> Precision {
         match self {
             Self::Direct(_) | Self::Split(..) | Self::SpaceToDepth(_) => maps,
@@ -120,13 +120,13 @@ impl Conv2dAlgorithm {
         }
     }
 
-    /// Whether the adapter can run `conv` so; the reason if not.
+    /// Whether the adapter can run `conv` with it; the reason if not.
     pub fn supported(self, adapter: &AdapterReport, conv: &Conv2d, precision: Precision) -> Result<(), String> {
         self.fits(conv)?;
         self.variant().supported_in(adapter, self.weight_precision(precision))
     }
 
-    /// Whether it is for `conv` at all; the reason if not.
+    /// Whether it applies to `conv`; the reason if not.
     pub(super) fn fits(self, conv: &Conv2d) -> Result<(), String> {
         match self {
             Self::Direct(_) => Ok(()),

@@ -1,19 +1,18 @@
-//! The input gradient for an input of few channels (a stem's), by the forward kernels: how blocks are made.
+//! The input gradient for an input of few channels (a stem's), computed by the forward kernels in blocks of pixels.
 //!
-//! Three channels fill little of a tile that makes 32. So a tile makes blocks of pixels instead: the pixels of a block, with
-//! their channels, count as the output channels of one convolution over grad_output, whose kernel reaches everything that any
-//! pixel of the block meets. Where a pixel does not meet a tap the weight is zero. Per axis, with stride s, padding p, a kernel
-//! of R and a block of B (a multiple of s): pixel a of block i meets row i*B/s + t - reach of grad_output by
-//! r = a + p - s*(t - reach), if that is in 0..R.
+//! Three channels fill little of a tile of 32 channels. So the pixels of a block, with their channels, count as the output channels of
+//! one convolution over grad_output. Its kernel covers every tap that any pixel of the block meets; weights are zero where a pixel does
+//! not meet a tap. Per axis, with stride s, padding p, kernel size R and block size B (a multiple of s): pixel a of block i meets row
+//! i*B/s + t - reach of grad_output through r = a + p - s*(t - reach), if that is in 0..R.
 
 use super::spec::Conv2d;
 
-/// Pixels of a block at least: 8 of 4 padded channels fill a tile of 32.
+/// The least pixels of a block: 8 pixels of 4 padded channels fill a tile of 32.
 const LEAST: [usize; 2] = [2, 4];
-/// Longer strides would make blocks of too many pixels.
+/// Longer strides would give blocks of too many pixels.
 const MOST_STRIDE: usize = 4;
 
-/// The convolution that makes blocks of pixels. Pairs are height, width.
+/// The convolution whose output channels are blocks of pixels. Pairs are height, width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::ops) struct Blocks {
     /// Pixels of a block.
@@ -32,14 +31,14 @@ impl Blocks {
         self.block.iter().product()
     }
 
-    /// Values of one block, channels padded to a vec4: what counts as output channels.
+    /// Values of one block, channels padded to a vec4: the output channels.
     pub fn values(&self) -> usize {
         self.pixels() * 4
     }
 }
 
 impl Conv2d {
-    /// How blocks are made, where the gradient by the input is computed so.
+    /// The blocks, if the input gradient is computed in blocks.
     pub(in crate::ops) fn blocks(&self) -> Option<Blocks> {
         let a = &self.attributes;
         let fits = a.groups == 1 && self.in_channels <= 4 && a.dilation == [1, 1];
@@ -57,7 +56,7 @@ impl Conv2d {
         Some(Blocks { block: pair(0), taps: pair(1), reach: pair(2), step: pair(3) })
     }
 
-    /// Where the weight of tap `rs` lies in a block's kernel for the block's pixel `at`, if they meet.
+    /// The place of the weight of tap `rs` in the block's kernel for pixel `at` of the block, if they meet.
     pub(super) fn block_tap(&self, blocks: &Blocks, at: [usize; 2], rs: [usize; 2]) -> Option<usize> {
         let axis = |i: usize| {
             let stride = self.attributes.stride[i];

@@ -1,4 +1,4 @@
-//! Which algorithm a plan takes: what was asked for, else what was tuned, else what the policy expects to be fastest.
+//! Which algorithm a plan uses: the requested one, else the tuned one, else the one that the policy expects to be fastest.
 
 use super::algorithm::Conv2dAlgorithm;
 use super::depth::SpaceToDepth;
@@ -12,10 +12,10 @@ use crate::ops::conv2d_policy::{self, Convolution};
 use crate::ops::conv2d_variant::Conv2dVariant;
 
 impl Conv2dAlgorithm {
-    /// What was tuned for `conv` on maps of `map` (images, height, width) on this adapter, or else [`Self::usual`]. What the
-    /// device's options ask for goes before both.
+    /// The tuned algorithm for `conv` on maps of `map` (images, height, width) on this adapter, or else [`Self::usual`]. The device's
+    /// options override both.
     ///
-    /// Of the batch only the size of a tile depends, so that an image's result is the same to the bit in whatever batch it comes.
+    /// Only the size of a tile depends on the batch, so that an image's bits are the same in any batch.
     pub fn choose(gpu: &Gpu, pass: Conv2dPass, conv: &Conv2d, map: [usize; 3], precision: Precision) -> Self {
         let target = ConvTarget::from(gpu);
         let [_, height, width] = map;
@@ -26,7 +26,7 @@ impl Conv2dAlgorithm {
         tuned.filter(able).or_else(usual).unwrap_or(Self::Direct(Conv2dVariant::GEMM))
     }
 
-    /// What is expected to be fastest ([`conv2d_policy::choose`]), or what was asked for: a kernel, or a way wherever it fits.
+    /// The algorithm that is expected to be fastest ([`conv2d_policy::choose`]), or the requested one wherever it applies.
     pub fn usual<'a>(
         target: impl Into<ConvTarget<'a>>,
         pass: Conv2dPass,
@@ -42,7 +42,7 @@ impl Conv2dAlgorithm {
         chosen.in_pass(pass, conv)
     }
 
-    /// What `switch` means for `conv`.
+    /// The algorithm that `switch` requests for `conv`.
     fn by_switch(target: ConvTarget, conv: &Conv2d, switch: Conv2dSwitch) -> Self {
         let variant = Conv2dVariant::choose(target);
         match switch {
@@ -58,7 +58,7 @@ impl Conv2dAlgorithm {
 }
 
 impl Conv2dVariant {
-    /// The kernel that suits the adapter best, or the one that was asked for, if the adapter can run it.
+    /// The requested kernel if the adapter can run it, else the one that suits the adapter best.
     pub fn choose<'a>(target: impl Into<ConvTarget<'a>>) -> Self {
         let ConvTarget { adapter, switch } = target.into();
         match switch {
@@ -67,8 +67,7 @@ impl Conv2dVariant {
         }
     }
 
-    /// Those that plans take where nothing was tuned: [`Self::choose`], what follows the size of a batch, and what stands in
-    /// for them.
+    /// The algorithms that plans use without tuning: those of [`Self::choose`] for every batch size, and their substitutes.
     pub fn usual<'a>(target: impl Into<ConvTarget<'a>>) -> Vec<Self> {
         let target = target.into();
         let chosen = Self::choose(target);

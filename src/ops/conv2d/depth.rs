@@ -1,12 +1,12 @@
-//! A convolution with a stride on few channels (a stem) as one without a stride on more channels.
+//! Space-to-depth: a convolution with a stride on few channels (a stem) as one without a stride on more channels.
 //!
-//! A stem's three channels fill little of what a kernel does for each tap. So blocks of stride x stride pixels count as one
-//! pixel with the channels of all of them (`shaders/space_to_depth.wgsl`), and so do those of the weight, with zeros past its
-//! end: 7x7 taps of stride 2 on 3 channels become 4x4 taps of stride 1 on 12, which any forward kernel takes. Per axis, with a
-//! stride s, padding p and a kernel of R: block i begins at row i*s - p, and output row p meets blocks p .. p + ceil(R / s).
-//! (MLPerf's submissions for TPUs, Ying et al. 2018, "Image Classification at Supercomputer Scale", do the same.)
+//! A stem's three channels use little of the work that a kernel does for each tap. So each block of stride x stride pixels becomes one
+//! pixel with the channels of all of them (`shaders/space_to_depth.wgsl`). The weight's taps are grouped likewise, with zeros past its
+//! end: 7x7 taps of stride 2 on 3 channels become 4x4 taps of stride 1 on 12, which any forward kernel computes. Per axis, with
+//! stride s, padding p and kernel size R: block i begins at row i*s - p, and output row p meets blocks p .. p + ceil(R / s).
+//! Ying et al. 2018, "Image Classification at Supercomputer Scale", do the same on TPUs.
 //!
-//! A NaN or an infinity also reaches the outputs that meet its block and not its pixel, where a zero weight makes a NaN of it.
+//! A NaN or an infinity also reaches outputs that meet its block but not its pixel, because zero times either is NaN.
 
 use super::direct::Direct;
 use super::epilogue::Ending;
@@ -22,12 +22,12 @@ use crate::ops::feature_map::{FeatureMap, MapShape};
 use crate::ops::space_to_depth::space_to_depth;
 
 const OP: &str = "space_to_depth";
-/// More channels fill a kernel's vectors by themselves.
+/// With more channels, a kernel's vectors are full already.
 const MOST_CHANNELS: usize = 4;
-/// Longer strides would make blocks of too many pixels.
+/// Longer strides would give blocks of too many pixels.
 const MOST_STRIDE: usize = 4;
 
-/// A convolution over blocks of its input; `variant` is the kernel that makes it.
+/// A convolution over blocks of its input, computed by the kernel `variant`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SpaceToDepth {
     conv: Conv2d,
@@ -90,7 +90,7 @@ impl SpaceToDepthWeight {
         self.packing.pack(&inner, Direction::Forward, &blocks)
     }
 
-    /// Appends the packing of a KRSC weight as `precision`: it lies as a map of K images does.
+    /// Appends the packing of a KRSC weight as `precision`. Its layout is that of a map of K images.
     pub fn record(&self, r: &mut Recording, label: &str, weight: TensorId, precision: Precision) -> Result<TensorId> {
         let inner = inner(&self.conv);
         let weight = self.conv.krsc_shape()?.at(weight);

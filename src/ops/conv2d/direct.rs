@@ -1,5 +1,5 @@
-//! One pass over one convolution by one kernel that makes every multiplication of the formula: forward, or the input gradient by the
-//! same kernels with the taps of one phase of the stride at a time.
+//! Direct convolution by one kernel: the forward pass, or the input gradient by the same kernels with the taps of one phase of the stride
+//! at a time.
 
 use super::epilogue::Ending;
 use super::geometry::Geometry;
@@ -14,7 +14,7 @@ use crate::ops::dispatch_items;
 use crate::ops::elementwise::relu_backward;
 use crate::ops::feature_map::{FeatureMap, MapShape, RecordMaps};
 
-/// A pass with its kernel, made once and recorded as often as wanted.
+/// A pass with its kernel, built once and recorded any number of times.
 #[derive(Debug, Clone)]
 pub(super) struct Direct {
     geometry: Geometry,
@@ -25,7 +25,7 @@ impl Direct {
     /// The pass from `source` to `output`, whose shapes belong to `conv`.
     ///
     /// # Errors
-    /// Sizes that a shader can't index, and parts that the kernel can't make.
+    /// Sizes that a shader cannot index, and a split that the kernel does not support.
     pub fn new(
         conv: &Conv2d,
         kernel: impl Into<Conv2dKernel>,
@@ -48,7 +48,7 @@ impl Direct {
         ending.check(label, self.geometry.output)?;
         let output = r.map(label, self.geometry.output);
         let uniforms = Uniforms::new(&self.geometry, &ending)?;
-        // They are always bound; where there is none, the weight stands in and is never read as such.
+        // A binding needs a buffer. A missing operand is bound to the weight and not read.
         let bias = ending.rectified.map(|map| map.tensor).or(ending.bias).unwrap_or(weight);
         let residual = ending.residual.map_or(weight, |map| map.tensor);
         if self.geometry.parts.count > 1 {
@@ -61,7 +61,7 @@ impl Direct {
         self.multiply(r, label, &uniforms, tensors, self.geometry.output.bytes() * ending.maps())?;
         if self.geometry.blocks.is_some() {
             self.repair(r, label, &uniforms, [source, weight, residual, output.tensor])?;
-            // A block's kernel has no such end: few networks have a ReLU before so few channels.
+            // Kernels for blocks have no ReLU gradient: few networks have a ReLU before so few channels.
             if let Some(rectified) = ending.rectified {
                 return relu_backward(r, label, rectified, output);
             }
@@ -69,7 +69,7 @@ impl Direct {
         Ok(output)
     }
 
-    /// Appends the kernel that multiplies; `stored` bytes are read and written at its end.
+    /// Appends the kernel that multiplies; its epilogue reads and writes `stored` bytes.
     fn multiply(
         &self,
         r: &mut Recording,
@@ -80,7 +80,7 @@ impl Direct {
     ) -> Result<()> {
         let Self { geometry, kernel } = self;
         let bytes = geometry.source.bytes() + stored + r.bytes(tensors[1]);
-        // A kernel of blocks that never reads a bias has no binding for it.
+        // A kernel for blocks that never reads a bias has no binding for it.
         if geometry.parts.count == 1 && kernel.reflect()?.bindings.len() == tensors.len() {
             tensors.remove(2);
         }
@@ -95,8 +95,8 @@ impl Direct {
         Ok(())
     }
 
-    /// Appends the sum of the parts and the kernel's end; `tensors` are the partial sums, what stands in the bias's place, the residual
-    /// and the output.
+    /// Appends the sum of the parts with the epilogue. `tensors` are the partial sums, the buffer at the bias's binding, the residual and
+    /// the output.
     fn sum_parts(&self, r: &mut Recording, label: &str, uniforms: &Uniforms, tensors: [TensorId; 4]) -> Result<()> {
         let kernel = KernelSpec::new(conv2d_sum_parts::FILE);
         let kernel = self.geometry.output.precision.kernel(match self.geometry.direction {
@@ -109,7 +109,8 @@ impl Direct {
         dispatch_items(r, label, kernel, &tensors, uniforms.bytes(), items, cost)
     }
 
-    /// Appends the second look at pixels that blocks made NaN; `tensors` are the source, the weight, the residual and the output.
+    /// Appends the recomputation of pixels that came out as NaN from blocks. `tensors` are the source, the weight, the residual and the
+    /// output.
     fn repair(&self, r: &mut Recording, label: &str, uniforms: &Uniforms, tensors: [TensorId; 4]) -> Result<()> {
         let kernel = self.geometry.source.precision.kernel(files::conv2d_backward_input_blocks_repair::FILE)?;
         let cost = Cost { flops: 0.0, bytes: self.geometry.output.bytes() as f64 };

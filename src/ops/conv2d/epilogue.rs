@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::gpu::TensorId;
 use crate::ops::feature_map::{FeatureMap, MapShape};
 
-/// At the end of a forward convolution.
+/// The epilogue of a forward convolution.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue {
     /// Added to each channel; packed by [`Conv2d::pack_bias`](super::Conv2d::pack_bias).
@@ -15,17 +15,17 @@ pub struct Epilogue {
     pub relu: bool,
 }
 
-/// At the end of an input gradient.
+/// The epilogue of an input gradient.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GradEpilogue {
-    /// Added to each element: the gradient that reaches the same input by another way.
+    /// Added to each element: the gradient that reaches the same input along another path.
     pub residual: Option<FeatureMap>,
-    /// The convolution's input, if it came out of a ReLU: then the result is the gradient before that, zero where the input is
-    /// not above zero.
+    /// The convolution's input, if it is the output of a ReLU. The result is then the gradient before this ReLU: zero where the input
+    /// is not above zero.
     pub rectified: Option<FeatureMap>,
 }
 
-/// Either of them, as kernels take it.
+/// Either epilogue, as kernels read it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ending {
     pub bias: Option<TensorId>,
@@ -47,12 +47,12 @@ impl From<GradEpilogue> for Ending {
 }
 
 impl Ending {
-    /// Maps of the output's shape that are read or written at the end, the output among them.
+    /// The number of maps of the output's shape that the epilogue reads or writes, including the output.
     pub fn maps(&self) -> u64 {
         1 + u64::from(self.residual.is_some()) + u64::from(self.rectified.is_some())
     }
 
-    /// Checks that it fits to `output`, which the convolution `label` makes.
+    /// Checks that it fits the `output` of the convolution `label`.
     pub fn check(&self, label: &str, output: MapShape) -> Result<()> {
         let maps = [self.residual, self.rectified].into_iter().flatten();
         let Some(other) = maps.into_iter().find(|map| map.shape != output) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What follows from the shapes of one pass by one kernel: its tiles, its parts, and whether it goes over blocks of pixels.
+//! The geometry of one pass by one kernel: its tiles, its parts, and whether it computes blocks of pixels.
 
 use super::blocks::Blocks;
 use super::pass::Direction;
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ops::conv2d_variant::Conv2dVariant;
 use crate::ops::feature_map::{MapShape, u32_of};
 
-/// One pass over one convolution by one kernel, as it is cut up.
+/// One pass over one convolution by one kernel, divided into tiles and parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
     pub conv: Conv2d,
@@ -17,7 +17,7 @@ pub(super) struct Geometry {
     pub direction: Direction,
     pub source: MapShape,
     pub output: MapShape,
-    /// Where the pass makes blocks of pixels.
+    /// Set if the pass computes blocks of pixels.
     pub blocks: Option<Blocks>,
     pub parts: Parts,
     pub tiles: Tiles,
@@ -37,7 +37,7 @@ impl Geometry {
         let blocks = conv.blocks().filter(|_| direction == Direction::Transposed);
         let variant = kernel.variant.for_channels_of(conv);
         let variant = if blocks.is_some() { variant.for_blocks() } else { variant };
-        // Blocks of pixels are added in one.
+        // Blocks of pixels have no split reductions.
         let parts = Parts::new(conv, direction, if blocks.is_some() { 1 } else { kernel.parts });
         let tiles = Tiles::new(conv, variant, direction, &output, blocks.as_ref());
         let geometry = Self { conv: *conv, variant, direction, source, output, blocks, parts, tiles };
@@ -51,7 +51,7 @@ impl Geometry {
         if self.direction == Direction::Forward {
             return Ok(());
         }
-        // The products that find a phase's taps, and the distances to them, which are signed.
+        // Products in the search for a phase's taps, and the signed offsets of taps.
         let attributes = &self.conv.attributes;
         for (axis, extent) in [self.output.h, self.output.w].into_iter().enumerate() {
             let (stride, padding) = (attributes.stride[axis], attributes.padding[axis]);
@@ -81,7 +81,7 @@ impl Geometry {
         let Tiles { pixels, channels, in_sequence } = self.tiles;
         let groups = self.conv.attributes.groups;
         let tiles = (pixels * channels.div_ceil(in_sequence) * groups * self.parts.count) as u64;
-        // An invocation makes a tile.
+        // Each invocation computes a tile.
         if self.variant == Conv2dVariant::Register { tiles.div_ceil(64) } else { tiles }
     }
 }

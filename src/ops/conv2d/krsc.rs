@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ops::feature_map::MapShape;
 
 impl Conv2d {
-    /// The weight in KRSC as maps: K of R x S pixels of C / groups channels, with nothing between them.
+    /// The KRSC weight as maps: K images of R x S pixels with C / groups channels, without gaps.
     pub fn krsc_shape(&self) -> Result<MapShape> {
         MapShape::dense(self.weight_shape())
     }
@@ -26,7 +26,7 @@ impl Conv2d {
         self.map_krsc(weight, self.weight_shape().iter().product(), |oihw, krsc| (oihw, krsc))
     }
 
-    /// Copies each element; `places(oihw, krsc)` gives its place in the result and in `weight`.
+    /// Copies each element; `places(oihw, krsc)` returns its place in the result and in `weight`.
     fn map_krsc(&self, weight: &[f32], len: usize, places: impl Fn(usize, usize) -> (usize, usize)) -> Vec<f32> {
         let [k, c, r, s] = self.weight_shape();
         let stride = c.next_multiple_of(4);

@@ -1,9 +1,9 @@
 //! Convolutions: one spec, a family of kernels (`shaders/conv2d_*.wgsl`), bias, residual and ReLU fused.
 //!
-//! From the ground up: [`Conv2d`] is a convolution, [`Conv2dPass`] one of the three passes over it, [`Conv2dAlgorithm`] a way to
-//! compute them. [`ConvPlan`] puts them together with the shape of the maps: it knows how the weight lies ([`WeightLayout`]) and
-//! appends the pass to a recording. Inside, `direct` is one kernel over maps, `weight_gradient` one over the pixels of two maps, and
-//! `winograd_pass` and `depth` transform maps around those.
+//! From the ground up: [`Conv2d`] is a convolution, [`Conv2dPass`] one of its three passes, [`Conv2dAlgorithm`] a way to
+//! compute them. [`ConvPlan`] combines them with the shape of the maps: it knows the layout of the weight ([`WeightLayout`]) and
+//! appends the pass to a recording. Inside, `direct` runs one kernel over maps, `weight_gradient` one over the pixels of two maps, and
+//! `winograd_pass` and `depth` transform maps around these.
 
 mod algorithm;
 mod blocks;

@@ -4,8 +4,8 @@ use super::pass::Direction;
 use super::spec::Conv2d;
 use crate::ops::conv2d_variant::Conv2dVariant;
 
-/// The order of a packed weight: `[group][tile][tap][row][column within the tile]`, where rows are the channels that are
-/// summed over and columns those that are made. Kernels of equal orders read the same packed weights.
+/// The order of a packed weight: `[group][tile][tap][row][column within the tile]`. Rows are the source channels, which are
+/// summed over; columns are the destination channels. Kernels with equal orders read the same packed weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Packing {
     pub groups: usize,
@@ -16,7 +16,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// The order that `variant` reads the weight of `conv` in.
+    /// The order in which `variant` reads the weight of `conv`.
     pub fn new(conv: &Conv2d, variant: Conv2dVariant, direction: Direction) -> Self {
         let groups = conv.attributes.groups;
         let [out_channels, group_in, height, width] = conv.weight_shape();
@@ -34,7 +34,7 @@ impl Packing {
             Conv2dVariant::SUBGROUP_WIDE => rows.next_multiple_of(2),
             _ => rows.next_multiple_of(4),
         };
-        // The gemm kernels step through whole rows of all tiles, matrix units through the rows of a column.
+        // The gemm kernels read whole rows of all tiles, matrix units the rows of one column.
         let (tiles, side) = match variant {
             _ if variant.is_cooperative() => (padded, 1),
             _ if variant.is_gemm() => (1, padded),
@@ -57,8 +57,8 @@ impl Packing {
         ((tile * self.taps + tap) * self.rows + row) * self.side + column % self.side
     }
 
-    /// Packs the OIHW weight of `conv`, with zeros where tiles pass the last channel. Transposed, input and output channels change
-    /// places.
+    /// Packs the OIHW weight of `conv`, with zeros where tiles pass the last channel. Transposed, input and output channels are
+    /// swapped.
     pub fn pack(&self, conv: &Conv2d, direction: Direction, weight: &[f32]) -> Vec<f32> {
         if direction == Direction::Transposed && conv.blocks().is_some() {
             return self.pack_blocks(conv, weight);
@@ -78,7 +78,7 @@ impl Packing {
         out
     }
 
-    /// The same for a convolution of blocks: each pixel of a block has the taps that it meets.
+    /// The same for a convolution of blocks: each pixel of a block has only the taps that it meets.
     fn pack_blocks(&self, conv: &Conv2d, weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; self.elements()];
         let Some(blocks) = conv.blocks() else { return out };

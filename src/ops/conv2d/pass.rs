@@ -3,7 +3,7 @@
 use super::spec::Conv2d;
 use crate::ops::Precision;
 
-/// The passes over a convolution; each has an algorithm of its own.
+/// The passes over a convolution. Each has its own algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conv2dPass {
     Forward,
@@ -24,7 +24,7 @@ impl Conv2dPass {
         }
     }
 
-    /// What a choice of algorithm goes by: the pass, the precision, the convolution and the size of its input, but not the batch.
+    /// The key of a choice of algorithm: the pass, the precision, the convolution and the size of its input, but not the batch.
     pub fn key(self, conv: &Conv2d, [height, width]: [usize; 2], precision: Precision) -> String {
         let [k, c, r, s] = conv.weight_shape();
         let a = &conv.attributes;
@@ -41,7 +41,7 @@ impl Conv2dPass {
     }
 }
 
-/// Which way a kernel that reads weights runs.
+/// The direction of a kernel that reads weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::ops) enum Direction {
     Forward,

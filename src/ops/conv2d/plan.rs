@@ -1,4 +1,4 @@
-//! One pass over one convolution as a planned object: checked once, recorded as often as wanted.
+//! One pass over one convolution as a planned object: checked once and recorded any number of times.
 
 use super::algorithm::Conv2dAlgorithm;
 use super::depth::{SpaceToDepth, SpaceToDepthPass};
@@ -15,14 +15,14 @@ use crate::error::{Error, Result};
 use crate::gpu::{Recording, TensorId};
 use crate::ops::feature_map::{FeatureMap, MapShape, channels4};
 
-/// What a pass reads.
+/// The operands of a pass.
 #[derive(Debug, Clone, Copy)]
 pub enum ConvOperands {
-    /// Gives `relu(conv(input) + bias + residual)`, bias, residual and ReLU where asked for. `weight` is packed by the plan's layout.
+    /// Computes `relu(conv(input) + bias + residual)`; bias, residual and ReLU are optional. `weight` is packed by the plan's layout.
     Forward { input: FeatureMap, weight: TensorId, epilogue: Epilogue },
-    /// Gives the input gradient. `weight` is packed by the plan's layout.
+    /// Computes the input gradient. `weight` is packed by the plan's layout.
     InputGradient { grad_output: FeatureMap, weight: TensorId, epilogue: GradEpilogue },
-    /// Gives the weight gradient in KRSC ([`Conv2d::krsc_shape`]), of f32 whatever the maps are.
+    /// Computes the weight gradient in KRSC ([`Conv2d::krsc_shape`]), always f32.
     WeightGradient { input: FeatureMap, grad_output: FeatureMap },
 }
 
@@ -33,12 +33,12 @@ pub struct ConvPlan {
     /// Shapes of the convolution's input and output.
     input: MapShape,
     output: MapShape,
-    /// What the pass reads of a weight, if it reads one.
+    /// The layout of the weight, if the pass reads one.
     weight: Option<WeightLayout>,
     steps: Steps,
 }
 
-/// What the algorithm makes of the pass.
+/// The pass as the algorithm computes it.
 #[derive(Debug, Clone)]
 enum Steps {
     Direct(Direct),
@@ -61,7 +61,7 @@ impl ConvPlan {
     /// `pass` over `conv` by `algorithm` on inputs of the shape `input`, whose channels are padded group by group.
     ///
     /// # Errors
-    /// An algorithm that the convolution is not for, shapes that don't belong to it, and sizes that a shader can't index.
+    /// An algorithm that does not apply to the convolution, shapes that do not fit it, and sizes that a shader cannot index.
     pub fn new(conv: &Conv2d, pass: Conv2dPass, algorithm: Conv2dAlgorithm, input: MapShape) -> Result<Self> {
         let groups = conv.attributes.groups;
         let output = MapShape::grouped(conv.output_shape(input.nchw())?, groups)?.stored(input.precision);
@@ -87,7 +87,7 @@ impl ConvPlan {
         self.output
     }
 
-    /// How the pass reads the weight.
+    /// The layout of the packed weight.
     ///
     /// # Errors
     /// The weight gradient reads none.
@@ -95,10 +95,10 @@ impl ConvPlan {
         self.weight.as_ref().ok_or_else(|| Error::shape(BACKWARD, "a weight gradient reads no weight"))
     }
 
-    /// Appends the pass over `operands`; what it gives is the output, the input gradient, or the weight gradient in KRSC.
+    /// Appends the pass over `operands`. Returns the output, the input gradient, or the weight gradient in KRSC.
     ///
     /// # Errors
-    /// Operands of another pass, or of other shapes than were planned for.
+    /// Operands of another pass, or of other shapes than planned.
     pub fn record(&self, r: &mut Recording, label: &str, operands: ConvOperands) -> Result<FeatureMap> {
         match (&self.steps, self.checked(label, operands)?) {
             (Steps::Direct(pass), Reads::Weight(source, weight, ending)) => {
@@ -116,7 +116,7 @@ impl ConvPlan {
         }
     }
 
-    /// The operands, once they are known to be those that were planned for.
+    /// The operands after a check against the plan.
     fn checked(&self, label: &str, operands: ConvOperands) -> Result<Reads> {
         Ok(match (self.pass, operands) {
             (Conv2dPass::Forward, ConvOperands::Forward { input, weight, epilogue }) => {
@@ -180,7 +180,7 @@ impl Steps {
             Conv2dAlgorithm::Split(variant, parts) => {
                 Self::Direct(Direct::new(conv, Conv2dKernel { variant, parts }, direction, maps)?)
             }
-            // Blocks of pixels are for the forward pass alone.
+            // Space-to-depth is for the forward pass only.
             Conv2dAlgorithm::Direct(variant) | Conv2dAlgorithm::SpaceToDepth(variant) => {
                 Self::Direct(Direct::new(conv, variant, direction, maps)?)
             }

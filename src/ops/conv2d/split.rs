@@ -1,21 +1,22 @@
-//! A convolution whose reduction is cut into parts: the tiled kernels store the sums of each part, and a second kernel adds them in
-//! order and does the rest (`shaders/conv2d_sum_parts.wgsl`).
+//! Split reductions: the tiled kernels store the sums of each part, and a second kernel adds them in order and applies the epilogue
+//! (`shaders/conv2d_sum_parts.wgsl`).
 //!
-//! Small maps make few tiles, which leave most cores of a large GPU idle; every part makes as many again. The number of parts changes the order in
-//! which products are added and so the last bits of a result. It therefore belongs to a layer and its map, never to a batch.
+//! Small maps give few tiles, which leave most cores of a large GPU idle. Each part adds as many workgroups again. The number of parts changes
+//! the order in which products are added, and so the last bits of a result. It therefore depends on a layer and its map, never on the
+//! batch.
 
 use super::pass::Direction;
 use super::spec::Conv2d;
 use crate::ops::conv2d_variant::Conv2dVariant;
 
-/// The most parts of a reduction: more would mostly move partial sums.
+/// The most parts of a reduction. More would mostly move partial sums.
 pub const MOST_PARTS: usize = 16;
 
-/// A kernel, and the number of parts that it cuts the reduction into.
+/// A kernel, and the number of parts of its reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Conv2dKernel {
     pub variant: Conv2dVariant,
-    /// 1: the kernel adds everything itself.
+    /// 1 for a reduction that is not split.
     pub parts: usize,
 }
 
@@ -25,16 +26,16 @@ impl From<Conv2dVariant> for Conv2dKernel {
     }
 }
 
-/// Parts of a reduction as a kernel takes them.
+/// Parts of a reduction as a kernel reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parts {
     pub count: usize,
-    /// vec4 steps of each, the last may have fewer.
+    /// vec4 steps of each part; the last may have fewer.
     pub steps4: usize,
 }
 
 impl Parts {
-    /// The reduction of one output of `conv` in about `parts` parts: whole tiles of 16 steps each, and no part without any.
+    /// The reduction of one output of `conv` in about `parts` parts. Each part is a whole number of tiles of 16 steps, and none is empty.
     pub fn new(conv: &Conv2d, direction: Direction, parts: usize) -> Self {
         let all = steps4(conv, direction);
         let steps4 = all.div_ceil(parts.max(1)).next_multiple_of(4).max(4);
@@ -42,12 +43,12 @@ impl Parts {
     }
 }
 
-/// vec4 steps of the reduction of one output: of the phase with the most taps.
+/// vec4 steps of the reduction of one output, in the phase with the most taps.
 fn steps4(conv: &Conv2d, direction: Direction) -> usize {
     let [out_channels, group_in, ..] = conv.weight_shape();
     let taps = |axis: usize| {
         let (stride, dilation) = (conv.attributes.stride[axis], conv.attributes.dilation[axis]);
-        // Taps that meet the same rows or columns are so far apart.
+        // The distance between taps of one phase.
         let step = if direction == Direction::Forward { 1 } else { stride / gcd(stride, dilation) };
         conv.kernel[axis].div_ceil(step.max(1))
     };
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_phase_of_a_stride_has_its_own_taps() {
-        // Of 3x3 taps with a stride of 2 at most two by two meet a pixel; dilated by 2 all or none do.
+        // With a stride of 2, at most two by two of 3x3 taps meet a pixel; with a dilation of 2 as well, all or none do.
         assert_eq!(steps4(&conv(8, 3, 2, 1), Direction::Transposed), 2 * 2 * 6);
         assert_eq!(steps4(&conv(8, 3, 2, 2), Direction::Transposed), 9 * 6);
         assert_eq!(steps4(&conv(8, 3, 3, 2), Direction::Transposed), 6);

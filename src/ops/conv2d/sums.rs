@@ -7,10 +7,10 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 use crate::ops::dispatch_items;
 use crate::ops::feature_map::{FeatureMap, u32_of};
 
-/// Pixels of one partial sum: short enough for precision and parallel work, long enough to pay for its store.
+/// Pixels of one partial sum: few enough for precision and parallelism, enough to pay for its store.
 const SLICE: usize = 256;
 
-/// Appends the sum over N, H and W of each channel: the bias gradient, of f32 whatever the map is.
+/// Appends the sum over N, H and W of each channel: the bias gradient, always f32.
 pub fn sum_pixels(recording: &mut Recording, label: &str, input: FeatureMap) -> Result<TensorId> {
     let slices = input.pixels().div_ceil(SLICE);
     let size = |value| u32_of("sum_pixels", "a tensor", value);

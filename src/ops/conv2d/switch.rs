@@ -1,11 +1,11 @@
-//! One kernel or algorithm for every convolution that it fits: what somebody asks for to bisect a driver bug.
+//! A request for one kernel or algorithm wherever it applies, for example to bisect a driver bug.
 
 use super::algorithm::BLOCKS;
 use super::winograd::WinogradTile;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::ops::conv2d_variant::Conv2dVariant;
 
-/// A kernel, or a way around the kernel that suits the adapter best.
+/// A kernel, or an algorithm around the kernel that suits the adapter best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conv2dSwitch {
     Kernel(Conv2dVariant),
@@ -29,7 +29,7 @@ impl Conv2dSwitch {
         }
     }
 
-    /// That of this [`Self::name`], in letters of any case.
+    /// The switch with this [`Self::name`]; case is ignored.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|switch| switch.name() == name.to_lowercase())
     }
@@ -43,7 +43,7 @@ impl Conv2dSwitch {
     }
 }
 
-/// What an algorithm is chosen for: an adapter, and what was asked for there.
+/// What an algorithm is chosen for: an adapter and its options.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvTarget<'a> {
     pub adapter: &'a AdapterReport,
@@ -51,14 +51,14 @@ pub struct ConvTarget<'a> {
 }
 
 impl<'a> From<&'a AdapterReport> for ConvTarget<'a> {
-    /// The adapter, with nothing asked for.
+    /// The adapter with default options.
     fn from(adapter: &'a AdapterReport) -> Self {
         Self { adapter, switch: None }
     }
 }
 
 impl<'a> From<&'a Gpu> for ConvTarget<'a> {
-    /// The opened adapter with what its options ask for.
+    /// The opened adapter with its options.
     fn from(gpu: &'a Gpu) -> Self {
         Self { adapter: gpu.report(), switch: gpu.options().conv2d.and_then(Conv2dSwitch::named) }
     }

@@ -8,9 +8,9 @@ use super::spec::Conv2d;
 use crate::ops::conv2d_variant::Conv2dVariant;
 use crate::ops::feature_map::MapShape;
 
-/// Enough workgroups for a core to have its part of a dispatch.
+/// Workgroups of a dispatch that each core should get at least.
 const WORKGROUPS_A_CORE: usize = 32;
-/// More tiles of channels by one workgroup gain nothing (lavapipe 25.0.7, 2026-11-27).
+/// The most channel tiles of one workgroup. More gain nothing (lavapipe 25.0.7, 2026-11-27).
 const MOST_TILES_IN_SEQUENCE: usize = 8;
 
 /// The tiles of one group.
@@ -32,8 +32,8 @@ impl Tiles {
     ) -> Self {
         let (tile_pixels, tile_channels) = variant.tile();
         let stride = conv.attributes.stride;
-        // Transposed, the pixels of each of stride x stride phases are tiled by themselves; a phase that starts past the
-        // map's end has none.
+        // Transposed, the pixels of each of the stride x stride phases are tiled separately. A phase that starts past the map's
+        // end has none.
         let (phases, phase_pixels) = match (direction, blocks) {
             (Direction::Forward, _) => (1, output.pixels()),
             (_, Some(Blocks { block: [h, w], .. })) => (1, output.n * output.h.div_ceil(*h) * output.w.div_ceil(*w)),
@@ -51,8 +51,8 @@ impl Tiles {
     }
 }
 
-/// Channel tiles, of `channels` in all, that one workgroup computes in sequence, where there are `others` times as many. Amortises
-/// set-up of the kernels for software drivers while leaving every core enough workgroups. Never affects results.
+/// The number of channel tiles, out of `channels`, that one workgroup computes in sequence; `others` is the number of workgroups per
+/// channel tile. Amortises the set-up of the kernels for software drivers while every core keeps enough workgroups. Never affects results.
 fn in_sequence(variant: Conv2dVariant, channels: usize, others: usize) -> usize {
     if variant != Conv2dVariant::SUBGROUP && !variant.is_wide() {
         return 1;
@@ -61,9 +61,9 @@ fn in_sequence(variant: Conv2dVariant, channels: usize, others: usize) -> usize 
     channels.div_ceil(channels.div_ceil(most).max(1)).max(1)
 }
 
-/// Cores of the processor, which a software driver shares a dispatch among.
+/// Cores of the processor, among which a software driver divides a dispatch.
 fn cores() -> usize {
-    /// Asked for once: it takes reading files.
+    /// Computed once, because the answer comes from files.
     static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     *CORES
 }

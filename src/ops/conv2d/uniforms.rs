@@ -6,12 +6,12 @@ use super::geometry::Geometry;
 use super::packing::Packing;
 use crate::error::Result;
 use crate::gpu::shaders::uniforms::conv2d as block;
-use crate::ops::feature_map::u32_of;
+use crate::ops::feature_map::U32s;
 
 /// The uniform block of one pass.
 pub(super) enum Uniforms {
     Whole(block::Conv2d),
-    /// Of the convolution that makes blocks of pixels.
+    /// For blocks of pixels.
     Blocks(block::Conv2dBlocks),
 }
 
@@ -32,46 +32,40 @@ impl Uniforms {
     }
 }
 
-fn size(value: usize) -> Result<u32> {
-    u32_of("conv2d", "an attribute", value)
-}
-
-fn pair([a, b]: [usize; 2]) -> Result<[u32; 2]> {
-    Ok([size(a)?, size(b)?])
-}
+const SIZES: U32s = U32s { op: "conv2d", what: "an attribute" };
 
 fn whole(geometry: &Geometry, ending: &Ending) -> Result<block::Conv2d> {
     let Geometry { conv, source, output, parts, tiles, .. } = geometry;
     let attributes = &conv.attributes;
     let groups = attributes.groups;
     Ok(block::Conv2d {
-        source_height: size(source.h)?,
-        source_width: size(source.w)?,
-        source_pitch4: size(source.pitch4)?,
-        group_source_channels: size(source.c / groups)?,
-        height: size(output.h)?,
-        width: size(output.w)?,
-        pitch4: size(output.pitch4)?,
-        group_channels4: size(output.c4 / groups)?,
-        images: size(output.n)?,
-        pixel_tiles: size(tiles.pixels)?,
-        channel_tiles: size(tiles.channels)?,
-        groups: size(groups)?,
-        kernel: pair(conv.kernel)?,
-        stride: pair(attributes.stride)?,
-        padding: pair(attributes.padding)?,
-        dilation: pair(attributes.dilation)?,
+        source_height: SIZES.of(source.h)?,
+        source_width: SIZES.of(source.w)?,
+        source_pitch4: SIZES.of(source.pitch4)?,
+        group_source_channels: SIZES.of(source.c / groups)?,
+        height: SIZES.of(output.h)?,
+        width: SIZES.of(output.w)?,
+        pitch4: SIZES.of(output.pitch4)?,
+        group_channels4: SIZES.of(output.c4 / groups)?,
+        images: SIZES.of(output.n)?,
+        pixel_tiles: SIZES.of(tiles.pixels)?,
+        channel_tiles: SIZES.of(tiles.channels)?,
+        groups: SIZES.of(groups)?,
+        kernel: SIZES.pair(conv.kernel)?,
+        stride: SIZES.pair(attributes.stride)?,
+        padding: SIZES.pair(attributes.padding)?,
+        dilation: SIZES.pair(attributes.dilation)?,
         biased: ending.bias.is_some().into(),
         relu: (ending.relu || ending.rectified.is_some()).into(),
         residual: ending.residual.is_some().into(),
-        workgroup_tiles: size(tiles.in_sequence)?,
-        parts: size(parts.count)?,
-        part_steps4: size(parts.steps4)?,
+        workgroup_tiles: SIZES.of(tiles.in_sequence)?,
+        parts: SIZES.of(parts.count)?,
+        part_steps4: SIZES.of(parts.steps4)?,
         end: [0; 2],
     })
 }
 
-/// The block of the kernels that make blocks: `conv`, as the convolution of blocks has it, and what finds a block's pixels.
+/// The uniform block of kernels for blocks of pixels: `conv` adapted to the convolution of blocks, and the geometry of a block.
 fn with_blocks(geometry: &Geometry, conv: block::Conv2d, blocks: &Blocks) -> Result<block::Conv2dBlocks> {
     let Geometry { conv: own, variant, direction, output, .. } = geometry;
     let Blocks { block: [h, w], taps, reach, step } = *blocks;
@@ -81,18 +75,18 @@ fn with_blocks(geometry: &Geometry, conv: block::Conv2d, blocks: &Blocks) -> Res
         source_width: conv.source_width,
         source_pitch4: conv.source_pitch4,
         group_source_channels: conv.group_source_channels,
-        height: size(output.h.div_ceil(h))?,
-        width: size(output.w.div_ceil(w))?,
+        height: SIZES.of(output.h.div_ceil(h))?,
+        width: SIZES.of(output.w.div_ceil(w))?,
         pitch4: conv.pitch4,
-        // A block's pixels are found by its corner and not by a pitch.
-        group_channels4: size(blocks.pixels())?,
+        // A block's pixels are found from its corner, not by a pitch.
+        group_channels4: SIZES.of(blocks.pixels())?,
         images: conv.images,
         pixel_tiles: conv.pixel_tiles,
         channel_tiles: conv.channel_tiles,
         groups: conv.groups,
-        kernel: pair(taps)?,
-        stride: pair(step)?,
-        padding: pair(reach)?,
+        kernel: SIZES.pair(taps)?,
+        stride: SIZES.pair(step)?,
+        padding: SIZES.pair(reach)?,
         dilation: conv.dilation,
         biased: conv.biased,
         relu: conv.relu,
@@ -100,13 +94,13 @@ fn with_blocks(geometry: &Geometry, conv: block::Conv2d, blocks: &Blocks) -> Res
         workgroup_tiles: conv.workgroup_tiles,
         parts: conv.parts,
         part_steps4: conv.part_steps4,
-        block: pair(blocks.block)?,
-        map: pair([output.h, output.w])?,
-        own_kernel: pair(own.kernel)?,
-        own_stride: pair(own.attributes.stride)?,
-        own_padding: pair(own.attributes.padding)?,
-        weight_rows: size(packing.rows)?,
-        weight_side4: size(packing.side / 4)?,
+        block: SIZES.pair(blocks.block)?,
+        map: SIZES.pair([output.h, output.w])?,
+        own_kernel: SIZES.pair(own.kernel)?,
+        own_stride: SIZES.pair(own.attributes.stride)?,
+        own_padding: SIZES.pair(own.attributes.padding)?,
+        weight_rows: SIZES.of(packing.rows)?,
+        weight_side4: SIZES.of(packing.side / 4)?,
         end: [0; 2],
     })
 }

@@ -1,5 +1,5 @@
-//! A convolution's weight as the kernels of a pass read it: how many values, in which order, of which type, and how it gets there from
-//! PyTorch's OIHW on the host or from the trained KRSC on the GPU.
+//! The packed weight of a pass: number of values, order and precision, and the packing from PyTorch's OIHW on the host or from the trained
+//! KRSC weight on the GPU.
 
 use std::borrow::Cow;
 
@@ -14,17 +14,17 @@ use crate::error::{Error, Result};
 use crate::gpu::{Recording, TensorId};
 use crate::ops::Precision;
 
-/// What becomes of the taps before they are packed.
+/// The transform of the taps before packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Taps {
     AsTheyAre,
-    /// At the points of tiles.
+    /// To the points of Winograd tiles.
     Winograd(WinogradTile),
-    /// Those of a block of pixels as channels.
+    /// Space-to-depth: the taps of a block become channels.
     SpaceToDepth,
 }
 
-/// How a packed weight lies. Kernels of equal layouts read the same packed weight.
+/// The layout of a packed weight. Kernels with equal layouts read the same packed weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WeightLayout {
     conv: Conv2d,
@@ -35,10 +35,10 @@ pub struct WeightLayout {
 }
 
 impl WeightLayout {
-    /// The weight of `conv` as `algorithm` reads it in `pass` over maps of `maps`.
+    /// The layout of the weight of `conv` for `algorithm` in `pass`, over maps in the precision `maps`.
     ///
     /// # Errors
-    /// An algorithm that the convolution is not for, and the weight gradient, which reads no weight.
+    /// An algorithm that does not apply to the convolution, and the weight gradient, which reads no weight.
     pub fn new(conv: &Conv2d, pass: Conv2dPass, algorithm: Conv2dAlgorithm, maps: Precision) -> Result<Self> {
         let refused = |why| Error::shape("conv2d", why);
         algorithm.fits(conv).map_err(refused)?;
@@ -62,17 +62,17 @@ impl WeightLayout {
         Ok(Self { conv: *conv, direction, taps, packing, precision })
     }
 
-    /// Extents whose product is the number of values, so that it can be checked before they are allocated.
+    /// Extents whose product is the number of values. Separate, so that the product can be checked before an allocation.
     pub fn extents(&self) -> [usize; 5] {
         self.packing.extents()
     }
 
-    /// The type of the packed values.
+    /// The precision of the packed values.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// An OIHW weight so packed, before it is rounded to the layout's type.
+    /// Packs an OIHW weight, without rounding to the layout's precision.
     pub fn pack(&self, weight: &[f32]) -> Vec<f32> {
         match self.taps {
             Taps::AsTheyAre => self.packing.pack(&self.conv, self.direction, weight),
@@ -81,7 +81,7 @@ impl WeightLayout {
         }
     }
 
-    /// The same as it is uploaded.
+    /// The same, rounded, as words for the upload.
     pub fn pack_words(&self, weight: &[f32]) -> Vec<u32> {
         let packed = self.pack(weight);
         match self.precision.words(&packed) {
@@ -90,7 +90,7 @@ impl WeightLayout {
         }
     }
 
-    /// Appends the packing of a KRSC weight of f32.
+    /// Appends the packing of an f32 KRSC weight.
     pub fn record_pack(&self, r: &mut Recording, label: &str, weight: TensorId) -> Result<TensorId> {
         match self.taps {
             Taps::AsTheyAre => self.packing.record(&self.conv, self.direction, r, label, weight, self.precision),

@@ -1,4 +1,4 @@
-//! The weight gradient of a convolution, computed directly: partial sums over slices of the pixels, then the sum of those.
+//! The direct weight gradient of a convolution: partial sums over slices of the pixels, then their sum.
 
 use super::spec::Conv2d;
 use super::sums::sum_partials;
@@ -8,29 +8,28 @@ use crate::gpu::{Cost, KernelSpec, Recording, TensorId};
 use crate::ops::conv2d_kernels::WeightKernel;
 use crate::ops::conv2d_variant::Conv2dVariant;
 use crate::ops::dispatch_items;
-use crate::ops::feature_map::{FeatureMap, MapShape, u32_of};
+use crate::ops::feature_map::{FeatureMap, MapShape, U32s, u32_of};
 
 const OP: &str = "conv2d_backward";
 
-/// Pixels of one partial result of kernels for processors: short enough for precision and parallel work, long enough to pay for its stores.
+/// Pixels of a slice on processors: few enough for precision and parallelism, enough to pay for the stores.
 const SLICE: usize = 256;
-/// The longest slice where there are workgroups enough, which keeps precision.
+/// The longest slice if there are enough workgroups; longer ones would lose precision.
 const LONG_SLICE: usize = 1024;
-/// Workgroups that are enough for a processor: more partial results would only have to be stored and added.
+/// Enough workgroups for a processor. More would only add partial results to store and sum.
 const ENOUGH_FOR_PROCESSORS: usize = 512;
-/// More partial results than this are added in two steps on hardware, the first of which leaves so many.
+/// More partial results than this are added in two steps on hardware. The first step leaves [`SUMMED_FIRST`].
 const MANY: usize = 64;
 const SUMMED_FIRST: usize = 16;
-/// The most that partial results may take; larger weights get longer slices.
+/// The most bytes of partial results. Larger weights get longer slices.
 const PARTIALS_BYTES: u64 = 64 << 20;
 
-/// Workgroups that are enough for a weight gradient on hardware: four for each core of a large GPU.
+/// Enough workgroups for a weight gradient on hardware: four for each core of a large GPU.
 const ENOUGH_BY_WEIGHT: usize = 4 * 132;
-/// Pixels of one partial result at least, which pays for storing and adding it, and at most, which keeps precision.
+/// The least and most pixels of a slice on hardware: enough to pay for its store and sum, few enough for precision.
 const SLICES: [usize; 2] = [64, 1024];
 
-/// What a kernel makes of the gradient: so many output channels (rows) and vec4s of taps and input channels (columns) by so many
-/// invocations.
+/// A kernel's tile of the gradient: output channels (rows), vec4s of taps and input channels (columns), and the invocations that compute it.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
     rows: usize,
@@ -38,15 +37,15 @@ struct Tile {
     invocations: usize,
 }
 
-/// How the pixels are cut.
+/// How the pixels are divided.
 #[derive(Debug, Clone, Copy)]
 struct Slices {
-    /// Pixels of each, a multiple of 4 for the kernels that take two or four at a time.
+    /// Pixels of each slice: a multiple of 4, for the kernels that read two or four at a time.
     pixels: usize,
     count: usize,
 }
 
-/// The pass with its kernel, made once and recorded as often as wanted.
+/// The pass with its kernel, built once and recorded any number of times.
 #[derive(Debug, Clone)]
 pub(super) struct WeightGradient {
     conv: Conv2d,
@@ -123,34 +122,33 @@ impl WeightGradient {
         let Self { conv, input, grad_output, slices, .. } = self;
         let attributes = &conv.attributes;
         let groups = attributes.groups;
-        let size = |value| u32_of(OP, "a tensor or attribute", value);
-        let pair = |[a, b]: [usize; 2]| -> Result<[u32; 2]> { Ok([size(a)?, size(b)?]) };
+        let sizes = U32s { op: OP, what: "a tensor or attribute" };
         let [column_tiles, row_tiles] = self.tiles();
         Ok(BackwardWeight {
-            in_height: size(input.h)?,
-            in_width: size(input.w)?,
-            in_pitch4: size(input.pitch4)?,
-            group_in4: size(input.c4 / groups)?,
-            out_height: size(grad_output.h)?,
-            out_width: size(grad_output.w)?,
-            out_pitch4: size(grad_output.pitch4)?,
-            group_out_channels: size(conv.out_channels / groups)?,
-            pixels: size(grad_output.pixels())?,
-            slice: size(slices.pixels)?,
-            slices: size(slices.count)?,
-            columns: size(self.columns())?,
-            column_tiles: size(column_tiles)?,
-            row_tiles: size(row_tiles)?,
-            groups: size(groups)?,
-            kernel_width: size(conv.kernel[1])?,
-            stride: pair(attributes.stride)?,
-            padding: pair(attributes.padding)?,
-            dilation: pair(attributes.dilation)?,
+            in_height: sizes.of(input.h)?,
+            in_width: sizes.of(input.w)?,
+            in_pitch4: sizes.of(input.pitch4)?,
+            group_in4: sizes.of(input.c4 / groups)?,
+            out_height: sizes.of(grad_output.h)?,
+            out_width: sizes.of(grad_output.w)?,
+            out_pitch4: sizes.of(grad_output.pitch4)?,
+            group_out_channels: sizes.of(conv.out_channels / groups)?,
+            pixels: sizes.of(grad_output.pixels())?,
+            slice: sizes.of(slices.pixels)?,
+            slices: sizes.of(slices.count)?,
+            columns: sizes.of(self.columns())?,
+            column_tiles: sizes.of(column_tiles)?,
+            row_tiles: sizes.of(row_tiles)?,
+            groups: sizes.of(groups)?,
+            kernel_width: sizes.of(conv.kernel[1])?,
+            stride: sizes.pair(attributes.stride)?,
+            padding: sizes.pair(attributes.padding)?,
+            dilation: sizes.pair(attributes.dilation)?,
             end: [0; 2],
         })
     }
 
-    /// Appends the gradient, in KRSC with padded input channels: of f32 whatever the maps are.
+    /// Appends the gradient in KRSC with padded input channels, always f32.
     pub fn record(&self, r: &mut Recording, label: &str, input: TensorId, grad_output: TensorId) -> Result<FeatureMap> {
         let (count, len4) = (self.slices.count, self.grad.len4());
         let partial_bytes = count as u64 * self.grad.bytes();
@@ -163,7 +161,7 @@ impl WeightGradient {
         let (params, tensors) = (self.params()?, [input, grad_output, partials]);
         dispatch_items(r, label, self.kernel.clone(), &tensors, bytemuck::bytes_of(&params), items, cost)?;
         if self.is_gemm && count > MANY {
-            // Every sixteenth of them first, so that a small weight's sums don't wait for one another.
+            // Every sixteenth is added first, so that the sums of a small weight run in parallel.
             let first = sum_partials(r, label, partials, SUMMED_FIRST * len4, count / SUMMED_FIRST)?;
             return Ok(self.grad.at(sum_partials(r, label, first, len4, SUMMED_FIRST)?));
         }
@@ -171,8 +169,8 @@ impl WeightGradient {
     }
 }
 
-/// Pixels of a partial result on hardware, of which a slice makes `tiles` workgroups over `pixels`. The batch of a weight gradient is
-/// one sum, so that it counts here; but the adapter does not.
+/// Pixels of a slice on hardware, for `tiles` workgroups per slice over `pixels`. A weight gradient is one sum over the batch, so the number
+/// may depend on the batch; it does not depend on the adapter.
 fn weight_slice(pixels: usize, tiles: usize) -> usize {
     let [shortest, longest] = SLICES;
     (pixels * tiles / ENOUGH_BY_WEIGHT).clamp(shortest, longest).next_multiple_of(16)

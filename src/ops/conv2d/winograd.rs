@@ -1,26 +1,26 @@
-//! Winograd convolutions F(m x m, 3 x 3), forward and both gradients, around the kernels that the other convolutions use.
+//! Winograd convolutions F(m x m, 3 x 3), forward and both gradients, around the kernels of the direct convolutions.
 //!
-//! Maps are cut into tiles; each is transformed to (m + 2)² points (`shaders/winograd_*.wgsl`), at each of which the
-//! convolution is a product of matrices: a 1x1 convolution with a group for each point. So 9 multiplications for an output become
-//! 4 (m = 2) or 2.25 (m = 4), for transforms that grow with the channels and not with their product. After Lavin and Gray,
+//! Maps are divided into tiles, and each tile is transformed to (m + 2)² points (`shaders/winograd_*.wgsl`). At each point the
+//! convolution is a matrix product: a 1x1 convolution with one group per point. The 9 multiplications per output become
+//! 4 (m = 2) or 2.25 (m = 4); the transforms grow with the channels, not with their product. After Lavin and Gray,
 //! 2016, "Fast algorithms for convolutional neural networks", with points that lose less precision.
 //!
-//! A NaN or an infinity reaches all of its tile, not only the outputs that it belongs to: an infinity becomes NaN there.
+//! A NaN or an infinity reaches its whole tile, not only its own outputs. An infinity becomes NaN.
 
 use super::spec::Conv2d;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
-use crate::gpu::shaders::files::{self, winograd_grad_output, winograd_input, winograd_output};
+use crate::gpu::shaders::files::{self, winograd_map, winograd_output};
 use crate::gpu::shaders::{Flags, flags};
 use crate::ops::attributes::Conv2dAttributes;
 use crate::ops::conv2d_variant::Conv2dVariant;
 
-/// The size of a tile of outputs.
+/// The size of an output tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WinogradTile {
     /// F(2x2, 3x3): 2.25 times fewer multiplications.
     Two,
-    /// F(4x4, 3x3): 4 times fewer; about twice the error of a direct convolution.
+    /// F(4x4, 3x3): 4 times fewer multiplications, about twice the error of a direct convolution.
     Four,
 }
 
@@ -51,10 +51,10 @@ impl WinogradTile {
     /// The kernel of a part; `wide` accesses maps and points 64 bits at a time.
     pub(super) fn kernel(self, part: Part, wide: bool) -> KernelSpec {
         let (file, flags) = match part {
-            Part::Input => (winograd_input::FILE, Flags::NONE),
+            Part::Input => (winograd_map::FILE, Flags::NONE),
             Part::Output => (winograd_output::FILE, Flags::NONE),
             Part::GradInput => (winograd_output::FILE, winograd_output::GRADIENT),
-            Part::GradOutput => (winograd_grad_output::FILE, Flags::NONE),
+            Part::GradOutput => (winograd_map::FILE, winograd_map::GRAD_OUTPUT),
             Part::Weight => (files::winograd_weight::FILE, Flags::NONE),
             Part::GradWeight => (files::winograd_grad_weight::FILE, Flags::NONE),
         };
@@ -69,14 +69,14 @@ impl WinogradTile {
 pub(super) enum Part {
     Input,
     Output,
-    /// What [`Self::Output`] does for gradients, where they are not f32.
+    /// [`Self::Output`] for gradients that are not f32.
     GradInput,
     GradOutput,
     Weight,
     GradWeight,
 }
 
-/// A convolution by Winograd's way; `variant` multiplies at the points.
+/// A Winograd convolution; the kernel `variant` multiplies at the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Winograd {
     pub(super) conv: Conv2d,
@@ -85,7 +85,7 @@ pub struct Winograd {
 }
 
 impl Winograd {
-    /// `conv` by tiles of `tile`.
+    /// `conv` with output tiles of `tile`.
     ///
     /// # Errors
     /// The reason in words if it is no 3x3 convolution of stride 1, without dilation and groups.
@@ -100,7 +100,7 @@ impl Winograd {
         Ok(Self { conv, tile, variant })
     }
 
-    /// The product at the points as a 1x1 convolution, with a group for each.
+    /// The product at the points as a 1x1 convolution with one group per point.
     pub(super) fn products(&self) -> Conv2d {
         let points = self.tile.points();
         let attributes = Conv2dAttributes { groups: points, ..Default::default() };

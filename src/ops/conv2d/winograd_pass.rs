@@ -1,4 +1,4 @@
-//! The passes by Winograd's way: maps to their points, a product there by the kernels that the other convolutions use, and back.
+//! The Winograd passes: transform maps to points, multiply with the kernels of the direct convolutions, transform back.
 
 use super::direct::Direct;
 use super::epilogue::Ending;
@@ -16,24 +16,24 @@ fn size(value: usize) -> Result<u32> {
     u32_of("conv2d", "a map", value)
 }
 
-/// Where the tiles of one pass lie.
+/// The tiles of one pass.
 #[derive(Debug, Clone, Copy)]
 struct Tiling {
     /// Tiles of each image along both axes.
     rows: usize,
     columns: usize,
-    /// Before the map, where it is transformed to its points.
+    /// Padding before the map when it is transformed to points.
     padding: [usize; 2],
 }
 
 impl Winograd {
-    /// Tiles that make a map like `made`.
+    /// Tiles that cover a map like `made`.
     fn tiling(&self, made: &MapShape, padding: [usize; 2]) -> Tiling {
         let [rows, columns] = [made.h, made.w].map(|extent| extent.div_ceil(self.tile.outputs()));
         Tiling { rows, columns, padding }
     }
 
-    /// `map` at its points, of f32 whatever the map is: a map of one column, a row for each tile, the points as groups of channels.
+    /// The shape of `map` at its points, always f32: one column, one row per tile, the points as groups of channels.
     fn at_its_points(&self, map: &MapShape, tiling: Tiling) -> Result<MapShape> {
         let tiles = map.n.saturating_mul(tiling.rows).saturating_mul(tiling.columns);
         MapShape::new([1, self.tile.points() * map.c4 * 4, tiles, 1])
@@ -84,7 +84,7 @@ pub(super) struct WinogradPass {
     direction: Direction,
     output: MapShape,
     tiling: Tiling,
-    /// The source at its points.
+    /// The shape of the source at its points.
     points: MapShape,
     product: Direct,
 }
@@ -104,7 +104,7 @@ impl WinogradPass {
         Ok(Self { winograd, direction, output, tiling, points, product })
     }
 
-    /// Appends the pass over `source`; `weight` is packed at its points and f32 whatever the maps are.
+    /// Appends the pass over `source`; `weight` is packed at its points, always f32.
     pub fn record(
         &self,
         r: &mut Recording,
@@ -131,7 +131,7 @@ impl WinogradPass {
         };
         let kernel = output.precision.kernel(winograd.kernel(part))?;
         let cost = Cost { flops: 0.0, bytes: (y.bytes() + output.bytes() * ending.maps()) as f64 };
-        // What there is none of is stood in for, and not read.
+        // A missing operand is bound to another buffer and not read.
         let bias = ending.bias.unwrap_or(y.tensor);
         let [residual, rectified] =
             [ending.residual, ending.rectified].map(|map| map.map_or(y.tensor, |map| map.tensor));

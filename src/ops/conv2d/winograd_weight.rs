@@ -1,4 +1,4 @@
-//! Weights at the points of Winograd's tiles (`G g G'`), packed for the product there: on the host in f64, or on the GPU.
+//! Weights at Winograd's points (`G g G'`), packed for the product there: on the host in f64, or on the GPU.
 
 use super::packing::Packing;
 use super::pass::Direction;
@@ -12,7 +12,7 @@ use crate::ops::feature_map::u32_of;
 
 const TAPS: usize = 9;
 
-/// G: a 3-tap weight's values at the points of a tile, in f64.
+/// The matrix G: a 3-tap weight's values at the points of a tile, in f64.
 fn weight_points(tile: WinogradTile, [a, b, c]: [f64; 3]) -> Vec<f64> {
     match tile {
         WinogradTile::Two => vec![-a, 0.5 * (a + b + c), 0.5 * (a - b + c), c],
@@ -57,7 +57,7 @@ impl WinogradWeight {
         out
     }
 
-    /// `G g G'` of nine taps, turned by half a circle for the gradient by the input.
+    /// `G g G'` of nine taps, which the input gradient rotates by 180 degrees.
     fn at_points(&self, taps: &[f32]) -> Vec<f64> {
         let tap = |i: usize| f64::from(taps[if self.direction == Direction::Forward { i } else { TAPS - 1 - i }]);
         let rows = [0, 3, 6].map(|row| weight_points(self.tile, [tap(row), tap(row + 1), tap(row + 2)]));

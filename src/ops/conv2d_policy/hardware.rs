@@ -5,35 +5,35 @@ use super::{Convolution, Vendor};
 use crate::gpu::AdapterReport;
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, Conv2dVariant, Precision, Winograd, WinogradTile};
 
-/// Winograd's way pays for at least so many pixels of the map, and channels of input and output together. MLX takes F(6x6)
-/// from 4,096 pixels of the batch and 256 channels, both in whole 32s (taking it for less lost 7 times, PR 1534); ncnn
-/// takes F(4x4) for any 3x3 convolution of 16 channels whose padded map is wider than 18. The choice can't go by the batch, so it
-/// takes both rules at a batch of six.
+/// The least pixels of a map, and channels of input and output together, for which Winograd pays. MLX uses F(6x6) from 4,096 pixels
+/// of the batch and 256 channels, both multiples of 32 (below that it was up to 7 times slower, PR 1534). ncnn uses F(4x4) for any
+/// 3x3 convolution of 16 channels whose padded map is wider than 18. The choice must not depend on the batch, so these
+/// limits satisfy both rules for a batch of six.
 const WINOGRAD_PIXELS: usize = 28 * 28;
 const WINOGRAD_CHANNELS: usize = 256;
 const WINOGRAD_MULTIPLE: usize = 32;
 
-/// Channels of a group that cooperative matrices need: fewer leave most of a tile empty.
+/// The least channels of a group for cooperative matrices. Fewer leave most of a tile empty.
 const MATRIX_CHANNELS: usize = 16;
 
-/// What a layer asks of one dispatch of a tiled kernel.
+/// The work of one layer for one dispatch of a tiled kernel.
 #[derive(Debug, Clone, Copy)]
 struct Work {
-    /// Pixels that are tiled by themselves (those of a phase), and how many times.
+    /// Pixels of one phase, and the number of phases. Each phase is tiled separately.
     pixels: usize,
     phases: usize,
     channels: usize,
-    /// Groups, or points of Winograd's, times parts.
+    /// Groups (for Winograd, points) times parts.
     groups: usize,
 }
 
-/// The tiles of the adapter's vendor that it can run, and the rate of each.
+/// The tiles of the adapter's vendor that the adapter can run, with their rates.
 pub fn tiles(adapter: &AdapterReport) -> impl Iterator<Item = (Conv2dVariant, f64)> {
     let tiles = Vendor::of(adapter).preferences().tiles.iter().copied();
     tiles.filter(|(variant, _)| variant.supported(adapter).is_ok())
 }
 
-/// Those tiles, and cooperative matrices where they compute f16.
+/// These tiles, and cooperative matrices if they compute f16.
 pub fn variants(adapter: &AdapterReport) -> Vec<Conv2dVariant> {
     let matrices = has_matrices(adapter).then_some(Conv2dVariant::COOPERATIVE_64X64);
     tiles(adapter).map(|(variant, _)| variant).chain(matrices).collect()
@@ -45,7 +45,7 @@ fn has_matrices(adapter: &AdapterReport) -> bool {
         && Conv2dVariant::COOPERATIVE_64X64.supported_in(adapter, Precision::F16).is_ok()
 }
 
-/// What is expected to be fastest.
+/// The algorithm that is expected to be fastest.
 pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Conv2dAlgorithm {
     if pass == Conv2dPass::ByWeight {
         return Conv2dVariant::GEMM.into();
@@ -59,7 +59,7 @@ pub fn choose(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convoluti
     direct(adapter, pass, convolution).remove(0)
 }
 
-/// The two or three that may be fastest, the likeliest first.
+/// The two or three algorithms that may be fastest, the most likely first.
 pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Vec<Conv2dAlgorithm> {
     const MOST: usize = 3;
     let mut all = vec![choose(adapter, pass, convolution)];
@@ -82,7 +82,7 @@ pub fn candidates(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convo
     all
 }
 
-/// Whether cooperative matrices compute it: of f16 alone, whose sums are f32 as elsewhere.
+/// Whether cooperative matrices compute it. They do so in f16 only; the sums are f32 as in every kernel.
 fn takes_matrices(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     let Convolution { conv, precision, .. } = convolution;
     let [_, group_in, ..] = conv.weight_shape();
@@ -90,7 +90,7 @@ fn takes_matrices(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     *precision == Precision::F16 && group_in.min(group_out) >= MATRIX_CHANNELS && has_matrices(adapter)
 }
 
-/// Whether Winograd's way computes it: by the vendor, the channels and the size of the map.
+/// Whether Winograd computes it. This depends on the vendor, the channels and the size of the map.
 fn takes_winograd(adapter: &AdapterReport, convolution: &Convolution) -> bool {
     let Convolution { conv, map: [_, height, width], precision } = convolution;
     let channels = [conv.in_channels, conv.out_channels];
@@ -102,7 +102,7 @@ fn takes_winograd(adapter: &AdapterReport, convolution: &Convolution) -> bool {
         && channels.iter().all(|count| count.is_multiple_of(WINOGRAD_MULTIPLE))
 }
 
-/// F(4x4, 3x3) around the tile that fits the product at its points.
+/// F(4x4, 3x3) around the tile that suits the product at its points.
 fn winograd(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Conv2dAlgorithm {
     let tile = WinogradTile::Four;
     let Convolution { conv, map: [images, height, width], .. } = convolution;
@@ -117,7 +117,7 @@ fn winograd(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution
     Conv2dAlgorithm::Winograd(tile, by_time(adapter, work).remove(0))
 }
 
-/// Every multiplication of the formula by each tile, the fastest first, all with the same bits.
+/// Direct convolution with each tile, the fastest first. All give the same bits.
 fn direct(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> Vec<Conv2dAlgorithm> {
     let parts = parts(adapter, pass, convolution);
     let of = |variant: Conv2dVariant| match parts {
@@ -144,9 +144,9 @@ fn work(pass: Conv2dPass, convolution: &Convolution, parts: usize) -> Work {
     Work { pixels, phases, channels, groups: groups * parts }
 }
 
-/// The adapter's tiles, what takes least time first: as many rounds as there are workgroups for a core, each as long as a tile has products at
-/// the tile's rate. The length of the reduction is the same for all. Of equals the vendor's first. Those that leave cores without any
-/// workgroup come after those that don't: a core's rate is not all that it has, and memory is read by all of them.
+/// The adapter's tiles by estimated time: the number of rounds (workgroups per core, rounded up) times the products of a tile divided by its
+/// rate. The length of the reduction is the same for all tiles. Among equals the vendor's order decides. Tiles that leave cores without
+/// a workgroup come last, because idle cores also leave memory bandwidth unused.
 fn by_time(adapter: &AdapterReport, work: Work) -> Vec<Conv2dVariant> {
     let cores = adapter.cores.count.max(1) as usize;
     let time = |(variant, rate): (Conv2dVariant, f64)| {

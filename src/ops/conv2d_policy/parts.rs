@@ -1,21 +1,21 @@
-//! Into how many parts reductions are cut on hardware.
+//! The number of parts of a split reduction on hardware.
 
 use super::Convolution;
 use crate::gpu::AdapterReport;
 use crate::ops::{Conv2dPass, MOST_PARTS, Precision};
 
-/// Workgroups of the smallest tile that one image should make: as many as large GPUs have cores.
+/// Workgroups of the smallest tile that one image should give: as many as large GPUs have cores.
 const ENOUGH: usize = 128;
-/// Pixels and channels of the smallest tile that all vendors are given.
+/// Pixels and channels of the smallest tile that every vendor uses.
 const SMALLEST: usize = 32;
-/// Products that a part has at least: storing and adding its sum takes the time of about 100 where a core makes 25
-/// for a byte of memory.
+/// The least products of a part. Storing and adding its sum takes the time of about 100 products if a core computes 25 per byte
+/// of memory.
 const SHORTEST: usize = 256;
-/// GPUs with fewer cores are kept busy by whole reductions.
+/// Whole reductions keep GPUs with fewer cores busy.
 const FEW_CORES: u32 = 16;
 
-/// Parts of the reduction of one output, in `pass`. By the layer and its map alone, so that an image's bits don't depend on the
-/// batch that it comes in; that the adapter has many cores is its own affair.
+/// Parts of the reduction of one output in `pass`. The number depends on the layer and its map alone, so that an image's bits do not
+/// depend on its batch. Whether the adapter has enough cores is decided elsewhere.
 pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolution) -> usize {
     let Convolution { conv, map: [_, height, width], .. } = *convolution;
     let groups = conv.attributes.groups.max(1);
@@ -34,8 +34,8 @@ pub fn parts(adapter: &AdapterReport, pass: Conv2dPass, convolution: &Convolutio
     ENOUGH.div_ceil(tiles.max(1)).min(terms / SHORTEST).clamp(1, MOST_PARTS)
 }
 
-/// Whether a gradient by the input can be cut: with a stride its phases make workgroups enough, and blocks of pixels and maps of f16 have
-/// no kernels for it.
+/// Whether an input gradient can be split. With a stride, its phases already give enough workgroups; blocks of pixels and f16 maps have no
+/// kernels for it.
 fn cuts_by_input(Convolution { conv, precision, .. }: &Convolution) -> bool {
     conv.attributes.stride == [1, 1] && conv.blocks().is_none() && *precision == Precision::F32
 }

@@ -6,7 +6,7 @@ use super::Convolution;
 use crate::gpu::AdapterReport;
 use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dVariant, SpaceToDepth, Winograd, WinogradTile};
 
-/// The first kernel of those for this processor that the driver can run.
+/// The first kernel in this processor's order that the driver can run.
 pub fn preferred(adapter: &AdapterReport) -> Option<Conv2dVariant> {
     let order: &[Conv2dVariant] = if has_avx512() && *INSTRUCTION_CACHE >= OCT_CODE {
         &[Conv2dVariant::SUBGROUP_OCT, Conv2dVariant::SUBGROUP, Conv2dVariant::SUBGROUP4]
@@ -18,12 +18,12 @@ pub fn preferred(adapter: &AdapterReport) -> Option<Conv2dVariant> {
     order.iter().copied().find(|variant| variant.supported(adapter).is_ok())
 }
 
-/// That kernel, with Winograd's way or blocks of pixels around it where an estimate says that it pays. The batch plays no part.
+/// This kernel, with Winograd or space-to-depth around it if an estimate says that it pays. The batch plays no part.
 pub fn choose(adapter: &AdapterReport, convolution: &Convolution) -> Conv2dAlgorithm {
     let Convolution { conv, map: [_, height, width], .. } = convolution;
     let variant = preferred(adapter).unwrap_or(Conv2dVariant::Register);
-    // Kernels that read channels one by one or in pairs waste nothing on three of them and gain nothing (lavapipe,
-    // Mesa 25.0.7 and 22.3.6, 2026-11-25), nor does `subgroup-quad` (25.0.7, 2026-11-27).
+    // Kernels that read channels one by one or in pairs waste nothing on three channels, so they gain nothing (lavapipe,
+    // Mesa 25.0.7 and 22.3.6, 2026-11-25). Neither does `subgroup-quad` (25.0.7, 2026-11-27).
     let by_fours = matches!(variant, Conv2dVariant::Register | Conv2dVariant::SUBGROUP4);
     let blocks = SpaceToDepth::new(*conv, variant);
     if by_fours && blocks.is_ok_and(|blocks| stem_cost(&blocks.inner()) < stem_cost(conv)) {
@@ -38,15 +38,15 @@ pub fn choose(adapter: &AdapterReport, convolution: &Convolution) -> Conv2dAlgor
     }
 }
 
-/// Time of a convolution of few channels for each value that it makes, in multiply-adds, of which a tap costs two more: it has
-/// 7x7 taps of stride 2 go over blocks of pixels, but not 3x3.
+/// Estimated time of a convolution of few channels per output value, in multiply-adds; a tap costs two more. With this estimate 7x7 taps of
+/// stride 2 use space-to-depth, and 3x3 taps do not.
 fn stem_cost(conv: &Conv2d) -> usize {
     conv.kernel.iter().product::<usize>() * (conv.in_channels.next_multiple_of(4) + 2)
 }
 
-/// Time by Winograd's way as a part of the direct kernel's, for one image and for eight, added up. On lavapipe the product at
-/// the points takes a fifth more for a multiplication than a direct convolution, and the transforms as long as 47 channels
-/// of it (Mesa 25.0.7, 2026-11-24).
+/// Winograd's time as a fraction of the direct kernel's, summed over a batch of one and a batch of eight. On lavapipe a multiplication at
+/// the points takes a fifth longer than in a direct convolution, and the transforms take as long as 47 channels of it (Mesa 25.0.7,
+/// 2026-11-24).
 fn winograd_cost(conv: &Conv2d, tile: WinogradTile, variant: Conv2dVariant, [height, width]: [usize; 2]) -> f64 {
     let (side, _) = variant.tile();
     let channels = conv.in_channels.min(conv.out_channels) as f64;
@@ -59,8 +59,7 @@ fn winograd_cost(conv: &Conv2d, tile: WinogradTile, variant: Conv2dVariant, [hei
     ratio(1) + ratio(8)
 }
 
-/// Whether the processor, which a software driver runs kernels on, has 256-bit vectors in AVX-512's encoding: of processors
-/// without it, Zen 3 ran four channels at a time slower than two.
+/// Whether the processor has 256-bit vectors in AVX-512's encoding. Without it, four channels at a time were slower than two on Zen 3.
 pub fn has_avx512() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -72,10 +71,10 @@ pub fn has_avx512() -> bool {
     }
 }
 
-/// Bytes of machine code that `SubgroupOct`'s loop takes, rounded up.
+/// Bytes of machine code of the loop of `subgroup-oct`, rounded up.
 pub const OCT_CODE: u64 = 48 << 10;
 
-/// Bytes of instructions that a core of the processor keeps at hand; 0 where that can't be told.
+/// Bytes of a core's instruction cache; 0 if unknown.
 pub static INSTRUCTION_CACHE: LazyLock<u64> = LazyLock::new(|| {
     let of = |index: u32, what: &str| {
         let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}");

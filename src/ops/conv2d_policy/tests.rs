@@ -7,7 +7,7 @@ fn adapter(kind: &str, vendor: u32, name: &str, cores: u32) -> AdapterReport {
     AdapterReport { name: name.into(), kind: kind.into(), vendor, cores, ..AdapterReport::example() }
 }
 
-/// A square convolution of ResNet's: channels, outputs, kernel and stride.
+/// A square convolution: channels, outputs, kernel and stride.
 fn conv(in_channels: usize, out_channels: usize, kernel: usize, stride: usize) -> Conv2d {
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [kernel / 2; 2], ..Default::default() };
     Conv2d { attributes, in_channels, out_channels, kernel: [kernel; 2] }

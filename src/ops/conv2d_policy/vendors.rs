@@ -1,19 +1,19 @@
-//! What each vendor's GPUs run best: one table, with the reason for each line.
+//! The kernels that suit each vendor's GPUs: one table, with the reason for each line.
 //!
-//! A tile's rate is what is expected of it beside the best of the same GPU where there is work enough for all cores: the share of
-//! multiply-adds in its loop, as the vendor's compiler makes it (Mesa 26.2.6, 2026-11-28, `gpu-resnet kernels`), where there is one. Tiles that spill or leave
-//! a core fewer subgroups than it needs to hide its memory (8 of 32 or 4 of 64 a SIMD on AMD, 16 an SM on NVIDIA) are left out. No line has
-//! been timed on a GPU: `tune` does that, and the first use of an adapter.
+//! A tile's rate is its expected speed relative to the best tile of the same GPU, with enough work for all cores. It is the share of
+//! multiply-adds in the tile's loop as the vendor's compiler emits it (Mesa 26.2.6, 2026-11-28, `gpu-resnet kernels`), if that compiler is
+//! available. Tiles that spill, or that leave a core too few subgroups to hide memory latency (8 of 32 or 4 of 64 per SIMD on AMD, 16 per SM
+//! on NVIDIA), are left out. No line has been timed on a GPU: `tune` does that, and so does the first use of an adapter.
 
 use crate::gpu::AdapterReport;
 use crate::ops::Conv2dVariant as V;
 
-/// Who made a GPU, and of which family where that decides.
+/// A GPU's vendor, with the family where it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Vendor {
     /// RDNA 1 and 2.
     Amd,
-    /// GCN, Vega among them: subgroups of 64 alone, and 64 registers for four of them.
+    /// GCN, including Vega: subgroups of 64 only, and 64 registers per lane for four of them.
     AmdGcn,
     /// RDNA 3 and 4: half as many registers again.
     AmdRdna3,
@@ -25,17 +25,48 @@ pub enum Vendor {
     Other,
 }
 
-/// How a vendor's GPUs are used.
+/// What a vendor's GPUs run.
 pub struct Preferences {
-    /// Tiles that they can be given, the one to take where nothing else decides first, and the rate of each.
-    pub tiles: &'static [(V, f64)],
-    /// Another kernel that is worth timing there.
+    /// Usable tiles with their rates. The first is the default.
+    pub tiles: Tiles,
+    /// Another kernel that is worth timing.
     pub also: Option<V>,
-    /// Whether cooperative matrices compute convolutions of f16 where the driver has them.
+    /// Whether cooperative matrices compute f16 convolutions if the driver has them.
     pub matrices: bool,
     /// Whether Winograd's larger tile is worth its registers.
     pub winograd: bool,
 }
+
+/// Tiles with their rates.
+type Tiles = &'static [(V, f64)];
+
+const RDNA3_TILES: Tiles = &[
+    (V::GEMM_128X128_BY_16X8, 1.0),
+    (V::GEMM_128X128, 0.97),
+    (V::GEMM_128X64, 0.93),
+    (V::GEMM_64X64, 0.92),
+    (V::GEMM_64X32, 0.79),
+    (V::GEMM_32X32, 0.78),
+    (V::GEMM_16X64, 0.78),
+];
+
+const RDNA_TILES: Tiles = &[
+    (V::GEMM_128X128, 1.0),
+    (V::GEMM_128X64, 0.96),
+    (V::GEMM_64X64, 0.95),
+    (V::GEMM_16X64, 0.81),
+    (V::GEMM_32X32, 0.8),
+    (V::GEMM_64X32, 0.78),
+];
+
+const NVIDIA_TILES: Tiles = &[
+    (V::GEMM_128X128, 1.0),
+    (V::GEMM_128X64, 0.92),
+    (V::GEMM_64X64, 0.92),
+    (V::GEMM_64X32, 0.79),
+    (V::GEMM_16X64, 0.71),
+    (V::GEMM_32X32, 0.7),
+];
 
 impl Vendor {
     pub const ALL: [Self; 9] = [
@@ -50,7 +81,7 @@ impl Vendor {
         Self::Other,
     ];
 
-    /// The one whose number (PCI, or Khronos's) the driver gives, or whose name is in the adapter's: Metal and GL give no number.
+    /// The vendor of `adapter`, by its PCI or Khronos number, or by its name: Metal and GL report no number.
     pub fn of(adapter: &AdapterReport) -> Self {
         match adapter.vendor {
             // Samsung's Xclipse is an RDNA.
@@ -78,7 +109,7 @@ impl Vendor {
         }
     }
 
-    /// The family of a GPU of AMD's, by its subgroups and its name as Mesa, AMD and Apple print it.
+    /// The family of an AMD GPU, by its subgroup sizes and its name as Mesa, AMD and Apple print it.
     fn of_amd(adapter: &AdapterReport) -> Self {
         let name = adapter.name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -96,55 +127,20 @@ impl Vendor {
         if code || mobile || series("7") || series("9") || name.contains("w7") { Self::AmdRdna3 } else { Self::Amd }
     }
 
-    /// What its GPUs are given.
+    /// What its GPUs run.
     pub fn preferences(self) -> Preferences {
-        type Tiles = &'static [(V, f64)];
         let (tiles, also, [matrices, winograd]): (Tiles, _, _) = match self {
-            // 16x8 sums an invocation take 192 of 1,536 registers a lane: 8 subgroups. Its matrices are worth more (llama.cpp, 9070 XT: 14.3
+            // 16x8 sums per invocation take 192 of 1,536 registers per lane: 8 subgroups. Its matrices are worth more (llama.cpp, 9070 XT: 14.3
             // to 30.3 TFLOP/s).
-            Self::AmdRdna3 => (
-                &[
-                    (V::GEMM_128X128_BY_16X8, 1.0),
-                    (V::GEMM_128X128, 0.97),
-                    (V::GEMM_128X64, 0.93),
-                    (V::GEMM_64X64, 0.92),
-                    (V::GEMM_64X32, 0.79),
-                    (V::GEMM_32X32, 0.78),
-                    (V::GEMM_16X64, 0.78),
-                ],
-                None,
-                [true, true],
-            ),
-            // 1,024 registers a lane: 8x8 sums, in 128, leave 8 subgroups.
-            Self::Amd => (
-                &[
-                    (V::GEMM_128X128, 1.0),
-                    (V::GEMM_128X64, 0.96),
-                    (V::GEMM_64X64, 0.95),
-                    (V::GEMM_16X64, 0.81),
-                    (V::GEMM_32X32, 0.8),
-                    (V::GEMM_64X32, 0.78),
-                ],
-                None,
-                [true, true],
-            ),
-            // 8x4 sums are what 64 registers hold.
+            Self::AmdRdna3 => (RDNA3_TILES, None, [true, true]),
+            // 1,024 registers per lane: 8x8 sums take 128, which leaves 8 subgroups.
+            Self::Amd => (RDNA_TILES, None, [true, true]),
+            // 64 registers hold 8x4 sums.
             Self::AmdGcn => (&[(V::GEMM, 1.0), (V::GEMM_64X32, 0.9), (V::GEMM_32X32, 0.87)], None, [false, true]),
             // 8x8 sums take 112 to 120 registers, which leave 16 warps. Tensor cores are several times as fast as f32.
-            Self::Nvidia => (
-                &[
-                    (V::GEMM_128X128, 1.0),
-                    (V::GEMM_128X64, 0.92),
-                    (V::GEMM_64X64, 0.92),
-                    (V::GEMM_64X32, 0.79),
-                    (V::GEMM_16X64, 0.71),
-                    (V::GEMM_32X32, 0.7),
-                ],
-                None,
-                [true, true],
-            ),
-            // In SIMD16 a lane of Xe has 64 floats: 32 sums and what is fetched ahead nearly spill, and 36 points of Winograd's do. ONNX
-            // Runtime takes 32x64 and 16x64, llama.cpp no larger ones. Its matrices are 8x16x16, which WGSL can't say yet.
+            Self::Nvidia => (NVIDIA_TILES, None, [true, true]),
+            // In SIMD16 a lane of Xe has 64 floats. 32 sums and the prefetched values nearly spill, and Winograd's 36 points do. ONNX
+            // Runtime uses 32x64 and 16x64, llama.cpp nothing larger. Intel's matrices are 8x16x16, which WGSL cannot express yet.
             Self::Intel => (
                 &[(V::GEMM_64X32, 1.0), (V::GEMM_32X32, 1.0), (V::GEMM_16X64, 0.95), (V::GEMM, 0.8)],
                 None,

@@ -11,7 +11,7 @@ use crate::ops::{Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Gr
 
 const OP: &str = "conv2d_backward";
 
-/// `conv2d_backward`: the gradients by `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]` and the bias from
+/// `conv2d_backward`: the gradients with respect to `input` `[N, C, H, W]`, `weight` `[K, C / groups, R, S]` and the bias from
 /// `grad_output` `[N, K, P, Q]`; by `algorithm`, or the adapter's
 /// kernels for all attributes.
 ///
@@ -28,7 +28,7 @@ pub async fn conv2d_backward<'a>(
     conv2d_backward_fused(on, algorithm, input_and_weight, grad_output, (None, false), attributes).await
 }
 
-/// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the gradient by the input; with
+/// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the input gradient; with
 /// `relu` the input came out of one, and that gradient goes through it.
 pub async fn conv2d_backward_fused<'a>(
     on: impl Into<On<'a>>,
@@ -71,7 +71,7 @@ pub async fn conv2d_backward_fused<'a>(
     })
 }
 
-/// The convolution that these tensors of a gradient are of, and the shapes of its input and output.
+/// The convolution of these gradient operands, and the shapes of its input and output.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) of `op` where they don't fit together.
@@ -94,8 +94,8 @@ pub(super) fn checked(
     Ok((conv, [input_shape, shape]))
 }
 
-/// Packs `weight` (`conv`'s, as PyTorch has it) on the GPU for `algorithm`, as training does after each step:
-/// for the forward ones, or `transposed` for the gradient by the input. The same bits as
+/// Packs the OIHW `weight` of `conv` on the GPU for `algorithm`, as training does after each step: for the forward pass, or
+/// `transposed` for the input gradient. The same bits as
 /// [`WeightLayout::pack`], but for the rounding of Winograd's points, and to f16.
 pub async fn pack_weight<'a>(
     on: impl Into<On<'a>>,

@@ -1,4 +1,4 @@
-//! The gradient of a convolution by its input alone, on maps of either precision.
+//! The input gradient of a convolution alone, on maps of either precision.
 
 use super::conv2d_backward::checked;
 use super::maps::runnable;
@@ -11,7 +11,7 @@ use crate::ops::{Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, GradEpilog
 
 const OP: &str = "conv2d_backward_input";
 
-/// The gradient by `input` `[N, C, H, W]` from `grad_output` `[N, K, P, Q]` and `weight` `[K, C / groups, R, S]`, plus the
+/// The gradient with respect to `input` `[N, C, H, W]` from `grad_output` `[N, K, P, Q]` and `weight` `[K, C / groups, R, S]`, plus the
 /// residual; with `relu` the input came out of one, and the gradient goes through it.
 ///
 /// # Errors

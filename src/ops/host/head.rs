@@ -125,7 +125,7 @@ pub async fn cross_entropy(
     Ok((summary[0], Array { shape: input.shape.clone(), data: unpack_rows(&grad, [rows, classes]) }))
 }
 
-/// What a step of head training leaves on the device.
+/// The results of one step of head training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadStepOutput {
     /// `[K, C]`.

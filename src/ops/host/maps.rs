@@ -31,7 +31,7 @@ pub async fn conv2d<'a>(
     conv2d_fused(on, algorithm, [input, weight], bias, None, false, attributes).await
 }
 
-/// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part where asked for.
+/// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part optional.
 pub async fn conv2d_fused<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
@@ -74,7 +74,7 @@ pub async fn conv2d_fused<'a>(
     Ok(Array { shape: shape.to_vec(), data })
 }
 
-/// The algorithm that is asked for, if the adapter can run `conv` so; the adapter's direct one if none is.
+/// The requested algorithm, if the adapter can run `conv` with it; without a request the adapter's direct one.
 pub(super) fn runnable(
     gpu: &Gpu,
     op: &str,
@@ -88,16 +88,16 @@ pub(super) fn runnable(
     Ok(algorithm)
 }
 
-/// What [`batch_norm`] gives.
+/// The results of [`batch_norm`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormOutput {
     /// In the input's shape.
     pub output: Array,
-    /// Running mean and variance `[C]`, moved by the batch; only in training.
+    /// Running mean and variance `[C]`, updated by the batch; only in training.
     pub running: Option<[Array; 2]>,
 }
 
-/// What is fused to the end of an operation: `relu(… + residual)`, each part where asked for.
+/// A fused epilogue, `relu(… + residual)`; each part is optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MapEpilogue<'a> {
     /// Of the output's shape.
@@ -144,7 +144,7 @@ pub async fn batch_norm_fused<'a>(
 
 /// A forward batch normalisation in a recording.
 pub(super) struct BatchNorm {
-    /// The input's, all axes after the second as one.
+    /// The input's shape, with all axes after the second as one.
     pub shape: [usize; 4],
     pub input: FeatureMap,
     pub output: FeatureMap,
@@ -210,7 +210,7 @@ pub async fn add_relu<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -
     elementwise(on, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1])).await
 }
 
-/// These kernels are layout-free, so the values go up as they lie: as the channels of a single pixel.
+/// These kernels do not depend on the layout, so the values are uploaded as the channels of a single pixel.
 pub(super) async fn elementwise<'a>(
     on: impl Into<On<'a>>,
     op: &'static str,

@@ -9,7 +9,7 @@ use crate::ops::batch_norm::{BatchNormSaved, batch_norm_backward as record_batch
 use crate::ops::shortcut_pad::ZeroPad;
 use crate::ops::{self, FeatureMap, MapShape, pack_rows};
 
-/// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
+/// `batch_norm_backward`: the gradients with respect to `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
 pub async fn batch_norm_backward<'a>(
     on: impl Into<On<'a>>,
@@ -79,7 +79,7 @@ pub async fn add_relu_backward<'a>(
         .await
 }
 
-/// `max_pool2d_backward`: the gradient by `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
+/// `max_pool2d_backward`: the gradient with respect to `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
 /// of the largest values of its window, or to the last NaN.
 pub async fn max_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
@@ -96,7 +96,7 @@ pub async fn max_pool2d_backward<'a>(
     Ok(Array { shape: input.shape.clone(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
-/// `avg_pool2d_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `avg_pool2d_backward`: the gradient with respect to `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C, P, Q]`.
 pub async fn avg_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
@@ -128,7 +128,7 @@ fn grad_of_windows(
     Ok((shape, session.map("grad_output", &grad_output.data, [n, c, p, q], 1)?))
 }
 
-/// `global_avg_pool_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
+/// `global_avg_pool_backward`: the gradient with respect to `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C]`.
 pub async fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool_backward";
@@ -144,7 +144,7 @@ pub async fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, 
     Ok(Array { shape: shape.to_vec(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
-/// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
+/// `shortcut_pad_backward`: the input gradient of `shortcut_pad` from `grad_output`
 /// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
 pub async fn shortcut_pad_backward<'a>(
     on: impl Into<On<'a>>,

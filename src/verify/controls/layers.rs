@@ -72,14 +72,14 @@ pub(super) const LAYERS: &[Fault] = &[
     (
         "the gradient passes a ReLU that is off",
         "relu_backward",
-        "rectify_backward(unpack_floats(input[i]), unpack_floats(grad_output[i]))",
-        "unpack_floats(grad_output[i])",
+        "rectify_backward(unpack4(input[i]), unpack4(grad_output[i]))",
+        "unpack4(grad_output[i])",
         "relu_backward count=257",
     ),
     (
         "the gradient passes the fused ReLU",
         "batch_norm_backward",
-        "return rectify_backward(unpack_floats(output[i]), g);",
+        "return rectify_backward(unpack4(output[i]), g);",
         "return g;",
         "batch_norm_backward n=2 c=5 h=7 w=9 relu=true",
     ),
@@ -100,8 +100,8 @@ pub(super) const LAYERS: &[Fault] = &[
     (
         "the f16 gradient passes a ReLU that is off",
         "relu_backward_f16",
-        "rectify_backward(unpack_floats(input[i]), unpack_floats(grad_output[i]))",
-        "unpack_floats(grad_output[i])",
+        "rectify_backward(unpack4(input[i]), unpack4(grad_output[i]))",
+        "unpack4(grad_output[i])",
         "relu_backward count=257 precision=f16",
     ),
     (

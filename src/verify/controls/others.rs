@@ -14,7 +14,7 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the second of two vec4s of channels is made of the first's weights",
         "conv2d_gemm_128x128",
-        "own_channel4 + ACROSS];",
+        "own_channel4 + 1u * ACROSS];",
         "own_channel4];",
         "conv2d n=1 c=20 h=6 w=7 k=70 kernel=3 variant=gemm-128x128",
     ),

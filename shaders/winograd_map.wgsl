@@ -1,0 +1,83 @@
+//#name winograd2 SIDE=4 OUTPUTS=2 | winograd4 F4 SIDE=6 OUTPUTS=4
+//#axis _input BORDER=2 | _grad_output GRAD_OUTPUT BORDER=0
+//#axis - | _wide WIDE
+//#axis - | _f16 HALF
+//#unchecked
+//#enable f16 if HALF
+//
+// Transforms a map's tiles to points (shared/winograd.wgsl): the input of a Winograd convolution, or grad_output for its weight gradient.
+//
+//   input:        points[tile][point][c] = (B' d B)[point],  d the tile's t x t pixels of channel c, m apart
+//   grad_output:  points[tile][point][k] = (A y A')[point],  y the tile's m x m pixels of channel k
+//
+// Pixels outside of the map are zero. Points are always f32, since they are up to 26 times as large as the map's values. A 1x1
+// convolution with one group per point then multiplies them by the weight's points. Map and points have channels padded to vec4s. Four
+// channels of a tile an invocation, 64 to a workgroup, channels fastest, folded.
+//#import shared/item.wgsl
+//#import shared/stored.wgsl
+//#import shared/floats.wgsl
+//#import shared/winograd.wgsl
+//#import shared/winograd_tiles.wgsl
+@group(0) @binding(1) var<storage, read> map: array<Stored4>;
+@group(0) @binding(2) var<storage, read_write> points: array<Float4>; // [tile][point][channel]
+
+// A row of a tile.
+//#if GRAD_OUTPUT
+alias Row = Outputs;
+//#else
+alias Row = Line;
+//#endif
+
+// A row at its points.
+fn row_points(row: Row) -> Line {
+//#if GRAD_OUTPUT
+    return gradient_points(row);
+//#else
+    return input_points(row);
+//#endif
+}
+
+// Zero outside of the map. Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
+fn map_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
+    let inside = row < tiles.height && column < tiles.width;
+    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + channel4;
+    return select(vec4f(), unpack4(map[select(0u, at, inside)]), inside);
+}
+
+fn line(image: u32, row: u32, column: u32, channel4: u32) -> Row {
+    return Row(
+//#for i in 0..OUTPUTS + BORDER
+        map_at(image, row, column + {i}u, channel4),
+//#endfor
+    );
+}
+
+// A column of the tile's points.
+fn store(first: u32, column: u32, v: Line) {
+    let at = first + column * tiles.channels4;
+    let step = SIDE * tiles.channels4;
+//#for i in 0..SIDE
+    points[at + {i}u * step] = pack_floats(v.v{i});
+//#endfor
+}
+
+fn make(item: u32) {
+    let place = place_of(item);
+    if !place.there {
+        return;
+    }
+    let image = place.image;
+    let row = place.row;
+    let column = place.column;
+    let channel4 = place.channel4;
+//#for i in 0..OUTPUTS + BORDER
+    let d{i} = row_points(line(image, row + {i}u, column, channel4));
+//#endfor
+//#for i in 0..SIDE
+    store(place.at, {i}u, row_points(Row(
+//#for j in 0..OUTPUTS + BORDER
+        d{j}.v{i},
+//#endfor
+    )));
+//#endfor
+}
