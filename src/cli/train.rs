@@ -11,7 +11,7 @@ use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
 use crate::ops::Precision;
-use crate::runs::TrainRun;
+use crate::runs::{TrainRun, train_architecture};
 use crate::train::{BnMode, Curve, Recipe, Settings, Unfreeze};
 
 /// Train a network from scratch.
@@ -111,7 +111,8 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, run: &TrainR
 
 fn new_run(context: &Context, args: &TrainArgs) -> Result<TrainRun> {
     let options = &args.training;
-    let architecture = architecture(args)?;
+    let name = args.arch.as_deref().ok_or_else(|| Error::Usage("name an --arch".into()))?;
+    let architecture = train_architecture(name, args.shortcut.as_deref(), args.stride_in.as_deref())?;
     let preprocess = match args.image_size {
         Some(size) => default_preprocess(&architecture).with_image_size(size)?,
         None => default_preprocess(&architecture),
@@ -130,20 +131,4 @@ fn new_run(context: &Context, args: &TrainArgs) -> Result<TrainRun> {
     };
     let network = options.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine, context.precision());
     TrainRun::begin(data, &architecture, &preprocess, training, network)
-}
-
-fn architecture(args: &TrainArgs) -> Result<Architecture> {
-    let name = args.arch.as_deref().ok_or_else(|| Error::Usage("name an --arch".into()))?;
-    let mut architecture = Architecture::named(name)?;
-    if let Some(shortcut) = &args.shortcut {
-        if architecture.shortcut == Shortcut::None {
-            return Err(Error::Usage(format!("{name} has no shortcuts; leave --shortcut out")));
-        }
-        architecture.shortcut = shortcut.parse()?;
-    }
-    if let Some(stride_in) = &args.stride_in {
-        architecture.stride_in = stride_in.parse::<StrideIn>()?;
-    }
-    architecture.validate()?;
-    Ok(architecture)
 }

@@ -30,4 +30,4 @@ pub use remote_worker::RemoteWorker;
 pub(crate) use sets::absolute;
 pub use sets::{DataChoice, Sets, open_data, open_kept};
 pub use summary::{AdapterUse, RunSummary};
-pub use train_run::{TrainCommand, TrainRun};
+pub use train_run::{TrainCommand, TrainRun, train_architecture};

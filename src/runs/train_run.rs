@@ -8,7 +8,7 @@ use super::sitting::other_command;
 use super::summary::RunSummary;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::{Architecture, Shortcut};
 use crate::runtime::Runtime;
 use crate::train::{Interrupt, NetworkSettings, RunConfig, RunDir, Settings, fresh};
 
@@ -36,6 +36,25 @@ impl TrainCommand {
         let command: Result<Self, _> = config.command.clone().try_into();
         command.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
     }
+}
+
+/// The architecture called `name`, with another shortcut or another place of its strides where they are given.
+///
+/// # Errors
+/// Names that do not exist, or do not fit together.
+pub fn train_architecture(name: &str, shortcut: Option<&str>, stride_in: Option<&str>) -> Result<Architecture> {
+    let mut architecture = Architecture::named(name)?;
+    if let Some(shortcut) = shortcut {
+        if architecture.shortcut == Shortcut::None {
+            return Err(Error::Usage(format!("{name} has no shortcuts; leave --shortcut out")));
+        }
+        architecture.shortcut = shortcut.parse()?;
+    }
+    if let Some(stride_in) = stride_in {
+        architecture.stride_in = stride_in.parse()?;
+    }
+    architecture.validate()?;
+    Ok(architecture)
 }
 
 /// A run of `gpu-resnet train` that is about to start or to continue.
