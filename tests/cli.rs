@@ -24,6 +24,7 @@ mod cli {
     mod reports;
     mod results;
     mod runs;
+    mod several_adapters;
     mod shell;
     mod streams;
     pub mod support;

@@ -4,6 +4,7 @@
 mod adapters;
 
 mod train {
+    mod data_parallel;
     mod golden;
     mod half;
     mod half_digits;

@@ -5,6 +5,7 @@ mod classifier;
 mod errors;
 mod images;
 mod options;
+mod parallel;
 mod process;
 mod reporter;
 mod training;
@@ -19,6 +20,8 @@ use pyo3::prelude::*;
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<classifier::Classifier>()?;
+    module.add_class::<parallel::Worker>()?;
+    module.add_function(wrap_pyfunction!(parallel::train, module)?)?;
     module.add_function(wrap_pyfunction!(training::finetune, module)?)?;
     module.add_function(wrap_pyfunction!(training::resume, module)?)?;
     module.add_function(wrap_pyfunction!(verification::devices, module)?)?;

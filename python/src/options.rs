@@ -7,9 +7,10 @@ use gpu_resnet::gpu::{AdapterChoice, BackendName};
 use gpu_resnet::model::Recompute;
 use gpu_resnet::ops::Precision;
 use gpu_resnet::predict::NetworkSource;
+use gpu_resnet::runs::{DataChoice, TrainRun, train_architecture};
 use gpu_resnet::runtime::{Reporter, Runtime};
 use gpu_resnet::train::{BnMode, Curve, Interrupt, NetworkSettings, Optimizer, Recipe, Schedule, Settings};
-use gpu_resnet::weights::Overrides;
+use gpu_resnet::weights::{Overrides, default_preprocess};
 use gpu_resnet::{Error, FineTune, Result};
 use serde::Deserialize;
 
@@ -61,13 +62,13 @@ pub struct Source {
     #[serde(default)]
     pub image_size: Option<u32>,
     #[serde(default)]
-    pub given: Overrides,
+    pub overrides: Overrides,
 }
 
 impl Source {
     pub fn into_source(self) -> NetworkSource {
-        let Self { weights, image_size, given } = self;
-        NetworkSource { weights: weights.map(Into::into), image_size, overrides: given }
+        let Self { weights, image_size, overrides } = self;
+        NetworkSource { weights: weights.map(Into::into), image_size, overrides }
     }
 }
 
@@ -113,7 +114,30 @@ impl FineTuneOptions {
     /// The run that they describe.
     pub fn run(self, reporter: Arc<dyn Reporter>, stop: &Interrupt) -> Result<FineTune> {
         let runtime = self.machine.runtime(reporter)?;
-        let training = Settings {
+        self.fine_tune(runtime, stop)
+    }
+
+    /// The same on `runtime`.
+    pub fn fine_tune(self, runtime: Runtime, stop: &Interrupt) -> Result<FineTune> {
+        let network = self.network(runtime.precision, Curve::default())?;
+        Ok(FineTune {
+            training: self.training()?,
+            network,
+            features: self.features,
+            val: self.val,
+            val_split: self.val_split,
+            classes: self.classes,
+            source: self.source.into_source(),
+            curve: self.lr_schedule,
+            tensorboard: self.tensorboard,
+            runtime,
+            interrupt: stop.clone(),
+            ..FineTune::new(self.data)
+        })
+    }
+
+    fn training(&self) -> Result<Settings> {
+        Ok(Settings {
             recipe: self.recipe,
             lr: self.lr,
             epochs: self.epochs,
@@ -122,14 +146,18 @@ impl FineTuneOptions {
             balance: self.balance,
             seed: self.seed,
             optimizer: Optimizer::with(&self.optimizer, self.weight_decay, self.momentum)?,
-        };
+        })
+    }
+
+    /// `curve` is the schedule if none was named.
+    fn network(&self, precision: Precision, curve: Curve) -> Result<NetworkSettings> {
         let schedule = Schedule {
-            curve: self.lr_schedule.unwrap_or_default(),
-            milestones: self.lr_milestones,
+            curve: self.lr_schedule.unwrap_or(curve),
+            milestones: self.lr_milestones.clone(),
             gamma: self.lr_gamma,
             warmup_epochs: self.warmup_epochs,
         };
-        let network = NetworkSettings {
+        Ok(NetworkSettings {
             unfreeze: self.unfreeze.parse()?,
             bn: self.bn,
             backbone_lr: self.backbone_lr,
@@ -139,24 +167,38 @@ impl FineTuneOptions {
             patience: self.patience,
             log_gradients: self.log_gradients,
             recompute: self.recompute,
-            precision: runtime.precision,
+            precision,
             schedule,
             augment: self.augment.parse()?,
-        };
-        Ok(FineTune {
-            features: self.features,
-            val: self.val,
-            val_split: self.val_split,
-            classes: self.classes,
-            source: self.source.into_source(),
-            training,
-            network,
-            curve: self.lr_schedule,
-            tensorboard: self.tensorboard,
-            runtime,
-            interrupt: stop.clone(),
-            ..FineTune::new(self.data)
         })
+    }
+}
+
+/// The options of a run that several processes share.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParallelOptions {
+    /// The network to train from scratch; none to fine-tune one.
+    pub arch: Option<String>,
+    pub shortcut: Option<String>,
+    pub stride_in: Option<String>,
+    pub options: FineTuneOptions,
+}
+
+impl ParallelOptions {
+    /// The run from scratch that they describe.
+    pub fn train_run(self, precision: Precision) -> Result<TrainRun> {
+        let Self { arch, shortcut, stride_in, options } = self;
+        let name = arch.unwrap_or_default();
+        let architecture = train_architecture(&name, shortcut.as_deref(), stride_in.as_deref())?;
+        let preprocess = match options.source.image_size {
+            Some(size) => default_preprocess(&architecture).with_image_size(size)?,
+            None => default_preprocess(&architecture),
+        };
+        let (val, classes) = (options.val.as_deref(), options.classes.clone());
+        let data = DataChoice::new(&options.data, val, options.val_split, classes)?;
+        let network = options.network(precision, Curve::Cosine)?;
+        TrainRun::begin(data, &architecture, &preprocess, options.training()?, network)
     }
 }
 

@@ -32,8 +32,13 @@ impl Told {
     fn keep(&self, result: PyResult<Py<PyAny>>) {
         if let Err(error) = result {
             self.stop.raise();
-            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.keep_raised(error);
         }
+    }
+
+    /// Has `error` raised once the work has ended, unless another one came first.
+    pub fn keep_raised(&self, error: PyErr) {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 

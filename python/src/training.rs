@@ -49,7 +49,7 @@ pub fn resume(
 }
 
 /// Runs `train` with the callbacks as its reporter. What a callback raises ends the run and is raised.
-fn told(
+pub fn told(
     py: Python<'_>,
     said: Py<PyAny>,
     epoch: Option<Py<PyAny>>,

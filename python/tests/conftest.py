@@ -1,9 +1,11 @@
 """What the tests share: a cache of their own, digits, photographs, and torchvision's network."""
 
 import json
+import logging
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -46,6 +48,30 @@ def digits(tmp_path_factory):
 def small():
     """A network that takes a moment: CIFAR's ResNet-20, trained on digits."""
     return gpu_resnet.Classifier("resnet20-digits", batch_size=8)
+
+
+def driver(name):
+    """What makes a node see one of this machine's drivers alone, if it is here."""
+    found = subprocess.run([TREE / "scripts" / "drivers.sh", name], capture_output=True, text=True, check=False)
+    if found.returncode:
+        return {}
+    icd = found.stdout.strip()
+    return {"VK_DRIVER_FILES": icd, "VK_ICD_FILENAMES": icd, "__EGL_VENDOR_LIBRARY_FILENAMES": "/dev/null"}
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Real Ray on this machine, with a raylet as its node; tests add others."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "env_vars": driver("lavapipe")})
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    # Ray's threads go on telling of their end where nobody listens.
+    logging.raiseExceptions = False
+    ray.shutdown()
+    made.shutdown()
 
 
 def read_safetensors(path):

@@ -69,8 +69,8 @@ def test_a_tensor_is_taken_as_it_is(small, photos):
     assert small.logits(tensor=prepared[:0]).shape == (0, 10)
     # 32 x 32 pixels need no scaling, so normalising them here gives the same but for rounding.
     image = np.random.default_rng(1).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
-    given = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "resize": 32, "crop": 32}
-    classifier = gpu_resnet.Classifier("resnet20-digits", given=given)
+    overrides = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "resize": 32, "crop": 32}
+    classifier = gpu_resnet.Classifier("resnet20-digits", overrides=overrides)
     tensor = ((image.astype(np.float32) / 255 - 0.5) / 0.25).transpose(0, 3, 1, 2)
     a, b = classifier.logits(image), classifier.logits(tensor=tensor)
     assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
@@ -116,7 +116,7 @@ def test_a_bad_image_is_an_exception_or_a_row(small, photos):
         (lambda c, a: gpu_resnet.Classifier(batch_size=0), "batch_size=0"),
         (lambda c, a: gpu_resnet.Classifier("resnet20-digits", labels=["a"]), "list of labels"),
         (lambda c, a: gpu_resnet.Classifier(backend="opencl"), "opencl"),
-        (lambda c, a: gpu_resnet.Classifier(given={"meen": [0, 0, 0]}), "given= knows no 'meen'"),
+        (lambda c, a: gpu_resnet.Classifier(overrides={"meen": [0, 0, 0]}), "overrides= knows no 'meen'"),
     ],
 )
 def test_wrong_arguments_are_refused_in_a_sentence(small, wrong, words):

@@ -1,46 +1,23 @@
 """Real Ray on this machine: two raylets as two nodes, with two drivers where there are two."""
 
 import json
-import logging
 import pathlib
-import subprocess
 import threading
 import time
 
 import numpy as np
 import pytest
-from conftest import TREE
+from conftest import TREE, driver
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytest.importorskip("ray.data")
 import pyarrow.parquet as pq  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
 
 import gpu_resnet  # noqa: E402
 import gpu_resnet.ray  # noqa: E402
 
 NETWORK = {"weights": "resnet20-digits"}
 BLOCK = 16
-
-
-def driver(name):
-    """What makes a node see one of this machine's drivers alone, if it is here."""
-    found = subprocess.run([TREE / "scripts" / "drivers.sh", name], capture_output=True, text=True, check=False)
-    if found.returncode:
-        return {}
-    icd = found.stdout.strip()
-    return {"VK_DRIVER_FILES": icd, "VK_ICD_FILENAMES": icd, "__EGL_VENDOR_LIBRARY_FILENAMES": "/dev/null"}
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "env_vars": driver("lavapipe")})
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    # Ray's threads go on telling of their end where nobody listens.
-    logging.raiseExceptions = False
-    ray.shutdown()
-    made.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ use crate::weights::{FetchOptions, Weights};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Adapter to use: its number in `gpu-resnet devices`, or a part of its name. Several (`0,1`, or the option repeated) share
-    /// the images of infer, evaluate and finetune [env: GPU_RESNET_ADAPTER, WGPU_ADAPTER_NAME]
+    /// the images of infer, evaluate, train and finetune; each trains on --batch-size images of a step [env: GPU_RESNET_ADAPTER, WGPU_ADAPTER_NAME]
     #[arg(long, global = true, value_name = "N|NAME")]
     pub adapter: Vec<String>,
     /// Graphics interface to use [env: GPU_RESNET_BACKEND, WGPU_BACKEND]
@@ -60,6 +60,7 @@ impl Context<'_> {
     pub fn runtime(&self) -> Runtime {
         Runtime {
             adapters: self.global.adapters(),
+            remote: None,
             precision: self.precision(),
             tuned: !self.global.no_tuning,
             switches: self.switches,

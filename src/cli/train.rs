@@ -11,8 +11,8 @@ use crate::data::Preprocess;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Shortcut, StrideIn};
 use crate::ops::Precision;
-use crate::runs::{DataChoice, NetworkRun, open_data, other_command};
-use crate::train::{BnMode, Curve, Recipe, RunConfig, RunDir, Settings, Unfreeze, fresh};
+use crate::runs::{TrainRun, train_architecture};
+use crate::train::{BnMode, Curve, Recipe, Settings, Unfreeze};
 
 /// Train a network from scratch.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub struct TrainArgs {
     /// Scale and crop images to N x N pixels [default: 224, or 32 for the networks for small images]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     image_size: Option<u32>,
-    /// Images per step
+    /// Images per step, on each of the adapters
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
     /// Optimiser; the weight decay of sgd defaults to 1e-4 here
@@ -53,74 +53,28 @@ pub struct TrainArgs {
     resume: Option<PathBuf>,
 }
 
-/// Data and network of the command, as config.toml keeps them: a resumed run must see the same data and network.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-struct TrainCommand {
-    #[serde(flatten)]
-    data: DataChoice,
-    /// Its JSON, without the number of classes, which comes from the data.
-    architecture: String,
-    preprocess: String,
-}
-
 const EPOCHS: u64 = 20;
 /// The paper's, for SGD.
 const WEIGHT_DECAY: f64 = 1e-4;
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let stop = interrupt();
-    let (mut config, resumed) = match &args.resume {
-        None => (config(context, args)?, None),
+    let mut run = match &args.resume {
+        None => new_run(context, args)?,
         Some(path) => {
-            let (run, mut config) = RunDir::open(path)?;
-            check_repeated(context, args, path, &config)?;
-            config.training.epochs = args.training.epochs.or(config.training.epochs);
-            (config, Some(run))
+            let mut run = TrainRun::resume(path)?;
+            check_repeated(context, args, path, &run)?;
+            run.config.training.epochs = args.training.epochs.or(run.config.training.epochs);
+            run
         }
     };
-    let mut global = context.global.clone();
-    global.precision = config.network.as_ref().map_or(global.precision, |network| network.precision);
-    let context = &Context { global: &global, ..*context };
-    let command = TrainCommand::of(&config, args.resume.as_deref().unwrap_or(Path::new("")))?;
-    let seed = config.training.seed;
-    let runtime = context.runtime();
-    let sets = open_data(&runtime, &command.data, seed)?;
-    match &resumed {
-        Some(run) => run.check_classes(&mut config, sets.train.classes())?,
-        None => config.classes = sets.train.classes().to_vec(),
-    }
-    let architecture = Architecture::from_json(&command.architecture)?.with_classes(sets.train.classes().len());
-    let preprocess = Preprocess::from_json(&command.preprocess)?;
-    architecture.macs(preprocess.crop as usize, preprocess.crop as usize)?;
-    let parameters = architecture.parameter_count() as f64 / 1e6;
-    context.console.note(format!("{architecture}: {parameters:.2} million parameters"));
-    let run = NetworkRun {
-        command: "train",
-        architecture: &architecture,
-        weights: &fresh(&architecture, seed),
-        preprocess: &preprocess,
-        sets,
-        resumed,
-        output: args.output.as_deref(),
-        tensorboard: args.training.tensorboard,
-        interrupt: &stop,
-    };
-    report(&run.run(&runtime, &config)?, args.training.json)
-}
-
-impl TrainCommand {
-    fn of(config: &RunConfig, run: &Path) -> Result<Self> {
-        if config.command.contains_key("weights_sha256") {
-            return Err(Error::file(run, other_command("finetune", run)));
-        }
-        let command: Result<TrainCommand, _> = config.command.clone().try_into();
-        command.map_err(|e| Error::file(run.join("config.toml"), format!("is not of a train run: {e}")))
-    }
+    (run.runtime, run.interrupt, run.tensorboard) = (context.runtime(), stop, args.training.tensorboard);
+    report(&run.run(args.output.as_deref())?, args.training.json)
 }
 
 /// Refuses options that differ from those of the run `path`.
-fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &RunConfig) -> Result<()> {
-    let command = TrainCommand::of(config, path)?;
+fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, run: &TrainRun) -> Result<()> {
+    let TrainRun { config, command, .. } = run;
     let run = Resumed { given: context.given, path, config };
     run.check_run(args.output.as_deref(), context.global.seed)?;
     run.check_data(&command.data, args.data.as_deref(), &args.training)?;
@@ -155,19 +109,15 @@ fn check_repeated(context: &Context, args: &TrainArgs, path: &Path, config: &Run
     }
 }
 
-fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
+fn new_run(context: &Context, args: &TrainArgs) -> Result<TrainRun> {
     let options = &args.training;
-    let architecture = architecture(args)?;
+    let name = args.arch.as_deref().ok_or_else(|| Error::Usage("name an --arch".into()))?;
+    let architecture = train_architecture(name, args.shortcut.as_deref(), args.stride_in.as_deref())?;
     let preprocess = match args.image_size {
         Some(size) => default_preprocess(&architecture).with_image_size(size)?,
         None => default_preprocess(&architecture),
     };
-    let kept = |e: &dyn std::fmt::Display| Error::Usage(format!("the options can't be kept: {e}"));
-    let command = TrainCommand {
-        data: options.data(args.data.as_deref())?,
-        architecture: architecture.to_json()?,
-        preprocess: serde_json::to_string(&preprocess).map_err(|e| kept(&e))?,
-    };
+    let data = options.data(args.data.as_deref())?;
     let sgd = args.optimizer == "sgd";
     let training = Settings {
         recipe: Recipe::Auto,
@@ -179,25 +129,6 @@ fn config(context: &Context, args: &TrainArgs) -> Result<RunConfig> {
         optimizer: options.optimizer(&args.optimizer, sgd.then_some(WEIGHT_DECAY))?,
         batch_size: args.batch_size as usize,
     };
-    training.check().map_err(|e| Error::Usage(e.to_string()))?;
     let network = options.network(Unfreeze::All, BnMode::Train, None, Curve::Cosine, context.precision());
-    network.check()?;
-    let command = toml::Table::try_from(command).map_err(|e| kept(&e))?;
-    Ok(RunConfig { command, training, network: Some(network), ..RunConfig::default() })
-}
-
-fn architecture(args: &TrainArgs) -> Result<Architecture> {
-    let name = args.arch.as_deref().ok_or_else(|| Error::Usage("name an --arch".into()))?;
-    let mut architecture = Architecture::named(name)?;
-    if let Some(shortcut) = &args.shortcut {
-        if architecture.shortcut == Shortcut::None {
-            return Err(Error::Usage(format!("{name} has no shortcuts; leave --shortcut out")));
-        }
-        architecture.shortcut = shortcut.parse()?;
-    }
-    if let Some(stride_in) = &args.stride_in {
-        architecture.stride_in = stride_in.parse::<StrideIn>()?;
-    }
-    architecture.validate()?;
-    Ok(architecture)
+    TrainRun::begin(data, &architecture, &preprocess, training, network)
 }

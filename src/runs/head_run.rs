@@ -94,6 +94,7 @@ impl HeadSitting<'_> {
             epoch: outcome.epoch,
             stopped_early: outcome.stopped_early,
             sets,
+            adapters: &[],
             network: format!("A new head on the fixed features of {architecture}."),
         };
         report::write(self.runtime, &finished, answers)

@@ -149,6 +149,22 @@ const MOST_READ: usize = 200_000;
 
 /// The training and validation images, checked, with what the user should know of them: DATA and `--val`, DATA's own two parts, or DATA split class by class.
 pub fn open_data(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Sets> {
+    let sets = open_parts(runtime, choice, seed)?;
+    let (train, classes) = (sets.train.len(), sets.train.classes().len());
+    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
+    runtime.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
+    let all = train + sets.val.as_ref().map_or(0, |val| val.len());
+    let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
+    let bar = runtime.progress(all as u64, "looking for copies");
+    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.advance(1)) {
+        runtime.note(format!("warning: {warning}"));
+    }
+    bar.finish();
+    Ok(sets)
+}
+
+/// The same without looking for what the user should know.
+pub(super) fn open_parts(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Sets> {
     let DataChoice { data: path, val, val_split, classes, .. } = choice;
     let open = |path: &Path| kept(open_splits(path)?, classes.as_deref(), path);
     let note = |set: &dyn Dataset| set.remarks().iter().for_each(|remark| runtime.note(remark));
@@ -163,7 +179,7 @@ pub fn open_data(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Se
     note(&*splits.train);
     note_order(runtime, choice, splits.train.classes())?;
     require_classes(&*splits.train, 2).map_err(|e| Error::file(path, e))?;
-    let sets = match splits.val {
+    Ok(match splits.val {
         Some(val) => Sets { path: path.clone(), train: splits.train.into(), val: Some(val.into()) },
         None if *val_split == 0.0 => Sets { path: path.clone(), train: splits.train.into(), val: None },
         None => {
@@ -174,18 +190,7 @@ pub fn open_data(runtime: &Runtime, choice: &DataChoice, seed: u64) -> Result<Se
             let val = if val.is_empty() { None } else { Some(part(val)?) };
             Sets { path: path.clone(), train: part(train)?, val }
         }
-    };
-    let (train, classes) = (sets.train.len(), sets.train.classes().len());
-    let val = sets.val.as_ref().map_or("none".to_owned(), |val| val.len().to_string());
-    runtime.note(format!("{train} images of {classes} classes to train on, {val} to validate on"));
-    let all = train + sets.val.as_ref().map_or(0, |val| val.len());
-    let depth = if all <= MOST_READ { data::Depth::Bytes } else { data::Depth::Labels };
-    let bar = runtime.progress(all as u64, "looking for copies");
-    for warning in data::check(&*sets.train, sets.val.as_deref(), depth, || bar.advance(1)) {
-        runtime.note(format!("warning: {warning}"));
-    }
-    bar.finish();
-    Ok(sets)
+    })
 }
 
 /// Reports classes that are not in torchvision's order; refuses a run that began when they were.

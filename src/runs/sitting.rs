@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::sets::Sets;
 use crate::data::find_unreadable;
 use crate::error::{Error, Result};
+use crate::gpu::AdapterChoice;
 use crate::runtime::Runtime;
 use crate::train::{Interrupt, LeftOut, RunConfig, RunDir, Unreadable};
 
@@ -92,7 +93,7 @@ impl Sitting {
     pub fn check_stop(runtime: &Runtime, command: &str, resumed: Option<&RunDir>, stop: &Interrupt) -> Result<()> {
         let result = stop.check();
         if let (Err(_), Some(run)) = (&result, resumed) {
-            runtime.note(format!("stopped; {}{}", go_on(command, run), from(run)));
+            runtime.note(format!("stopped; {}{}", go_on(runtime, command, run), from(run)));
         }
         result
     }
@@ -100,7 +101,7 @@ impl Sitting {
     /// Prints how to continue a run that was stopped. A new run that failed with nothing worth keeping leaves no folder.
     pub fn end<T>(self, runtime: &Runtime, result: Result<T>) -> Result<T> {
         let Err(error) = &result else { return result };
-        let (go_on, from) = (go_on(self.command, &self.run), from(&self.run));
+        let (go_on, from) = (go_on(runtime, self.command, &self.run), from(&self.run));
         match error {
             Error::Partial(_) => {}
             Error::Interrupted => runtime.note(format!("stopped; {go_on}{from}")),
@@ -115,8 +116,23 @@ impl Sitting {
 }
 
 /// The command that continues `run`, as part of a sentence.
-fn go_on(command: &str, run: &RunDir) -> String {
-    format!("continue with `gpu-resnet {command} --resume {}`", quoted(run.path()))
+fn go_on(runtime: &Runtime, command: &str, run: &RunDir) -> String {
+    if runtime.remote.is_some() {
+        return "continue by starting the job again".into();
+    }
+    format!("continue with `gpu-resnet {command} --resume {}{}`", quoted(run.path()), named(&runtime.adapters))
+}
+
+/// The option that names several adapters.
+fn named(adapters: &[AdapterChoice]) -> String {
+    if adapters.len() < 2 {
+        return String::new();
+    }
+    let names: Vec<&str> = adapters.iter().filter_map(|choice| choice.adapter.as_deref()).collect();
+    match names.iter().all(|name| name.parse::<usize>().is_ok()) {
+        true => format!(" --adapter {}", names.join(",")),
+        false => names.iter().map(|name| format!(" --adapter {}", quoted(Path::new(name)))).collect(),
+    }
 }
 
 /// Where it continues from.
@@ -177,6 +193,14 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_adapters_are_named_again() {
+        let choice = |name: &str| AdapterChoice { adapter: Some(name.into()), backend: None };
+        assert_eq!(named(&[choice("0"), choice("1")]), " --adapter 0,1");
+        assert_eq!(named(&[choice("0"), choice("Swift Shader")]), " --adapter 0 --adapter 'Swift Shader'");
+        assert_eq!(named(&[choice("1")]), "");
+    }
 
     #[test]
     fn a_path_can_be_pasted_into_a_shell() {

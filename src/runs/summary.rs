@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use crate::runtime::Runtime;
+use crate::train::data_parallel::AdapterTime;
 use crate::train::{EpochResult, RunDir};
 
 /// How a run ended; its JSON is what `--json` prints.
@@ -38,9 +39,22 @@ pub struct RunSummary {
     /// Steps that were skipped because an f16 gradient was not finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped_steps: Option<u64>,
+    /// The adapters that trained it together, in order; empty if there was only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterUse>,
     /// Images that could not be read, and were left out.
     #[serde(skip)]
     pub left_out: usize,
+}
+
+/// An adapter of a run, and how it spent its time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdapterUse {
+    /// Its name, and its driver's version.
+    pub name: String,
+    /// Over all epochs.
+    #[serde(flatten)]
+    pub time: AdapterTime,
 }
 
 /// JSON is Unicode: bytes of a path that are not valid UTF-8 become U+FFFD.
@@ -82,6 +96,7 @@ impl RunSummary {
             precision: runtime.precision.name(),
             loss_scale,
             skipped_steps,
+            adapters: Vec::new(),
             left_out,
         }
     }

@@ -18,6 +18,7 @@ use crate::cache::cache_dir;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, DeviceOptions, Gpu, block_on};
 use crate::ops::Precision;
+use crate::train::data_parallel::RemoteWorkers;
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
 pub use devices::{Device, Variant, devices};
@@ -31,6 +32,8 @@ use tuning::Wanted;
 pub struct Runtime {
     /// The adapters that share the work, at least one. An adapter that is named twice is opened twice.
     pub adapters: Vec<AdapterChoice>,
+    /// Workers in other processes that train with the one adapter, if there are any.
+    pub remote: Option<Arc<dyn RemoteWorkers>>,
     /// How activations and weights are stored for inference.
     pub precision: Precision,
     /// Whether to use the kernels that `gpu-resnet tune` chose for the adapter, if any, and [`Switches::tuned`] leaves them on.
@@ -49,6 +52,7 @@ impl Default for Runtime {
     fn default() -> Self {
         Self {
             adapters: vec![AdapterChoice::default()],
+            remote: None,
             precision: Precision::F32,
             tuned: true,
             switches: Switches::default(),
@@ -190,8 +194,7 @@ pub(crate) fn one_adapter(adapters: &[AdapterChoice]) -> Result<&AdapterChoice> 
     match adapters {
         [one] => Ok(one),
         _ => Err(Error::Usage(
-            "several adapters share the images of infer, evaluate and of finetune's features; here give one --adapter"
-                .into(),
+            "several adapters share the images of infer, evaluate, train and finetune; here give one --adapter".into(),
         )),
     }
 }

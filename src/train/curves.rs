@@ -158,6 +158,7 @@ mod tests {
                 block_gradients: Vec::new(),
                 loss_scale: None,
                 skipped_steps: None,
+                adapters: Vec::new(),
             })
             .collect()
     }

@@ -217,6 +217,7 @@ impl<'a> HeadTrainer<'a> {
             block_gradients: Vec::new(),
             loss_scale: None,
             skipped_steps: None,
+            adapters: Vec::new(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::data_parallel::AdapterTime;
 use crate::error::Error;
 
 /// One epoch; its JSON is a line of metrics.jsonl, with these keys.
@@ -36,6 +37,9 @@ pub struct EpochResult {
     /// Steps of the epoch that changed nothing, since a gradient of f16 was not finite; likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_steps: Option<u64>,
+    /// How each adapter spent the epoch's steps; only where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterTime>,
 }
 
 /// The size of the gradient that enters a block.

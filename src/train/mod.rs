@@ -2,7 +2,8 @@
 //!
 //! Two trainers share the folder, its metrics and its pictures. [`HeadTrainer`] runs epochs over `[N, C]` features that were
 //! computed once, and knows no image; [`fit`] drives it by a [`Recipe`]. [`NetworkTrainer`] runs forward and backward over
-//! images, for a whole network or its upper part; [`fit_network`] drives it by [`NetworkSettings`]. Both write checkpoints
+//! images, for a whole network or its upper part; [`fit_network`] drives it by [`NetworkSettings`], on one adapter or, as
+//! [`data_parallel`] has it, on several. Both write checkpoints
 //! and metrics into a [`RunDir`] and stop at once when an [`Interrupt`] is raised. [`FeatureCache`] keeps features on disk by
 //! the content of their images.
 
@@ -10,6 +11,8 @@ mod batches;
 mod checkpoint;
 #[cfg(feature = "plots")]
 mod curves;
+pub mod data_parallel;
+mod epoch_order;
 mod epochs;
 mod event;
 mod feature_cache;

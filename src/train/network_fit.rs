@@ -7,19 +7,22 @@ use sha2::{Digest, Sha256};
 use web_time::Instant;
 
 use super::Interrupt;
+use super::data_parallel::{ParallelTrainer, Place, Share, Team, Trainers, Worker, Workers};
+use super::epoch_order::EpochOrder;
 use super::epochs::{Epochs, Trained};
 use super::event::Event;
 use super::gradient_norms::Norms;
 use super::head_trainer::EpochProgress;
 use super::metrics::{EpochResult, Evaluation, Totals};
 use super::network_checkpoint::{BestEpoch, Identity, NetworkCheckpoint};
-use super::network_settings::{BnMode, NetworkSettings};
+use super::network_settings::NetworkSettings;
 use super::network_shared::NetworkOptions;
+use super::network_step::StepResult;
 use super::network_trainer::NetworkTrainer;
 use super::read_failures::{ReadFailures, filled};
 use super::recipe::Settings;
 use super::run_dir::{RunConfig, RunDir};
-use crate::data::{Dataset, Loader, Preprocess, balanced_indices, shuffled_indices};
+use crate::data::{Dataset, Loader, Preprocess};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, block_on};
 use crate::model::{Architecture, InputKind, TensorSource};
@@ -68,17 +71,44 @@ impl NetworkFit<'_> {
     /// # Errors
     /// For settings that make no sense, and [`Error::OutOfMemory`] if the batch is too large for the device.
     pub fn trainer(&self, config: &RunConfig) -> Result<NetworkTrainer> {
-        let (settings, network, lr, _) = required(config)?;
-        settings.check()?;
-        let Preprocess { mean, std, crop, .. } = *self.preprocess;
-        let options = NetworkOptions {
-            head: settings.options(lr),
-            network: network.clone(),
-            input: InputKind::Pixels { mean, std },
-            size: [crop as usize; 2],
-        };
+        let options = options(config, self.preprocess)?;
         NetworkTrainer::new(self.gpu, self.architecture, self.weights, options, self.train.len())
     }
+
+    /// The same for a run that `workers` share with `self.gpu`, which is the first of the adapters.
+    ///
+    /// # Errors
+    /// Those of [`Self::trainer`].
+    pub fn parallel_trainer(&self, config: &RunConfig, workers: Box<dyn Workers>) -> Result<ParallelTrainer> {
+        let options = options(config, self.preprocess)?;
+        let place = Place { index: 0, count: workers.count() + 1 };
+        let share = Share::new(&self.train, self.preprocess, &config.training, &options.network, place);
+        let trainer = NetworkTrainer::unplanned(self.gpu, self.architecture, self.weights, options)?;
+        ParallelTrainer::new(trainer, share, workers)
+    }
+
+    /// The worker on another adapter of such a run, `gpu`, whose place among all of them is `place`.
+    ///
+    /// # Errors
+    /// Those of [`Self::trainer`].
+    pub fn worker(&self, gpu: &Arc<Gpu>, config: &RunConfig, place: Place) -> Result<Worker> {
+        let options = options(config, self.preprocess)?;
+        let data = (&self.train, self.preprocess);
+        Worker::new(gpu, self.architecture, self.weights, options, &config.training, data, place)
+    }
+}
+
+/// The options of the trainer of a run with `config`.
+pub(crate) fn options(config: &RunConfig, preprocess: &Preprocess) -> Result<NetworkOptions> {
+    let (settings, network, lr, _) = required(config)?;
+    settings.check()?;
+    let Preprocess { mean, std, crop, .. } = *preprocess;
+    Ok(NetworkOptions {
+        head: settings.options(lr),
+        network: network.clone(),
+        input: InputKind::Pixels { mean, std },
+        size: [crop as usize; 2],
+    })
 }
 
 /// The settings of network training, with the learning rate and the number of epochs, which must be there.
@@ -97,14 +127,19 @@ fn required(config: &RunConfig) -> Result<(&Settings, &NetworkSettings, f64, u64
 /// [`Error::Interrupted`] once `fit.interrupt` is raised; the checkpoint of the last whole epoch is then on disk.
 pub fn fit_network(
     fit: &NetworkFit,
-    mut trainer: NetworkTrainer,
+    trainers: impl Into<Trainers>,
     config: &RunConfig,
     run: &RunDir,
     events: &mut dyn FnMut(Event),
 ) -> Result<NetworkOutcome> {
     let (settings, network, lr, most) = required(config)?;
-    events(Event::Planned(trainer.memory()));
-    let identity = identity(settings, network, fit)?;
+    let (mut trainer, team) = match trainers.into() {
+        Trainers::One(trainer) => (*trainer, None),
+        Trainers::Several(several) => (several.trainer, Some(several.team)),
+    };
+    let workers = team.as_ref().map_or(1, Team::count);
+    events(Event::Planned(team.as_ref().map_or(trainer.memory(), |team| team.memory(&trainer))));
+    let identity = identity(settings, network, fit, workers)?;
     let checkpoint = match fit.resume {
         true => NetworkCheckpoint::read(&run.checkpoint_path(), &trainer, &identity)?,
         false => None,
@@ -124,8 +159,9 @@ pub fn fit_network(
     let validated = fit.val.is_some();
     let patience = network.patience.filter(|_| validated);
     let epochs = Epochs { run, most, patience, interrupt: fit.interrupt, validated, op: OP, lr };
-    let mut job =
-        Job { fit, settings, network, lr, most, run, trainer, identity, now, failures: ReadFailures::default() };
+    let order = EpochOrder::new(settings, network, fit.train.len(), workers);
+    let failures = ReadFailures::default();
+    let mut job = Job { fit, settings, network, lr, most, run, trainer, team, order, identity, now, failures };
     let (epochs, stopped_early) = epochs.train(&mut job, events)?;
     Ok(NetworkOutcome { epoch: job.finish()?, epochs, stopped_early, failed: job.failures.count() })
 }
@@ -140,6 +176,9 @@ struct Job<'a> {
     most: u64,
     run: &'a RunDir,
     trainer: NetworkTrainer,
+    /// The other adapters, if there are any.
+    team: Option<Team>,
+    order: EpochOrder,
     identity: Identity,
     now: NetworkCheckpoint,
     failures: ReadFailures,
@@ -183,6 +222,7 @@ impl Trained for Job<'_> {
             block_gradients,
             loss_scale: self.trainer.loss_scale().map(|scale| scale.scale.into()),
             skipped_steps: self.trainer.loss_scale().map(|scale| scale.skipped - skipped),
+            adapters: self.team.as_mut().map(Team::take_times).unwrap_or_default(),
         })
     }
 
@@ -212,36 +252,32 @@ struct Steps {
 impl Job<'_> {
     /// The steps of epoch `epoch`.
     fn steps(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<Steps> {
-        let (train, rows) = (self.fit.train.clone(), self.settings.batch_size.min(self.fit.train.len()));
-        let order = self.order(epoch, rows);
-        let (examples, steps) = (order.len(), order.len().div_ceil(rows));
-        let mut loader = Loader::augmented(
-            train.clone(),
-            order,
-            rows,
-            self.fit.preprocess.clone(),
-            PREFETCH,
-            self.network.augment,
-            self.settings.seed,
-            epoch,
-        )?;
+        let order = self.order.of(&*self.fit.train, epoch);
+        let workers = self.team.as_ref().map_or(1, Team::count);
+        let (examples, steps) = (order.len(), order.len().div_ceil(self.order.rows).div_ceil(workers));
+        let mut loader = match self.team {
+            Some(_) => None,
+            None => Some(self.loader(order, epoch)?),
+        };
         let started = Instant::now();
         let (totals, norms) = (Totals::default(), Norms::default());
         let mut pass = Steps { totals, norms, seen: 0, factor: 1.0, seconds: 0.0 };
         for step in 1..=steps {
             self.fit.interrupt.check()?;
-            let Some(batch) = loader.next() else { break };
-            self.failures.note(&batch, false, events);
+            let factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.most);
+            let made = match &mut loader {
+                Some(loader) => self.own_step(loader, factor, events)?,
+                None => self.common_step([epoch, step as u64 - 1], factor, events)?,
+            };
             // A batch without any image makes no step.
-            let Some((pixels, targets)) = filled(&batch, train.as_ref()) else { continue };
-            pass.factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.most);
-            let result = block_on(self.trainer.step(&pixels, &targets, pass.factor))?;
+            let Some((result, images)) = made else { continue };
+            pass.factor = factor;
             if !result.summary[0].is_finite() {
                 return Err(self.not_finite(epoch, step));
             }
             pass.totals.add(result.summary);
             pass.norms.add(&result);
-            pass.seen += targets.len();
+            pass.seen += images;
             let (steps, examples) = ([step, steps], [pass.seen, examples]);
             let progress = EpochProgress { epoch, steps, examples, train: pass.totals.mean() };
             events(Event::Progress { progress: &progress, sweep: false, epochs: self.most });
@@ -250,21 +286,38 @@ impl Job<'_> {
         Ok(pass)
     }
 
-    /// The order in which epoch `epoch` visits the images, in batches of `rows`.
-    fn order(&self, epoch: u64, rows: usize) -> Vec<usize> {
-        let (settings, train) = (self.settings, &self.fit.train);
-        let mut order = match settings.balance {
-            false => shuffled_indices(train.len(), settings.seed, epoch),
-            true => {
-                let labels: Vec<usize> = (0..train.len()).map(|i| train.label(i)).collect();
-                balanced_indices(&labels, settings.seed, epoch)
-            }
-        };
-        if order.len() % rows == 1 && rows > 1 && self.network.bn == BnMode::Train {
-            // A batch of one image has no variance to normalise by where a feature map is a single pixel.
-            order.pop();
-        }
-        order
+    /// The images of an epoch in the order `order`.
+    fn loader(&self, order: Vec<usize>, epoch: u64) -> Result<Loader> {
+        let (train, preprocess) = (self.fit.train.clone(), self.fit.preprocess.clone());
+        let (rows, augment, seed) = (self.order.rows, self.network.augment, self.settings.seed);
+        Loader::augmented(train, order, rows, preprocess, PREFETCH, augment, seed, epoch)
+    }
+
+    /// A step of one adapter by the loader's next batch, with its number of images; none if none of them could be read.
+    fn own_step(
+        &mut self,
+        loader: &mut Loader,
+        factor: f64,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Option<(StepResult, usize)>> {
+        let Some(batch) = loader.next() else { return Ok(None) };
+        self.failures.note(&batch.failures, false, events);
+        let Some((pixels, targets)) = filled(&batch, &*self.fit.train) else { return Ok(None) };
+        Ok(Some((self.trainer.step(&pixels, &targets, factor)?, targets.len())))
+    }
+
+    /// The same of all adapters, in a step (from 0) of an epoch.
+    fn common_step(
+        &mut self,
+        [epoch, step]: [u64; 2],
+        factor: f64,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Option<(StepResult, usize)>> {
+        let Some(team) = &mut self.team else { return Ok(None) };
+        let made = team.step(&mut self.trainer, epoch, step as usize, factor)?;
+        let failures: Vec<_> = made.failures.into_iter().map(|(image, said)| (image, Error::Partial(said))).collect();
+        self.failures.note(&failures, false, events);
+        Ok(made.result.map(|result| (result, made.images)))
     }
 
     fn not_finite(&self, epoch: u64, step: usize) -> Error {
@@ -302,7 +355,7 @@ impl Job<'_> {
         let mut totals = Totals::default();
         for batch in loader {
             self.fit.interrupt.check()?;
-            self.failures.note(&batch, true, events);
+            self.failures.note(&batch.failures, true, events);
             if !batch.indices.is_empty() {
                 let targets: Vec<u32> = batch.indices.iter().map(|&i| val.label(i) as u32).collect();
                 totals.add(block_on(self.trainer.validate(rows, &batch.pixels, &targets))?);
@@ -327,7 +380,7 @@ fn better(best: Option<BestEpoch>, result: &EpochResult) -> Option<BestEpoch> {
     (better && val_loss.is_finite()).then_some(BestEpoch { epoch: result.epoch, val_loss, val_accuracy })
 }
 
-fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit) -> Result<Identity> {
+fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit, workers: usize) -> Result<Identity> {
     let mut labels = Sha256::new();
     (0..fit.train.len()).for_each(|i| labels.update((fit.train.label(i) as u32).to_le_bytes()));
     let text = |error: &dyn std::fmt::Display| Error::Usage(format!("the settings can't be written: {error}"));
@@ -342,6 +395,7 @@ fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit) ->
         ("optimizer", format!("{:?}", settings.optimizer)),
         ("lr", lr.to_string()),
         ("batch_size", settings.batch_size.to_string()),
+        ("adapters", workers.to_string()),
         ("label_smoothing", settings.label_smoothing.to_string()),
         ("seed", settings.seed.to_string()),
         ("network", toml::to_string(&settled).map_err(|e| text(&e))?),

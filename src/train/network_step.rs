@@ -15,7 +15,7 @@ use crate::ops::loss_scale::{self, unscale};
 use crate::ops::{FeatureMap, Precision, pack_nhwc};
 
 /// Where a batch goes.
-struct Input {
+pub(super) struct Input {
     kind: InputKind,
     shape: [usize; 4],
     precision: Precision,
@@ -31,7 +31,7 @@ impl Input {
         Ok((Self { kind: options.input, shape: [rows, 3, h, w], precision, tensor, targets }, map))
     }
 
-    fn write(&self, plan: &Plan, input: &[u8], targets: &[u32]) -> Result<()> {
+    pub fn write(&self, plan: &Plan, input: &[u8], targets: &[u32]) -> Result<()> {
         let values: usize = self.shape.iter().product();
         match self.kind {
             InputKind::Pixels { .. } if input.len() == values => plan.write(self.tensor, input)?,
@@ -74,46 +74,15 @@ pub(super) struct StepPlan {
 
 impl StepPlan {
     pub fn new(shared: &mut Shared, options: &NetworkOptions, rows: usize) -> Result<Self> {
-        let settings = &options.network;
         let mut r = Recording::new();
-        let (input, map) = Input::record(&mut r, options, rows)?;
-        let loss_scale = shared.loss_scale.as_ref().map(|state| r.external("loss scale", state.clone()));
-        let pass = PassOptions { loss_scale, ..options.pass(shared.network.architecture())? };
-        let tensors = record_pass(&shared.network, &mut r, map, input.targets, &pass)?;
-        r.keep(tensors.loss.summary);
-        let mut gradients: Vec<(String, Gradient)> = Vec::new();
-        for (name, grad) in tensors.gradients {
-            gradients.push((name.clone(), (grad, shared.network.parameter(&name)?.elements)));
-        }
-        if let Some(state) = loss_scale {
-            for &(ref name, (grad, elements)) in &gradients {
-                unscale(&mut r, name, elements, state, grad)?;
-            }
-        }
-        let mut norms = None;
-        if settings.clip_grad_norm.is_some() || settings.log_gradients {
-            let all = gradients.iter().map(|&(_, gradient)| gradient).collect();
-            let most = settings.clip_grad_norm.unwrap_or(f64::INFINITY);
-            let found = grad_norms(&mut r, &[all], Precision::F32, most)?;
-            r.keep(found.total);
-            if settings.clip_grad_norm.is_some() {
-                gradients.iter().try_for_each(|&(_, gradient)| scale(&mut r, gradient, found))?;
-            }
-            norms = Some(found);
-        }
-        let mut block_norms = None;
-        if !tensors.block_gradients.is_empty() {
-            let floats = |map: &FeatureMap| vec![(map.tensor, map.len4() * 4)];
-            let groups: Vec<_> = tensors.block_gradients.iter().map(|(_, map)| floats(map)).collect();
-            let found = grad_norms(&mut r, &groups, settings.precision, f64::INFINITY)?;
-            r.keep(found.groups);
-            block_norms = Some((found, tensors.block_gradients.into_iter().map(|(name, _)| name).collect()));
-        }
-
+        let RecordedPass { input, summary, gradients, block_gradients, loss_scale } =
+            record_gradients(&mut r, shared, options, rows)?;
+        let norms = record_clipping(&mut r, options, &gradients)?;
+        let block_norms = record_block_norms(&mut r, options, block_gradients)?;
         record_updates(shared, options, &mut r, &gradients, loss_scale)?;
         record_average(shared, &mut r)?;
         let plan = Plan::new(&shared.gpu, &r)?;
-        Ok(Self { plan, input, summary: tensors.loss.summary, norms, block_norms, loss_scale })
+        Ok(Self { plan, input, summary, norms, block_norms, loss_scale })
     }
 
     pub fn bytes(&self) -> u64 {
@@ -143,8 +112,81 @@ impl StepPlan {
     }
 }
 
+/// A forward and a backward pass that were recorded, with the loss scale taken out of the gradients of the parameters.
+pub(super) struct RecordedPass {
+    pub input: Input,
+    /// Kept: mean loss, correct rows, counted rows, 0.
+    pub summary: TensorId,
+    /// By parameter, from the last layer to the first.
+    pub gradients: Vec<(String, Gradient)>,
+    /// Of feature maps, still scaled.
+    pub block_gradients: Vec<(String, FeatureMap)>,
+    pub loss_scale: Option<TensorId>,
+}
+
+/// Appends the forward and the backward pass over `rows` images.
+pub(super) fn record_gradients(
+    r: &mut Recording,
+    shared: &Shared,
+    options: &NetworkOptions,
+    rows: usize,
+) -> Result<RecordedPass> {
+    let (input, map) = Input::record(r, options, rows)?;
+    let loss_scale = shared.loss_scale.as_ref().map(|state| r.external("loss scale", state.clone()));
+    let pass = PassOptions { loss_scale, ..options.pass(shared.network.architecture())? };
+    let tensors = record_pass(&shared.network, r, map, input.targets, &pass)?;
+    let summary = tensors.loss.summary;
+    r.keep(summary);
+    let mut gradients: Vec<(String, Gradient)> = Vec::new();
+    for (name, grad) in tensors.gradients {
+        gradients.push((name.clone(), (grad, shared.network.parameter(&name)?.elements)));
+    }
+    if let Some(state) = loss_scale {
+        for &(ref name, (grad, elements)) in &gradients {
+            unscale(r, name, elements, state, grad)?;
+        }
+    }
+    Ok(RecordedPass { input, summary, gradients, block_gradients: tensors.block_gradients, loss_scale })
+}
+
+/// Appends the norm of all gradients, if it is clipped or logged, and the clipping.
+pub(super) fn record_clipping(
+    r: &mut Recording,
+    options: &NetworkOptions,
+    gradients: &[(String, Gradient)],
+) -> Result<Option<GradNorms>> {
+    let settings = &options.network;
+    if settings.clip_grad_norm.is_none() && !settings.log_gradients {
+        return Ok(None);
+    }
+    let all = gradients.iter().map(|&(_, gradient)| gradient).collect();
+    let most = settings.clip_grad_norm.unwrap_or(f64::INFINITY);
+    let found = grad_norms(r, &[all], Precision::F32, most)?;
+    r.keep(found.total);
+    if settings.clip_grad_norm.is_some() {
+        gradients.iter().try_for_each(|&(_, gradient)| scale(r, gradient, found))?;
+    }
+    Ok(Some(found))
+}
+
+/// Appends the norms of the gradients that enter the blocks, if there are any, with the blocks' names.
+pub(super) fn record_block_norms(
+    r: &mut Recording,
+    options: &NetworkOptions,
+    block_gradients: Vec<(String, FeatureMap)>,
+) -> Result<Option<(GradNorms, Vec<String>)>> {
+    if block_gradients.is_empty() {
+        return Ok(None);
+    }
+    let floats = |map: &FeatureMap| vec![(map.tensor, map.len4() * 4)];
+    let groups: Vec<_> = block_gradients.iter().map(|(_, map)| floats(map)).collect();
+    let found = grad_norms(r, &groups, options.network.precision, f64::INFINITY)?;
+    r.keep(found.groups);
+    Ok(Some((found, block_gradients.into_iter().map(|(name, _)| name).collect())))
+}
+
 /// The optimiser's updates; what it keeps of each parameter is allocated when first met.
-fn record_updates(
+pub(super) fn record_updates(
     shared: &mut Shared,
     options: &NetworkOptions,
     r: &mut Recording,
@@ -179,7 +221,7 @@ fn record_updates(
 }
 
 /// Moves the average of every parameter and running statistic; frozen ones stay equal by themselves.
-fn record_average(shared: &Shared, r: &mut Recording) -> Result<()> {
+pub(super) fn record_average(shared: &Shared, r: &mut Recording) -> Result<()> {
     let Some(average) = &shared.average else {
         return Ok(());
     };

@@ -51,7 +51,7 @@ impl NetworkState {
 /// Trains a network on batches that the caller brings.
 pub struct NetworkTrainer {
     options: NetworkOptions,
-    shared: Shared,
+    pub(super) shared: Shared,
     steps: HashMap<usize, StepPlan>,
     validation: Option<ValidationPlan>,
     step: u64,
@@ -70,6 +70,18 @@ impl NetworkTrainer {
         weights: &dyn TensorSource,
         options: NetworkOptions,
         examples: usize,
+    ) -> Result<Self> {
+        let mut trainer = Self::unplanned(gpu, architecture, weights, options)?;
+        trainer.plan(trainer.options.head.batch_size.min(examples.max(1)))?;
+        Ok(trainer)
+    }
+
+    /// The same without a plan of a step: for steps in two halves, which [`super::data_parallel`] plans.
+    pub(super) fn unplanned(
+        gpu: &Arc<Gpu>,
+        architecture: &Architecture,
+        weights: &dyn TensorSource,
+        options: NetworkOptions,
     ) -> Result<Self> {
         options.head.check()?;
         options.network.check()?;
@@ -95,9 +107,7 @@ impl NetworkTrainer {
                 None => None,
             },
         };
-        let mut trainer = Self { options, shared, steps: HashMap::new(), validation: None, step: 0, loss_scale };
-        trainer.plan(trainer.options.head.batch_size.min(examples.max(1)))?;
-        Ok(trainer)
+        Ok(Self { options, shared, steps: HashMap::new(), validation: None, step: 0, loss_scale })
     }
 
     pub fn architecture(&self) -> &Architecture {
@@ -134,14 +144,22 @@ impl NetworkTrainer {
     pub async fn step(&mut self, input: &[u8], targets: &[u32], lr_factor: f64) -> Result<StepResult> {
         check_targets(targets, self.architecture().classes)?;
         self.plan(targets.len())?;
-        self.step += 1;
-        self.write_rows(lr_factor)?;
+        self.begin_step(lr_factor)?;
         let plan = self.steps.get_mut(&targets.len()).ok_or_else(|| Error::Gpu("the plan is gone".into()))?;
         let result = plan.run(input, targets).await?;
-        if let Some(scale) = &mut self.loss_scale {
-            scale.update(result.skipped)?;
-        }
+        self.update_loss_scale(result.skipped)?;
         Ok(result)
+    }
+
+    /// Counts a step that comes, and tells the optimiser's shaders about it.
+    pub(super) fn begin_step(&mut self, lr_factor: f64) -> Result<()> {
+        self.step += 1;
+        self.write_rows(lr_factor)
+    }
+
+    /// Takes note of a step in f16, and whether a gradient of it was not finite.
+    pub(super) fn update_loss_scale(&mut self, overflow: bool) -> Result<()> {
+        self.loss_scale.as_mut().map_or(Ok(()), |scale| scale.update(overflow))
     }
 
     /// The summary (see [`StepResult`]) of the network as it is now, or of its moving average, on at most `rows` images; the
@@ -251,7 +269,7 @@ async fn tensors(network: &TrainableNetwork) -> Result<Tensors> {
     Ok(Tensors(network.state_dict().await?.into_iter().map(|(spec, data)| (spec.name, data)).collect()))
 }
 
-fn check_targets(targets: &[u32], classes: usize) -> Result<()> {
+pub(super) fn check_targets(targets: &[u32], classes: usize) -> Result<()> {
     match targets.iter().find(|&&target| target != IGNORE && target as usize >= classes) {
         Some(target) => {
             Err(Error::shape("training", format!("the target {target} is not below the number of classes, {classes}")))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::event::Event;
 use crate::data::{Batch, Dataset};
+use crate::error::Error;
 use crate::ops::cross_entropy::IGNORE;
 
 /// Images that could not be read although they could before: of the validation images or not, with their numbers.
@@ -17,9 +18,9 @@ impl ReadFailures {
         self.0.len()
     }
 
-    /// Passes on which images of `batch` could not be read, each once.
-    pub fn note(&mut self, batch: &Batch, held_out: bool, events: &mut dyn FnMut(Event)) {
-        for (image, error) in &batch.failures {
+    /// Passes on which images of a batch could not be read, each once.
+    pub fn note(&mut self, failures: &[(usize, Error)], held_out: bool, events: &mut dyn FnMut(Event)) {
+        for (image, error) in failures {
             if self.0.insert((held_out, *image)) {
                 events(Event::Skipped(error));
             }

@@ -27,6 +27,9 @@ pub struct RunConfig {
     /// What the images are, by [`super::sample_images`] or [`super::digest_images`]; none before they were read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// What the adapters are called that train it together, in order; none if there is only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<String>,
     /// What the command was told about data, network and device; its own business.
     #[serde(default)]
     pub command: toml::Table,
@@ -292,6 +295,7 @@ mod tests {
             block_gradients: Vec::new(),
             loss_scale: None,
             skipped_steps: None,
+            adapters: Vec::new(),
         }
     }
 

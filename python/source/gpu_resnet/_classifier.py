@@ -41,7 +41,7 @@ class Classifier:
     `weights` is what the program's `--weights` takes: a .safetensors or .pth file, a run's or a hub's folder, or a name of
     `gpu-resnet weights list`; None is the built-in network. `adapter` is a number of `devices()` or a part of a name; None is
     the best. `precision` is "f32" or "f16". `labels` are class names in place of the file's, `image_size` scales and crops to
-    another side, `batch_size` images are run at once. `given` says what the file of the weights does not tell (`architecture`,
+    another side, `batch_size` images are run at once. `overrides` says what the file of the weights does not tell (`architecture`,
     `set`, `mean`, `std`, `resize`, `crop`, `interpolation`, `weights_key`, as the program's options of these names).
 
     Methods let other threads run while they work, and may be called from several, which take turns. Bits do not depend on the
@@ -60,12 +60,12 @@ class Classifier:
         backend: str | None = None,
         offline: bool = False,
         tuned: bool = True,
-        given: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> None:
         if not 1 <= batch_size <= 65_536:
             raise UsageError(f"batch_size={batch_size}; a batch has 1 to 65536 images")
         self._options: dict[str, Any] = {
-            "source": source(weights, image_size, given),
+            "source": source(weights, image_size, overrides),
             "machine": machine(adapter, precision, backend, offline, tuned),
             "labels": None if labels is None else list(labels),
             "batch_size": batch_size,

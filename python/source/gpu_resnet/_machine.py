@@ -36,19 +36,19 @@ def machine(
 
 
 # What may be said of a network that its file does not tell.
-_given = {"weights_key", "architecture", "set", "mean", "std", "resize", "crop", "interpolation"}
+_overrides = {"weights_key", "architecture", "set", "mean", "std", "resize", "crop", "interpolation"}
 
 
-def source(weights: str | os.PathLike[str] | None, image_size: int | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Which network. `given["architecture"]` is a description or its JSON, `given["set"]` a mapping or `key=value` texts."""
-    said = dict(given or {})
-    if unknown := sorted(set(said) - _given):
-        raise UsageError(f"given= knows no {unknown[0]!r}; its keys are {', '.join(sorted(_given))}")
-    if isinstance(said.get("architecture"), Mapping):
-        said["architecture"] = json.dumps(said["architecture"])
-    if isinstance(said.get("set"), Mapping):
-        said["set"] = [f"{key}={value}" for key, value in said["set"].items()]
-    return {"weights": path(weights), "image_size": image_size, "given": said}
+def source(weights: str | os.PathLike[str] | None, image_size: int | None, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which network. `overrides["architecture"]` is a description or its JSON, `overrides["set"]` a mapping or `key=value` texts."""
+    settled = dict(overrides or {})
+    if unknown := sorted(set(settled) - _overrides):
+        raise UsageError(f"overrides= knows no {unknown[0]!r}; its keys are {', '.join(sorted(_overrides))}")
+    if isinstance(settled.get("architecture"), Mapping):
+        settled["architecture"] = json.dumps(settled["architecture"])
+    if isinstance(settled.get("set"), Mapping):
+        settled["set"] = [f"{key}={value}" for key, value in settled["set"].items()]
+    return {"weights": path(weights), "image_size": image_size, "overrides": settled}
 
 
 def path(name: str | os.PathLike[str] | None) -> str | None:

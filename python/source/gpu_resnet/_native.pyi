@@ -42,6 +42,23 @@ def resume(
     said: Callable[[str, str], Any],
     epoch: Callable[[str], Any] | None,
 ) -> str: ...
+def train(
+    options: str,
+    output: str | PathLike[str],
+    said: Callable[[str, str], Any],
+    epoch: Callable[[str], Any] | None,
+    workers: Any,
+) -> str: ...
+
+class Worker:
+    def __new__(
+        cls, job: str, state: NDArray[np.float32], index: int, machine: str, said: Callable[[str, str], Any]
+    ) -> Worker: ...
+    adapter: str
+    def gradients(
+        self, epoch: int, step: int, loss_scale: float, parameters: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], str]: ...
+
 def devices(backend: str | None) -> str: ...
 def verify(
     asked: str,

@@ -90,7 +90,7 @@ def finetune(
     precision: Literal["f32", "f16"] = "f32",
     offline: bool = False,
     tuned: bool = True,
-    given: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch], Any] | None = None,
 ) -> Run:
     """Train a pretrained network for classes of your own; `gpu-resnet finetune` with the same options and defaults.
@@ -100,53 +100,44 @@ def finetune(
     metrics.jsonl, curves.svg and report.html. `features`, instead of `data`, names Parquet files of features that were computed
     before, or folders of such files, with the columns `id`, `label` and `features`; no image is read then. `callback` is called with each epoch's measurements as soon as they are on disk;
     what it raises ends the run and is raised. What the program would say on stderr goes to `logging`, as the logger
-    `gpu_resnet`.
+    `gpu_resnet`. `adapter` may be a list: its adapters share the computing of features, or, where more than a head is trained, each
+    step, in which each has `batch_size` images.
 
     After Ctrl-C, or a crash, `resume(folder)` goes on from the last whole epoch to the same bits.
 
     >>> run = finetune("photos/", epochs=10, callback=lambda e: bar.update())    # doctest: +SKIP
     >>> run.val_accuracy, run.classifier().classify("new.jpg")                   # doctest: +SKIP
     """
+    return ended(_native.finetune(json.dumps(described(locals())), path(output), said, called(callback)))
+
+
+def described(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the native half takes for the keywords of `finetune`, all of which `asked` has."""
+    data, features, classes = asked["data"], asked["features"], asked["classes"]
     if (data is None) == (features is None):
         raise UsageError("give either data or features=")
     named = [features] if isinstance(features, (str, os.PathLike)) else list(features or [])
     if data is None and not named:
         raise UsageError("features= names no file; name one of `infer --save-features`")
-    options = {
+    plain = {name: asked[name] for name in _PLAIN}
+    machine_keys = ("adapter", "precision", "backend", "offline", "tuned")
+    return plain | {
         "data": os.fspath(named[0] if data is None else data),
         "features": [os.fspath(name) for name in named],
-        "val": path(val),
-        "val_split": val_split,
+        "val": path(asked["val"]),
         "classes": None if classes is None else list(classes),
-        "source": source(weights, image_size, given),
-        "machine": machine(adapter, precision, backend, offline, tuned),
-        "recipe": recipe,
-        "lr": lr,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "label_smoothing": label_smoothing,
-        "balance": balance,
-        "seed": seed,
-        "optimizer": optimizer,
-        "weight_decay": weight_decay,
-        "momentum": momentum,
-        "unfreeze": unfreeze,
-        "bn": bn,
-        "backbone_lr": backbone_lr,
-        "bias_decay": bias_decay,
-        "clip_grad_norm": clip_grad_norm,
-        "ema": ema,
-        "patience": patience,
-        "log_gradients": log_gradients,
-        "recompute": recompute,
-        "augment": augment,
-        "lr_schedule": lr_schedule,
-        "lr_milestones": list(lr_milestones),
-        "lr_gamma": lr_gamma,
-        "warmup_epochs": warmup_epochs,
-        "tensorboard": tensorboard,
+        "source": source(asked["weights"], asked["image_size"], asked["overrides"]),
+        "machine": machine(*(asked[key] for key in machine_keys)),
+        "lr_milestones": list(asked["lr_milestones"]),
     }
-    return _run(_native.finetune(json.dumps(options), path(output), said, _called(callback)))
+
+
+# Keywords of `finetune` that the native half takes as they are.
+_PLAIN = (
+    "val_split", "recipe", "lr", "epochs", "batch_size", "label_smoothing", "balance", "seed", "optimizer", "weight_decay",
+    "momentum", "unfreeze", "bn", "backbone_lr", "bias_decay", "clip_grad_norm", "ema", "patience", "log_gradients", "recompute",
+    "augment", "lr_schedule", "lr_gamma", "warmup_epochs", "tensorboard",
+)  # fmt: skip
 
 
 def resume(
@@ -162,7 +153,7 @@ def resume(
     """Go on with the run of `finetune` in `folder` that was stopped, with its own settings, until `epochs` are done if that is
     given."""
     on = machine(adapter, None, backend, offline, tuned)
-    return _run(_native.resume(os.fspath(folder), epochs, json.dumps(on), said, _called(callback)))
+    return ended(_native.resume(os.fspath(folder), epochs, json.dumps(on), said, called(callback)))
 
 
 def evaluate(
@@ -177,11 +168,11 @@ def evaluate(
     return Classifier(weights, adapter, precision, **options).evaluate(data)
 
 
-def _called(callback: Callable[[Epoch], Any] | None) -> Callable[[str], Any] | None:
+def called(callback: Callable[[Epoch], Any] | None) -> Callable[[str], Any] | None:
     return None if callback is None else lambda text: callback(json.loads(text))
 
 
-def _run(text: str) -> Run:
+def ended(text: str) -> Run:
     summary = json.loads(text)
     values = {key: summary[key] for key in Run.__dataclass_fields__ if key not in ("folder", "model")}
     return Run(Path(summary["run"]), Path(summary["model"]), **values)

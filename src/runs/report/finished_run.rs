@@ -1,6 +1,7 @@
 //! What the report says about a run.
 
 use crate::runs::sets::Sets;
+use crate::runs::summary::AdapterUse;
 use crate::train::{EpochResult, RunConfig, RunDir};
 
 /// What a run did.
@@ -13,6 +14,8 @@ pub struct FinishedRun<'a> {
     pub epoch: u64,
     pub stopped_early: bool,
     pub sets: &'a Sets,
+    /// The adapters that trained it together; empty if there was only one.
+    pub adapters: &'a [AdapterUse],
     /// The network in words.
     pub network: String,
 }

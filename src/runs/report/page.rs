@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{Markup, PreEscaped, html};
 
-use super::super::summary::skipped_steps;
+use super::super::summary::{AdapterUse, skipped_steps};
 use super::answers::{Answers, Mistake};
 use super::finished_run::FinishedRun;
 use crate::data::Dataset;
@@ -34,6 +34,7 @@ pub fn page(ended: &FinishedRun, labels: &[String], curves: &str, seen: Option<&
         } @else {
             section { h2 { "Mistakes" } p class="soft" { "There were no validation images to make any on." } }
         }
+        @if !ended.adapters.is_empty() { section { h2 { "Adapters" } (adapters(ended)) } }
         section {
             h2 { "Settings" }
             p class="soft small" { "As " code { "config.toml" } " has them." }
@@ -99,6 +100,24 @@ fn epochs(ended: &FinishedRun) -> Markup {
     };
     html! {
         @if ended.epochs.len() <= OPEN { (table) } @else { details { summary { "All " (ended.epochs.len()) " epochs" } (table) } }
+    }
+}
+
+/// What each adapter did.
+fn adapters(ended: &FinishedRun) -> Markup {
+    html! {
+        div class="scroll" { table {
+            thead { tr {
+                th { "Adapter" } th class="number" { "Images" } th class="number" { "Busy" }
+                th class="number" { "Waiting for slower ones" }
+            } }
+            tbody { @for AdapterUse { name, time } in ended.adapters {
+                tr {
+                    td class="wrap" { (name) } td class="number" { (time.images) }
+                    td class="number" { (format!("{:.1} s", time.busy)) } td class="number" { (format!("{:.1} s", time.waiting)) }
+                }
+            } }
+        } }
     }
 }
 

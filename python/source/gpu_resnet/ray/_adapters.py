@@ -31,23 +31,35 @@ def _usable() -> list[int]:
     return usable()
 
 
-def pool(adapters: Adapters, actors: int | None) -> dict[str, Any]:
-    """What `map_batches` takes for an actor for each adapter of the cluster: `adapters` of every node, or those that are found
-    there. Nodes that declare how many they have, as the custom resource `adapter`, get so many actors; without it Ray spreads
-    actors evenly over nodes."""
-    from ray.data import ActorPoolStrategy
+def declared() -> int:
+    """How many adapters the nodes declare, as the custom resource `adapter`."""
+    return int(ray.cluster_resources().get(RESOURCE, 0))
 
-    declared = int(ray.cluster_resources().get(RESOURCE, 0))
-    if declared:
-        return {"compute": ActorPoolStrategy(size=actors or declared), "resources": {RESOURCE: 1}}
+
+def number(adapters: Adapters) -> int:
+    """How many adapters the cluster has: those that nodes declare, or `adapters` of every node, or those that are found there."""
+    if count := declared():
+        return count
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     if adapters is not None:
-        return {"compute": ActorPoolStrategy(size=actors or len(nodes) * len(adapters))}
+        return len(nodes) * len(adapters)
     asked = [_usable.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote() for node in nodes]
-    count = sum(len(found) for found in ray.get(asked))
-    if not count:
-        raise gpu_resnet.NoAdapterError("no node of the cluster has a usable adapter; `gpu-resnet devices` on a node says why")
-    return {"compute": ActorPoolStrategy(size=actors or count)}
+    if count := sum(len(found) for found in ray.get(asked)):
+        return count
+    raise gpu_resnet.NoAdapterError("no node of the cluster has a usable adapter; `gpu-resnet devices` on a node says why")
+
+
+def placement() -> dict[str, Any]:
+    """What an actor is given so that as many come to a node as it declares adapters."""
+    return {"resources": {RESOURCE: 1}} if declared() else {}
+
+
+def pool(adapters: Adapters, actors: int | None) -> dict[str, Any]:
+    """What `map_batches` takes for an actor for each adapter of the cluster. Nodes that declare how many they have get so many actors;
+    without it Ray spreads actors evenly over nodes."""
+    from ray.data import ActorPoolStrategy
+
+    return {"compute": ActorPoolStrategy(size=actors or number(adapters))} | placement()
 
 
 @ray.remote(num_cpus=0)
