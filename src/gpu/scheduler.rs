@@ -85,6 +85,7 @@ impl Scheduler {
     /// Submits without regard to what is unfinished.
     pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
         let _polling = self.polling.read();
+        device.injected.submit(device);
         device.queue.submit([commands])
     }
 
@@ -142,22 +143,40 @@ impl Scheduler {
 
     fn block(&self, device: &Device, index: &wgpu::SubmissionIndex) -> Result<()> {
         let _polling = self.polling.read();
-        let polled = poll(device, index, None);
-        device.check()?;
-        polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+        await_end(device, Some(index.clone()))
     }
 
     /// Waits for all submitted work.
     pub fn wait(&self, device: &Device) -> Result<()> {
         let _polling = self.polling.read();
-        let polled = device.raw.poll(wgpu::PollType::wait_indefinitely());
-        device.check()?;
-        polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+        await_end(device, None)
     }
 
     fn outstanding(&self) -> Result<MutexGuard<'_, Outstanding>> {
         self.outstanding.lock().map_err(|_| Error::Gpu("another thread failed while it used the device".into()))
     }
+}
+
+/// Waits for a submit, or for all, as long as a driver may take. A device that takes longer is given up: nothing is asked of it any more,
+/// and it stays open until the process ends, since closing it would wait as well.
+fn await_end(device: &Device, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    device.check()?;
+    let (limit, hangs) = device.injected.wait();
+    let polled = if hangs {
+        std::thread::sleep(limit);
+        Err(wgpu::PollError::Timeout)
+    } else {
+        device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(limit) })
+    };
+    if matches!(polled, Err(wgpu::PollError::Timeout)) {
+        let seconds = limit.as_secs_f64();
+        device.note_lost(format!(
+            "it did not finish a submit within {seconds} s; update its driver, or use a smaller --batch-size"
+        ));
+        std::mem::forget((device.raw.clone(), device.queue.clone()));
+    }
+    device.check()?;
+    polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
 }
 
 fn poll(
