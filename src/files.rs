@@ -1,7 +1,6 @@
 //! Atomic files, written under a temporary name in the same folder and then renamed; mapping a file into memory; and reading files
 //! of bounded size.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -9,27 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// How the temporary name of a file begins and ends.
-const PART_START: &str = ".gpu-resnet-";
-const PART_END: &str = ".part";
+mod temporary;
 
-/// Whether a file name is the temporary name of a file that is being written.
-pub fn is_part(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with(PART_START) && name.ends_with(PART_END))
-}
-
-/// Removes from `folder` the temporary files of processes that were killed while writing.
-pub fn remove_parts(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| is_part(&entry.file_name())) {
-        // A locked one is being written. One that can't be removed does no harm.
-        if entry.file_type().is_ok_and(|kind| kind.is_file())
-            && let Ok(file) = File::open(entry.path())
-            && file.try_lock().is_ok()
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
+pub use temporary::{is_part, is_same, remove_parts};
 
 /// A file being written. Dropped without [`NewFile::commit`], it leaves nothing behind.
 pub struct NewFile {
@@ -81,20 +62,11 @@ impl NewFile {
                 format!("could not be written: there is no folder {}; create it", folder.display()),
             ));
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PART_START).suffix(PART_END);
-        #[cfg(unix)]
-        {
-            // The mode of any new file, less the umask; temporary files would be private otherwise.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(folder).map_err(|e| {
+        let name = to.file_name().unwrap_or_default();
+        let file = temporary::create(folder, name).map_err(|e| {
             // The temporary name in the message would only confuse.
             failed(path, e.to_string().split(" at path ").next().unwrap_or_default())
         })?;
-        // Distinguishes a file that is being written from one that a killed process left. Some file systems have no locks.
-        let _ = file.as_file().try_lock();
         Ok(buffered(Target::Renamed { file, to }))
     }
 

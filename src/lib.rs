@@ -138,6 +138,8 @@
 #![warn(missing_docs)]
 // `cli::console` alone writes to the terminal: `println!` and `eprintln!` panic if nobody reads.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
+// What no compiler checks is in few places, each with its reason: docs/internals/reliability.md lists them.
+#![deny(unsafe_code)]
 
 #[allow(missing_docs)]
 pub mod bench;
@@ -149,6 +151,12 @@ pub mod data;
 pub mod error;
 mod fetch;
 mod files;
+/// Readers of files that nothing else outside of the crate calls: for the targets in `fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::data::unpack;
+    pub use crate::gpu::read_pipelines;
+}
 #[allow(missing_docs)]
 pub mod gpu;
 pub mod inference;

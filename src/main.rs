@@ -1,6 +1,7 @@
 //! The command line. Everything it does is in the library; this only turns an error into one line and an exit status.
 
 #![deny(clippy::print_stderr, clippy::print_stdout)]
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

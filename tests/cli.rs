@@ -3,6 +3,12 @@
 mod cli {
     mod bad_input;
     mod bench;
+    mod campaigns {
+        mod disk;
+        mod faults;
+        mod kills;
+        mod task;
+    }
     mod data_sets;
     mod device;
     mod environment;

@@ -7,7 +7,7 @@ use super::console::Console;
 use super::environment;
 use super::resume::NamedOptions;
 use crate::error::Result;
-use crate::gpu::{AdapterChoice, BackendName, Gpu};
+use crate::gpu::{AdapterChoice, BackendName, Fault, Gpu};
 use crate::ops::Precision;
 use crate::runtime::{Runtime, Switches, Tuning, one_adapter};
 use crate::weights::{FetchOptions, Weights};
@@ -35,6 +35,10 @@ pub struct Global {
     /// Fetch nothing: named weights and data must be in the cache already
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Have something go wrong with each device, to see what becomes of the work: oom, lost, shader or hang, at the N-th allocation, submit,
+    /// compiled kernel or wait
+    #[arg(long, global = true, hide = true, value_name = "KIND@N[+]")]
+    pub inject: Option<Fault>,
     /// Print more on stderr
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,

@@ -35,7 +35,7 @@ pub fn switches(variables: &Variables) -> Result<Switches> {
     let modes = [TunedKernels::Kept, TunedKernels::Off, TunedKernels::FirstUse];
     let named = |value: &str| modes.into_iter().find(|mode| mode.name() == value);
     let tuned = one_of(variables, TUNE, &modes.map(TunedKernels::name), named)?.unwrap_or_default();
-    Ok(Switches { conv2d, bounds_checks: checks == Some(1), tuned })
+    Ok(Switches { conv2d, bounds_checks: checks == Some(1), tuned, fault: None })
 }
 
 /// The switches of a report that were set, with their values: none of them holds a path, since a report is sent to strangers.

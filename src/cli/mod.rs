@@ -32,6 +32,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::Result;
+use crate::gpu::faults_struck;
 use crate::runtime::{Switches, Tuning};
 pub use console::{Console, say};
 pub use context::{Context, Global};
@@ -90,7 +91,7 @@ enum Command {
 /// Parses the process arguments, runs the command and reports its error. Returns the exit status.
 pub fn run() -> u8 {
     let (result, done) = match parse() {
-        Ok((cli, given)) => (execute(cli, &given), 0),
+        Ok((cli, given)) => (execute_with_fault(cli, &given), 0),
         Err(error) => (console::print_usage(&error), if error.use_stderr() { 2 } else { 0 }),
     };
     match result {
@@ -104,6 +105,16 @@ pub fn run() -> u8 {
     }
 }
 
+/// Executes the command, and says how often a fault that was asked for struck: a campaign that raises N ends where none did.
+fn execute_with_fault(cli: Cli, given: &NamedOptions) -> Result<()> {
+    let fault = cli.global.inject;
+    let result = execute(cli, given);
+    if let Some(fault) = fault {
+        say(format_args!("{fault} struck {} times", faults_struck()));
+    }
+    result
+}
+
 /// The process arguments, and which of them the user gave.
 fn parse() -> Result<(Cli, NamedOptions), clap::Error> {
     let matches = Cli::command().try_get_matches()?;
@@ -114,6 +125,7 @@ fn parse() -> Result<(Cli, NamedOptions), clap::Error> {
 fn execute(cli: Cli, given: &NamedOptions) -> Result<()> {
     let switches = environment::switches(&environment::of_process)?;
     let global = cli.global.or_from(&environment::of_process)?;
+    let switches = Switches { fault: global.inject, ..switches };
     dispatch(&Cli { global, ..cli }, given, switches)
 }
 

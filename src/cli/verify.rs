@@ -284,6 +284,7 @@ fn setup(context: &Context, args: &VerifyArgs, adapter: &AdapterReport) -> Resul
     if let Some(switch) = bounds_checks {
         arguments.extend(["--bounds-checks".to_owned(), name(&|| switch.to_possible_value())]);
     }
+    arguments.extend(context.switches.fault.iter().flat_map(|fault| ["--inject".to_owned(), fault.to_string()]));
     arguments.extend(args.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
     let forced = args.variant.as_deref().or(context.switches.conv2d.map(Conv2dSwitch::name));
     arguments.extend(forced.iter().flat_map(|name| ["--conv2d".to_owned(), (*name).to_owned()]));

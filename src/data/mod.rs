@@ -65,5 +65,7 @@ pub use resize::{Interpolation, resize};
 pub use rgb8::Rgb8;
 pub use runs::make_maps_folder;
 pub use split::{Concat, Subset, balanced_indices, keep_classes, shuffled_indices, stratified_split};
+#[cfg(fuzzing)]
+pub use unpack::unpack;
 
 pub use crate::fetch::FetchOptions;

@@ -13,6 +13,7 @@ use super::http::Client;
 use super::remote::{FetchOptions, Remote};
 use super::reply::Reply;
 use crate::error::{Error, Result};
+use crate::files::is_same;
 
 /// How often an interrupted transfer is resumed within one call.
 const TRIES: u32 = 4;
@@ -177,21 +178,6 @@ enum Outcome {
 
 fn full(path: &Path, error: &std::io::Error) -> Error {
     Error::file(path, format!("could not be written: {error}; check the folder and its space"))
-}
-
-/// Whether `file`, which was opened as `path`, still has that name.
-fn is_same(path: &Path, file: &File) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let id = |about: &std::fs::Metadata| (about.dev(), about.ino());
-        matches!((std::fs::metadata(path), file.metadata()), (Ok(a), Ok(b)) if id(&a) == id(&b))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
-    }
 }
 
 /// Whether a file begins like a web page. (A lone `<` may be the length of a safetensors header.)

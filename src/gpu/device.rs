@@ -7,6 +7,7 @@ use super::adapter::{self, AdapterChoice, AdapterReport};
 use super::buffer::{Buffer, pad16};
 use super::cores::{CoreSource, Cores};
 use super::features::{FeatureName, Features, MATRICES};
+use super::injected::{Fault, Injected};
 use crate::error::{Error, Result};
 
 /// What the driver reported outside of a call: the first error, and whether the device is gone.
@@ -14,6 +15,35 @@ use crate::error::{Error, Result};
 struct DeviceErrors {
     error: Mutex<Option<Error>>,
     lost: Mutex<Option<String>>,
+}
+
+impl DeviceErrors {
+    fn note(&self, error: wgpu::Error) {
+        let error = match error {
+            wgpu::Error::OutOfMemory { .. } => {
+                Error::OutOfMemory("the driver could not allocate a buffer; use a smaller --batch-size".into())
+            }
+            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                Error::Gpu(in_one_line(&description))
+            }
+        };
+        if let Ok(mut first) = self.error.lock() {
+            first.get_or_insert(error);
+        }
+    }
+
+    fn note_lost(&self, why: String) {
+        if let Ok(mut lost) = self.lost.lock() {
+            lost.get_or_insert(why);
+        }
+    }
+}
+
+/// What wgpu says over several lines, the outermost call first.
+fn in_one_line(description: &str) -> String {
+    let text = description.trim_start().strip_prefix("Validation Error").unwrap_or(description);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 /// How to open a device other than in the usual way.
@@ -35,6 +65,8 @@ pub struct DeviceOptions {
     pub as_cores: Option<u32>,
     /// The adapter passes for this one, which is not there: what is recorded for it can be looked at and not run.
     pub as_adapter: Option<Box<AdapterReport>>,
+    /// What is to go wrong with the device, and when, to see what becomes of the work.
+    pub fault: Option<Fault>,
 }
 
 /// wgpu's device and queue, and what was asked for when they were opened.
@@ -44,6 +76,7 @@ pub(super) struct Device {
     pub adapter: wgpu::Adapter,
     pub report: AdapterReport,
     pub options: DeviceOptions,
+    pub injected: Injected,
     errors: Arc<DeviceErrors>,
 }
 
@@ -102,35 +135,35 @@ impl Device {
         }
         let errors = Arc::new(DeviceErrors::default());
         Self::note_errors(&device, &errors);
-        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options: options.clone(), errors })
+        let (options, injected) = (options.clone(), Injected::new(options.fault));
+        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options, injected, errors })
     }
 
     /// Has wgpu write what goes wrong outside of a call into `errors`.
     fn note_errors(device: &wgpu::Device, errors: &Arc<DeviceErrors>) {
         let noted = errors.clone();
-        device.on_uncaptured_error(Arc::new(move |error| {
-            let error = match error {
-                wgpu::Error::OutOfMemory { .. } => {
-                    Error::OutOfMemory("the driver could not allocate a buffer; use a smaller --batch-size".into())
-                }
-                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-                    Error::Gpu(description)
-                }
-            };
-            if let Ok(mut first) = noted.error.lock() {
-                first.get_or_insert(error);
-            }
-        }));
+        device.on_uncaptured_error(Arc::new(move |error| noted.note(error)));
         let noted = errors.clone();
         device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed
-                && let Ok(mut lost) = noted.lost.lock()
-            {
-                lost.get_or_insert(format!(
-                    "{message} (driver reset or removal; try again, or a smaller --batch-size)"
-                ));
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                noted.note_lost(format!("{message} (driver reset or removal; try again, or a smaller --batch-size)"));
             }
         });
+    }
+
+    /// Notes an error as if the driver had reported it.
+    pub fn note(&self, error: wgpu::Error) {
+        self.errors.note(error);
+    }
+
+    /// Notes that the device is gone; nothing more is asked of it.
+    pub fn note_lost(&self, why: impl Into<String>) {
+        self.errors.note_lost(why.into());
+    }
+
+    /// Whether the device is gone.
+    pub fn is_lost(&self) -> bool {
+        self.errors.lost.lock().is_ok_and(|lost| lost.is_some())
     }
 
     /// The first error that the driver reported since the last call, if any.
@@ -157,14 +190,21 @@ impl Device {
                 "{label} needs {bytes} bytes and the adapter binds at most {most}; use a smaller --batch-size"
             )));
         }
-        let raw = self.raw.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: bytes,
-            usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        self.check()?;
+        let raw = self.raw_buffer(label, bytes, usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC)?;
         Ok(Buffer { raw, bytes })
+    }
+
+    /// A buffer that is copied into and then mapped.
+    pub fn staging(&self, bytes: u64) -> Result<wgpu::Buffer> {
+        self.raw_buffer("read-back", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn raw_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let size = self.injected.allocation(self, bytes);
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let raw = self.raw.create_buffer(&descriptor);
+        self.check()?;
+        Ok(raw)
     }
 
     /// Copies `data` to the start of `buffer`; its size in bytes is rounded up to 4 with zeros.

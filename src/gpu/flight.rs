@@ -69,13 +69,7 @@ impl ReadBack {
         if size == 0 {
             return Ok(None);
         }
-        let staging = device.raw.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        device.check()?;
+        let staging = device.staging(size)?;
         for (&(buffer, bytes), &(offset, _)) in reads.iter().zip(&parts) {
             encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, offset, pad16(bytes as u64));
         }

@@ -150,14 +150,20 @@ impl Kernel {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
-            entry_point: Some(spec.entry),
+            entry_point: Some(device.injected.entry(device, spec.entry)),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &source.constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: pipelines.map(|pipelines| &pipelines.raw),
         });
-        device.check()?;
+        device.check().map_err(|error| match error {
+            Error::Gpu(why) => Error::Gpu(format!(
+                "a kernel could not be compiled: {why}; update the driver, or take another --adapter or --backend (`gpu-resnet verify` \
+                 says which kernels work)"
+            )),
+            other => other,
+        })?;
         Ok(Self { pipeline, layout, bindings: source.bindings, shader: source.shader })
     }
 }

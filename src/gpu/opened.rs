@@ -151,12 +151,7 @@ impl Gpu {
             return Ok(Vec::new());
         }
         let size = pad16(wanted).min(buffer.bytes());
-        let staging = self.device.raw.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let staging = self.device.staging(size)?;
         let mut encoder = self.device.raw.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
         self.scheduler.submit_now(&self.device, encoder.finish());
@@ -177,6 +172,8 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         // A cache that can't be written costs time at the next start and nothing else.
-        let _ = self.save_pipelines();
+        if !self.device.is_lost() {
+            let _ = self.save_pipelines();
+        }
     }
 }

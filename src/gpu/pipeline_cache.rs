@@ -93,7 +93,7 @@ fn seal(identity: &[u8; DIGEST], data: &[u8]) -> [u8; DIGEST] {
 
 /// What wgpu once gave for `identity`; none if there is no file, or one of an older version of the crate or driver, which
 /// the next save replaces. The error is the problem of a file that is damaged.
-fn read(path: &Path, identity: &[u8; DIGEST]) -> std::result::Result<Option<Vec<u8>>, String> {
+pub fn read(path: &Path, identity: &[u8; DIGEST]) -> std::result::Result<Option<Vec<u8>>, String> {
     let Some(mut bytes) = files::read_limited(path, MAX_BYTES).map_err(|e| e.to_string())? else { return Ok(None) };
     let data = bytes.get(2 * DIGEST..).ok_or("is too short to be a pipeline cache")?;
     let found: [u8; DIGEST] = bytes[DIGEST..2 * DIGEST].try_into().map_err(|_| "is damaged")?;

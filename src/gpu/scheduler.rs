@@ -84,6 +84,7 @@ impl Scheduler {
 
     /// Submits without regard to what is unfinished.
     pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
+        device.injected.submit(device);
         self.waiting.submit(device, commands)
     }
 

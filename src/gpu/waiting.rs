@@ -74,17 +74,33 @@ mod kind {
         }
 
         pub async fn wait_for(&self, device: &Device, submission: &Submission) -> Result<()> {
-            self.poll(device, wgpu::PollType::Wait { submission_index: Some(submission.0.clone()), timeout: None })
+            self.poll(device, Some(submission.0.clone()))
         }
 
         /// Waits for all submitted work.
         pub async fn wait_for_all(&self, device: &Device) -> Result<()> {
-            self.poll(device, wgpu::PollType::wait_indefinitely())
+            self.poll(device, None)
         }
 
-        fn poll(&self, device: &Device, until: wgpu::PollType) -> Result<()> {
+        /// Waits for a submit, or for all, as long as a driver may take. A device that takes longer is given up: nothing is asked of it
+        /// any more, and it stays open until the process ends, since closing it would wait as well.
+        fn poll(&self, device: &Device, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
             let _polling = self.polling.read();
-            let polled = device.raw.poll(until);
+            device.check()?;
+            let (limit, hangs) = device.injected.wait();
+            let polled = if hangs {
+                std::thread::sleep(limit);
+                Err(wgpu::PollError::Timeout)
+            } else {
+                device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(limit) })
+            };
+            if matches!(polled, Err(wgpu::PollError::Timeout)) {
+                let seconds = limit.as_secs_f64();
+                device.note_lost(format!(
+                    "it did not finish a submit within {seconds} s; update its driver, or use a smaller --batch-size"
+                ));
+                std::mem::forget((device.raw.clone(), device.queue.clone()));
+            }
             device.check()?;
             polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
         }

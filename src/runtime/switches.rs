@@ -2,7 +2,7 @@
 //! sets them.
 
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, DeviceOptions};
+use crate::gpu::{AdapterReport, DeviceOptions, Fault};
 use crate::ops::Conv2dSwitch;
 
 /// What a [`Runtime`](super::Runtime) opens its adapters with. The default asks for nothing.
@@ -14,6 +14,8 @@ pub struct Switches {
     pub bounds_checks: bool,
     /// Which tuned kernels are used (`GPU_RESNET_TUNE`).
     pub tuned: TunedKernels,
+    /// What is to go wrong with each device, and when (`--inject`).
+    pub fault: Option<Fault>,
 }
 
 /// Which tuned kernels plans use, and whether kernels are measured at the first use of an adapter.
@@ -51,6 +53,7 @@ impl Switches {
         DeviceOptions {
             conv2d: self.conv2d.map(Conv2dSwitch::name),
             bounds_checks: self.bounds_checks.then_some(true).or(options.bounds_checks),
+            fault: self.fault,
             ..options
         }
     }
@@ -99,7 +102,7 @@ mod tests {
         assert_eq!(TunedKernels::ALL.map(|tuned| of(tuned, "cpu")), [false, false, false, true]);
         assert_eq!(TunedKernels::ALL.map(|tuned| of(tuned, "discrete")), [true, false, false, true]);
         let one =
-            Switches { conv2d: Some(Conv2dSwitch::SpaceToDepth), tuned: TunedKernels::FirstUse, bounds_checks: false };
+            Switches { conv2d: Some(Conv2dSwitch::SpaceToDepth), tuned: TunedKernels::FirstUse, ..Default::default() };
         assert!(!one.measures_at_first_use(&adapter("discrete")));
     }
 

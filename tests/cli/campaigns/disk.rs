@@ -1,0 +1,138 @@
+//! Disks that are full, broken or read-only: each call that changes a file fails in turn. The task ends in one sentence that names a file,
+//! or does without the file (a cache); nothing is half-written, and the task goes on once there is space.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::task::{self, Bits, Task, check_error, parts, said, sandbox};
+use crate::cli::support::Sandbox;
+
+const ENOSPC: &str = "28";
+const EIO: &str = "5";
+const EROFS: &str = "30";
+
+/// The shim, compiled; none where there is no C compiler.
+struct Shim {
+    library: PathBuf,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Shim {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/campaigns/shim.c");
+        let library = folder.path().join("shim.so");
+        let compiled = Command::new("cc").args(["-O1", "-shared", "-fPIC", source, "-o"]).arg(&library).status();
+        match compiled {
+            Ok(status) if status.success() => Some(Self { library, log: folder.path().join("log"), _folder: folder }),
+            _ => {
+                println!("no C compiler (cc) is here, so disks that fail are not tried");
+                None
+            }
+        }
+    }
+
+    /// `command`, whose `nth` call that changes a file in `here` fails with `error`, and all later ones if it `stays`.
+    fn preload(&self, here: &Sandbox, command: &mut Command, nth: usize, error: &str, stays: bool) {
+        let _ = std::fs::remove_file(&self.log);
+        command.env("LD_PRELOAD", &self.library).env("FAULT_UNDER", here.path("")).env("FAULT_LOG", &self.log);
+        command.env("FAULT_AT", nth.to_string()).env("FAULT_ERRNO", error);
+        if stays {
+            command.env("FAULT_STAYS", "1");
+        }
+    }
+
+    /// Whether the fault struck; whether the task was refused then.
+    fn strike(
+        &self,
+        here: &Sandbox,
+        task: &Task,
+        expected: &Bits,
+        nth: usize,
+        error: &str,
+        stays: bool,
+    ) -> Option<bool> {
+        task.clear(here);
+        let mut command = task.command(here);
+        self.preload(here, &mut command, nth, error, stays);
+        let output = command.output().unwrap();
+        let what = format!("error {error} in call {nth}{}", if stays { " and later" } else { "" });
+        if !self.log.exists() {
+            assert!(output.status.success(), "{}: {what}: {}", task.name, said(&output));
+            return None;
+        }
+        task.check_whole(here, expected, &what);
+        let refused = !output.status.success();
+        if refused {
+            let told = said(&output);
+            check_error(&Task { name: "a disk", ..*task }, &output, &format!("{}: {what}", task.name));
+            let error = told.lines().find(|line| line.starts_with("error:")).unwrap();
+            assert!(error.contains("could not be") || error.contains("os error"), "{}: {what}: {told}", task.name);
+        }
+        // A full disk may keep even a temporary file from being removed; no more than one for each file.
+        assert!(parts(&here.path("")).len() <= 3, "{}: {what}: {:?}", task.name, parts(&here.path("")));
+        task.check_goes_on(here, expected, &what);
+        Some(refused)
+    }
+}
+
+#[test]
+fn a_full_disk_is_one_sentence() {
+    let Some(shim) = Shim::new() else { return };
+    let here = sandbox();
+    let expected = task::INFER.undisturbed(&here);
+    // Nothing can be created at all, as in a folder that is read-only; and the disk fills up later.
+    for (nth, error) in [(1, EROFS), (8, ENOSPC)] {
+        assert_eq!(shim.strike(&here, &task::INFER, &expected, nth, error, true), Some(true), "{error}");
+    }
+}
+
+#[test]
+#[ignore = "a campaign of minutes: cargo test --release --test cli disk:: -- --ignored --nocapture"]
+fn every_call_that_changes_a_file_may_fail() {
+    let Some(shim) = Shim::new() else { return };
+    let here = sandbox();
+    let (mut all, mut bad) = (0, 0);
+    for task in [task::INFER, task::HEAD, task::UNFROZEN, task::TRAIN, task::VERIFY, task::TUNE] {
+        let expected = task.undisturbed(&here);
+        for (error, stays) in [(ENOSPC, false), (ENOSPC, true), (EIO, false)] {
+            let struck = |nth| shim.strike(&here, &task, &expected, nth, error, stays);
+            let ends: Vec<bool> = (1..200).map_while(struck).collect();
+            let refused = ends.iter().filter(|refused| **refused).count();
+            println!(
+                "{:40} errno {error:2} {:6} {:3} faults, {refused} refused",
+                task.name,
+                if stays { "stays" } else { "" },
+                ends.len()
+            );
+            (all, bad) = (all + ends.len(), bad + refused);
+        }
+    }
+    println!("{all} faults: {bad} ended in a sentence, {} did without the file", all - bad);
+}
+
+#[test]
+fn two_processes_share_a_folder_and_a_cache() {
+    let here = sandbox();
+    let expected = task::HEAD.undisturbed(&here);
+    task::HEAD.clear(&here);
+    let start = |task: &Task| task.command(&here).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let both = [start(&task::HEAD), start(&task::HEAD)].map(|child| child.wait_with_output().unwrap());
+    let good = both.iter().filter(|output| output.status.success()).count();
+    let told = format!("{}{}", said(&both[0]), said(&both[1]));
+    assert_eq!(good, 1, "{told}");
+    assert!(told.contains("is in use by another training process") || told.contains("already holds a run"), "{told}");
+    task::HEAD.check_whole(&here, &expected, "two runs");
+    // Two that write the same file: one of them is what is there in the end.
+    let expected = task::INFER.undisturbed(&here);
+    task::INFER.clear(&here);
+    for child in [start(&task::INFER), start(&task::INFER)] {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    task::INFER.check_whole(&here, &expected, "two at a time");
+    assert_eq!(parts(&here.path("")), [PathBuf::new(); 0]);
+}
