@@ -303,7 +303,7 @@ impl Job<'_> {
         let Some(batch) = loader.next() else { return Ok(None) };
         self.failures.note(&batch.failures, false, events);
         let Some((pixels, targets)) = filled(&batch, &*self.fit.train) else { return Ok(None) };
-        Ok(Some((self.trainer.step(&pixels, &targets, factor)?, targets.len())))
+        Ok(Some((block_on(self.trainer.step(&pixels, &targets, factor))?, targets.len())))
     }
 
     /// The same of all adapters, in a step (from 0) of an epoch.

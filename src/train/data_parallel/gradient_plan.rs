@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::part::{Part, PartReport};
 use crate::error::{Error, Result};
-use crate::gpu::{Plan, Recording, TensorId};
+use crate::gpu::{Plan, Recording, TensorId, block_on};
 use crate::ops::loss_scale::{self, OVERFLOW};
 use crate::train::network_shared::{NetworkOptions, Shared};
 use crate::train::network_step::{Input, RecordedPass, record_block_norms, record_gradients};
@@ -89,7 +89,7 @@ impl GradientPlan {
 
     fn run(&mut self, pixels: &[u8], targets: &[u32], scale: f32) -> Result<Part> {
         self.input.write(&self.plan, pixels, targets)?;
-        let mut read = self.plan.start(&self.reads)?.wait()?.into_iter();
+        let mut read = block_on(async { self.plan.start(&self.reads).await?.wait().await })?.into_iter();
         let mut next = || read.next().ok_or_else(|| Error::Gpu("a read-back is gone".into()));
         let summary = next()?;
         let overflow = self.is_scaled && next()?[OVERFLOW].to_bits() != 0;

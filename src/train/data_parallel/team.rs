@@ -10,6 +10,7 @@ use super::update_plan::UpdatePlan;
 use super::worker::{StepRequest, own_part};
 use super::workers::Workers;
 use crate::error::Result;
+use crate::gpu::block_on;
 use crate::train::network_step::StepResult;
 use crate::train::network_trainer::{NetworkTrainer, TrainingMemory};
 
@@ -139,7 +140,7 @@ fn read_parameters(trainer: &NetworkTrainer, layout: &[(String, usize)]) -> Resu
     let mut all = Vec::with_capacity(layout.iter().map(|(_, elements)| elements).sum());
     for (name, elements) in layout {
         let buffer = &trainer.shared.network.parameter(name)?.buffer;
-        all.extend(trainer.shared.gpu.read::<f32>(buffer, *elements)?);
+        all.extend(block_on(trainer.shared.gpu.read::<f32>(buffer, *elements))?);
     }
     Ok(all)
 }

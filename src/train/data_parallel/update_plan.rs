@@ -1,7 +1,7 @@
 //! The second half of a step: averaged gradients in, clipping, the optimiser's updates and the moving average, new parameters out.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Plan, Recording, TensorId};
+use crate::gpu::{Plan, Recording, TensorId, block_on};
 use crate::ops::loss_scale;
 use crate::train::network_shared::{NetworkOptions, Shared};
 use crate::train::network_step::{record_average, record_clipping, record_updates};
@@ -66,7 +66,7 @@ impl UpdatePlan {
             self.plan.write(tensor, own)?;
             rest = others;
         }
-        let mut read = self.plan.start(&self.reads)?.wait()?.into_iter();
+        let mut read = block_on(async { self.plan.start(&self.reads).await?.wait().await })?.into_iter();
         let norm = if self.has_norm { read.next() } else { None };
         parameters.clear();
         read.for_each(|part| parameters.extend_from_slice(&part));
