@@ -35,53 +35,50 @@ pub fn train(
             runtime.remote = Some(Arc::new(Remote { object: workers, count, reporter }));
         }
         let goes_on = output.join("checkpoint.safetensors").exists();
-        match asked.arch.is_some() {
-            true => from_scratch(asked, runtime, stop, &output, goes_on),
-            false => upper_part(asked, runtime, stop, &output, goes_on),
-        }
+        let job = Job { asked, runtime, stop, output: &output, goes_on };
+        if job.asked.arch.is_some() { job.from_scratch() } else { job.upper_part() }
     })
 }
 
-fn from_scratch(
+/// A run that starts or goes on.
+struct Job<'a> {
     asked: ParallelOptions,
     runtime: Runtime,
-    stop: &Interrupt,
-    output: &Path,
+    stop: &'a Interrupt,
+    output: &'a Path,
     goes_on: bool,
-) -> Result<RunSummary> {
-    let tensorboard = asked.options.tensorboard;
-    let mut run = asked.train_run(runtime.precision)?;
-    if goes_on {
-        let wanted = std::mem::replace(&mut run, TrainRun::resume(output)?).config;
-        check_same(&run.config, &wanted, output)?;
-        run.config.training.epochs = wanted.training.epochs;
-    }
-    (run.runtime, run.interrupt, run.tensorboard) = (runtime, stop.clone(), tensorboard);
-    run.run(Some(output))
 }
 
-fn upper_part(
-    asked: ParallelOptions,
-    runtime: Runtime,
-    stop: &Interrupt,
-    output: &Path,
-    goes_on: bool,
-) -> Result<RunSummary> {
-    let tensorboard = asked.options.tensorboard;
-    let wanted = asked.options.fine_tune(runtime.clone(), stop)?.begin()?;
-    if wanted.config.network.is_none() {
-        let problem = "a head alone is trained by finetune(features=…), on what gpu_resnet.ray.run(\"features\", …) computes; \
-                       name a part to train by unfreeze=";
-        return Err(Error::Usage(problem.into()));
+impl Job<'_> {
+    fn from_scratch(self) -> Result<RunSummary> {
+        let tensorboard = self.asked.options.tensorboard;
+        let mut run = self.asked.train_run(self.runtime.precision)?;
+        if self.goes_on {
+            let wanted = std::mem::replace(&mut run, TrainRun::resume(self.output)?).config;
+            check_same(&run.config, &wanted, self.output)?;
+            run.config.training.epochs = wanted.training.epochs;
+        }
+        (run.runtime, run.interrupt, run.tensorboard) = (self.runtime, self.stop.clone(), tensorboard);
+        run.run(Some(self.output))
     }
-    if !goes_on {
-        return wanted.run(Some(output));
+
+    fn upper_part(self) -> Result<RunSummary> {
+        let tensorboard = self.asked.options.tensorboard;
+        let wanted = self.asked.options.fine_tune(self.runtime.clone(), self.stop)?.begin()?;
+        if wanted.config.network.is_none() {
+            let problem = "a head alone is trained by finetune(features=…), on what gpu_resnet.ray.run(\"features\", …) \
+                           computes; name a part to train by unfreeze=";
+            return Err(Error::Usage(problem.into()));
+        }
+        if !self.goes_on {
+            return wanted.run(Some(self.output));
+        }
+        let mut stopped = FineTune::resume(self.output)?.runtime(self.runtime).interrupt(self.stop);
+        check_same(&stopped.config, &wanted.config, self.output)?;
+        stopped.config.training.epochs = wanted.config.training.epochs;
+        stopped.tensorboard = tensorboard;
+        stopped.run()
     }
-    let mut stopped = FineTune::resume(output)?.runtime(runtime).interrupt(stop);
-    check_same(&stopped.config, &wanted.config, output)?;
-    stopped.config.training.epochs = wanted.config.training.epochs;
-    stopped.tensorboard = tensorboard;
-    stopped.run()
 }
 
 /// Refuses to go on with a run of other settings; the number of epochs may change.

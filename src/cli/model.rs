@@ -18,7 +18,7 @@ pub struct ModelArgs {
     /// A .safetensors or .pth file, the folder of a run or of a hub, or a name of `weights list` [default: resnet50-thin, built in]
     #[arg(long, value_name = "W")]
     pub weights: Option<OsString>,
-    /// Images per batch
+    /// Images per batch, on each adapter
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch_size: u32,
     /// Scale and crop images to N x N pixels instead of the size that the weights were made for

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gpu_resnet::data::{Dataset, Preprocess, Rgb8, shuffled_indices};
+use gpu_resnet::data::{Dataset, Preprocess, shuffled_indices};
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, GradientPass, PassOptions, TensorSource, TrainableNetwork};
 use gpu_resnet::ops::Precision;
@@ -16,55 +16,15 @@ use gpu_resnet::train::{
 use gpu_resnet::{Error, Result};
 
 use super::golden::relative;
+use super::network_runs::{Images, pixels};
 use super::support::adapter;
 use crate::adapters::open_all;
 
 const SIDE: usize = 8;
 
-/// Images of two classes, of which some can't be read.
-struct Images {
-    classes: Vec<String>,
-    count: usize,
-    lost: Vec<usize>,
-}
-
-impl Images {
-    fn new(count: usize, lost: &[usize]) -> Arc<dyn Dataset> {
-        Arc::new(Self { classes: vec!["a".into(), "b".into()], count, lost: lost.to_vec() })
-    }
-}
-
-fn bytes(i: usize) -> Vec<u8> {
-    (0..SIDE * SIDE * 3).map(|at| ((at * (i + 3) * 7) % 251) as u8).collect()
-}
-
-impl Dataset for Images {
-    fn len(&self) -> usize {
-        self.count
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn name(&self, i: usize) -> String {
-        format!("image {i}")
-    }
-
-    fn label(&self, i: usize) -> usize {
-        i % 2
-    }
-
-    fn image(&self, i: usize) -> Result<Rgb8> {
-        match self.lost.contains(&i) {
-            true => Err(Error::file(self.name(i), "is lost")),
-            false => Ok(Rgb8 { width: SIDE as u32, height: SIDE as u32, pixels: bytes(i) }),
-        }
-    }
-
-    fn content_key(&self, i: usize) -> Result<[u8; 32]> {
-        Ok([i as u8; 32])
-    }
+/// So many images, of which those that are `lost` can't be read.
+fn images_of(count: usize, lost: &[usize]) -> Arc<dyn Dataset> {
+    Images::of(count, lost, 0)
 }
 
 fn architecture() -> Architecture {
@@ -170,7 +130,7 @@ fn accumulated(workers: usize, rows: usize, images: usize, epochs: u64, bn: BnMo
             for batch in chunk {
                 let mut input = vec![0.0f32; batch.len() * 3 * SIDE * SIDE];
                 for (row, &image) in batch.iter().enumerate() {
-                    for (at, byte) in bytes(image).into_iter().enumerate() {
+                    for (at, byte) in pixels(image).into_iter().enumerate() {
                         let (pixel, channel) = (at / 3, at % 3);
                         input[(row * 3 + channel) * SIDE * SIDE + pixel] =
                             (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
@@ -225,7 +185,7 @@ fn several_adapters_follow_one_that_accumulates_their_batches() {
         let network = NetworkSettings { bn, ..NetworkSettings::default() };
         let gpus: Vec<_> = std::iter::once(adapter()).chain((1..workers).map(|_| another())).collect();
         let config = config(rows, epochs, network);
-        let ran = run(folder.path(), &gpus, &Images::new(images, &[]), &config, |_| false).unwrap();
+        let ran = run(folder.path(), &gpus, &images_of(images, &[]), &config, |_| false).unwrap();
         let wanted = accumulated(workers, rows, images, epochs, bn);
         let found = by_name(&ran.model);
         for name in trained() {
@@ -259,7 +219,7 @@ fn all_settings_give_the_same_bits_after_a_stop() {
         ..NetworkSettings::default()
     };
     let config = config(3, 3, rich);
-    let images = Images::new(10, &[4]);
+    let images = images_of(10, &[4]);
     let [whole, again, stopped] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let straight = run(whole.path(), &gpus, &images, &config, |_| false).unwrap();
     assert_eq!(straight.skipped, ["image 4: is lost"], "each is named once");
@@ -289,7 +249,7 @@ fn an_overflow_on_one_adapter_skips_the_step_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let network = NetworkSettings { precision: Precision::F16, bn: BnMode::Eval, ..NetworkSettings::default() };
     let mut config = config(2, 1, network);
-    run(folder.path(), &gpus, &Images::new(4, &[]), &config, |_| false).unwrap();
+    run(folder.path(), &gpus, &images_of(4, &[]), &config, |_| false).unwrap();
     // The checkpoint's scale is one that no gradient survives.
     let path = folder.path().join("checkpoint.safetensors");
     let bytes = std::fs::read(&path).unwrap();
@@ -303,7 +263,7 @@ fn an_overflow_on_one_adapter_skips_the_step_of_all() {
     std::fs::write(&path, [&(header + padding).to_le_bytes()[..], &changed].concat()).unwrap();
     config.training.epochs = Some(2);
     let before = std::fs::read(&path).unwrap();
-    let ran = run(folder.path(), &gpus, &Images::new(4, &[]), &config, |_| false).unwrap();
+    let ran = run(folder.path(), &gpus, &images_of(4, &[]), &config, |_| false).unwrap();
     assert_eq!(ran.epochs[1].skipped_steps, Some(1), "{:?}", ran.epochs[1]);
     assert_eq!(ran.epochs[1].loss_scale, Some(2f64.powi(119)));
     // No parameter moved.
@@ -324,7 +284,7 @@ fn adapters_of_two_drivers_have_the_same_parameters() {
     let gpus = [all[0].clone(), other.clone()];
     let [a, b] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let config = config(3, 2, NetworkSettings::default());
-    let images = Images::new(11, &[]);
+    let images = images_of(11, &[]);
     let once = run(a.path(), &gpus, &images, &config, |_| false).unwrap();
     let twice = run(b.path(), &gpus, &images, &config, |_| false).unwrap();
     assert!(once.model == twice.model, "two runs differ");

@@ -13,23 +13,30 @@ use gpu_resnet::{Error, Result};
 
 use super::support::adapter;
 
-/// Seven images of two classes. From an epoch on, some can't be read.
-struct Images {
+/// Images of two classes. From an epoch on, some can't be read.
+pub struct Images {
     classes: Vec<String>,
+    count: usize,
     lost: Vec<usize>,
     from: u64,
     epoch: AtomicU64,
 }
 
 impl Images {
+    /// Seven images.
     fn new(lost: &[usize], from: u64) -> Arc<Self> {
-        Arc::new(Self { classes: vec!["a".into(), "b".into()], lost: lost.to_vec(), from, epoch: AtomicU64::new(1) })
+        Self::of(7, lost, from)
+    }
+
+    pub fn of(count: usize, lost: &[usize], from: u64) -> Arc<Self> {
+        let classes = vec!["a".into(), "b".into()];
+        Arc::new(Self { classes, count, lost: lost.to_vec(), from, epoch: AtomicU64::new(1) })
     }
 }
 
 impl Dataset for Images {
     fn len(&self) -> usize {
-        7
+        self.count
     }
 
     fn classes(&self) -> &[String] {
@@ -48,13 +55,17 @@ impl Dataset for Images {
         if self.lost.contains(&i) && self.epoch.load(SeqCst) >= self.from {
             return Err(Error::file(self.name(i), "is lost"));
         }
-        let pixels = (0..8 * 8 * 3).map(|at| ((at * (i + 3) * 7) % 251) as u8).collect();
-        Ok(Rgb8 { width: 8, height: 8, pixels })
+        Ok(Rgb8 { width: 8, height: 8, pixels: pixels(i) })
     }
 
     fn content_key(&self, i: usize) -> Result<[u8; 32]> {
         Ok([i as u8; 32])
     }
+}
+
+/// The 8 x 8 pixels of image `i`.
+pub fn pixels(i: usize) -> Vec<u8> {
+    (0..8 * 8 * 3).map(|at| ((at * (i + 3) * 7) % 251) as u8).collect()
 }
 
 fn architecture() -> Architecture {

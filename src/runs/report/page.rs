@@ -40,7 +40,7 @@ pub fn page(ended: &FinishedRun, labels: &[String], curves: &str, seen: Option<&
             p class="soft small" { "As " code { "config.toml" } " has them." }
             pre class="repro mono" { (config) }
         }
-        footer { "gpu-resnet " (env!("CARGO_PKG_VERSION")) ". Go on with this run: " code { "gpu-resnet " (ended.command) " --resume " (ended.run.path().display()) } }
+        footer { "gpu-resnet " (env!("CARGO_PKG_VERSION")) ". Go on with this run: " code { "gpu-resnet " (ended.command) " --resume " (ended.run.path().display()) } @if !ended.adapters.is_empty() { ", on as many adapters" } }
     };
     document(&format!("gpu-resnet {}", ended.command), &body)
 }
