@@ -13,6 +13,7 @@ mod cli {
         mod fetches;
         mod kills;
         mod task;
+        mod tries;
     }
     mod data_sets;
     mod device;

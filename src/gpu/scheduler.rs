@@ -162,11 +162,19 @@ impl Scheduler {
 fn await_end(device: &Device, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
     device.check()?;
     let (limit, hangs) = device.injected.wait();
-    let polled = if hangs {
-        std::thread::sleep(limit);
-        Err(wgpu::PollError::Timeout)
-    } else {
-        device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(limit) })
+    let started = Instant::now();
+    let polled = loop {
+        let left = limit.saturating_sub(started.elapsed());
+        let polled = if hangs {
+            std::thread::sleep(left);
+            Err(wgpu::PollError::Timeout)
+        } else {
+            device.raw.poll(wgpu::PollType::Wait { submission_index: submission_index.clone(), timeout: Some(left) })
+        };
+        // GL's own waits end after two seconds.
+        if !matches!(polled, Err(wgpu::PollError::Timeout)) || left.is_zero() {
+            break polled;
+        }
     };
     if matches!(polled, Err(wgpu::PollError::Timeout)) {
         let seconds = limit.as_secs_f64();
