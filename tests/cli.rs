@@ -1,13 +1,19 @@
 //! The built program as a user runs it: what it prints, its exit status, and that bad input leaves nothing behind.
 
+#[path = "common/server.rs"]
+#[allow(dead_code)] // Each test binary uses a part of it.
+mod server;
+
 mod cli {
     mod bad_input;
     mod bench;
     mod campaigns {
         mod disk;
         mod faults;
+        mod fetches;
         mod kills;
         mod task;
+        mod tries;
     }
     mod data_sets;
     mod device;

@@ -27,6 +27,8 @@ pub(super) fn status_when_closed() -> u8 {
 /// Writes a line to stderr. A line that cannot be written is dropped: the work goes on if stderr is closed (`2>&1 | head`) or its
 /// disk is full.
 pub fn say(text: impl Display) {
+    // What is quoted from a file may be commands to a terminal.
+    let text = text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "?");
     // Whole lines, so that lines of several threads do not mix.
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

@@ -20,13 +20,7 @@ const BESIDE: u64 = 16 << 20;
 /// # Errors
 /// `name` and what is wrong with the archive: a file that is missing, has another size or content, or is not a plain file, or far more
 /// bytes than those of the files.
-pub fn unpack(
-    name: &str,
-    archive: &Archive,
-    packed: &File,
-    inside: &str,
-    folder: &Path,
-) -> Result<Vec<NewFile>> {
+pub fn unpack(name: &str, archive: &Archive, packed: &File, inside: &str, folder: &Path) -> Result<Vec<NewFile>> {
     let unpacker = Unpacker { name, archive, folder };
     let mut packed = packed;
     packed.rewind().map_err(|error| unpacker.bad(error))?;

@@ -24,7 +24,7 @@ impl DeviceErrors {
                 Error::OutOfMemory("the driver could not allocate a buffer; use a smaller --batch-size".into())
             }
             wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-                Error::Gpu(in_one_line(&description))
+                Error::Gpu(without_headings(&description))
             }
         };
         if let Ok(mut first) = self.error.lock() {
@@ -40,7 +40,7 @@ impl DeviceErrors {
 }
 
 /// What wgpu says over several lines, the outermost call first.
-fn in_one_line(description: &str) -> String {
+fn without_headings(description: &str) -> String {
     let text = description.trim_start().strip_prefix("Validation Error").unwrap_or(description);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
     lines.collect::<Vec<_>>().join(": ")

@@ -39,7 +39,7 @@ pub(super) fn mapped_bytes(device: &Device, buffer: &wgpu::Buffer, mapped: bool)
 #[cfg(not(target_arch = "wasm32"))]
 mod kind {
     use std::sync::RwLock;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::{Device, Error, Future, Result};
 
@@ -88,11 +88,20 @@ mod kind {
             let _polling = self.polling.read();
             device.check()?;
             let (limit, hangs) = device.injected.wait();
-            let polled = if hangs {
-                std::thread::sleep(limit);
-                Err(wgpu::PollError::Timeout)
-            } else {
-                device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(limit) })
+            let started = Instant::now();
+            let polled = loop {
+                let left = limit.saturating_sub(started.elapsed());
+                let polled = if hangs {
+                    std::thread::sleep(left);
+                    Err(wgpu::PollError::Timeout)
+                } else {
+                    let submission_index = submission_index.clone();
+                    device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(left) })
+                };
+                // GL's own waits end after two seconds.
+                if !matches!(polled, Err(wgpu::PollError::Timeout)) || left.is_zero() {
+                    break polled;
+                }
             };
             if matches!(polled, Err(wgpu::PollError::Timeout)) {
                 let seconds = limit.as_secs_f64();

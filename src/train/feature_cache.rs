@@ -14,7 +14,7 @@ use web_time::Instant;
 
 use super::files::{create_folder, read_limited};
 use crate::cache::cache_dir;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::weights::{RawTensor, write_safetensors};
 
 /// A larger file is not read: it would not fit in memory.
@@ -57,7 +57,7 @@ impl FeatureCache {
             Ok(None) => return cache,
             Ok(Some(bytes)) => match cache.load(&bytes) {
                 Ok(()) => return cache,
-                Err(problem) => format!("{}: {problem}", path.display()),
+                Err(problem) => Error::file(&path, problem).to_string(),
             },
             Err(error) => error.to_string(),
         };

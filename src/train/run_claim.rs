@@ -187,9 +187,9 @@ fn make(path: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.exists() => {}
         // Another process has just removed a folder: the next look makes it again.
         Err(error) if is_race(&error, path) => {}
-        Err(_) => {
+        Err(error) => {
             remove_empty(&made);
-            return Err(cannot_be_made(path));
+            return Err(cannot_be_made(path, &error));
         }
     }
     Ok(made)
@@ -201,10 +201,11 @@ fn is_race(error: &std::io::Error, path: &Path) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) && !blocked
 }
 
-fn cannot_be_made(path: &Path) -> Error {
+fn cannot_be_made(path: &Path, error: &std::io::Error) -> Error {
     let there = path.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    let problem = format!("can't be made, since {} can't be written to; name another --output", there.display());
+    let problem =
+        format!("can't be made, since {} can't be written to ({error}); name another --output", there.display());
     Error::file(path, problem)
 }
 
@@ -346,6 +347,7 @@ mod tests {
         assert!(said.contains("is a file; name a folder as --output"), "{said}");
         let said = problem(RunDir::claim(path.join("notes.txt/run")));
         assert!(said.contains("notes.txt/run: can't be made, since"), "{said}");
+        assert!(said.contains(" can't be written to (") && said.contains("os error"), "the cause is missing: {said}");
         let said = problem(RunDir::claim_next(&path.join("notes.txt/runs/finetune")));
         assert!(said.contains("notes.txt/runs/finetune: can't be made, since"), "{said}");
     }

@@ -92,7 +92,7 @@ pub fn load(cache: &Path, report: &AdapterReport) -> (Choices, Option<String>) {
         Ok(choices) => (choices.unwrap_or_default(), None),
         Err(why) => {
             let advice = "the defaults are used until `gpu-resnet tune` is run again";
-            (Choices::new(), Some(format!("{}: {why}; {advice}", path.display())))
+            (Choices::new(), Some(Error::file(&path, format!("{why}; {advice}")).to_string()))
         }
     }
 }

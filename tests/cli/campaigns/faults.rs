@@ -5,6 +5,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use super::task::{self, Bits, Task, check_error, said, sandbox};
+use super::tries::Tries;
 use crate::cli::support::Sandbox;
 
 /// No run may take longer, whatever happens to it.
@@ -48,14 +49,21 @@ fn strike(here: &Sandbox, task: &Task, expected: &Bits, fault: &str) -> End {
 }
 
 /// Strikes `task` at the occasions of `kind` that `nth` lists, until it has no more; how many there were, and how many it recovered from.
-fn all(here: &Sandbox, task: &Task, expected: &Bits, kind: &str, nth: impl Iterator<Item = u64>) -> [usize; 2] {
+fn all(
+    tries: &mut Tries,
+    here: &Sandbox,
+    task: &Task,
+    expected: &Bits,
+    kind: &str,
+    nth: impl Iterator<Item = u64>,
+) -> [usize; 2] {
     let mut count = [0, 0];
     for n in nth {
         let (name, stays) = kind.strip_suffix('+').map_or((kind, ""), |kind| (kind, "+"));
-        match strike(here, task, expected, &format!("{name}@{n}{stays}")) {
-            End::Missed => return count,
-            End::Recovered => count[1] += 1,
-            End::Refused => {}
+        match tries.attempt(|| strike(here, task, expected, &format!("{name}@{n}{stays}"))) {
+            Some(End::Missed) => return count,
+            Some(End::Recovered) => count[1] += 1,
+            Some(End::Refused) | None => {}
         }
         count[0] += 1;
     }
@@ -86,7 +94,7 @@ fn a_driver_that_fails_ends_in_one_sentence() {
 #[ignore = "a campaign of minutes: cargo test --release --test cli faults:: -- --ignored --nocapture"]
 fn every_task_survives_every_fault() {
     let here = sandbox();
-    let mut sums = [0, 0];
+    let (mut sums, mut tries) = ([0, 0], Tries::default());
     for task in [task::INFER, task::HEAD, task::UNFROZEN, task::TRAIN, task::VERIFY, task::TUNE, task::BENCH] {
         let expected = task.undisturbed(&here);
         for kind in ["oom", "oom+", "lost", "shader", "hang"] {
@@ -97,10 +105,11 @@ fn every_task_survives_every_fault() {
             } else {
                 40
             };
-            let found = all(&here, &task, &expected, kind, nth.take(most));
+            let found = all(&mut tries, &here, &task, &expected, kind, nth.take(most));
             println!("{:40} {kind:7} {:3} faults, {} recovered from", task.name, found[0], found[1]);
             sums = [sums[0] + found[0], sums[1] + found[1]];
         }
     }
     println!("{} faults, {} recovered from", sums[0], sums[1]);
+    tries.end();
 }
