@@ -30,4 +30,5 @@ mod cli {
     pub mod tiny;
     mod train;
     mod tune;
+    mod web;
 }

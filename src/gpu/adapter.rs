@@ -16,6 +16,9 @@ pub enum BackendName {
     Metal,
     Dx12,
     Gl,
+    /// A browser's, which `--backend` can't name.
+    #[cfg_attr(feature = "cli", value(skip))]
+    WebGpu,
 }
 
 impl BackendName {
@@ -25,6 +28,7 @@ impl BackendName {
             wgpu::Backend::Metal => Some(Self::Metal),
             wgpu::Backend::Dx12 => Some(Self::Dx12),
             wgpu::Backend::Gl => Some(Self::Gl),
+            wgpu::Backend::BrowserWebGpu => Some(Self::WebGpu),
             _ => None,
         }
     }
@@ -35,6 +39,7 @@ impl BackendName {
             Self::Metal => wgpu::Backends::METAL,
             Self::Dx12 => wgpu::Backends::DX12,
             Self::Gl => wgpu::Backends::GL,
+            Self::WebGpu => wgpu::Backends::BROWSER_WEBGPU,
         }
     }
 }

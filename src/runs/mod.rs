@@ -24,6 +24,7 @@ pub use finetune_run::{FineTuneRun, StoppedFineTune};
 pub use network_run::NetworkRun;
 #[cfg(feature = "cli")]
 pub(crate) use sets::absolute;
+pub use save::model_bytes;
 pub use sets::{DataChoice, Sets, open_data, open_kept};
 #[cfg(feature = "cli")]
 pub(crate) use sitting::other_command;
