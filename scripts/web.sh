@@ -34,9 +34,11 @@ version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); pr
 tools=$cache/wasm-bindgen-$version
 if [[ ! -x $tools/bin/wasm-bindgen ]]; then
     say "building wasm-bindgen $version into $tools (once)"
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 CARGO_PROFILE_RELEASE_STRIP=symbols \
-        CARGO_TARGET_DIR=$CARGO_TARGET_DIR/wasm-bindgen cargo install -q --locked --root "$tools" --version "=$version" wasm-bindgen-cli ||
-        skip "wasm-bindgen $version can't be had from cargo's registry here."
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 CARGO_PROFILE_RELEASE_STRIP=symbols
+    install() { CARGO_TARGET_DIR=$CARGO_TARGET_DIR/wasm-bindgen cargo install -q --root "$tools" --version "=$version" "$@" wasm-bindgen-cli; }
+    # A mirror may lack a version that the program's own lock file names.
+    install --locked 2>/dev/null || install || skip "wasm-bindgen $version can't be had from cargo's registry here."
+    unset CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS CARGO_PROFILE_RELEASE_STRIP
     rm -rf "$CARGO_TARGET_DIR/wasm-bindgen"
 fi
 

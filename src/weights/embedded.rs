@@ -7,6 +7,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub static EMBEDDED: &[u8] = include_bytes!("../../weights/resnet50-thin.safetensors");
 #[cfg(target_arch = "wasm32")]
+#[allow(missing_docs)]
 pub static EMBEDDED: &[u8] = &[];
 
 /// The default weights.
@@ -18,4 +19,5 @@ pub const EMBEDDED_NAME: &str = "resnet50-thin";
 pub static BUILT_IN: &[(&str, &[u8])] =
     &[(EMBEDDED_NAME, EMBEDDED), ("resnet20-digits", include_bytes!("../../weights/resnet20-digits.safetensors"))];
 #[cfg(target_arch = "wasm32")]
+#[allow(missing_docs)]
 pub static BUILT_IN: &[(&str, &[u8])] = &[];

@@ -7,7 +7,7 @@ use gpu_resnet::verify::case::{Case, Suite};
 use gpu_resnet::verify::check::Checker;
 use gpu_resnet::verify::controls::{controls, missed};
 use gpu_resnet::verify::select::Selection;
-use gpu_resnet::verify::tasks::{Answer, Served, Task};
+use gpu_resnet::verify::task::{Answer, Served, Task};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -58,7 +58,7 @@ impl Session {
         let task: Task = serde_json::from_str(&task).map_err(thrown)?;
         let answer = match task {
             Task::Control(name) if self.intact => self.without_fault(&name).await?,
-            task => self.served.answer_or_refuse(&self.gpu, task).await,
+            task => self.served.answer(&self.gpu, task).await.unwrap_or_else(|error| Answer::Refused(error.to_string())),
         };
         json(&answer)
     }
