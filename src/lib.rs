@@ -175,5 +175,6 @@ mod library_page {}
 
 pub use cache::cache_dir;
 pub use error::{Error, Result};
+pub use gpu::block_on;
 pub use predict::Classifier;
 pub use runs::FineTune;

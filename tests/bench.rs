@@ -7,6 +7,7 @@ use gpu_resnet::bench::{Mode, Options, Peaks, Run, TrainPart, convolutions, infe
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, BlockKind, Network, StemKind, TrainableNetwork};
 use gpu_resnet::weights::hash_weights;
+use pollster::FutureExt as _;
 
 fn check(run: &Run, what: &str, options: &Options) {
     let positive = [run.ms_per_image, run.images_per_second, run.gflops, run.fraction_of_peak, run.submits];
@@ -26,10 +27,10 @@ fn every_adapter_is_measured() {
     let options = Options { batch_size: 2, image_size: 16, iterations: Some(2), profile: true };
     for gpu in adapters::open_all() {
         let name = &gpu.report().name;
-        let peaks = peaks(&gpu).unwrap();
+        let peaks = peaks(&gpu).block_on().unwrap();
         assert!([peaks.gflops, peaks.gbps].iter().all(|x| x.is_finite() && *x > 0.0), "{name}: {peaks:?}");
 
-        let folded = Network::new(&gpu, &architecture, &weights).unwrap();
+        let folded = Network::new(&gpu, &architecture, &weights).block_on().unwrap();
         let inference = infer(&folded, &peaks, &options).unwrap();
         check(&inference, name, &options);
         assert_eq!((inference.mode, inference.train), (Mode::Infer, None));
@@ -63,9 +64,9 @@ fn every_adapter_is_measured() {
 /// What activations take is near what no assignment can go below; without sharing it would be several times that.
 #[test]
 fn activations_share_memory() {
-    let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
     let architecture = Architecture::named("resnet50").unwrap();
-    let network = Network::new(&gpu, &architecture, &hash_weights(&architecture).unwrap()).unwrap();
+    let network = Network::new(&gpu, &architecture, &hash_weights(&architecture).unwrap()).block_on().unwrap();
     let options = Options { batch_size: 1, image_size: 224, iterations: Some(1), profile: false };
     let run = infer(&network, &Peaks { gflops: 1.0, gbps: 1.0 }, &options).unwrap();
     let (taken, cut) = (run.activation_bytes as f64, run.largest_cut_bytes as f64);

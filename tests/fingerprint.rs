@@ -5,16 +5,21 @@
 mod adapters;
 
 use gpu_resnet::verify::fingerprint::fingerprint;
+use pollster::FutureExt as _;
 
 #[test]
 fn every_probe_answers() {
     for gpu in adapters::open_all() {
-        let found = fingerprint(&gpu).expect("a fingerprint");
+        let found = fingerprint(&gpu).block_on().expect("a fingerprint");
         for probe in &found.probes {
             println!("{:36} {:28} {}", probe.name, probe.value, probe.detail);
             assert_ne!(probe.value, "error", "{probe:?}");
         }
-        assert_eq!(fingerprint(&gpu).expect("a second fingerprint"), found, "the same adapter answers alike");
+        assert_eq!(
+            fingerprint(&gpu).block_on().expect("a second fingerprint"),
+            found,
+            "the same adapter answers alike"
+        );
         let value = |name: &str| {
             let probe = found.probes.iter().find(|probe| probe.name == name);
             probe.unwrap_or_else(|| panic!("there is no probe {name}")).value.as_str()

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use gpu_resnet::model::{Architecture, GradCam, InputKind, Network, TensorSource};
 use gpu_resnet::weights::{self, Weights};
+use pollster::FutureExt as _;
 
 /// Largest difference over the largest value of an image's map.
 const TOLERANCE: f64 = 4e-6;
@@ -38,17 +39,22 @@ fn maps_agree_with_autograd() {
         let input = weights::hash_input(network.metadata("input").unwrap(), n * c * h * w);
         let expected = reference.tensor_f32(kind).unwrap();
         for gpu in &adapters {
-            let network = Network::new(gpu, &architecture, &weights::hash_weights(&architecture).unwrap()).unwrap();
+            let network =
+                Network::new(gpu, &architecture, &weights::hash_weights(&architecture).unwrap()).block_on().unwrap();
             let mut grad_cam = GradCam::new(&network, InputKind::Tensor, [h, w]).unwrap();
             let (mut worst, mut nearest_wrong) = (0.0f64, f64::MAX);
             let images = input.chunks(c * h * w).zip(expected.chunks(expected.len() / n)).zip(classes);
             for ((image, expected), &class) in images {
-                let found = grad_cam.run_tensor(image, None).unwrap();
+                let found = grad_cam.run_tensor(image, None).block_on().unwrap();
                 assert_eq!((found.class, found.height * found.width), (class, expected.len()), "{kind}");
-                assert_eq!(found, grad_cam.run_tensor(image, Some(class)).unwrap(), "two runs gave different bits");
+                assert_eq!(
+                    found,
+                    grad_cam.run_tensor(image, Some(class)).block_on().unwrap(),
+                    "two runs gave different bits"
+                );
                 worst = worst.max(error(&found.data, expected));
                 // Negative control: the map of another class must be seen to differ.
-                let other = grad_cam.run_tensor(image, Some((class + 1) % architecture.classes)).unwrap();
+                let other = grad_cam.run_tensor(image, Some((class + 1) % architecture.classes)).block_on().unwrap();
                 nearest_wrong = nearest_wrong.min(error(&other.data, expected));
                 let heat = found.heat();
                 let positive = expected.iter().any(|&e| e > 0.0);
@@ -61,7 +67,7 @@ fn maps_agree_with_autograd() {
                 nearest_wrong > 100.0 * TOLERANCE,
                 "{kind}: another class' map differs by {nearest_wrong:.1e} only"
             );
-            assert!(grad_cam.run_tensor(&input[..c * h * w], Some(architecture.classes)).is_err());
+            assert!(grad_cam.run_tensor(&input[..c * h * w], Some(architecture.classes)).block_on().is_err());
         }
     }
 }
@@ -76,19 +82,20 @@ fn one_output_speaks_for_two_classes() {
     let hashed = weights::hash_weights(&architecture).unwrap();
     let input = weights::hash_input("input", factors.len() * 3 * 16 * 16);
     for gpu in &adapters::open_all() {
-        let network = Network::new(gpu, &architecture, &WithBias { hashed: &hashed, bias: vec![bias] }).unwrap();
+        let network =
+            Network::new(gpu, &architecture, &WithBias { hashed: &hashed, bias: vec![bias] }).block_on().unwrap();
         let mut grad_cam = GradCam::new(&network, InputKind::Tensor, [16, 16]).unwrap();
         let expected = logits.iter().zip(maps.chunks(maps.len() / logits.len()));
         for ((image, factor), (&logit, expected)) in input.chunks(3 * 16 * 16).zip(&factors).zip(expected) {
             let image: Vec<f32> = image.iter().map(|value| value * factor).collect();
-            let found = grad_cam.run_tensor(&image, None).unwrap();
+            let found = grad_cam.run_tensor(&image, None).block_on().unwrap();
             assert_eq!(found.class, usize::from(logit > 0.0));
             let worst = error(&found.data, expected);
             assert!(worst <= TOLERANCE, "{worst:.1e}");
             // What speaks for one class speaks against the other.
-            let other = grad_cam.run_tensor(&image, Some(1 - found.class)).unwrap();
+            let other = grad_cam.run_tensor(&image, Some(1 - found.class)).block_on().unwrap();
             assert!(other.data.iter().zip(&found.data).all(|(a, b)| *a == -b));
-            assert!(grad_cam.run_tensor(&image, Some(2)).is_err());
+            assert!(grad_cam.run_tensor(&image, Some(2)).block_on().is_err());
         }
     }
 }

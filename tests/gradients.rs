@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::model::{Architecture, GradientPass, PassOptions, TrainableNetwork};
 use gpu_resnet::weights::{self, Weights};
+use pollster::FutureExt as _;
 use serde_json::Value;
 
 const KINDS: [&str; 10] = [
@@ -71,12 +72,12 @@ impl Reference {
         let label_smoothing = self.label_smoothing;
         let options = PassOptions { bn_training, train_from, grad_input, label_smoothing, ..Default::default() };
         let mut pass = GradientPass::new(&network, self.shape, &options).unwrap();
-        let found = pass.run(&network, &self.input, &self.targets).unwrap();
+        let found = pass.run(&network, &self.input, &self.targets).block_on().unwrap();
         let mut tensors = Tensors::from([("loss".into(), vec![found.loss]), ("logits".into(), found.logits)]);
         tensors.extend(found.input.map(|grad| ("grad.input".to_owned(), grad)));
         tensors.extend(found.parameters.into_iter().map(|(name, _, grad)| (format!("grad.{name}"), grad)));
         if bn_training {
-            let state = network.state_dict().unwrap().into_iter().map(|(spec, data)| (spec.name, data));
+            let state = network.state_dict().block_on().unwrap().into_iter().map(|(spec, data)| (spec.name, data));
             tensors.extend(state.filter(|(name, _)| name.contains("running_")));
         }
         tensors

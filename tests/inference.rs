@@ -10,6 +10,7 @@ use gpu_resnet::inference::infer_batches;
 use gpu_resnet::model::{InputKind, Network, Output, Predictor};
 use gpu_resnet::ops::host::{Array, add_relu};
 use gpu_resnet::weights;
+use pollster::FutureExt as _;
 
 const SIZE: usize = 32;
 const BATCH: usize = 3;
@@ -42,10 +43,10 @@ impl Job {
     }
 
     fn predictor(&self) -> Predictor {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         let weights = weights::open(None).unwrap();
         let architecture = weights::infer_architecture(&weights).unwrap();
-        let network = Arc::new(Network::new(&gpu, &architecture, &weights).unwrap());
+        let network = Arc::new(Network::new(&gpu, &architecture, &weights).block_on().unwrap());
         let Preprocess { mean, std, .. } = self.preprocess;
         Predictor::new(network, InputKind::Pixels { mean, std }, [SIZE; 2], BATCH).unwrap()
     }
@@ -55,7 +56,7 @@ impl Job {
         let mut predictor = self.predictor();
         let (mut indices, mut output) = (Vec::new(), Output::default());
         for batch in self.loader() {
-            output.append(predictor.run_pixels(&batch.pixels).unwrap());
+            output.append(predictor.run_pixels(&batch.pixels).block_on().unwrap());
             indices.extend(batch.indices);
         }
         (indices, output)
@@ -115,7 +116,7 @@ fn an_error_of_the_consumer_ends_it() {
 #[test]
 fn threads_share_a_device() {
     const THREADS: usize = 4;
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let gpu = &gpu;
@@ -124,7 +125,7 @@ fn threads_share_a_device() {
                     let value = (thread * 1000 + round) as f32;
                     let input = Array::new(&[1, 1, 1, 2], vec![value, -1.0]).unwrap();
                     let other = Array::new(&[1, 1, 1, 2], vec![0.5, 0.5]).unwrap();
-                    let output = add_relu(gpu, &input, &other).unwrap();
+                    let output = add_relu(gpu, &input, &other).block_on().unwrap();
                     assert_eq!(output.data, [value + 0.5, 0.0]);
                 }
             });

@@ -11,6 +11,7 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, Output, StageOutput};
 use gpu_resnet::ops::Precision;
 use gpu_resnet::weights::{self, Weights};
+use pollster::FutureExt as _;
 
 /// The same with activations and weights stored as f16. torch's own f16 logits of these networks differ by up to 1.0e-3.
 const HALF_TOLERANCE: f64 = 4e-3;
@@ -45,13 +46,13 @@ fn run(
     precision: Precision,
 ) -> (Output, Vec<StageOutput>) {
     let weights = weights::hash_weights(architecture).unwrap();
-    let network = Network::with_precision(gpu, architecture, &weights, precision).unwrap();
+    let network = Network::with_precision(gpu, architecture, &weights, precision).block_on().unwrap();
     let mut forward = Forward::new(&network, InputKind::Tensor, shape[0], [shape[2], shape[3]], true).unwrap();
     let input = weights::hash_input("input", shape.iter().product());
-    let output = forward.run_tensor(&input).unwrap();
-    let again = forward.run_tensor(&input).unwrap();
+    let output = forward.run_tensor(&input).block_on().unwrap();
+    let again = forward.run_tensor(&input).block_on().unwrap();
     assert_eq!(output, again, "two runs gave different bits");
-    (output, forward.stages().unwrap())
+    (output, forward.stages().block_on().unwrap())
 }
 
 fn check(name: &str) {
@@ -212,10 +213,10 @@ fn embedded_network_agrees_with_onnx_runtime() {
         found.iter().zip(expected.iter()).fold(0.0, |m: f64, (f, &e)| m.max((f - f64::from(e)).abs()))
     };
     each_adapter(|gpu| {
-        let network = Network::new(gpu, &architecture, &weights).unwrap();
+        let network = Network::new(gpu, &architecture, &weights).block_on().unwrap();
         let kind = InputKind::Pixels { mean: preprocess.mean, std: preprocess.std };
         let mut forward = Forward::new(&network, kind, 5, [224, 224], false).unwrap();
-        let output = forward.run_pixels(crops.data()).unwrap();
+        let output = forward.run_pixels(crops.data()).block_on().unwrap();
         let probabilities = softmax(&output.logits);
         let logits: Vec<f64> = output.logits.iter().map(|&x| x.into()).collect();
         let (p, p16, l16) = (

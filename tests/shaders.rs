@@ -12,6 +12,7 @@ use gpu_resnet::gpu::shaders::{self, Shader};
 use gpu_resnet::model::{Architecture, Forward, GradientPass, InputKind, Network, PassOptions, TrainableNetwork};
 use gpu_resnet::verify::offline::{self, Limits, Outcome, Tools};
 use gpu_resnet::weights;
+use pollster::FutureExt as _;
 
 /// The largest workgroup and workgroup memory that every adapter has by default.
 const MAX_INVOCATIONS: u32 = 256;
@@ -48,7 +49,7 @@ fn plans_ask_for_no_other_kernels() {
         for name in ["resnet18", "resnet50", "resnext50_32x4d", "resnet20", "plain20"] {
             let architecture = Architecture::named(name).expect("an architecture").with_classes(10);
             let weights = weights::hash_weights(&architecture).expect("weights");
-            let network = Network::new(&gpu, &architecture, &weights).expect("a network");
+            let network = Network::new(&gpu, &architecture, &weights).block_on().expect("a network");
             Forward::new(&network, InputKind::Tensor, 1, [64, 64], false).expect("a plan");
             let network = TrainableNetwork::new(&gpu, &architecture, &weights).expect("a network");
             let options = PassOptions { bn_training: true, grad_input: true, ..Default::default() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Plan, Recording};
+use crate::gpu::{Gpu, Plan, Recording, block_on};
 use crate::model::{Architecture, ConvBn, conv_op};
 use crate::ops::{
     Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, GradEpilogue, MapShape, Precision,
@@ -66,13 +66,13 @@ pub fn convolutions(
     let mut plans = Vec::new();
     for shape in &shapes {
         let mut plan = plan(gpu, shape)?;
-        plan.run()?;
+        block_on(plan.run())?;
         plans.push(plan);
     }
     let mut best = vec![[f64::INFINITY; 3]; shapes.len()];
     for _ in 0..iterations.max(1) {
         for (plan, best) in plans.iter_mut().zip(&mut best) {
-            let (_, times) = plan.profile()?;
+            let (_, times) = block_on(plan.profile())?;
             for (part, best) in PARTS.iter().zip(best) {
                 let seconds: f64 = times.iter().filter(|time| time.label == *part).map(|time| time.seconds).sum();
                 *best = best.min(seconds * 1e3);

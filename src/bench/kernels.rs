@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, TrainPart};
 use crate::error::Result;
-use crate::gpu::{CompiledKernel, Gpu, Inspector, KernelSpec, Representation, Statistic};
+use crate::gpu::{CompiledKernel, Gpu, Inspector, KernelSpec, Representation, Statistic, block_on};
 use crate::isa::{self, HotLoop};
 use crate::model::{Architecture, Forward, InputKind, Network, TensorSource};
 use crate::ops::Precision;
@@ -91,7 +91,7 @@ fn plan(
     let head = HeadOptions { batch_size, ..HeadOptions::default() };
     match train {
         None => {
-            let network = Network::with_precision(gpu, architecture, weights, precision)?;
+            let network = block_on(Network::with_precision(gpu, architecture, weights, precision))?;
             Forward::new(&network, input, batch_size, size, false).map(drop)
         }
         Some(TrainPart::Head) => {

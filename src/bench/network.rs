@@ -6,7 +6,7 @@ use super::timing::{median, time, time_in_turn};
 use super::{Mode, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::data::Preprocess;
 use crate::error::Result;
-use crate::gpu::{Gpu, Plan, Recording};
+use crate::gpu::{Gpu, Plan, Recording, block_on};
 use crate::model::{
     Architecture, Forward, InputKind, Network, PassOptions, TrainableNetwork, record_forward, record_pass,
 };
@@ -27,7 +27,7 @@ pub fn infer(network: &Network, peaks: &Peaks, options: &Options) -> Result<Run>
     let mut before = 0;
     let times = time(options.iterations, || {
         before = forward.plan_mut().submits();
-        forward.run_pixels(&pixels).map(drop)
+        block_on(forward.run_pixels(&pixels)).map(drop)
     })?;
     let submits = (forward.plan_mut().submits() - before) as f64;
     let flops = forward_flops(network.architecture(), options)?;
@@ -80,11 +80,11 @@ pub fn train_all(network: &TrainableNetwork, folded: &Network, peaks: &Peaks, op
     let mut before = 0;
     let mut step = || {
         before = plan.submits();
-        plan.run()
+        block_on(plan.run())
     };
     let [times, forward_times, inference_times] = time_in_turn(
         options.iterations,
-        [&mut step, &mut || forward.run(), &mut || inference.run_pixels(&pixels).map(drop)],
+        [&mut step, &mut || block_on(forward.run()), &mut || block_on(inference.run_pixels(&pixels)).map(drop)],
     )?;
     let submits = (plan.submits() - before) as f64;
     let flops = forward_flops(arch, options)?;
@@ -113,7 +113,7 @@ pub fn train_head(gpu: &Arc<Gpu>, architecture: &Architecture, peaks: &Peaks, op
     let times = time(options.iterations, || {
         epoch += 1;
         before = trainer.plan_mut().submits();
-        trainer.epoch(epoch, |_| Ok(())).map(drop)
+        block_on(trainer.epoch(epoch, |_| Ok(()))).map(drop)
     })?;
     let submits = (trainer.plan_mut().submits() - before) as f64 / HEAD_STEPS as f64;
     let steps: Vec<f64> = times.iter().map(|seconds| seconds / HEAD_STEPS as f64).collect();
@@ -135,7 +135,7 @@ fn dispatch_seconds(gpu: &Arc<Gpu>, dispatches: usize, iterations: Option<usize>
         (from, to) = (to, from);
     }
     let mut plan = Plan::new(gpu, &recording)?;
-    let times = time(iterations, || plan.run_repeated(HEAD_STEPS))?;
+    let times = time(iterations, || block_on(plan.run_repeated(HEAD_STEPS)))?;
     Ok(median(&times) / (HEAD_STEPS * dispatches) as f64)
 }
 

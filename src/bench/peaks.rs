@@ -27,12 +27,12 @@ const MOST_ROUNDS: usize = 60_000;
 const COPY_BYTES: u64 = 256 << 20;
 
 /// Measures both peaks, in about a second.
-pub fn peaks(gpu: &Arc<Gpu>) -> Result<Peaks> {
-    Ok(Peaks { gflops: arithmetic(gpu)? * 1e-9, gbps: bandwidth(gpu)? * 1e-9 })
+pub async fn peaks(gpu: &Arc<Gpu>) -> Result<Peaks> {
+    Ok(Peaks { gflops: arithmetic(gpu).await? * 1e-9, gbps: bandwidth(gpu).await? * 1e-9 })
 }
 
 /// Operations per second of the best vector width.
-fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
+async fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
     let mut best = 0.0f64;
     for width in ChainWidth::ALL {
         let mut rounds = 1;
@@ -41,10 +41,10 @@ fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
             multiply_adds(&mut recording, width, INVOCATIONS, rounds)?;
             let mut plan = Plan::new(gpu, &recording)?;
             // The first run may include compilation; the second determines how many rounds to time.
-            plan.run()?;
-            let seconds = fastest(&mut plan, 1)?;
+            plan.run().await?;
+            let seconds = fastest(&mut plan, 1).await?;
             if seconds >= SECONDS || rounds >= MOST_ROUNDS {
-                best = best.max(plan.summary().flops / fastest(&mut plan, 3)?.min(seconds));
+                best = best.max(plan.summary().flops / fastest(&mut plan, 3).await?.min(seconds));
                 break;
             }
             let factor = (1.5 * SECONDS / seconds.max(1e-6)).clamp(2.0, 64.0);
@@ -55,7 +55,7 @@ fn arithmetic(gpu: &Arc<Gpu>) -> Result<f64> {
 }
 
 /// Bytes per second of the best copy.
-fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
+async fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
     let report = gpu.report();
     let bytes = COPY_BYTES.min(report.max_binding_bytes).min(report.max_buffer_bytes) / 16 * 16;
     let len4 = (bytes / 16) as usize;
@@ -68,17 +68,17 @@ fn bandwidth(gpu: &Arc<Gpu>) -> Result<f64> {
         copy(&mut recording, width, tensors[0], tensors[1], len4)?;
         copy(&mut recording, width, tensors[1], tensors[0], len4)?;
         let mut plan = Plan::new(gpu, &recording)?;
-        plan.run()?;
-        best = best.max((len4 * 32) as f64 / fastest(&mut plan, 3)?);
+        plan.run().await?;
+        best = best.max((len4 * 32) as f64 / fastest(&mut plan, 3).await?);
     }
     Ok(best)
 }
 
 /// The shortest time that a dispatch of `plan` took in `runs` runs.
-fn fastest(plan: &mut Plan, runs: usize) -> Result<f64> {
+async fn fastest(plan: &mut Plan, runs: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     for _ in 0..runs {
-        let (_, times) = plan.profile()?;
+        let (_, times) = plan.profile().await?;
         least = times.iter().map(|time| time.seconds).filter(|&s| s > 0.0).fold(least, f64::min);
     }
     Ok(least)

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Peaks;
 use crate::error::Result;
-use crate::gpu::{Plan, TimeSource};
+use crate::gpu::{Plan, TimeSource, block_on};
 
 /// Every dispatch of one step, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,9 +33,9 @@ pub struct KernelTime {
 impl Profile {
     /// Times every dispatch of `plan` `runs` times, and keeps the shortest time of each.
     pub(super) fn measure(plan: &mut Plan, peaks: &Peaks, runs: usize) -> Result<Self> {
-        let (source, mut best) = plan.profile()?;
+        let (source, mut best) = block_on(plan.profile())?;
         for _ in 1..runs {
-            let (_, times) = plan.profile()?;
+            let (_, times) = block_on(plan.profile())?;
             for (best, time) in best.iter_mut().zip(times) {
                 best.seconds = best.seconds.min(time.seconds);
             }

@@ -1,6 +1,6 @@
 //! Repeated timing of steps.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::error::Result;
 

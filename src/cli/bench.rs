@@ -14,7 +14,7 @@ use super::output_name;
 use crate::bench::{self, ConvTimes, Options, Peaks, Profile, Run, StepParts, TrainPart};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::gpu::{AdapterReport, Gpu};
+use crate::gpu::{AdapterReport, Gpu, block_on};
 use crate::model::{Architecture, Network, TrainableNetwork};
 use crate::ops::Precision;
 use crate::verify::cases::Suite;
@@ -90,7 +90,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     }
     let gpu = context.gpu()?;
     context.console.verbose("measuring the device's peaks");
-    let peaks = bench::peaks(&gpu)?;
+    let peaks = block_on(bench::peaks(&gpu))?;
     let mut report =
         Report { adapter: gpu.report(), peaks, runs: Vec::new(), convolutions: Vec::new(), cases: Vec::new() };
     let sizes = args.options(&architecture);
@@ -130,12 +130,12 @@ fn runs(
 ) -> Result<Vec<Run>> {
     match train {
         None => {
-            let network = Network::with_precision(gpu, architecture, weights, precision)?;
+            let network = block_on(Network::with_precision(gpu, architecture, weights, precision))?;
             sizes.iter().map(|options| bench::infer(&network, peaks, options)).collect()
         }
         Some(TrainPart::All) => {
             let network = TrainableNetwork::new(gpu, architecture, weights)?;
-            let folded = Network::with_precision(gpu, architecture, weights, precision)?;
+            let folded = block_on(Network::with_precision(gpu, architecture, weights, precision))?;
             sizes.iter().map(|options| bench::train_all(&network, &folded, peaks, options)).collect()
         }
         Some(TrainPart::Head) => {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::model::LoadedNetwork;
 use crate::data::{self, Dataset, FileList, Preprocess, Rgb8};
 use crate::error::{Error, Result};
+use crate::gpu::block_on;
 use crate::model::{ClassMap, GradCam, InputKind, Network};
 use crate::predict::Finite;
 
@@ -44,7 +45,7 @@ impl<'a> Overlays<'a> {
             none => none.insert(GradCam::new(network, InputKind::Pixels { mean, std }, [crop as usize; 2])?),
         };
         let image = self.preprocess.apply(&source.image(i)?)?;
-        let map = grad_cam.run_pixels(&image.pixels, None)?;
+        let map = block_on(grad_cam.run_pixels(&image.pixels, None))?;
         finite.check(&source.name(i), "gradients", &map.data)?;
         Ok(Seen { image, map })
     }

@@ -9,6 +9,7 @@ use super::network::{ImageArgs, NetworkArgs};
 use super::op::tensors::TensorFile;
 use super::output_name;
 use crate::error::{Error, Result};
+use crate::gpu::block_on;
 use crate::model::{GradientPass, PassOptions, TrainableNetwork};
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
@@ -68,7 +69,7 @@ pub fn run(context: &Context, args: &GradientsArgs) -> Result<()> {
     let mut pass = GradientPass::new(&network, shape, &options)?;
     let summary = pass.summary();
     context.console.verbose(format!("{} dispatches, {} MiB", summary.dispatches, summary.bytes >> 20));
-    let gradients = pass.run(&network, &input.data, &targets)?;
+    let gradients = block_on(pass.run(&network, &input.data, &targets))?;
     // Written as autograd would: whoever compares drivers looks for where they first appear.
     if !gradients.loss.is_finite() || gradients.logits.iter().any(|logit| !logit.is_finite()) {
         context.console.note("the loss or a logit is not a finite number; everything is written as computed");

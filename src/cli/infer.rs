@@ -24,6 +24,7 @@ use super::output_name;
 use crate::data::{FileList, Loader, expand_inputs, feature_keys};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::gpu::block_on;
 use crate::model::{InputKind, Output};
 use crate::predict::{Finite, run_batches};
 use crate::weights::Weights;
@@ -220,7 +221,7 @@ fn run_tensor(
     let finite = Finite::new(&runtime, model);
     let mut left_out = LeftOut::default();
     for (index, part) in input.chunks(step).enumerate() {
-        let output = predictor.run_tensor(part)?;
+        let output = block_on(predictor.run_tensor(part))?;
         warn(&runtime, &mut predictor);
         let first = index * (step / (3 * h * w));
         for (i, (logits, features)) in (first..).zip(rows(model, &output)) {

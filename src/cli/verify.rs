@@ -9,7 +9,7 @@ use super::console::{interrupt, print, print_json};
 use super::{Context, environment, output_name};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, list_adapters};
+use crate::gpu::{AdapterReport, DeviceOptions, FeatureName, Gpu, block_on, list_adapters};
 use crate::ops::conv2d_kernels::NAMES;
 use crate::ops::{Conv2dSwitch, Conv2dVariant, ConvTarget};
 use crate::train::Interrupt;
@@ -212,7 +212,7 @@ fn run_child(context: &Context, args: &VerifyArgs) -> Result<()> {
     let bounds_checks = args.bounds_checks.map(|switch| switch == Switch::On).or(options.bounds_checks);
     let conv2d = args.conv2d.or(context.switches.conv2d).map(Conv2dSwitch::name);
     let options = DeviceOptions { conv2d, bounds_checks, ..options };
-    let gpu = Gpu::open_with(&context.global.adapter()?, &options)?;
+    let gpu = block_on(Gpu::open_with(&context.global.adapter()?, &options))?;
     args.fault.iter().try_for_each(|fault| controls::break_kernel(&gpu, fault))?;
     serve(&gpu)
 }
@@ -253,7 +253,7 @@ fn adapters(context: &Context, args: &VerifyArgs) -> Result<Vec<AdapterReport>> 
         return Ok(vec![context.gpu_untuned()?.report().clone()]);
     }
     let (usable, others): (Vec<_>, Vec<_>) =
-        list_adapters(context.global.backend).into_iter().partition(|adapter| adapter.unusable.is_none());
+        block_on(list_adapters(context.global.backend)).into_iter().partition(|adapter| adapter.unusable.is_none());
     for other in others {
         let why = other.unusable.unwrap_or_default();
         context.console.note(format!("adapter {}: {} is left out: {why}", other.index, other.name));

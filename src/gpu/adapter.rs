@@ -124,12 +124,12 @@ pub(super) struct Found {
 
 /// Every adapter of the machine: first those with hardware behind them, in the driver's order; then software drivers, what
 /// is expected to be fastest first.
-pub(super) fn find(backend: Option<BackendName>) -> Vec<Found> {
+pub(super) async fn find(backend: Option<BackendName>) -> Vec<Found> {
     let backends = backend.map_or(wgpu::Backends::PRIMARY | wgpu::Backends::GL, BackendName::bits);
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
         let kind = match info.device_type {
@@ -250,13 +250,13 @@ pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
 }
 
 /// Reports on every adapter of the machine.
-pub fn list_adapters(backend: Option<BackendName>) -> Vec<AdapterReport> {
-    find(backend).into_iter().map(|found| found.report).collect()
+pub async fn list_adapters(backend: Option<BackendName>) -> Vec<AdapterReport> {
+    find(backend).await.into_iter().map(|found| found.report).collect()
 }
 
 /// The adapter that `choice` names, or the first usable one.
-pub(super) fn select(choice: &AdapterChoice) -> Result<Found> {
-    let mut found = find(choice.backend);
+pub(super) async fn select(choice: &AdapterChoice) -> Result<Found> {
+    let mut found = find(choice.backend).await;
     if found.is_empty() {
         let what = choice.backend.map_or("GPU".to_owned(), |b| format!("{b:?}"));
         return Err(Error::NoAdapter(format!(

@@ -75,13 +75,13 @@ async fn request(
 
 impl Device {
     /// Opens the adapter that `choice` names with all of its own limits.
-    pub fn open(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Self> {
-        let mut found = adapter::select(choice)?;
+    pub async fn open(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Self> {
+        let mut found = adapter::select(choice).await?;
         let used = FeatureName::ALL.iter().filter(|name| !options.disabled.contains(name));
         let used = used.map(|name| name.bits()).fold(wgpu::Features::empty(), |all, one| all | one);
         let mut wanted = found.adapter.features() & used;
         let (device, queue) = loop {
-            match pollster::block_on(request(&found.adapter, wanted)) {
+            match request(&found.adapter, wanted).await {
                 Ok(opened) => break opened,
                 // What is experimental is done without where it is in the way.
                 Err(_) if wanted.contains(MATRICES) => wanted.remove(MATRICES),

@@ -1,12 +1,14 @@
 //! A run of a plan that was submitted and is not waited for yet, with what is to be read back of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use super::buffer::{Buffer, pad16};
 use super::device::Device;
 use super::opened::Gpu;
 use super::scheduler::Ticket;
+use super::waiting::{map, mapped_bytes};
 use crate::error::{Error, Result};
 
 /// A run of a plan that was submitted. It needs the plan no more; dropped, its results are lost and nothing else.
@@ -31,23 +33,14 @@ impl Flight {
     }
 
     /// Waits for the end of the run; the elements of each tensor that was to be read.
-    pub fn wait(self) -> Result<Vec<Vec<f32>>> {
-        let mapped = self.read_back.as_ref().map(|read_back| {
-            let (sender, receiver) = std::sync::mpsc::channel();
-            read_back.staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-            receiver
-        });
-        self.gpu.scheduler.wait_for(&self.gpu.device, &self.last)?;
+    pub async fn wait(self) -> Result<Vec<Vec<f32>>> {
+        let mapped = self.read_back.as_ref().map(|read_back| map(&read_back.staging));
+        self.gpu.scheduler.wait_for(&self.gpu.device, &self.last).await?;
         if let Ok(mut last) = self.gpu.last_run.lock() {
             *last = self.started.elapsed().as_secs_f64();
         }
         let (Some(read_back), Some(mapped)) = (self.read_back, mapped) else { return Ok(Vec::new()) };
-        match mapped.recv() {
-            Ok(Ok(())) => {}
-            _ => return Err(self.gpu.check().err().unwrap_or(Error::Gpu("a read-back could not be mapped".into()))),
-        }
-        let view = read_back.staging.get_mapped_range(..);
-        let view = view.map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))?;
+        let view = mapped_bytes(&self.gpu.device, &read_back.staging, mapped.await)?;
         let read = |&(offset, bytes): &(u64, usize)| {
             let mut out = vec![0.0f32; bytes / 4];
             bytemuck::cast_slice_mut::<f32, u8>(&mut out).copy_from_slice(&view[offset as usize..][..bytes]);

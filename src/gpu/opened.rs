@@ -12,6 +12,7 @@ use super::kernel::Kernel;
 use super::kernels::Kernels;
 use super::scheduler::Scheduler;
 use super::spec::KernelSpec;
+use super::waiting::{map, mapped_bytes};
 use crate::error::{Error, Result};
 
 /// An opened adapter. All work of the crate goes through one of these.
@@ -27,13 +28,13 @@ pub struct Gpu {
 
 impl Gpu {
     /// Opens the adapter that `choice` names with all of its own limits.
-    pub fn open(choice: &AdapterChoice) -> Result<Arc<Self>> {
-        Self::open_with(choice, &DeviceOptions::default())
+    pub async fn open(choice: &AdapterChoice) -> Result<Arc<Self>> {
+        Self::open_with(choice, &DeviceOptions::default()).await
     }
 
     /// [`Self::open`] with some abilities left unused.
-    pub fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
-        let device = Device::open(choice, options)?;
+    pub async fn open_with(choice: &AdapterChoice, options: &DeviceOptions) -> Result<Arc<Self>> {
+        let device = Device::open(choice, options).await?;
         let kernels = Kernels::new(&device);
         // Starting guesses, replaced by what is measured: a software driver against hardware.
         let software = device.report.kind == "cpu" || options.as_cores.is_some();
@@ -141,7 +142,7 @@ impl Gpu {
     }
 
     /// The first `count` elements of `buffer`, after all submitted work is done.
-    pub fn read<T: bytemuck::Pod>(&self, buffer: &Buffer, count: usize) -> Result<Vec<T>> {
+    pub async fn read<T: bytemuck::Pod>(&self, buffer: &Buffer, count: usize) -> Result<Vec<T>> {
         let wanted = (count * size_of::<T>()) as u64;
         if wanted > buffer.bytes() {
             return Err(Error::Gpu(format!("a read of {wanted} bytes from a buffer of {}", buffer.bytes())));
@@ -159,23 +160,17 @@ impl Gpu {
         let mut encoder = self.device.raw.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
         self.scheduler.submit_now(&self.device, encoder.finish());
-        let (sender, receiver) = std::sync::mpsc::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-        self.scheduler.wait(&self.device)?;
-        match receiver.recv() {
-            Ok(Ok(())) => {}
-            _ => return Err(self.check().err().unwrap_or(Error::Gpu("a read-back could not be mapped".into()))),
-        }
-        let view =
-            staging.get_mapped_range(..).map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))?;
+        let mapped = map(&staging);
+        self.scheduler.wait(&self.device).await?;
+        let view = mapped_bytes(&self.device, &staging, mapped.await)?;
         let mut out = vec![T::zeroed(); count];
         bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(&view[..wanted as usize]);
         Ok(out)
     }
 
     /// Waits for all submitted work.
-    pub fn wait(&self) -> Result<()> {
-        self.scheduler.wait(&self.device)
+    pub async fn wait(&self) -> Result<()> {
+        self.scheduler.wait(&self.device).await
     }
 }
 

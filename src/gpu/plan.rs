@@ -2,7 +2,8 @@
 //! dispatches cut into submits of bounded duration.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use super::buffer::{Buffer, pad16};
 use super::flight::{Flight, ReadBack};
@@ -142,29 +143,29 @@ impl Plan {
     }
 
     /// The first `count` elements of a kept tensor; waits for the run.
-    pub fn read<T: bytemuck::Pod>(&self, tensor: TensorId, count: usize) -> Result<Vec<T>> {
-        self.gpu.read(&self.buffers[tensor.0], count)
+    pub async fn read<T: bytemuck::Pod>(&self, tensor: TensorId, count: usize) -> Result<Vec<T>> {
+        self.gpu.read(&self.buffers[tensor.0], count).await
     }
 
     /// Runs every dispatch once and waits.
-    pub fn run(&mut self) -> Result<()> {
-        self.run_repeated(1)
+    pub async fn run(&mut self) -> Result<()> {
+        self.run_repeated(1).await
     }
 
     /// Runs the whole sequence `times` times in as few submits as the bound on their duration allows, and waits.
-    pub fn run_repeated(&mut self, times: usize) -> Result<()> {
-        self.submit(times, &[])?.wait().map(drop)
+    pub async fn run_repeated(&mut self, times: usize) -> Result<()> {
+        self.submit(times, &[]).await?.wait().await.map(drop)
     }
 
     /// Submits one run and gives it back unfinished; at its end the first elements (their number is given) of the f32
     /// tensors of `reads` are copied out. What is written or submitted afterwards comes after it on the device.
     ///
     /// Returns at once while the device has little to do; a run that takes many submits waits for all but the last ones.
-    pub fn start(&mut self, reads: &[(TensorId, usize)]) -> Result<Flight> {
-        self.submit(1, reads)
+    pub async fn start(&mut self, reads: &[(TensorId, usize)]) -> Result<Flight> {
+        self.submit(1, reads).await
     }
 
-    fn submit(&mut self, times: usize, reads: &[(TensorId, usize)]) -> Result<Flight> {
+    async fn submit(&mut self, times: usize, reads: &[(TensorId, usize)]) -> Result<Flight> {
         let budget = self.gpu.scheduler.rate() * SUBMIT_SECONDS;
         let started = Instant::now();
         // The first run compiles shaders in some drivers.
@@ -176,39 +177,40 @@ impl Plan {
             let units = warm.then_some(units);
             self.submits += 1;
             if steps.peek().is_some() {
-                self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units)?;
+                self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units).await?;
                 continue;
             }
             let reads: Vec<(&Buffer, usize)> =
                 reads.iter().map(|&(tensor, count)| (&*self.buffers[tensor.0], count * 4)).collect();
             let read_back = ReadBack::record(&self.gpu.device, &mut encoder, &reads)?;
-            let last = self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units)?;
+            let last = self.gpu.scheduler.submit(&self.gpu.device, encoder.finish(), units).await?;
             return Ok(Flight::new(&self.gpu, last, read_back, started));
         }
     }
 
     /// Runs every dispatch once and times each, by timestamps where the device has them.
-    pub fn profile(&mut self) -> Result<(TimeSource, Vec<DispatchTime>)> {
+    pub async fn profile(&mut self) -> Result<(TimeSource, Vec<DispatchTime>)> {
         let timestamps = self.gpu.features().timestamps;
         let mut times = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let seconds = if timestamps { self.time_by_timestamps(step)? } else { self.time_by_wall(step)? };
+            let seconds =
+                if timestamps { self.time_by_timestamps(step).await? } else { self.time_by_wall(step).await? };
             let (label, kernel) = (step.label.clone(), step.name.clone());
             times.push(DispatchTime { label, kernel, seconds, cost: step.cost });
         }
         Ok((if timestamps { TimeSource::Timestamps } else { TimeSource::Wall }, times))
     }
 
-    fn time_by_wall(&self, step: &Step) -> Result<f64> {
+    async fn time_by_wall(&self, step: &Step) -> Result<f64> {
         let mut encoder = self.gpu.device.raw.create_command_encoder(&Default::default());
         record_step(&mut encoder.begin_compute_pass(&Default::default()), step);
         let started = Instant::now();
         self.gpu.scheduler.submit_now(&self.gpu.device, encoder.finish());
-        self.gpu.wait()?;
+        self.gpu.wait().await?;
         Ok(started.elapsed().as_secs_f64())
     }
 
-    fn time_by_timestamps(&self, step: &Step) -> Result<f64> {
+    async fn time_by_timestamps(&self, step: &Step) -> Result<f64> {
         let queries = self.gpu.device.raw.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("timestamps"),
             ty: wgpu::QueryType::Timestamp,
@@ -229,7 +231,7 @@ impl Plan {
         }
         encoder.resolve_query_set(&queries, 0..2, &resolved.raw, 0);
         self.gpu.scheduler.submit_now(&self.gpu.device, encoder.finish());
-        let ticks: Vec<u64> = self.gpu.read(&resolved, 2)?;
+        let ticks: Vec<u64> = self.gpu.read(&resolved, 2).await?;
         let period = f64::from(self.gpu.device.queue.get_timestamp_period());
         Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period * 1e-9)
     }

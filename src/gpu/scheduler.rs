@@ -1,10 +1,12 @@
 //! When work is submitted and waited for: few submits at a time, and how fast they end.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard};
+
+use web_time::Instant;
 
 use super::device::Device;
+use super::waiting::{Submission, Waiting};
 use crate::error::{Error, Result};
 
 /// Submits that may be unfinished at a time: they keep the device busy, and more would only queue up memory and time.
@@ -26,7 +28,7 @@ struct Outstanding {
 
 struct Submit {
     number: u64,
-    index: wgpu::SubmissionIndex,
+    submission: Submission,
     /// Work in it, if its duration may be taken as a measure of the device's speed.
     units: Option<f64>,
 }
@@ -34,22 +36,20 @@ struct Submit {
 /// What a submit is waited for by.
 pub(super) struct Ticket {
     number: u64,
-    index: wgpu::SubmissionIndex,
+    submission: Submission,
 }
 
 /// The submits of one device.
 pub(super) struct Scheduler {
     outstanding: Mutex<Outstanding>,
-    /// Held for reading by whoever submits or waits, for writing by whoever only looks whether a submit is done: wgpu 30 panics
-    /// if a wait that runs out of time meets another thread's that doesn't.
-    polling: RwLock<()>,
+    waiting: Waiting,
     rate: Mutex<f64>,
 }
 
 impl Scheduler {
     /// `rate` is a guess in cost units per second, replaced by what is measured.
     pub fn new(rate: f64) -> Self {
-        Self { outstanding: Mutex::default(), polling: RwLock::default(), rate: Mutex::new(rate) }
+        Self { outstanding: Mutex::default(), waiting: Waiting::default(), rate: Mutex::new(rate) }
     }
 
     /// Measured throughput in cost units per second; bounds the work of one submit.
@@ -59,37 +59,36 @@ impl Scheduler {
 
     /// Submits, once fewer than [`MOST_SUBMITS`] are unfinished. `units` of work are in it, if its duration may be taken as
     /// a measure of the device's speed.
-    pub fn submit(&self, device: &Device, commands: wgpu::CommandBuffer, units: Option<f64>) -> Result<Ticket> {
+    pub async fn submit(&self, device: &Device, commands: wgpu::CommandBuffer, units: Option<f64>) -> Result<Ticket> {
         loop {
             let oldest = {
                 let mut outstanding = self.outstanding()?;
-                if outstanding.submits.back().is_none_or(|last| self.is_done(device, &last.index)) {
+                if outstanding.submits.back().is_none_or(|last| self.waiting.is_done(device, &last.submission)) {
                     outstanding.submits.clear();
                     (outstanding.since, outstanding.units) = (Some(Instant::now()), 0.0);
                 }
                 if outstanding.submits.len() < MOST_SUBMITS {
-                    let index = self.submit_now(device, commands);
+                    let submission = self.submit_now(device, commands);
                     let number = outstanding.next;
                     outstanding.next += 1;
-                    outstanding.submits.push_back(Submit { number, index: index.clone(), units });
-                    return Ok(Ticket { number, index });
+                    outstanding.submits.push_back(Submit { number, submission: submission.clone(), units });
+                    return Ok(Ticket { number, submission });
                 }
                 outstanding.submits.pop_front()
             };
             if let Some(oldest) = oldest {
-                self.retire(device, &oldest)?;
+                self.retire(device, &oldest).await?;
             }
         }
     }
 
     /// Submits without regard to what is unfinished.
-    pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
-        let _polling = self.polling.read();
-        device.queue.submit([commands])
+    pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
+        self.waiting.submit(device, commands)
     }
 
     /// Waits for one submit and those before it.
-    pub fn wait_for(&self, device: &Device, ticket: &Ticket) -> Result<()> {
+    pub async fn wait_for(&self, device: &Device, ticket: &Ticket) -> Result<()> {
         loop {
             let oldest = {
                 let submits = &mut self.outstanding()?.submits;
@@ -100,18 +99,18 @@ impl Scheduler {
                 }
             };
             match oldest {
-                Some(oldest) => self.retire(device, &oldest)?,
+                Some(oldest) => self.retire(device, &oldest).await?,
                 // Another thread may be waiting for it.
-                None => return self.block(device, &ticket.index),
+                None => return self.waiting.wait_for(device, &ticket.submission).await,
             }
         }
     }
 
     /// Waits for the oldest submit, and learns how fast the device is, if that tells.
-    fn retire(&self, device: &Device, submit: &Submit) -> Result<()> {
+    async fn retire(&self, device: &Device, submit: &Submit) -> Result<()> {
         // One that ended before anybody looked says nothing about when.
-        let waited = !self.is_done(device, &submit.index);
-        self.block(device, &submit.index)?;
+        let waited = !self.waiting.is_done(device, &submit.submission);
+        self.waiting.wait_for(device, &submit.submission).await?;
         let now = Instant::now();
         let mut outstanding = self.outstanding()?;
         match submit.units {
@@ -134,36 +133,12 @@ impl Scheduler {
         Ok(())
     }
 
-    /// False also if another thread waits, which would have to be waited for in order to know.
-    fn is_done(&self, device: &Device, index: &wgpu::SubmissionIndex) -> bool {
-        let alone = self.polling.try_write();
-        alone.is_ok() && poll(device, index, Some(Duration::ZERO)).is_ok()
-    }
-
-    fn block(&self, device: &Device, index: &wgpu::SubmissionIndex) -> Result<()> {
-        let _polling = self.polling.read();
-        let polled = poll(device, index, None);
-        device.check()?;
-        polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
-    }
-
     /// Waits for all submitted work.
-    pub fn wait(&self, device: &Device) -> Result<()> {
-        let _polling = self.polling.read();
-        let polled = device.raw.poll(wgpu::PollType::wait_indefinitely());
-        device.check()?;
-        polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+    pub async fn wait(&self, device: &Device) -> Result<()> {
+        self.waiting.wait_for_all(device).await
     }
 
     fn outstanding(&self) -> Result<MutexGuard<'_, Outstanding>> {
         self.outstanding.lock().map_err(|_| Error::Gpu("another thread failed while it used the device".into()))
     }
-}
-
-fn poll(
-    device: &Device,
-    index: &wgpu::SubmissionIndex,
-    timeout: Option<Duration>,
-) -> std::result::Result<wgpu::PollStatus, wgpu::PollError> {
-    device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout })
 }

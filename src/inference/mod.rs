@@ -9,10 +9,13 @@ mod shares;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::data::{Batch, Loader};
 use crate::error::{Error, Result};
+use crate::gpu::block_on;
 use crate::model::{Output, Predictor};
 use shares::Shares;
 
@@ -127,7 +130,7 @@ impl Pipeline {
                 usage.waiting_for_images += before.elapsed();
                 if let Some((sequence, mut batch)) = taken {
                     let at = Instant::now();
-                    predictor.submit_pixels(std::mem::take(&mut batch.pixels))?;
+                    block_on(predictor.submit_pixels(std::mem::take(&mut batch.pixels)))?;
                     usage.device += at.elapsed();
                     let Batch { indices, failures, .. } = batch;
                     under_way.push_back(Submitted { sequence, indices, failures, at });
@@ -139,7 +142,7 @@ impl Pipeline {
                 return Ok(usage);
             }
             let before = Instant::now();
-            let output = predictor.receive()?.ok_or_else(|| Error::Gpu("a batch is gone".into()))?;
+            let output = block_on(predictor.receive())?.ok_or_else(|| Error::Gpu("a batch is gone".into()))?;
             let now = Instant::now();
             usage.device += now - before;
             if usage.images == 0 {

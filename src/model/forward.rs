@@ -32,8 +32,9 @@ pub struct Pending {
 
 impl Pending {
     /// Waits for the pass; what came out.
-    pub fn wait(self) -> Result<Output> {
-        let mut rows = self.flight.wait()?.into_iter().zip(self.shapes).map(|(rows, shape)| unpack_rows(&rows, shape));
+    pub async fn wait(self) -> Result<Output> {
+        let rows = self.flight.wait().await?;
+        let mut rows = rows.into_iter().zip(self.shapes).map(|(rows, shape)| unpack_rows(&rows, shape));
         Ok(Output { logits: rows.next().unwrap_or_default(), features: rows.next().unwrap_or_default() })
     }
 }
@@ -99,22 +100,22 @@ impl Forward {
     }
 
     /// Runs on a whole batch of HWC RGB bytes.
-    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
-        self.start_pixels(pixels)?.wait()
+    pub async fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
+        self.start_pixels(pixels).await?.wait().await
     }
 
     /// Uploads a whole batch of HWC RGB bytes and submits its pass, behind what was submitted before.
-    pub fn start_pixels(&mut self, pixels: &[u8]) -> Result<Pending> {
+    pub async fn start_pixels(&mut self, pixels: &[u8]) -> Result<Pending> {
         self.check(pixels.len(), matches!(self.kind, InputKind::Pixels { .. }))?;
         self.plan.write(self.input, pixels)?;
-        self.start()
+        self.start().await
     }
 
     /// Runs on a whole batch of NCHW floats.
-    pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
+    pub async fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
         self.check(input.len(), self.kind == InputKind::Tensor)?;
         self.plan.write(self.input, &self.precision.words(&pack_nhwc(input, self.shape, 1)))?;
-        self.start()?.wait()
+        self.start().await?.wait().await
     }
 
     fn check(&self, found: usize, right_kind: bool) -> Result<()> {
@@ -125,13 +126,13 @@ impl Forward {
         Err(Error::shape("forward", format!("the plan takes {:?} and was given {found} values", self.shape)))
     }
 
-    fn start(&mut self) -> Result<Pending> {
+    async fn start(&mut self) -> Result<Pending> {
         let n = self.shape[0];
         let features = self.tensors.features;
         let shapes = [[n, self.classes], [n, features.c]];
         let reads = [self.tensors.logits, features.tensor].into_iter().zip(shapes);
         let reads: Vec<_> = reads.map(|(tensor, [n, columns])| (tensor, n * columns.next_multiple_of(4))).collect();
-        Ok(Pending { flight: self.plan.start(&reads)?, shapes })
+        Ok(Pending { flight: self.plan.start(&reads).await?, shapes })
     }
 
     /// The shape of the last stage's output, NCHW.
@@ -140,15 +141,16 @@ impl Forward {
     }
 
     /// The stages' outputs of the last run; needs `stages` at planning.
-    pub fn stages(&self) -> Result<Vec<StageOutput>> {
-        let read = |(name, map): &(String, FeatureMap)| {
+    pub async fn stages(&self) -> Result<Vec<StageOutput>> {
+        let mut outputs = Vec::new();
+        for (name, map) in &self.tensors.stages {
             let shape = map.nchw();
             let count = map.len4() * 4;
-            let words = self.plan.read::<u32>(map.tensor, map.precision.word_count(count))?;
+            let words = self.plan.read::<u32>(map.tensor, map.precision.word_count(count)).await?;
             let data = map.precision.values(&words, count);
-            Ok(StageOutput { name: name.clone(), shape, data: unpack_nhwc(&data, shape, 1) })
-        };
-        self.tensors.stages.iter().map(read).collect()
+            outputs.push(StageOutput { name: name.clone(), shape, data: unpack_nhwc(&data, shape, 1) });
+        }
+        Ok(outputs)
     }
 }
 

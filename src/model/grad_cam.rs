@@ -56,25 +56,25 @@ impl GradCam {
 
     /// The map of `class`, or of the most likely one, for an image as HWC RGB bytes. A single output tells two classes apart: it is
     /// the logit of class 1, and its negative that of class 0.
-    pub fn run_pixels(&mut self, pixels: &[u8], class: Option<usize>) -> Result<ClassMap> {
-        let output = self.forward.run_pixels(pixels)?;
-        self.map(output, class)
+    pub async fn run_pixels(&mut self, pixels: &[u8], class: Option<usize>) -> Result<ClassMap> {
+        let output = self.forward.run_pixels(pixels).await?;
+        self.map(output, class).await
     }
 
     /// The same for an image as NCHW floats.
-    pub fn run_tensor(&mut self, input: &[f32], class: Option<usize>) -> Result<ClassMap> {
-        let output = self.forward.run_tensor(input)?;
-        self.map(output, class)
+    pub async fn run_tensor(&mut self, input: &[f32], class: Option<usize>) -> Result<ClassMap> {
+        let output = self.forward.run_tensor(input).await?;
+        self.map(output, class).await
     }
 
-    fn map(&mut self, output: Output, class: Option<usize>) -> Result<ClassMap> {
+    async fn map(&mut self, output: Output, class: Option<usize>) -> Result<ClassMap> {
         let class = class.unwrap_or_else(|| most_likely(&output.logits));
         let classes = self.classes.max(2);
         if class >= classes {
             let problem = format!("class {class} is not below the number of classes, {classes}");
             return Err(Error::shape("grad_cam", problem));
         }
-        let stages = self.forward.stages()?;
+        let stages = self.forward.stages().await?;
         let StageOutput { shape, data, .. } =
             stages.last().ok_or_else(|| Error::shape("grad_cam", "the network has no stage"))?;
         let mut seed = vec![0.0f32; self.classes];
@@ -85,8 +85,8 @@ impl GradCam {
         }
         self.backward.write(self.top.tensor, &pack_nhwc(data, *shape, 1))?;
         self.backward.write(self.seed, &pack_rows(&seed, [1, self.classes], 1))?;
-        self.backward.run()?;
-        let grad: Vec<f32> = self.backward.read(self.grad.tensor, self.grad.len4() * 4)?;
+        self.backward.run().await?;
+        let grad: Vec<f32> = self.backward.read(self.grad.tensor, self.grad.len4() * 4).await?;
         let [_, _, height, width] = *shape;
         let data = weighted(data, &unpack_nhwc(&grad, *shape, 1), height * width);
         Ok(ClassMap { class, height, width, data })

@@ -56,7 +56,7 @@ impl GradientPass {
     }
 
     /// Runs on a batch; targets are below the number of classes.
-    pub fn run(&mut self, network: &TrainableNetwork, input: &[f32], targets: &[u32]) -> Result<Gradients> {
+    pub async fn run(&mut self, network: &TrainableNetwork, input: &[f32], targets: &[u32]) -> Result<Gradients> {
         let [n, ..] = self.shape;
         if input.len() != self.shape.iter().product::<usize>() || targets.len() != n {
             let problem = format!("{} values and {} targets for {:?}", input.len(), targets.len(), self.shape);
@@ -68,17 +68,17 @@ impl GradientPass {
         }
         self.plan.write(self.input, &pack_nhwc(input, self.shape, 1))?;
         self.plan.write(self.targets, targets)?;
-        self.plan.run()?;
-        let summary: Vec<f32> = self.plan.read(self.tensors.loss.summary, 4)?;
-        let logits: Vec<f32> = self.plan.read(self.tensors.logits, n * self.classes.next_multiple_of(4))?;
+        self.plan.run().await?;
+        let summary: Vec<f32> = self.plan.read(self.tensors.loss.summary, 4).await?;
+        let logits: Vec<f32> = self.plan.read(self.tensors.logits, n * self.classes.next_multiple_of(4)).await?;
         let mut parameters = Vec::new();
         for (name, grad) in &self.tensors.gradients {
             let parameter = network.parameter(name)?;
-            let data: Vec<f32> = self.plan.read(*grad, parameter.elements)?;
+            let data: Vec<f32> = self.plan.read(*grad, parameter.elements).await?;
             parameters.push((name.clone(), parameter.spec.shape.clone(), parameter.unpack(&data)));
         }
         let input = match self.tensors.grad_input {
-            Some(map) => Some(unpack_nhwc(&self.plan.read::<f32>(map.tensor, map.len4() * 4)?, self.shape, 1)),
+            Some(map) => Some(unpack_nhwc(&self.plan.read::<f32>(map.tensor, map.len4() * 4).await?, self.shape, 1)),
             None => None,
         };
         let logits = unpack_rows(&logits, [n, self.classes]);

@@ -74,15 +74,15 @@ pub struct ForwardTensors {
 
 impl Network {
     /// Folds the weights, a layer a core at a time; they are packed and uploaded when the maps' size is known.
-    pub fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
-        Self::with_precision(gpu, architecture, source, Precision::F32)
+    pub async fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
+        Self::with_precision(gpu, architecture, source, Precision::F32).await
     }
 
     /// The same with activations and weights stored as `precision`.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where the adapter can't store them so.
-    pub fn with_precision(
+    pub async fn with_precision(
         gpu: &Arc<Gpu>,
         architecture: &Architecture,
         source: &dyn TensorSource,
@@ -124,7 +124,7 @@ impl Network {
             weight: upload(&head.name, &pack_rows(&weight, [head.out_features, head.in_features], 4))?,
             bias: upload(&head.name, &pack_rows(&bias, [1, head.out_features], 1))?,
         };
-        gpu.wait()?;
+        gpu.wait().await?;
         let architecture = architecture.clone();
         Ok(Self { gpu: gpu.clone(), architecture, precision, layers, convs, norms, head: packed_head })
     }

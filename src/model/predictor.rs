@@ -59,19 +59,19 @@ impl Predictor {
     }
 
     /// Any number of images as HWC RGB bytes.
-    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
-        self.run(pixels, Forward::run_pixels)
+    pub async fn run_pixels(&mut self, pixels: &[u8]) -> Result<Output> {
+        self.run(pixels, Forward::run_pixels).await
     }
 
     /// Any number of images as NCHW floats.
-    pub fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
-        self.run(input, Forward::run_tensor)
+    pub async fn run_tensor(&mut self, input: &[f32]) -> Result<Output> {
+        self.run(input, Forward::run_tensor).await
     }
 
     /// Uploads any number of images as HWC RGB bytes and submits their pass, while the device is still at those submitted
     /// before. [`Self::receive`] gives what came out, in the order of the submits.
-    pub fn submit_pixels(&mut self, pixels: Vec<u8>) -> Result<()> {
-        let passes = match self.start(&pixels) {
+    pub async fn submit_pixels(&mut self, pixels: Vec<u8>) -> Result<()> {
+        let passes = match self.start(&pixels).await {
             Ok(passes) => Some(passes),
             Err(Error::OutOfMemory(_)) => None,
             Err(error) => return Err(error),
@@ -81,24 +81,27 @@ impl Predictor {
     }
 
     /// What came out of the images that were submitted first and not received yet; none if there are none.
-    pub fn receive(&mut self) -> Result<Option<Output>> {
+    pub async fn receive(&mut self) -> Result<Option<Output>> {
         let Some(Job { pixels, passes }) = self.jobs.pop_front() else { return Ok(None) };
-        let finished = passes.map(|passes| {
-            let mut out = Output::default();
-            passes.into_iter().try_for_each(|pass| pass.wait().map(|part| out.append(part)))?;
-            Ok(out)
-        });
+        let finished = match passes {
+            Some(passes) => Some(finish(passes).await),
+            None => None,
+        };
         match finished {
             Some(Ok(out)) => Ok(Some(out)),
             // Once more by itself, in smaller batches if need be.
-            None | Some(Err(Error::OutOfMemory(_))) => self.run_pixels(&pixels).map(Some),
+            None | Some(Err(Error::OutOfMemory(_))) => self.run_pixels(&pixels).await.map(Some),
             Some(Err(error)) => Err(error),
         }
     }
 
-    fn start(&mut self, pixels: &[u8]) -> Result<Vec<Pending>> {
+    async fn start(&mut self, pixels: &[u8]) -> Result<Vec<Pending>> {
         let image = self.image(pixels.len())?;
-        pixels.chunks(self.batch * image).map(|part| self.plan(part.len() / image)?.start_pixels(part)).collect()
+        let mut passes = Vec::new();
+        for part in pixels.chunks(self.batch * image) {
+            passes.push(self.plan(part.len() / image)?.start_pixels(part).await?);
+        }
+        Ok(passes)
     }
 
     /// Values of one image; an error if `values` are not a whole number of images.
@@ -110,13 +113,20 @@ impl Predictor {
         Err(Error::shape("predict", format!("{values} values are not a whole number of images of {image}")))
     }
 
-    fn run<T>(&mut self, input: &[T], step: impl Fn(&mut Forward, &[T]) -> Result<Output>) -> Result<Output> {
+    async fn run<T>(
+        &mut self,
+        input: &[T],
+        step: impl AsyncFn(&mut Forward, &[T]) -> Result<Output>,
+    ) -> Result<Output> {
         let image = self.image(input.len())?;
         let mut out = Output::default();
         let mut rest = input;
         while !rest.is_empty() {
             let count = self.batch.min(rest.len() / image);
-            let result = self.plan(count).and_then(|plan| step(plan, &rest[..count * image]));
+            let result = match self.plan(count) {
+                Ok(plan) => step(plan, &rest[..count * image]).await,
+                Err(error) => Err(error),
+            };
             match result {
                 Ok(part) => {
                     out.append(part);
@@ -143,4 +153,13 @@ impl Predictor {
         }
         self.plans.get_mut(&count).ok_or_else(|| Error::Gpu("the plan is gone".into()))
     }
+}
+
+/// Waits for passes in order; what came out of all of them.
+async fn finish(passes: Vec<Pending>) -> Result<Output> {
+    let mut out = Output::default();
+    for pass in passes {
+        out.append(pass.wait().await?);
+    }
+    Ok(out)
 }

@@ -173,7 +173,7 @@ impl TrainableNetwork {
     }
 
     /// Every tensor of the state dict in torchvision's order and PyTorch's layout, read back.
-    pub fn state_dict(&self) -> Result<Vec<(ParameterSpec, Vec<f32>)>> {
+    pub async fn state_dict(&self) -> Result<Vec<(ParameterSpec, Vec<f32>)>> {
         let mut out = Vec::new();
         for spec in self.architecture.parameters() {
             let data = match spec.kind {
@@ -184,13 +184,13 @@ impl TrainableNetwork {
                         .get(name)
                         .ok_or_else(|| Error::shape(name, "is not a normalisation of the network"))?;
                     let padded = channels.next_multiple_of(4);
-                    let both: Vec<f32> = self.gpu.read(buffer, 2 * padded)?;
+                    let both: Vec<f32> = self.gpu.read(buffer, 2 * padded).await?;
                     let at = if spec.kind == ParameterKind::BnMean { 0 } else { padded };
                     both[at..at + channels].to_vec()
                 }
                 _ => {
                     let parameter = self.parameter(&spec.name)?;
-                    parameter.unpack(&self.gpu.read(&parameter.buffer, parameter.elements)?)
+                    parameter.unpack(&self.gpu.read(&parameter.buffer, parameter.elements).await?)
                 }
             };
             out.push((spec, data));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pollster::FutureExt as _;
+
 use super::attributes::Conv2dAttributes;
 use super::host::{self, Array};
 use super::{Conv2dAlgorithm, Conv2dVariant, Precision};
@@ -21,7 +23,8 @@ fn bits(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, precision: Precision) -> Vec
         let inputs = [&array(1, &[2, channels, 5, 7]), &array(2, &[40, channels, kernel, kernel])];
         let attributes = Conv2dAttributes { padding: [padding; 2], ..Default::default() };
         let output = host::conv2d_fused((gpu, precision), Some(algorithm), inputs, None, None, false, &attributes);
-        let output = output.unwrap_or_else(|error| panic!("{} of {channels} channels: {error}", algorithm.name()));
+        let output =
+            output.block_on().unwrap_or_else(|error| panic!("{} of {channels} channels: {error}", algorithm.name()));
         output.data.into_iter().map(f32::to_bits).collect()
     };
     CASES.into_iter().map(bits).collect()
@@ -29,7 +32,7 @@ fn bits(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, precision: Precision) -> Vec
 
 #[test]
 fn pairs_give_the_bits_of_vectors() {
-    let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
     if !gpu.features().int64 {
         return;
     }

@@ -212,13 +212,16 @@ pub(crate) fn fills_eights(channels: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::list_adapters;
     use crate::ops::attributes::Conv2dAttributes;
 
     #[test]
     fn a_kernel_that_there_is_not_runs_nowhere() {
-        let adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        let adapter =
+            list_adapters(None).block_on().into_iter().next().expect("an adapter; scripts/setup.sh installs one");
         let none = Conv2dVariant::Gemm { tile: [48, 48], block: [8, 8] };
         assert!(none.supported(&adapter).unwrap_err().contains("there is no kernel Gemm"));
         assert!(none.kernel(Direction::Forward).is_err() && Conv2dVariant::named("(no kernel)").is_none());

@@ -1,6 +1,8 @@
 //! The loop that `infer`, `evaluate` and `finetune` share: batches of images through a network, in order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::data::Loader;
 use crate::error::Result;

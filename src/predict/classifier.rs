@@ -11,7 +11,7 @@ use super::setters::source_and_runtime_setters;
 use super::tally::Accuracy;
 use crate::data::{Preprocess, Rgb8, decode_file, open_splits};
 use crate::error::{Error, Result};
-use crate::gpu::AdapterReport;
+use crate::gpu::{AdapterReport, block_on};
 use crate::model::{Architecture, InputKind, Output, Predictor};
 use crate::runtime::Runtime;
 use crate::train::Interrupt;
@@ -91,7 +91,8 @@ impl Classifier {
     /// A file that is not an image, and those of [`Self::classify`].
     pub fn classify_file(&mut self, path: impl AsRef<Path>) -> Result<Classification> {
         let path = path.as_ref();
-        let [logits] = &mut self.rows_of_logits(&[decode_file(path)?], |_| path.display().to_string())?[..] else {
+        let images = [decode_file(path)?];
+        let [logits] = &mut block_on(self.rows_of_logits(&images, |_| path.display().to_string()))?[..] else {
             return Err(Error::Gpu("the image's logits are gone".into()));
         };
         Ok(Classification { logits: std::mem::take(logits), labels: self.labels.clone() })
@@ -102,7 +103,15 @@ impl Classifier {
     /// # Errors
     /// A network without a head, an image without pixels, results that are not finite, and what the GPU reports.
     pub fn classify(&mut self, images: &[Rgb8]) -> Result<Vec<Classification>> {
-        let rows = self.logits(images)?;
+        block_on(self.classify_async(images))
+    }
+
+    /// [`Self::classify`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::classify`].
+    pub async fn classify_async(&mut self, images: &[Rgb8]) -> Result<Vec<Classification>> {
+        let rows = self.logits_async(images).await?;
         Ok(rows.into_iter().map(|logits| Classification { logits, labels: self.labels.clone() }).collect())
     }
 
@@ -111,7 +120,15 @@ impl Classifier {
     /// # Errors
     /// Those of [`Self::classify`].
     pub fn logits(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
-        self.rows_of_logits(images, |i| format!("image {i}"))
+        block_on(self.logits_async(images))
+    }
+
+    /// [`Self::logits`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::classify`].
+    pub async fn logits_async(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
+        self.rows_of_logits(images, |i| format!("image {i}")).await
     }
 
     /// The features of each of `images`: the input of the classifier, `architecture().features()` values.
@@ -119,8 +136,16 @@ impl Classifier {
     /// # Errors
     /// Those of [`Self::classify`], but a network without a head suffices.
     pub fn features(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
+        block_on(self.features_async(images))
+    }
+
+    /// [`Self::features`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::features`].
+    pub async fn features_async(&mut self, images: &[Rgb8]) -> Result<Vec<Vec<f32>>> {
         let columns = self.network.architecture.features();
-        let features = self.run(images)?.features;
+        let features = self.run(images).await?.features;
         self.checked(&features, columns, "features", |i| format!("image {i}"))
     }
 
@@ -171,10 +196,10 @@ impl Classifier {
         &self.network
     }
 
-    fn rows_of_logits(&mut self, images: &[Rgb8], name: impl Fn(usize) -> String) -> Result<Vec<Vec<f32>>> {
+    async fn rows_of_logits(&mut self, images: &[Rgb8], name: impl Fn(usize) -> String) -> Result<Vec<Vec<f32>>> {
         needs_head(&self.network.weights, "its features can be computed, and a head trained on them")?;
         let columns = self.network.architecture.classes;
-        let logits = self.run(images)?.logits;
+        let logits = self.run(images).await?.logits;
         self.checked(&logits, columns, "logits", name)
     }
 
@@ -191,7 +216,7 @@ impl Classifier {
         values.chunks(columns).enumerate().map(row).collect()
     }
 
-    fn run(&mut self, images: &[Rgb8]) -> Result<Output> {
+    async fn run(&mut self, images: &[Rgb8]) -> Result<Output> {
         let mut output = Output::default();
         // One batch at a time, so that memory for prepared images stays bounded.
         for part in images.chunks(self.predictor.batch()) {
@@ -199,7 +224,7 @@ impl Classifier {
             for image in part {
                 pixels.extend_from_slice(&self.network.preprocess.apply(image)?.pixels);
             }
-            output.append(self.predictor.run_pixels(&pixels)?);
+            output.append(self.predictor.run_pixels(&pixels).await?);
             warn(&self.runtime, &mut self.predictor);
         }
         Ok(output)
@@ -235,6 +260,14 @@ impl ClassifierBuilder {
     /// # Errors
     /// Missing or incomplete weights, a wrong number of labels, and an adapter that cannot be used.
     pub fn open(self) -> Result<Classifier> {
+        block_on(self.open_async())
+    }
+
+    /// [`Self::open`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub async fn open_async(self) -> Result<Classifier> {
         let Self { source, batch, labels, runtime } = self;
         if batch == 0 {
             return Err(Error::Usage("a batch of no images can't be run; give a batch size of 1 or more".into()));
@@ -252,7 +285,7 @@ impl ClassifierBuilder {
         let labels = named.unwrap_or_else(|| numbered_labels(network.classes())).into();
         let Preprocess { mean, std, crop, .. } = network.preprocess;
         let kind = InputKind::Pixels { mean, std };
-        let predictor = network.predictor_for(&runtime, kind, [crop as usize; 2], batch)?;
+        let predictor = network.predictor_for_async(&runtime, kind, [crop as usize; 2], batch).await?;
         Ok(Classifier { network, labels, is_named, predictor, tensors: None, runtime })
     }
 }

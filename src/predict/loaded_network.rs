@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use super::probabilities::classes_of;
 use crate::data::Preprocess;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, block_on};
 use crate::model::{Architecture, InputKind, Network, Predictor};
 use crate::runtime::Runtime;
 use crate::tune::first::Purpose;
@@ -136,7 +137,8 @@ impl LoadedNetwork {
     /// An adapter that cannot be used, or that lacks the memory.
     pub fn predictors(&self, runtime: &Runtime, batch: u32) -> Result<Vec<Predictor>> {
         let Preprocess { mean, std, crop, .. } = self.preprocess;
-        let make = |gpu| self.on(runtime, gpu, InputKind::Pixels { mean, std }, [crop as usize; 2], batch);
+        let kind = InputKind::Pixels { mean, std };
+        let make = |gpu| block_on(self.on(runtime, gpu, kind, [crop as usize; 2], batch));
         runtime.gpus_for(&self.purpose(runtime, crop as usize))?.into_iter().map(make).collect()
     }
 
@@ -145,8 +147,22 @@ impl LoadedNetwork {
     /// # Errors
     /// An adapter that cannot be used, or that lacks the memory.
     pub fn predictor_for(&self, runtime: &Runtime, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
-        let gpu = runtime.gpu_for(&self.purpose(runtime, size[0]))?;
-        self.on(runtime, gpu, kind, size, batch)
+        block_on(self.predictor_for_async(runtime, kind, size, batch))
+    }
+
+    /// [`Self::predictor_for`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::predictor_for`].
+    pub async fn predictor_for_async(
+        &self,
+        runtime: &Runtime,
+        kind: InputKind,
+        size: [usize; 2],
+        batch: u32,
+    ) -> Result<Predictor> {
+        let gpu = runtime.gpu_for_async(&self.purpose(runtime, size[0])).await?;
+        self.on(runtime, gpu, kind, size, batch).await
     }
 
     /// Inference of images of that size.
@@ -154,9 +170,17 @@ impl LoadedNetwork {
         Purpose { architecture: &self.architecture, image_size, train: false, precision: runtime.precision }
     }
 
-    fn on(&self, runtime: &Runtime, gpu: Arc<Gpu>, kind: InputKind, size: [usize; 2], batch: u32) -> Result<Predictor> {
+    async fn on(
+        &self,
+        runtime: &Runtime,
+        gpu: Arc<Gpu>,
+        kind: InputKind,
+        size: [usize; 2],
+        batch: u32,
+    ) -> Result<Predictor> {
         let started = Instant::now();
-        let network = Arc::new(Network::with_precision(&gpu, &self.architecture, &self.weights, runtime.precision)?);
+        let network = Network::with_precision(&gpu, &self.architecture, &self.weights, runtime.precision).await?;
+        let network = Arc::new(network);
         let seconds = started.elapsed().as_secs_f64();
         runtime.detail(format!("weights folded, packed and uploaded in {seconds:.2} s"));
         let mut predictor = Predictor::new(network, kind, size, batch as usize)?;

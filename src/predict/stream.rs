@@ -6,6 +6,7 @@ use super::classifier::Classifier;
 use super::finite::Finite;
 use crate::data::{Dataset, Loader};
 use crate::error::{Error, Result};
+use crate::gpu::block_on;
 use crate::inference::infer_batches;
 use crate::model::{InputKind, Output, Predictor};
 use crate::train::Interrupt;
@@ -71,6 +72,14 @@ impl Classifier {
     /// Values that are not a whole number of images, a size that the network makes nothing of, results that are not finite,
     /// and what the GPU reports.
     pub fn run_tensor(&mut self, input: &[f32], size: [usize; 2]) -> Result<Output> {
+        block_on(self.run_tensor_async(input, size))
+    }
+
+    /// [`Self::run_tensor`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::run_tensor`].
+    pub async fn run_tensor_async(&mut self, input: &[f32], size: [usize; 2]) -> Result<Output> {
         if size.contains(&0) {
             return Err(Error::shape("tensor", format!("images of {} x {} have no pixels", size[0], size[1])));
         }
@@ -80,7 +89,7 @@ impl Classifier {
             self.tensors = Some((size, predictor));
         }
         let Some((_, predictor)) = &mut self.tensors else { return Err(Error::Gpu("the plan is gone".into())) };
-        let output = predictor.run_tensor(input)?;
+        let output = predictor.run_tensor(input).await?;
         super::loaded_network::warn(&self.runtime, predictor);
         let finite = Finite::new(&self.runtime, &self.network);
         let (classes, features) = (self.network.architecture.classes, self.network.architecture.features());

@@ -1,9 +1,9 @@
 //! Features of a data set's images under a frozen backbone: from the cache if they are there, otherwise from the GPU.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rayon::prelude::*;
+use web_time::Instant;
 
 use super::feature_values::FeatureValues;
 use crate::data::{Dataset, Loader};

@@ -1,7 +1,8 @@
 //! A run's messages while it trains, epoch by epoch, and its scalars for TensorBoard.
 
 use std::path::Path;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use crate::error::Result;
 use crate::runtime::{Progress, Runtime};

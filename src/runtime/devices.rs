@@ -2,7 +2,7 @@
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, BackendName, list_adapters};
+use crate::gpu::{AdapterReport, BackendName, block_on, list_adapters};
 use crate::ops::{Conv2dSwitch, Conv2dVariant, ConvTarget};
 use crate::tune::store;
 
@@ -39,7 +39,7 @@ pub struct Variant {
 /// # Errors
 /// [`Error::NoAdapter`] if there is none.
 pub fn devices(backend: Option<BackendName>, switch: Option<Conv2dSwitch>) -> Result<Vec<Device>> {
-    let adapters = list_adapters(backend);
+    let adapters = block_on(list_adapters(backend));
     if adapters.is_empty() {
         return Err(Error::NoAdapter(
             "no GPU adapter was found: install a Vulkan driver (on Debian `apt-get install mesa-vulkan-drivers` gives a \

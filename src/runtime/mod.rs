@@ -11,11 +11,12 @@ use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use crate::cache::cache_dir;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, DeviceOptions, Gpu};
+use crate::gpu::{AdapterChoice, DeviceOptions, Gpu, block_on};
 use crate::ops::Precision;
 use crate::tune::first::Purpose;
 use crate::weights::{FetchOptions, Weights, open_key};
@@ -122,7 +123,7 @@ impl Runtime {
     /// # Errors
     /// Several adapters, or none that fits.
     pub fn gpu(&self) -> Result<Arc<Gpu>> {
-        self.open_tuned(one_adapter(&self.adapters)?, None)
+        block_on(self.open_tuned(one_adapter(&self.adapters)?, None))
     }
 
     /// The same for `purpose`: kernels that were not tuned yet are measured at the first use of the adapter.
@@ -130,7 +131,15 @@ impl Runtime {
     /// # Errors
     /// Several adapters, or none that fits.
     pub fn gpu_for(&self, purpose: &Purpose) -> Result<Arc<Gpu>> {
-        self.open_tuned(one_adapter(&self.adapters)?, Some(purpose))
+        block_on(self.gpu_for_async(purpose))
+    }
+
+    /// [`Self::gpu_for`] where nothing may block.
+    ///
+    /// # Errors
+    /// Those of [`Self::gpu_for`].
+    pub async fn gpu_for_async(&self, purpose: &Purpose<'_>) -> Result<Arc<Gpu>> {
+        self.open_tuned(one_adapter(&self.adapters)?, Some(purpose)).await
     }
 
     /// Opens every adapter for `purpose`, in their order.
@@ -138,7 +147,7 @@ impl Runtime {
     /// # Errors
     /// An adapter that does not exist or can't be used.
     pub fn gpus_for(&self, purpose: &Purpose) -> Result<Vec<Arc<Gpu>>> {
-        self.adapters.iter().map(|choice| self.open_tuned(choice, Some(purpose))).collect()
+        self.adapters.iter().map(|choice| block_on(self.open_tuned(choice, Some(purpose)))).collect()
     }
 
     /// Opens the one adapter with the default kernels.
@@ -146,21 +155,21 @@ impl Runtime {
     /// # Errors
     /// Several adapters, or none that fits.
     pub fn gpu_untuned(&self) -> Result<Arc<Gpu>> {
-        self.open(one_adapter(&self.adapters)?)
+        block_on(self.open(one_adapter(&self.adapters)?))
     }
 
-    fn open_tuned(&self, choice: &AdapterChoice, purpose: Option<&Purpose>) -> Result<Arc<Gpu>> {
-        let gpu = self.open(choice)?;
+    async fn open_tuned(&self, choice: &AdapterChoice, purpose: Option<&Purpose<'_>>) -> Result<Arc<Gpu>> {
+        let gpu = self.open(choice).await?;
         let wanted = Wanted { tuned: self.tuned, switches: self.switches, purpose, reporter: &*self.reporter };
         self.tuning.apply(&wanted, &gpu)?;
         Ok(gpu)
     }
 
-    fn open(&self, choice: &AdapterChoice) -> Result<Arc<Gpu>> {
+    async fn open(&self, choice: &AdapterChoice) -> Result<Arc<Gpu>> {
         let started = Instant::now();
         let pipeline_cache = cache_dir().ok().map(|folder| folder.join("pipelines"));
         let options = self.switches.device_options(DeviceOptions { pipeline_cache, ..Default::default() });
-        let gpu = Gpu::open_with(choice, &options)?;
+        let gpu = Gpu::open_with(choice, &options).await?;
         if let Some(warning) = gpu.warning() {
             self.note(warning);
         }

@@ -81,12 +81,14 @@ impl Switches {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::list_adapters;
     use crate::ops::Conv2dVariant;
 
     fn adapter(kind: &str) -> AdapterReport {
-        let mut adapter = list_adapters(None).swap_remove(0);
+        let mut adapter = list_adapters(None).block_on().swap_remove(0);
         (adapter.kind, adapter.subgroup_size) = (kind.into(), [32, 32]);
         adapter
     }

@@ -207,9 +207,9 @@ impl<'a> Batches<'a> {
     }
 
     /// What the `count` steps from `first` on noted: mean loss, correct rows, counted rows, 0.
-    pub fn results(&self, first: usize, count: usize) -> Result<Vec<[f32; 4]>> {
+    pub async fn results(&self, first: usize, count: usize) -> Result<Vec<[f32; 4]>> {
         let before = if self.resident { first } else { 0 };
-        let mut history: Vec<[f32; 4]> = self.gpu.read(&self.buffers.history, before + count)?;
+        let mut history: Vec<[f32; 4]> = self.gpu.read(&self.buffers.history, before + count).await?;
         Ok(history.split_off(before))
     }
 

@@ -1,6 +1,8 @@
 //! The loop over the epochs of a run, of a head or of a whole network: when it ends, and what is on disk after each epoch.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::Interrupt;
 use super::event::Event;

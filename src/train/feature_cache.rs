@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
+use web_time::Instant;
 
 use super::files::{create_folder, read_limited};
 use crate::cache::cache_dir;

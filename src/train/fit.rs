@@ -16,7 +16,7 @@ use super::run_dir::{RunConfig, RunDir};
 use super::scaler::Scaler;
 use crate::data::{balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, block_on};
 
 /// What is trained on what.
 pub struct Fit<'a> {
@@ -77,7 +77,7 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
     let now = match checkpoint {
         Some(checkpoint) => checkpoint,
         None => {
-            let start = Checkpoint { epoch: 0, state: trainer.state()?, best: None, milestone: None, scaler };
+            let start = Checkpoint { epoch: 0, state: block_on(trainer.state())?, best: None, milestone: None, scaler };
             // Something to go on from is there even if the sweep is interrupted.
             start.write(&run.checkpoint_path(), &options, fit.train)?;
             start
@@ -165,10 +165,11 @@ impl Trained for Job<'_> {
 
     fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
         let (fit, epochs) = (self.fit, self.most);
-        let result = self.trainer.epoch_in_order(epoch, order(fit, self.settings, epoch), |progress| {
+        let training = self.trainer.epoch_in_order(epoch, order(fit, self.settings, epoch), |progress| {
             events(Event::Progress { progress, sweep: false, epochs });
             fit.interrupt.check()
-        })?;
+        });
+        let result = block_on(training)?;
         if !result.train_loss.is_finite() {
             let (epoch, lr) = (result.epoch, self.options.lr);
             let problem = format!("the loss is no longer finite in epoch {epoch}; use a smaller --lr than {lr}");
@@ -180,7 +181,7 @@ impl Trained for Job<'_> {
     fn keep(&mut self, result: &EpochResult) -> Result<()> {
         let now = &mut self.now;
         now.epoch = result.epoch;
-        now.state = self.trainer.state()?;
+        now.state = block_on(self.trainer.state())?;
         if let (Some(val_loss), Some(val_accuracy)) = (result.val_loss, result.val_accuracy)
             && improves(now.best.as_ref().map(|b| (b.val_loss, b.val_accuracy)), (val_loss, val_accuracy))
         {
@@ -221,10 +222,11 @@ fn sweep(
         let mut trial = Trial { lr, epochs: 0, best_epoch: 0, val_loss: None, val_accuracy: 0.0 };
         for epoch in 1..=epochs {
             fit.interrupt.check()?;
-            let result = trainer.epoch_in_order(epoch, order(fit, settings, epoch), |progress| {
+            let training = trainer.epoch_in_order(epoch, order(fit, settings, epoch), |progress| {
                 events(Event::Progress { progress, sweep: true, epochs });
                 fit.interrupt.check()
-            })?;
+            });
+            let result = block_on(training)?;
             trial.epochs = epoch;
             let before = trial.val_loss.map(|loss| (loss, trial.val_accuracy));
             if let (Some(loss), Some(accuracy)) = (result.val_loss, result.val_accuracy)

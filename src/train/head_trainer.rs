@@ -3,7 +3,8 @@
 //! A step computes logits, loss, gradient and the optimiser's update, and notes its loss, all on the device; the host hears of it once per chunk of steps.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use super::batches::{Batches, Examples};
 use super::head::{Head, HeadShape};
@@ -119,8 +120,9 @@ impl<'a> HeadTrainer<'a> {
     }
 
     /// Everything that the next step depends on.
-    pub fn state(&self) -> Result<HeadState> {
-        Ok(HeadState { head: self.parameters.read_head()?, moments: self.parameters.read_moments()?, step: self.step })
+    pub async fn state(&self) -> Result<HeadState> {
+        let (head, moments) = (self.parameters.read_head().await?, self.parameters.read_moments().await?);
+        Ok(HeadState { head, moments, step: self.step })
     }
 
     /// Goes on from `state`, to the same bits as if training had never stopped.
@@ -134,8 +136,8 @@ impl<'a> HeadTrainer<'a> {
     }
 
     /// The head as it is now, for features as they were given.
-    pub fn head(&self) -> Result<Head> {
-        Ok(self.unscaled(&self.parameters.read_head()?))
+    pub async fn head(&self) -> Result<Head> {
+        Ok(self.unscaled(&self.parameters.read_head().await?))
     }
 
     /// A head on the features as they are trained on, for features as they were given.
@@ -160,13 +162,17 @@ impl<'a> HeadTrainer<'a> {
 
     /// Trains epoch `epoch` (from 1) in the order that the seed gives it, then validates. `progress` is called between
     /// chunks of steps; its error ends the epoch. A learning rate that is too large shows as a loss that is not finite.
-    pub fn epoch(&mut self, epoch: u64, progress: impl FnMut(&EpochProgress) -> Result<()>) -> Result<EpochResult> {
+    pub async fn epoch(
+        &mut self,
+        epoch: u64,
+        progress: impl FnMut(&EpochProgress) -> Result<()>,
+    ) -> Result<EpochResult> {
         let order = shuffled_indices(self.batches.len(), self.options.seed, epoch);
-        self.epoch_in_order(epoch, order, progress)
+        self.epoch_in_order(epoch, order, progress).await
     }
 
     /// The same in an order of the caller's: as many training examples as there are, one maybe several times.
-    pub fn epoch_in_order(
+    pub async fn epoch_in_order(
         &mut self,
         epoch: u64,
         order: impl IntoIterator<Item = usize>,
@@ -183,8 +189,8 @@ impl<'a> HeadTrainer<'a> {
             let count = self.chunk.min(steps - done).min(self.batches.window());
             let chunk_started = Instant::now();
             self.batches.prepare(done, count)?;
-            self.plan.run_repeated(count)?;
-            for summary in self.batches.results(done, count)? {
+            self.plan.run_repeated(count).await?;
+            for summary in self.batches.results(done, count).await? {
                 totals.add(summary);
                 self.losses.push(summary[0]);
             }
@@ -197,7 +203,7 @@ impl<'a> HeadTrainer<'a> {
         self.step += steps as u64;
         let seconds = started.elapsed().as_secs_f64();
         let train = totals.mean();
-        let val = self.validate()?;
+        let val = self.validate().await?;
         Ok(EpochResult {
             epoch,
             step: self.step,
@@ -215,7 +221,7 @@ impl<'a> HeadTrainer<'a> {
     }
 
     /// The head as it is now on the validation examples; none if there are none.
-    pub fn validate(&mut self) -> Result<Option<Evaluation>> {
+    pub async fn validate(&mut self) -> Result<Option<Evaluation>> {
         let Some((batches, plan)) = &mut self.validation else {
             return Ok(None);
         };
@@ -225,8 +231,8 @@ impl<'a> HeadTrainer<'a> {
         while done < batches.steps() {
             let count = batches.window().min(batches.steps() - done);
             batches.prepare(done, count)?;
-            plan.run_repeated(count)?;
-            batches.results(done, count)?.into_iter().for_each(|summary| totals.add(summary));
+            plan.run_repeated(count).await?;
+            batches.results(done, count).await?.into_iter().for_each(|summary| totals.add(summary));
             done += count;
         }
         Ok(Some(totals.mean()))

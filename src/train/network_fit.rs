@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use web_time::Instant;
 
 use super::Interrupt;
 use super::epochs::{Epochs, Trained};
@@ -21,7 +21,7 @@ use super::recipe::Settings;
 use super::run_dir::{RunConfig, RunDir};
 use crate::data::{Dataset, Loader, Preprocess, balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, block_on};
 use crate::model::{Architecture, InputKind, TensorSource};
 use crate::ops::Precision;
 
@@ -116,7 +116,7 @@ pub fn fit_network(
             checkpoint
         }
         None => {
-            let start = NetworkCheckpoint { epoch: 0, state: trainer.state()?, best: None };
+            let start = NetworkCheckpoint { epoch: 0, state: block_on(trainer.state())?, best: None };
             start.write(&run.checkpoint_path(), &trainer, &identity)?;
             start
         }
@@ -189,7 +189,7 @@ impl Trained for Job<'_> {
     fn keep(&mut self, result: &EpochResult) -> Result<()> {
         let now = &mut self.now;
         now.epoch = result.epoch;
-        now.state = self.trainer.state()?;
+        now.state = block_on(self.trainer.state())?;
         if let Some(best) = better(now.best, result) {
             (self.fit.save)(&self.run.model_path(), now.state.model())?;
             now.best = Some(best);
@@ -235,7 +235,7 @@ impl Job<'_> {
             // A batch without any image makes no step.
             let Some((pixels, targets)) = filled(&batch, train.as_ref()) else { continue };
             pass.factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.most);
-            let result = self.trainer.step(&pixels, &targets, pass.factor)?;
+            let result = block_on(self.trainer.step(&pixels, &targets, pass.factor))?;
             if !result.summary[0].is_finite() {
                 return Err(self.not_finite(epoch, step));
             }
@@ -305,7 +305,7 @@ impl Job<'_> {
             self.failures.note(&batch, true, events);
             if !batch.indices.is_empty() {
                 let targets: Vec<u32> = batch.indices.iter().map(|&i| val.label(i) as u32).collect();
-                totals.add(self.trainer.validate(rows, &batch.pixels, &targets)?);
+                totals.add(block_on(self.trainer.validate(rows, &batch.pixels, &targets))?);
             }
         }
         match totals.is_empty() {

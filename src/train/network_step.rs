@@ -120,22 +120,22 @@ impl StepPlan {
         self.plan.summary().bytes
     }
 
-    pub fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<StepResult> {
+    pub async fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<StepResult> {
         self.input.write(&self.plan, input, targets)?;
-        self.plan.run()?;
-        let summary = read_summary(&self.plan, self.summary)?;
+        self.plan.run().await?;
+        let summary = read_summary(&self.plan, self.summary).await?;
         let (mut scale, mut skipped) = (1.0, false);
         if let Some(state) = self.loss_scale {
-            let state: Vec<u32> = self.plan.read(state, 4)?;
+            let state: Vec<u32> = self.plan.read(state, 4).await?;
             (scale, skipped) = (f32::from_bits(state[0]), state[loss_scale::OVERFLOW] != 0);
         }
         let grad_norm = match self.norms {
-            Some(norms) => Some(self.plan.read::<f32>(norms.total, 1)?[0]),
+            Some(norms) => Some(self.plan.read::<f32>(norms.total, 1).await?[0]),
             None => None,
         };
         let mut block_gradients = Vec::new();
         if let Some((norms, names)) = &self.block_norms {
-            let squares: Vec<f32> = self.plan.read(norms.groups, names.len())?;
+            let squares: Vec<f32> = self.plan.read(norms.groups, names.len()).await?;
             // Maps' gradients are still scaled.
             block_gradients = names.iter().cloned().zip(squares.iter().map(|square| square.sqrt() / scale)).collect();
         }
@@ -218,7 +218,7 @@ impl ValidationPlan {
     }
 
     /// A batch that is short is filled up with images that don't count.
-    pub fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
+    pub async fn run(&mut self, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
         let rows = self.input.shape[0];
         if targets.is_empty() || targets.len() > rows {
             return Err(Error::shape("validation", format!("{} images for a plan of {rows}", targets.len())));
@@ -231,12 +231,12 @@ impl ValidationPlan {
             targets.resize(rows, IGNORE);
             self.input.write(&self.plan, &input, &targets)?;
         }
-        self.plan.run()?;
-        read_summary(&self.plan, self.summary)
+        self.plan.run().await?;
+        read_summary(&self.plan, self.summary).await
     }
 }
 
-fn read_summary(plan: &Plan, summary: TensorId) -> Result<[f32; 4]> {
-    let values: Vec<f32> = plan.read(summary, 4)?;
+async fn read_summary(plan: &Plan, summary: TensorId) -> Result<[f32; 4]> {
+    let values: Vec<f32> = plan.read(summary, 4).await?;
     Ok([values[0], values[1], values[2], values[3]])
 }

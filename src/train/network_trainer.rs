@@ -131,13 +131,13 @@ impl NetworkTrainer {
 
     /// One step on `targets.len()` images: HWC RGB bytes, or NCHW floats as bytes, as the options say. `lr_factor` is the
     /// schedule's. Targets are below the number of classes or [`IGNORE`].
-    pub fn step(&mut self, input: &[u8], targets: &[u32], lr_factor: f64) -> Result<StepResult> {
+    pub async fn step(&mut self, input: &[u8], targets: &[u32], lr_factor: f64) -> Result<StepResult> {
         check_targets(targets, self.architecture().classes)?;
         self.plan(targets.len())?;
         self.step += 1;
         self.write_rows(lr_factor)?;
         let plan = self.steps.get_mut(&targets.len()).ok_or_else(|| Error::Gpu("the plan is gone".into()))?;
-        let result = plan.run(input, targets)?;
+        let result = plan.run(input, targets).await?;
         if let Some(scale) = &mut self.loss_scale {
             scale.update(result.skipped)?;
         }
@@ -146,7 +146,7 @@ impl NetworkTrainer {
 
     /// The summary (see [`StepResult`]) of the network as it is now, or of its moving average, on at most `rows` images; the
     /// same `rows` each time.
-    pub fn validate(&mut self, rows: usize, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
+    pub async fn validate(&mut self, rows: usize, input: &[u8], targets: &[u32]) -> Result<[f32; 4]> {
         check_targets(targets, self.architecture().classes)?;
         let plan = match &mut self.validation {
             Some(plan) => plan,
@@ -155,22 +155,25 @@ impl NetworkTrainer {
                 self.validation.insert(ValidationPlan::new(network, &self.options, rows)?)
             }
         };
-        plan.run(input, targets)
+        plan.run(input, targets).await
     }
 
-    pub fn state(&self) -> Result<NetworkState> {
+    pub async fn state(&self) -> Result<NetworkState> {
         let Shared { gpu, network, average, moments, .. } = &self.shared;
         let mut read = BTreeMap::new();
         for (name, buffers) in moments {
             let parameter = network.parameter(name)?;
             for (buffer, moment) in buffers.iter().zip(self.options.head.optimizer.moments()) {
-                let data = parameter.unpack(&gpu.read(buffer, parameter.elements)?);
+                let data = parameter.unpack(&gpu.read(buffer, parameter.elements).await?);
                 read.insert(format!("{moment}.{name}"), data);
             }
         }
         Ok(NetworkState {
-            tensors: tensors(network)?,
-            average: average.as_ref().map(tensors).transpose()?,
+            tensors: tensors(network).await?,
+            average: match average {
+                Some(average) => Some(tensors(average).await?),
+                None => None,
+            },
             moments: read,
             step: self.step,
             loss_scale: self.loss_scale,
@@ -244,8 +247,8 @@ impl NetworkTrainer {
     }
 }
 
-fn tensors(network: &TrainableNetwork) -> Result<Tensors> {
-    Ok(Tensors(network.state_dict()?.into_iter().map(|(spec, data)| (spec.name, data)).collect()))
+async fn tensors(network: &TrainableNetwork) -> Result<Tensors> {
+    Ok(Tensors(network.state_dict().await?.into_iter().map(|(spec, data)| (spec.name, data)).collect()))
 }
 
 fn check_targets(targets: &[u32], classes: usize) -> Result<()> {

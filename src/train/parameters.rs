@@ -64,23 +64,24 @@ impl Parameters {
     }
 
     /// The head as it is now.
-    pub fn read_head(&self) -> Result<Head> {
-        let (weight, bias) = self.read_one(&self.head)?;
+    pub async fn read_head(&self) -> Result<Head> {
+        let (weight, bias) = self.read_one(&self.head).await?;
         Ok(Head { shape: self.shape, weight, bias })
     }
 
     /// The optimiser's state as it is now.
-    pub fn read_moments(&self) -> Result<Vec<Moment>> {
-        let moments = self.moments.iter().map(|buffer| {
-            let (weight, bias) = self.read_one(buffer)?;
-            Ok(Moment { weight, bias })
-        });
-        moments.collect()
+    pub async fn read_moments(&self) -> Result<Vec<Moment>> {
+        let mut moments = Vec::new();
+        for buffer in &self.moments {
+            let (weight, bias) = self.read_one(buffer).await?;
+            moments.push(Moment { weight, bias });
+        }
+        Ok(moments)
     }
 
-    fn read_one(&self, buffer: &Buffer) -> Result<(Vec<f32>, Vec<f32>)> {
+    async fn read_one(&self, buffer: &Buffer) -> Result<(Vec<f32>, Vec<f32>)> {
         let HeadShape { features, classes } = self.shape;
-        let packed: Vec<f32> = self.gpu.read(buffer, elements(self.shape))?;
+        let packed: Vec<f32> = self.gpu.read(buffer, elements(self.shape)).await?;
         let bias = &packed[elements(self.shape) - classes.next_multiple_of(4)..][..classes];
         Ok((unpack_rows(&packed, [classes, features]), bias.to_vec()))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::result::Candidate;
 use crate::bench::Shape;
 use crate::error::{Error, Result};
-use crate::gpu::{Buffer, Gpu, Plan, Recording};
+use crate::gpu::{Buffer, Gpu, Plan, Recording, block_on};
 use crate::ops::{
     Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, FeatureMap, GradEpilogue, MapShape, Precision,
     pack_nhwc,
@@ -104,7 +104,7 @@ impl Contender {
 
     /// How many runs take about `seconds`.
     pub fn runs_in(&mut self, gpu: &Gpu, seconds: f64) -> Result<usize> {
-        self.plan.run()?;
+        block_on(self.plan.run())?;
         Ok((seconds / gpu.last_run_seconds().max(1e-6)).ceil().clamp(1.0, 100.0) as usize)
     }
 
@@ -113,8 +113,8 @@ impl Contender {
         let MapShape { precision, pitch4, c4, .. } = self.output.shape;
         let len = self.output.len4() * 4;
         self.plan.write(self.output.tensor, &precision.words(&vec![f32::NAN; len]))?;
-        self.plan.run()?;
-        let words = self.plan.read(self.output.tensor, precision.word_count(len))?;
+        block_on(self.plan.run())?;
+        let words = block_on(self.plan.read(self.output.tensor, precision.word_count(len)))?;
         let values = precision.values(&words, len);
         Ok(values.chunks((pitch4 * 4).max(1)).flat_map(|pixel| &pixel[..c4 * 4]).copied().collect())
     }
@@ -135,7 +135,7 @@ impl Contender {
 
     /// Runs `repeats` times and keeps the mean if it is the best one so far.
     pub fn time(&mut self, gpu: &Gpu, repeats: usize) -> Result<()> {
-        self.plan.run_repeated(repeats)?;
+        block_on(self.plan.run_repeated(repeats))?;
         self.seconds = self.seconds.min(gpu.last_run_seconds() / repeats as f64);
         Ok(())
     }

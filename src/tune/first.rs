@@ -6,7 +6,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::jobs::jobs;
 use super::race::{Effort, tune_shape};
@@ -190,6 +192,8 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::AdapterChoice;
     use crate::ops::attributes::Conv2dAttributes;
@@ -201,7 +205,7 @@ mod tests {
     }
 
     fn hardware() -> AdapterReport {
-        let mut adapter = crate::gpu::list_adapters(None).swap_remove(0);
+        let mut adapter = crate::gpu::list_adapters(None).block_on().swap_remove(0);
         (adapter.kind, adapter.subgroup_size) = ("discrete".into(), [32, 32]);
         (adapter.max_workgroup_memory_bytes, adapter.max_invocations_per_workgroup) = (32 << 10, 1024);
         adapter
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_kept_and_the_rest_is_measured_in_time() {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         let (cache, architecture) = (tempfile::tempdir().unwrap(), network());
         let purpose = Purpose { architecture: &architecture, image_size: 8, train: false, precision: Precision::F32 };
         // Without time every shape keeps its default, for good.

@@ -13,7 +13,7 @@ mod result;
 pub mod store;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::jobs::jobs;
 use self::race::{THOROUGH, tune_shape};
@@ -25,6 +25,7 @@ use crate::gpu::Gpu;
 use crate::model::Architecture;
 use crate::ops::conv2d_policy::{self, Convolution};
 use crate::ops::{Conv2dAlgorithm, Conv2dPass, Precision};
+use web_time::Instant;
 
 /// What to tune.
 #[derive(Debug, Clone)]

@@ -174,6 +174,8 @@ fn pick(candidates: &[Candidate], default: &str, default_ms: f64, wins_below: f6
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::{AdapterChoice, DeviceOptions};
     use crate::ops::Conv2d;
@@ -205,7 +207,7 @@ mod tests {
     /// The negative control: a kernel that is broken, and faster for it, is rejected in each pass, and nothing else is.
     #[test]
     fn a_wrong_kernel_loses() {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         for (pass, shader, from, to) in [
             (Conv2dPass::Forward, "conv2d_gemm", "return Phase(conv.kernel);", "return Phase(vec2u(1u));"),
             (
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn gradients_of_f16_are_compared_as_they_are_stored() {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         if Precision::F16.check(gpu.report()).is_err() {
             return;
         }
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn choices_are_used_and_unknown_ones_are_not() {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         let (op, size, map) = (shape(5).op, [6, 5], [1, 6, 5]);
         let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, map, Precision::F32);
         assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, map, Precision::F32), usual);
@@ -274,8 +276,9 @@ mod tests {
     #[test]
     fn what_the_device_is_asked_for_goes_before_choices() {
         let options = DeviceOptions { conv2d: Some("register"), ..Default::default() };
-        let gpu =
-            Gpu::open_with(&AdapterChoice::default(), &options).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open_with(&AdapterChoice::default(), &options)
+            .block_on()
+            .expect("an adapter; scripts/setup.sh installs one");
         let (op, size, map) = (shape(5).op, [6, 5], [1, 6, 5]);
         let key = Conv2dPass::Forward.key(&op, size, Precision::F32);
         gpu.set_choices([(key, "gemm-32x32".to_owned())].into());
@@ -283,7 +286,7 @@ mod tests {
         assert_eq!(Conv2dPass::ALL.map(of), [Conv2dVariant::Register.into(); 3]);
         // What is no name asks for nothing, so that choices count.
         let options = DeviceOptions { conv2d: Some("no such kernel"), ..Default::default() };
-        let gpu = Gpu::open_with(&AdapterChoice::default(), &options).expect("the same adapter");
+        let gpu = Gpu::open_with(&AdapterChoice::default(), &options).block_on().expect("the same adapter");
         let usual = Conv2dAlgorithm::usual(gpu.report(), Conv2dPass::Forward, &op, map, Precision::F32);
         assert_eq!(Conv2dAlgorithm::choose(&gpu, Conv2dPass::Forward, &op, map, Precision::F32), usual);
     }

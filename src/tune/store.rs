@@ -183,6 +183,8 @@ fn read(path: &Path, identity: &Identity) -> Result<Option<Choices>, String> {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::AdapterChoice;
 
@@ -219,7 +221,7 @@ mod tests {
     /// A default that a first use kept leaves the choice to the policy; one that `tune` chose does not.
     #[test]
     fn a_kept_default_is_no_choice() {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         let mut some = choices(&[("a", "gemm"), ("b", "register"), ("c", "gemm")]);
         ["a", "b"].iter().for_each(|key| some.get_mut(*key).unwrap().first_use = true);
         assert_eq!(apply(&gpu, &some), 2);

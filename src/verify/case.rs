@@ -5,6 +5,8 @@
 //! ([`super::cases`]); what has its default is left out.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::judgement::Judgement;
@@ -65,7 +67,7 @@ impl Operation {
 pub enum Body {
     Kernel(Kernel),
     /// Something larger that judges itself: what is wrong, if anything.
-    Whole(fn(&Arc<Gpu>, &Case, &mut CaseResult) -> Result<Judgement>),
+    Whole(for<'a> fn(&'a Arc<Gpu>, &'a Case, &'a mut CaseResult) -> Running<'a, Judgement>),
 }
 
 /// Kernels with an f64 twin.
@@ -81,7 +83,10 @@ pub struct Kernel {
 }
 
 /// Runs a case's kernels on its inputs.
-pub type Run = fn(&Arc<Gpu>, &Case, &[Array]) -> Result<Vec<Array>>;
+pub type Run = for<'a> fn(&'a Arc<Gpu>, &'a Case, &'a [Array]) -> Running<'a, Vec<Array>>;
+
+/// What is under way on the adapter.
+pub type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A scalar function of the inputs whose derivatives are some of the outputs.
 pub struct Slope {

@@ -61,15 +61,15 @@ pub fn unmeasured(case: &Case, status: Status, message: impl Into<String>) -> Ca
 
 impl Checker {
     /// Runs and judges `case` on `gpu`.
-    pub fn check(&mut self, gpu: &Arc<Gpu>, case: &Case) -> Checked {
+    pub async fn check(&mut self, gpu: &Arc<Gpu>, case: &Case) -> Checked {
         let mut result = unmeasured(case, Status::Pass, "");
         if let Some(why) = unsupported(gpu, case) {
             (result.status, result.message) = (Status::Unsupported, why);
             return Checked { result, failed: None };
         }
         let failed = match &case.operation.body {
-            Body::Kernel(kernel) => self.kernel(gpu, case, kernel, &mut result),
-            Body::Whole(run) => run(gpu, case, &mut result),
+            Body::Kernel(kernel) => self.kernel(gpu, case, kernel, &mut result).await,
+            Body::Whole(run) => run(gpu, case, &mut result).await,
         };
         let failed = failed.and_then(|failed| gpu.check().map(|()| failed));
         match failed {
@@ -86,7 +86,13 @@ impl Checker {
         }
     }
 
-    fn kernel(&mut self, gpu: &Arc<Gpu>, case: &Case, kernel: &Kernel, result: &mut CaseResult) -> Result<Judgement> {
+    async fn kernel(
+        &mut self,
+        gpu: &Arc<Gpu>,
+        case: &Case,
+        kernel: &Kernel,
+        result: &mut CaseResult,
+    ) -> Result<Judgement> {
         let data_line = case.data_line();
         if self.last.as_ref().is_none_or(|last| last.data_line != data_line) {
             self.last = None;
@@ -97,12 +103,12 @@ impl Checker {
             (result.status, result.message) = (Status::Unsupported, why);
             return Ok(None);
         }
-        let found = (kernel.run)(gpu, case, &prepared.inputs)?;
+        let found = (kernel.run)(gpu, case, &prepared.inputs).await?;
         let values = |arrays: &[Array]| arrays.iter().map(|array| array.data.len()).sum::<usize>() as f64;
         result.bytes = 4.0 * (values(&prepared.inputs) + values(&found));
         let mut fastest = gpu.last_run_seconds();
         for _ in 1..REPEATS {
-            let again = (kernel.run)(gpu, case, &prepared.inputs)?;
+            let again = (kernel.run)(gpu, case, &prepared.inputs).await?;
             fastest = fastest.min(gpu.last_run_seconds());
             if let Some((output, index)) = first_difference(&found, &again) {
                 let (a, b) = (found[output].data[index], again[output].data[index]);
@@ -171,6 +177,8 @@ fn first_difference(a: &[Array], b: &[Array]) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::AdapterChoice;
     use crate::reference::relu;
@@ -189,10 +197,10 @@ mod tests {
     }
 
     fn check(line: &str, change: impl Fn(&mut Kernel)) -> Option<Check> {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
         let mut case = Case::parse(line).unwrap();
         case.operation = changed(case.operation.name, change);
-        Checker::default().check(&gpu, &case).failed
+        Checker::default().check(&gpu, &case).block_on().failed
     }
 
     /// The result of a twin that is slightly wrong.
@@ -242,7 +250,8 @@ mod tests {
                 kernel.run = |_, case, inputs| {
                     let inputs: Vec<Tensor> = inputs.iter().map(|a| Tensor::from_f32(&a.shape, &a.data)).collect();
                     let expected = wrong(case, &inputs).into_iter();
-                    Ok(expected.map(|e| Array { data: e.tensor.to_f32(), shape: e.tensor.shape }).collect())
+                    let found = expected.map(|e| Array { data: e.tensor.to_f32(), shape: e.tensor.shape }).collect();
+                    Box::pin(std::future::ready(Ok(found)))
                 };
             });
             assert_eq!(found, Some(Check::Slope), "{line}");
@@ -258,7 +267,7 @@ mod tests {
                 if RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1 {
                     output[7] = f32::from_bits(output[7].to_bits() + 1);
                 }
-                Ok(vec![Array { shape: inputs[0].shape.clone(), data: output }])
+                Box::pin(std::future::ready(Ok(vec![Array { shape: inputs[0].shape.clone(), data: output }])))
             };
         });
         assert_eq!(found, Some(Check::Repeat));

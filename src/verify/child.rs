@@ -1,8 +1,6 @@
 //! The process that cases run in, so that a crash, a hang or a lost device ends a case and not the run. The parent sends one task per line
 //! (JSON, on stdin) and gets one answer per line. The child ends when its stdin does.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -11,54 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::case::Case;
-use super::check::Checker;
-use super::controls;
-use super::coverage;
-use super::inspect::{self, Compilation, KernelName};
 use super::process::Group;
-use super::report::{CaseResult, ControlResult, Fingerprint, Peaks};
-use crate::bench;
+use super::task::{Answer, Served, Task};
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterReport, Capabilities, Gpu, Inspector, KernelSpec};
-
-/// A task for a child.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// Describes the opened adapter.
-    Describe,
-    /// Takes its numeric fingerprint.
-    Fingerprint,
-    /// Measures its peaks.
-    Peaks,
-    /// Runs a negative control, by name.
-    Control(String),
-    /// Runs a case, by line.
-    Case(String),
-    /// Lists the shaders that were compiled so far.
-    Shaders,
-    /// Compiles a kernel and reports what the driver says; with a fault, the kernel with that fault ([`controls::break_kernel`]).
-    Compile(KernelName, Option<String>),
-}
-
-/// A child's answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    Description(Box<(AdapterReport, Capabilities)>),
-    Fingerprint(Fingerprint),
-    Peaks(Peaks),
-    /// `None` if the adapter can't run the kernel that the control breaks.
-    Control(Option<ControlResult>),
-    Case(Box<CaseResult>),
-    Shaders(BTreeSet<String>),
-    Compilation(Compilation),
-    /// The task could not be done at all.
-    Refused(String),
-}
+use crate::gpu::{Gpu, block_on};
 
 /// Answers tasks from stdin until it ends; for the hidden `verify --child`. The child ends with its parent, even in the middle of a task
 /// that hangs.
@@ -72,50 +26,13 @@ pub fn serve(gpu: &Arc<Gpu>) -> Result<()> {
     let mut served = Served::default();
     for line in lines {
         let task = serde_json::from_str(&line).map_err(|e| Error::Usage(format!("{line:?} is no task: {e}")))?;
-        let answer = served.answer(gpu, task).unwrap_or_else(|error| Answer::Refused(error.to_string()));
+        let answer = block_on(served.answer(gpu, task)).unwrap_or_else(|error| Answer::Refused(error.to_string()));
         let mut text = serde_json::to_string(&answer).map_err(|e| Error::file("stdout", e))?;
         text.push('\n');
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::file("stdout", e))?;
     }
     Ok(())
-}
-
-/// A child's state between tasks.
-#[derive(Default)]
-struct Served {
-    checker: Checker,
-    inspector: OnceCell<Inspector>,
-}
-
-impl Served {
-    fn answer(&mut self, gpu: &Arc<Gpu>, task: Task) -> Result<Answer> {
-        Ok(match task {
-            Task::Describe => Answer::Description(Box::new((gpu.report().clone(), gpu.capabilities()))),
-            Task::Fingerprint => Answer::Fingerprint(super::fingerprint::fingerprint(gpu)?),
-            Task::Peaks => Answer::Peaks(bench::peaks(gpu)?),
-            Task::Control(name) => Answer::Control(controls::run(gpu, &name)?),
-            Task::Shaders => Answer::Shaders(coverage::compiled(gpu)),
-            Task::Case(line) => Answer::Case(Box::new(self.checker.check(gpu, &Case::parse(&line)?).result)),
-            Task::Compile(kernel, fault) => Answer::Compilation(self.compile(gpu, &kernel.spec()?, fault)?),
-        })
-    }
-
-    fn compile(&self, gpu: &Arc<Gpu>, spec: &KernelSpec, fault: Option<String>) -> Result<Compilation> {
-        let inspector = match self.inspector.get() {
-            Some(inspector) => inspector,
-            None => {
-                let opened = Inspector::open(gpu).map_err(Error::Gpu)?;
-                self.inspector.get_or_init(|| opened)
-            }
-        };
-        let Some(fault) = fault else { return Ok(inspect::compile(gpu, inspector, spec)) };
-        let before = gpu.substituted(spec.shader_name());
-        controls::break_kernel(gpu, &fault)?;
-        let compiled = inspect::compile(gpu, inspector, spec);
-        gpu.substitute(spec.shader_name(), before);
-        Ok(compiled)
-    }
 }
 
 /// The command that starts a child.

@@ -126,7 +126,7 @@ pub fn missed(control: &Control, message: String) -> ControlResult {
 }
 
 /// Runs the control `name` on `gpu`; none where the adapter can't run the kernel.
-pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
+pub async fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     let control = controls().iter().find(|control| control.name == name);
     let control = control.ok_or_else(|| Error::Usage(format!("there is no control {name:?}")))?;
     let case = Case::parse(&control.case)?;
@@ -140,7 +140,7 @@ pub fn run(gpu: &Arc<Gpu>, name: &str) -> Result<Option<ControlResult>> {
     // Cases may run with a fault of their own in this shader (`--fault`).
     let before = gpu.substituted(control.shader);
     gpu.substitute(control.shader, Some(broken(control.shader, control.from, control.to)?));
-    let checked = Checker::default().check(gpu, &case);
+    let checked = Checker::default().check(gpu, &case).await;
     gpu.substitute(control.shader, before);
     // What the broken kernel made of the device is no affair of the next one.
     let _ = gpu.check();

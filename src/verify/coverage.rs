@@ -27,12 +27,15 @@ pub(super) fn left_out(adapter: &AdapterReport, ran: &BTreeSet<String>) -> Vec<S
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::list_adapters;
 
     #[test]
     fn what_no_case_ran_is_named() {
-        let mut adapter = list_adapters(None).into_iter().next().expect("an adapter; scripts/setup.sh installs one");
+        let mut adapter =
+            list_adapters(None).block_on().into_iter().next().expect("an adapter; scripts/setup.sh installs one");
         (adapter.features.subgroups, adapter.features.f16, adapter.features.int64) = (false, false, false);
         adapter.subgroup_size = [0; 2];
         (adapter.features.matrices_f16, adapter.features.matrices_f16_eight) = (false, false);

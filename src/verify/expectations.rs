@@ -106,6 +106,8 @@ fn parse(text: &str) -> Result<Vec<Entry>, String> {
 
 #[cfg(test)]
 mod tests {
+    use pollster::FutureExt as _;
+
     use super::*;
     use crate::gpu::list_adapters;
 
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_part_of_an_entry_must_fit() {
-        let adapter = &list_adapters(None)[0];
+        let adapter = &list_adapters(None).block_on()[0];
         let of = |more: &str| {
             let text = format!("[[expect]]\ncase = \"^relu count=1$\"\nreason = \"r\"\nlink = \"l\"\n{more}");
             Expectations(parse(&text).unwrap())

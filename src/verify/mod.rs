@@ -27,6 +27,7 @@ mod schedule;
 pub mod select;
 mod slope;
 mod summary;
+pub mod task;
 pub mod timing;
 mod tolerance;
 mod twin;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::case::{Body, Case};
 use super::check::{too_large, unsupported};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, block_on};
 
 /// The time of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,11 +37,11 @@ pub fn time_cases(gpu: &Arc<Gpu>, cases: &[Case], rounds: usize) -> Result<Vec<C
         if too_large(gpu, &inputs).is_some() {
             continue;
         }
-        let found = (kernel.run)(gpu, case, &inputs)?;
+        let found = block_on((kernel.run)(gpu, case, &inputs))?;
         let values: usize = inputs.iter().chain(&found).map(|array| array.data.len()).sum();
         let mut seconds = f64::INFINITY;
         for _ in 0..rounds.max(1) {
-            (kernel.run)(gpu, case, &inputs)?;
+            block_on((kernel.run)(gpu, case, &inputs))?;
             seconds = seconds.min(gpu.last_run_seconds());
         }
         times.push(CaseTime {

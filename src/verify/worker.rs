@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::check::unmeasured;
-use super::child::{Answer, Child, NoAnswer, Setup, Task};
+use super::child::{Child, NoAnswer, Setup};
 use super::controls::{self, Control};
 use super::report::{CaseResult, ControlResult, Fingerprint, Peaks, Status};
+use super::task::{Answer, Task};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterReport, Capabilities};
 

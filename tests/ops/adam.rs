@@ -2,6 +2,7 @@ use gpu_resnet::ops::adam::AdamKind;
 use gpu_resnet::ops::attributes::AdamAttributes;
 use gpu_resnet::ops::host::{self, AdamState, Array};
 use gpu_resnet::reference;
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, array_with, passes, refused, tensor};
 
@@ -50,7 +51,7 @@ fn wrong_attributes_are_caught() {
         for kind in KINDS {
             let (want, after) = expected(kind, &param, &grad, &state, &right);
             let run = |kind, state: &AdamState, a: &AdamAttributes| {
-                host::adam(gpu, kind, &param, &grad, state, a).expect("a result")
+                host::adam(gpu, kind, &param, &grad, state, a).block_on().expect("a result")
             };
             assert!(passes(&run(kind, &state, &right).0.data, &want.data));
             for attributes in &wrong {
@@ -74,7 +75,7 @@ fn impossible_inputs_are_refused() {
     for gpu in adapters().iter() {
         for kind in KINDS {
             let run = |param: &Array, grad: &Array, state: &AdamState, a: &AdamAttributes| {
-                host::adam(gpu, kind, param, grad, state, a)
+                host::adam(gpu, kind, param, grad, state, a).block_on()
             };
             refused(gpu, "another gradient", run(&param, &other, &right, &attributes));
             let state = AdamState { exp_avg: other.clone(), ..right.clone() };

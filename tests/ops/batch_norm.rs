@@ -5,6 +5,7 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::attributes::BatchNormAttributes;
 use gpu_resnet::ops::host::{self, Array, BatchNormOutput};
 use gpu_resnet::reference::batch_norm;
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, array_with, passes, refused, tensor};
 
@@ -22,7 +23,7 @@ fn inputs(shape: &[usize], spread: f32, offset: f32) -> [Array; 5] {
 
 fn run(gpu: &Arc<Gpu>, inputs: &[Array; 5], attributes: &BatchNormAttributes) -> Result<BatchNormOutput> {
     let [input, parameters @ ..] = inputs;
-    host::batch_norm(gpu, input, parameters.each_ref(), attributes)
+    host::batch_norm(gpu, input, parameters.each_ref(), attributes).block_on()
 }
 
 const TRAINING: BatchNormAttributes = BatchNormAttributes { eps: 1e-5, momentum: 0.1, training: true };

@@ -5,6 +5,7 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::attributes::BatchNormAttributes;
 use gpu_resnet::ops::host::{self, Array, Gradients, MapEpilogue};
 use gpu_resnet::reference::{self, batch_norm, batch_norm_backward, relu_backward};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, array_with, passes, refused, tensor};
 
@@ -38,10 +39,10 @@ fn epilogue(inputs: &Inputs, (residual, relu): End) -> MapEpilogue<'_> {
 fn run(gpu: &Arc<Gpu>, inputs: &Inputs, end: End, attributes: &BatchNormAttributes) -> Result<Gradients> {
     let [input, weight, bias, mean, variance, _, grad] = inputs;
     if end == (false, false) {
-        return host::batch_norm_backward(gpu, input, [weight, mean, variance], grad, attributes);
+        return host::batch_norm_backward(gpu, input, [weight, mean, variance], grad, attributes).block_on();
     }
     let parameters = [weight, bias, mean, variance];
-    host::batch_norm_fused_backward(gpu, input, parameters, epilogue(inputs, end), grad, attributes)
+    host::batch_norm_fused_backward(gpu, input, parameters, epilogue(inputs, end), grad, attributes).block_on()
 }
 
 fn expected(inputs: &Inputs, (residual, relu): End, attributes: &BatchNormAttributes) -> reference::Gradients {

@@ -1,5 +1,6 @@
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference;
+use pollster::FutureExt as _;
 
 use crate::support::{Verdicts, adapters, array, array_with, passes, refused, tensor};
 
@@ -24,7 +25,7 @@ fn norms_and_scaled_gradients() {
         for grads in [gradients(), gradients()[..1].to_vec(), tiny.clone(), zero.clone()] {
             for max_norm in [1e-3, 1.0, 1e6, f64::INFINITY] {
                 let (want_norm, want) = expected(&grads, max_norm);
-                let (norm, found) = host::clip_grad_norm(gpu, &grads, max_norm).expect("a result");
+                let (norm, found) = host::clip_grad_norm(gpu, &grads, max_norm).block_on().expect("a result");
                 assert!((f64::from(norm) - want_norm).abs() <= 1e-5 * want_norm, "{norm} against {want_norm}");
                 for (i, (found, want)) in found.into_iter().zip(&want).enumerate() {
                     verdicts.compare(gpu, &format!("gradient {i} clipped to {max_norm}"), Ok(found), want);
@@ -39,7 +40,7 @@ fn norms_and_scaled_gradients() {
 fn another_norm_is_caught() {
     let grads = gradients();
     for gpu in adapters().iter() {
-        let found = host::clip_grad_norm(gpu, &grads, 1.0).expect("a result").1;
+        let found = host::clip_grad_norm(gpu, &grads, 1.0).block_on().expect("a result").1;
         assert!(passes(&found[2].data, &expected(&grads, 1.0).1[2].data));
         assert!(!passes(&found[2].data, &expected(&grads, 1.001).1[2].data), "another largest norm went unnoticed");
         let fewer = expected(&grads[..6], 1.0).1;
@@ -51,7 +52,7 @@ fn another_norm_is_caught() {
 fn impossible_norms_are_refused() {
     for gpu in adapters().iter() {
         for max_norm in [0.0, -1.0, f64::NAN] {
-            refused(gpu, "the norm", host::clip_grad_norm(gpu, &gradients(), max_norm));
+            refused(gpu, "the norm", host::clip_grad_norm(gpu, &gradients(), max_norm).block_on());
         }
     }
 }

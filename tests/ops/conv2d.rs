@@ -8,6 +8,7 @@ use gpu_resnet::ops::{
     Conv2d, Conv2dPass, Conv2dVariant, ConvOperands, ConvPlan, Epilogue, MapShape, Precision, RecordMaps, pack_nhwc,
 };
 use gpu_resnet::reference::{Tensor, conv2d, relu};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
@@ -58,6 +59,7 @@ impl Case {
         let bias = self.bias.then_some(bias);
         let residual = self.residual.then_some(residual);
         host::conv2d_fused(gpu, Some(variant.into()), [input, weight], bias, residual, self.relu, &self.attributes)
+            .block_on()
     }
 }
 
@@ -117,7 +119,8 @@ fn impossible_shapes_are_refused() {
                     refused(
                         gpu,
                         what,
-                        host::conv2d(gpu, Some(variant.into()), &make(input), &make(weight), bias.as_ref(), &a),
+                        host::conv2d(gpu, Some(variant.into()), &make(input), &make(weight), bias.as_ref(), &a)
+                            .block_on(),
                     );
                 };
             refuse("three axes", &[3, 8, 8], &[4, 3, 3, 3], None, default);
@@ -141,7 +144,7 @@ fn impossible_shapes_are_refused() {
             refuse("past an integer", &[1, 3, 8, 8], &[4, 3, 3, 3], None, a(|a| a.dilation = [usize::MAX; 2]));
         }
         let lying = Array { shape: vec![1, 3, 8, usize::MAX], data: vec![0.0; 8] };
-        refused(gpu, "a lying shape", host::conv2d(gpu, None, &lying, &lying, None, &default));
+        refused(gpu, "a lying shape", host::conv2d(gpu, None, &lying, &lying, None, &default).block_on());
     }
 }
 
@@ -200,6 +203,6 @@ fn padded(
     let mut plan = Plan::new(gpu, &r)?;
     plan.write(input.tensor, &precision.words(&values))?;
     plan.write(weight, &words)?;
-    plan.run()?;
-    plan.read(output.tensor, precision.word_count(4 * 5 * 8))
+    plan.run().block_on()?;
+    plan.read(output.tensor, precision.word_count(4 * 5 * 8)).block_on()
 }

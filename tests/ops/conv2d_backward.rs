@@ -6,6 +6,7 @@ use gpu_resnet::ops::Conv2dVariant;
 use gpu_resnet::ops::attributes::{Conv2dAttributes, MAX_EXTENT};
 use gpu_resnet::ops::host::{self, Array, Gradients};
 use gpu_resnet::reference::{self, conv2d_backward, relu_backward};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
@@ -65,6 +66,7 @@ impl Case {
             (residual, self.relu),
             &self.attributes,
         )
+        .block_on()
     }
 }
 
@@ -149,7 +151,7 @@ fn impossible_shapes_are_refused() {
             ] {
                 let [input, weight, grad] = [input, weight, grad].map(make);
                 let found = host::conv2d_backward(gpu, Some(variant.into()), [&input, &weight], &grad, &attributes);
-                refused(gpu, what, found);
+                refused(gpu, what, found.block_on());
             }
             let [input, weight, grad, residual] = [input, weight, grad, &[1, 3, 8, 7][..]].map(make);
             let found = host::conv2d_backward_fused(
@@ -160,7 +162,7 @@ fn impossible_shapes_are_refused() {
                 (Some(&residual), false),
                 &default,
             );
-            refused(gpu, "another residual", found);
+            refused(gpu, "another residual", found.block_on());
         }
     }
 }

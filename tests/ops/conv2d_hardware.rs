@@ -7,6 +7,7 @@ use gpu_resnet::model::{Architecture, Network};
 use gpu_resnet::ops::{MapShape, Precision, RecordMaps, pack_nhwc, unpack_rows};
 use gpu_resnet::reference::compare;
 use gpu_resnet::weights::{hash_input, hash_weights};
+use pollster::FutureExt as _;
 
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
@@ -15,7 +16,7 @@ const IMAGES: usize = 3;
 /// Logits of the first `images` images, and the kernels that made them.
 fn logits(gpu: &Arc<Gpu>, architecture: &Architecture, precision: Precision, images: usize) -> (Vec<f32>, String) {
     let weights = hash_weights(architecture).expect("weights");
-    let network = Network::with_precision(gpu, architecture, &weights, precision).expect("a network");
+    let network = Network::with_precision(gpu, architecture, &weights, precision).block_on().expect("a network");
     let shape = [images, 3, SIDE, SIDE];
     let pixels = &hash_input("hardware.images", IMAGES * 3 * SIDE * SIDE)[..images * 3 * SIDE * SIDE];
     let mut r = Recording::new();
@@ -26,17 +27,17 @@ fn logits(gpu: &Arc<Gpu>, architecture: &Architecture, precision: Precision, ima
     let kernels = kernels.join(" ");
     let mut plan = Plan::new(gpu, &r).expect("a plan");
     plan.write(input.tensor, &precision.words(&pack_nhwc(pixels, shape, 1))).expect("an upload");
-    plan.run().expect("a run");
-    let rows = plan.read(output, images * CLASSES.next_multiple_of(4)).expect("a read-back");
+    plan.run().block_on().expect("a run");
+    let rows = plan.read(output, images * CLASSES.next_multiple_of(4)).block_on().expect("a read-back");
     (unpack_rows(&rows, [images, CLASSES]), kernels)
 }
 
 #[test]
 fn an_image_has_the_same_bits_in_any_batch() {
     let architecture = Architecture::named("resnet20").expect("an architecture");
-    let usual = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+    let usual = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
     let options = DeviceOptions { as_cores: Some(96), ..Default::default() };
-    let large = Gpu::open_with(&AdapterChoice::default(), &options).expect("the same adapter");
+    let large = Gpu::open_with(&AdapterChoice::default(), &options).block_on().expect("the same adapter");
     for precision in Precision::ALL.into_iter().filter(|precision| precision.supported(large.report()).is_ok()) {
         let (expected, _) = logits(&usual, &architecture, precision, IMAGES);
         let (batch, kernels) = logits(&large, &architecture, precision, IMAGES);

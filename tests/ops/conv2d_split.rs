@@ -9,6 +9,7 @@ use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::ops::linear::LinearKernel;
 use gpu_resnet::ops::{Conv2dAlgorithm, Conv2dVariant, MOST_PARTS, Precision};
 use gpu_resnet::reference::compare;
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, refused, tensor};
 
@@ -50,6 +51,7 @@ fn forward(gpu: &Arc<Gpu>, precision: Precision, algorithm: Conv2dAlgorithm, one
         true,
         &attributes(),
     )
+    .block_on()
 }
 
 /// The gradient by the input, with what comes by another way, through a ReLU.
@@ -59,7 +61,8 @@ fn by_input(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, one: bool) -> Result<Arr
     let weight = array("split.weight", &[K, C, 3, 3]);
     let of = |batch: &Array| if one { first(batch) } else { batch.clone() };
     let (inputs, end) = ([&of(&input), &weight], (Some(&of(&residual)), true));
-    let gradients = host::conv2d_backward_fused(gpu, Some(algorithm), inputs, &of(&grad), end, &attributes())?;
+    let gradients =
+        host::conv2d_backward_fused(gpu, Some(algorithm), inputs, &of(&grad), end, &attributes()).block_on()?;
     Ok(gradients.grad_input)
 }
 
@@ -127,7 +130,8 @@ fn rows_do_not_change_each_other() {
     let bias = array("split.class_bias", &[1000]);
     for gpu in adapters().iter() {
         for kernel in [LinearKernel::Sliced, LinearKernel::Strided] {
-            let run = |input: &Array| host::linear_by(gpu, kernel, input, &weight, Some(&bias)).expect("a result");
+            let run =
+                |input: &Array| host::linear_by(gpu, kernel, input, &weight, Some(&bias)).block_on().expect("a result");
             assert_eq!(run(&first(&input)), first(&run(&input)), "{kernel:?} on {}", gpu.report().name);
         }
     }

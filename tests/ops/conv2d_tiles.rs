@@ -6,6 +6,7 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::Conv2dVariant;
 use gpu_resnet::ops::attributes::Conv2dAttributes;
 use gpu_resnet::ops::host;
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array};
 
@@ -34,8 +35,8 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
     let ends = (Some(&maps), relu);
     let backward = host::conv2d_backward_fused(gpu, Some(variant.into()), inputs, &residual, ends, &attributes);
     let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
-    let forward = forward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
-    let backward = backward.unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
+    let forward = forward.block_on().unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
+    let backward = backward.block_on().unwrap_or_else(|error| panic!("{} {case}: {error}", variant.name()));
     [bits(forward.data), bits(backward.grad_input.data)]
 }
 

@@ -10,15 +10,16 @@ use gpu_resnet::verify::cases::{Suite, cases};
 use gpu_resnet::verify::check::Checker;
 use gpu_resnet::verify::controls::{self, Control, break_kernel, controls};
 use gpu_resnet::verify::report::Status;
+use pollster::FutureExt as _;
 
 /// Set by `scripts/test.sh` where it has set up a driver with cooperative matrices: then there must be one.
 const EXPECTED: &str = "GPU_RESNET_EXPECT_MATRICES";
 
 fn open_all(emulated_matrices: bool) -> Vec<Arc<Gpu>> {
-    let usable = list_adapters(None).into_iter().filter(|report| report.unusable.is_none());
+    let usable = list_adapters(None).block_on().into_iter().filter(|report| report.unusable.is_none());
     let open = |index: usize| {
         let choice = AdapterChoice { adapter: Some(index.to_string()), backend: None };
-        Gpu::open_with(&choice, &DeviceOptions { emulated_matrices, ..Default::default() }).unwrap()
+        Gpu::open_with(&choice, &DeviceOptions { emulated_matrices, ..Default::default() }).block_on().unwrap()
     };
     let opened: Vec<_> = usable.map(|report| open(report.index)).collect();
     assert!(!opened.is_empty(), "no usable GPU adapter; run scripts/setup.sh, which installs a software driver");
@@ -37,7 +38,7 @@ fn small_cases(most_flops: f64) -> Vec<Case> {
 fn passed(gpu: &Arc<Gpu>, cases: &[Case]) -> usize {
     let (mut checker, mut passed) = (Checker::default(), 0);
     for case in cases {
-        let result = checker.check(gpu, case).result;
+        let result = checker.check(gpu, case).block_on().result;
         let able = case.variant().unwrap().supported_in(gpu.report(), case.precision()).is_ok();
         let expected = if able { Status::Pass } else { Status::Unsupported };
         assert!(result.status == expected, "{}: {case}: {}", gpu.report().driver_info, result.message);
@@ -71,7 +72,7 @@ fn a_wrong_sum_is_caught() {
     for gpu in open_all(true) {
         let fault = "conv2d_cooperative_emulated: result[i] += product( => result[i] += 1.01 * product(";
         break_kernel(&gpu, fault).unwrap();
-        let result = Checker::default().check(&gpu, case).result;
+        let result = Checker::default().check(&gpu, case).block_on().result;
         assert!(result.status == Status::Fail, "{}: {}", gpu.report().name, result.message);
     }
 }
@@ -85,7 +86,10 @@ fn real(operation: &str, variant: Conv2dVariant, fault: &str) {
         adapters += 1;
         assert!(passed(&gpu, &cases) >= 8, "{}: hardly a case ran", gpu.report().driver_info);
         let named = |control: &&Control| control.breaks == fault && control.case.ends_with(variant.name());
-        let caught = controls().iter().filter(named).filter_map(|control| controls::run(&gpu, &control.name).unwrap());
+        let caught = controls()
+            .iter()
+            .filter(named)
+            .filter_map(|control| controls::run(&gpu, &control.name).block_on().unwrap());
         assert!(fault.is_empty() || caught.filter(|result| result.caught).count() > 0, "{fault} is not caught");
     }
     assert!(adapters > 0 || std::env::var_os(EXPECTED).is_none(), "no adapter has cooperative matrices");

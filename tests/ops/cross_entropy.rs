@@ -2,6 +2,7 @@ use gpu_resnet::ops::attributes::CrossEntropyAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{Tensor, cross_entropy};
 use gpu_resnet::weights::hash_targets;
+use pollster::FutureExt as _;
 
 use crate::support::{Verdicts, adapters, array, array_with, passes, refused, tensor};
 
@@ -23,7 +24,7 @@ fn check(cases: &[(Array, Vec<i64>, CrossEntropyAttributes)]) {
         let loss = Tensor::new(&[], vec![expected.loss]);
         for gpu in adapters.iter() {
             let what = format!("{:?} {attributes:?}", input.shape);
-            match host::cross_entropy(gpu, input, target, attributes) {
+            match host::cross_entropy(gpu, input, target, attributes).block_on() {
                 Err(error) => verdicts.compare(gpu, &what, Err(error), &loss),
                 Ok((found, grad)) => {
                     let found = Array { shape: Vec::new(), data: vec![found] };
@@ -77,10 +78,10 @@ fn wrong_attributes_are_caught() {
     let mut other = target.clone();
     other[8] = (other[8] + 1) % 10;
     for gpu in adapters().iter() {
-        let (loss, grad) = host::cross_entropy(gpu, &input, &target, &PLAIN).expect("a result");
+        let (loss, grad) = host::cross_entropy(gpu, &input, &target, &PLAIN).block_on().expect("a result");
         assert!(passes(&[loss], &[expected.loss]) && passes(&grad.data, &expected.grad_input.data));
         for (target, attributes) in [(&target, smoothed(0.01)), (&other, PLAIN)] {
-            let (loss, grad) = host::cross_entropy(gpu, &input, target, &attributes).expect("a result");
+            let (loss, grad) = host::cross_entropy(gpu, &input, target, &attributes).block_on().expect("a result");
             assert!(!passes(&[loss], &[expected.loss]) && !passes(&grad.data, &expected.grad_input.data));
         }
     }
@@ -99,10 +100,10 @@ fn impossible_inputs_are_refused() {
             vec![i64::MAX, 0, 0],
             vec![u32::MAX.into(), 0, 0],
         ] {
-            refused(gpu, &format!("target {target:?}"), host::cross_entropy(gpu, &input, &target, &PLAIN));
+            refused(gpu, &format!("target {target:?}"), host::cross_entropy(gpu, &input, &target, &PLAIN).block_on());
         }
-        refused(gpu, "no rows", host::cross_entropy(gpu, &empty, &[], &PLAIN));
-        refused(gpu, "one axis", host::cross_entropy(gpu, &array("x", &[4]), &[1], &PLAIN));
-        refused(gpu, "smoothing 2", host::cross_entropy(gpu, &input, &[0, 1, 2], &smoothed(2.0)));
+        refused(gpu, "no rows", host::cross_entropy(gpu, &empty, &[], &PLAIN).block_on());
+        refused(gpu, "one axis", host::cross_entropy(gpu, &array("x", &[4]), &[1], &PLAIN).block_on());
+        refused(gpu, "smoothing 2", host::cross_entropy(gpu, &input, &[0, 1, 2], &smoothed(2.0)).block_on());
     }
 }

@@ -4,6 +4,7 @@ use gpu_resnet::Result;
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{self, Tensor};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, passes, refused, tensor};
 
@@ -11,9 +12,9 @@ type Kernel = fn(&Arc<Gpu>, [&Array; 2]) -> Result<Array>;
 type Twin = fn([&Tensor; 2]) -> Tensor;
 
 const OPERATIONS: [(&str, Kernel, Twin); 3] = [
-    ("relu", |gpu, [input, _]| host::relu(gpu, input), |[input, _]| reference::relu(input)),
-    ("add", |gpu, [a, b]| host::add(gpu, a, b), |[a, b]| reference::add(a, b)),
-    ("add_relu", |gpu, [a, b]| host::add_relu(gpu, a, b), |[a, b]| reference::add_relu(a, b)),
+    ("relu", |gpu, [input, _]| host::relu(gpu, input).block_on(), |[input, _]| reference::relu(input)),
+    ("add", |gpu, [a, b]| host::add(gpu, a, b).block_on(), |[a, b]| reference::add(a, b)),
+    ("add_relu", |gpu, [a, b]| host::add_relu(gpu, a, b).block_on(), |[a, b]| reference::add_relu(a, b)),
 ];
 
 fn inputs(shape: &[usize]) -> [Array; 2] {
@@ -41,10 +42,10 @@ fn impossible_shapes_are_refused() {
     let empty = Array { shape: vec![2, 0], data: Vec::new() };
     let lying = Array { shape: vec![usize::MAX, 2], data: vec![0.0; 6] };
     for gpu in adapters().iter() {
-        refused(gpu, "other shapes", host::add(gpu, &input, &turned));
-        refused(gpu, "other shapes", host::add_relu(gpu, &input, &empty));
-        refused(gpu, "no values", host::relu(gpu, &empty));
-        refused(gpu, "a lying shape", host::relu(gpu, &lying));
-        refused(gpu, "a lying shape", host::add(gpu, &lying, &lying));
+        refused(gpu, "other shapes", host::add(gpu, &input, &turned).block_on());
+        refused(gpu, "other shapes", host::add_relu(gpu, &input, &empty).block_on());
+        refused(gpu, "no values", host::relu(gpu, &empty).block_on());
+        refused(gpu, "a lying shape", host::relu(gpu, &lying).block_on());
+        refused(gpu, "a lying shape", host::add(gpu, &lying, &lying).block_on());
     }
 }

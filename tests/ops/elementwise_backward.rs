@@ -4,6 +4,7 @@ use gpu_resnet::Result;
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{self, Tensor};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, passes, refused, tensor};
 
@@ -12,10 +13,10 @@ type Twin = fn([&Tensor; 3]) -> Tensor;
 
 /// Of input, other and grad_output.
 const OPERATIONS: [(&str, Kernel, Twin); 2] = [
-    ("relu", |gpu, [x, _, g]| host::relu_backward(gpu, x, g), |[x, _, g]| reference::relu_backward(x, g)),
+    ("relu", |gpu, [x, _, g]| host::relu_backward(gpu, x, g).block_on(), |[x, _, g]| reference::relu_backward(x, g)),
     (
         "add_relu",
-        |gpu, [x, y, g]| host::add_relu_backward(gpu, x, y, g),
+        |gpu, [x, y, g]| host::add_relu_backward(gpu, x, y, g).block_on(),
         |[x, y, g]| reference::add_relu_backward(x, y, g).0,
     ),
 ];
@@ -46,10 +47,10 @@ fn impossible_shapes_are_refused() {
     let empty = Array { shape: vec![2, 0], data: Vec::new() };
     let lying = Array { shape: vec![usize::MAX, 2], data: vec![0.0; 6] };
     for gpu in adapters().iter() {
-        refused(gpu, "another gradient", host::relu_backward(gpu, &input, &turned));
-        refused(gpu, "no values", host::relu_backward(gpu, &empty, &empty));
-        refused(gpu, "a lying shape", host::relu_backward(gpu, &lying, &lying));
-        refused(gpu, "another summand", host::add_relu_backward(gpu, &input, &turned, &grad));
-        refused(gpu, "another gradient", host::add_relu_backward(gpu, &input, &other, &turned));
+        refused(gpu, "another gradient", host::relu_backward(gpu, &input, &turned).block_on());
+        refused(gpu, "no values", host::relu_backward(gpu, &empty, &empty).block_on());
+        refused(gpu, "a lying shape", host::relu_backward(gpu, &lying, &lying).block_on());
+        refused(gpu, "another summand", host::add_relu_backward(gpu, &input, &turned, &grad).block_on());
+        refused(gpu, "another gradient", host::add_relu_backward(gpu, &input, &other, &turned).block_on());
     }
 }

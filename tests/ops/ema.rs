@@ -1,5 +1,6 @@
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference;
+use pollster::FutureExt as _;
 
 use crate::support::{Verdicts, adapters, array, passes, refused, tensor};
 
@@ -21,7 +22,7 @@ fn shapes_and_decays() {
             for decay in [0.0, 0.1, 0.9, 0.999, 1.0] {
                 let pair = pair(shape);
                 let found = host::ema(gpu, &pair.0, &pair.1, decay);
-                verdicts.compare(gpu, &format!("{shape:?} decay {decay}"), found, &expected(&pair, decay));
+                verdicts.compare(gpu, &format!("{shape:?} decay {decay}"), found.block_on(), &expected(&pair, decay));
             }
         }
     }
@@ -32,7 +33,7 @@ fn shapes_and_decays() {
 fn another_decay_is_caught() {
     let pair = pair(&[40]);
     for gpu in adapters().iter() {
-        let found = host::ema(gpu, &pair.0, &pair.1, 0.9).expect("a result");
+        let found = host::ema(gpu, &pair.0, &pair.1, 0.9).block_on().expect("a result");
         assert!(passes(&found.data, &expected(&pair, 0.9).data));
         assert!(!passes(&found.data, &expected(&pair, 0.901).data));
     }
@@ -42,6 +43,6 @@ fn another_decay_is_caught() {
 fn another_shape_is_refused() {
     let (average, _) = pair(&[4, 5]);
     for gpu in adapters().iter() {
-        refused(gpu, "another value", host::ema(gpu, &average, &array("other", &[5, 4]), 0.9));
+        refused(gpu, "another value", host::ema(gpu, &average, &array("other", &[5, 4]), 0.9).block_on());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::attributes::{BatchNormAttributes, Conv2dAttributes, PoolAttributes};
 use gpu_resnet::ops::host::{self, Array};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, array_with};
 
@@ -59,24 +60,28 @@ impl Network {
     fn forward(&self, gpu: &Arc<Gpu>) -> Activations {
         let [mean, variance] = self.statistics();
         let parameters = [&self.weight, &self.bias, &mean, &variance];
-        let convolved = host::conv2d(gpu, None, &self.input, &self.kernel, None, &CONVOLUTION).expect("conv2d");
-        let normalised = host::batch_norm(gpu, &convolved, parameters, &self.attributes()).expect("batch_norm").output;
-        let rectified = host::add_relu(gpu, &normalised, &self.shortcut).expect("add_relu");
-        let pooled = host::max_pool2d(gpu, &rectified, &POOL).expect("max_pool2d");
-        let output = host::global_avg_pool(gpu, &pooled).expect("global_avg_pool");
+        let convolved =
+            host::conv2d(gpu, None, &self.input, &self.kernel, None, &CONVOLUTION).block_on().expect("conv2d");
+        let normalised =
+            host::batch_norm(gpu, &convolved, parameters, &self.attributes()).block_on().expect("batch_norm").output;
+        let rectified = host::add_relu(gpu, &normalised, &self.shortcut).block_on().expect("add_relu");
+        let pooled = host::max_pool2d(gpu, &rectified, &POOL).block_on().expect("max_pool2d");
+        let output = host::global_avg_pool(gpu, &pooled).block_on().expect("global_avg_pool");
         Activations { convolved, normalised, rectified, pooled, output }
     }
 
     /// The gradients of `sum(output * upstream)` in the order of [`Self::tensors`].
     fn backward(&self, gpu: &Arc<Gpu>, saved: &Activations, upstream: &Array) -> [Array; 5] {
         let [mean, variance] = self.statistics();
-        let grad = host::global_avg_pool_backward(gpu, &saved.pooled, upstream).expect("global_avg_pool");
-        let grad = host::max_pool2d_backward(gpu, &saved.rectified, &grad, &POOL).expect("max_pool2d");
-        let grad = host::add_relu_backward(gpu, &saved.normalised, &self.shortcut, &grad).expect("add_relu");
+        let grad = host::global_avg_pool_backward(gpu, &saved.pooled, upstream).block_on().expect("global_avg_pool");
+        let grad = host::max_pool2d_backward(gpu, &saved.rectified, &grad, &POOL).block_on().expect("max_pool2d");
+        let grad = host::add_relu_backward(gpu, &saved.normalised, &self.shortcut, &grad).block_on().expect("add_relu");
         let parameters = [&self.weight, &mean, &variance];
         let norm = host::batch_norm_backward(gpu, &saved.convolved, parameters, &grad, &self.attributes())
+            .block_on()
             .expect("batch_norm");
         let conv = host::conv2d_backward(gpu, None, [&self.input, &self.kernel], &norm.grad_input, &CONVOLUTION)
+            .block_on()
             .expect("conv2d");
         [conv.grad_input, conv.grad_weight, norm.grad_weight, norm.grad_bias, grad]
     }

@@ -11,6 +11,7 @@ use gpu_resnet::verify::check::Checker;
 use gpu_resnet::verify::expectations::Expectations;
 use gpu_resnet::verify::report::{Direction, Status};
 use gpu_resnet::verify::select::Selection;
+use pollster::FutureExt as _;
 
 use crate::support::adapters;
 
@@ -39,7 +40,7 @@ fn problems_of(gpu: &Arc<Gpu>, cases: &[Case]) -> Vec<String> {
     let expectations = Expectations::load(None).expect("the shipped expectations");
     let (mut checker, mut passed, mut problems) = (Checker::default(), 0, Vec::new());
     for case in cases {
-        let mut result = checker.check(gpu, case).result;
+        let mut result = checker.check(gpu, case).block_on().result;
         passed += usize::from(result.status == Status::Pass);
         if result.status != Status::Unsupported {
             result.expectation = expectations.of(gpu.report(), &result.id);

@@ -10,6 +10,7 @@ use gpu_resnet::model::{
     record_pass,
 };
 use gpu_resnet::ops::{MapShape, Precision};
+use pollster::FutureExt as _;
 
 use super::conv2d_plan::adapter;
 use super::dispatch_lists::List;
@@ -91,8 +92,9 @@ fn passes(architecture: &Architecture) -> Vec<(&'static str, Option<PassOptions>
 pub fn write(write: &mut dyn FnMut(String, List)) {
     for (class, report) in adapters() {
         let options = DeviceOptions { as_adapter: Some(Box::new(report)), ..Default::default() };
-        let gpu =
-            Gpu::open_with(&AdapterChoice::default(), &options).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = Gpu::open_with(&AdapterChoice::default(), &options)
+            .block_on()
+            .expect("an adapter; scripts/setup.sh installs one");
         for name in Architecture::names() {
             lists_of(&gpu, class, name, write);
         }
@@ -105,7 +107,7 @@ fn lists_of(gpu: &Arc<Gpu>, class: &str, name: &str, write: &mut dyn FnMut(Strin
     let side = if architecture.stem.kind == StemKind::Imagenet { 224 } else { 32 };
     let precisions = Precision::ALL.into_iter().filter(|precision| precision.supported(gpu.report()).is_ok());
     for precision in precisions.clone() {
-        let network = Network::with_precision(gpu, &architecture, &source, precision).expect("a network");
+        let network = Network::with_precision(gpu, &architecture, &source, precision).block_on().expect("a network");
         for images in [1, 8] {
             let list = inference(&network, side, images);
             write(format!("{name} on {class}, {}, inference of {images}", precision.name()), list);

@@ -1,6 +1,7 @@
 use gpu_resnet::ops::attributes::Conv2dAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::ops::{Conv2d, Conv2dVariant};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, conv2d_variants, refused};
 
@@ -18,8 +19,8 @@ fn layouts_differ_by_direction() {
     let weight = weight(&conv);
     for gpu in adapters().iter() {
         for variant in conv2d_variants(gpu) {
-            let [forward, transposed] =
-                [false, true].map(|t| host::pack_weight(gpu, &conv, variant.into(), t, &weight).expect("a result"));
+            let [forward, transposed] = [false, true]
+                .map(|t| host::pack_weight(gpu, &conv, variant.into(), t, &weight).block_on().expect("a result"));
             assert_ne!(forward, transposed);
         }
     }
@@ -40,7 +41,8 @@ fn impossible_shapes_are_refused() {
     for gpu in adapters().iter() {
         let conv = conv(5, 7, [3, 3], 1);
         let found =
-            host::pack_weight(gpu, &conv, Conv2dVariant::Register.into(), false, &array("other", &[7, 5, 3, 2]));
+            host::pack_weight(gpu, &conv, Conv2dVariant::Register.into(), false, &array("other", &[7, 5, 3, 2]))
+                .block_on();
         refused(gpu, "another kernel", found);
     }
 }

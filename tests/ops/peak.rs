@@ -3,6 +3,7 @@
 use gpu_resnet::gpu::{Gpu, Plan, Recording, TensorId};
 use gpu_resnet::ops::peak::{ChainWidth, CopyWidth, copy, multiply_adds};
 use gpu_resnet::reference::compare;
+use pollster::FutureExt as _;
 
 use crate::support::adapters;
 
@@ -13,8 +14,8 @@ fn run(gpu: &std::sync::Arc<Gpu>, recording: &mut Recording, output: TensorId, c
     let end = recording.guard(output, 256) as usize / 4;
     let mut plan = Plan::new(gpu, recording).unwrap();
     plan.write(output, &vec![GUARD; end + 64]).unwrap();
-    plan.run().unwrap();
-    let found: Vec<f32> = plan.read(output, end + 64).unwrap();
+    plan.run().block_on().unwrap();
+    let found: Vec<f32> = plan.read(output, end + 64).block_on().unwrap();
     assert!(found[end..].iter().all(|&value| value == GUARD), "written past the end on {}", gpu.report().name);
     found[..count].to_vec()
 }

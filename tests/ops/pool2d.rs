@@ -1,6 +1,7 @@
 use gpu_resnet::ops::attributes::PoolAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{avg_pool2d, max_pool2d};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array_with, passes, refused, tensor};
 
@@ -19,15 +20,16 @@ fn wrong_attributes_are_caught() {
     let right = pool(3, 2, 1, false);
     let [maximum, average] = [max_pool2d(&tensor(&x), &right), avg_pool2d(&tensor(&x), &right)];
     for gpu in adapters().iter() {
-        assert!(passes(&host::max_pool2d(gpu, &x, &right).expect("a result").data, &maximum.data));
+        assert!(passes(&host::max_pool2d(gpu, &x, &right).block_on().expect("a result").data, &maximum.data));
         for wrong in
             [pool(2, 2, 0, false), PoolAttributes { padding: [1, 0], ceil_mode: true, ..right }, pool(4, 2, 1, true)]
         {
-            let [max, avg] = [host::max_pool2d(gpu, &x, &wrong), host::avg_pool2d(gpu, &x, &wrong)];
+            let [max, avg] =
+                [host::max_pool2d(gpu, &x, &wrong).block_on(), host::avg_pool2d(gpu, &x, &wrong).block_on()];
             assert!(!passes(&max.expect("a result").data, &maximum.data), "{wrong:?} went unnoticed");
             assert!(!passes(&avg.expect("a result").data, &average.data), "{wrong:?} went unnoticed");
         }
-        let found = host::max_pool2d(gpu, &x, &right).expect("a result");
+        let found = host::max_pool2d(gpu, &x, &right).block_on().expect("a result");
         assert!(!passes(&found.data, &average.data), "a maximum passes as an average");
     }
 }
@@ -47,8 +49,8 @@ fn impossible_shapes_are_refused() {
             ("a large kernel", &x, pool(9, 1, 0, false)),
             ("past an integer", &x, pool(usize::MAX, 1, usize::MAX / 2, false)),
         ] {
-            refused(gpu, what, host::max_pool2d(gpu, input, &attributes));
-            refused(gpu, what, host::avg_pool2d(gpu, input, &attributes));
+            refused(gpu, what, host::max_pool2d(gpu, input, &attributes).block_on());
+            refused(gpu, what, host::avg_pool2d(gpu, input, &attributes).block_on());
         }
     }
 }

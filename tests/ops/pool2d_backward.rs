@@ -5,6 +5,7 @@ use gpu_resnet::gpu::Gpu;
 use gpu_resnet::ops::attributes::PoolAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{self, Tensor};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, array_with, passes, refused, tensor};
 
@@ -12,10 +13,10 @@ type Kernel = fn(&Arc<Gpu>, &Array, &Array, &PoolAttributes) -> Result<Array>;
 type Twin = fn(&Tensor, &Tensor, &PoolAttributes) -> Tensor;
 
 const OPERATIONS: [(&str, Kernel, Twin); 2] = [
-    ("max", |gpu, x, g, a| host::max_pool2d_backward(gpu, x, g, a), reference::max_pool2d_backward),
+    ("max", |gpu, x, g, a| host::max_pool2d_backward(gpu, x, g, a).block_on(), reference::max_pool2d_backward),
     (
         "avg",
-        |gpu, x, g, a| host::avg_pool2d_backward(gpu, x, g, a),
+        |gpu, x, g, a| host::avg_pool2d_backward(gpu, x, g, a).block_on(),
         |x, g, a| reference::avg_pool2d_backward(&x.shape, g, a),
     ),
 ];
@@ -59,7 +60,7 @@ fn wrong_attributes_are_caught() {
             assert!(!passing(&x, &nudged, &right)[at], "{name}: a wrong gradient went unnoticed");
         }
         let turned = array_with("pool2d.input", &x.shape, |_, value| 3.0 - value);
-        let found = host::max_pool2d_backward(gpu, &turned, &grad, &right).expect("a result");
+        let found = host::max_pool2d_backward(gpu, &turned, &grad, &right).block_on().expect("a result");
         assert!(!passes(&found.data, &expected[0].data), "minima went unnoticed");
     }
 }

@@ -1,5 +1,6 @@
 use gpu_resnet::ops::host;
 use gpu_resnet::reference::preprocess;
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, passes, refused};
 
@@ -21,7 +22,7 @@ fn turned_channels_are_caught() {
     let expected = preprocess(&pixels, dims, MEAN, STD);
     let turned = [MEAN[2], MEAN[1], MEAN[0]];
     for gpu in adapters().iter() {
-        let found = host::preprocess(gpu, &pixels, dims, f32s(turned), f32s(STD)).expect("a result");
+        let found = host::preprocess(gpu, &pixels, dims, f32s(turned), f32s(STD)).block_on().expect("a result");
         assert!(!passes(&found.data, &expected.data));
     }
 }
@@ -30,8 +31,8 @@ fn turned_channels_are_caught() {
 fn impossible_shapes_are_refused() {
     let [mean, std] = [f32s(MEAN), f32s(STD)];
     for gpu in adapters().iter() {
-        refused(gpu, "too few bytes", host::preprocess(gpu, &[0; 11], [1, 2, 2], mean, std));
-        refused(gpu, "no image", host::preprocess(gpu, &[], [0, 2, 2], mean, std));
-        refused(gpu, "past an integer", host::preprocess(gpu, &[0; 12], [usize::MAX, 2, 2], mean, std));
+        refused(gpu, "too few bytes", host::preprocess(gpu, &[0; 11], [1, 2, 2], mean, std).block_on());
+        refused(gpu, "no image", host::preprocess(gpu, &[], [0, 2, 2], mean, std).block_on());
+        refused(gpu, "past an integer", host::preprocess(gpu, &[0; 12], [usize::MAX, 2, 2], mean, std).block_on());
     }
 }

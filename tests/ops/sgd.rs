@@ -1,6 +1,7 @@
 use gpu_resnet::ops::attributes::SgdAttributes;
 use gpu_resnet::ops::host::{self, Array};
 use gpu_resnet::reference::{self, SgdState};
+use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, passes, refused, tensor};
 
@@ -29,8 +30,9 @@ fn wrong_attributes_are_caught() {
     let (param, grad, buffer, _) = case(&[40], true, right);
     let (want, _) = expected(&(param.clone(), grad.clone(), buffer.clone(), right));
     for gpu in adapters().iter() {
-        let run =
-            |buffer: Option<&Array>, a: &SgdAttributes| host::sgd(gpu, &param, &grad, buffer, a).expect("a result").0;
+        let run = |buffer: Option<&Array>, a: &SgdAttributes| {
+            host::sgd(gpu, &param, &grad, buffer, a).block_on().expect("a result").0
+        };
         assert!(passes(&run(buffer.as_ref(), &right).data, &want.data));
         for wrong in [
             SgdAttributes { lr: 0.101, ..right },
@@ -52,10 +54,10 @@ fn impossible_inputs_are_refused() {
     let other = array("other", &[5, 4]);
     let empty = Array { shape: vec![0], data: Vec::new() };
     for gpu in adapters().iter() {
-        refused(gpu, "another gradient", host::sgd(gpu, &param, &other, None, &MOMENTUM));
-        refused(gpu, "another buffer", host::sgd(gpu, &param, &grad, Some(&other), &MOMENTUM));
-        refused(gpu, "no values", host::sgd(gpu, &empty, &empty, None, &MOMENTUM));
+        refused(gpu, "another gradient", host::sgd(gpu, &param, &other, None, &MOMENTUM).block_on());
+        refused(gpu, "another buffer", host::sgd(gpu, &param, &grad, Some(&other), &MOMENTUM).block_on());
+        refused(gpu, "no values", host::sgd(gpu, &empty, &empty, None, &MOMENTUM).block_on());
         let attributes = SgdAttributes { nesterov: true, ..PLAIN };
-        refused(gpu, "nesterov without momentum", host::sgd(gpu, &param, &grad, None, &attributes));
+        refused(gpu, "nesterov without momentum", host::sgd(gpu, &param, &grad, None, &attributes).block_on());
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gpu_resnet::ops::attributes::{AdamAttributes, SgdAttributes};
 use gpu_resnet::train::{Examples, Head, HeadOptions, HeadShape, HeadTrainer, Optimizer};
 use gpu_resnet::weights::{hash_targets, hash_tensor};
+use pollster::FutureExt as _;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -93,9 +94,9 @@ fn fifty_steps_follow_pytorch() {
             let train = Examples { features: &features, labels: &labels };
             let mut trainer = HeadTrainer::new(&gpu, SHAPE, train, None, golden.options, None).expect("a trainer");
             trainer.start(&head, golden.options.lr).expect("a start");
-            let result = trainer.epoch_in_order(1, 0..steps * batch, |_| Ok(())).expect("an epoch");
+            let result = trainer.epoch_in_order(1, 0..steps * batch, |_| Ok(())).block_on().expect("an epoch");
             assert_eq!(result.step, steps as u64);
-            let found = trainer.head().expect("the head");
+            let found = trainer.head().block_on().expect("the head");
             let losses = largest_relative(trainer.step_losses(), &golden.losses);
             let weight = relative(&found.weight, &golden.weight);
             let bias = relative(&found.bias, &golden.bias);

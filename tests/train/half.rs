@@ -12,6 +12,7 @@ use gpu_resnet::train::{
     Unfreeze,
 };
 use gpu_resnet::weights::{hash_input, hash_targets, hash_weights};
+use pollster::FutureExt as _;
 
 use super::golden::relative;
 use super::network::{Golden, KINDS, load, small};
@@ -44,11 +45,11 @@ fn errors<'g>(golden: &'g Golden, gpu: &Arc<Gpu>, network: NetworkSettings) -> V
         let images = hash_input(&format!("images.{step}"), golden.shape.iter().product());
         let targets = hash_targets(&format!("targets.{step}"), golden.shape[0], 10);
         let targets: Vec<u32> = targets.into_iter().map(|target| target as u32).collect();
-        let result = trainer.step(bytemuck::cast_slice(&images), &targets, 1.0).expect("a step");
+        let result = trainer.step(bytemuck::cast_slice(&images), &targets, 1.0).block_on().expect("a step");
         assert!(!result.skipped);
         losses.push(result.summary[0]);
     }
-    let state = trainer.state().expect("the state").tensors.0;
+    let state = trainer.state().block_on().expect("the state").tensors.0;
     let error = |(name, expected, torch): &'_ (String, Vec<f32>, f64)| {
         relative(if name == "losses" { &losses } else { &state[name] }, expected) / torch
     };
@@ -99,7 +100,7 @@ fn step(trainer: &mut NetworkTrainer, step: u64) -> bool {
     let pixels = hash_input(&format!("pixels.{step}"), 6 * 12 * 12 * 3);
     let pixels: Vec<u8> = pixels.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
     let targets: Vec<u32> = hash_targets(&format!("targets.{step}"), 6, 5).into_iter().map(|t| t as u32).collect();
-    trainer.step(&pixels, &targets, 1.0 / (step + 1) as f64).expect("a step").skipped
+    trainer.step(&pixels, &targets, 1.0 / (step + 1) as f64).block_on().expect("a step").skipped
 }
 
 fn with_scale(state: &NetworkState, scale: f32) -> NetworkState {
@@ -115,10 +116,10 @@ fn an_overflow_skips_the_step_and_halves_the_scale() {
     for gpu in adapters() {
         for optimizer in ["adam", "adamw", "sgd"] {
             let mut skipping = trainer(&gpu, &basic(), network.clone(), optimizer);
-            let start = skipping.state().expect("the state");
+            let start = skipping.state().block_on().expect("the state");
             skipping.restore(&with_scale(&start, huge)).expect("a state that fits");
             assert!(step(&mut skipping, 7), "{optimizer}: gradients of 2^60 times their size fit into f16");
-            let after = skipping.state().expect("the state");
+            let after = skipping.state().block_on().expect("the state");
             assert_eq!((&after.tensors, &after.moments), (&start.tensors, &start.moments), "{optimizer}");
             assert_eq!(after.loss_scale, Some(LossScale { scale: huge / 2.0, good_steps: 0, skipped: 1 }));
             assert_eq!(after.step, 1);
@@ -128,7 +129,7 @@ fn an_overflow_skips_the_step_and_halves_the_scale() {
             for number in 1..3 {
                 assert!(!step(&mut skipping, number) && !step(&mut straight, number), "{optimizer}");
             }
-            let [a, b] = [&skipping, &straight].map(|trainer| trainer.state().expect("the state"));
+            let [a, b] = [&skipping, &straight].map(|trainer| trainer.state().block_on().expect("the state"));
             assert_eq!((&a.tensors, &a.moments), (&b.tensors, &b.moments), "{optimizer}");
             assert_ne!(a.tensors, start.tensors, "{optimizer}: nothing was trained");
             assert_eq!((a.loss_scale.unwrap().good_steps, b.loss_scale.unwrap().good_steps), (2, 2));
@@ -154,11 +155,11 @@ fn tiny_gradients_vanish_without_scaling() {
             options.head.lr = 1e4;
             let weights = hash_weights(&basic()).expect("weights");
             let mut trainer = NetworkTrainer::new(&gpu, &basic(), &weights, options, 100).expect("a trainer");
-            let start = with_small_head(&trainer.state().expect("the state"));
+            let start = with_small_head(&trainer.state().block_on().expect("the state"));
             let start = if precision == Precision::F16 { with_scale(&start, scale) } else { start };
             trainer.restore(&start).expect("a state that fits");
             assert!(!step(&mut trainer, 0));
-            let after = trainer.state().expect("the state").tensors.0;
+            let after = trainer.state().block_on().expect("the state").tensors.0;
             let pairs = after["conv1.weight"].iter().zip(&start.tensors.0["conv1.weight"]);
             pairs.map(|(a, b)| a - b).collect::<Vec<f32>>()
         };
@@ -176,7 +177,7 @@ fn going_on_gives_the_same_bits_in_f16() {
         let new = || trainer(&gpu, &basic(), network.clone(), "adam");
         let begin = |trainer: &mut NetworkTrainer| {
             let state = LossScale { scale: 65_536.0, good_steps: 1_997, skipped: 0 };
-            let start = NetworkState { loss_scale: Some(state), ..trainer.state().expect("the state") };
+            let start = NetworkState { loss_scale: Some(state), ..trainer.state().block_on().expect("the state") };
             trainer.restore(&start).expect("a state that fits");
         };
         let mut straight = new();
@@ -186,10 +187,10 @@ fn going_on_gives_the_same_bits_in_f16() {
         begin(&mut first);
         (0..2).for_each(|number| assert!(!step(&mut first, number)));
         let mut second = new();
-        let half = first.state().expect("the state");
+        let half = first.state().block_on().expect("the state");
         second.restore(&half).expect("a state that fits");
         (2..6).for_each(|number| assert!(!step(&mut second, number)));
-        assert_eq!(straight.state().unwrap(), second.state().unwrap());
+        assert_eq!(straight.state().block_on().unwrap(), second.state().block_on().unwrap());
         // In the third step the scale had doubled.
         assert_eq!(straight.loss_scale(), Some(LossScale { scale: 131_072.0, good_steps: 3, skipped: 0 }));
         // Neither goes on from the other precision.
@@ -209,7 +210,7 @@ fn networks_of_every_kind_follow_their_f32() {
                     let network = NetworkSettings { precision, recompute, bn, ..NetworkSettings::default() };
                     let mut trainer = trainer(&gpu, &architecture, network, "sgd");
                     assert!(!step(&mut trainer, 0));
-                    let after = trainer.state().expect("the state").tensors.0;
+                    let after = trainer.state().block_on().expect("the state").tensors.0;
                     let start = weights.tensor_f32("conv1.weight").expect("a weight");
                     let pairs = after["conv1.weight"].iter().zip(start.iter());
                     (pairs.map(|(a, b)| a - b).collect::<Vec<f32>>(), after)
@@ -238,7 +239,7 @@ fn frozen_parts_stay_and_others_move_in_f16() {
             let network = NetworkSettings { unfreeze, bn: BnMode::Eval, ..settings() };
             let mut trainer = trainer(&gpu, &architecture, network, "adam");
             assert!(!step(&mut trainer, 0));
-            let state = trainer.state().expect("the state").tensors.0;
+            let state = trainer.state().block_on().expect("the state").tensors.0;
             for spec in architecture.parameters().iter().filter(|spec| spec.kind.is_trained()) {
                 let changed = state[&spec.name] != weights.tensor_f32(&spec.name).unwrap()[..];
                 let expected = moves.iter().any(|part| spec.name.starts_with(part));
@@ -256,7 +257,7 @@ fn logged_norms_are_those_of_f32() {
             let mut trainer = trainer(&gpu, &basic(), network, "sgd");
             let pixels: Vec<u8> =
                 hash_input("pixels", 6 * 12 * 12 * 3).iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
-            let result = trainer.step(&pixels, &[0, 1, 2, 3, 4, 0], 1.0).expect("a step");
+            let result = trainer.step(&pixels, &[0, 1, 2, 3, 4, 0], 1.0).block_on().expect("a step");
             let blocks = result.block_gradients.into_iter().map(|(_, norm)| norm);
             result.grad_norm.into_iter().chain(blocks).collect::<Vec<f32>>()
         };

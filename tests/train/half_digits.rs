@@ -9,6 +9,7 @@ use gpu_resnet::model::{Architecture, InputKind};
 use gpu_resnet::ops::Precision;
 use gpu_resnet::ops::attributes::SgdAttributes;
 use gpu_resnet::train::{HeadOptions, NetworkOptions, NetworkSettings, NetworkTrainer, Optimizer, fresh};
+use pollster::FutureExt as _;
 
 use crate::adapters::open_all;
 
@@ -43,14 +44,14 @@ fn learn(gpu: &Arc<Gpu>, precision: Precision) -> (Vec<f64>, f64) {
         let factor = 1.0 - epoch as f64 / EPOCHS as f64;
         let loss = whole.iter().map(|indices| {
             let (pixels, targets) = batch(&*train, indices);
-            f64::from(trainer.step(&pixels, &targets, factor).expect("a step").summary[0])
+            f64::from(trainer.step(&pixels, &targets, factor).block_on().expect("a step").summary[0])
         });
         losses.push(loss.sum::<f64>() / whole.len() as f64);
     }
     let all: Vec<usize> = (0..val.len()).collect();
     let right = all.chunks(BATCH).map(|indices| {
         let (pixels, targets) = batch(&*val, indices);
-        f64::from(trainer.validate(BATCH, &pixels, &targets).expect("answers")[1])
+        f64::from(trainer.validate(BATCH, &pixels, &targets).block_on().expect("answers")[1])
     });
     let right = right.sum::<f64>();
     if let Some(scale) = trainer.loss_scale() {

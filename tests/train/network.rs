@@ -10,6 +10,7 @@ use gpu_resnet::train::{
     BnMode, HeadOptions, NetworkOptions, NetworkSettings, NetworkState, NetworkTrainer, Optimizer, Unfreeze,
 };
 use gpu_resnet::weights::{hash_input, hash_targets, hash_weights};
+use pollster::FutureExt as _;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -70,10 +71,10 @@ fn thirty_steps(gpu: &Arc<Gpu>, golden: &Golden, options: NetworkOptions) -> (Ve
         let images = hash_input(&format!("images.{step}"), golden.shape.iter().product());
         let targets = hash_targets(&format!("targets.{step}"), golden.shape[0], 10);
         let targets: Vec<u32> = targets.into_iter().map(|target| target as u32).collect();
-        let result = trainer.step(bytemuck::cast_slice(&images), &targets, 1.0).expect("a step");
+        let result = trainer.step(bytemuck::cast_slice(&images), &targets, 1.0).block_on().expect("a step");
         losses.push(result.summary[0]);
     }
-    (losses, trainer.state().expect("the state"))
+    (losses, trainer.state().block_on().expect("the state"))
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn trainer(gpu: &Arc<Gpu>, architecture: &Architecture, options: NetworkOptions)
 fn run(trainer: &mut NetworkTrainer, range: std::ops::Range<u64>) -> Vec<f32> {
     let step = |step: u64| {
         let (pixels, targets) = batch(step, if step % 4 == 3 { 4 } else { 6 });
-        trainer.step(&pixels, &targets, 1.0 / (step + 1) as f64).expect("a step").summary[0]
+        trainer.step(&pixels, &targets, 1.0 / (step + 1) as f64).block_on().expect("a step").summary[0]
     };
     range.map(step).collect()
 }
@@ -179,17 +180,21 @@ fn going_on_gives_the_same_bits() {
             run(&mut straight, 0..8);
             let mut first = new();
             run(&mut first, 0..4);
-            let half = first.state().expect("the state");
+            let half = first.state().block_on().expect("the state");
             let mut second = new();
             second.restore(&half).expect("a state that fits");
             run(&mut second, 4..8);
-            assert_eq!(straight.state().unwrap(), second.state().unwrap(), "{optimizer}");
+            assert_eq!(straight.state().block_on().unwrap(), second.state().block_on().unwrap(), "{optimizer}");
             // An optimiser that forgot its moments shows.
             let mut forgetful = half.clone();
             forgetful.moments.values_mut().for_each(|moment| moment.fill(0.0));
             second.restore(&forgetful).expect("a state that fits");
             run(&mut second, 4..8);
-            assert_ne!(straight.state().unwrap().tensors, second.state().unwrap().tensors, "{optimizer}");
+            assert_ne!(
+                straight.state().block_on().unwrap().tensors,
+                second.state().block_on().unwrap().tensors,
+                "{optimizer}"
+            );
         }
     }
 }
@@ -203,7 +208,7 @@ fn computing_again_changes_no_bit() {
                 let with = |recompute| {
                     let settings = NetworkSettings { recompute, bn, ..NetworkSettings::default() };
                     let mut trainer = trainer(&gpu, &architecture, options(settings, "sgd"));
-                    (run(&mut trainer, 0..4), trainer.state().expect("the state"))
+                    (run(&mut trainer, 0..4), trainer.state().block_on().expect("the state"))
                 };
                 assert_eq!(with(Recompute::None), with(Recompute::Blocks), "{block} {bn:?}");
             }
@@ -240,7 +245,7 @@ fn frozen_parts_stay_and_others_move() {
                 let settings = NetworkSettings { unfreeze, bn, ..NetworkSettings::default() };
                 let mut trainer = trainer(&gpu, &architecture, options(settings, "adam"));
                 run(&mut trainer, 0..2);
-                let state = trainer.state().expect("the state").tensors.0;
+                let state = trainer.state().block_on().expect("the state").tensors.0;
                 for spec in architecture.parameters() {
                     let changed = state[&spec.name] != weights.tensor_f32(&spec.name).unwrap()[..];
                     let trained = moves.iter().any(|part| spec.name.starts_with(part));
@@ -261,7 +266,7 @@ fn groups_have_their_own_learning_rates() {
             let settings = NetworkSettings { backbone_lr, ..NetworkSettings::default() };
             let mut trainer = trainer(&gpu, &architecture, options(settings, "sgd"));
             run(&mut trainer, 0..1);
-            let state = trainer.state().expect("the state").tensors.0;
+            let state = trainer.state().block_on().expect("the state").tensors.0;
             ["conv1.weight", "fc.weight"].map(|name| {
                 let before = weights.tensor_f32(name).unwrap();
                 let squares = state[name].iter().zip(before.iter()).map(|(a, b)| f64::from(a - b).powi(2));
@@ -281,10 +286,11 @@ fn an_average_lags_behind_and_is_what_is_validated() {
         let settings = NetworkSettings { ema: Some(0.5), ..NetworkSettings::default() };
         let mut averaged = trainer(&gpu, &architecture, options(settings, "sgd"));
         let mut plain = trainer(&gpu, &architecture, options(NetworkSettings::default(), "sgd"));
-        let start = plain.state().expect("the state").tensors.0;
+        let start = plain.state().block_on().expect("the state").tensors.0;
         run(&mut averaged, 0..1);
         run(&mut plain, 0..1);
-        let (state, after) = (averaged.state().expect("the state"), plain.state().expect("the state").tensors.0);
+        let (state, after) =
+            (averaged.state().block_on().expect("the state"), plain.state().block_on().expect("the state").tensors.0);
         assert_eq!(state.tensors.0, after, "the average changed the training");
         // At the first step the decay is 2/11.
         for name in ["conv1.weight", "fc.bias", "bn1.running_mean"] {
@@ -297,9 +303,10 @@ fn an_average_lags_behind_and_is_what_is_validated() {
             assert!(relative(average, &expected) < 1e-6, "{name}");
         }
         let (pixels, targets) = batch(9, 6);
-        let [a, p] = [&mut averaged, &mut plain].map(|trainer| trainer.validate(6, &pixels, &targets).unwrap()[0]);
+        let [a, p] =
+            [&mut averaged, &mut plain].map(|trainer| trainer.validate(6, &pixels, &targets).block_on().unwrap()[0]);
         assert_ne!(a, p);
-        assert_ne!(a, averaged.step(&pixels, &targets, 1.0).unwrap().summary[0]);
+        assert_ne!(a, averaged.step(&pixels, &targets, 1.0).block_on().unwrap().summary[0]);
     }
 }
 
@@ -310,7 +317,7 @@ fn logged_norms_are_those_of_clipping() {
         let settings = NetworkSettings { log_gradients: true, ..NetworkSettings::default() };
         let mut trainer = trainer(&gpu, &architecture, options(settings, "sgd"));
         let (pixels, targets) = batch(0, 6);
-        let result = trainer.step(&pixels, &targets, 1.0).expect("a step");
+        let result = trainer.step(&pixels, &targets, 1.0).block_on().expect("a step");
         let norm = f64::from(result.grad_norm.expect("a norm"));
         assert!(norm > 0.0 && norm.is_finite());
         let blocks: Vec<_> = result.block_gradients.iter().map(|(name, _)| name.as_str()).collect();
@@ -326,13 +333,14 @@ fn a_short_validation_batch_counts_its_own_images_only() {
         let mut trainer = trainer(&gpu, &architecture, options(NetworkSettings::default(), "sgd"));
         let (pixels, targets) = batch(3, 6);
         let image = pixels.len() / 6;
-        let whole = trainer.validate(6, &pixels, &targets).unwrap();
-        let parts = [(0, 4), (4, 6)]
-            .map(|(from, to)| trainer.validate(6, &pixels[from * image..to * image], &targets[from..to]).unwrap());
+        let whole = trainer.validate(6, &pixels, &targets).block_on().unwrap();
+        let parts = [(0, 4), (4, 6)].map(|(from, to)| {
+            trainer.validate(6, &pixels[from * image..to * image], &targets[from..to]).block_on().unwrap()
+        });
         assert_eq!(parts.map(|part| part[2]), [4.0, 2.0]);
         let mean = (parts[0][0] * 4.0 + parts[1][0] * 2.0) / 6.0;
         assert!((mean - whole[0]).abs() < 1e-5 * whole[0], "{mean} against {}", whole[0]);
-        assert!(trainer.validate(6, &pixels[..image], &[7]).is_err(), "a target past the classes");
-        assert!(trainer.validate(6, &pixels[..image - 3], &targets[..1]).is_err(), "half an image");
+        assert!(trainer.validate(6, &pixels[..image], &[7]).block_on().is_err(), "a target past the classes");
+        assert!(trainer.validate(6, &pixels[..image - 3], &targets[..1]).block_on().is_err(), "half an image");
     }
 }

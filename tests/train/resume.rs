@@ -1,6 +1,7 @@
 //! Training that stops and goes on ends in the same bits as training that never stopped.
 
 use gpu_resnet::train::{HeadOptions, HeadState, HeadTrainer, Optimizer, Scaler};
+use pollster::FutureExt as _;
 
 use super::support::{Data, adapter};
 use crate::adapters::open_all as adapters;
@@ -15,9 +16,9 @@ fn run(trainer: &mut HeadTrainer, start: Option<&HeadState>, epochs: std::ops::R
         trainer.restore(state).unwrap();
     }
     for epoch in epochs {
-        trainer.epoch(epoch, |_| Ok(())).unwrap();
+        trainer.epoch(epoch, |_| Ok(())).block_on().unwrap();
     }
-    trainer.state().unwrap()
+    trainer.state().block_on().unwrap()
 }
 
 #[test]
@@ -61,9 +62,10 @@ fn features_that_do_not_fit_give_the_same_bits() {
                 let (shape, scaler) = (data.shape, scaler.clone());
                 let mut trainer =
                     HeadTrainer::new(&gpu, shape, data.train(), Some(data.val()), options, scaler).unwrap();
-                let epochs: Vec<_> = (1..=2).map(|epoch| trainer.epoch(epoch, |_| Ok(())).unwrap()).collect();
+                let epochs: Vec<_> =
+                    (1..=2).map(|epoch| trainer.epoch(epoch, |_| Ok(())).block_on().unwrap()).collect();
                 let losses: Vec<_> = epochs.iter().map(|e| (e.train_loss, e.train_accuracy, e.val_loss)).collect();
-                results.push((trainer.state().unwrap(), losses, trainer.step_losses().to_vec()));
+                results.push((trainer.state().block_on().unwrap(), losses, trainer.step_losses().to_vec()));
             }
             assert_eq!(results[0], results[1]);
         }
@@ -78,15 +80,15 @@ fn a_standardised_head_is_a_plain_head() {
     let new =
         |scaler| HeadTrainer::new(&gpu, data.shape, data.train(), Some(data.val()), options("adam"), scaler).unwrap();
     let mut scaled = new(Some(scaler));
-    let result = scaled.epoch(1, |_| Ok(())).unwrap();
+    let result = scaled.epoch(1, |_| Ok(())).block_on().unwrap();
     let mut plain = new(None);
-    plain.start(&scaled.head().unwrap(), 1e-3).unwrap();
-    let found = plain.validate().unwrap().unwrap();
+    plain.start(&scaled.head().block_on().unwrap(), 1e-3).unwrap();
+    let found = plain.validate().block_on().unwrap().unwrap();
     assert!((found.loss - result.val_loss.unwrap()).abs() < 1e-5, "{found:?} {result:?}");
     assert_eq!(Some(found.accuracy), result.val_accuracy);
     // Negative control: without the folding it would be another head.
-    plain.start(&scaled.state().unwrap().head, 1e-3).unwrap();
-    assert!((plain.validate().unwrap().unwrap().loss - found.loss).abs() > 1e-3);
+    plain.start(&scaled.state().block_on().unwrap().head, 1e-3).unwrap();
+    assert!((plain.validate().block_on().unwrap().unwrap().loss - found.loss).abs() > 1e-3);
 }
 
 #[test]
@@ -111,8 +113,8 @@ fn numbers_that_do_not_fit_are_refused() {
     assert!(new(good, HeadOptions { batch_size: 0, ..options("adam") }).is_err());
     let mut trainer = new(good, options("adam")).unwrap();
     for order in [vec![0; good.len() + 1], (1..=good.len()).collect(), (1..good.len()).collect()] {
-        assert!(trainer.epoch_in_order(1, order, |_| Ok(())).is_err());
+        assert!(trainer.epoch_in_order(1, order, |_| Ok(())).block_on().is_err());
     }
-    let sgd = new(good, options("sgd")).unwrap().state().unwrap();
+    let sgd = new(good, options("sgd")).unwrap().state().block_on().unwrap();
     assert!(trainer.restore(&sgd).unwrap_err().to_string().contains("optimizer"));
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::train::{Examples, HeadShape};
 use gpu_resnet::weights::{hash_targets, hash_tensor};
+use pollster::FutureExt as _;
 
 /// The first usable adapter.
 pub fn adapter() -> Arc<Gpu> {
-    Gpu::open(&AdapterChoice::default()).expect("a usable adapter; scripts/setup.sh installs a software driver")
+    Gpu::open(&AdapterChoice::default())
+        .block_on()
+        .expect("a usable adapter; scripts/setup.sh installs a software driver")
 }
 
 /// Noisy features around one centre a class.

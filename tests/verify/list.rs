@@ -7,6 +7,7 @@ use gpu_resnet::verify::cases::{Suite, cases};
 use gpu_resnet::verify::controls::{self, Control, controls};
 use gpu_resnet::verify::report::Direction;
 use gpu_resnet::verify::select::Selection;
+use pollster::FutureExt as _;
 
 fn selected(filter: &str) -> Vec<Case> {
     Selection { suite: Suite::Quick, filter: Some(filter.into()), variant: None }.cases().unwrap()
@@ -71,7 +72,7 @@ fn quick() -> Selection {
 /// takes minutes.)
 #[test]
 fn each_check_catches_a_broken_kernel() {
-    let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; scripts/setup.sh installs one");
     for (name, check) in [
         ("relu: the last values are never written", "unwritten"),
         ("add: four values too many are written", "guard"),
@@ -79,7 +80,7 @@ fn each_check_catches_a_broken_kernel() {
         ("batch_norm: the epsilon is ten times too large", "tolerance"),
         ("relu_backward: the gradient passes a ReLU that is off", "tolerance"),
     ] {
-        let result = controls::run(&gpu, name).unwrap().unwrap_or_else(|| panic!("{name} could not run"));
+        let result = controls::run(&gpu, name).block_on().unwrap().unwrap_or_else(|| panic!("{name} could not run"));
         assert_eq!((result.caught, result.caught_by.as_str()), (true, check), "{name}: {}", result.message);
     }
 }
@@ -88,7 +89,7 @@ fn each_check_catches_a_broken_kernel() {
 #[test]
 fn the_quick_suite_shows_every_shared_fault_once() {
     let all = cases(Suite::Quick).unwrap();
-    for adapter in list_adapters(None) {
+    for adapter in list_adapters(None).block_on() {
         let chosen = quick().controls_on(&adapter, &all);
         let able = |control: &&Control| {
             let case = Case::parse(&control.case).unwrap();
@@ -109,7 +110,7 @@ fn the_quick_suite_shows_every_shared_fault_once() {
 #[test]
 fn the_quick_suite_has_every_operation_and_every_kernel_that_can_run() {
     let all = cases(Suite::Quick).unwrap();
-    for adapter in list_adapters(None) {
+    for adapter in list_adapters(None).block_on() {
         let chosen = quick().cases_on(&adapter, &all);
         println!("{}: {} of {} cases", adapter.name, chosen.len(), all.len());
         assert!(chosen.len() < all.len() * 2 / 3);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gpu_resnet::gpu::{AdapterChoice, Gpu};
 use gpu_resnet::model::{Architecture, Forward, InputKind, Network, TensorSource};
 use gpu_resnet::weights::{self, Head, Origin, Overrides, Weights};
+use pollster::FutureExt as _;
 
 use crate::pth::{holds, network};
 
@@ -27,9 +28,9 @@ fn same(value: f32) -> f32 {
 
 /// The network's logits for the references' input.
 fn logits(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Vec<f32> {
-    let network = Network::new(gpu, architecture, source).unwrap();
+    let network = Network::new(gpu, architecture, source).block_on().unwrap();
     let mut forward = Forward::new(&network, InputKind::Tensor, 2, [32, 32], false).unwrap();
-    forward.run_tensor(&weights::hash_input("input", 2 * 3 * 32 * 32)).unwrap().logits
+    forward.run_tensor(&weights::hash_input("input", 2 * 3 * 32 * 32)).block_on().unwrap().logits
 }
 
 /// Whether the logits are torch's of the reference `name`.
@@ -116,7 +117,7 @@ fn several_files_are_one_network() {
 
 #[test]
 fn a_head_without_bias_and_no_head_at_all() {
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().unwrap();
     let plain = Weights::open(golden("no-bias.pth")).unwrap();
     assert_eq!(plain.head(), &Head::Linear { bias: false });
     let architecture = weights::infer_architecture(&plain).unwrap();
@@ -130,9 +131,9 @@ fn a_head_without_bias_and_no_head_at_all() {
     weights::check(&headless, &description.architecture).unwrap();
     assert_eq!((description.architecture.classes, description.labels), (1, None));
     let features = |source: &Weights, architecture: &Architecture| {
-        let network = Network::new(&gpu, architecture, source).unwrap();
+        let network = Network::new(&gpu, architecture, source).block_on().unwrap();
         let mut forward = Forward::new(&network, InputKind::Tensor, 2, [32, 32], false).unwrap();
-        forward.run_tensor(&weights::hash_input("input", 2 * 3 * 32 * 32)).unwrap().features
+        forward.run_tensor(&weights::hash_input("input", 2 * 3 * 32 * 32)).block_on().unwrap().features
     };
     let whole = Weights::open(golden("trainer.pth")).unwrap();
     assert_eq!(features(&headless, &description.architecture), features(&whole, &network()));
@@ -142,7 +143,7 @@ fn a_head_without_bias_and_no_head_at_all() {
 /// Networks of the same tensors, told apart by options alone; each is torch's, and none is another's.
 #[test]
 fn options_say_what_tensors_can_not() {
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().unwrap();
     let references = Weights::open(golden("logits.safetensors")).unwrap();
     let described =
         |name: &str| Architecture::from_json(references.metadata(&format!("architecture.{name}")).unwrap()).unwrap();
@@ -193,7 +194,7 @@ fn a_folder_of_the_hub_is_run_as_its_configuration_says() {
     for key in ["stride_in", "mean", "labels"] {
         assert_eq!(found.origins[key], Origin::Config, "{key}");
     }
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().unwrap();
     assert!(torchs(&logits(&gpu, &found.architecture, &weights), "v1"));
 
     // Options win; and a configuration of another network is refused.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::settings::Settings;
 use super::tensors::{Named, TensorFile};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, block_on};
 use crate::ops::Precision;
 use crate::ops::adam::AdamKind;
 use crate::ops::attributes::{
@@ -45,7 +45,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |call| {
             let bias = call.file.optional("bias")?;
             let (input, weight) = (call.input()?, call.file.array("weight")?);
-            one(host::conv2d(call.on(), None, &input, &weight, bias.as_ref(), &call.conv2d()?)?)
+            one(block_on(host::conv2d(call.on(), None, &input, &weight, bias.as_ref(), &call.conv2d()?))?)
         },
     },
     Operation {
@@ -55,7 +55,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &["stride", "padding", "dilation", "groups"],
         run: |call| {
             let (input, weight, grad) = (call.input()?, call.file.array("weight")?, call.grad_output()?);
-            gradients(host::conv2d_backward(call.on(), None, [&input, &weight], &grad, &call.conv2d()?)?)
+            gradients(block_on(host::conv2d_backward(call.on(), None, [&input, &weight], &grad, &call.conv2d()?))?)
         },
     },
     Operation {
@@ -75,7 +75,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             let (weight, mean, variance) = (array("weight")?, array("running_mean")?, array("running_var")?);
             let (input, grad) = (call.input()?, call.grad_output()?);
             let parameters = [&weight, &mean, &variance];
-            gradients(host::batch_norm_backward(call.on(), &input, parameters, &grad, &call.batch_norm()?)?)
+            gradients(block_on(host::batch_norm_backward(call.on(), &input, parameters, &grad, &call.batch_norm()?))?)
         },
     },
     Operation {
@@ -83,28 +83,28 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::relu(call.on(), &call.input()?)?),
+        run: |call| one(block_on(host::relu(call.on(), &call.input()?))?),
     },
     Operation {
         name: "relu_backward",
         required: &["input", "grad_output"],
         optional: &[],
         attributes: &[],
-        run: |call| grad_input(host::relu_backward(call.on(), &call.input()?, &call.grad_output()?)?),
+        run: |call| grad_input(block_on(host::relu_backward(call.on(), &call.input()?, &call.grad_output()?))?),
     },
     Operation {
         name: "add",
         required: &["input", "other"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::add(call.on(), &call.input()?, &call.file.array("other")?)?),
+        run: |call| one(block_on(host::add(call.on(), &call.input()?, &call.file.array("other")?))?),
     },
     Operation {
         name: "add_relu",
         required: &["input", "other"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::add_relu(call.on(), &call.input()?, &call.file.array("other")?)?),
+        run: |call| one(block_on(host::add_relu(call.on(), &call.input()?, &call.file.array("other")?))?),
     },
     Operation {
         name: "add_relu_backward",
@@ -113,7 +113,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &[],
         run: |call| {
             let (other, grad) = (call.file.array("other")?, call.grad_output()?);
-            let found = host::add_relu_backward(call.on(), &call.input()?, &other, &grad)?;
+            let found = block_on(host::add_relu_backward(call.on(), &call.input()?, &other, &grad))?;
             Ok(vec![("grad_input", found.clone()), ("grad_other", found)])
         },
     },
@@ -122,7 +122,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
-        run: |call| one(host::max_pool2d(call.on(), &call.input()?, &call.pool()?)?),
+        run: |call| one(block_on(host::max_pool2d(call.on(), &call.input()?, &call.pool()?))?),
     },
     Operation {
         name: "max_pool2d_backward",
@@ -130,7 +130,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
         run: |call| {
-            grad_input(host::max_pool2d_backward(call.on(), &call.input()?, &call.grad_output()?, &call.pool()?)?)
+            grad_input(block_on(host::max_pool2d_backward(
+                call.on(),
+                &call.input()?,
+                &call.grad_output()?,
+                &call.pool()?,
+            ))?)
         },
     },
     Operation {
@@ -138,7 +143,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
-        run: |call| one(host::avg_pool2d(call.on(), &call.input()?, &call.pool()?)?),
+        run: |call| one(block_on(host::avg_pool2d(call.on(), &call.input()?, &call.pool()?))?),
     },
     Operation {
         name: "avg_pool2d_backward",
@@ -146,7 +151,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         optional: &[],
         attributes: &["kernel_size", "stride", "padding", "ceil_mode"],
         run: |call| {
-            grad_input(host::avg_pool2d_backward(call.on(), &call.input()?, &call.grad_output()?, &call.pool()?)?)
+            grad_input(block_on(host::avg_pool2d_backward(
+                call.on(),
+                &call.input()?,
+                &call.grad_output()?,
+                &call.pool()?,
+            ))?)
         },
     },
     Operation {
@@ -154,14 +164,16 @@ pub(super) static OPERATIONS: &[Operation] = &[
         required: &["input"],
         optional: &[],
         attributes: &[],
-        run: |call| one(host::global_avg_pool(call.on(), &call.input()?)?),
+        run: |call| one(block_on(host::global_avg_pool(call.on(), &call.input()?))?),
     },
     Operation {
         name: "global_avg_pool_backward",
         required: &["input", "grad_output"],
         optional: &[],
         attributes: &[],
-        run: |call| grad_input(host::global_avg_pool_backward(call.on(), &call.input()?, &call.grad_output()?)?),
+        run: |call| {
+            grad_input(block_on(host::global_avg_pool_backward(call.on(), &call.input()?, &call.grad_output()?))?)
+        },
     },
     Operation {
         name: "linear",
@@ -170,7 +182,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &[],
         run: |call| {
             let bias = call.file.optional("bias")?;
-            one(host::linear(call.gpu, &call.input()?, &call.file.array("weight")?, bias.as_ref())?)
+            one(block_on(host::linear(call.gpu, &call.input()?, &call.file.array("weight")?, bias.as_ref()))?)
         },
     },
     Operation {
@@ -180,7 +192,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         attributes: &[],
         run: |call| {
             let (weight, grad) = (call.file.array("weight")?, call.file.array("grad_output")?);
-            gradients(host::linear_backward(call.gpu, &call.input()?, &weight, &grad)?)
+            gradients(block_on(host::linear_backward(call.gpu, &call.input()?, &weight, &grad))?)
         },
     },
     Operation {
@@ -195,7 +207,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ignore_index: call.settings.number("ignore_index", default.ignore_index)?,
             };
             let target = call.file.integers("target")?;
-            let (loss, grad_input) = host::cross_entropy(call.gpu, &call.input()?, &target, &attributes)?;
+            let (loss, grad_input) = block_on(host::cross_entropy(call.gpu, &call.input()?, &target, &attributes))?;
             Ok(vec![("loss", Array { shape: Vec::new(), data: vec![loss] }), ("grad_input", grad_input)])
         },
     },
@@ -283,7 +295,7 @@ fn batch_norm(call: &Call) -> Result<Vec<Named>> {
     let array = |key| call.file.array(key);
     let (weight, bias, mean, variance) =
         (array("weight")?, array("bias")?, array("running_mean")?, array("running_var")?);
-    let found = host::batch_norm(call.on(), &call.input()?, [&weight, &bias, &mean, &variance], &attributes)?;
+    let found = block_on(host::batch_norm(call.on(), &call.input()?, [&weight, &bias, &mean, &variance], &attributes))?;
     let mut results = vec![("output", found.output)];
     if let Some([mean, variance]) = found.running {
         results.extend([("running_mean", mean), ("running_var", variance)]);
@@ -316,7 +328,7 @@ fn adam(call: &Call, kind: AdamKind, default: AdamAttributes) -> Result<Vec<Name
         exp_avg: exp_avg.unwrap_or(fresh.exp_avg),
         exp_avg_sq: exp_avg_sq.unwrap_or(fresh.exp_avg_sq),
     };
-    let (param, state) = host::adam(call.gpu, kind, &param, &grad, &state, &attributes)?;
+    let (param, state) = block_on(host::adam(call.gpu, kind, &param, &grad, &state, &attributes))?;
     let step = Array { shape: step_shape, data: vec![state.step as f32] };
     Ok(vec![("param", param), ("exp_avg", state.exp_avg), ("exp_avg_sq", state.exp_avg_sq), ("step", step)])
 }
@@ -338,6 +350,6 @@ fn sgd(call: &Call) -> Result<Vec<Named>> {
         ));
     }
     let (param, grad) = (call.file.array("param")?, call.file.array("grad")?);
-    let (param, buffer) = host::sgd(call.gpu, &param, &grad, buffer.as_ref(), &attributes)?;
+    let (param, buffer) = block_on(host::sgd(call.gpu, &param, &grad, buffer.as_ref(), &attributes))?;
     Ok([("param", param)].into_iter().chain(buffer.map(|buffer| ("momentum_buffer", buffer))).collect())
 }

@@ -18,19 +18,19 @@ const OP: &str = "conv2d_backward";
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) where shapes and attributes don't fit together, and an algorithm that the adapter or the
 /// convolution is not for.
-pub fn conv2d_backward<'a>(
+pub async fn conv2d_backward<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     input_and_weight: [&Array; 2],
     grad_output: &Array,
     attributes: &Conv2dAttributes,
 ) -> Result<Gradients> {
-    conv2d_backward_fused(on, algorithm, input_and_weight, grad_output, (None, false), attributes)
+    conv2d_backward_fused(on, algorithm, input_and_weight, grad_output, (None, false), attributes).await
 }
 
 /// [`conv2d_backward`] with the kernel's epilogue: `residual`, of the input's shape, is added to the gradient by the input; with
 /// `relu` the input came out of one, and that gradient goes through it.
-pub fn conv2d_backward_fused<'a>(
+pub async fn conv2d_backward_fused<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
@@ -59,13 +59,13 @@ pub fn conv2d_backward_fused<'a>(
     let grad_input = record(Conv2dPass::ByInput, by_input)?;
     let grad_weight = record(Conv2dPass::ByWeight, by_weight)?;
     let grad_bias = sum_pixels(recording, OP, g)?;
-    let done = session.run(&[])?;
-    let bias = done.read(grad_bias, channels4(out_channels, groups) * 4)?;
+    let done = session.run(&[]).await?;
+    let bias = done.read(grad_bias, channels4(out_channels, groups) * 4).await?;
     Ok(Gradients {
-        grad_input: Array { shape: input.shape.clone(), data: done.map(grad_input, groups)? },
+        grad_input: Array { shape: input.shape.clone(), data: done.map(grad_input, groups).await? },
         grad_weight: Array {
             shape: weight.shape.clone(),
-            data: conv.unpack_krsc(&done.read(grad_weight.tensor, conv.weight_len4() * 4)?),
+            data: conv.unpack_krsc(&done.read(grad_weight.tensor, conv.weight_len4() * 4).await?),
         },
         grad_bias: Array { shape: vec![out_channels], data: unpack_channels(&bias, out_channels, groups) },
     })
@@ -97,7 +97,7 @@ pub(super) fn checked(
 /// Packs `weight` (`conv`'s, as PyTorch has it) on the GPU for `algorithm`, as training does after each step:
 /// for the forward ones, or `transposed` for the gradient by the input. The same bits as
 /// [`WeightLayout::pack`], but for the rounding of Winograd's points, and to f16.
-pub fn pack_weight<'a>(
+pub async fn pack_weight<'a>(
     on: impl Into<On<'a>>,
     conv: &Conv2d,
     algorithm: Conv2dAlgorithm,
@@ -112,5 +112,5 @@ pub fn pack_weight<'a>(
     session.room("weight", &[conv.weight_len4(), 4])?;
     let krsc = session.input("weight", &conv.pack_krsc(&weight.data));
     let packed = layout.record_pack(&mut session.recording, OP, krsc)?;
-    session.run(&[])?.stored(packed, layout.extents().iter().product(), layout.precision())
+    session.run(&[]).await?.stored(packed, layout.extents().iter().product(), layout.precision()).await
 }

@@ -17,7 +17,7 @@ const OP: &str = "conv2d_backward_input";
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) where shapes and attributes don't fit together, and an algorithm that the adapter or the
 /// convolution is not for.
-pub fn conv2d_backward_input<'a>(
+pub async fn conv2d_backward_input<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
@@ -45,6 +45,6 @@ pub fn conv2d_backward_input<'a>(
         GradEpilogue { residual: map("residual", end.residual)?, rectified: map("input", end.relu.then_some(input))? };
     let operands = ConvOperands::InputGradient { grad_output: grad, weight, epilogue };
     let grad_input = plan.record(&mut session.recording, OP, operands)?;
-    let data = session.run(&[])?.map(grad_input, groups)?;
+    let data = session.run(&[]).await?.map(grad_input, groups).await?;
     Ok(Array { shape: input.shape.clone(), data })
 }

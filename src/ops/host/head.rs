@@ -13,12 +13,12 @@ use crate::ops::linear::{Linear, LinearKernel};
 use crate::ops::{self, pack_rows, unpack_rows};
 
 /// `linear`: `input` `[N, C]`, `weight` `[K, C]`, `bias` `[K]`, giving `[N, K]`.
-pub fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array>) -> Result<Array> {
-    linear_by(gpu, LinearKernel::choose(gpu.report()), input, weight, bias)
+pub async fn linear(gpu: &Arc<Gpu>, input: &Array, weight: &Array, bias: Option<&Array>) -> Result<Array> {
+    linear_by(gpu, LinearKernel::choose(gpu.report()), input, weight, bias).await
 }
 
 /// [`linear`] by `kernel`.
-pub fn linear_by(
+pub async fn linear_by(
     gpu: &Arc<Gpu>,
     kernel: LinearKernel,
     input: &Array,
@@ -36,13 +36,13 @@ pub fn linear_by(
     let w = matrix(&mut session, "weight", weight, 4)?;
     let b = session.input("bias", &pack_rows(&bias.data, [1, layer.out_features], 1));
     let output = layer.forward(&mut session.recording, OP, kernel, x, [w, b])?;
-    let data = session.run(&[])?.read(output, (layer.output_bytes() / 4) as usize)?;
+    let data = session.run(&[]).await?.read(output, (layer.output_bytes() / 4) as usize).await?;
     let shape = [layer.rows, layer.out_features];
     Ok(Array { shape: shape.to_vec(), data: unpack_rows(&data, shape) })
 }
 
 /// `linear_backward`: the gradients from `grad_output` `[N, K]`.
-pub fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_output: &Array) -> Result<Gradients> {
+pub async fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_output: &Array) -> Result<Gradients> {
     const OP: &str = "linear_backward";
     let layer = layer(OP, input, weight)?;
     let Linear { rows, in_features, out_features } = layer;
@@ -54,14 +54,14 @@ pub fn linear_backward(gpu: &Arc<Gpu>, input: &Array, weight: &Array, grad_outpu
     let grad_input = layer.grad_input(&mut session.recording, OP, w, g)?;
     let grad_weight = layer.grad_weight(&mut session.recording, OP, x, g)?;
     let grad_bias = layer.grad_bias(&mut session.recording, OP, g)?;
-    let done = session.run(&[])?;
-    let read = |tensor, shape: [usize; 2]| -> Result<Vec<f32>> {
-        Ok(unpack_rows(&done.read(tensor, shape[0] * shape[1].next_multiple_of(4))?, shape))
+    let done = session.run(&[]).await?;
+    let read = async |tensor, shape: [usize; 2]| -> Result<Vec<f32>> {
+        Ok(unpack_rows(&done.read(tensor, shape[0] * shape[1].next_multiple_of(4)).await?, shape))
     };
     Ok(Gradients {
-        grad_input: Array { shape: input.shape.clone(), data: read(grad_input, [rows, in_features])? },
-        grad_weight: Array { shape: weight.shape.clone(), data: read(grad_weight, [out_features, in_features])? },
-        grad_bias: Array { shape: vec![out_features], data: read(grad_bias, [1, out_features])? },
+        grad_input: Array { shape: input.shape.clone(), data: read(grad_input, [rows, in_features]).await? },
+        grad_weight: Array { shape: weight.shape.clone(), data: read(grad_weight, [out_features, in_features]).await? },
+        grad_bias: Array { shape: vec![out_features], data: read(grad_bias, [1, out_features]).await? },
     })
 }
 
@@ -89,7 +89,7 @@ fn matrix(session: &mut Session, label: &str, array: &Array, row_multiple: usize
 ///
 /// # Errors
 /// [`Error::Shape`] for a target that is neither a class nor `ignore_index`, besides shapes that don't fit.
-pub fn cross_entropy(
+pub async fn cross_entropy(
     gpu: &Arc<Gpu>,
     input: &Array,
     target: &[i64],
@@ -119,9 +119,9 @@ pub fn cross_entropy(
     let targets = session.words("target", &targets);
     let loss =
         ops::cross_entropy::cross_entropy(&mut session.recording, OP, logits, targets, [rows, classes], attributes)?;
-    let done = session.run(&[])?;
-    let grad = done.read(loss.grad, rows * classes.next_multiple_of(4))?;
-    let summary = done.read(loss.summary, 4)?;
+    let done = session.run(&[]).await?;
+    let grad = done.read(loss.grad, rows * classes.next_multiple_of(4)).await?;
+    let summary = done.read(loss.summary, 4).await?;
     Ok((summary[0], Array { shape: input.shape.clone(), data: unpack_rows(&grad, [rows, classes]) }))
 }
 
@@ -143,7 +143,7 @@ pub struct HeadStepOutput {
 ///
 /// # Errors
 /// [`Error::Shape`] for labels or an order that don't fit the features, and an order of examples that aren't there.
-pub fn head_step(
+pub async fn head_step(
     gpu: &Arc<Gpu>,
     [features, weight, bias]: [&Array; 3],
     [labels, order]: [&[u32]; 2],
@@ -183,14 +183,14 @@ pub fn head_step(
     let head = HeadStep { layer };
     let grad = head.loss(&mut session.recording, &tensors, &CrossEntropyAttributes::default())?;
     let grad = head.gradient(&mut session.recording, &tensors, grad)?;
-    let done = session.run(&[tensors.cursor, tensors.history])?;
-    let cursor = done.read(tensors.cursor, 2)?;
-    let grad = done.read(grad, head.parameters())?;
+    let done = session.run(&[tensors.cursor, tensors.history]).await?;
+    let cursor = done.read(tensors.cursor, 2).await?;
+    let grad = done.read(grad, head.parameters()).await?;
     let bias_at = grad.len() - classes.next_multiple_of(4);
     Ok(HeadStepOutput {
         grad_weight: Array { shape: weight.shape.clone(), data: unpack_rows(&grad, [classes, layer.in_features]) },
         grad_bias: Array { shape: vec![classes], data: grad[bias_at..][..classes].to_vec() },
         cursor: [cursor[0].to_bits(), cursor[1].to_bits()],
-        history: Array { shape: vec![step + 1, 4], data: done.read(tensors.history, 4 * (step + 1))? },
+        history: Array { shape: vec![step + 1, 4], data: done.read(tensors.history, 4 * (step + 1)).await? },
     })
 }

@@ -20,7 +20,7 @@ pub(super) const NCHW: &str = "[N, C, H, W]";
 ///
 /// # Errors
 /// [`Error::Shape`] where shapes and attributes don't fit together, and an algorithm that the adapter or the convolution is not for.
-pub fn conv2d<'a>(
+pub async fn conv2d<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     input: &Array,
@@ -28,11 +28,11 @@ pub fn conv2d<'a>(
     bias: Option<&Array>,
     attributes: &Conv2dAttributes,
 ) -> Result<Array> {
-    conv2d_fused(on, algorithm, [input, weight], bias, None, false, attributes)
+    conv2d_fused(on, algorithm, [input, weight], bias, None, false, attributes).await
 }
 
 /// [`conv2d`] with its whole epilogue: `relu(conv2d(input, weight, bias) + residual)`, each part where asked for.
-pub fn conv2d_fused<'a>(
+pub async fn conv2d_fused<'a>(
     on: impl Into<On<'a>>,
     algorithm: Option<Conv2dAlgorithm>,
     [input, weight]: [&Array; 2],
@@ -70,7 +70,7 @@ pub fn conv2d_fused<'a>(
     };
     let operands = ConvOperands::Forward { input: map, weight, epilogue };
     let output = plan.record(&mut session.recording, OP, operands)?;
-    let data = session.run(&[])?.map(output, groups)?;
+    let data = session.run(&[]).await?.map(output, groups).await?;
     Ok(Array { shape: shape.to_vec(), data })
 }
 
@@ -107,33 +107,33 @@ pub struct MapEpilogue<'a> {
 }
 
 /// `batch_norm`: `input` `[N, C, …]`; weight, bias, running mean and running variance `[C]`.
-pub fn batch_norm<'a>(
+pub async fn batch_norm<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
     attributes: &BatchNormAttributes,
 ) -> Result<BatchNormOutput> {
-    batch_norm_fused(on, input, parameters, MapEpilogue::default(), attributes)
+    batch_norm_fused(on, input, parameters, MapEpilogue::default(), attributes).await
 }
 
 /// [`batch_norm`] with its whole epilogue.
-pub fn batch_norm_fused<'a>(
+pub async fn batch_norm_fused<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
-    epilogue: MapEpilogue,
+    epilogue: MapEpilogue<'_>,
     attributes: &BatchNormAttributes,
 ) -> Result<BatchNormOutput> {
     const OP: &str = "batch_norm";
     let mut session = Session::new(on, OP);
     let norm = BatchNorm::record(&mut session, OP, input, parameters, epilogue, attributes)?;
     let running = norm.tensors.running;
-    let done = session.run(&[running])?;
-    let output = Array { shape: input.shape.clone(), data: done.map(norm.output, 1)? };
+    let done = session.run(&[running]).await?;
+    let output = Array { shape: input.shape.clone(), data: done.map(norm.output, 1).await? };
     let running = if attributes.training {
         let c = norm.input.c;
         let stride = c.next_multiple_of(4);
-        let running = done.read(running, 2 * stride)?;
+        let running = done.read(running, 2 * stride).await?;
         let part = |at: usize| Array { shape: vec![c], data: running[at..at + c].to_vec() };
         Some([part(0), part(stride)])
     } else {
@@ -194,24 +194,24 @@ impl BatchNorm {
 }
 
 /// `relu`: `max(input, 0)` of any shape; NaN stays NaN.
-pub fn relu<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
-    elementwise(on, "relu", &[("input", input)], |r, maps| ops::elementwise::relu(r, "relu", maps[0]))
+pub async fn relu<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
+    elementwise(on, "relu", &[("input", input)], |r, maps| ops::elementwise::relu(r, "relu", maps[0])).await
 }
 
 /// `add`: `input + other` of equal shapes.
-pub fn add<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
+pub async fn add<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
     let inputs = [("input", input), ("other", other)];
-    elementwise(on, "add", &inputs, |r, maps| ops::elementwise::add(r, "add", maps[0], maps[1]))
+    elementwise(on, "add", &inputs, |r, maps| ops::elementwise::add(r, "add", maps[0], maps[1])).await
 }
 
 /// `add_relu`: `max(input + other, 0)` of equal shapes.
-pub fn add_relu<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
+pub async fn add_relu<'a>(on: impl Into<On<'a>>, input: &Array, other: &Array) -> Result<Array> {
     let inputs = [("input", input), ("other", other)];
-    elementwise(on, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1]))
+    elementwise(on, "add_relu", &inputs, |r, maps| ops::elementwise::add_relu(r, "add_relu", maps[0], maps[1])).await
 }
 
 /// These kernels are layout-free, so the values go up as they lie: as the channels of a single pixel.
-pub(super) fn elementwise<'a>(
+pub(super) async fn elementwise<'a>(
     on: impl Into<On<'a>>,
     op: &'static str,
     inputs: &[(&str, &Array)],
@@ -226,22 +226,22 @@ pub(super) fn elementwise<'a>(
         maps.push(session.map(name, &array.data, [1, array.data.len(), 1, 1], 1)?);
     }
     let output = record(&mut session.recording, &maps)?;
-    Ok(Array { shape: first.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: first.shape.clone(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `max_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; NaN wins, padding never does.
-pub fn max_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
-    pool(on, "max_pool2d", input, attributes, ops::pool::max_pool2d)
+pub async fn max_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(on, "max_pool2d", input, attributes, ops::pool::max_pool2d).await
 }
 
 /// `avg_pool2d`: `[N, C, H, W]` to `[N, C, P, Q]`; the zeros of the padding count.
-pub fn avg_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
-    pool(on, "avg_pool2d", input, attributes, ops::pool::avg_pool2d)
+pub async fn avg_pool2d<'a>(on: impl Into<On<'a>>, input: &Array, attributes: &PoolAttributes) -> Result<Array> {
+    pool(on, "avg_pool2d", input, attributes, ops::pool::avg_pool2d).await
 }
 
 type Pool = fn(&mut Recording, &str, FeatureMap, &PoolAttributes) -> Result<FeatureMap>;
 
-fn pool<'a>(
+async fn pool<'a>(
     on: impl Into<On<'a>>,
     op: &'static str,
     input: &Array,
@@ -255,23 +255,23 @@ fn pool<'a>(
     session.room("output", &[n, c.div_ceil(4), 4, p, q])?;
     let map = session.map("input", &input.data, shape, 1)?;
     let output = record(&mut session.recording, op, map, attributes)?;
-    Ok(Array { shape: vec![n, c, p, q], data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: vec![n, c, p, q], data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `global_avg_pool`: `[N, C, H, W]` to `[N, C]`.
-pub fn global_avg_pool<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
+pub async fn global_avg_pool<'a>(on: impl Into<On<'a>>, input: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool";
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let mut session = Session::new(on, OP);
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::pool::global_avg_pool(&mut session.recording, OP, map)?;
-    let rows = session.run(&[])?.read(output.tensor, output.len4() * 4)?;
+    let rows = session.run(&[]).await?.read(output.tensor, output.len4() * 4).await?;
     Ok(Array { shape: shape[..2].to_vec(), data: unpack_rows(&rows, [output.n, output.c]) })
 }
 
 /// `shortcut_pad`: `[N, C, H, W]` to `[N, out_channels, ceil(H / stride), ceil(W / stride)]`, the new channels zero. A
 /// stride alone puts them after the input's.
-pub fn shortcut_pad<'a>(
+pub async fn shortcut_pad<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     out_channels: usize,
@@ -286,12 +286,12 @@ pub fn shortcut_pad<'a>(
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::shortcut_pad::shortcut_pad(&mut session.recording, OP, map, out_channels, pad)?;
     let shape = vec![n, output.c, output.h, output.w];
-    Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape, data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `space_to_depth`: `[N, C, H, W]` to `[N, stride * stride * C, size]`, the pixels of blocks as channels, the blocks beginning
 /// `padding` before the map. Pairs are height, width.
-pub fn space_to_depth<'a>(
+pub async fn space_to_depth<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     stride: [usize; 2],
@@ -305,11 +305,11 @@ pub fn space_to_depth<'a>(
     let map = session.map("input", &input.data, shape, 1)?;
     let output = ops::space_to_depth::space_to_depth(&mut session.recording, OP, map, stride, padding, size)?;
     let shape = vec![output.n, output.c, output.h, output.w];
-    Ok(Array { shape, data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape, data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `preprocess`: 8-bit RGB images `[N, H, W, 3]` to `[N, 3, H, W]`, `(value / 255 - mean) / std`.
-pub fn preprocess<'a>(
+pub async fn preprocess<'a>(
     on: impl Into<On<'a>>,
     pixels: &[u8],
     nhw: [usize; 3],
@@ -329,5 +329,5 @@ pub fn preprocess<'a>(
     let words: Vec<u32> = pixels.chunks(4).map(word).collect();
     let tensor = session.words("pixels", &words);
     let output = ops::preprocess::preprocess(&mut session.recording, OP, tensor, nhw, mean, std, precision)?;
-    Ok(Array { shape: vec![n, 3, h, w], data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: vec![n, 3, h, w], data: session.run(&[]).await?.map(output, 1).await? })
 }

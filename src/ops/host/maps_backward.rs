@@ -11,7 +11,7 @@ use crate::ops::{self, FeatureMap, MapShape, pack_rows};
 
 /// `batch_norm_backward`: the gradients by `input` `[N, C, …]`, weight and bias from `grad_output` of the input's shape;
 /// weight, running mean and running variance are `[C]`. In training the statistics are the batch's own.
-pub fn batch_norm_backward<'a>(
+pub async fn batch_norm_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     [weight, mean, variance]: [&Array; 3],
@@ -21,16 +21,16 @@ pub fn batch_norm_backward<'a>(
     // No gradient depends on the bias.
     let bias = Array { shape: weight.shape.clone(), data: vec![0.0; weight.data.len()] };
     let epilogue = MapEpilogue::default();
-    batch_norm_fused_backward(on, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes)
+    batch_norm_fused_backward(on, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes).await
 }
 
 /// The same through a ReLU that [`super::batch_norm_fused`] ended with; the gradient by its residual, which is not given,
 /// is that by the ReLU's input.
-pub fn batch_norm_fused_backward<'a>(
+pub async fn batch_norm_fused_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     parameters: [&Array; 4],
-    epilogue: MapEpilogue,
+    epilogue: MapEpilogue<'_>,
     grad_output: &Array,
     attributes: &BatchNormAttributes,
 ) -> Result<Gradients> {
@@ -45,29 +45,29 @@ pub fn batch_norm_fused_backward<'a>(
         rectified: epilogue.relu.then_some(norm.output.tensor),
     };
     let found = record_batch_norm_backward(&mut session.recording, OP, saved, g, attributes.training)?;
-    let done = session.run(&[norm.tensors.running])?;
+    let done = session.run(&[norm.tensors.running]).await?;
     let channels = norm.input.c;
-    let vector = |tensor| -> Result<Array> {
-        let mut data = done.read(tensor, channels.next_multiple_of(4))?;
+    let vector = async |tensor| -> Result<Array> {
+        let mut data = done.read(tensor, channels.next_multiple_of(4)).await?;
         data.truncate(channels);
         Ok(Array { shape: vec![channels], data })
     };
     Ok(Gradients {
-        grad_input: Array { shape: input.shape.clone(), data: done.map(found.grad_input, 1)? },
-        grad_weight: vector(found.grad_weight)?,
-        grad_bias: vector(found.grad_bias)?,
+        grad_input: Array { shape: input.shape.clone(), data: done.map(found.grad_input, 1).await? },
+        grad_weight: vector(found.grad_weight).await?,
+        grad_bias: vector(found.grad_bias).await?,
     })
 }
 
 /// `relu_backward`: `grad_output` where `input` is above zero or NaN, else 0; any shape.
-pub fn relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
+pub async fn relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "relu_backward";
     let inputs = [("input", input), ("grad_output", grad_output)];
-    elementwise(on, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1]))
+    elementwise(on, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1])).await
 }
 
 /// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient by either.
-pub fn add_relu_backward<'a>(
+pub async fn add_relu_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     other: &Array,
@@ -76,11 +76,12 @@ pub fn add_relu_backward<'a>(
     const OP: &str = "add_relu_backward";
     let inputs = [("input", input), ("other", other), ("grad_output", grad_output)];
     elementwise(on, OP, &inputs, |r, maps| ops::elementwise::add_relu_backward(r, OP, [maps[0], maps[1]], maps[2]))
+        .await
 }
 
 /// `max_pool2d_backward`: the gradient by `input` `[N, C, H, W]` from `grad_output` `[N, C, P, Q]`: each goes to the first
 /// of the largest values of its window, or to the last NaN.
-pub fn max_pool2d_backward<'a>(
+pub async fn max_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     grad_output: &Array,
@@ -92,12 +93,12 @@ pub fn max_pool2d_backward<'a>(
     let x = session.map("input", &input.data, shape, 1)?;
     let (_, indices) = ops::pool::max_pool2d_indices(&mut session.recording, OP, x, attributes)?;
     let output = ops::pool::max_pool2d_backward(&mut session.recording, OP, x.shape, g, indices, attributes)?;
-    Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `avg_pool2d_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C, P, Q]`.
-pub fn avg_pool2d_backward<'a>(
+pub async fn avg_pool2d_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,
     grad_output: &Array,
@@ -108,7 +109,7 @@ pub fn avg_pool2d_backward<'a>(
     let (shape, g) = grad_of_windows(&mut session, OP, input, grad_output, attributes)?;
     let like = MapShape::new(shape)?.stored(g.precision);
     let output = ops::pool::avg_pool2d_backward(&mut session.recording, OP, like, g, attributes)?;
-    Ok(Array { shape: input.shape.clone(), data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// The input's shape, and `grad_output` once it is known to fit.
@@ -129,7 +130,7 @@ fn grad_of_windows(
 
 /// `global_avg_pool_backward`: the gradient by `input` `[N, C, H, W]`, of which only the shape matters, from `grad_output`
 /// `[N, C]`.
-pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
+pub async fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output: &Array) -> Result<Array> {
     const OP: &str = "global_avg_pool_backward";
     let shape: [usize; 4] = input.dims(OP, "input", NCHW)?;
     let [n, c, h, w] = shape;
@@ -140,12 +141,12 @@ pub fn global_avg_pool_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_o
     let g = MapShape::rows([n, c])?.at(rows);
     let like = MapShape::new(shape)?.stored(session.precision);
     let output = ops::pool::global_avg_pool_backward(&mut session.recording, OP, like, g)?;
-    Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: shape.to_vec(), data: session.run(&[]).await?.map(output, 1).await? })
 }
 
 /// `shortcut_pad_backward`: the gradient by the input of `shortcut_pad` from `grad_output`
 /// `[N, K, ceil(H / stride), ceil(W / stride)]`, added to `residual` `[N, C, H, W]`.
-pub fn shortcut_pad_backward<'a>(
+pub async fn shortcut_pad_backward<'a>(
     on: impl Into<On<'a>>,
     grad_output: &Array,
     residual: &Array,
@@ -158,5 +159,5 @@ pub fn shortcut_pad_backward<'a>(
     let g = session.map("grad_output", &grad_output.data, output_shape, 1)?;
     let residual = session.map("residual", &residual.data, shape, 1)?;
     let output = ops::shortcut_pad::shortcut_pad_backward(&mut session.recording, OP, g, residual, pad.into())?;
-    Ok(Array { shape: shape.to_vec(), data: session.run(&[])?.map(output, 1)? })
+    Ok(Array { shape: shape.to_vec(), data: session.run(&[]).await?.map(output, 1).await? })
 }

@@ -31,7 +31,7 @@ impl AdamState {
 }
 
 /// `adam` and `adamw`: one update of `param` by `grad`; gives the parameter and the state after it.
-pub fn adam(
+pub async fn adam(
     gpu: &Arc<Gpu>,
     kind: AdamKind,
     param: &Array,
@@ -39,12 +39,12 @@ pub fn adam(
     state: &AdamState,
     attributes: &AdamAttributes,
 ) -> Result<(Array, AdamState)> {
-    adam_scaled(gpu, kind, param, grad, state, attributes, None)
+    adam_scaled(gpu, kind, param, grad, state, attributes, None).await
 }
 
 /// [`adam`] as a step makes it whose loss was scaled: `overflow` says whether a gradient was not finite, which leaves everything
 /// but the step's number as it is.
-pub fn adam_scaled(
+pub async fn adam_scaled(
     gpu: &Arc<Gpu>,
     kind: AdamKind,
     param: &Array,
@@ -74,26 +74,28 @@ pub fn adam_scaled(
     };
     let attributes = AdamAttributes { maximize: false, ..*attributes };
     ops::adam::adam(&mut session.recording, op, kind, &attributes, count, tensors)?;
-    let done = session.run(&[tensors.param, tensors.exp_avg, tensors.exp_avg_sq])?;
-    let read = |tensor| -> Result<Array> { Ok(Array { shape: param.shape.clone(), data: done.read(tensor, count)? }) };
-    let state = AdamState { step, exp_avg: read(tensors.exp_avg)?, exp_avg_sq: read(tensors.exp_avg_sq)? };
-    Ok((read(tensors.param)?, state))
+    let done = session.run(&[tensors.param, tensors.exp_avg, tensors.exp_avg_sq]).await?;
+    let read = async |tensor| -> Result<Array> {
+        Ok(Array { shape: param.shape.clone(), data: done.read(tensor, count).await? })
+    };
+    let state = AdamState { step, exp_avg: read(tensors.exp_avg).await?, exp_avg_sq: read(tensors.exp_avg_sq).await? };
+    Ok((read(tensors.param).await?, state))
 }
 
 /// `sgd`: one update of `param` by `grad`; gives the parameter and, with momentum, the buffer after it. Without a
 /// `momentum_buffer` it is the first step.
-pub fn sgd(
+pub async fn sgd(
     gpu: &Arc<Gpu>,
     param: &Array,
     grad: &Array,
     momentum_buffer: Option<&Array>,
     attributes: &SgdAttributes,
 ) -> Result<(Array, Option<Array>)> {
-    sgd_scaled(gpu, param, grad, momentum_buffer, attributes, None)
+    sgd_scaled(gpu, param, grad, momentum_buffer, attributes, None).await
 }
 
 /// [`sgd`] as a step makes it whose loss was scaled; see [`adam_scaled`].
-pub fn sgd_scaled(
+pub async fn sgd_scaled(
     gpu: &Arc<Gpu>,
     param: &Array,
     grad: &Array,
@@ -122,14 +124,16 @@ pub fn sgd_scaled(
     };
     let attributes = SgdAttributes { maximize: false, ..*attributes };
     ops::sgd::sgd(&mut session.recording, OP, &attributes, count, tensors)?;
-    let done = session.run(&[tensors.param, tensors.momentum_buffer])?;
-    let read = |tensor| -> Result<Array> { Ok(Array { shape: param.shape.clone(), data: done.read(tensor, count)? }) };
-    let buffer = if attributes.momentum == 0.0 { None } else { Some(read(tensors.momentum_buffer)?) };
-    Ok((read(tensors.param)?, buffer))
+    let done = session.run(&[tensors.param, tensors.momentum_buffer]).await?;
+    let read = async |tensor| -> Result<Array> {
+        Ok(Array { shape: param.shape.clone(), data: done.read(tensor, count).await? })
+    };
+    let buffer = if attributes.momentum == 0.0 { None } else { Some(read(tensors.momentum_buffer).await?) };
+    Ok((read(tensors.param).await?, buffer))
 }
 
 /// `clip_grad_norm`: `grads` scaled so that their common norm is at most `max_norm`; the norm before, and the gradients.
-pub fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<(f32, Vec<Array>)> {
+pub async fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<(f32, Vec<Array>)> {
     const OP: &str = "clip_grad_norm";
     let mut session = Session::new(gpu, OP);
     let mut gradients = Vec::new();
@@ -145,16 +149,16 @@ pub fn clip_grad_norm(gpu: &Arc<Gpu>, grads: &[Array], max_norm: f64) -> Result<
         ops::clip_grad_norm::scale(&mut session.recording, gradient, norms)?;
     }
     let states: Vec<_> = gradients.iter().map(|&(tensor, _)| tensor).collect();
-    let done = session.run(&states)?;
-    let read = |(&tensor, grad): (_, &Array)| -> Result<Array> {
-        Ok(Array { shape: grad.shape.clone(), data: done.read(tensor, grad.data.len())? })
-    };
-    let scaled = states.iter().zip(grads).map(read).collect::<Result<_>>()?;
-    Ok((done.read(norms.total, 4)?[0], scaled))
+    let done = session.run(&states).await?;
+    let mut scaled = Vec::new();
+    for (&tensor, grad) in states.iter().zip(grads) {
+        scaled.push(Array { shape: grad.shape.clone(), data: done.read(tensor, grad.data.len()).await? });
+    }
+    Ok((done.read(norms.total, 4).await?[0], scaled))
 }
 
 /// `grad_norm`: the norm of all of `grads`, stored as `on` says.
-pub fn grad_norm<'a>(on: impl Into<On<'a>>, grads: &[Array]) -> Result<f32> {
+pub async fn grad_norm<'a>(on: impl Into<On<'a>>, grads: &[Array]) -> Result<f32> {
     const OP: &str = "grad_norm";
     let mut session = Session::new(on, OP);
     let precision = session.precision;
@@ -167,12 +171,12 @@ pub fn grad_norm<'a>(on: impl Into<On<'a>>, grads: &[Array]) -> Result<f32> {
         gradients.push((session.words("gradient", &precision.words(&data)), grad.data.len()));
     }
     let norms = ops::clip_grad_norm::grad_norms(&mut session.recording, &[gradients], precision, 1.0)?;
-    let done = session.run(&[])?;
-    Ok(done.read(norms.total, 1)?[0])
+    let done = session.run(&[]).await?;
+    Ok(done.read(norms.total, 1).await?[0])
 }
 
 /// `ema`: one update of `average` by `value`.
-pub fn ema(gpu: &Arc<Gpu>, average: &Array, value: &Array, decay: f64) -> Result<Array> {
+pub async fn ema(gpu: &Arc<Gpu>, average: &Array, value: &Array, decay: f64) -> Result<Array> {
     const OP: &str = "ema";
     average.check(OP, "average")?;
     value.expect(OP, "value", &average.shape, "average's shape")?;
@@ -183,7 +187,7 @@ pub fn ema(gpu: &Arc<Gpu>, average: &Array, value: &Array, decay: f64) -> Result
     let value = session.input("value", &value.data);
     let state = session.state("average", &average.data);
     ops::ema::ema(&mut session.recording, OP, count, rate, value, state)?;
-    Ok(Array { shape: average.shape.clone(), data: session.run(&[state])?.read(state, count)? })
+    Ok(Array { shape: average.shape.clone(), data: session.run(&[state]).await?.read(state, count).await? })
 }
 
 /// The state on the device of a step whose gradients were scaled.
@@ -194,21 +198,21 @@ fn scaled_state(session: &mut Session, overflow: bool) -> TensorId {
 }
 
 /// `loss_scale`, its first half: `input` times `scale`.
-pub fn scale_gradient(gpu: &Arc<Gpu>, input: &Array, scale: f32) -> Result<Array> {
+pub async fn scale_gradient(gpu: &Arc<Gpu>, input: &Array, scale: f32) -> Result<Array> {
     let (mut session, state, count) = scaling(gpu, input, scale)?;
     let tensor = session.input("input", &input.data);
     let output = ops::loss_scale::scale(&mut session.recording, LOSS_SCALE, count, state, tensor)?;
-    Ok(Array { shape: input.shape.clone(), data: session.run(&[state])?.read(output, count)? })
+    Ok(Array { shape: input.shape.clone(), data: session.run(&[state]).await?.read(output, count).await? })
 }
 
 /// Its second half: `grad` divided by `scale`, and whether one of its values is not finite.
-pub fn unscale_gradient(gpu: &Arc<Gpu>, grad: &Array, scale: f32) -> Result<(Array, bool)> {
+pub async fn unscale_gradient(gpu: &Arc<Gpu>, grad: &Array, scale: f32) -> Result<(Array, bool)> {
     let (mut session, state, count) = scaling(gpu, grad, scale)?;
     let tensor = session.state("grad", &grad.data);
     ops::loss_scale::unscale(&mut session.recording, LOSS_SCALE, count, state, tensor)?;
-    let done = session.run(&[state, tensor])?;
-    let overflow = done.read(state, 4)?[ops::loss_scale::OVERFLOW].to_bits() != 0;
-    Ok((Array { shape: grad.shape.clone(), data: done.read(tensor, count)? }, overflow))
+    let done = session.run(&[state, tensor]).await?;
+    let overflow = done.read(state, 4).await?[ops::loss_scale::OVERFLOW].to_bits() != 0;
+    Ok((Array { shape: grad.shape.clone(), data: done.read(tensor, count).await? }, overflow))
 }
 
 const LOSS_SCALE: &str = "loss_scale";

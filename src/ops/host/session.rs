@@ -106,7 +106,7 @@ impl<'a> Session<'a> {
     }
 
     /// Compiles and runs the recording once; `states` are the tensors that it changes in place.
-    pub fn run(mut self, states: &[TensorId]) -> Result<Done> {
+    pub async fn run(mut self, states: &[TensorId]) -> Result<Done> {
         let mut guarded = Vec::new();
         for tensor in self.recording.temporaries() {
             guarded.push((tensor, self.recording.guard(tensor, 4 * GUARD_WORDS as u64), Vec::new()));
@@ -124,9 +124,9 @@ impl<'a> Session<'a> {
             words.resize((self.recording.bytes(*tensor) / 4) as usize, GUARD);
             plan.write(*tensor, words)?;
         }
-        plan.run()?;
+        plan.run().await?;
         for (tensor, end, words) in &guarded {
-            let found: Vec<u32> = plan.read(*tensor, words.len())?;
+            let found: Vec<u32> = plan.read(*tensor, words.len()).await?;
             let start = (*end / 4) as usize;
             if let Some(at) = found[start..].iter().position(|&word| word != GUARD) {
                 return Err(Error::Mismatch(format!(
@@ -144,17 +144,17 @@ impl Done {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if the kernel left one of them unwritten.
-    pub fn read(&self, tensor: TensorId, count: usize) -> Result<Vec<f32>> {
-        Ok(bytemuck::cast_slice(&self.words(tensor, count)?).to_vec())
+    pub async fn read(&self, tensor: TensorId, count: usize) -> Result<Vec<f32>> {
+        Ok(bytemuck::cast_slice(&self.words(tensor, count).await?).to_vec())
     }
 
     /// The same of a tensor that is stored as `precision`.
-    pub fn stored(&self, tensor: TensorId, count: usize, precision: Precision) -> Result<Vec<f32>> {
-        Ok(precision.values(&self.words(tensor, precision.word_count(count))?, count))
+    pub async fn stored(&self, tensor: TensorId, count: usize, precision: Precision) -> Result<Vec<f32>> {
+        Ok(precision.values(&self.words(tensor, precision.word_count(count)).await?, count))
     }
 
-    fn words(&self, tensor: TensorId, count: usize) -> Result<Vec<u32>> {
-        let words: Vec<u32> = self.plan.read(tensor, count)?;
+    async fn words(&self, tensor: TensorId, count: usize) -> Result<Vec<u32>> {
+        let words: Vec<u32> = self.plan.read(tensor, count).await?;
         self.check_written(&words)?;
         Ok(words)
     }
@@ -166,9 +166,9 @@ impl Done {
     }
 
     /// A batch of feature maps as NCHW, padded by `groups`.
-    pub fn map(&self, map: FeatureMap, groups: usize) -> Result<Vec<f32>> {
+    pub async fn map(&self, map: FeatureMap, groups: usize) -> Result<Vec<f32>> {
         let count = map.len4() * 4;
-        let words: Vec<u32> = self.plan.read(map.tensor, map.precision.word_count(count))?;
+        let words: Vec<u32> = self.plan.read(map.tensor, map.precision.word_count(count)).await?;
         let pixel = map.precision.word_count(map.pitch4 * 4);
         for words in words.chunks(pixel.max(1)) {
             self.check_written(&words[..map.precision.word_count(map.c4 * 4)])?;
@@ -181,19 +181,19 @@ impl Done {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{AdapterChoice, Cost, KernelSpec};
+    use crate::gpu::{AdapterChoice, Cost, KernelSpec, block_on};
     use crate::ops::dispatch_items;
 
     /// ReLU over `vec4s` of a tensor of four, as a kernel that is wrong about its size would run.
     fn relu_over(vec4s: u32) -> Result<Vec<f32>> {
-        let gpu = Gpu::open(&AdapterChoice::default()).expect("an adapter; scripts/setup.sh installs one");
+        let gpu = block_on(Gpu::open(&AdapterChoice::default())).expect("an adapter; scripts/setup.sh installs one");
         let mut session = Session::new(&gpu, "relu");
         let input = session.input("input", &[1.0; 64]);
         let output = session.recording.temporary("output", 4 * 16);
         let params: Vec<u8> = [vec4s, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
         let (kernel, tensors) = (KernelSpec::new(crate::gpu::shaders::files::relu::FILE), [input, output]);
         dispatch_items(&mut session.recording, "relu", kernel, &tensors, &params, vec4s as usize, Cost::default())?;
-        session.run(&[])?.read(output, 16)
+        block_on(block_on(session.run(&[]))?.read(output, 16))
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub const OPERATIONS: &[Operation] = &[
                 ])
             },
             run: |gpu, case, inputs| {
-                let (norm, scaled) = host::clip_grad_norm(gpu, inputs, case.number("max_norm"))?;
-                Ok([Array::new(&[1], vec![norm])?].into_iter().chain(scaled).collect())
+                Box::pin(async move {
+                    let (norm, scaled) = host::clip_grad_norm(gpu, inputs, case.number("max_norm")).await?;
+                    Ok([Array::new(&[1], vec![norm])?].into_iter().chain(scaled).collect())
+                })
             },
             twin: |case, inputs| {
                 let mut grads = inputs.to_vec();
@@ -54,7 +56,9 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![case.filled("grad", &[count], 0), case.filled("other", &[2 * count + 1], 1)])
             },
             run: |gpu, case, inputs| {
-                Ok(vec![Array::new(&[1], vec![host::grad_norm((gpu, case.precision()), inputs)?])?])
+                Box::pin(async move {
+                    Ok(vec![Array::new(&[1], vec![host::grad_norm((gpu, case.precision()), inputs).await?])?])
+                })
             },
             twin: |_, inputs| {
                 let norm = reference::clip_grad_norm(&mut inputs.to_vec(), 1.0);
@@ -76,7 +80,9 @@ pub const OPERATIONS: &[Operation] = &[
                 let shape = [case.size("count")];
                 Ok(vec![case.filled("average", &shape, 0), case.array("value", &shape)])
             },
-            run: |gpu, case, inputs| Ok(vec![host::ema(gpu, &inputs[0], &inputs[1], case.number("decay"))?]),
+            run: |gpu, case, inputs| {
+                Box::pin(async move { Ok(vec![host::ema(gpu, &inputs[0], &inputs[1], case.number("decay")).await?]) })
+            },
             twin: |case, inputs| {
                 let mut average = inputs[0].clone();
                 reference::ema(&mut average, &inputs[1], case.number("decay"));

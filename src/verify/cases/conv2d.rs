@@ -78,13 +78,16 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             ])
         },
         run: |gpu, case, inputs| {
-            let [input, weight, bias, residual] = inputs else { unreachable!("four inputs") };
-            let bias = case.flag("bias").then_some(bias);
-            let residual = case.flag("residual").then_some(residual);
-            let (relu, attributes) = (case.flag("relu"), Geometry::of(case).attributes);
-            let (on, inputs) = ((gpu, case.precision()), [input, weight]);
-            let output = host::conv2d_fused(on, case.algorithm(), inputs, bias, residual, relu, &attributes)?;
-            Ok(vec![output])
+            Box::pin(async move {
+                let [input, weight, bias, residual] = inputs else { unreachable!("four inputs") };
+                let bias = case.flag("bias").then_some(bias);
+                let residual = case.flag("residual").then_some(residual);
+                let (relu, attributes) = (case.flag("relu"), Geometry::of(case).attributes);
+                let (on, inputs) = ((gpu, case.precision()), [input, weight]);
+                let output =
+                    host::conv2d_fused(on, case.algorithm(), inputs, bias, residual, relu, &attributes).await?;
+                Ok(vec![output])
+            })
         },
         twin: |case, inputs| {
             let [input, weight, bias, residual] = inputs else { unreachable!("four inputs") };

@@ -72,15 +72,20 @@ pub const OPERATIONS: &[Operation] = &[
                 ])
             },
             run: |gpu, case, inputs| {
-                let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
-                let (residual, relu) = (case.flag("residual").then_some(residual), case.flag("relu"));
-                let mut input = input.clone();
-                if relu {
-                    input.data.iter_mut().filter(|value| **value <= 0.0).for_each(|value| *value = 0.0);
-                }
-                let (algorithm, attributes, end) = (case.algorithm(), Geometry::of(case).attributes, (residual, relu));
-                let on = (gpu, case.precision());
-                Ok(three(host::conv2d_backward_fused(on, algorithm, [&input, weight], grad, end, &attributes)?))
+                Box::pin(async move {
+                    let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
+                    let (residual, relu) = (case.flag("residual").then_some(residual), case.flag("relu"));
+                    let mut input = input.clone();
+                    if relu {
+                        input.data.iter_mut().filter(|value| **value <= 0.0).for_each(|value| *value = 0.0);
+                    }
+                    let (algorithm, attributes, end) =
+                        (case.algorithm(), Geometry::of(case).attributes, (residual, relu));
+                    let on = (gpu, case.precision());
+                    Ok(three(
+                        host::conv2d_backward_fused(on, algorithm, [&input, weight], grad, end, &attributes).await?,
+                    ))
+                })
             },
             twin: |case, inputs| {
                 let [input, weight, grad, residual, _] = inputs else { unreachable!("five inputs") };
@@ -121,10 +126,13 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Kernel(Kernel {
             inputs: |case| Ok(vec![case.array("weight", &layer(case).weight_shape())]),
             run: |gpu, case, inputs| {
-                let transposed = case.flag("transposed");
-                let data =
-                    host::pack_weight((gpu, case.precision()), &layer(case), reader(case), transposed, &inputs[0])?;
-                Ok(vec![Array { shape: vec![data.len()], data }])
+                Box::pin(async move {
+                    let transposed = case.flag("transposed");
+                    let data =
+                        host::pack_weight((gpu, case.precision()), &layer(case), reader(case), transposed, &inputs[0])
+                            .await?;
+                    Ok(vec![Array { shape: vec![data.len()], data }])
+                })
             },
             twin: |case, inputs| {
                 let (layer, reader, weight) = (layer(case), reader(case), inputs[0].to_f32());

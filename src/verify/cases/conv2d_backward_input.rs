@@ -52,12 +52,14 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             ])
         },
         run: |gpu, case, inputs| {
-            let [input, weight, grad, residual] = inputs else { unreachable!("four inputs") };
-            let end = MapEpilogue { residual: case.flag("residual").then_some(residual), relu: case.flag("relu") };
-            let attributes = Geometry::of(case).attributes;
-            let input = Array { shape: input.shape.clone(), data: input.data.iter().map(|v| v.max(0.0)).collect() };
-            let (on, algorithm) = ((gpu, case.precision()), case.algorithm());
-            Ok(vec![host::conv2d_backward_input(on, algorithm, [&input, weight], grad, end, &attributes)?])
+            Box::pin(async move {
+                let [input, weight, grad, residual] = inputs else { unreachable!("four inputs") };
+                let end = MapEpilogue { residual: case.flag("residual").then_some(residual), relu: case.flag("relu") };
+                let attributes = Geometry::of(case).attributes;
+                let input = Array { shape: input.shape.clone(), data: input.data.iter().map(|v| v.max(0.0)).collect() };
+                let (on, algorithm) = ((gpu, case.precision()), case.algorithm());
+                Ok(vec![host::conv2d_backward_input(on, algorithm, [&input, weight], grad, end, &attributes).await?])
+            })
         },
         twin: |case, inputs| {
             let [input, weight, grad, residual] = inputs else { unreachable!("four inputs") };

@@ -50,7 +50,9 @@ pub const OPERATIONS: &[Operation] = &[
         },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0)]),
-            run: |gpu, case, inputs| Ok(vec![host::relu((gpu, case.precision()), &inputs[0])?]),
+            run: |gpu, case, inputs| {
+                Box::pin(async move { Ok(vec![host::relu((gpu, case.precision()), &inputs[0]).await?]) })
+            },
             twin: |_, inputs| vec![Expected::exact("output", reference::relu(&inputs[0]))],
             slope: None,
         },
@@ -65,7 +67,9 @@ pub const OPERATIONS: &[Operation] = &[
         },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
-            run: |gpu, case, inputs| Ok(vec![host::add((gpu, case.precision()), &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| {
+                Box::pin(async move { Ok(vec![host::add((gpu, case.precision()), &inputs[0], &inputs[1]).await?]) })
+            },
             twin: |case, inputs| {
                 vec![Expected::gradient(case, "output", reference::add(&inputs[0], &inputs[1]), ONE_SUM)]
             },
@@ -81,7 +85,11 @@ pub const OPERATIONS: &[Operation] = &[
         },
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1)]),
-            run: |gpu, case, inputs| Ok(vec![host::add_relu((gpu, case.precision()), &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| {
+                Box::pin(
+                    async move { Ok(vec![host::add_relu((gpu, case.precision()), &inputs[0], &inputs[1]).await?]) },
+                )
+            },
             twin: |case, inputs| {
                 vec![Expected::stored(case, "output", reference::add_relu(&inputs[0], &inputs[1]), ONE_SUM)]
             },
@@ -93,7 +101,11 @@ pub const OPERATIONS: &[Operation] = &[
         |suite| with_grads(suite, suite == Suite::Full),
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), upstream(case, 1)]),
-            run: |gpu, case, inputs| Ok(vec![host::relu_backward((gpu, case.precision()), &inputs[0], &inputs[1])?]),
+            run: |gpu, case, inputs| {
+                Box::pin(async move {
+                    Ok(vec![host::relu_backward((gpu, case.precision()), &inputs[0], &inputs[1]).await?])
+                })
+            },
             twin: |_, inputs| vec![Expected::exact("grad_input", reference::relu_backward(&inputs[0], &inputs[1]))],
             slope: Some(Slope {
                 objective: |_, inputs| dot(&reference::relu(&inputs[0]), &inputs[1]),
@@ -107,8 +119,10 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![operand(case, 0), operand(case, 1), upstream(case, 2)]),
             run: |gpu, case, inputs| {
-                let on = (gpu, case.precision());
-                Ok(vec![host::add_relu_backward(on, &inputs[0], &inputs[1], &inputs[2])?])
+                Box::pin(async move {
+                    let on = (gpu, case.precision());
+                    Ok(vec![host::add_relu_backward(on, &inputs[0], &inputs[1], &inputs[2]).await?])
+                })
             },
             twin: |_, inputs| {
                 let grads = reference::add_relu_backward(&inputs[0], &inputs[1], &inputs[2]);

@@ -31,10 +31,12 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![case.filled("input", &[n, c], 0), case.array("weight", &[k, c]), case.array("bias", &[k])])
             },
             run: |gpu, case, inputs| {
-                let bias = case.flag("bias").then_some(&inputs[2]);
-                let strided = case.word(KERNEL) == KERNELS[1];
-                let kernel = if strided { LinearKernel::Strided } else { LinearKernel::Sliced };
-                Ok(vec![host::linear_by(gpu, kernel, &inputs[0], &inputs[1], bias)?])
+                Box::pin(async move {
+                    let bias = case.flag("bias").then_some(&inputs[2]);
+                    let strided = case.word(KERNEL) == KERNELS[1];
+                    let kernel = if strided { LinearKernel::Strided } else { LinearKernel::Sliced };
+                    Ok(vec![host::linear_by(gpu, kernel, &inputs[0], &inputs[1], bias).await?])
+                })
             },
             twin: |case, inputs| {
                 let bias = case.flag("bias").then_some(&inputs[2]);
@@ -69,7 +71,11 @@ pub const OPERATIONS: &[Operation] = &[
                     case.array("bias", &[k]),
                 ])
             },
-            run: |gpu, _, inputs| Ok(three(host::linear_backward(gpu, &inputs[0], &inputs[1], &inputs[2])?)),
+            run: |gpu, _, inputs| {
+                Box::pin(
+                    async move { Ok(three(host::linear_backward(gpu, &inputs[0], &inputs[1], &inputs[2]).await?)) },
+                )
+            },
             twin: |case, inputs| {
                 let [n, k] = case.sizes(["n", "k"]).map(|size| size as f64);
                 expect_three(case, reference::linear_backward(&inputs[0], &inputs[1], &inputs[2]), [k, n, n])
@@ -95,8 +101,10 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Kernel(Kernel {
             inputs: |case| Ok(vec![case.filled("input", &case.sizes(["n", "classes"]), 0)]),
             run: |gpu, case, inputs| {
-                let (loss, grad) = host::cross_entropy(gpu, &inputs[0], &targets(case), &attributes(case))?;
-                Ok(vec![Array { shape: vec![1], data: vec![loss] }, grad])
+                Box::pin(async move {
+                    let (loss, grad) = host::cross_entropy(gpu, &inputs[0], &targets(case), &attributes(case)).await?;
+                    Ok(vec![Array { shape: vec![1], data: vec![loss] }, grad])
+                })
             },
             twin: |case, inputs| {
                 let found = reference::cross_entropy(&inputs[0], &targets(case), &attributes(case));

@@ -35,12 +35,14 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             Ok(vec![case.array("features", &[examples, c]), weight, case.array("bias", &[k])])
         },
         run: |gpu, case, inputs| {
-            let (labels, order) = (words(case, "labels", "k"), words(case, "order", "examples"));
-            let [n, step] = case.sizes(["n", "step"]);
-            let [features, weight, bias] = inputs else { unreachable!("three inputs") };
-            let found = host::head_step(gpu, [features, weight, bias], [&labels, &order], n, step)?;
-            let cursor = Array { shape: vec![2], data: found.cursor.map(|step| step as f32).into() };
-            Ok(vec![found.grad_weight, found.grad_bias, found.history, cursor])
+            Box::pin(async move {
+                let (labels, order) = (words(case, "labels", "k"), words(case, "order", "examples"));
+                let [n, step] = case.sizes(["n", "step"]);
+                let [features, weight, bias] = inputs else { unreachable!("three inputs") };
+                let found = host::head_step(gpu, [features, weight, bias], [&labels, &order], n, step).await?;
+                let cursor = Array { shape: vec![2], data: found.cursor.map(|step| step as f32).into() };
+                Ok(vec![found.grad_weight, found.grad_bias, found.history, cursor])
+            })
         },
         twin: |case, inputs| {
             let (labels, order) = (words(case, "labels", "k"), words(case, "order", "examples"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::case::{Body, Case, Operation};
 use super::super::judgement::{Check, Judgement};
 use super::super::key::Key;
-use super::super::report::{CaseResult, Direction};
+use super::super::report::Direction;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, shaders};
 use crate::ops::host::{self, Array};
@@ -18,10 +18,10 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     fill: false,
     list: |_| Vec::new(),
     flops: |_| 0.0,
-    body: Body::Whole(run),
+    body: Body::Whole(|gpu, case, _| Box::pin(run(gpu, case))),
 }];
 
-fn run(gpu: &Arc<Gpu>, case: &Case, _: &mut CaseResult) -> Result<Judgement> {
+async fn run(gpu: &Arc<Gpu>, case: &Case) -> Result<Judgement> {
     match case.word("kind") {
         "fail" => Ok(Some((Check::Tolerance, "it fails on purpose".into()))),
         "crash" => std::process::abort(),
@@ -29,7 +29,7 @@ fn run(gpu: &Arc<Gpu>, case: &Case, _: &mut CaseResult) -> Result<Judgement> {
         "hang" => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
-        "endless-loop" => endless(gpu),
+        "endless-loop" => endless(gpu).await,
         // Past what any adapter binds.
         "oom" => gpu.buffer("a buffer that is too large on purpose", u64::MAX / 2).map(|_| None),
         "device-lost" => Err(Error::DeviceLost("on purpose".into())),
@@ -38,12 +38,12 @@ fn run(gpu: &Arc<Gpu>, case: &Case, _: &mut CaseResult) -> Result<Judgement> {
 }
 
 /// A shader that does not end: a watchdog of the driver, or the parent's timeout, must.
-fn endless(gpu: &Arc<Gpu>) -> Result<Judgement> {
+async fn endless(gpu: &Arc<Gpu>) -> Result<Judgement> {
     const FROM: &str = "output[i] = rectify(input[i]);";
     const TO: &str = "loop { if output[i].x < -1.0 { break; } output[i] = rectify(input[i] + output[i]); }";
     let source = shaders::find("relu").map(|shader| shader.source.replace(FROM, TO));
     gpu.substitute("relu", source);
-    let found = host::relu(gpu, &Array { shape: vec![4], data: vec![1.0; 4] });
+    let found = host::relu(gpu, &Array { shape: vec![4], data: vec![1.0; 4] }).await;
     gpu.substitute("relu", None);
     found.map(|_| Some((Check::Tolerance, "the driver left an endless loop".into())))
 }

@@ -31,10 +31,12 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     body: Body::Kernel(Kernel {
         inputs: |case| Ok(vec![case.filled("grad", &[case.size("count")], 0)]),
         run: |gpu, case, inputs| {
-            let factor = case.number("factor") as f32;
-            let (unscaled, overflow) = host::unscale_gradient(gpu, &inputs[0], factor)?;
-            let overflow = Array::new(&[1], vec![f32::from(u8::from(overflow))])?;
-            Ok(vec![host::scale_gradient(gpu, &inputs[0], factor)?, unscaled, overflow])
+            Box::pin(async move {
+                let factor = case.number("factor") as f32;
+                let (unscaled, overflow) = host::unscale_gradient(gpu, &inputs[0], factor).await?;
+                let overflow = Array::new(&[1], vec![f32::from(u8::from(overflow))])?;
+                Ok(vec![host::scale_gradient(gpu, &inputs[0], factor).await?, unscaled, overflow])
+            })
         },
         twin: |case, inputs| {
             let factor = case.number("factor");

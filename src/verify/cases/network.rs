@@ -43,7 +43,7 @@ pub const OPERATIONS: &[Operation] = &[
             all
         },
         flops: |_| 0.0,
-        body: Body::Whole(forward),
+        body: Body::Whole(|gpu, case, result| Box::pin(forward(gpu, case, result))),
     },
     Operation {
         name: "network_backward",
@@ -54,7 +54,7 @@ pub const OPERATIONS: &[Operation] = &[
             GRADIENT_NAMES.iter().flat_map(|name| ["eval", "train"].map(|bn| format!("name={name} bn={bn}"))).collect()
         },
         flops: |_| 0.0,
-        body: Body::Whole(backward),
+        body: Body::Whole(|gpu, case, result| Box::pin(backward(gpu, case, result))),
     },
 ];
 
@@ -146,7 +146,7 @@ fn repeats(what: &str, a: &[f32], b: &[f32]) -> Judgement {
     (!same).then(|| (Check::Repeat, format!("two runs gave different {what}")))
 }
 
-fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judgement> {
+async fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judgement> {
     let reference = Reference::open(FORWARD, case.word("name"))?;
     let [mut n, _, mut h, mut w] = reference.shape;
     let size = case.size("size");
@@ -154,14 +154,14 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
         (n, h, w) = (1, size, size);
     }
     let (weights, precision) = (hash_weights(&reference.architecture)?, case.precision());
-    let network = Network::with_precision(gpu, &reference.architecture, &weights, precision)?;
+    let network = Network::with_precision(gpu, &reference.architecture, &weights, precision).await?;
     let limit = if precision == Precision::F16 { HALF_LIMIT } else { FORWARD_LIMIT };
     let mut forward = Forward::new(&network, InputKind::Tensor, n, [h, w], true)?;
     (result.flops, result.bytes) = (forward.summary().flops, forward.summary().bytes as f64);
     let input = hash_input("input", n * 3 * h * w);
-    let output = forward.run_tensor(&input)?;
+    let output = forward.run_tensor(&input).await?;
     for _ in 0..2 {
-        let again = forward.run_tensor(&input)?;
+        let again = forward.run_tensor(&input).await?;
         let differs = repeats("logits", &output.logits, &again.logits);
         if let Some(problem) = differs.or_else(|| repeats("features", &output.features, &again.features)) {
             return Ok(Some(problem));
@@ -185,7 +185,7 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
     let layout: HashMap<String, Layout> = metadata(&reference.file, "layout")?;
     all.compare("logits", &output.logits, &reference.values("logits")?, limit);
     all.compare("features", &output.features, &reference.values("features")?, limit);
-    for stage in forward.stages()? {
+    for stage in forward.stages().await? {
         let name = &stage.name;
         let missing = || Error::file(reference.file.label(), format!("has no stage {name}"));
         let Layout { shape, every } = layout.get(name).ok_or_else(missing)?;
@@ -199,7 +199,7 @@ fn forward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judge
     Ok(all.failed)
 }
 
-fn backward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judgement> {
+async fn backward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judgement> {
     let reference = Reference::open(GRADIENTS, case.word("name"))?;
     let mode = case.word("bn");
     let errors: HashMap<String, HashMap<String, f64>> = metadata(&reference.file, "torch_f32_error")?;
@@ -222,13 +222,13 @@ fn backward(gpu: &Arc<Gpu>, case: &Case, result: &mut CaseResult) -> Result<Judg
         let network = TrainableNetwork::new(gpu, &reference.architecture, &weights)?;
         let mut pass = GradientPass::new(&network, reference.shape, &options)?;
         (result.flops, result.bytes) = (pass.summary().flops, pass.summary().bytes as f64);
-        let found = pass.run(&network, &input, &targets)?;
+        let found = pass.run(&network, &input, &targets).await?;
         result.seconds = Some(gpu.last_run_seconds());
         let mut all = vec![("loss".to_owned(), vec![found.loss]), ("logits".to_owned(), found.logits)];
         all.extend(found.input.map(|grad| ("grad.input".to_owned(), grad)));
         all.extend(found.parameters.into_iter().map(|(name, _, grad)| (format!("grad.{name}"), grad)));
         if options.bn_training {
-            let state = network.state_dict()?.into_iter().filter(|(spec, _)| spec.name.contains("running_"));
+            let state = network.state_dict().await?.into_iter().filter(|(spec, _)| spec.name.contains("running_"));
             all.extend(state.map(|(spec, values)| (spec.name, values)));
         }
         match &first {

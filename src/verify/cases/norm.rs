@@ -47,11 +47,15 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Kernel(Kernel {
             inputs: |case| Ok(inputs(case).into()),
             run: |gpu, case, inputs| {
-                let [input, weight, bias, mean, variance, residual] = inputs else { unreachable!("six inputs") };
-                let parameters = [weight, bias, mean, variance];
-                let end = epilogue(case, residual);
-                let found = host::batch_norm_fused((gpu, case.precision()), input, parameters, end, &attributes(case))?;
-                Ok([found.output].into_iter().chain(found.running.into_iter().flatten()).collect())
+                Box::pin(async move {
+                    let [input, weight, bias, mean, variance, residual] = inputs else { unreachable!("six inputs") };
+                    let parameters = [weight, bias, mean, variance];
+                    let end = epilogue(case, residual);
+                    let found =
+                        host::batch_norm_fused((gpu, case.precision()), input, parameters, end, &attributes(case))
+                            .await?;
+                    Ok([found.output].into_iter().chain(found.running.into_iter().flatten()).collect())
+                })
             },
             twin: |case, inputs| {
                 let [input, weight, bias, mean, variance, residual] = inputs else { unreachable!("six inputs") };
@@ -86,12 +90,16 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(inputs(case).into_iter().chain([grad]).collect())
             },
             run: |gpu, case, inputs| {
-                let [input, weight, bias, mean, variance, residual, grad] = inputs else {
-                    unreachable!("seven inputs")
-                };
-                let (parameters, end) = ([weight, bias, mean, variance], epilogue(case, residual));
-                let on = (gpu, case.precision());
-                Ok(three(host::batch_norm_fused_backward(on, input, parameters, end, grad, &attributes(case))?))
+                Box::pin(async move {
+                    let [input, weight, bias, mean, variance, residual, grad] = inputs else {
+                        unreachable!("seven inputs")
+                    };
+                    let (parameters, end) = ([weight, bias, mean, variance], epilogue(case, residual));
+                    let on = (gpu, case.precision());
+                    Ok(three(
+                        host::batch_norm_fused_backward(on, input, parameters, end, grad, &attributes(case)).await?,
+                    ))
+                })
             },
             twin: |case, inputs| {
                 let [input, weight, _, mean, variance, _, grad] = inputs else { unreachable!("seven inputs") };

@@ -50,7 +50,7 @@ pub const OPERATIONS: &[Operation] = &[
         "adam",
         Kernel {
             inputs: adam_inputs,
-            run: |gpu, case, inputs| run_adam(gpu, case, inputs, AdamKind::Adam),
+            run: |gpu, case, inputs| Box::pin(run_adam(gpu, case, inputs, AdamKind::Adam)),
             twin: |case, inputs| adam_twin(case, inputs, reference::adam),
             slope: None,
         },
@@ -59,7 +59,7 @@ pub const OPERATIONS: &[Operation] = &[
         "adamw",
         Kernel {
             inputs: adam_inputs,
-            run: |gpu, case, inputs| run_adam(gpu, case, inputs, AdamKind::AdamW),
+            run: |gpu, case, inputs| Box::pin(run_adam(gpu, case, inputs, AdamKind::AdamW)),
             twin: |case, inputs| adam_twin(case, inputs, reference::adamw),
             slope: None,
         },
@@ -89,10 +89,13 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![case.filled("param", &shape, 0), grad(case), case.array("momentum_buffer", &shape)])
             },
             run: |gpu, case, inputs| {
-                let buffer = has_buffer(case).then_some(&inputs[2]);
-                let (attributes, overflow) = (sgd_attributes(case), overflow(case));
-                let (param, buffer) = host::sgd_scaled(gpu, &inputs[0], &inputs[1], buffer, &attributes, overflow)?;
-                Ok([param].into_iter().chain(buffer).collect())
+                Box::pin(async move {
+                    let buffer = has_buffer(case).then_some(&inputs[2]);
+                    let (attributes, overflow) = (sgd_attributes(case), overflow(case));
+                    let (param, buffer) =
+                        host::sgd_scaled(gpu, &inputs[0], &inputs[1], buffer, &attributes, overflow).await?;
+                    Ok([param].into_iter().chain(buffer).collect())
+                })
             },
             twin: |case, inputs| {
                 let mut param = inputs[0].clone();
@@ -138,12 +141,12 @@ fn adam_attributes(case: &Case) -> AdamAttributes {
     }
 }
 
-fn run_adam(gpu: &Arc<Gpu>, case: &Case, inputs: &[Array], kind: AdamKind) -> Result<Vec<Array>> {
+async fn run_adam(gpu: &Arc<Gpu>, case: &Case, inputs: &[Array], kind: AdamKind) -> Result<Vec<Array>> {
     let [param, grad, exp_avg, exp_avg_sq] = inputs else { unreachable!("four inputs") };
     let step = case.size("step") as u64;
     let state = host::AdamState { step, exp_avg: exp_avg.clone(), exp_avg_sq: exp_avg_sq.clone() };
     let (attributes, overflow) = (adam_attributes(case), overflow(case));
-    let (param, after) = host::adam_scaled(gpu, kind, param, grad, &state, &attributes, overflow)?;
+    let (param, after) = host::adam_scaled(gpu, kind, param, grad, &state, &attributes, overflow).await?;
     if after.step != step + 1 {
         return Err(Error::Mismatch(format!("step {step} is followed by step {}", after.step)));
     }

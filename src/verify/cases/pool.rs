@@ -45,7 +45,9 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
             run: |gpu, case, inputs| {
-                Ok(vec![host::max_pool2d((gpu, case.precision()), &inputs[0], &attributes(case))?])
+                Box::pin(async move {
+                    Ok(vec![host::max_pool2d((gpu, case.precision()), &inputs[0], &attributes(case)).await?])
+                })
             },
             twin: |case, inputs| vec![Expected::exact("output", reference::max_pool2d(&inputs[0], &attributes(case)))],
             slope: None,
@@ -56,7 +58,12 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: with_grad,
             run: |gpu, case, inputs| {
-                Ok(vec![host::max_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))?])
+                Box::pin(async move {
+                    Ok(vec![
+                        host::max_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))
+                            .await?,
+                    ])
+                })
             },
             twin: |case, inputs| {
                 let grad = reference::max_pool2d_backward(&inputs[0], &inputs[1], &attributes(case));
@@ -73,7 +80,9 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
             run: |gpu, case, inputs| {
-                Ok(vec![host::avg_pool2d((gpu, case.precision()), &inputs[0], &attributes(case))?])
+                Box::pin(async move {
+                    Ok(vec![host::avg_pool2d((gpu, case.precision()), &inputs[0], &attributes(case)).await?])
+                })
             },
             twin: |case, inputs| {
                 let output = reference::avg_pool2d(&inputs[0], &attributes(case));
@@ -87,7 +96,12 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: with_grad,
             run: |gpu, case, inputs| {
-                Ok(vec![host::avg_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))?])
+                Box::pin(async move {
+                    Ok(vec![
+                        host::avg_pool2d_backward((gpu, case.precision()), &inputs[0], &inputs[1], &attributes(case))
+                            .await?,
+                    ])
+                })
             },
             twin: |case, inputs| {
                 let grad = reference::avg_pool2d_backward(&inputs[0].shape, &inputs[1], &attributes(case));
@@ -108,7 +122,9 @@ pub const OPERATIONS: &[Operation] = &[
         flops: |case| shape(case).iter().map(|&extent| extent as f64).product(),
         body: Body::Kernel(Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
-            run: |gpu, case, inputs| Ok(vec![host::global_avg_pool((gpu, case.precision()), &inputs[0])?]),
+            run: |gpu, case, inputs| {
+                Box::pin(async move { Ok(vec![host::global_avg_pool((gpu, case.precision()), &inputs[0]).await?]) })
+            },
             twin: |case, inputs| {
                 let pixels = (case.size("h") * case.size("w")) as f64;
                 // Parts of 64 pixels are added up.
@@ -145,7 +161,9 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![case.filled("input", &shape(case), 0), case.grad("grad_output", &[n, c], 1)])
             },
             run: |gpu, case, inputs| {
-                Ok(vec![host::global_avg_pool_backward((gpu, case.precision()), &inputs[0], &inputs[1])?])
+                Box::pin(async move {
+                    Ok(vec![host::global_avg_pool_backward((gpu, case.precision()), &inputs[0], &inputs[1]).await?])
+                })
             },
             twin: |case, inputs| {
                 let grad = reference::global_avg_pool_backward(&inputs[0].shape, &inputs[1]);

@@ -40,9 +40,14 @@ pub const OPERATIONS: &[Operation] = &[Operation {
             Ok(vec![case.array_with("pixels", &[pixels(case), 3], byte)])
         },
         run: |gpu, case, inputs| {
-            let (mean, std) = normalisation(case);
-            let f32s = |values: [f64; 3]| values.map(|value| value as f32);
-            Ok(vec![host::preprocess((gpu, case.precision()), &bytes(&inputs[0]), shape(case), f32s(mean), f32s(std))?])
+            Box::pin(async move {
+                let (mean, std) = normalisation(case);
+                let f32s = |values: [f64; 3]| values.map(|value| value as f32);
+                Ok(vec![
+                    host::preprocess((gpu, case.precision()), &bytes(&inputs[0]), shape(case), f32s(mean), f32s(std))
+                        .await?,
+                ])
+            })
         },
         twin: |case, inputs| {
             let (mean, std) = normalisation(case);

@@ -39,7 +39,9 @@ pub const OPERATIONS: &[Operation] = &[
         Kernel {
             inputs: |case| Ok(vec![case.filled("input", &shape(case), 0)]),
             run: |gpu, case, inputs| {
-                Ok(vec![host::shortcut_pad((gpu, case.precision()), &inputs[0], case.size("k"), pad(case))?])
+                Box::pin(async move {
+                    Ok(vec![host::shortcut_pad((gpu, case.precision()), &inputs[0], case.size("k"), pad(case)).await?])
+                })
             },
             twin: |case, inputs| {
                 let output =
@@ -64,8 +66,10 @@ pub const OPERATIONS: &[Operation] = &[
                 Ok(vec![case.filled("input", &shape(case), 0), grad, case.array("residual", &shape(case))])
             },
             run: |gpu, case, inputs| {
-                let on = (gpu, case.precision());
-                Ok(vec![host::shortcut_pad_backward(on, &inputs[1], &inputs[2], pad(case))?])
+                Box::pin(async move {
+                    let on = (gpu, case.precision());
+                    Ok(vec![host::shortcut_pad_backward(on, &inputs[1], &inputs[2], pad(case)).await?])
+                })
             },
             twin: |case, inputs| {
                 let grad =

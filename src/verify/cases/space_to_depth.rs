@@ -30,8 +30,10 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     body: Body::Kernel(Kernel {
         inputs: |case| Ok(vec![case.filled("input", &case.sizes(["n", "c", "h", "w"]), 0)]),
         run: |gpu, case, inputs| {
-            let [stride, padding, size] = geometry(case);
-            Ok(vec![host::space_to_depth((gpu, case.precision()), &inputs[0], stride, padding, size)?])
+            Box::pin(async move {
+                let [stride, padding, size] = geometry(case);
+                Ok(vec![host::space_to_depth((gpu, case.precision()), &inputs[0], stride, padding, size).await?])
+            })
         },
         twin: |case, inputs| {
             let [stride, padding, size] = geometry(case);

@@ -9,10 +9,10 @@ use crate::verify::report::Probe;
 
 const WIDTH: usize = 4;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
-    let results = asker.ask(KernelSpec::new(shaders::contraction::FILE), &bits, [0; 3], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::contraction::FILE), &bits, [0; 3], bits.len() * WIDTH).await?;
     Ok(judge(&operands, &results))
 }
 

@@ -18,11 +18,11 @@ const HALVES: usize = 1 << 16;
 /// The possible results of converting a float.
 type Rounding = fn(f32) -> f16;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let words: Vec<[u32; 4]> =
         operands.iter().map(|&(float, integer, half)| [float.to_bits(), integer, half.into(), 0]).collect();
-    let results = asker.ask(KernelSpec::new(shaders::conversions::FILE), &words, [0; 3], words.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::conversions::FILE), &words, [0; 3], words.len() * WIDTH).await?;
     Ok(judge(&operands, &results))
 }
 

@@ -11,12 +11,12 @@ const WIDTH: usize = 9;
 /// 2^30, twice a factor.
 const LARGE: u32 = 1 << 30;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
     let spec = KernelSpec::new(shaders::denormals::FILE);
-    let results = asker.ask(spec.clone(), &bits, [LARGE, 1, 0], bits.len() * WIDTH)?;
-    let copies = asker.ask(spec.entry("copy"), &bits, [0; 3], bits.len() * 4)?;
+    let results = asker.ask(spec.clone(), &bits, [LARGE, 1, 0], bits.len() * WIDTH).await?;
+    let copies = asker.ask(spec.entry("copy"), &bits, [0; 3], bits.len() * 4).await?;
     Ok(judge(&operands, &results, &copies))
 }
 

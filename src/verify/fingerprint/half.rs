@@ -18,12 +18,12 @@ const ITEMS: usize = 512;
 /// A probe's name, the place of its result, and the exact value.
 type Question = (&'static str, usize, fn([f64; 3]) -> f64);
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let pair = |low: f16, high: f16| u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16;
     let words: Vec<u32> = operands.iter().flat_map(|&[a, b, c]| [pair(a, b), pair(c, f16::ZERO)]).collect();
     let kernel = KernelSpec::new(shaders::half::FILE);
-    let results = asker.ask_words(kernel, &words, operands.len(), [0; 3], operands.len() * WIDTH / 2)?;
+    let results = asker.ask_words(kernel, &words, operands.len(), [0; 3], operands.len() * WIDTH / 2).await?;
     let halves: Vec<f16> =
         results.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]).map(f16::from_bits).collect();
     Ok(judge(&operands, &halves))

@@ -10,10 +10,10 @@ use crate::verify::report::Probe;
 
 const WIDTH: usize = 4;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let words: Vec<[u32; 4]> = operands.iter().map(|&[x, y]| [x as u32, y as u32, 0, 0]).collect();
-    let results = asker.ask(KernelSpec::new(shaders::integers::FILE), &words, [0; 3], words.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::integers::FILE), &words, [0; 3], words.len() * WIDTH).await?;
     Ok(judge(&operands, &results))
 }
 

@@ -20,15 +20,15 @@ const UNEVEN: [u32; 64] = {
 };
 const SEED: u32 = 12345;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
-    let run = |spec: KernelSpec, counts: &[u32]| {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
+    let run = async |spec: KernelSpec, counts: &[u32]| {
         let operands: Vec<_> = counts.iter().map(|&count| [count, SEED, 0, 0]).collect();
-        asker.ask(spec, &operands, [0; 3], 2 * counts.len())
+        asker.ask(spec, &operands, [0; 3], 2 * counts.len()).await
     };
     let loops = KernelSpec::new(shaders::loops::FILE);
     Ok(vec![
-        judge("loops.long", &COUNTS, &run(loops.clone(), &COUNTS)?),
-        judge("loops.condition_at_end", &UNEVEN, &run(loops.entry("condition_at_end"), &UNEVEN)?),
+        judge("loops.long", &COUNTS, &run(loops.clone(), &COUNTS).await?),
+        judge("loops.condition_at_end", &UNEVEN, &run(loops.entry("condition_at_end"), &UNEVEN).await?),
     ])
 }
 

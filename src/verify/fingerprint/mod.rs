@@ -22,6 +22,7 @@ mod ulp;
 use std::sync::Arc;
 
 use crate::gpu::{Features, Gpu};
+use crate::verify::case::Running;
 use crate::verify::report::{Fingerprint, Probe};
 
 /// The probes of one shader.
@@ -31,21 +32,21 @@ struct Group {
     /// Checks the adapter's features; the reason if it lacks one.
     supported: fn(Features) -> Result<(), &'static str>,
     /// Runs the probes on the adapter.
-    ask: fn(&run::Asker) -> crate::Result<Vec<Probe>>,
+    ask: for<'a> fn(&'a run::Asker<'a>) -> Running<'a, Vec<Probe>>,
 }
 
 const GROUPS: [Group; 11] = [
-    Group { name: "fma", supported: always, ask: contraction::ask },
-    Group { name: "sum", supported: always, ask: sums::ask },
-    Group { name: "denormals", supported: always, ask: denormals::ask },
-    Group { name: "rounding", supported: always, ask: rounding::ask },
-    Group { name: "accuracy", supported: always, ask: functions::ask },
-    Group { name: "special", supported: always, ask: special::ask },
-    Group { name: "integers", supported: always, ask: integers::ask },
-    Group { name: "conversions", supported: always, ask: conversions::ask },
-    Group { name: "f16", supported: halves, ask: half::ask },
-    Group { name: "loops", supported: always, ask: loops::ask },
-    Group { name: "subgroups", supported: subgroup_operations, ask: subgroups::ask },
+    Group { name: "fma", supported: always, ask: |asker| Box::pin(contraction::ask(asker)) },
+    Group { name: "sum", supported: always, ask: |asker| Box::pin(sums::ask(asker)) },
+    Group { name: "denormals", supported: always, ask: |asker| Box::pin(denormals::ask(asker)) },
+    Group { name: "rounding", supported: always, ask: |asker| Box::pin(rounding::ask(asker)) },
+    Group { name: "accuracy", supported: always, ask: |asker| Box::pin(functions::ask(asker)) },
+    Group { name: "special", supported: always, ask: |asker| Box::pin(special::ask(asker)) },
+    Group { name: "integers", supported: always, ask: |asker| Box::pin(integers::ask(asker)) },
+    Group { name: "conversions", supported: always, ask: |asker| Box::pin(conversions::ask(asker)) },
+    Group { name: "f16", supported: halves, ask: |asker| Box::pin(half::ask(asker)) },
+    Group { name: "loops", supported: always, ask: |asker| Box::pin(loops::ask(asker)) },
+    Group { name: "subgroups", supported: subgroup_operations, ask: |asker| Box::pin(subgroups::ask(asker)) },
 ];
 
 fn always(_: Features) -> Result<(), &'static str> {
@@ -64,13 +65,13 @@ fn subgroup_operations(features: Features) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// Only a lost device, on which nothing more can run.
-pub fn fingerprint(gpu: &Arc<Gpu>) -> crate::Result<Fingerprint> {
+pub async fn fingerprint(gpu: &Arc<Gpu>) -> crate::Result<Fingerprint> {
     let mut probes = Vec::new();
     for group in &GROUPS {
         let alone = |value: &str, detail: String| vec![Probe { name: group.name.into(), value: value.into(), detail }];
         probes.extend(match (group.supported)(gpu.features()) {
             Err(reason) => alone("unsupported", reason.into()),
-            Ok(()) => match (group.ask)(&run::Asker { gpu }) {
+            Ok(()) => match (group.ask)(&run::Asker { gpu }).await {
                 Ok(probes) => probes,
                 Err(lost @ crate::Error::DeviceLost(_)) => return Err(lost),
                 Err(error) => alone("error", error.to_string()),

@@ -11,10 +11,10 @@ use crate::verify::report::Probe;
 
 const WIDTH: usize = 6;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|&[a, b]| [a.to_bits(), b.to_bits(), 0, 0]).collect();
-    let results = asker.ask(KernelSpec::new(shaders::rounding::FILE), &bits, [0; 3], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::rounding::FILE), &bits, [0; 3], bits.len() * WIDTH).await?;
     Ok(judge(&operands, &results))
 }
 

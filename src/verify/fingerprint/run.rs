@@ -17,12 +17,18 @@ pub(super) struct Asker<'a> {
 impl Asker<'_> {
     /// The first `count` result words of a shader over `operands`, one vec4 of words an item; `extra` follows the number of
     /// items in the uniform block.
-    pub fn ask(&self, kernel: KernelSpec, operands: &[[u32; 4]], extra: [u32; 3], count: usize) -> Result<Vec<u32>> {
-        self.ask_words(kernel, bytemuck::cast_slice(operands), operands.len(), extra, count)
+    pub async fn ask(
+        &self,
+        kernel: KernelSpec,
+        operands: &[[u32; 4]],
+        extra: [u32; 3],
+        count: usize,
+    ) -> Result<Vec<u32>> {
+        self.ask_words(kernel, bytemuck::cast_slice(operands), operands.len(), extra, count).await
     }
 
     /// The same over operands of any type, as words.
-    pub fn ask_words(
+    pub async fn ask_words(
         &self,
         kernel: KernelSpec,
         operands: &[u32],
@@ -46,8 +52,8 @@ impl Asker<'_> {
         let mut plan = Plan::new(self.gpu, &recording)?;
         plan.write(input, operands)?;
         plan.write(output, &vec![UNWRITTEN; count])?;
-        plan.run()?;
-        let results: Vec<u32> = plan.read(output, count)?;
+        plan.run().await?;
+        let results: Vec<u32> = plan.read(output, count).await?;
         match results.iter().position(|&word| word == UNWRITTEN) {
             Some(at) => Err(Error::Mismatch(format!("{label}: result {at} of {count} was left unwritten"))),
             None => Ok(results),

@@ -48,10 +48,10 @@ const COMPARISONS: [(&str, bool); 7] = [
     ("minus_0_equals_0", true),
 ];
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = [f32::NAN, f32::INFINITY, 1.0, 0.0].map(f32::to_bits);
     let count = VALUES.len() + COMPARISONS.len();
-    Ok(judge(&asker.ask(KernelSpec::new(shaders::special::FILE), &[operands], [0; 3], count)?))
+    Ok(judge(&asker.ask(KernelSpec::new(shaders::special::FILE), &[operands], [0; 3], count).await?))
 }
 
 fn judge(results: &[u32]) -> Vec<Probe> {

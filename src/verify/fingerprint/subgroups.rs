@@ -10,9 +10,9 @@ use crate::verify::report::Probe;
 const WIDTH: usize = 8;
 const ITEMS: usize = 256;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let kernel = KernelSpec::new(shaders::subgroups::FILE);
-    Ok(judge(&asker.ask(kernel, &[[1; 4]; ITEMS], [0; 3], ITEMS * WIDTH)?))
+    Ok(judge(&asker.ask(kernel, &[[1; 4]; ITEMS], [0; 3], ITEMS * WIDTH).await?))
 }
 
 fn judge(results: &[u32]) -> Vec<Probe> {

@@ -11,10 +11,10 @@ const WIDTH: usize = 5;
 /// Terms of the loop's sum.
 const TERMS: u32 = 64;
 
-pub(super) fn ask(asker: &Asker) -> Result<Vec<Probe>> {
+pub(super) async fn ask(asker: &Asker<'_>) -> Result<Vec<Probe>> {
     let operands = operands();
     let bits: Vec<[u32; 4]> = operands.iter().map(|item| item.map(f32::to_bits)).collect();
-    let results = asker.ask(KernelSpec::new(shaders::sums::FILE), &bits, [TERMS, 0, 0], bits.len() * WIDTH)?;
+    let results = asker.ask(KernelSpec::new(shaders::sums::FILE), &bits, [TERMS, 0, 0], bits.len() * WIDTH).await?;
     Ok(judge(&operands, &results))
 }
 

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::super::child::{Answer, Child, NoAnswer, Setup, Task};
+use super::super::child::{Child, NoAnswer, Setup};
 use super::super::expectations::Expectations;
 use super::super::inspect::{Compilation, KernelName, spill};
 use super::super::report::{Expectation, Status};
+use super::super::task::{Answer, Task};
 use super::tools::Limits;
 use crate::bench::Figures;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The time of day for a report, in UTC.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use web_time::{SystemTime, UNIX_EPOCH};
 
 /// RFC 3339 to the second, as in `2026-11-24T08:00:00Z`.
 pub fn rfc3339(time: SystemTime) -> String {

@@ -1,9 +1,9 @@
 //! The report itself. Field names are the keys of the JSON file; `docs/guide/verify.md` describes them to its readers.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use web_time::SystemTime;
 
 use super::{number, time};
 use crate::bench::Peaks;

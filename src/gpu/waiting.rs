@@ -1,0 +1,145 @@
+//! How the host waits for the device. Where threads may block, a future does so itself and is ready at once; in a browser, where nothing
+//! may block, it is ready once the browser has called back. This file alone tells the two apart.
+
+use std::future::Future;
+
+use super::device::Device;
+use super::ended::Ended;
+use crate::error::{Error, Result};
+pub(super) use kind::{Submission, Waiting};
+
+/// Runs `future` to its end on this thread, which waits meanwhile. For programs, which may block; a page in a browser awaits.
+///
+/// # Panics
+/// In a browser, if the future is not ready at once.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    kind::block_on(future)
+}
+
+/// Has `buffer` mapped for reading; true once that is done.
+pub(super) fn map(buffer: &wgpu::Buffer) -> Ended {
+    let (ender, ended) = Ended::new();
+    buffer.map_async(wgpu::MapMode::Read, .., move |result| ender.end(result.is_ok()));
+    ended
+}
+
+/// The bytes of a mapped buffer.
+///
+/// # Errors
+/// What the driver reported, if `mapped` says that it failed.
+pub(super) fn mapped_bytes(device: &Device, buffer: &wgpu::Buffer, mapped: bool) -> Result<wgpu::BufferView> {
+    // What failed on the way here may be known only now, in a browser.
+    device.check()?;
+    if !mapped {
+        return Err(Error::Gpu("a read-back could not be mapped".into()));
+    }
+    buffer.get_mapped_range(..).map_err(|e| Error::Gpu(format!("a read-back could not be mapped: {e}")))
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod kind {
+    use std::sync::RwLock;
+    use std::time::Duration;
+
+    use super::{Device, Error, Future, Result};
+
+    pub fn block_on<F: Future>(future: F) -> F::Output {
+        pollster::block_on(future)
+    }
+
+    /// A submit, as it is waited for.
+    #[derive(Clone)]
+    pub struct Submission(wgpu::SubmissionIndex);
+
+    /// The waits of one device.
+    #[derive(Default)]
+    pub struct Waiting {
+        /// Held for reading by whoever submits or waits, for writing by whoever only looks whether a submit is done: wgpu 30 panics
+        /// if a wait that runs out of time meets another thread's that doesn't.
+        polling: RwLock<()>,
+    }
+
+    impl Waiting {
+        pub fn submit(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
+            let _polling = self.polling.read();
+            Submission(device.queue.submit([commands]))
+        }
+
+        /// False also if another thread waits, which would have to be waited for in order to know.
+        pub fn is_done(&self, device: &Device, submission: &Submission) -> bool {
+            let alone = self.polling.try_write();
+            let submission_index = Some(submission.0.clone());
+            let poll = || device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(Duration::ZERO) });
+            alone.is_ok() && poll().is_ok()
+        }
+
+        pub async fn wait_for(&self, device: &Device, submission: &Submission) -> Result<()> {
+            self.poll(device, wgpu::PollType::Wait { submission_index: Some(submission.0.clone()), timeout: None })
+        }
+
+        /// Waits for all submitted work.
+        pub async fn wait_for_all(&self, device: &Device) -> Result<()> {
+            self.poll(device, wgpu::PollType::wait_indefinitely())
+        }
+
+        fn poll(&self, device: &Device, until: wgpu::PollType) -> Result<()> {
+            let _polling = self.polling.read();
+            let polled = device.raw.poll(until);
+            device.check()?;
+            polled.map(drop).map_err(|e| Error::Gpu(format!("waiting for the device failed: {e}")))
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod kind {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{Device, Ended, Future, Result};
+
+    pub fn block_on<F: Future>(future: F) -> F::Output {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("nothing may block in a browser: await the form of the function that is async"),
+        }
+    }
+
+    /// A submit, as it is waited for.
+    #[derive(Clone)]
+    pub struct Submission(Ended);
+
+    /// The waits of one device.
+    #[derive(Default)]
+    pub struct Waiting {}
+
+    impl Waiting {
+        pub fn submit(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
+            device.queue.submit([commands]);
+            Submission(ended(device))
+        }
+
+        pub fn is_done(&self, _: &Device, submission: &Submission) -> bool {
+            let mut submission = pin!(submission.0.clone());
+            submission.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        }
+
+        pub async fn wait_for(&self, device: &Device, submission: &Submission) -> Result<()> {
+            submission.0.clone().await;
+            device.check()
+        }
+
+        /// Waits for all submitted work.
+        pub async fn wait_for_all(&self, device: &Device) -> Result<()> {
+            ended(device).await;
+            device.check()
+        }
+    }
+
+    /// The end of all that has been submitted so far.
+    fn ended(device: &Device) -> Ended {
+        let (ender, ended) = Ended::new();
+        device.queue.on_submitted_work_done(move || ender.end(true));
+        ended
+    }
+}
