@@ -3,9 +3,10 @@
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
 # make check   formatting and lints, and the library without the program
+# make web     the page that verifies and uses a GPU in a browser, into target/web
 # make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers other-systems
+.PHONY: demo test verify check build drivers other-systems web
 
 build:
 	scripts/setup.sh
@@ -28,8 +29,12 @@ verify: drivers build
 check:
 	cargo fmt --check
 	cargo fmt --check --manifest-path python/Cargo.toml
+	cargo fmt --check --manifest-path web/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
+
+web:
+	scripts/web.sh
 
 other-systems:
 	scripts/check-other-systems.sh

@@ -57,7 +57,7 @@ impl Network {
         let description = weights::describe(&weights, &Overrides::default())?;
         weights::check(&weights, &description.architecture)?;
         let weights::Description { architecture, preprocess, labels, .. } = description;
-        let model = Arc::new(ModelNetwork::new(gpu, &architecture, &weights)?);
+        let model = Arc::new(ModelNetwork::new(gpu, &architecture, &weights).await?);
         let (mean, std, size) = (preprocess.mean, preprocess.std, [preprocess.crop as usize; 2]);
         let predictor = Predictor::new(model.clone(), InputKind::Pixels { mean, std }, size, BATCH)?;
         let loaded = Arc::new(LoadedNetwork { weights, architecture, preprocess, labels });

@@ -59,6 +59,7 @@ pub fn report(collected: &str) -> Result<String, JsError> {
     report.adapters.push(run);
     let report = report.redacted();
     let (verdict, sentence) = report.words();
+    let verdict = verdict.to_owned();
     let markdown = markdown::markdown(&report);
     json(&Forms { verdict, sentence, json: report.to_json().map_err(thrown)?, markdown })
 }

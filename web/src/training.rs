@@ -2,13 +2,13 @@
 
 use gpu_resnet::data::{Rgb8, stratified_split};
 use gpu_resnet::runs::model_bytes;
-use gpu_resnet::train::{self, Event, Fit, HeadShape, Interrupt, Outcome, RunConfig, fit};
+use gpu_resnet::train::{self, Event, Fit, HeadShape, Interrupt, Outcome, RunConfig, fit_async};
 use gpu_resnet::{Error, Result};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::network::Network;
-use crate::{json, thrown};
+use crate::thrown;
 
 /// The share of each class to validate on, as `finetune --val-split` has it by default.
 const VALIDATION: f64 = 0.1;
@@ -146,7 +146,7 @@ impl Examples {
             resume: false,
             interrupt: &Interrupt::new(),
         };
-        let outcome = fit(&job, &mut config, None, &mut |event| tell(progress, event)).await?;
+        let outcome = fit_async(&job, &mut config, None, &mut |event| tell(progress, event)).await?;
         let summary = self.summary(&outcome, &val_rows, &val_labels, train.len());
         let model = model_bytes(&network.loaded, &outcome.head, &self.labels)?;
         Ok(Trained { model, summary: serde_json::to_string(&summary).unwrap_or_default() })
