@@ -15,12 +15,11 @@ use gpu_resnet::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
 use gpu_resnet::verify::case::Case;
 use gpu_resnet::verify::check::Checker;
 use gpu_resnet::weights;
-use gpu_resnet::{Classifier, Result};
-use pollster::FutureExt as _;
+use gpu_resnet::{Classifier, Result, block_on};
 
 fn main() -> Result<()> {
     classify()?;
-    let gpu = Gpu::open(&AdapterChoice::default()).block_on()?;
+    let gpu = block_on(Gpu::open(&AdapterChoice::default()))?;
     println!("on {}", gpu.report().name);
     let (features, labels) = infer(&gpu)?;
     train_a_head(&gpu, &features, &labels)?;
@@ -41,7 +40,7 @@ fn classify() -> Result<()> {
 fn infer(gpu: &Arc<Gpu>) -> Result<(Vec<f32>, Vec<u32>)> {
     let weights = weights::open(None)?;
     let architecture = weights::infer_architecture(&weights)?;
-    let network = Arc::new(Network::new(gpu, &architecture, &weights).block_on()?);
+    let network = Arc::new(block_on(Network::new(gpu, &architecture, &weights))?);
     let preprocess = Preprocess::from_json(weights.preprocess().unwrap_or("{}"))?.with_image_size(64)?;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for class in [0, 1] {
@@ -55,7 +54,7 @@ fn infer(gpu: &Arc<Gpu>) -> Result<(Vec<f32>, Vec<u32>)> {
         }
     }
     let kind = InputKind::Pixels { mean: preprocess.mean, std: preprocess.std };
-    let output = Predictor::new(network, kind, [64, 64], 8)?.run_pixels(&pixels).block_on()?;
+    let output = block_on(Predictor::new(network, kind, [64, 64], 8)?.run_pixels(&pixels))?;
     println!("{} images, {} features each", labels.len(), output.features.len() / labels.len());
     Ok((output.features, labels))
 }
@@ -67,7 +66,7 @@ fn train_a_head(gpu: &Arc<Gpu>, features: &[f32], labels: &[u32]) -> Result<()> 
     let options = HeadOptions { batch_size: 8, lr: 1e-3, ..HeadOptions::default() };
     let mut trainer = HeadTrainer::new(gpu, shape, examples, None, options, None)?;
     for epoch in 1..=5 {
-        let result = trainer.epoch(epoch, |_| Ok(())).block_on()?;
+        let result = block_on(trainer.epoch(epoch, |_| Ok(())))?;
         println!("epoch {epoch}: loss {:.4}, accuracy {:.2}", result.train_loss, result.train_accuracy);
     }
     Ok(())
@@ -77,7 +76,7 @@ fn train_a_head(gpu: &Arc<Gpu>, features: &[f32], labels: &[u32]) -> Result<()> 
 fn run_an_operation(gpu: &Arc<Gpu>) -> Result<()> {
     let input = Array { shape: vec![1, 1, 3, 3], data: (1..=9).map(|i| i as f32).collect() };
     let weight = Array { shape: vec![1, 1, 2, 2], data: vec![1.0, 0.0, 0.0, -1.0] };
-    let output = host::conv2d(gpu, None, &input, &weight, None, &Conv2dAttributes::default()).block_on()?;
+    let output = block_on(host::conv2d(gpu, None, &input, &weight, None, &Conv2dAttributes::default()))?;
     println!("conv2d: {:?} of shape {:?}", output.data, output.shape);
     Ok(())
 }
@@ -85,7 +84,7 @@ fn run_an_operation(gpu: &Arc<Gpu>) -> Result<()> {
 /// Holds one case of one kernel to its f64 twin.
 fn verify_a_kernel(gpu: &Arc<Gpu>) -> Result<()> {
     let case = Case::parse("conv2d n=1 c=7 h=9 w=11 k=5 kernel=3 padding=1 variant=register")?;
-    let result = Checker::default().check(gpu, &case).block_on().result;
+    let result = block_on(Checker::default().check(gpu, &case)).result;
     println!("{}: {}", result.id, result.status.name());
     Ok(())
 }

@@ -30,11 +30,13 @@
 //! # }
 //! ```
 //!
-//! Below that level are the parts. A network, and a predictor that runs it:
+//! Below that level are the parts. What waits for the device is an `async fn` there; [`block_on`] waits for one. A network, and a
+//! predictor that runs it:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
+//! use gpu_resnet::block_on;
 //! use gpu_resnet::data::{Preprocess, Rgb8};
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
 //! use gpu_resnet::model::{InputKind, Network, Predictor};
@@ -47,11 +49,11 @@
 //! let preprocess = Preprocess::from_json(weights.preprocess().unwrap_or("{}"))?;
 //! let Preprocess { mean, std, crop, .. } = preprocess;
 //!
-//! let gpu = Gpu::open(&AdapterChoice::default())?;
-//! let network = Arc::new(Network::new(&gpu, &architecture, &weights)?);
+//! let gpu = block_on(Gpu::open(&AdapterChoice::default()))?;
+//! let network = Arc::new(block_on(Network::new(&gpu, &architecture, &weights))?);
 //! let mut predictor = Predictor::new(network, InputKind::Pixels { mean, std }, [crop as usize; 2], 32)?;
 //! let image = preprocess.apply(&Rgb8::black(40, 40))?;
-//! let output = predictor.run_pixels(&image.pixels)?;
+//! let output = block_on(predictor.run_pixels(&image.pixels))?;
 //! assert_eq!((output.logits.len(), output.features.len()), (10, 64));
 //! # Ok(())
 //! # }
@@ -60,19 +62,20 @@
 //! A head for your own classes, trained on such features:
 //!
 //! ```
+//! use gpu_resnet::block_on;
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
 //! use gpu_resnet::train::{Examples, HeadOptions, HeadShape, HeadTrainer};
 //!
 //! # fn main() -> gpu_resnet::Result<()> {
-//! let gpu = Gpu::open(&AdapterChoice::default())?;
+//! let gpu = block_on(Gpu::open(&AdapterChoice::default()))?;
 //! let train = Examples { features: &[0.0, 1.0, 1.0, 0.0], labels: &[0, 1] };
 //! let options = HeadOptions { lr: 1e-1, ..HeadOptions::default() };
 //! let mut trainer = HeadTrainer::new(&gpu, HeadShape { features: 2, classes: 2 }, train, None, options, None)?;
 //! for epoch in 1..=20 {
-//!     let result = trainer.epoch(epoch, |_| Ok(()))?;
+//!     let result = block_on(trainer.epoch(epoch, |_| Ok(())))?;
 //!     println!("epoch {epoch}: loss {}", result.train_loss);
 //! }
-//! let logits = trainer.head()?.logits(&[0.0, 1.0]);
+//! let logits = block_on(trainer.head())?.logits(&[0.0, 1.0]);
 //! assert!(logits[0] > logits[1]);
 //! # Ok(())
 //! # }
@@ -81,14 +84,15 @@
 //! One operation, in PyTorch's layouts:
 //!
 //! ```
+//! use gpu_resnet::block_on;
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
 //! use gpu_resnet::ops::host::{Array, add_relu};
 //!
 //! # fn main() -> gpu_resnet::Result<()> {
-//! let gpu = Gpu::open(&AdapterChoice::default())?;
+//! let gpu = block_on(Gpu::open(&AdapterChoice::default()))?;
 //! let input = Array::new(&[1, 1, 1, 2], vec![-3.0, 1.0])?;
 //! let other = Array::new(&[1, 1, 1, 2], vec![1.0, 1.0])?;
-//! assert_eq!(add_relu(&gpu, &input, &other)?.data, [0.0, 2.0]);
+//! assert_eq!(block_on(add_relu(&gpu, &input, &other))?.data, [0.0, 2.0]);
 //! # Ok(())
 //! # }
 //! ```
@@ -96,16 +100,17 @@
 //! A check that an adapter computes correctly:
 //!
 //! ```
+//! use gpu_resnet::block_on;
 //! use gpu_resnet::gpu::{AdapterChoice, Gpu};
 //! use gpu_resnet::verify::cases::{Suite, cases};
 //! use gpu_resnet::verify::check::Checker;
 //! use gpu_resnet::verify::report::Status;
 //!
 //! # fn main() -> gpu_resnet::Result<()> {
-//! let gpu = Gpu::open(&AdapterChoice::default())?;
+//! let gpu = block_on(Gpu::open(&AdapterChoice::default()))?;
 //! let mut checker = Checker::default();
 //! for case in cases(Suite::Quick)?.iter().filter(|case| case.to_string().starts_with("relu ")) {
-//!     assert_eq!(checker.check(&gpu, case).result.status, Status::Pass, "{case}");
+//!     assert_eq!(block_on(checker.check(&gpu, case)).result.status, Status::Pass, "{case}");
 //! }
 //! # Ok(())
 //! # }

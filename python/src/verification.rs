@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpu_resnet::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu};
+use gpu_resnet::gpu::{AdapterChoice, BackendName, DeviceOptions, Gpu, block_on};
 use gpu_resnet::runtime::Runtime;
 use gpu_resnet::train::Interrupt;
 use gpu_resnet::verify::cases::Suite;
@@ -123,6 +123,6 @@ pub fn serve(py: Python<'_>, adapter: &str, backend: Option<&str>) -> PyResult<(
     work::run(py, &Interrupt::new(), || {
         let backend = backend.map(backend_named).transpose()?;
         let choice = AdapterChoice { adapter: Some(adapter.to_owned()), backend };
-        child::serve(&Gpu::open_with(&choice, &DeviceOptions::default())?)
+        child::serve(&block_on(Gpu::open_with(&choice, &DeviceOptions::default()))?)
     })
 }

@@ -143,3 +143,28 @@ mod kind {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::gpu::{AdapterChoice, Gpu};
+
+    #[test]
+    fn a_read_back_is_ready_when_first_polled() {
+        let gpu = block_on(Gpu::open(&AdapterChoice::default())).expect("an adapter; scripts/setup.sh installs one");
+        let buffer = gpu.upload("numbers", &[1u32, 2, 3, 4]).unwrap();
+        let mut read = pin!(gpu.read::<u32>(&buffer, 3));
+        let Poll::Ready(found) = read.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nobody would wake it: the poll of wgpu is the wait");
+        };
+        assert_eq!(found.unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_wait_may_stand_inside_another() {
+        assert_eq!(block_on(async { block_on(async { 1 }) + block_on(std::future::ready(2)) }), 3);
+    }
+}

@@ -1,9 +1,9 @@
 //! Verification on an unknown machine: every kernel is compared with its twin, and a report is written to send.
 //!
 //! [`case::Case`] is one test, a line of text; [`cases`] lists them; [`check::Checker`] runs one and judges it; [`controls`] are
-//! kernels broken on purpose, which must be caught; [`child`] is the process in which all of this runs, and [`run::Runner`] the
-//! parent of one or several; [`expectations`] lists driver bugs; [`fingerprint`] tests how the adapter computes; [`report`] is the
-//! result. [`offline`] needs no adapter.
+//! kernels broken on purpose, which must be caught; [`task`] is what can be asked of an adapter, [`child`] the process that does it, and
+//! [`run::Runner`] the parent of one or several; [`expectations`] lists driver bugs; [`fingerprint`] tests how the adapter computes;
+//! [`report`] is the result. [`offline`] needs no adapter.
 
 pub mod case;
 pub mod cases;

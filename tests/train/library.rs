@@ -8,6 +8,7 @@ use gpu_resnet::data::{Rgb8, decode_file, write_png};
 use gpu_resnet::runtime::{Progress, Reporter, Silent, Unit};
 use gpu_resnet::train::{Interrupt, Recipe, Unfreeze};
 use gpu_resnet::{Classifier, Error, FineTune};
+use pollster::FutureExt as _;
 
 /// The first image of each digit that no network was trained on.
 fn digits() -> Vec<PathBuf> {
@@ -40,6 +41,22 @@ fn digits_are_told_apart() {
     assert!(logits.iter().zip(&all).all(|(logits, said)| logits == said.logits()));
     assert!(features.len() == 5 && features.iter().all(|row| row.len() == 64));
     assert!(classifier.classify(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn awaited_results_have_the_bits_of_those_that_block() {
+    let images: Vec<Rgb8> = digits().iter().take(3).map(|path| decode_file(path).unwrap()).collect();
+    let (logits, features) = async {
+        let mut classifier = Classifier::builder().weights("resnet20-digits").batch_size(4).open_async().await?;
+        let said = classifier.classify_async(&images).await?;
+        assert_eq!(said.iter().map(|said| said.best().label).collect::<Vec<_>>(), ["0", "1", "2"]);
+        gpu_resnet::Result::Ok((classifier.logits_async(&images).await?, classifier.features_async(&images).await?))
+    }
+    .block_on()
+    .unwrap();
+    let mut classifier = classifier();
+    assert_eq!(logits, classifier.logits(&images).unwrap());
+    assert_eq!(features, classifier.features(&images).unwrap());
 }
 
 #[test]
