@@ -42,10 +42,10 @@ if [[ ! -x $tools/bin/wasm-bindgen ]]; then
     rm -rf "$CARGO_TARGET_DIR/wasm-bindgen"
 fi
 
-cargo build --locked --profile web --target "$target" --manifest-path web/Cargo.toml
+cargo build --locked --profile page --target "$target" --manifest-path web/Cargo.toml
 part=$CARGO_TARGET_DIR/.web.part
 rm -rf "$part" && mkdir -p "$part/weights"
-"$tools/bin/wasm-bindgen" --target web --no-typescript --out-dir "$part" "$CARGO_TARGET_DIR/$target/web/gpu_resnet_web.wasm"
+"$tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$part" "$CARGO_TARGET_DIR/$target/page/gpu_resnet_web.wasm"
 wasm=$part/gpu_resnet_web_bg.wasm
 if ! command -v wasm-opt >/dev/null; then
     say "wasm-opt is not installed, so the module stays as the compiler made it."

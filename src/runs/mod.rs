@@ -22,9 +22,9 @@ pub use finetune::FineTune;
 pub use finetune_command::FineTuneCommand;
 pub use finetune_run::{FineTuneRun, StoppedFineTune};
 pub use network_run::NetworkRun;
+pub use save::model_bytes;
 #[cfg(feature = "cli")]
 pub(crate) use sets::absolute;
-pub use save::model_bytes;
 pub use sets::{DataChoice, Sets, open_data, open_kept};
 #[cfg(feature = "cli")]
 pub(crate) use sitting::other_command;

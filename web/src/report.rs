@@ -41,8 +41,18 @@ struct Forms {
 /// The report of what was collected (JSON): its verdict, and its texts as JSON and Markdown.
 #[wasm_bindgen]
 pub fn report(collected: &str) -> Result<String, JsError> {
-    let Collected { suite, filter, browser, adapter, capabilities, fingerprint, controls, mut cases, left_out, seconds } =
-        serde_json::from_str(collected).map_err(thrown)?;
+    let Collected {
+        suite,
+        filter,
+        browser,
+        adapter,
+        capabilities,
+        fingerprint,
+        controls,
+        mut cases,
+        left_out,
+        seconds,
+    } = serde_json::from_str(collected).map_err(thrown)?;
     let expectations = Expectations::load(None).map_err(thrown)?;
     for case in cases.iter_mut().filter(|case| case.status != Status::Unsupported) {
         case.expectation = expectations.of(&adapter, &case.id);

@@ -58,7 +58,9 @@ impl Session {
         let task: Task = serde_json::from_str(&task).map_err(thrown)?;
         let answer = match task {
             Task::Control(name) if self.intact => self.without_fault(&name).await?,
-            task => self.served.answer(&self.gpu, task).await.unwrap_or_else(|error| Answer::Refused(error.to_string())),
+            task => {
+                self.served.answer(&self.gpu, task).await.unwrap_or_else(|error| Answer::Refused(error.to_string()))
+            }
         };
         json(&answer)
     }
@@ -73,8 +75,11 @@ impl Session {
         let cases = selection.cases_on(self.gpu.report(), &cases);
         let controls = selection.controls_on(self.gpu.report(), &cases).into_iter();
         let cases = cases.iter().map(|case| Planned { line: case.to_string(), op: case.operation.name }).collect();
-        let controls = controls
-            .map(|control| PlannedControl { name: &control.name, breaks: control.breaks, may_hide: control.may_hide() });
+        let controls = controls.map(|control| PlannedControl {
+            name: &control.name,
+            breaks: control.breaks,
+            may_hide: control.may_hide(),
+        });
         json(&Plan { cases, controls: controls.collect() })
     }
 

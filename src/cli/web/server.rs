@@ -96,13 +96,20 @@ fn answer(folder: &Path, mut stream: TcpStream) -> std::io::Result<()> {
     match file {
         Ok((mut file, path)) => {
             let bytes = file.metadata()?.len();
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {bytes}\r\n{HEADERS}\r\n", kind(&path))?;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {bytes}\r\n{HEADERS}\r\n",
+                kind(&path)
+            )?;
             if has_body { std::io::copy(&mut file, &mut stream).map(drop) } else { Ok(()) }
         }
         Err(status) => {
             let body = if has_body { status } else { "" };
             let length = status.len();
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n{HEADERS}\r\n{body}")
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n{HEADERS}\r\n{body}"
+            )
         }
     }
 }
@@ -205,7 +212,10 @@ mod tests {
         for path in ["/", "/index.html", "/?suite=quick#verify"] {
             let page = get(port, path);
             assert!(page.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"), "{page}");
-            assert!(page.ends_with("\r\n\r\n<!doctype html>") && page.contains("Content-Security-Policy: default-src 'none'"));
+            assert!(
+                page.ends_with("\r\n\r\n<!doctype html>")
+                    && page.contains("Content-Security-Policy: default-src 'none'")
+            );
         }
         assert!(get(port, "/a.wasm").contains("Content-Type: application/wasm\r\nContent-Length: 4\r\n"));
         assert_eq!(get(port, "/weights/w.safetensors").split("\r\n\r\n").nth(1).map(str::len), Some(100_000));
@@ -217,8 +227,20 @@ mod tests {
     fn nothing_outside_of_the_folder_is_served() {
         let (_folder, port) = served();
         let paths = [
-            "/../secret", "/..%2fsecret", "/%2e%2e/secret", "/weights/../../secret", "//secret", "/./index.html", "/link", "/weights",
-            "/missing", "secret", "", "/a\0b", "/C:/secret", "/..\\secret",
+            "/../secret",
+            "/..%2fsecret",
+            "/%2e%2e/secret",
+            "/weights/../../secret",
+            "//secret",
+            "/./index.html",
+            "/link",
+            "/weights",
+            "/missing",
+            "secret",
+            "",
+            "/a\0b",
+            "/C:/secret",
+            "/..\\secret",
         ];
         for path in paths {
             let answer = get(port, path);
