@@ -113,10 +113,11 @@ export class Page {
   async until(expression, seconds) {
     const end = Date.now() + seconds * 1000;
     for (;;) {
-      const value = await this.eval(expression);
+      // While a page is on its way there is no document.
+      const value = await this.eval(expression).catch(() => false);
       if (value) return value;
       if (Date.now() > end) {
-        const text = await this.eval("document.body.innerText.slice(0, 3000)");
+        const text = await this.eval("document.body.innerText.slice(0, 3000)").catch((error) => error.message);
         throw new Error(`after ${seconds} s not yet: ${expression}\n${this.errors.join("\n")}\n${text}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
