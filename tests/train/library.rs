@@ -50,7 +50,7 @@ fn awaited_results_have_the_bits_of_those_that_block() {
         let mut classifier = Classifier::builder().weights("resnet20-digits").batch_size(4).open_async().await?;
         let said = classifier.classify_async(&images).await?;
         assert_eq!(said.iter().map(|said| said.best().label).collect::<Vec<_>>(), ["0", "1", "2"]);
-        gpu_resnet::Result::Ok((classifier.logits_async(&images).await?, classifier.features_async(&images).await?))
+        Ok::<_, Error>((classifier.logits_async(&images).await?, classifier.features_async(&images).await?))
     }
     .block_on()
     .unwrap();
