@@ -37,7 +37,7 @@ async function downloaded(page, id, name) {
 /** Runs a verification to its end; the verdict's word. */
 async function verify(page, seconds) {
   await page.click("verify-start");
-  await page.until(`!document.getElementById("verdict").hidden || !document.getElementById("failures-part").hidden && document.getElementById("verify-progress").hidden`, seconds);
+  await page.until(`document.getElementById("verify-stop").hidden`, seconds);
   return page.eval(`document.getElementById("verdict").dataset.verdict`);
 }
 
@@ -50,6 +50,20 @@ async function verification(browser) {
   check(JSON.parse(report).adapters[0].cases.length > 10, "the report has no cases");
   check(verdict === "Pass", `the verdict is ${verdict}: ${await page.eval(`document.getElementById("failures").innerText`)}`);
   return page;
+}
+
+/** Every end of a case is a result, and the page goes on. */
+async function badEnds(page) {
+  const ends = { crash: "crash", panic: "crash", hang: "timeout", oom: "oom", "device-lost": "device-lost", fail: "fail" };
+  for (const [kind, status] of Object.entries(ends)) {
+    await page.eval(`document.getElementById("filter").value = "hook kind=${kind}"; document.getElementById("seconds").value = 3`);
+    const verdict = await verify(page, 40);
+    const found = await page.eval(`document.getElementById("failures").innerText`);
+    check(verdict === "Fail" && found.startsWith(`${status} hook kind=${kind}`), `${kind} ends as ${verdict}: ${found}`);
+    if (kind === "panic") check(/on purpose/.test(found), `a panic's message is lost: ${found}`);
+  }
+  await page.eval(`document.getElementById("filter").value = "hook kind=pass"`);
+  check((await verify(page, 40)) === "Pass", "the page does not go on");
 }
 
 async function missedControl(browser) {
@@ -93,7 +107,7 @@ async function training(page) {
   const before = await page.eval(`Number(document.getElementById("answers").dataset.done)`);
   await page.choose("#photos", files(join(digits, "7"), 13, /\.png$/).slice(12));
   await page.until(`Number(document.getElementById("answers").dataset.done) > ${before}`, 60);
-  const [top] = await page.eval(`JSON.parse(document.querySelector("#answers li[data-name]").dataset.predictions)`);
+  const [top] = await page.eval(`JSON.parse(document.querySelector("#answers li[data-name]:last-child").dataset.predictions)`);
   check(top.label === "7", `a seven is taken for ${top.label}`);
 }
 
@@ -123,6 +137,7 @@ try {
   if (process.env.GPU_RESNET_PICTURES) await pictures(page);
   await training(page);
   if (process.env.GPU_RESNET_PICTURES) await pictures(page);
+  await badEnds(page);
   await missedControl(browser);
   await withoutWebGpu(browser);
   check(!page.foreign.length, `the page asked elsewhere: ${page.foreign.join(", ")}`);

@@ -90,10 +90,10 @@ export function photosView(machine) {
         good += 1;
         const made = card(file.name, answer);
         cards.push([made, file, answer.predictions[0].label]);
-        $("answers").prepend(made);
+        $("answers").append(made);
       } catch (problem) {
         bad += 1;
-        $("answers").prepend(element("li", { className: "bad" }, element("h3", {}, file.name), element("strong", {}, problem.message)));
+        $("answers").append(element("li", { className: "bad" }, element("h3", {}, file.name), element("strong", {}, problem.message)));
       }
       bar.value += 1;
     }

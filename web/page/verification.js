@@ -6,12 +6,18 @@ import { NoAnswer } from "./child.js";
 /** How many times longer than a case a negative control may take at its second attempt. */
 const PATIENCE = 4;
 
-/** Thrown when the visitor stops the run. */
-export class Stopped extends Error {}
+/** How often the adapter is opened before it counts as gone, and the pause between, in milliseconds: a browser restarts what crashed. */
+const OPENINGS = 4;
+const PAUSE = 1500;
+
+/** Thrown where the run can't continue: the visitor stops it, or the adapter is gone. */
+class Stopped extends Error {}
 
 export class Verification {
   #child = null;
   #stopped = false;
+  /** Controls that have run. */
+  #ran = new Set();
 
   /**
    * @param start   opens a new worker on the adapter
@@ -34,19 +40,22 @@ export class Verification {
     const { suite, filter, browser } = this.options;
     const started = performance.now();
     try {
+      this.#child = await this.start();
       const [adapter, capabilities] = (await this.#ask("describe")).description;
       const plan = JSON.parse(await this.#child.ask("plan", { suite, filter }));
       this.watch.plan(plan);
       const collected = { suite, filter: filter || null, browser, adapter, capabilities, controls: [], cases: [], fingerprint: null };
+      let ended = "";
       try {
         await this.#all(plan, collected);
       } catch (problem) {
         if (!(problem instanceof Stopped)) throw problem;
+        ended = problem.message;
       }
       const seconds = (performance.now() - started) / 1000;
       Object.assign(collected, { left_out: plan.cases.length - collected.cases.length, seconds });
-      if (collected.controls.length < plan.controls.length) await this.#notRun(plan, collected);
-      return JSON.parse(await this.clerk.ask("report", { collected }));
+      await this.#notRun(plan, collected, ended);
+      return { ...JSON.parse(await this.clerk.ask("report", { collected })), ended };
     } finally {
       this.#child?.end();
     }
@@ -57,6 +66,7 @@ export class Verification {
     this.watch.fingerprint(collected.fingerprint);
     for (const { name } of plan.controls) {
       const result = await this.#control(name);
+      this.#ran.add(name);
       // None where the adapter can't run the kernel.
       if (result) collected.controls.push(result);
       this.watch.control(name, result);
@@ -68,25 +78,35 @@ export class Verification {
     }
   }
 
-  /** Controls that did not run make a stopped run invalid. */
-  async #notRun(plan, collected) {
-    const ran = new Set(collected.controls.map((control) => control.name));
-    if (!this.#stopped) return;
-    for (const { name } of plan.controls.filter((control) => !ran.has(control.name))) {
-      const input = { name, message: "the run was stopped before it" };
+  /** Controls that did not run make a run invalid. */
+  async #notRun(plan, collected, ended) {
+    for (const { name } of plan.controls.filter((control) => !this.#ran.has(control.name))) {
+      const input = { name, message: `it did not run: ${ended}` };
       collected.controls.push(JSON.parse(await this.clerk.ask("unansweredControl", input)));
     }
   }
 
   /** Sends a task to the worker, or to a new one. A worker that gives no answer is gone. */
   async #ask(task, seconds = this.options.seconds) {
-    if (this.#stopped) throw new Stopped();
-    if (!this.#child?.alive) this.#child = await this.start();
+    if (!this.#child?.alive) this.#child = await this.#opened();
     try {
       return JSON.parse(await this.#child.ask("task", { task }, { seconds }));
     } catch (problem) {
-      if (this.#stopped) throw new Stopped();
+      if (this.#stopped) throw new Stopped("the run was stopped");
       throw problem;
+    }
+  }
+
+  /** A new worker on the adapter. */
+  async #opened() {
+    for (let opening = 1; ; opening += 1) {
+      if (this.#stopped) throw new Stopped("the run was stopped");
+      try {
+        return await this.start();
+      } catch (problem) {
+        if (opening === OPENINGS) throw new Stopped(`the adapter can't be opened any more: ${problem.message}`);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      }
     }
   }
 

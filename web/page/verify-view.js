@@ -80,13 +80,13 @@ class View {
   }
 
   /** The end: what the report says. */
-  report({ verdict, sentence }) {
+  report({ verdict, sentence, ended }) {
     show(false, "verify-progress");
     show(true, "verdict");
     $("verdict").className = `notice ${verdict === "Pass" ? "good" : "bad"}`;
     $("verdict").dataset.verdict = verdict;
     $("verdict-word").textContent = verdict;
-    $("verdict-sentence").textContent = sentence;
+    $("verdict-sentence").textContent = ended ? `${sentence} Not everything was run: ${ended}.` : sentence;
     $("verdict").focus();
   }
 
