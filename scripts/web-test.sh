@@ -11,7 +11,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-filter=${FILTER:-'^(conv2d |conv2d_backward |batch_norm|linear|max_pool2d|cross_entropy|adam|relu|network ).*'}
+convolutions='(conv2d|conv2d_backward) n=1 c=3 .*variant=(register|gemm|subgroup4)$'
+filter=${FILTER:-"^($convolutions|(batch_norm|linear|max_pool|avg_pool|cross_entropy|adam|sgd|relu|add|global|head_step|preprocess|network ))"}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 program=$CARGO_TARGET_DIR/release/gpu-resnet
 out=$CARGO_TARGET_DIR/web-test
