@@ -68,7 +68,7 @@ export function trainingView(machine, photos) {
     );
     $("train-start").disabled = running || all.length < 2;
     if (all.length === 1) $("train-status").textContent = "One more class is needed.";
-    else if (all.length > 1 && !running) $("train-status").textContent = `${count(all.length, "class").replace("classs", "classes")}, ready to train.`;
+    else if (all.length > 1 && !running) $("train-status").textContent = `${all.length} classes, ready to train.`;
   }
 
   function addAll(pairs) {
