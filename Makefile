@@ -3,11 +3,12 @@
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
 # make check   formatting and lints, the library without the program, and the licences and checksums of what is linked
+# make web     the page that verifies and uses a GPU in a browser, into target/web
 # make fuzz    each fuzz target for a minute, with a nightly compiler
 # make campaigns  every fault, kill and full disk that docs/internals/reliability.md counts
 # make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers other-systems fuzz campaigns
+.PHONY: demo test verify check build drivers other-systems web fuzz campaigns
 
 build:
 	scripts/setup.sh
@@ -30,6 +31,7 @@ verify: drivers build
 check:
 	cargo fmt --check
 	cargo fmt --check --manifest-path python/Cargo.toml
+	cargo fmt --check --manifest-path web/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
 	python3 scripts/supply-chain.py
@@ -39,6 +41,9 @@ fuzz:
 
 campaigns:
 	cargo test --release --locked --test cli campaigns:: -- --ignored --nocapture --test-threads 1
+
+web:
+	scripts/web.sh
 
 other-systems:
 	scripts/check-other-systems.sh

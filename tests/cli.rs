@@ -43,4 +43,5 @@ mod cli {
     pub mod tiny;
     mod train;
     mod tune;
+    mod web;
 }

@@ -25,6 +25,7 @@ mod train;
 mod training;
 mod tune;
 mod verify;
+mod web;
 mod weights;
 
 use std::sync::Arc;
@@ -71,6 +72,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Check every kernel of this machine's adapters
     Verify(verify::VerifyArgs),
+    /// Serve the page that verifies and uses a GPU in a browser
+    Web(web::WebArgs),
     /// Run one kernel on tensors from a file
     Op(op::OpArgs),
     /// List, fetch, inspect and convert weights
@@ -145,6 +148,7 @@ fn dispatch(cli: &Cli, given: &NamedOptions, switches: Switches) -> Result<()> {
         Command::Gradients(args) => gradients::run(&context, args),
         Command::Op(args) => op::run(&context.gpu_untuned()?, context.precision(), args),
         Command::Verify(args) => verify::run(&context, args),
+        Command::Web(args) => web::run(&context, args),
         Command::Evaluate(args) => evaluate::run(&context, args),
         Command::Bench(args) => bench::run(&context, args),
         Command::Kernels(args) => kernels::run(&context, args),

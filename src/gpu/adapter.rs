@@ -16,6 +16,9 @@ pub enum BackendName {
     Metal,
     Dx12,
     Gl,
+    /// A browser's, which `--backend` can't name.
+    #[cfg_attr(feature = "cli", value(skip))]
+    WebGpu,
 }
 
 impl BackendName {
@@ -25,6 +28,7 @@ impl BackendName {
             wgpu::Backend::Metal => Some(Self::Metal),
             wgpu::Backend::Dx12 => Some(Self::Dx12),
             wgpu::Backend::Gl => Some(Self::Gl),
+            wgpu::Backend::BrowserWebGpu => Some(Self::WebGpu),
             _ => None,
         }
     }
@@ -35,6 +39,7 @@ impl BackendName {
             Self::Metal => wgpu::Backends::METAL,
             Self::Dx12 => wgpu::Backends::DX12,
             Self::Gl => wgpu::Backends::GL,
+            Self::WebGpu => wgpu::Backends::BROWSER_WEBGPU,
         }
     }
 }
@@ -117,6 +122,19 @@ pub(super) struct Found {
     pub report: AdapterReport,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+async fn all_adapters(instance: &wgpu::Instance, backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(backends).await
+}
+
+/// A page gets one adapter: the strongest, if it asks for it.
+#[cfg(target_arch = "wasm32")]
+async fn all_adapters(instance: &wgpu::Instance, _: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let power_preference = wgpu::PowerPreference::HighPerformance;
+    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
+    instance.request_adapter(&options).await.into_iter().collect()
+}
+
 /// Every adapter of the machine: first those with hardware behind them, in the driver's order; then software drivers, what
 /// is expected to be fastest first.
 pub(super) async fn find(backend: Option<BackendName>) -> Vec<Found> {
@@ -124,7 +142,7 @@ pub(super) async fn find(backend: Option<BackendName>) -> Vec<Found> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = instance.enumerate_adapters(backends).await;
+    let mut adapters = all_adapters(&instance, backends).await;
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
         let kind = match info.device_type {

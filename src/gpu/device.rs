@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::adapter::{self, AdapterChoice, AdapterReport};
+use super::browser::BrowserAdapter;
 use super::buffer::{Buffer, pad16};
 use super::cores::{CoreSource, Cores};
 use super::features::{FeatureName, Features, MATRICES};
@@ -63,6 +64,8 @@ pub struct DeviceOptions {
     pub emulated_matrices: bool,
     /// A software driver passes for a discrete GPU of so many cores, so that what is chosen for one can be run without it.
     pub as_cores: Option<u32>,
+    /// In a browser: what it says of its adapter.
+    pub browser: Option<BrowserAdapter>,
     /// The adapter passes for this one, which is not there: what is recorded for it can be looked at and not run.
     pub as_adapter: Option<Box<AdapterReport>>,
     /// What is to go wrong with the device, and when, to see what becomes of the work.
@@ -122,6 +125,9 @@ impl Device {
             }
         };
         found.report.features = Features::of(&found.adapter, wanted);
+        if let Some(browser) = &options.browser {
+            browser.complete(&mut found.report);
+        }
         if options.emulated_matrices {
             let features = &mut found.report.features;
             (features.matrices_f32, features.matrices_f16, features.emulated_matrices) = (true, features.f16, true);

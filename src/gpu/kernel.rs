@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::device::Device;
 use super::pipeline_cache::PipelineCache;
-use super::shaders::{BindingKind, Shader, flags};
+use super::shaders::{BindingKind, Shader, flags, for_browsers};
 use super::spec::KernelSpec;
 use crate::error::{Error, Result};
 
@@ -72,12 +72,17 @@ impl KernelSource {
         }
         Ok(Self {
             constants,
-            text: substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source.as_str()), Cow::Owned),
+            text: for_compiler(substitutes.get(shader.name).map_or(Cow::Borrowed(shader.source.as_str()), Cow::Owned)),
             shader: shader.name,
             bindings: entry.bindings,
             bounds_checks: bounds_checks(device, shader),
         })
     }
+}
+
+/// A shader's text as wgpu takes it: naga's here, the browser's compiler's in a page.
+fn for_compiler(text: Cow<'static, str>) -> Cow<'static, str> {
+    if cfg!(target_arch = "wasm32") { for_browsers(&text).into() } else { text }
 }
 
 /// The form of a shader that suits the device: with the first of the flags that it wants and the file leaves to it.

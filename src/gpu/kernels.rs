@@ -59,6 +59,7 @@ impl Kernels {
     }
 
     /// What `spec` is compiled from.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))] // only Vulkan drivers are asked what they made of it
     pub fn source(&self, device: &Device, spec: &KernelSpec) -> Result<KernelSource> {
         KernelSource::of(device, &self.substitutes, spec)
     }

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod adapter_example;
+mod browser;
 mod buffer;
 mod compiled;
 mod cores;
@@ -25,6 +26,7 @@ mod spec;
 mod waiting;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};
+pub use browser::BrowserAdapter;
 pub use buffer::{Buffer, pad16};
 pub use compiled::{CompiledKernel, Inspector, Representation, Statistic};
 pub use cores::{CoreSource, Cores};

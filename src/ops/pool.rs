@@ -70,7 +70,7 @@ fn windows(
     let (h, w) = attributes.output_size(input.h, input.w)?;
     let output = recording.map(label, input.shape.resized([h, w])?);
     let params = block(kernel.shader_name(), input.shape, output.shape, output.len4(), attributes)?;
-    let window = (attributes.kernel_size[0] * attributes.kernel_size[1]) as f64;
+    let window = attributes.kernel_size.map(|size| size as f64).iter().product::<f64>();
     let cost = Cost { flops: (output.len4() * 4) as f64 * window, bytes: (input.bytes() + output.bytes()) as f64 };
     let mut tensors = vec![input.tensor, output.tensor];
     tensors.extend(indices);

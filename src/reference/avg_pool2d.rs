@@ -38,7 +38,8 @@ fn for_each_tap(
             let (rows, height) = window(i, kernel_size[0], stride[0], padding[0], h);
             for j in 0..q {
                 let (columns, width) = window(j, kernel_size[1], stride[1], padding[1], w);
-                let share = (height * width) as f64;
+                // A window may have more pixels than a 32-bit `usize` counts.
+                let share = height as f64 * width as f64;
                 for y in rows.clone() {
                     for x in columns.clone() {
                         tap((plane * h + y) * w + x, (plane * p + i) * q + j, share);

@@ -1,22 +1,20 @@
 //! A run that trains a new head on features of a frozen backbone, which are computed once.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::features::{Extractor, Features};
 use super::narrator::Narrator;
 #[cfg(feature = "reports")]
 use super::report::{self, Answers, FinishedRun};
-use super::save::save_model;
+use super::save::{WithHead, save_model};
 use super::sets::Sets;
 use super::sitting::Sitting;
 use super::summary::RunSummary;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::TensorSource;
 use crate::predict::LoadedNetwork;
 use crate::runtime::Runtime;
-use crate::train::{Fit, Head, HeadShape, Interrupt, RunConfig, Unreadable, digest_images, fit};
+use crate::train::{Fit, HeadShape, Interrupt, RunConfig, Unreadable, digest_images, fit};
 
 /// One sitting of training a head, with its folder claimed.
 pub(super) struct HeadSitting<'a> {
@@ -59,7 +57,7 @@ impl HeadSitting<'_> {
         let result = fit(&job, config, run, &mut |event| narrator.tell(event));
         let outcome = narrator.finish(result)?;
         let architecture = model.architecture.clone().with_classes(classes.len());
-        let network = WithHead { backbone: model, head: &outcome.head };
+        let network = WithHead { backbone: &model.weights, head: &outcome.head };
         save_model(&run.model_path(), &architecture, &classes, &model.preprocess, &network)?;
         #[cfg(feature = "reports")]
         self.write_report(config, &sets, val.as_ref(), &outcome)?;
@@ -122,22 +120,6 @@ impl HeadSitting<'_> {
                 sets.without(&failed)?;
                 Ok(HeadData { sets, train, val, failed: failed.len() })
             }
-        }
-    }
-}
-
-/// A network with another head.
-struct WithHead<'a> {
-    backbone: &'a LoadedNetwork,
-    head: &'a Head,
-}
-
-impl TensorSource for WithHead<'_> {
-    fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>> {
-        match name {
-            "fc.weight" => Ok(Cow::Borrowed(&self.head.weight)),
-            "fc.bias" => Ok(Cow::Borrowed(&self.head.bias)),
-            name => self.backbone.weights.tensor_f32(name),
         }
     }
 }

@@ -26,6 +26,7 @@ pub use finetune_command::FineTuneCommand;
 pub use finetune_run::{FineTuneRun, StoppedFineTune};
 pub use network_run::NetworkRun;
 pub use remote_worker::RemoteWorker;
+pub use save::model_bytes;
 #[cfg(feature = "cli")]
 pub(crate) use sets::absolute;
 pub use sets::{DataChoice, Sets, open_data, open_kept};

@@ -25,15 +25,16 @@ pub(super) trait Trained {
     fn milestone(&self) -> u64;
 
     /// Trains epoch `epoch` (from 1) and validates.
-    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult>;
+    async fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult>;
 
     /// Takes what came of the epoch, and writes the checkpoint.
-    fn keep(&mut self, result: &EpochResult) -> Result<()>;
+    async fn keep(&mut self, result: &EpochResult) -> Result<()>;
 }
 
 /// How a run goes on and ends.
 pub(super) struct Epochs<'a> {
-    pub run: &'a RunDir,
+    /// The folder that the run is kept in, if it is kept.
+    pub run: Option<&'a RunDir>,
     /// How many there are at most.
     pub most: u64,
     /// So many epochs after the last milestone it ends.
@@ -52,8 +53,12 @@ impl Epochs<'_> {
     ///
     /// # Errors
     /// [`Error::Interrupted`](crate::Error::Interrupted), those of an epoch, and validation losses that were never finite.
-    pub fn train(&self, trained: &mut dyn Trained, events: &mut dyn FnMut(Event)) -> Result<(Vec<EpochResult>, bool)> {
-        let mut results = self.run.keep_metrics(trained.epoch())?;
+    pub async fn train(
+        &self,
+        trained: &mut impl Trained,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(Vec<EpochResult>, bool)> {
+        let mut results = self.run.map_or(Ok(Vec::new()), |run| run.keep_metrics(trained.epoch()))?;
         let (mut drawn, mut stopped_early) = (Instant::now(), false);
         while trained.epoch() < self.most {
             let waited = trained.epoch().saturating_sub(trained.milestone());
@@ -62,22 +67,26 @@ impl Epochs<'_> {
                 break;
             }
             self.interrupt.check()?;
-            let result = trained.train(trained.epoch() + 1, events)?;
-            self.run.append_metrics(&result)?;
-            trained.keep(&result)?;
+            let result = trained.train(trained.epoch() + 1, events).await?;
+            self.run.map_or(Ok(()), |run| run.append_metrics(&result))?;
+            trained.keep(&result).await?;
             results.push(result);
             if drawn.elapsed() > CURVES {
-                self.run.write_curves(&results, trained.best_epoch())?;
+                self.draw(&results, trained)?;
                 drawn = Instant::now();
             }
             if let Some(result) = results.last() {
                 events(Event::Epoch(result));
             }
         }
-        self.run.write_curves(&results, trained.best_epoch())?;
+        self.draw(&results, trained)?;
         if self.validated && trained.best_epoch().is_none() && !results.is_empty() {
             return Err(never_finite(self.op, &results, self.lr));
         }
         Ok((results, stopped_early))
+    }
+
+    fn draw(&self, results: &[EpochResult], trained: &impl Trained) -> Result<()> {
+        self.run.map_or(Ok(()), |run| run.write_curves(results, trained.best_epoch()))
     }
 }

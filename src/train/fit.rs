@@ -60,9 +60,22 @@ const OP: &str = "head training";
 /// # Errors
 /// [`Error::Interrupted`] once `fit.interrupt` is raised; the checkpoint of the last whole epoch is then on disk.
 pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnMut(Event)) -> Result<Outcome> {
+    block_on(fit_async(fit, config, Some(run), events))
+}
+
+/// [`fit`] for a page in a browser, which may not block, and where there may be no folder to keep the run in.
+///
+/// # Errors
+/// Those of [`fit`].
+pub async fn fit_async(
+    fit: &Fit<'_>,
+    config: &mut RunConfig,
+    run: Option<&RunDir>,
+    events: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
     let settings = config.training.clone();
     fit.check(&settings)?;
-    let checkpoint = fit.checkpoint(&settings, config, run)?;
+    let checkpoint = run.map_or(Ok(None), |run| fit.checkpoint(&settings, config, run))?;
     let plan = match (&config.chosen, &checkpoint) {
         (Some(chosen), Some(_)) => Plan::Decided(chosen.clone()),
         _ => settings.plan(fit.val.is_some(), fit.train.len().div_ceil(settings.batch_size) as u64),
@@ -77,16 +90,16 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
     let now = match checkpoint {
         Some(checkpoint) => checkpoint,
         None => {
-            let start = Checkpoint { epoch: 0, state: block_on(trainer.state())?, best: None, milestone: None, scaler };
+            let start = Checkpoint { epoch: 0, state: trainer.state().await?, best: None, milestone: None, scaler };
             // Something to go on from is there even if the sweep is interrupted.
-            start.write(&run.checkpoint_path(), &options, fit.train)?;
+            write(run, &start, &options, fit.train)?;
             start
         }
     };
     let choice = match plan {
         Plan::Decided(choice) => choice,
         Plan::Sweep { rates, epochs, choice } => {
-            sweep(fit, &settings, &mut trainer, &now.state.head, &rates, epochs, choice, events)?
+            sweep(fit, &settings, &mut trainer, &now.state.head, &rates, epochs, choice, events).await?
         }
     };
     options.lr = choice.lr;
@@ -94,10 +107,10 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
         trainer.restore(&now.state)?;
     } else {
         trainer.start(&now.state.head, choice.lr)?;
-        now.write(&run.checkpoint_path(), &options, fit.train)?;
+        write(run, &now, &options, fit.train)?;
     }
     config.chosen = Some(choice.clone());
-    run.write_config(config)?;
+    run.map_or(Ok(()), |run| run.write_config(config))?;
     events(if resumed { Event::Resumed { epoch: now.epoch } } else { Event::Chosen(&choice) });
     let epochs = Epochs {
         run,
@@ -109,12 +122,17 @@ pub fn fit(fit: &Fit, config: &mut RunConfig, run: &RunDir, events: &mut dyn FnM
         lr: choice.lr,
     };
     let mut job = Job { fit, settings: &settings, options, most: choice.epochs, run, trainer, now };
-    let (epochs, stopped_early) = epochs.train(&mut job, events)?;
+    let (epochs, stopped_early) = epochs.train(&mut job, events).await?;
     let (head, epoch) = match &job.now.best {
         Some(best) if choice.keep_best => (&best.head, best.epoch),
         _ => (&job.now.state.head, job.now.epoch),
     };
     Ok(Outcome { head: job.trainer.unscaled(head), epoch, choice, epochs, stopped_early })
+}
+
+/// Writes the checkpoint, if the run is kept.
+fn write(run: Option<&RunDir>, checkpoint: &Checkpoint, options: &HeadOptions, train: Examples) -> Result<()> {
+    run.map_or(Ok(()), |run| checkpoint.write(&run.checkpoint_path(), options, train))
 }
 
 impl Fit<'_> {
@@ -145,7 +163,7 @@ struct Job<'a> {
     options: HeadOptions,
     /// Epochs at most.
     most: u64,
-    run: &'a RunDir,
+    run: Option<&'a RunDir>,
     trainer: HeadTrainer<'a>,
     now: Checkpoint,
 }
@@ -163,13 +181,13 @@ impl Trained for Job<'_> {
         self.now.milestone.map_or(0, |milestone| milestone.epoch)
     }
 
-    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
+    async fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
         let (fit, epochs) = (self.fit, self.most);
         let training = self.trainer.epoch_in_order(epoch, order(fit, self.settings, epoch), |progress| {
             events(Event::Progress { progress, sweep: false, epochs });
             fit.interrupt.check()
         });
-        let result = block_on(training)?;
+        let result = training.await?;
         if !result.train_loss.is_finite() {
             let (epoch, lr) = (result.epoch, self.options.lr);
             let problem = format!("the loss is no longer finite in epoch {epoch}; use a smaller --lr than {lr}");
@@ -178,10 +196,10 @@ impl Trained for Job<'_> {
         Ok(result)
     }
 
-    fn keep(&mut self, result: &EpochResult) -> Result<()> {
+    async fn keep(&mut self, result: &EpochResult) -> Result<()> {
         let now = &mut self.now;
         now.epoch = result.epoch;
-        now.state = block_on(self.trainer.state())?;
+        now.state = self.trainer.state().await?;
         if let (Some(val_loss), Some(val_accuracy)) = (result.val_loss, result.val_accuracy)
             && improves(now.best.as_ref().map(|b| (b.val_loss, b.val_accuracy)), (val_loss, val_accuracy))
         {
@@ -192,7 +210,7 @@ impl Trained for Job<'_> {
         {
             now.milestone = Some(Milestone { epoch: now.epoch, val_loss });
         }
-        now.write(&self.run.checkpoint_path(), &self.options, self.fit.train)
+        write(self.run, now, &self.options, self.fit.train)
     }
 }
 
@@ -207,10 +225,10 @@ fn order(fit: &Fit, settings: &Settings, epoch: u64) -> Vec<usize> {
 
 /// Tries each learning rate from the same head and completes `choice` with the best.
 #[allow(clippy::too_many_arguments)] // a run's parts, once
-fn sweep(
-    fit: &Fit,
+async fn sweep(
+    fit: &Fit<'_>,
     settings: &Settings,
-    trainer: &mut HeadTrainer,
+    trainer: &mut HeadTrainer<'_>,
     head: &Head,
     rates: &[f64],
     epochs: u64,
@@ -226,7 +244,7 @@ fn sweep(
                 events(Event::Progress { progress, sweep: true, epochs });
                 fit.interrupt.check()
             });
-            let result = block_on(training)?;
+            let result = training.await?;
             trial.epochs = epoch;
             let before = trial.val_loss.map(|loss| (loss, trial.val_accuracy));
             if let (Some(loss), Some(accuracy)) = (result.val_loss, result.val_accuracy)

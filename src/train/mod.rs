@@ -53,7 +53,7 @@ pub use checkpoint::{Best, Checkpoint, Milestone};
 pub use curves::draw_curves;
 pub use event::Event;
 pub use feature_cache::FeatureCache;
-pub use fit::{Fit, Outcome, fit};
+pub use fit::{Fit, Outcome, fit, fit_async};
 pub use head::{Head, HeadShape};
 pub use head_trainer::{EpochProgress, HeadTrainer};
 pub use initial::{Tensors, fresh, with_fresh_head};

@@ -158,11 +158,11 @@ pub fn fit_network(
     };
     let validated = fit.val.is_some();
     let patience = network.patience.filter(|_| validated);
-    let epochs = Epochs { run, most, patience, interrupt: fit.interrupt, validated, op: OP, lr };
+    let epochs = Epochs { run: Some(run), most, patience, interrupt: fit.interrupt, validated, op: OP, lr };
     let order = EpochOrder::new(settings, network, fit.train.len(), workers);
     let failures = ReadFailures::default();
     let mut job = Job { fit, settings, network, lr, most, run, trainer, team, order, identity, now, failures };
-    let (epochs, stopped_early) = epochs.train(&mut job, events)?;
+    let (epochs, stopped_early) = block_on(epochs.train(&mut job, events))?;
     Ok(NetworkOutcome { epoch: job.finish()?, epochs, stopped_early, failed: job.failures.count() })
 }
 
@@ -197,7 +197,7 @@ impl Trained for Job<'_> {
         self.now.best.map_or(0, |best| best.epoch)
     }
 
-    fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
+    async fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
         let train = &self.fit.train;
         let skipped = self.trainer.loss_scale().map_or(0, |scale| scale.skipped);
         let pass = self.steps(epoch, events)?;
@@ -226,7 +226,7 @@ impl Trained for Job<'_> {
         })
     }
 
-    fn keep(&mut self, result: &EpochResult) -> Result<()> {
+    async fn keep(&mut self, result: &EpochResult) -> Result<()> {
         let now = &mut self.now;
         now.epoch = result.epoch;
         now.state = block_on(self.trainer.state())?;

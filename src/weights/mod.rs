@@ -53,7 +53,7 @@ pub use label_file::{numbered_labels, read_labels, read_names};
 pub use labels::{labels_of, parse_labels};
 pub use manifest::{Accuracy, Pretrained, manifest};
 pub use overrides::Overrides;
-pub use save::{NamedTensor, RawTensor, metadata, save, write_safetensors};
+pub use save::{NamedTensor, RawTensor, metadata, save, to_bytes, write_safetensors};
 pub use selection::Head;
 pub use source::{Source, open, open_key, open_with, resolve};
 

@@ -78,6 +78,11 @@ pub fn save(path: impl AsRef<Path>, tensors: &[NamedTensor], metadata: &BTreeMap
     write_safetensors(path, &with_counters(tensors), metadata)
 }
 
+/// The bytes of what [`save`] writes; `label` stands for the path in errors.
+pub fn to_bytes(label: &Path, tensors: &[NamedTensor], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    safetensors_bytes(label, &with_counters(tensors), metadata)
+}
+
 /// Writes tensors of any types to `path`, under a temporary name that is then renamed. Errors: a repeated name, data that does not fill
 /// its shape, or a file system error; nothing partial is left.
 pub fn write_safetensors(

@@ -27,7 +27,10 @@ async fn run(gpu: &Arc<Gpu>, case: &Case) -> Result<Judgement> {
         "crash" => std::process::abort(),
         "panic" => panic!("on purpose"),
         "hang" => loop {
-            std::thread::sleep(Duration::from_secs(1));
+            // A page can't sleep.
+            if !cfg!(target_arch = "wasm32") {
+                std::thread::sleep(Duration::from_secs(1));
+            }
         },
         "endless-loop" => endless(gpu).await,
         // Past what any adapter binds.

@@ -3,6 +3,14 @@
 use super::summary::{Counts, missed, unexpected};
 use super::types::{Report, Verdict};
 
+impl Report {
+    /// The verdict in a word and in a sentence: `Pass`, `Fail` or `Invalid`, and why.
+    pub fn words(&self) -> (&'static str, String) {
+        let (_, word, sentence) = verdict(self);
+        (word, sentence)
+    }
+}
+
 /// The verdict in a sentence, and the class of its colour.
 pub(super) fn verdict(report: &Report) -> (&'static str, &'static str, String) {
     let cases = Counts::of(report.adapters.iter().flat_map(|run| &run.cases));

@@ -33,5 +33,6 @@ pub fn backend(run: &AdapterRun) -> &'static str {
         Metal => "Metal",
         Dx12 => "DX12",
         Gl => "GL",
+        WebGpu => "WebGPU",
     }
 }
