@@ -34,10 +34,9 @@ diagnostic(off, derivative_uniformity);
 // weight: [group][destination channel padded to 64][r][s][source channel padded to 4], zero in the padding.
 // dispatch: pixel_tiles * channel_tiles * groups workgroups, channel tiles fastest (they share activations), folded.
 //#import shared/conv2d.wgsl
+//#import shared/conv2d_walk.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-// True for a 1x1 kernel, which has one tap.
-override POINTWISE: bool = false;
 //#if EMULATED
 const LANES: u32 = 32u;
 //#else
@@ -171,90 +170,59 @@ fn rolled(count: u32) -> u32 {
     return count * min(conv.groups, 1u);
 }
 
-// An invocation's position in the reduction: the tap, the vec4 of source channels, and the number of the step in vec4s.
-struct Step {
-    tap: Tap,
-    channel4: u32,
-    step4: u32,
-}
-
-// The position `by4` vec4s of steps further on, without divisions, which take as long as a tile.
-fn advance(phase: Phase, start: Step, by4: u32, group_in4: u32) -> Step {
-    var step = start;
-    step.step4 += by4;
-    step.channel4 += by4;
-    if !POINTWISE {
-        while step.channel4 >= group_in4 {
-            step.channel4 -= group_in4;
-            step.tap = next_tap(phase, step.tap);
-        }
-    }
-    return step;
-}
-
-// The sources of an invocation: row, column and first vec4 of its pixels' sources under a tap of offset 0, and the first vec4 of its
-// channels' weights, with the distance from one channel to the next.
+// The sources of an invocation: its pixels with their starts, and the first vec4 of its channels' weights, with the distance from one
+// channel to the next.
 struct Sources {
-    rows: array<u32, OWN_PIXELS>,
-    columns: array<u32, OWN_PIXELS>,
-    at: array<u32, OWN_PIXELS>,
+    pixels: array<Pixel, OWN_PIXELS>,
+    starts: array<u32, OWN_PIXELS>,
     weights_at: u32,
     weights_pitch4: u32,
     group_in4: u32,
-    steps4: u32,
 }
 
-// The values that an invocation loads for one tile, and which of them are inside.
+// The values that an invocation loads for one tile, and which of them count.
 struct Fetched {
     activations: array<Stored4, OWN_PIXELS>,
-    inside: array<bool, OWN_PIXELS>,
+    places: array<Place, OWN_PIXELS>,
     weights: array<Stored4, OWN_CHANNELS>,
-    in_range: bool,
+    live: bool,
 }
 
 fn sources_of(phase: Phase, first: u32, row: u32, group: u32, channel_tile: u32) -> Sources {
     var sources: Sources;
     sources.group_in4 = group_source4();
-    sources.steps4 = tap_count(phase) * sources.group_in4;
     sources.weights_pitch4 = conv.kernel.x * conv.kernel.y * sources.group_in4;
     sources.weights_at = ((group * conv.channel_tiles + channel_tile) * CHANNELS + row) * sources.weights_pitch4;
     for (var i = 0u; i < OWN_PIXELS; i++) {
-        let p = pixel_at(phase, first + row + i * APART);
-        sources.rows[i] = p.row;
-        sources.columns[i] = p.column;
-        sources.at[i] = ((p.image * conv.source_height + p.row) * conv.source_width + p.column) * conv.source_pitch4
-            + group * sources.group_in4;
+        sources.pixels[i] = pixel_at(phase, first + row + i * APART);
+        sources.starts[i] = start_of(sources.pixels[i]) + group * sources.group_in4;
     }
     return sources;
 }
 
-fn fetch(sources: ptr<function, Sources>, step: Step) -> Fetched {
+// `live` is false past the last step.
+fn fetch(sources: ptr<function, Sources>, walk: Walk, live: bool) -> Fetched {
     var fetched: Fetched;
-    let in_range = step.step4 < (*sources).steps4;
-    fetched.in_range = in_range;
-    let offset = (step.tap.offset.x * conv.source_width + step.tap.offset.y) * conv.source_pitch4 + step.channel4;
+    fetched.live = live;
     for (var i = 0u; i < OWN_PIXELS; i++) {
-        // Without `&&`, which is a branch.
-        let inside = in_range & ((*sources).rows[i] + step.tap.offset.x < conv.source_height)
-            & ((*sources).columns[i] + step.tap.offset.y < conv.source_width);
-        fetched.inside[i] = inside;
-        fetched.activations[i] = input[select(0u, (*sources).at[i] + offset, inside)];
+        fetched.places[i] = source_at(walk, (*sources).pixels[i], (*sources).starts[i], live);
+        fetched.activations[i] = input[fetched.places[i].at];
     }
-    let weights_at = (*sources).weights_at + step.tap.index * (*sources).group_in4 + step.channel4;
+    let weights_at = (*sources).weights_at + walk.tap.index * (*sources).group_in4 + walk.channel4;
     for (var i = 0u; i < OWN_CHANNELS; i++) {
-        fetched.weights[i] = weight[select(0u, weights_at + i * APART * (*sources).weights_pitch4, in_range)];
+        fetched.weights[i] = weight[select(0u, weights_at + i * APART * (*sources).weights_pitch4, live)];
     }
     return fetched;
 }
 
-// Stores loaded values into workgroup memory; zero where they are outside.
+// Stores loaded values into workgroup memory; zero where they do not count.
 fn put(fetched: ptr<function, Fetched>, at4: u32) {
     for (var i = 0u; i < OWN_PIXELS; i++) {
-        let value = select(pack4(vec4f()), (*fetched).activations[i], (*fetched).inside[i]);
+        let value = select(pack4(vec4f()), (*fetched).activations[i], (*fetched).places[i].counts);
         put_activations(at4 + i * APART * PITCH4, value);
     }
     for (var i = 0u; i < OWN_CHANNELS; i++) {
-        let value = select(pack4(vec4f()), (*fetched).weights[i], (*fetched).in_range);
+        let value = select(pack4(vec4f()), (*fetched).weights[i], (*fetched).live);
         put_weights(at4 + i * APART * PITCH4, value);
     }
 }
@@ -293,14 +261,15 @@ fn main(
     // Not read from `sources`, which browsers' compilers do not recognise as uniform.
     let group_in4 = group_source4();
     let steps4 = tap_count(phase) * group_in4;
-    var step = advance(phase, Step(tap_of(phase, vec2u()), 0u, 0u), own_step4, group_in4);
+    let stride = stride_of(phase, group_in4);
+    var walk = walk_from(phase, own_step4, group_in4);
     var sums: array<Sum, MOST_TURNS * ACROSS * ACROSS>;
-    var next = fetch(&sources, step);
+    var next = fetch(&sources, walk, own_step4 < steps4);
     for (var start4 = 0u; start4 < steps4; start4 += STEPS4) {
         put(&next, own_row * PITCH4 + own_step4);
         workgroupBarrier();
-        step = advance(phase, step, STEPS4, group_in4);
-        next = fetch(&sources, step);
+        walk = walk_on(phase, walk, stride, group_in4, true);
+        next = fetch(&sources, walk, start4 + STEPS4 + own_step4 < steps4);
         for (var turn = 0u; turn < turns; turn++) {
             let part = subgroup + turn * (INVOCATIONS / LANES);
             // There may be more small subgroups than parts.

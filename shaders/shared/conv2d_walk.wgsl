@@ -5,7 +5,11 @@
 override POINTWISE: bool = false;
 // The vec4s of a group's source channels are a multiple of four: a tile lies under one tap, which is then the same for
 // all invocations, and none is partial.
+//#if TILED
 override WHOLE: bool = false;
+//#else
+const WHOLE: bool = false;
+//#endif
 
 // A position on the walk: a tap, a vec4 of channels, and the offset from a pixel's start in vec4s of the source.
 struct Walk {

@@ -8,16 +8,11 @@
 // grad_output and four of the input for 128 multiply-adds.
 //
 // dispatch: one invocation per tile, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/conv2d_backward_weight.wgsl
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let tile = tile_at(unfold(workgroup, count) * 64u + invocation);
+fn make(item: u32) {
+    let tile = tile_at(item);
     if tile.slice >= conv.slices {
         return;
     }

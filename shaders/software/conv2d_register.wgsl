@@ -12,17 +12,11 @@
 //
 // weight: [group][tile of 8 destination channels][r][s][source channel padded to 4][8], zero in the padding.
 // dispatch: one invocation per tile, pixel tiles fastest, 64 to a workgroup, folded.
-//#import shared/fold.wgsl
+//#import shared/item.wgsl
 //#import shared/conv2d.wgsl
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let tile = unfold(workgroup, count) * 64u + invocation;
+fn make(tile: u32) {
     let pixel_tile = tile % conv.pixel_tiles;
     let channel_tile = (tile / conv.pixel_tiles) % conv.channel_tiles;
     let group = tile / (conv.pixel_tiles * conv.channel_tiles);

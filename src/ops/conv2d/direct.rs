@@ -128,13 +128,13 @@ fn kernel_of(geometry: &Geometry) -> Result<KernelSpec> {
         (None, _) => variant.split_kernel(*direction).ok_or_else(none)?,
     };
     let spec = source.precision.kernel(kernel)?;
-    if variant.is_cooperative() {
-        return Ok(spec.constant("POINTWISE", (conv.kernel == [1, 1]).into()));
-    }
     if !variant.is_gemm() {
         return Ok(spec);
     }
     let pointwise = blocks.is_none() && (conv.kernel, conv.attributes.padding) == ([1, 1], [0, 0]);
+    if variant.is_cooperative() {
+        return Ok(spec.constant("POINTWISE", pointwise.into()));
+    }
     let whole = (source.c4 / conv.attributes.groups).is_multiple_of(4);
     Ok(spec.constant("POINTWISE", pointwise.into()).constant("WHOLE", whole.into()))
 }

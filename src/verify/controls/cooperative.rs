@@ -41,8 +41,8 @@ pub(super) const COOPERATIVE: &[Fault] = &[
     (
         "a step is left out between one tile and the next",
         "conv2d_cooperative_128x64_f16_eight",
-        "step = advance(phase, step, STEPS4, group_in4);",
-        "step = advance(phase, step, STEPS4 + 1u, group_in4);",
+        "walk = walk_on(phase, walk, stride, group_in4, true);",
+        "walk = walk_on(phase, walk, Stride(stride.place, stride.channel4 + 1u), group_in4, true);",
         "conv2d n=1 c=36 h=1 w=128 k=129 kernel=1 bias=true precision=f16 variant=cooperative-128x64",
     ),
     (

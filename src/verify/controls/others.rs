@@ -189,7 +189,7 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the second half of a tile is the first",
         "conv2d_backward_input_gemm_64x64",
-        "pixels_at(at + DOWN * 4u);",
+        "pixels_at(at + 1u * DOWN * 4u);",
         "pixels_at(at);",
         "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 padding=1 variant=gemm-64x64",
     ),
