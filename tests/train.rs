@@ -13,4 +13,5 @@ mod train {
     mod resume;
     mod runs;
     pub mod support;
+    mod without_folder;
 }
