@@ -14,4 +14,5 @@ mod train {
     mod resume;
     mod runs;
     pub mod support;
+    mod without_folder;
 }

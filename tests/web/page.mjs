@@ -45,7 +45,7 @@ async function verification(browser) {
   const page = await browser.open(`${url}?suite=quick&filter=${encodeURIComponent(filter)}`);
   await page.until(`document.documentElement.dataset.ready === "yes"`, 60);
   said(await page.eval(`document.getElementById("adapter-name").textContent`));
-  const verdict = await verify(page, 170);
+  const verdict = await verify(page, 500);
   const report = await downloaded(page, "report-save", "gpu-resnet-verify.json");
   check(JSON.parse(report).adapters[0].cases.length > 10, "the report has no cases");
   check(verdict === "Pass", `the verdict is ${verdict}: ${await page.eval(`document.getElementById("failures").innerText`)}`);
@@ -79,7 +79,7 @@ async function missedControl(browser) {
 async function classification(page) {
   const chosen = files(photos, 9, /\.(jpg|png)$/);
   await page.choose("#photos", [...chosen, join(photos, "README.md")]);
-  await page.until(`Number(document.getElementById("answers").dataset.done) >= ${chosen.length + 1}`, 120);
+  await page.until(`Number(document.getElementById("answers").dataset.done) >= ${chosen.length + 1}`, 300);
   const answers = await page.eval(`[...document.querySelectorAll("#answers li[data-name]")].map(({ dataset }) => [dataset.name, JSON.parse(dataset.predictions)])`);
   check(answers.length === chosen.length, `${answers.length} of ${chosen.length} photographs have answers`);
   const bad = await page.eval(`[...document.querySelectorAll("#answers li.bad")].map((item) => item.textContent).join()`);
@@ -97,7 +97,7 @@ async function training(page) {
   }
   check((await page.eval(`document.querySelectorAll("#classes li").length`)) === 2, "there are not two classes");
   await page.click("train-start");
-  await page.until(`!document.getElementById("trained").hidden`, 120);
+  await page.until(`!document.getElementById("trained").hidden`, 300);
   const accuracy = await page.eval(`Number(document.getElementById("trained").dataset.accuracy)`);
   check(accuracy === 1, `the head has ${accuracy} of two digits right`);
   const model = await downloaded(page, "model-save", "model.safetensors");
