@@ -24,7 +24,8 @@ fn bits(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, precision: Precision, channe
     let inputs = [&array(1, &[2, channels, 5, 7]), &array(2, &[40, channels, 3, 3])];
     let attributes = Conv2dAttributes { padding: [1, 1], ..Default::default() };
     let output = host::conv2d_fused((gpu, precision), Some(algorithm), inputs, None, None, false, &attributes);
-    let output = output.block_on().unwrap_or_else(|error| panic!("{} of {channels} channels: {error}", algorithm.name()));
+    let output =
+        output.block_on().unwrap_or_else(|error| panic!("{} of {channels} channels: {error}", algorithm.name()));
     output.data.into_iter().map(f32::to_bits).collect()
 }
 

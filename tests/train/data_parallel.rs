@@ -14,6 +14,7 @@ use gpu_resnet::train::{
     Tensors, fit_network, fresh,
 };
 use gpu_resnet::{Error, Result};
+use pollster::FutureExt as _;
 
 use super::golden::relative;
 use super::network_runs::{Images, pixels};
@@ -48,7 +49,7 @@ fn config(batch_size: usize, epochs: u64, network: NetworkSettings) -> RunConfig
 }
 
 fn another() -> Arc<Gpu> {
-    Gpu::open(&AdapterChoice::default()).expect("a usable adapter")
+    Gpu::open(&AdapterChoice::default()).block_on().expect("a usable adapter")
 }
 
 struct Ran {
@@ -138,7 +139,7 @@ fn accumulated(workers: usize, rows: usize, images: usize, epochs: u64, bn: BnMo
                 }
                 let targets: Vec<u32> = batch.iter().map(|image| (image % 2) as u32).collect();
                 let mut pass = GradientPass::new(&network, [batch.len(), 3, SIDE, SIDE], &options).unwrap();
-                for (name, _, gradient) in pass.run(&network, &input, &targets).unwrap().parameters {
+                for (name, _, gradient) in pass.run(&network, &input, &targets).block_on().unwrap().parameters {
                     let sum = sums.entry(name).or_insert_with(|| vec![0.0; gradient.len()]);
                     sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += f64::from(g) * batch.len() as f64);
                 }

@@ -140,7 +140,7 @@ fn look_up(folder: &Path, head: &str) -> Answer {
         return Answer::Refused("405 Method Not Allowed");
     }
     // A foreign name that was pointed at this machine makes a foreign page out of ours.
-    if !lines.any(|line| is_own_host(line)) {
+    if !lines.any(is_own_host) {
         return Answer::Refused("421 Misdirected Request");
     }
     let path = target.split(['?', '#']).next().unwrap_or_default();
