@@ -38,7 +38,11 @@ fn strike(here: &Sandbox, task: &Task, expected: &Bits, fault: &str) -> End {
     let end = match (struck, output.status.success()) {
         (false, true) => return End::Missed,
         (false, false) => panic!("{}: {fault}: {told}", task.name),
-        (true, true) => End::Recovered,
+        (true, true) => {
+            task.check_done(here, expected, fault);
+            task.clear(here);
+            End::Recovered
+        }
         (true, false) => {
             check_error(task, &output, fault);
             End::Refused

@@ -230,6 +230,11 @@ impl Task {
         }
     }
 
+    /// Checks that all that it should write is there.
+    pub fn check_done(&self, here: &Sandbox, expected: &Bits, what: &str) {
+        assert!(self.bits(here) == *expected, "{}: {what}: it ended well, with other bits", self.name);
+    }
+
     /// Continues it, or starts it again where nothing was begun, and checks that it ends as it should.
     pub fn check_goes_on(&self, here: &Sandbox, expected: &Bits, what: &str) {
         let begun = here.path("run/config.toml").exists() && here.path("run/checkpoint.safetensors").exists();
