@@ -13,7 +13,12 @@ fn read(path: &Path) {
     let Some(splits) = fuzz::check(open_splits(path), "gpu-resnet-fuzz-") else { return };
     for part in [Some(splits.train), splits.val].into_iter().flatten() {
         for i in 0..part.len().min(4) {
-            assert!(part.label(i) < part.classes().len(), "label {} of {} classes", part.label(i), part.classes().len());
+            assert!(
+                part.label(i) < part.classes().len(),
+                "label {} of {} classes",
+                part.label(i),
+                part.classes().len()
+            );
             if let Ok(image) = part.image(i) {
                 assert_eq!(image.pixels.len(), image.width as usize * image.height as usize * 3);
             }

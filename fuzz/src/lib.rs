@@ -70,7 +70,8 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
-        let base = Some(Path::new("/dev/shm")).filter(|path| path.is_dir()).map_or(std::env::temp_dir(), Path::to_owned);
+        let base =
+            Some(Path::new("/dev/shm")).filter(|path| path.is_dir()).map_or(std::env::temp_dir(), Path::to_owned);
         let path = base.join(format!("gpu-resnet-fuzz-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("a folder");
