@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes everything that is read from outside: each target of fuzz/ for so many seconds (60), one after the other.
-# Without a nightly compiler it says so and does nothing. What is found lies in fuzz/findings.
+# Without a nightly compiler it says so and does nothing. What is found lies in fuzz/findings. With FUZZ_KEEP=1 new inputs that reach new code are
+# added to the corpus.
 #
 #     scripts/fuzz.sh [SECONDS [TARGET …]]
 set -euo pipefail
@@ -27,17 +28,17 @@ python3 fuzz/seeds.py "$work/seeds" >&2
 mkdir -p fuzz/findings
 status=0
 for target in "${targets[@]}"; do
-    corpus=$work/corpus/$target
-    mkdir -p "$corpus" "fuzz/corpus/$target"
-    # New inputs go into the first folder; FUZZ_KEEP=1 adds the useful ones to fuzz/corpus at the end.
-    "$target_dir/$host/release/$target" "$corpus" "fuzz/corpus/$target" "$work/seeds/$target" -max_total_time="$seconds" -timeout=20 \
-        -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
-    grep -E '^stat::number_of_executed_units|^stat::peak_rss_mb|^SUMMARY|cov: .*DONE|panicked|above the limit' "$work/$target.log" | sed "s/^/$target: /" || true
+    new=$work/new/$target old=$work/old/$target program=$target_dir/$host/release/$target
+    mkdir -p "$new" "$old"
+    [[ ! -f fuzz/corpus/$target.tar.gz ]] || tar -xzf "fuzz/corpus/$target.tar.gz" -C "$old"
+    "$program" "$new" "$old" "$work/seeds/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
+        -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
+    grep -E '^stat::number_of_executed_units|^stat::peak_rss_mb|^SUMMARY|panicked|above the limit' "$work/$target.log" | sed "s/^/$target: /" || true
     if [[ -n ${FUZZ_KEEP:-} ]]; then
         mkdir -p "$work/small/$target"
-        "$target_dir/$host/release/$target" -merge=1 -max_len=4096 "$work/small/$target" "fuzz/corpus/$target" "$corpus" 2>/dev/null || true
-        rm -rf "fuzz/corpus/$target"
-        mv "$work/small/$target" "fuzz/corpus/$target"
+        "$program" -merge=1 -max_len=4096 "$work/small/$target" "$old" "$new" 2>/dev/null
+        mkdir -p fuzz/corpus
+        tar --sort=name --mtime=@0 --owner=0 --group=0 -C "$work/small/$target" -c . | gzip -9n >"fuzz/corpus/$target.tar.gz"
     fi
 done
 if [[ $status -ne 0 ]]; then

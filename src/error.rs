@@ -28,13 +28,13 @@ pub enum Error {
     #[error("{}", in_one_line(.0))]
     Usage(String),
     /// No adapter fits, or the chosen one can't run compute shaders.
-    #[error("{0}")]
+    #[error("{}", in_one_line(.0))]
     NoAdapter(String),
     /// The adapter refused an allocation.
     #[error("out of GPU memory: {0}")]
     OutOfMemory(String),
     /// The driver reset or removed the device.
-    #[error("the GPU device was lost: {0}")]
+    #[error("the GPU device was lost: {}", in_one_line(.0))]
     DeviceLost(String),
     /// The device reported an error that is neither of the two above.
     #[error("the GPU reported an error: {}", in_one_line(.0))]

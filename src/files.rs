@@ -63,10 +63,7 @@ impl NewFile {
             ));
         }
         let name = to.file_name().unwrap_or_default();
-        let file = temporary::create(folder, name).map_err(|e| {
-            // The temporary name in the message would only confuse.
-            failed(path, e.to_string().split(" at path ").next().unwrap_or_default())
-        })?;
+        let file = temporary::create(folder, name).map_err(|e| failed(path, e))?;
         Ok(buffered(Target::Renamed { file, to }))
     }
 
@@ -153,7 +150,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn failed(path: &Path, error: impl Display) -> Error {
-    Error::file(path, format!("could not be written: {error}; check the folder and its space"))
+    // The temporary name in the message would only confuse.
+    let error = error.to_string();
+    let why = error.split(" at path ").next().unwrap_or_default();
+    Error::file(path, format!("could not be written: {why}; check the folder and its space"))
 }
 
 #[cfg(test)]

@@ -33,12 +33,16 @@ fn strike(here: &Sandbox, task: &Task, expected: &Bits, fault: &str) -> End {
     let output = with_fault(here, task, fault);
     let told = said(&output);
     // The faults of verify strike in processes of its own, which say so to it alone.
-    let struck = !told.contains("struck 0 times") || (task.name.starts_with("verify") && !output.status.success());
+    let struck = !told.contains("struck 0 times") || task.name.starts_with("verify");
     task.check_whole(here, expected, fault);
     let end = match (struck, output.status.success()) {
         (false, true) => return End::Missed,
         (false, false) => panic!("{}: {fault}: {told}", task.name),
-        (true, true) => End::Recovered,
+        (true, true) => {
+            task.check_done(here, expected, fault);
+            task.clear(here);
+            End::Recovered
+        }
         (true, false) => {
             check_error(task, &output, fault);
             End::Refused

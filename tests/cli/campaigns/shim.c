@@ -26,7 +26,7 @@
 
 #define MAGIC 0x67707572
 
-static const int CALLS[] = {SYS_write,  SYS_pwrite64, SYS_writev,    SYS_open,    SYS_openat,    SYS_creat,  SYS_mkdir,          SYS_mkdirat,
+static const int CALLS[] = {SYS_write,  SYS_pwrite64, SYS_writev,    SYS_creat,  SYS_mkdir,          SYS_mkdirat,
                             SYS_rename, SYS_renameat, SYS_renameat2, SYS_fsync,   SYS_fdatasync, SYS_ftruncate, SYS_copy_file_range};
 #define COUNT (sizeof CALLS / sizeof *CALLS)
 
@@ -98,16 +98,28 @@ __attribute__((constructor)) static void install(void) {
     stays = getenv("FAULT_STAYS") != NULL;
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER};
     sigaction(SIGSYS, &action, NULL);
-    struct sock_filter program[COUNT + 8];
+    // Reading is left alone: a program that is started under the filter opens its libraries before it has the handler.
+    const int writing = O_WRONLY | O_RDWR | O_CREAT;
+    struct sock_filter program[COUNT + 16];
     size_t n = 0;
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5]));
-    program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MAGIC, 0, 1);
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < COUNT; i++)
-        program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALLS[i], COUNT - i, 0);
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
+#define LOAD(field) (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define IF(test, value, yes, no) (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, yes, no)
+#define END(action) (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action)
+    program[n++] = LOAD(args[5]);
+    program[n++] = IF(BPF_JEQ, MAGIC, 0, 1);
+    program[n++] = END(SECCOMP_RET_ALLOW);
+    program[n++] = LOAD(nr);
+    program[n++] = IF(BPF_JEQ, SYS_openat, 0, 3);
+    program[n++] = LOAD(args[2]);
+    program[n++] = IF(BPF_JSET, writing, COUNT + 5, 0);
+    program[n++] = END(SECCOMP_RET_ALLOW);
+    program[n++] = IF(BPF_JEQ, SYS_open, 0, 3);
+    program[n++] = LOAD(args[1]);
+    program[n++] = IF(BPF_JSET, writing, COUNT + 1, 0);
+    program[n++] = END(SECCOMP_RET_ALLOW);
+    for (size_t i = 0; i < COUNT; i++) program[n++] = IF(BPF_JEQ, CALLS[i], COUNT - i, 0);
+    program[n++] = END(SECCOMP_RET_ALLOW);
+    program[n++] = END(SECCOMP_RET_TRAP);
     struct sock_fprog filter = {.len = n, .filter = program};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);

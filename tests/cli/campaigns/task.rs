@@ -11,6 +11,7 @@ use crate::cli::tiny;
 pub struct Task {
     pub name: &'static str,
     pub arguments: &'static [&'static str],
+    pub more: &'static [&'static str],
     /// The files that it writes, whose bits do not depend on what happened before.
     pub outputs: &'static [&'static str],
     /// How a run is continued, where it has a folder `run`.
@@ -19,71 +20,20 @@ pub struct Task {
 
 const MODEL: &[&str] = &["run/model.safetensors"];
 
-/// The head of a network, by the default recipe with its sweep.
-pub const HEAD: Task = Task {
-    name: "finetune",
-    arguments: &[
-        "finetune",
-        "data",
-        "--weights",
-        "net.safetensors",
-        "--epochs",
-        "3",
-        "--val-split",
-        "0.3",
-        "--batch-size",
-        "4",
-        "-o",
-        "run",
-    ],
-    outputs: MODEL,
-    resumed: Some("finetune"),
-};
+const FINETUNE: &[&str] =
+    &["finetune", "data", "--weights", "net.safetensors", "--val-split", "0.3", "--batch-size", "4", "-o", "run"];
 
-pub const UNFROZEN: Task = Task {
-    name: "finetune --unfreeze all",
-    arguments: &[
-        "finetune",
-        "data",
-        "--weights",
-        "net.safetensors",
-        "--unfreeze",
-        "all",
-        "--epochs",
-        "2",
-        "--val-split",
-        "0.3",
-        "--batch-size",
-        "4",
-        "-o",
-        "run",
-    ],
-    outputs: MODEL,
-    resumed: Some("finetune"),
-};
+/// The head of a network, by the default recipe with its sweep.
+pub const HEAD: Task =
+    Task { name: "finetune", arguments: FINETUNE, more: &["--epochs", "3"], outputs: MODEL, resumed: Some("finetune") };
+
+pub const UNFROZEN: Task =
+    Task { name: "finetune --unfreeze all", more: &["--unfreeze", "all", "--epochs", "2"], ..HEAD };
 
 pub const HALF: Task = Task {
     name: "finetune --unfreeze all --precision f16",
-    arguments: &[
-        "finetune",
-        "data",
-        "--weights",
-        "net.safetensors",
-        "--unfreeze",
-        "all",
-        "--epochs",
-        "2",
-        "--val-split",
-        "0.3",
-        "--batch-size",
-        "4",
-        "--precision",
-        "f16",
-        "-o",
-        "run",
-    ],
-    outputs: MODEL,
-    resumed: Some("finetune"),
+    more: &["--unfreeze", "all", "--epochs", "2", "--precision", "f16"],
+    ..HEAD
 };
 
 pub const TRAIN: Task = Task {
@@ -104,6 +54,7 @@ pub const TRAIN: Task = Task {
         "-o",
         "run",
     ],
+    more: &[],
     outputs: MODEL,
     resumed: Some("train"),
 };
@@ -124,6 +75,7 @@ pub const INFER: Task = Task {
         "--save-features",
         "f.parquet",
     ],
+    more: &[],
     outputs: &["p.jsonl", "l.safetensors", "f.parquet"],
     resumed: None,
 };
@@ -142,6 +94,7 @@ pub const VERIFY: Task = Task {
         "--report",
         "r.json",
     ],
+    more: &[],
     outputs: &[],
     resumed: None,
 };
@@ -149,6 +102,7 @@ pub const VERIFY: Task = Task {
 pub const TUNE: Task = Task {
     name: "tune",
     arguments: &["tune", "--weights", "net.safetensors", "--image-size", "16", "--batch-size", "1", "--limit", "1"],
+    more: &[],
     outputs: &[],
     resumed: None,
 };
@@ -166,6 +120,7 @@ pub const BENCH: Task = Task {
         "--iterations",
         "1",
     ],
+    more: &[],
     outputs: &[],
     resumed: None,
 };
@@ -188,7 +143,7 @@ pub fn said(output: &Output) -> String {
 impl Task {
     pub fn command(&self, here: &Sandbox) -> Command {
         let mut command = here.command();
-        command.args(self.arguments);
+        command.args(self.arguments).args(self.more);
         command
     }
 
@@ -228,6 +183,11 @@ impl Task {
         if let Ok(report) = std::fs::read_to_string(here.path("r.json")) {
             assert!(serde_json::from_str::<serde_json::Value>(&report).is_ok(), "{}: {what}: half a report", self.name);
         }
+    }
+
+    /// Checks that all that it should write is there.
+    pub fn check_done(&self, here: &Sandbox, expected: &Bits, what: &str) {
+        assert!(self.bits(here) == *expected, "{}: {what}: it ended well, with other bits", self.name);
     }
 
     /// Continues it, or starts it again where nothing was begun, and checks that it ends as it should.
