@@ -257,7 +257,9 @@ mod tests {
         assert!(of("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 421"));
         assert!(of("nonsense\r\n\r\n").starts_with("HTTP/1.1 405"));
         let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(20 << 10));
-        assert!(of(&long).is_empty() || of(&long).starts_with("HTTP/1.1 431"));
+        // The connection may be reset before the answer is read.
+        let answer = of(&long);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
         assert!(get(port, "/").starts_with("HTTP/1.1 200"), "it goes on");
     }
 }
