@@ -88,20 +88,20 @@ impl AdapterReport {
         if self.backend == BackendName::Metal { 32 } else { self.subgroup_size[1] }
     }
 
-    /// Whether the driver makes a load of its own of each component of a vector in a storage buffer, and shaders have the 64-bit integers to
-    /// halve them with: NVK tests each against the bounds, since wgpu asks for `robustBufferAccess`. Kernels that have a form `NAME_pairs` take it.
+    /// Whether the driver loads each component of a vector in a storage buffer separately, and shaders have the 64-bit integers to
+    /// halve the number of loads. NVK tests each load against the bounds, since wgpu requests `robustBufferAccess`. Kernels that have a form `NAME_pairs` use it.
     pub fn loads_components(&self) -> bool {
         self.driver == "NVK" && self.features.int64
     }
 
-    /// Tells adapters and drivers apart: what files that are made for one of them are named and checked by.
+    /// Identifies the adapter and its driver: files that belong to one of them are named and checked by it.
     pub(crate) fn identity(&self) -> String {
         let Self { name, backend, driver, driver_info, vendor, device, .. } = self;
         format!("{name}\n{backend:?}\n{driver}\n{driver_info}\n{vendor}\n{device}")
     }
 }
 
-/// The rest of what an adapter says about itself, for reports to its makers.
+/// Further properties of an adapter, for reports to its vendor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Limits of compute work, by WebGPU's names.
@@ -227,7 +227,7 @@ fn report(index: usize, backend: BackendName, adapter: &wgpu::Adapter) -> Adapte
     }
 }
 
-/// All that `adapter` says about itself.
+/// All properties of `adapter`.
 pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
     let limits = adapter.limits();
     let matrices = adapter.cooperative_matrix_properties().into_iter().map(|p| {

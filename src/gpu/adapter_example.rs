@@ -1,4 +1,4 @@
-//! An adapter that is not there, for tests of what goes by an adapter's properties.
+//! A made-up adapter, for tests of code that depends on an adapter's properties.
 
 use super::adapter::{AdapterReport, BackendName};
 use super::cores::{CoreSource, Cores};

@@ -1,6 +1,6 @@
-//! What a Vulkan driver's compiler made of a kernel: VK_KHR_pipeline_executable_properties.
+//! A Vulkan driver's report on a compiled kernel: VK_KHR_pipeline_executable_properties.
 //!
-//! wgpu has no way to ask for it, so the kernel is compiled once more on a Vulkan device of its own, from the SPIR-V that naga writes
+//! wgpu does not expose it, so the kernel is compiled again on a separate Vulkan device, from the SPIR-V that naga writes
 //! with wgpu's options.
 
 use super::opened::Gpu;
@@ -38,7 +38,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Opens `gpu`'s adapter a second time; what the driver lacks, if it can't be asked.
+    /// Opens `gpu`'s adapter a second time. The error says what the driver lacks.
     pub fn open(gpu: &Gpu) -> Result<Self, String> {
         #[cfg(any(target_os = "linux", target_os = "android", windows))]
         return vulkan::Device::open(gpu).map(|device| Self { device });

@@ -1,5 +1,5 @@
-//! How many cores a GPU has: what shares the workgroups of a dispatch. No interface of wgpu's says it, so it is looked up by the
-//! name that the driver prints, and guessed from the kind of GPU where the name is not known. It decides how fast a plan is, never what it
+//! How many cores a GPU has, over which the workgroups of a dispatch are spread. wgpu does not report it, so it is looked up by the
+//! adapter's name, and guessed from the kind of GPU if the name is unknown. It affects the speed of a plan, never what it
 //! computes.
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub enum CoreSource {
     Name,
     /// The processor that a software driver runs on.
     Processor,
-    /// It is not: a usual number for that kind of GPU.
+    /// A guess: a usual number for that kind of GPU.
     Guess,
 }
 
@@ -41,7 +41,7 @@ impl Default for Cores {
     }
 }
 
-/// Guesses: a card of the middle, and what a laptop's or a phone's chip has.
+/// Guesses: a mid-range card, and a laptop's or a phone's chip.
 const DISCRETE: u32 = 32;
 const INTEGRATED: u32 = 8;
 
@@ -78,7 +78,7 @@ fn by_name(name: &str) -> Option<u32> {
 }
 
 /// Parts of adapters' names, lower case, words apart by one space, and their cores; from the makers' public data sheets.
-/// Where chips of one name have been sold with different numbers, the usual one.
+/// If chips of one name were sold with different numbers, the most common one.
 #[rustfmt::skip]
 const TABLE: &[(&str, u32)] = &[
     // NVIDIA, streaming multiprocessors: Maxwell, Pascal, Volta.

@@ -1,4 +1,4 @@
-//! An opened device: its buffers, and the errors that drivers report late.
+//! An opened device: its buffers, and the errors that drivers report asynchronously.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -47,26 +47,26 @@ fn without_headings(description: &str) -> String {
     lines.collect::<Vec<_>>().join(": ")
 }
 
-/// How to open a device other than in the usual way.
+/// Options for opening a device.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceOptions {
     /// Abilities to do without, as if the adapter lacked them.
     pub disabled: Vec<FeatureName>,
     /// Whether buffer accesses are checked in every kernel or in none; by default in all but those that are proved.
     pub bounds_checks: Option<bool>,
-    /// What computes every convolution that it fits, by its name ([`Conv2dSwitch`](crate::ops::Conv2dSwitch)); what is no name asks for
-    /// nothing.
+    /// The algorithm or kernel for every convolution that it supports, by name ([`Conv2dSwitch`](crate::ops::Conv2dSwitch)); an unknown name has
+    /// no effect.
     pub conv2d: Option<&'static str>,
     /// The folder that compiled pipelines are kept in between processes, if they are.
     pub pipeline_cache: Option<PathBuf>,
-    /// Plain arithmetic stands in for cooperative matrices, so that all else of their kernels can be tried on adapters that have
+    /// Emulates cooperative matrices by plain arithmetic, so that the rest of their kernels can be tested on adapters that have
     /// none.
     pub emulated_matrices: bool,
-    /// A software driver passes for a discrete GPU of so many cores, so that what is chosen for one can be run without it.
+    /// Treats a software driver as a discrete GPU with this many cores, so that the choices for one can be run without it.
     pub as_cores: Option<u32>,
     /// In a browser: what it says of its adapter.
     pub browser: Option<BrowserAdapter>,
-    /// The adapter passes for this one, which is not there: what is recorded for it can be looked at and not run.
+    /// Treats the adapter as this one, which is not there: recordings for it can be inspected but not run.
     pub as_adapter: Option<Box<AdapterReport>>,
     /// What is to go wrong with the device, and when, to see what becomes of the work.
     pub fault: Option<Fault>,
@@ -116,7 +116,7 @@ impl Device {
         let (device, queue) = loop {
             match request(&found.adapter, wanted).await {
                 Ok(opened) => break opened,
-                // What is experimental is done without where it is in the way.
+                // Experimental features are left out if they prevent opening.
                 Err(_) if wanted.contains(MATRICES) => wanted.remove(MATRICES),
                 Err(e) => {
                     let problem = format!("the adapter {} could not be opened: {e}", found.report.name);

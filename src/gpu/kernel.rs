@@ -45,7 +45,7 @@ impl Substitutes {
     }
 }
 
-/// What a kernel is compiled from on one device.
+/// The source and constants of a kernel on one device.
 pub(super) struct KernelSource {
     /// WGSL, its constants not yet overridden.
     pub text: Cow<'static, str>,
@@ -85,7 +85,7 @@ fn for_compiler(text: Cow<'static, str>) -> Cow<'static, str> {
     if cfg!(target_arch = "wasm32") { for_browsers(&text).into() } else { text }
 }
 
-/// The form of a shader that suits the device: with the first of the flags that it wants and the file leaves to it.
+/// The form of a shader for the device: the first of the device's flags that the file offers.
 fn form(device: &Device, substitutes: &Substitutes, asked: &'static Shader) -> &'static Shader {
     let features = device.report.features;
     // Software drivers with 64-bit integers: they move a vector component by component, so that memory is accessed in fewer
@@ -116,7 +116,7 @@ impl Kernel {
         // Every loop of our shaders has a bound that does not depend on buffer contents.
         checks.force_loop_bounding = false;
         checks.bounds_checks = source.bounds_checks;
-        // Sizes, counts and strides are what such kernels divide by: none is zero. The tests cost lavapipe's compiler registers.
+        // Such kernels divide by sizes, counts and strides only, none of which is zero. Tests for zero would cost registers on lavapipe.
         checks.int_div_checks = source.bounds_checks;
         // SAFETY: the sources are the crate's own; loops are finite, and the kernels compiled without bounds checks
         // are those whose tests surround every output with guard words and cover partial tiles.

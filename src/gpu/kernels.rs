@@ -47,7 +47,7 @@ impl Kernels {
     /// Compiles the shader `name` from `source` from now on, or, without one, from the crate's own text again.
     pub fn substitute(&self, name: &str, source: Option<String>) {
         if let Ok(mut kernels) = self.kernels.lock() {
-            // Also where it is a form that stands in for another.
+            // This also holds for a form that stands in for another.
             kernels.retain(|spec, kernel| spec.shader_name() != name && kernel.shader != name);
             self.substitutes.set(name, source);
         }
@@ -92,7 +92,7 @@ impl Kernels {
             return Ok(());
         }
         let started = Instant::now();
-        // An error that the driver reports late may come up in another kernel's place, so one spoils all of them.
+        // A driver may report an error late, at another kernel, so one error invalidates all of them.
         let compiled: Vec<(KernelSpec, Arc<Kernel>)> = missing
             .into_par_iter()
             .map(|spec| {

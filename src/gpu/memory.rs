@@ -1,4 +1,4 @@
-//! Which temporary tensors share memory: a static assignment by the lives that a recording gives them.
+//! Which temporary tensors share memory: a static assignment by their lifetimes in a recording.
 
 use super::recording::{Recording, Storage};
 
@@ -41,7 +41,7 @@ pub(super) fn lives(recording: &Recording) -> Vec<Option<Life>> {
     lives
 }
 
-/// The most bytes that are alive at one dispatch: no assignment takes less.
+/// The largest number of bytes alive at one dispatch: a lower bound for every assignment.
 pub(super) fn largest_cut(lives: &[Option<Life>]) -> u64 {
     let lives = || lives.iter().flatten();
     // Where a sum is largest, some tensor's life begins.
@@ -51,7 +51,7 @@ pub(super) fn largest_cut(lives: &[Option<Life>]) -> u64 {
 
 /// Gives each of `tensors` (an index and its life) a slot that no other uses while it lives, so that few bytes are taken.
 ///
-/// No one order of giving is best for every network: they are tried, and the one that takes least is kept.
+/// No single order of assignment is best for every network, so several are tried and the smallest result is kept.
 pub(super) fn share(tensors: &[(usize, Life)]) -> Vec<Slot> {
     let dispatches = tensors.iter().map(|(_, life)| life.last + 1).max().unwrap_or(0);
     let mut alive = vec![0u64; dispatches];
@@ -72,7 +72,7 @@ pub(super) fn share(tensors: &[(usize, Life)]) -> Vec<Slot> {
     tries.into_iter().min_by_key(taken).unwrap_or_default()
 }
 
-/// In their order each tensor takes the free slot that fits it best, or enlarges the one that comes nearest.
+/// In this order, each tensor takes the free slot that fits best, or enlarges the one that is closest in size.
 fn place(tensors: impl Iterator<Item = (usize, Life)>) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::new();
     for (tensor, life) in tensors {

@@ -1,8 +1,8 @@
-//! Compiled pipelines kept on disk between processes, where the backend hands them out (Vulkan).
+//! Compiled pipelines kept on disk between processes, if the backend exposes them (Vulkan).
 //!
 //! A file is `SHA-256(rest) | SHA-256(identity) | what wgpu gave`. The identity names adapter, driver and every shader. wgpu
 //! checks a header of its own but not the bytes after it, and these go to the driver as they are; so a file whose digest
-//! does not fit is never handed on. The digest finds damage, not malice: who can write here can as well replace the program.
+//! does not match is never used. The digest detects damage, not malice: whoever can write here can also replace the program.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ impl PipelineCache {
         let name = wgpu::util::pipeline_cache_key(info)?;
         let text =
             |part: &str| part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
-        // Two drivers of one device (two versions of a software one) would else replace each other's file.
+        // Otherwise two drivers of one device (two versions of a software driver) would replace each other's file.
         let path = folder.join(format!("{name}_{:.64}", text(&report.driver_info)));
         let identity = identity(report);
         let (data, warning) = match read(&path, &identity) {
@@ -76,7 +76,7 @@ impl PipelineCache {
     }
 }
 
-/// What a file must have been written by and for.
+/// Identifies what wrote a file, and for which adapter.
 fn identity(report: &AdapterReport) -> [u8; DIGEST] {
     let mut hash = Sha256::new();
     hash.update(format!("{}\n", report.identity()));

@@ -27,7 +27,7 @@ struct Step {
 }
 
 impl Step {
-    /// What it counts for in a submit: its cost, and a launch of its own.
+    /// Its share of a submit's budget: its cost and that of a launch.
     fn units(&self) -> f64 {
         self.cost.units() + 1e4
     }
@@ -157,7 +157,7 @@ impl Plan {
         self.submit(times, &[]).await?.wait().await.map(drop)
     }
 
-    /// Submits one run and gives it back unfinished; at its end the first elements (their number is given) of the f32
+    /// Submits one run and returns without waiting for it. At its end the first elements (a number for each) of the f32
     /// tensors of `reads` are copied out. What is written or submitted afterwards comes after it on the device.
     ///
     /// Returns at once while the device has little to do; a run that takes many submits waits for all but the last ones.

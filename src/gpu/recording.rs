@@ -27,7 +27,7 @@ pub(super) struct Tensor {
     pub storage: Storage,
 }
 
-/// What a dispatch is worth: multiply-adds count as two operations; bytes are those of the tensors it must touch once.
+/// The cost of a dispatch. Multiply-adds count as two operations; bytes are those of the tensors that it must read or write once.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
     pub flops: f64,
@@ -100,8 +100,8 @@ impl Recording {
         (0..self.tensors.len()).filter(temporary).map(TensorId).collect()
     }
 
-    /// Gives `tensor` memory of its own with `bytes` more after its end, which no kernel may touch: what is written there
-    /// before a run must stand there after it. Gives the offset of those guard bytes.
+    /// Gives `tensor` its own memory with `bytes` guard bytes after its end, which no kernel may touch: what is written there
+    /// before a run must be unchanged after it. Returns the offset of the guard bytes.
     pub fn guard(&mut self, tensor: TensorId, bytes: u64) -> u64 {
         self.keep(tensor);
         let end = self.bytes(tensor);

@@ -1,4 +1,4 @@
-//! When work is submitted and waited for: few submits at a time, and how fast they end.
+//! Submits work and waits for it: few submits at a time, and a measure of their speed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -9,19 +9,19 @@ use super::device::Device;
 use super::waiting::{Submission, Waiting};
 use crate::error::{Error, Result};
 
-/// Submits that may be unfinished at a time: they keep the device busy, and more would only queue up memory and time.
+/// The number of unfinished submits. They keep the device busy; more would only add memory and latency.
 const MOST_SUBMITS: usize = 2;
 
-/// Shorter measurements say more of the submit than of the device.
+/// Shorter measurements reflect the submit rather than the device.
 const LEAST_SECONDS: f64 = 0.02;
 
-/// The unfinished submits of a device, oldest first, and what their ends say about its speed.
+/// The unfinished submits of a device, oldest first, and the speed measured from them.
 #[derive(Default)]
 struct Outstanding {
     submits: VecDeque<Submit>,
     /// Number of the next submit.
     next: u64,
-    /// Since when the device has been busy with nothing but `units` of work and what is in `submits`, if that is known.
+    /// The time since which the device has been busy with `units` of work and the contents of `submits` only, if known.
     since: Option<Instant>,
     units: f64,
 }
@@ -33,7 +33,7 @@ struct Submit {
     units: Option<f64>,
 }
 
-/// What a submit is waited for by.
+/// The handle by which a submit is waited for.
 pub(super) struct Ticket {
     number: u64,
     submission: Submission,
@@ -82,7 +82,7 @@ impl Scheduler {
         }
     }
 
-    /// Submits without regard to what is unfinished.
+    /// Submits at once, however many submits are unfinished.
     pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
         device.injected.submit(device);
         self.waiting.submit(device, commands)
@@ -107,9 +107,9 @@ impl Scheduler {
         }
     }
 
-    /// Waits for the oldest submit, and learns how fast the device is, if that tells.
+    /// Waits for the oldest submit, and updates the measured speed if possible.
     async fn retire(&self, device: &Device, submit: &Submit) -> Result<()> {
-        // One that ended before anybody looked says nothing about when.
+        // A submit that had already ended gives no time of its end.
         let waited = !self.waiting.is_done(device, &submit.submission);
         self.waiting.wait_for(device, &submit.submission).await?;
         let now = Instant::now();

@@ -112,14 +112,14 @@ pub fn find(name: &str) -> Option<&'static Shader> {
     all().find(|shader| shader.name == name)
 }
 
-/// A shader's text as browsers take it: they want subgroup operations enabled, which naga 30 refuses to be told. Lines keep their
+/// A shader's text for browsers, which require `enable subgroups;`. naga 30 refuses that directive. Lines keep their
 /// numbers.
 pub fn for_browsers(source: &str) -> String {
     let uses_subgroups = USE_OF_SUBGROUPS.iter().any(|name| source.contains(name));
     format!("{}{source}", if uses_subgroups { "enable subgroups; " } else { "" })
 }
 
-/// How the shaders call subgroup operations.
+/// Names that mark the use of subgroup operations.
 const USE_OF_SUBGROUPS: [&str; 4] = ["subgroupAdd", "subgroupBroadcast", "subgroup_invocation_id", "quadSwap"];
 
 /// SHA-256 (hex) of every shader's text by its name: two programs with equal hashes gave the driver the same work.

@@ -1,4 +1,4 @@
-//! What names a kernel: a shader file, its flags, an entry point and constants.
+//! Identifies a kernel: a shader file, its flags, an entry point and constants.
 
 use super::shaders::{EntryPoint, Flags, Shader, ShaderFile};
 use crate::error::{Error, Result};

@@ -54,8 +54,8 @@ mod kind {
     /// The waits of one device.
     #[derive(Default)]
     pub struct Waiting {
-        /// Held for reading by whoever submits or waits, for writing by whoever only looks whether a submit is done: wgpu 30 panics
-        /// if a wait that runs out of time meets another thread's that doesn't.
+        /// Held for reading while submitting or waiting, for writing while polling whether a submit is done: wgpu 30 panics
+        /// if a wait that times out meets another thread's wait.
         polling: RwLock<()>,
     }
 
@@ -65,7 +65,7 @@ mod kind {
             Submission(device.queue.submit([commands]))
         }
 
-        /// False also if another thread waits, which would have to be waited for in order to know.
+        /// Also false while another thread waits, since finding out would mean waiting for it.
         pub fn is_done(&self, device: &Device, submission: &Submission) -> bool {
             let alone = self.polling.try_write();
             let submission_index = Some(submission.0.clone());

@@ -9,7 +9,7 @@ pub(super) fn line(text: &str) -> Line {
         Err(label) => return label,
     };
     let Some(name) = code.split_whitespace().next() else { return Line::Other };
-    // Hints take no issue of their own.
+    // Hints take no issue slot.
     if !name.contains('_') || name == "s_delay_alu" || name == "s_clause" {
         return Line::Other;
     }
@@ -37,7 +37,7 @@ fn wait(name: &str, code: &str) -> Wait {
     let number = |text: &str| text.trim().trim_start_matches("0x").parse().ok();
     let count = match name {
         "s_waitcnt" => code.split("vmcnt(").nth(1).and_then(|rest| number(rest.split(')').next()?)),
-        // RDNA4 has an instruction for each counter.
+        // RDNA 4 has an instruction for each counter.
         "s_wait_loadcnt" | "s_wait_loadcnt_dscnt" => code.split_whitespace().nth(1).and_then(|text| {
             let value = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
             Some(if name.ends_with("dscnt") { value >> 8 } else { value })

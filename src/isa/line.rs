@@ -1,9 +1,9 @@
-//! One line of a listing, whatever driver it is from.
+//! One line of a listing, independent of the driver.
 
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// The start of a basic block that branches name.
+    /// The label of a basic block, which branches refer to.
     Label(String),
     /// An instruction.
     Instruction(Instruction),
@@ -13,7 +13,7 @@ pub enum Line {
 
 #[cfg(test)]
 impl Line {
-    /// The instruction that the line must be.
+    /// The instruction of the line; panics if it is something else.
     pub(super) fn instruction(self) -> Instruction {
         match self {
             Self::Instruction(instruction) => instruction,
@@ -22,37 +22,37 @@ impl Line {
     }
 }
 
-/// What matters of an instruction.
+/// The properties of an instruction that the analysis needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instruction {
-    /// Instructions that it counts for: more than one where it is repeated or holds two (RDNA 3's `v_dual_…`), none where it only waits, since
-    /// other GPUs wait by bits of the instruction that has to.
+    /// The number of instructions that it counts as: more than one if it repeats or holds two (RDNA 3's `v_dual_…`), none if it only waits, since
+    /// other GPUs encode waits in the instruction that needs them.
     pub issues: u32,
-    /// Of these, those that multiply and add floats, one after another or as matrices.
+    /// How many of them multiply and add floats, as scalars or as matrices.
     pub multiply_adds: u32,
-    /// Reads memory outside of the workgroup's own; the scoreboard that says when it is done, where there are several.
+    /// Set for a load from memory other than workgroup memory: the scoreboard that signals its end, where there are several.
     pub load: Option<u8>,
-    /// What it waits for.
+    /// The loads that it waits for.
     pub wait: Wait,
-    /// The label that it may go on at.
+    /// The label that it may branch to.
     pub target: Option<String>,
-    /// It never goes on at the next line.
+    /// Execution never continues with the next line.
     pub leaves: bool,
 }
 
-/// The loads that an instruction is held back for.
+/// The loads that must be complete before an instruction runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
     /// Nothing.
     #[default]
     None,
-    /// All but the latest so many.
+    /// All except this many of the latest.
     AllBut(u32),
     /// Those on the scoreboards whose bits are set.
     Scoreboards(u8),
 }
 
-/// The code of a line of Mesa's for AMD and Adreno without its comment, or the label that it is.
+/// The code of a line in Mesa's formats for AMD and Adreno, without its comment; or the label, if the line is one.
 pub(super) fn code_or_label(text: &str) -> Result<&str, Line> {
     let code = text.split(';').next().unwrap_or_default().trim();
     match code.strip_suffix(':') {

@@ -1,15 +1,15 @@
-//! The loop that a kernel spends its time in.
+//! Finds the main loop of a kernel: the one in which it spends its time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::line::{Instruction, Line, Wait};
 
-/// Multiply-adds that outlast a load: 128, of each of the four subgroups that take turns where the least fit beside each other (16 warps on the four
-/// schedulers of an SM), are issued in 512 cycles.
+/// Multiply-adds that hide the latency of a load. With 16 warps on the four schedulers of an SM, four subgroups take turns on each
+/// scheduler, so 128 multiply-adds of each take 512 cycles to issue.
 const FAR: u32 = 128;
 
-/// What the loop with the products looks like.
+/// Properties of the main loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HotLoop {
     /// Instructions in it: see [`Instruction::issues`].
@@ -22,7 +22,7 @@ pub struct HotLoop {
 }
 
 impl HotLoop {
-    /// Multiply-adds among the issues, from 0 to 1.
+    /// The share of multiply-adds among the issued instructions, from 0 to 1.
     pub fn multiply_add_share(&self) -> f64 {
         f64::from(self.multiply_adds) / f64::from(self.issues.max(1))
     }
@@ -36,7 +36,7 @@ pub fn hot_loop(lines: &[Line]) -> Option<HotLoop> {
     if products(most) == 0 {
         return None;
     }
-    // A loop within it that holds the better part of its products is the one that runs more often.
+    // An inner loop with more than half of its products runs more often, so it is the main one.
     let mut hot = most;
     while let Some(inner) = loops
         .iter()
@@ -56,7 +56,7 @@ pub fn hot_loop(lines: &[Line]) -> Option<HotLoop> {
     })
 }
 
-/// The lines of a loop, which need not follow one another: a compiler may put what comes after a loop into the middle of it.
+/// The lines of a loop. They need not be contiguous: a compiler may place code that follows a loop in the middle of it.
 type Body = BTreeSet<usize>;
 
 fn instructions<'a>(lines: &'a [Line], body: &'a Body) -> impl Iterator<Item = &'a Instruction> {
@@ -74,7 +74,7 @@ fn count(lines: &[Line], body: &Body, of: impl Fn(&Instruction) -> u32) -> u32 {
     instructions(lines, body).map(of).sum()
 }
 
-/// Every loop: lines that can all be reached from each other, and within them, without going through where they are entered, again.
+/// Every loop: sets of lines that can all reach each other; and, with the entry block left out, the same within each set.
 fn loops(lines: &[Line]) -> Vec<Body> {
     let blocks = blocks(lines);
     let starts: HashMap<usize, usize> = blocks.iter().enumerate().map(|(i, block)| (block.start, i)).collect();
@@ -97,7 +97,7 @@ fn loops(lines: &[Line]) -> Vec<Body> {
     found.into_iter().map(|cycle| cycle.into_iter().flat_map(|block| blocks[block].clone()).collect()).collect()
 }
 
-/// Runs of lines that are always executed together: from a label or what follows a branch to the next one.
+/// Basic blocks: from a label, or the line after a branch, to the next one.
 fn blocks(lines: &[Line]) -> Vec<Range<usize>> {
     let ends = |at: usize| instruction(&lines[at]).is_some_and(|i| i.leaves || i.target.is_some());
     let mut starts: Vec<usize> =
@@ -106,7 +106,7 @@ fn blocks(lines: &[Line]) -> Vec<Range<usize>> {
     starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
-/// The sets of blocks that can all be reached from each other, outer ones first.
+/// The strongly connected sets of blocks, outer ones first.
 fn cycles(among: &BTreeSet<usize>, edges: &[(usize, usize)], found: &mut Vec<BTreeSet<usize>>) {
     let within: Vec<(usize, usize)> =
         edges.iter().copied().filter(|(from, to)| among.contains(from) && among.contains(to)).collect();
@@ -120,7 +120,7 @@ fn cycles(among: &BTreeSet<usize>, edges: &[(usize, usize)], found: &mut Vec<BTr
             continue;
         }
         left.retain(|block| !cycle.contains(block));
-        // What it is entered by; without the edges to that, only loops within it go round.
+        // The entry block. Without the edges to it, only inner loops remain cycles.
         let entered = edges.iter().filter(|(from, to)| !cycle.contains(from) && cycle.contains(to)).map(|edge| edge.1);
         let entry = entered.min().or_else(|| cycle.first().copied());
         let inner: Vec<(usize, usize)> = within.iter().copied().filter(|edge| Some(edge.1) != entry).collect();
@@ -129,7 +129,7 @@ fn cycles(among: &BTreeSet<usize>, edges: &[(usize, usize)], found: &mut Vec<BTr
     }
 }
 
-/// What can be reached from a block; itself only if it lies on a cycle.
+/// The blocks that can be reached from a block; the block itself only if it lies on a cycle.
 fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
     let mut all = BTreeSet::new();
     let mut next = vec![from];
@@ -140,12 +140,12 @@ fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
 }
 
 /// Whether some load of the loop is waited for when less than half of the loop's multiply-adds, and fewer than [`FAR`], stand between the two. The
-/// loop is read twice over, since a load may be waited for in the next iteration.
+/// loop is read twice, since the wait may come in the next iteration.
 fn waits(lines: &[Line], body: &Body) -> bool {
     let enough = FAR.min(count(lines, body, |i| i.multiply_adds) / 2);
     let twice: Vec<&Instruction> = instructions(lines, body).chain(instructions(lines, body)).collect();
     let once = twice.len() / 2;
-    // Loads under way, oldest first: their scoreboard and the multiply-adds before them.
+    // Loads in flight, oldest first: their scoreboard and the number of multiply-adds before them.
     let mut under_way: Vec<(u8, u32)> = Vec::new();
     let mut products = 0;
     for (at, instruction) in twice.into_iter().enumerate() {
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(overlapped.multiply_add_share(), 0.5);
         let waited = of(&format!("BB1:\n{LOAD}\ts_waitcnt vmcnt(0)\n{PRODUCTS}\ts_branch BB1\n"));
         assert_eq!(waited.waits_for_prefetch, Some(true));
-        // Waited for at the top of the next iteration.
+        // The wait is at the top of the next iteration.
         let carried =
             of(&format!("BB1:\n\ts_waitcnt vmcnt(0)\n\tds_store_b32 v1, v2\n{LOAD}{PRODUCTS}\ts_branch BB1\n"));
         assert_eq!(carried.waits_for_prefetch, Some(false));
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(amd, HotLoop { issues: 5, multiply_adds: 2, waits_for_prefetch: None });
     }
 
-    /// What enters a loop at its test, in its middle, is no part of it, nor of a loop within it.
+    /// Code that enters a loop at its test, in the middle, belongs neither to the loop nor to an inner one.
     #[test]
     fn loops_may_be_entered_in_the_middle() {
         let inner = format!("BB3:\n{PRODUCTS}BB4:\n\ts_cbranch_scc1 BB3\n");

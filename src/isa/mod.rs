@@ -1,8 +1,8 @@
-//! Reads the instruction listings that drivers give for compiled kernels: where the loop with the products is, how much of it is
-//! multiply-adds, and whether it waits for what it fetches ahead.
+//! Reads the instruction listings that drivers print for compiled kernels: where the main loop is, what share of it is
+//! multiply-adds, and whether it waits for its prefetches.
 //!
-//! Listings are text for people, and differ by driver. A dialect turns each line into a [`Line`]; what is made of the lines is the same
-//! for all. Only what Mesa's compilers print is known here; other listings give no answer instead of a wrong one.
+//! Listings are meant for people, and each driver has its own format. A module per format turns each line into a [`Line`]; the analysis of the lines is the same
+//! for all. Only the formats of Mesa's compilers are known. Any other listing gives no answer, rather than a wrong one.
 
 mod adreno;
 mod amd;
@@ -13,7 +13,7 @@ mod nvidia;
 pub use line::{Instruction, Line, Wait};
 pub use loops::{HotLoop, hot_loop};
 
-/// Reads a listing, if it is one of those that are known: `name` is the driver's name of it.
+/// Reads a listing if its format is known. `name` is the driver's name for the listing.
 pub fn read(name: &str, text: &str) -> Option<Vec<Line>> {
     let dialect: fn(&str) -> Line = match name {
         "Assembly" if text.contains("s_endpgm") => amd::line,

@@ -14,10 +14,10 @@ pub(super) fn line(text: &str) -> Line {
         }
         Some(_) => {}
     }
-    // A predicate before the instruction, or the one that a branch goes by: `@!p0 bra pT L3`, `bra !up0 L3`, and `bra pT L3` for always.
+    // A predicate in front of the instruction, or the condition of a branch: `@!p0 bra pT L3`, `bra !up0 L3`, and `bra pT L3` for always.
     let conditional = words.peek().is_some_and(|word| word.starts_with('@'));
     let always = !conditional && !words.clone().any(|word| word.trim_start_matches('!').starts_with("up"));
-    // What comes before the equals sign are the results.
+    // The results stand before the equals sign.
     let call = match code.split_once('=') {
         Some((_, call)) => call,
         None => code.trim_start().trim_start_matches(['@', '!']),

@@ -1,5 +1,5 @@
 //! The declarative description of a network: one column of Table 1 in "Deep Residual Learning for Image Recognition"
-//! (He et al., 2015), with what later networks vary. It travels as JSON in a weights file's metadata.
+//! (He et al., 2015), extended by what later networks vary. It is stored as JSON in a weights file's metadata.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ pub const MAX_STAGES: usize = 8;
 
 /// A network of the ResNet family. [`Architecture::layers`] expands it to convolutions with names and sizes.
 ///
-/// Read from JSON, everything but `block` and `depths` may be left out. What is missing is ResNet-50's, except for
+/// In JSON, all keys but `block` and `depths` are optional. Their defaults are ResNet-50's, except for
 /// `expansion` (1 for the two-convolution blocks), `widths` (doubling from stage to stage, from 64, or from 16 after a
 /// `cifar` stem) and the `cifar` stem itself (as wide as the first stage, no pool). An unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Architecture {
     pub stem: Stem,
     /// Which convolution of a bottleneck has the stride.
     pub stride_in: StrideIn,
-    /// How a shortcut gets over a change of shape. [`Shortcut::None`] exactly when `block` is plain.
+    /// How a shortcut changes shape. [`Shortcut::None`] exactly if `block` is plain.
     #[serde(skip_serializing_if = "Shortcut::is_none")]
     pub shortcut: Shortcut,
     /// Groups of a bottleneck's 3x3 convolution (ResNeXt's cardinality).
@@ -66,7 +66,7 @@ pub enum BlockKind {
     PreactBottleneck,
 }
 
-/// How the shortcut gets over a change of shape (paper, section 3.3 and Table 3).
+/// How the shortcut changes shape (paper, section 3.3 and Table 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shortcut {
@@ -163,7 +163,7 @@ impl BlockKind {
     }
 }
 
-/// `Architecture` as JSON has it, before defaults.
+/// `Architecture` as it is in JSON, before defaults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
@@ -193,7 +193,7 @@ impl TryFrom<Description> for Architecture {
     type Error = Error;
 
     fn try_from(given: Description) -> Result<Self> {
-        // Before any vector is made to match it.
+        // This must precede any allocation of that size.
         if given.depths.is_empty() || given.depths.len() > MAX_STAGES {
             return Err(invalid(format!("`depths` has {} stages; it takes 1 to {MAX_STAGES}", given.depths.len())));
         }

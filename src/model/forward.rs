@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Flight, Plan, PlanSummary, Recording, TensorId};
 use crate::ops::{FeatureMap, Precision, pack_nhwc, unpack_nhwc, unpack_rows};
 
-/// What comes out, row-major.
+/// The outputs, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
     /// `[N, classes]`.
@@ -16,14 +16,14 @@ pub struct Output {
 }
 
 impl Output {
-    /// Adds the rows of `other` after these.
+    /// Appends the rows of `other`.
     pub fn append(&mut self, other: Output) {
         self.logits.extend(other.logits);
         self.features.extend(other.features);
     }
 }
 
-/// A forward pass that was submitted and is not waited for yet.
+/// A forward pass in flight: submitted, its results not read yet.
 pub struct Pending {
     flight: Flight,
     /// Rows and columns of the logits and of the features.
@@ -31,7 +31,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Waits for the pass; what came out.
+    /// Waits for the pass and returns its outputs.
     pub async fn wait(self) -> Result<Output> {
         let rows = self.flight.wait().await?;
         let mut rows = rows.into_iter().zip(self.shapes).map(|(rows, shape)| unpack_rows(&rows, shape));
@@ -74,7 +74,7 @@ impl Forward {
         Ok(Self { plan, kind, input, shape: [batch, 3, h, w], classes, precision, tensors })
     }
 
-    /// The largest batch whose tensors the adapter can bind, at least 1.
+    /// The largest batch whose tensors fit the adapter's binding limit; at least 1.
     pub fn max_batch(network: &Network, kind: InputKind, [h, w]: [usize; 2]) -> Result<usize> {
         let (recording, ..) = record(network, kind, [1, 3, h, w], Network::record_sizes)?;
         let report = network.gpu().report();

@@ -1,4 +1,4 @@
-//! Grad-CAM (Selvaraju et al., 2017): where in an image the network found its class. The gradient of that class' logit by the
+//! Grad-CAM (Selvaraju et al., 2017): where in an image the evidence for a class lies. The gradient of the class' logit with respect to the
 //! last stage's output, averaged over the map, says how much each channel speaks for the class:
 //!
 //! `alpha[k] = mean over i,j of d logit[class] / d A[k,i,j]`, `map[i,j] = max(0, sum over k of alpha[k] A[k,i,j])`.
@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 use crate::gpu::{Plan, Recording, TensorId};
 use crate::ops::{FeatureMap, MapShape, RecordMaps, pack_nhwc, pack_rows, unpack_nhwc};
 
-/// One image at a time through a network, with the way back from the logits to the last stage.
+/// Runs a network on one image at a time, with the backward pass from the logits to the last stage.
 pub struct GradCam {
     forward: Forward,
     backward: Plan,
     classes: usize,
     top: FeatureMap,
-    /// The gradient that enters: 1 at the class, 0 elsewhere; -1 for class 0 of a single output.
+    /// The gradient of the logits: 1 at the class, 0 elsewhere; -1 for class 0 of a single output.
     seed: TensorId,
     grad: FeatureMap,
 }

@@ -16,7 +16,7 @@ pub struct GradientPass {
     tensors: PassTensors,
 }
 
-/// What a pass gives, row-major in PyTorch's shapes.
+/// The results of a pass, row-major in PyTorch's shapes.
 pub struct Gradients {
     /// Mean cross-entropy over the batch.
     pub loss: f32,
@@ -24,7 +24,7 @@ pub struct Gradients {
     pub logits: Vec<f32>,
     /// By parameter: name, shape, values.
     pub parameters: Vec<(String, Vec<usize>, Vec<f32>)>,
-    /// `[N, 3, H, W]`, if it was asked for.
+    /// `[N, 3, H, W]`, if requested.
     pub input: Option<Vec<f32>>,
 }
 

@@ -1,11 +1,11 @@
-//! What goes into a network.
+//! The input of a network.
 
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
 use crate::ops::preprocess::preprocess;
 use crate::ops::{FeatureMap, MapShape, Precision, RecordMaps};
 
-/// What goes in.
+/// The form in which images arrive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum InputKind {
     /// HWC RGB bytes, normalised on the GPU with these fractions of 255.
@@ -15,7 +15,7 @@ pub enum InputKind {
 }
 
 impl InputKind {
-    /// Appends what brings `n` images of `h` x `w` into the form that layers read; gives the tensor that they are written to, and their map.
+    /// Records the conversion of `n` images of `h` x `w` to the form that layers read. Returns the tensor to upload to and the resulting map.
     pub fn record(
         self,
         recording: &mut Recording,

@@ -34,7 +34,7 @@ pub trait TensorSource: Sync {
 
 /// A convolution with its normalisation folded in.
 struct FoldedConv {
-    /// OIHW, on the host: how it is packed depends on the size of the maps.
+    /// OIHW, on the host, since its packing depends on the size of the maps.
     weight: Vec<f32>,
     bias: Arc<Buffer>,
     packed: Mutex<HashMap<WeightLayout, Arc<Buffer>>>,
@@ -51,7 +51,7 @@ struct PackedNorm {
     running: Arc<Buffer>,
 }
 
-/// Weights of a network on the GPU, ready for inference at any batch and image size.
+/// A network's weights on the GPU, ready for inference at any batch and image size.
 pub struct Network {
     gpu: Arc<Gpu>,
     architecture: Architecture,
@@ -62,7 +62,7 @@ pub struct Network {
     head: PackedLinear,
 }
 
-/// What a recorded forward pass leaves behind.
+/// The tensors of a recorded forward pass.
 pub struct ForwardTensors {
     /// Output of the stem (after its pool) and of each stage, by name.
     pub stages: Vec<(String, FeatureMap)>,
@@ -73,7 +73,7 @@ pub struct ForwardTensors {
 }
 
 impl Network {
-    /// Folds the weights, a layer a core at a time; they are packed and uploaded when the maps' size is known.
+    /// Folds the weights, one layer per core at a time. They are packed and uploaded once the maps' size is known.
     pub async fn new(gpu: &Arc<Gpu>, architecture: &Architecture, source: &dyn TensorSource) -> Result<Self> {
         Self::with_precision(gpu, architecture, source, Precision::F32).await
     }
@@ -81,7 +81,7 @@ impl Network {
     /// The same with activations and weights stored as `precision`.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where the adapter can't store them so.
+    /// [`Error::NoAdapter`] if the adapter does not support that precision.
     pub async fn with_precision(
         gpu: &Arc<Gpu>,
         architecture: &Architecture,
@@ -144,7 +144,7 @@ impl Network {
 
     /// Appends the whole forward pass over `input` (NHWC, three channels padded to four, of the network's precision).
     pub fn record(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
-        // Weights are packed on all cores, once it is known how.
+        // Weights are packed on all cores once their layouts are known.
         let mut used = Vec::new();
         let mut sizes = Recording::new();
         let stand_in = sizes.map("input", input.shape);
@@ -153,12 +153,12 @@ impl Network {
         self.record_with(recording, input, None)
     }
 
-    /// The same for its sizes alone: no weight is packed, and the recording can't be run.
+    /// The same for sizes alone: no weight is packed, and the recording can't be run.
     pub fn record_sizes(&self, recording: &mut Recording, input: FeatureMap) -> Result<ForwardTensors> {
         self.record_with(recording, input, Some(&mut Vec::new()))
     }
 
-    /// With `used` the convolutions and the layouts of their weights are noted there, and weights are stood in for.
+    /// With `used`, the convolutions and their weight layouts are recorded there, and placeholders stand for the weights.
     fn record_with<'a>(
         &'a self,
         recording: &mut Recording,
@@ -177,7 +177,7 @@ impl Network {
         self.convs.get(&conv.conv).ok_or_else(missing)
     }
 
-    /// The convolution's weight so packed, and uploaded at its first use. Tiles of other sizes, for other batches, read the same one.
+    /// The convolution's weight in that layout, uploaded at its first use. Tiles of other sizes, for other batches, share it.
     fn packed(&self, conv: &ConvBn, layout: &WeightLayout) -> Result<Arc<Buffer>> {
         let folded = self.folded(conv)?;
         let poisoned = |_| Error::Gpu("another thread failed while it packed a weight".into());
@@ -190,7 +190,7 @@ impl Network {
         Ok(buffer)
     }
 
-    /// Appends the way back from the logits: the gradient by the last stage's output `top`, given that by the logits (`[N,
+    /// Records the backward pass of the head: the gradient of the last stage's output `top`, given the gradient of the logits (`[N,
     /// classes]`, rows padded to vec4s).
     pub fn record_head_backward(
         &self,
@@ -247,7 +247,7 @@ impl<'a> Recorder<'_, 'a> {
         plan.record(self.recording, &conv.conv, ConvOperands::Forward { input: x, weight, epilogue })
     }
 
-    /// A normalisation that stands by itself.
+    /// A normalisation that is not folded into a convolution.
     fn norm(&mut self, name: &str) -> Result<(BatchNormTensors, BatchNormAttributes)> {
         let missing = || Error::shape(name, "is not among the loaded normalisations");
         let packed = self.network.norms.get(name).ok_or_else(missing)?;

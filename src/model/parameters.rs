@@ -45,7 +45,7 @@ impl ParameterSpec {
         self.shape.iter().product()
     }
 
-    /// Never: every dimension is at least 1.
+    /// Always false: every dimension is at least 1.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -84,7 +84,7 @@ impl Architecture {
 
     /// Number of trained parameters: running statistics are not counted, as PyTorch's `parameters()` has it.
     pub fn parameter_count(&self) -> u64 {
-        // u64 throughout: a description that is yet to be refused may exceed usize on a 32-bit machine.
+        // u64 throughout: an unchecked description may exceed usize on a 32-bit machine.
         let product = |spec: &ParameterSpec| spec.shape.iter().map(|&size| size as u64).product::<u64>();
         self.parameters().iter().filter(|spec| spec.kind.is_trained()).map(product).sum()
     }

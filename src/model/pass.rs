@@ -1,6 +1,6 @@
-//! Passes over a network whose weights change, as recordings: a training step's forward and backward pass with the loss and
-//! the gradient of every parameter that is asked for, and an evaluation's forward pass. Reads top to bottom like the
-//! network, then bottom to top.
+//! Recordings of passes over a trainable network: a training step's forward and backward pass with the loss and
+//! the gradients of the trained parameters, and the forward pass of an evaluation. The forward code reads top to bottom like the
+//! network, the backward code bottom to top.
 
 mod blocks;
 mod options;
@@ -18,7 +18,7 @@ use crate::ops::attributes::CrossEntropyAttributes;
 use crate::ops::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::ops::pool::{global_avg_pool_backward, max_pool2d_backward};
 
-/// What a recorded pass leaves behind.
+/// The tensors of a recorded pass.
 pub struct PassTensors {
     pub loss: CrossEntropy,
     /// `[N, classes]`, rows padded to vec4s.
@@ -26,12 +26,12 @@ pub struct PassTensors {
     /// Gradients by parameter name, laid out like the parameters.
     pub gradients: Vec<(String, TensorId)>,
     pub grad_input: Option<FeatureMap>,
-    /// The gradient that enters each block from above, by the block's name, if they are wanted.
+    /// The upstream gradient of each block, by the block's name, if requested.
     pub block_gradients: Vec<(String, FeatureMap)>,
 }
 
 /// Appends forward and backward over `input` with `targets` (a u32 for each image). Maps and their gradients are stored as the
-/// input is; the head, the loss and the gradients by parameters are f32.
+/// input is; the head, the loss and the gradients of parameters are f32.
 pub fn record_pass(
     network: &TrainableNetwork,
     recording: &mut Recording,
@@ -71,7 +71,7 @@ pub fn record_evaluation(
     record_forward(network, recording, input, targets, &options)
 }
 
-/// What the forward pass leaves for the backward one.
+/// What the backward pass needs of the forward pass.
 struct SavedForward<'a> {
     network: Walked<'a, Pass<'a>>,
     loss: CrossEntropy,
@@ -130,7 +130,7 @@ impl<'a> Pass<'a> {
             if self.options.block_gradients {
                 back.block_gradients.push((block.block.name.clone(), g.map));
             }
-            // The gradient by a block's output is wanted before it goes through the ReLU there.
+            // The gradient of a block's output is needed before it passes through the ReLU there.
             let through_relu = rectified && !self.options.block_gradients;
             let wanted = (left > 0 || train_from == 0).then_some(Wanted { residual: None, through_relu });
             if let Some(below) = self.any_block_backward(block, g, wanted)? {

@@ -19,10 +19,10 @@ pub struct Predictor {
     jobs: VecDeque<Job>,
 }
 
-/// Images that were submitted, and what is under way of them.
+/// Submitted images and their passes in flight.
 struct Job {
     pixels: Vec<u8>,
-    /// Passes over them in order; none if there was not the memory to start them beside those before.
+    /// Their passes in order; none if memory did not suffice to start them beside earlier ones.
     passes: Option<Vec<Pending>>,
 }
 
@@ -53,7 +53,7 @@ impl Predictor {
         self.batch
     }
 
-    /// What the user should know and has not been told yet: that the batch became smaller.
+    /// A message for the user, once: that the batch became smaller.
     pub fn take_warning(&mut self) -> Option<String> {
         self.warning.take()
     }
@@ -68,8 +68,8 @@ impl Predictor {
         self.run(input, Forward::run_tensor).await
     }
 
-    /// Uploads any number of images as HWC RGB bytes and submits their pass, while the device is still at those submitted
-    /// before. [`Self::receive`] gives what came out, in the order of the submits.
+    /// Uploads any number of images as HWC RGB bytes and submits their pass, while the device may still compute those submitted
+    /// before. [`Self::receive`] returns the outputs, in the order of the submits.
     pub async fn submit_pixels(&mut self, pixels: Vec<u8>) -> Result<()> {
         let passes = match self.start(&pixels).await {
             Ok(passes) => Some(passes),
@@ -80,7 +80,7 @@ impl Predictor {
         Ok(())
     }
 
-    /// What came out of the images that were submitted first and not received yet; none if there are none.
+    /// The outputs of the oldest images in flight; none if there are none.
     pub async fn receive(&mut self) -> Result<Option<Output>> {
         let Some(Job { pixels, passes }) = self.jobs.pop_front() else { return Ok(None) };
         let finished = match passes {
@@ -89,7 +89,7 @@ impl Predictor {
         };
         match finished {
             Some(Ok(out)) => Ok(Some(out)),
-            // Once more by itself, in smaller batches if need be.
+            // Try again alone, in smaller batches if necessary.
             None | Some(Err(Error::OutOfMemory(_))) => self.run_pixels(&pixels).await.map(Some),
             Some(Err(error)) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! A network whose weights change: every parameter in a buffer of its own, in the order that it is trained in.
+//! A trainable network: each parameter has a buffer of its own, in the layout in which it is trained.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl TrainableNetwork {
         Ok(Self { gpu: gpu.clone(), architecture, layers, parameters, running })
     }
 
-    /// Writes every tensor of `source`, which must be whole, into the buffers that are there: plans go on to use them.
+    /// Writes every tensor of `source`, which must be complete, into the existing buffers, so that plans remain valid.
     pub fn load(&self, source: &dyn TensorSource) -> Result<()> {
         for spec in self.architecture.parameters() {
             match spec.kind {

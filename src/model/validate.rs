@@ -1,4 +1,4 @@
-//! Which descriptions are refused: ones that can't be built, and ones from outside that ask for unreasonable memory.
+//! Refuses descriptions that can't be built, or that would need an unreasonable amount of memory.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub const MAX_CLASSES: usize = 1_000_000;
 pub const MAX_PARAMETERS: u64 = 1 << 31;
 
 impl Architecture {
-    /// Refuses a description that can't be built or that asks for unreasonable memory, naming the key. Descriptions
+    /// Refuses a description that can't be built or that would need an unreasonable amount of memory; the error names the key. Descriptions
     /// read from JSON have passed it already.
     pub fn validate(&self) -> Result<()> {
         let within = |key: &str, value: usize, most: usize| match (1..=most).contains(&value) {

@@ -1,5 +1,5 @@
-//! The one walk over a network's layers, top to bottom: stem, stages, blocks, head. Inference, training and the sizes of both go it, each
-//! with a [`LayerRecorder`] of its own that says how a layer is recorded, and what is kept of it.
+//! The one walk over a network's layers, top to bottom: stem, stages, blocks, head. Inference, training and size estimates use it, each
+//! with a [`LayerRecorder`] that defines how a layer is recorded and what is kept of it.
 
 use super::layer_ops::pool_attributes;
 use super::layers::{Block, BlockShortcut, ConvBn, Layers};

@@ -194,7 +194,7 @@ impl<'a> Batches<'a> {
         self.gpu.write(&self.buffers.order, &order)
     }
 
-    /// Makes the device ready for `count` steps of the epoch from step `first` on.
+    /// Prepares the device for `count` steps of the epoch, from step `first` on.
     pub fn prepare(&mut self, first: usize, count: usize) -> Result<()> {
         if self.resident {
             return self.gpu.write(&self.buffers.cursor, &[first as u32; 2]);
@@ -206,7 +206,7 @@ impl<'a> Batches<'a> {
         self.gpu.write(&self.buffers.cursor, &[first as u32, 0])
     }
 
-    /// What the `count` steps from `first` on noted: mean loss, correct rows, counted rows, 0.
+    /// The summary of the `count` steps from `first` on: mean loss, correct rows, counted rows, 0.
     pub async fn results(&self, first: usize, count: usize) -> Result<Vec<[f32; 4]>> {
         let before = if self.resident { first } else { 0 };
         let mut history: Vec<[f32; 4]> = self.gpu.read(&self.buffers.history, before + count).await?;

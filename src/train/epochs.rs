@@ -21,28 +21,28 @@ pub(super) trait Trained {
     /// The best of them, if there is one.
     fn best_epoch(&self) -> Option<u64>;
 
-    /// The last epoch that was worth waiting for; 0 before there is one.
+    /// The last epoch with enough progress to reset the patience; 0 before there is one.
     fn milestone(&self) -> u64;
 
     /// Trains epoch `epoch` (from 1) and validates.
     async fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult>;
 
-    /// Takes what came of the epoch, and writes the checkpoint.
+    /// Takes the results of the epoch and writes the checkpoint.
     async fn keep(&mut self, result: &EpochResult) -> Result<()>;
 }
 
-/// How a run goes on and ends.
+/// How far a run goes.
 pub(super) struct Epochs<'a> {
     /// The folder that the run is kept in, if it is kept.
     pub run: Option<&'a RunDir>,
     /// How many there are at most.
     pub most: u64,
-    /// So many epochs after the last milestone it ends.
+    /// The patience: the run ends this many epochs after the last progress.
     pub patience: Option<u64>,
     pub interrupt: &'a Interrupt,
     /// Whether there are validation examples.
     pub validated: bool,
-    /// For errors: what is trained, and its learning rate.
+    /// For error messages: what is trained, and the learning rate.
     pub op: &'static str,
     pub lr: f64,
 }

@@ -1,4 +1,4 @@
-//! What training tells while it works.
+//! Progress events of training.
 
 use super::head_trainer::EpochProgress;
 use super::metrics::EpochResult;
@@ -6,21 +6,21 @@ use super::network_trainer::TrainingMemory;
 use super::recipe::{Choice, Trial};
 use crate::error::Error;
 
-/// What [`fit`](super::fit()) and [`fit_network`](super::fit_network) tell while they work.
+/// What [`fit`](super::fit()) and [`fit_network`](super::fit_network) report while they work.
 #[derive(Debug)]
 pub enum Event<'e> {
     /// The sweep has tried a learning rate.
     Tried {
-        /// How it did.
+        /// Its result.
         trial: &'e Trial,
-        /// Which it is, from 1.
+        /// Its number, from 1.
         number: usize,
-        /// How many there are.
+        /// The number of learning rates.
         of: usize,
     },
     /// The recipe has decided.
     Chosen(&'e Choice),
-    /// Training goes on.
+    /// Training resumes.
     Resumed {
         /// Epochs that are done.
         epoch: u64,
@@ -29,12 +29,12 @@ pub enum Event<'e> {
     Progress {
         /// How far the epoch is.
         progress: &'e EpochProgress,
-        /// Whether it is of a learning rate that is tried.
+        /// Whether it belongs to a sweep.
         sweep: bool,
-        /// How many epochs there will be at most.
+        /// The maximum number of epochs.
         epochs: u64,
     },
-    /// The device has what the run needs.
+    /// The device is set up for the run.
     Planned(TrainingMemory),
     /// An image could not be read.
     Skipped(&'e Error),

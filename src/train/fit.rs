@@ -1,4 +1,4 @@
-//! A whole run: the recipe's choice, the epochs, and what is kept of them on disk.
+//! A whole run of head training: the recipe's choice, the epochs, and the files.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::data::{balanced_indices, shuffled_indices};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, block_on};
 
-/// What is trained on what.
+/// The inputs of a run.
 pub struct Fit<'a> {
     /// Where.
     pub gpu: &'a Arc<Gpu>,
@@ -26,18 +26,18 @@ pub struct Fit<'a> {
     pub shape: HeadShape,
     /// Features and classes to learn.
     pub train: Examples<'a>,
-    /// What early stopping and the sweep go by.
+    /// The validation examples, by which early stopping and the sweep decide.
     pub val: Option<Examples<'a>>,
     /// Goes on from the folder's checkpoint, if it has one that follows the recipe's choice.
     pub resume: bool,
-    /// Stops it once it is raised.
+    /// Stops the run once it is raised.
     pub interrupt: &'a Interrupt,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The head to use, for features as they were given.
+    /// The resulting head, for the features as given.
     pub head: Head,
     /// The epoch that it is from.
     pub epoch: u64,
@@ -49,8 +49,8 @@ pub struct Outcome {
     pub stopped_early: bool,
 }
 
-/// A fall of the validation loss that early stopping takes for progress, as a fraction. Without it, runs crawl on for the
-/// fourth digit.
+/// The relative decrease of the validation loss that counts as progress for early stopping. Without it, runs continue for the
+/// fourth digit of the loss.
 const WORTHWHILE: f64 = 0.01;
 /// What errors call it.
 const OP: &str = "head training";
@@ -144,7 +144,7 @@ impl Fit<'_> {
         self.train.check(self.shape)
     }
 
-    /// What to go on from, if there is something; a number of epochs that was given since then counts.
+    /// The checkpoint to resume from, if there is one. A newly given number of epochs takes effect.
     fn checkpoint(&self, settings: &Settings, config: &mut RunConfig, run: &RunDir) -> Result<Option<Checkpoint>> {
         let Some(chosen) = config.chosen.as_mut().filter(|_| self.resume) else {
             return Ok(None);
@@ -156,7 +156,7 @@ impl Fit<'_> {
     }
 }
 
-/// A run's moving parts.
+/// The state of a run.
 struct Job<'a> {
     fit: &'a Fit<'a>,
     settings: &'a Settings,

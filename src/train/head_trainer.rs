@@ -1,6 +1,6 @@
 //! Epochs of head training: one recorded step, replayed many times a submit.
 //!
-//! A step computes logits, loss, gradient and the optimiser's update, and notes its loss, all on the device; the host hears of it once per chunk of steps.
+//! A step computes logits, loss, gradient and the optimiser's update, and stores its loss, all on the device; the host reads the losses once per chunk of steps.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::ops::head_step::HeadStep;
 
 /// How long a chunk of steps should take: progress is shown, and interrupts are seen, this often.
 const CHUNK_SECONDS: f64 = 0.15;
-/// Rows that are validated in one step.
+/// Examples per validation step.
 const VALIDATION_ROWS: usize = 256;
 
-/// How far an epoch is.
+/// Progress within an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochProgress {
     /// From 1.
@@ -110,7 +110,7 @@ impl<'a> HeadTrainer<'a> {
         Ok(trainer)
     }
 
-    /// Starts afresh from `head` (on the features as they are trained on), with an optimiser that has seen nothing.
+    /// Starts from `head` (for the features as trained on), with a fresh optimiser.
     pub fn start(&mut self, head: &Head, lr: f64) -> Result<()> {
         check_lr(lr)?;
         head.check(self.shape)?;
@@ -125,7 +125,7 @@ impl<'a> HeadTrainer<'a> {
         Ok(HeadState { head, moments, step: self.step })
     }
 
-    /// Goes on from `state`, to the same bits as if training had never stopped.
+    /// Continues from `state` with the same bits as if training had never stopped.
     ///
     /// # Errors
     /// Those of [`HeadState::check`].
@@ -140,7 +140,7 @@ impl<'a> HeadTrainer<'a> {
         Ok(self.unscaled(&self.parameters.read_head().await?))
     }
 
-    /// A head on the features as they are trained on, for features as they were given.
+    /// Converts a head for the features as trained on to one for the features as given.
     pub fn unscaled(&self, head: &Head) -> Head {
         self.scaler.as_ref().map_or_else(|| head.clone(), |scaler| scaler.fold(head))
     }
@@ -239,7 +239,7 @@ impl<'a> HeadTrainer<'a> {
         Ok(Some(totals.mean()))
     }
 
-    /// The optimiser's row for each step of the epoch that begins, after one that no step reads: the counter has moved on by the time
+    /// The optimiser's row for each step of the next epoch, after an unused one: the counter has already been incremented by the time
     /// of the update.
     fn schedule_rows(&self) -> Vec<[f32; 4]> {
         let lr = self.options.lr;

@@ -1,14 +1,14 @@
-//! Dynamic loss scaling, as `torch.amp.GradScaler` does it: as large a scale as the gradients of f16 bear. A step whose gradients
-//! are not finite is skipped and halves it, 2,000 steps in a row without one double it.
+//! Dynamic loss scaling, as `torch.amp.GradScaler` does it: the largest scale at which f16 gradients stay finite. A step whose gradients
+//! are not finite is skipped and halves the scale; 2,000 finite steps in a row double it.
 
 use crate::error::{Error, Result};
 
 /// Steps in a row after which the scale doubles.
 const GROWTH_INTERVAL: u32 = 2_000;
-/// With a scale below this it is not the scale that makes gradients overflow.
+/// Below this, the scale is not what makes gradients overflow.
 const LEAST: f32 = 1.0 / 1024.0;
 
-/// The scale of the next step, and what it goes by.
+/// The scale of the next step, and the state that determines it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossScale {
     /// A power of two.
@@ -26,7 +26,7 @@ impl Default for LossScale {
 }
 
 impl LossScale {
-    /// Takes note of a step, and whether a gradient of it was not finite.
+    /// Records a step, and whether one of its gradients was not finite.
     ///
     /// # Errors
     /// If gradients are not finite with any scale.

@@ -1,4 +1,4 @@
-//! What is measured in an epoch, and its line in metrics.jsonl.
+//! The measurements of an epoch, and their line in metrics.jsonl.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,10 @@ pub struct EpochResult {
     /// are logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_gradients: Vec<BlockGradient>,
-    /// What the loss was multiplied by at the end of the epoch; only where gradients are f16.
+    /// The loss scale at the end of the epoch; only if gradients are f16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f64>,
-    /// Steps of the epoch that changed nothing, since a gradient of f16 was not finite; likewise.
+    /// Steps of the epoch that were skipped, since an f16 gradient was not finite; only if gradients are f16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_steps: Option<u64>,
     /// How each adapter spent the epoch's steps; only where there are several.

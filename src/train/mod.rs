@@ -1,4 +1,4 @@
-//! Training: the optimiser's steps on the GPU, the recipes that choose how, and the RUN folder that keeps what came of it.
+//! Training: the optimiser's steps on the GPU, the recipes, and the RUN folder with the results.
 //!
 //! Two trainers share the folder, its metrics and its pictures. [`HeadTrainer`] runs epochs over `[N, C]` features that were
 //! computed once, and knows no image; [`fit`] drives it by a [`Recipe`]. [`NetworkTrainer`] runs forward and backward over

@@ -1,4 +1,4 @@
-//! A whole run of network training: epochs, validation, and what is kept of them on disk.
+//! A whole run of network training: epochs, validation, and the files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::ops::Precision;
 /// Writes a network's tensors as a model's file.
 pub type SaveModel<'a> = dyn Fn(&Path, &dyn TensorSource) -> Result<()> + 'a;
 
-/// What is trained on what.
+/// The inputs of a run.
 pub struct NetworkFit<'a> {
     pub gpu: &'a Arc<Gpu>,
     pub architecture: &'a Architecture,
@@ -47,7 +47,7 @@ pub struct NetworkFit<'a> {
     pub save: &'a SaveModel<'a>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct NetworkOutcome {
     /// The epoch that model.safetensors is from.
@@ -66,7 +66,7 @@ const PREFETCH: usize = 2;
 const OP: &str = "training";
 
 impl NetworkFit<'_> {
-    /// What the run needs of the device, made before anything of it is on disk.
+    /// Sets up the device for the run, before anything is written to disk.
     ///
     /// # Errors
     /// For settings that make no sense, and [`Error::OutOfMemory`] if the batch is too large for the device.
@@ -166,7 +166,7 @@ pub fn fit_network(
     Ok(NetworkOutcome { epoch: job.finish()?, epochs, stopped_early, failed: job.failures.count() })
 }
 
-/// A run's moving parts.
+/// The state of a run.
 struct Job<'a> {
     fit: &'a NetworkFit<'a>,
     settings: &'a Settings,
@@ -385,7 +385,7 @@ fn identity(settings: &Settings, network: &NetworkSettings, fit: &NetworkFit, wo
     (0..fit.train.len()).for_each(|i| labels.update((fit.train.label(i) as u32).to_le_bytes()));
     let text = |error: &dyn std::fmt::Display| Error::Usage(format!("the settings can't be written: {error}"));
     let lr = settings.lr.unwrap_or_default();
-    // What changes no bit of the result may change between two sittings.
+    // Settings that do not affect the result may differ when a run is resumed.
     let settled =
         NetworkSettings { patience: None, recompute: Default::default(), log_gradients: false, ..network.clone() };
     Ok(vec![

@@ -1,4 +1,4 @@
-//! What is asked for when more than a head on fixed features is trained.
+//! The settings for training more than a head on fixed features.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,14 +79,14 @@ impl From<Unfreeze> for String {
     }
 }
 
-/// What batch normalisation goes by while training.
+/// The statistics that batch normalisation uses in training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum BnMode {
-    /// The running statistics, which stay as they are.
+    /// The running statistics, which do not change.
     Eval,
-    /// The batch's own, which move the running ones (PyTorch's `model.train()`), in frozen parts too.
+    /// The batch's own, which update the running ones (PyTorch's `model.train()`), in frozen parts too.
     #[default]
     Train,
 }
@@ -105,7 +105,7 @@ pub struct NetworkSettings {
     /// Largest norm of all gradients together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_grad_norm: Option<f64>,
-    /// Decay of a moving average of the weights, which is then what is validated and kept. It is shorter at first:
+    /// Decay of a moving average of the weights, which is then validated and saved. It is shorter at first:
     /// min(decay, (1 + t) / (10 + t)) at step t (from 1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
@@ -194,7 +194,7 @@ mod tests {
         for settings in [NetworkSettings::default(), rich] {
             let text = toml::to_string(&settings).unwrap();
             assert_eq!(toml::from_str::<NetworkSettings>(&text).unwrap(), settings, "{text}");
-            // A run of f32 is kept as it was before there was a choice.
+            // The settings of an f32 run are written as before this option existed.
             assert_eq!(text.contains("precision = \"f16\""), settings.precision == Precision::F16, "{text}");
             assert_eq!(text.contains("precision"), settings.precision == Precision::F16, "{text}");
         }

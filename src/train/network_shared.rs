@@ -1,4 +1,4 @@
-//! What every step of network training shares: the options, the groups of parameters, and the buffers beside the network.
+//! The parts that every step of network training shares: the options, the groups of parameters, and the buffers beside the network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::gpu::{Buffer, Gpu};
 use crate::model::{Architecture, InputKind, ParameterKind, ParameterSpec, PassOptions, TrainableNetwork};
 
-/// What does not change over a run.
+/// The constants of a run.
 #[derive(Clone, Debug)]
 pub struct NetworkOptions {
     pub head: HeadOptions,
     pub network: NetworkSettings,
-    /// What the images come as, and their height and width.
+    /// The form in which images arrive, and their height and width.
     pub input: InputKind,
     pub size: [usize; 2],
 }

@@ -48,12 +48,12 @@ impl Input {
     }
 }
 
-/// What one step measured.
+/// The measurements of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
     /// Mean loss, correct rows, counted rows, 0; with the weights before the step.
     pub summary: [f32; 4],
-    /// Norm of all gradients, before clipping; only where it was asked for.
+    /// Norm of all gradients, before clipping; only if requested.
     pub grad_norm: Option<f32>,
     /// Norm of the gradient that enters each block from above, by the block's name, from the last to the first.
     pub block_gradients: Vec<(String, f32)>,
@@ -185,7 +185,7 @@ pub(super) fn record_block_norms(
     Ok(Some((found, block_gradients.into_iter().map(|(name, _)| name).collect())))
 }
 
-/// The optimiser's updates; what it keeps of each parameter is allocated when first met.
+/// The optimiser's updates. Its state for each parameter is allocated at the first use.
 pub(super) fn record_updates(
     shared: &mut Shared,
     options: &NetworkOptions,
@@ -220,7 +220,7 @@ pub(super) fn record_updates(
     Ok(())
 }
 
-/// Moves the average of every parameter and running statistic; frozen ones stay equal by themselves.
+/// Updates the moving average of every parameter and running statistic; that of frozen ones does not change.
 pub(super) fn record_average(shared: &Shared, r: &mut Recording) -> Result<()> {
     let Some(average) = &shared.average else {
         return Ok(());

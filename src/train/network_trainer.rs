@@ -48,7 +48,7 @@ impl NetworkState {
     }
 }
 
-/// Trains a network on batches that the caller brings.
+/// Trains a network on batches from the caller.
 pub struct NetworkTrainer {
     options: NetworkOptions,
     pub(super) shared: Shared,
@@ -198,7 +198,7 @@ impl NetworkTrainer {
         })
     }
 
-    /// Goes on from `state`, to the same bits as if training had never stopped.
+    /// Continues from `state` with the same bits as if training had never stopped.
     pub fn restore(&mut self, state: &NetworkState) -> Result<()> {
         let Shared { gpu, network, average, moments, .. } = &self.shared;
         network.load(&state.tensors)?;
@@ -245,10 +245,10 @@ impl NetworkTrainer {
         Ok(())
     }
 
-    /// Tells the optimiser's shaders about the step that comes.
+    /// Uploads the optimiser's parameters for the next step.
     fn write_rows(&self, lr_factor: f64) -> Result<()> {
         let HeadOptions { optimizer, lr, .. } = &self.options.head;
-        // The optimiser does not count steps that it never made.
+        // The optimiser does not count skipped steps.
         let made = self.step - self.loss_scale.map_or(0, |scale| scale.skipped);
         for (group, buffer) in &self.shared.schedules {
             let lr = if group.head { *lr } else { self.options.network.backbone_lr.unwrap_or(*lr) };

@@ -1,11 +1,11 @@
-//! The recipes: what a run does where the user did not say.
+//! The recipes: defaults for what the user leaves open.
 
 use serde::{Deserialize, Serialize};
 
 use super::options::{HeadOptions, Optimizer};
 use crate::error::{Error, Result};
 
-/// Who decides how the head is trained.
+/// Which recipe decides how the head is trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
@@ -24,11 +24,11 @@ impl Recipe {
     pub const NOTES_EPOCHS: u64 = 5;
 }
 
-/// What the user asked for. With it and the data a run is determined; it is what config.toml has under `training`.
+/// The user's settings, in config.toml under `training`. Together with the data they determine a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Who decides what is not said here.
+    /// The recipe that decides what is not set here.
     pub recipe: Recipe,
     /// Learning rate; if there is none, the recipe chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ pub struct Settings {
     pub batch_size: usize,
     /// See [`HeadOptions::label_smoothing`].
     pub label_smoothing: f64,
-    /// Whether every class comes equally often, whatever its images are.
+    /// Whether every class is drawn equally often, however many images it has.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub balance: bool,
     /// Draws the initial head, the split and the order of each epoch.
@@ -83,12 +83,12 @@ pub struct Choice {
     pub keep_best: bool,
     /// Why, in a sentence.
     pub reason: String,
-    /// What the sweep tried, in order; empty if there was none.
+    /// The learning rates of the sweep, in order; empty if there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sweep: Vec<Trial>,
 }
 
-/// One learning rate of a sweep and how it did on the validation examples.
+/// One learning rate of a sweep and its result on the validation examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
@@ -194,7 +194,7 @@ impl Settings {
     }
 }
 
-/// What comes before the run.
+/// What happens before the run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Plan {
     Decided(Choice),
@@ -207,7 +207,7 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    /// What is chosen, before a sweep changes it.
+    /// The choice, before a sweep changes it.
     pub fn choice(&self) -> &Choice {
         match self {
             Plan::Decided(choice) | Plan::Sweep { choice, .. } => choice,

@@ -1,7 +1,7 @@
-//! Whose a RUN folder is. A new run claims its folder before its work begins, by making it and locking it: two runs that start
-//! at the same moment get two folders, and one that is killed at any moment leaves a folder that a later start copes with.
+//! Ownership of a RUN folder. A new run claims its folder before it begins, by creating and locking it: two runs that start
+//! at the same moment get two folders, and a run that is killed at any moment leaves a folder that a later start can handle.
 //!
-//! Such a folder may hold nothing, or settings without a checkpoint: neither keeps a new run out.
+//! Such a folder may be empty, or hold settings without a checkpoint. Neither prevents a new run.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;

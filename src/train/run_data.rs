@@ -1,5 +1,5 @@
-//! What a run keeps of its data beside where it lies: the names of its classes, and what its images are. A resumed run
-//! must see the same; on others it would end with a network whose labels are wrong.
+//! What a run records about its data besides the path: the names of its classes, and digests of its images. A resumed run
+//! must see the same data; with other data its labels would be wrong.
 
 use sha2::{Digest, Sha256};
 

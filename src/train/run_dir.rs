@@ -1,4 +1,4 @@
-//! The RUN folder: what a run was asked to do, what it measured, and where it can go on.
+//! The RUN folder: a run's settings, measurements and checkpoint.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -30,11 +30,11 @@ pub struct RunConfig {
     /// What the adapters are called that train it together, in order; none if there is only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<String>,
-    /// What the command was told about data, network and device; its own business.
+    /// The command's own settings: data, network and device.
     #[serde(default)]
     pub command: toml::Table,
     pub training: Settings,
-    /// What is asked beyond that where more than a head on fixed features is trained.
+    /// Further settings for training more than a head on fixed features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkSettings>,
     /// What the recipe chose; none until it has.
@@ -119,7 +119,7 @@ impl RunDir {
         Ok(config)
     }
 
-    /// Whether there is something to go on from.
+    /// Whether there is a checkpoint to resume from.
     pub fn has_checkpoint(&self) -> bool {
         self.checkpoint_path().exists()
     }

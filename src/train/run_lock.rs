@@ -1,5 +1,5 @@
-//! What keeps two processes out of one RUN folder: a file `.lock` in it, locked as long as a run is written there. The system
-//! releases the lock when the process ends, however it ends, so a file that a killed run left behind keeps nobody out.
+//! Prevents two processes from using one RUN folder: a file `.lock` in it is locked as long as a run is written there. The system
+//! releases the lock when the process ends, for whatever reason, so a file left behind by a killed run blocks nobody.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;

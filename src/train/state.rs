@@ -1,4 +1,4 @@
-//! All that the next step depends on, on the host.
+//! Everything that the next step depends on, on the host.
 
 use super::head::{Head, HeadShape};
 use super::options::Optimizer;

@@ -1,4 +1,4 @@
-//! The way back through residual, plain and pre-activation blocks.
+//! The backward pass through residual, plain and pre-activation blocks.
 
 use super::options::Recompute;
 use super::units::{Grad, Pass, Wanted};
@@ -12,8 +12,8 @@ use crate::ops::{FeatureMap, elementwise};
 pub(super) type SavedBlock<'a> = WalkedBlock<'a, Pass<'a>>;
 
 impl<'a> Pass<'a> {
-    /// The gradient by the block's input, where it is `wanted`, from `g` by its output. With recomputation the block is first
-    /// run again: what the forward pass had inside of it was not needed since, so its memory was free for others.
+    /// The gradient of the block's input, if `wanted`, from the gradient `g` of its output. With recomputation the block is first
+    /// run again, so that the memory of its inner maps was free in between.
     pub fn any_block_backward(
         &mut self,
         mut saved: SavedBlock<'a>,
@@ -34,7 +34,7 @@ impl<'a> Pass<'a> {
 
     fn block_backward(&mut self, saved: &SavedBlock, g: Grad, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let shortcut = &saved.block.shortcut;
-        // With a shortcut, the gradient through the last ReLU goes two ways.
+        // With a shortcut, the gradient through the last ReLU has two paths.
         let g = match shortcut {
             BlockShortcut::None => g,
             _ if g.through_relu => g,
@@ -48,7 +48,7 @@ impl<'a> Pass<'a> {
             (_, Some(unit)) => self.conv_norm_backward(unit, g, wanted.map(|_| Wanted::default()))?.map(|g| g.map),
             _ => None,
         };
-        // What is added to the gradient later goes through the ReLU as well.
+        // What is added to the gradient later passes through the ReLU as well.
         let padded = matches!(shortcut, BlockShortcut::ZeroPad(_));
         let lowest = wanted.map(|wanted| Wanted { residual: added, through_relu: wanted.through_relu && !padded });
         let inner = Some(Wanted { residual: None, through_relu: true });
@@ -60,7 +60,7 @@ impl<'a> Pass<'a> {
         self.add_padded(saved, g.map, below)
     }
 
-    /// Adds the gradient through a zero-padded shortcut, which no convolution's epilogue can.
+    /// Adds the gradient through a zero-padded shortcut, which the epilogue of a convolution cannot add.
     fn add_padded(&mut self, saved: &SavedBlock, g: FeatureMap, below: Option<Grad>) -> Result<Option<Grad>> {
         match (&saved.block.shortcut, below) {
             (BlockShortcut::ZeroPad(pad), Some(below)) => {

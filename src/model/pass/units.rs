@@ -1,4 +1,4 @@
-//! What blocks are made of: a convolution, a normalisation, and the two together, each with its way back.
+//! The parts of blocks: a convolution, a normalisation, and both together, each with its backward pass.
 
 use crate::error::Result;
 use crate::gpu::{Recording, TensorId};
@@ -17,27 +17,27 @@ use crate::ops::{
 
 use super::options::PassOptions;
 
-/// The gradient by a map.
+/// The gradient of a map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grad {
     pub map: FeatureMap,
-    /// Whether it is the gradient before the ReLU that made the map: the convolution that read the map has undone it.
+    /// Whether the gradient has already passed through the ReLU that made the map, in the epilogue of the convolution that read it.
     pub through_relu: bool,
 }
 
 impl Grad {
-    /// The gradient by the map itself.
+    /// The gradient of the map itself.
     pub fn of(map: FeatureMap) -> Self {
         Self { map, through_relu: false }
     }
 }
 
-/// What is wanted of a convolution's gradient by its input.
+/// How a convolution's input gradient is computed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
     /// Added to it.
     pub residual: Option<FeatureMap>,
-    /// Whether the input came out of a ReLU, through which the gradient goes too.
+    /// Whether the input is the output of a ReLU, which the gradient passes through too.
     pub through_relu: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Pass<'a> {
     pub network: &'a TrainableNetwork,
     pub recording: &'a mut Recording,
     pub options: PassOptions,
-    /// Whether a part of the forward pass is recorded for the second time; running statistics have moved already.
+    /// Whether a part of the forward pass is recomputed; running statistics were updated the first time.
     pub replaying: bool,
     gradients: Vec<(String, TensorId)>,
 }
@@ -84,7 +84,7 @@ impl<'a> Pass<'a> {
         self.gradients
     }
 
-    /// The loss's gradient as the backward pass begins with it.
+    /// The gradient of the loss, with which the backward pass begins.
     pub fn scaled(&mut self, grad: TensorId) -> Result<TensorId> {
         let Some(state) = self.options.loss_scale else { return Ok(grad) };
         let elements = (self.recording.bytes(grad) / 4) as usize;
@@ -113,7 +113,7 @@ impl<'a> Pass<'a> {
         Ok((z, SavedConv { conv, op, input: x }))
     }
 
-    /// Gradients by the weight, and by the input where it is `wanted`.
+    /// The weight gradient, and the input gradient if it is `wanted`.
     pub fn conv_backward(&mut self, saved: &SavedConv, g: FeatureMap, wanted: Option<Wanted>) -> Result<Option<Grad>> {
         let SavedConv { conv, op, input } = saved;
         let (gpu, map, maps) = (self.network.gpu(), [input.n, input.h, input.w], input.precision);
@@ -152,7 +152,7 @@ impl<'a> Pass<'a> {
         }
         let epilogue = NormEpilogue { residual, relu };
         let (y, statistics) = batch_norm_fused(self.recording, name, x, tensors, &attributes, epilogue)?;
-        // Where a residual was added the ReLU is undone before, since the shortcut wants that gradient too.
+        // With a residual, the gradient passes through the ReLU first, since the shortcut needs that gradient too.
         let rectified = (relu && residual.is_none()).then_some(y.tensor);
         Ok((y, SavedNorm { name: name.to_owned(), saved: BatchNormSaved { input: x, statistics, rectified } }))
     }
@@ -177,7 +177,7 @@ impl<'a> Pass<'a> {
 impl<'a> LayerRecorder<'a> for Pass<'a> {
     type Unit = Unit<'a>;
     type Norm = SavedNorm;
-    /// Its attributes, its input, and the index of each maximum; none where the gradient does not come so far.
+    /// Its attributes, its input, and the index of each maximum; none if no gradient reaches it.
     type Pool = Option<(PoolAttributes, MapShape, TensorId)>;
 
     fn recording(&mut self) -> &mut Recording {
