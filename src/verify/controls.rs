@@ -91,8 +91,8 @@ fn barrier() -> Control {
         name: format!("conv2d_gemm: {breaks}"),
         breaks,
         shader: "conv2d_gemm",
-        from: "workgroupBarrier();\n            let fetched = fetch_all(places);",
-        to: "let fetched = fetch_all(places);",
+        from: "workgroupBarrier();\n            let fetched = multiply(&sums, places, own_quad, own_channel4);",
+        to: "let fetched = multiply(&sums, places, own_quad, own_channel4);",
         case: "conv2d n=1 c=64 h=14 w=14 k=64 kernel=3 padding=1 variant=gemm".into(),
         shared: false,
     }
