@@ -8,7 +8,7 @@ use super::browser::BrowserAdapter;
 use super::buffer::{Buffer, pad16};
 use super::cores::{CoreSource, Cores};
 use super::features::{FeatureName, Features, MATRICES};
-use super::injected::{Fault, Injected};
+use super::injected::{Fault, FaultKind, Injected};
 use crate::error::{Error, Result};
 
 /// What the driver reported outside of a call: the first error, and whether the device is gone.
@@ -206,11 +206,38 @@ impl Device {
     }
 
     fn raw_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        let size = self.injected.allocation(self, bytes);
+        let size = self.size_to_ask_for(bytes);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         let raw = self.raw.create_buffer(&descriptor);
         self.check()?;
         Ok(raw)
+    }
+
+    /// `bytes`, or a size that the driver refuses if memory is to run out now.
+    fn size_to_ask_for(&self, bytes: u64) -> u64 {
+        if !self.injected.strikes(FaultKind::OutOfMemory) {
+            return bytes;
+        }
+        self.note(wgpu::Error::OutOfMemory { source: "injected".into() });
+        // wgpu makes a buffer that can't be used, as it does when the driver has no memory.
+        u64::MAX - 3
+    }
+
+    /// Loses the device if it is to be lost with the next submit.
+    pub fn before_submit(&self) {
+        if self.injected.strikes(FaultKind::Lost) {
+            self.note_lost("injected; try again, or use a smaller --batch-size");
+            self.raw.destroy();
+        }
+    }
+
+    /// `entry`, or an entry point that is not there if the compiler is to fail now.
+    pub fn entry_to_compile<'a>(&self, entry: &'a str) -> &'a str {
+        if !self.injected.strikes(FaultKind::Shader) {
+            return entry;
+        }
+        self.note(wgpu::Error::Internal { source: "injected".into(), description: "injected".into() });
+        "injected"
     }
 
     /// Copies `data` to the start of `buffer`; its size in bytes is rounded up to 4 with zeros.

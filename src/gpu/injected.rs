@@ -1,11 +1,10 @@
 //! Faults on purpose: what a driver may do to a run, at a chosen moment, in release builds too. A fault goes through the handlers that the
 //! driver's own errors go through, and leaves wgpu in the state that a real one leaves it in, so that what follows is what a user would see.
+//! This file says when a fault strikes; the device makes it happen.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use super::device::Device;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,39 +85,12 @@ impl Injected {
     }
 
     /// Whether this occasion of `kind` is the one that goes wrong.
-    fn strikes(&self, kind: FaultKind) -> bool {
+    pub fn strikes(&self, kind: FaultKind) -> bool {
         let Some(fault) = self.fault.filter(|fault| fault.kind == kind) else { return false };
         let occasion = self.occasions.fetch_add(1, Ordering::Relaxed) + 1;
         let strikes = occasion == fault.at || (fault.stays && occasion > fault.at);
         STRUCK.fetch_add(u64::from(strikes), Ordering::Relaxed);
         strikes
-    }
-
-    /// The size to ask the driver for instead of `bytes`: one that it refuses, if memory is to run out now.
-    pub fn allocation(&self, device: &Device, bytes: u64) -> u64 {
-        if !self.strikes(FaultKind::OutOfMemory) {
-            return bytes;
-        }
-        device.note(wgpu::Error::OutOfMemory { source: "injected".into() });
-        // wgpu makes a buffer that can't be used, as it does when the driver has no memory.
-        u64::MAX - 3
-    }
-
-    /// Loses the device if it is to be lost with this submit.
-    pub fn submit(&self, device: &Device) {
-        if self.strikes(FaultKind::Lost) {
-            device.note_lost("injected; try again, or use a smaller --batch-size");
-            device.raw.destroy();
-        }
-    }
-
-    /// The entry point to compile instead of `entry`: one that is not there, if the compiler is to fail now.
-    pub fn entry<'a>(&self, device: &Device, entry: &'a str) -> &'a str {
-        if !self.strikes(FaultKind::Shader) {
-            return entry;
-        }
-        device.note(wgpu::Error::Internal { source: "injected".into(), description: "injected".into() });
-        "injected"
     }
 
     /// How long a wait may take, and whether it is one that does not end.

@@ -155,7 +155,7 @@ impl Kernel {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
-            entry_point: Some(device.injected.entry(device, spec.entry)),
+            entry_point: Some(device.entry_to_compile(spec.entry)),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &source.constants,
                 zero_initialize_workgroup_memory: false,

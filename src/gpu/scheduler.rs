@@ -84,7 +84,7 @@ impl Scheduler {
 
     /// Submits at once, however many submits are unfinished.
     pub fn submit_now(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
-        device.injected.submit(device);
+        device.before_submit();
         self.waiting.submit(device, commands)
     }
 
