@@ -38,10 +38,11 @@ pub(super) fn mapped_bytes(device: &Device, buffer: &wgpu::Buffer, mapped: bool)
 
 #[cfg(not(target_arch = "wasm32"))]
 mod kind {
-    use std::sync::RwLock;
+    use std::sync::{LockResult, RwLock, RwLockReadGuard, RwLockWriteGuard};
     use std::time::{Duration, Instant};
 
     use super::{Device, Error, Future, Result};
+    use crate::gpu::adapter::BackendName;
 
     pub fn block_on<F: Future>(future: F) -> F::Output {
         pollster::block_on(future)
@@ -57,6 +58,13 @@ mod kind {
         /// Held for reading while submitting or waiting, for writing while polling whether a submit is done: wgpu 30 panics
         /// if a wait that times out meets another thread's wait.
         polling: RwLock<()>,
+    }
+
+    /// Held during a wait.
+    #[allow(dead_code, reason = "it is held, not read")]
+    enum Polling<'a> {
+        Shared(LockResult<RwLockReadGuard<'a, ()>>),
+        Alone(LockResult<RwLockWriteGuard<'a, ()>>),
     }
 
     impl Waiting {
@@ -85,7 +93,12 @@ mod kind {
         /// Waits for a submit, or for all, as long as a driver may take. A device that takes longer is given up: nothing is asked of it
         /// any more, and it stays open until the process ends, since closing it would wait as well.
         fn poll(&self, device: &Device, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-            let _polling = self.polling.read();
+            // GL has one context, which a wait holds for up to two seconds. Waits of several threads would time out in turn, and other
+            // calls would give up the context after six seconds, which wgpu takes for a deadlock.
+            let _polling = match device.report.backend {
+                BackendName::Gl => Polling::Alone(self.polling.write()),
+                _ => Polling::Shared(self.polling.read()),
+            };
             device.check()?;
             let (limit, hangs) = device.injected.wait();
             let started = Instant::now();
