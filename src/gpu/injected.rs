@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(target_arch = "wasm32"))]
 use std::time::Duration;
 
 /// What goes wrong.
@@ -60,8 +61,10 @@ impl std::fmt::Display for Fault {
 
 /// Longest that a driver may take over a submit, whose work is estimated to take less than half a second. The first submit contains what
 /// slow drivers put off when they compile.
+#[cfg(not(target_arch = "wasm32"))]
 const HANGS_AFTER: Duration = Duration::from_secs(600);
 /// The same where a hang is injected, which nobody wants to wait for.
+#[cfg(not(target_arch = "wasm32"))]
 const INJECTED_HANG: Duration = Duration::from_millis(50);
 
 /// How often faults struck in this process.
@@ -94,6 +97,7 @@ impl Injected {
     }
 
     /// How long a wait may take, and whether it is one that does not end.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(&self) -> (Duration, bool) {
         if self.strikes(FaultKind::Hang) { (INJECTED_HANG, true) } else { (HANGS_AFTER, false) }
     }
