@@ -1,6 +1,7 @@
 //! What the page calls: verification, classification and fine-tuning on the visitor's GPU. All of it is the library's own; here are only the
 //! forms that pass between a worker's JavaScript and Rust: JSON texts and bytes.
 
+mod examples;
 mod network;
 mod report;
 mod session;

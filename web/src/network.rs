@@ -12,7 +12,7 @@ use gpu_resnet::{Error, Result};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::training::Examples;
+use crate::examples::Examples;
 use crate::{json, thrown};
 
 /// Images of one submit while features are computed.

@@ -1,12 +1,13 @@
 //! A new head on the fixed features of a network: the run of `gpu-resnet finetune`, with nothing on disk.
 
-use gpu_resnet::data::{Rgb8, stratified_split};
+use gpu_resnet::data::stratified_split;
 use gpu_resnet::runs::model_bytes;
 use gpu_resnet::train::{self, Event, Fit, HeadShape, Interrupt, Outcome, RunConfig, fit_async};
 use gpu_resnet::{Error, Result};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
+use crate::examples::Examples;
 use crate::network::Network;
 use crate::thrown;
 
@@ -14,53 +15,6 @@ use crate::thrown;
 const VALIDATION: f64 = 0.1;
 /// Draws the split, the initial head and the order of examples.
 const SEED: u64 = 0;
-
-/// Features of labelled images.
-#[wasm_bindgen]
-pub struct Examples {
-    labels: Vec<String>,
-    features: Vec<f32>,
-    targets: Vec<u32>,
-    /// Prepared images whose features are to be computed, and their classes.
-    waiting: (Vec<u8>, Vec<u32>),
-}
-
-impl Examples {
-    pub(crate) fn new(labels: Vec<String>) -> Result<Self> {
-        if labels.len() < 2 {
-            return Err(Error::Usage("a head tells classes apart, so give images of two classes or more".into()));
-        }
-        Ok(Self { labels, features: Vec::new(), targets: Vec::new(), waiting: Default::default() })
-    }
-
-    pub(crate) fn wait(&mut self, image: Rgb8, label: u32) -> Result<()> {
-        if label as usize >= self.labels.len() {
-            return Err(Error::Usage(format!("there is no class {label}")));
-        }
-        self.waiting.0.extend_from_slice(&image.pixels);
-        self.waiting.1.push(label);
-        Ok(())
-    }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.1.len()
-    }
-
-    pub(crate) fn take_waiting(&mut self) -> (Vec<u8>, Vec<u32>) {
-        std::mem::take(&mut self.waiting)
-    }
-
-    pub(crate) fn add(&mut self, features: Vec<f32>, targets: Vec<u32>) {
-        self.features.extend(features);
-        self.targets.extend(targets);
-    }
-
-    /// Those at `indices`.
-    fn part(&self, indices: &[usize], columns: usize) -> (Vec<f32>, Vec<u32>) {
-        let rows = indices.iter().flat_map(|&i| &self.features[i * columns..][..columns]).copied().collect();
-        (rows, indices.iter().map(|&i| self.targets[i]).collect())
-    }
-}
 
 /// What the page shows while a head is trained.
 #[derive(Serialize)]
@@ -108,11 +62,6 @@ impl Trained {
 
 #[wasm_bindgen]
 impl Examples {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.targets.len()
-    }
-
     /// Trains a head for the features of `network` by the recipe of `gpu-resnet finetune`, for `epochs` epochs or as many as the recipe
     /// takes. `progress` is called with JSON.
     pub async fn train(
