@@ -10,7 +10,7 @@ use crate::model::Architecture;
 use crate::ops::Precision;
 use crate::runtime::Runtime;
 use crate::train::data_parallel::{Part, Place, StepRequest, Worker};
-use crate::train::{Interrupt, NetworkFit, RunConfig, Tensors, Unreadable, sample_images};
+use crate::train::{Interrupt, NetworkFit, RunConfig, Tensors, Unreadable, same_images, sample_images};
 use crate::tune::first::Purpose;
 
 /// What a worker must know of the run, as JSON.
@@ -97,9 +97,7 @@ fn open_sets(runtime: &Runtime, job: &WorkerJob) -> Result<Sets> {
         ));
     }
     let sets = all.without(&job.unreadable)?;
-    let found = sample_images(&*sets.train);
-    let differs = |(a, b): (&String, &String)| !a.is_empty() && !b.is_empty() && a != b;
-    if found.len() != images.len() || found.iter().zip(images).any(differs) {
+    if !same_images(images, &sample_images(&*sets.train)) {
         return Err(Error::file(
             &choice.data,
             "has other images here than where the run began; give each node the same data",

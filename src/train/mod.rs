@@ -67,6 +67,7 @@ pub use network_step::StepResult;
 pub use network_trainer::{NetworkState, NetworkTrainer, TrainingMemory};
 pub use options::{HeadOptions, Optimizer};
 pub use recipe::{Choice, Recipe, Settings, Trial};
+pub(crate) use run_data::same_images;
 pub use run_data::{digest_images, sample_images};
 pub use run_dir::{RunConfig, RunDir};
 pub use scaler::Scaler;

@@ -22,6 +22,12 @@ pub fn sample_images(data: &dyn Dataset) -> Vec<String> {
     sample.map(|key| key.map(|key| hex(&key)[..DIGITS].to_owned()).unwrap_or_default()).collect()
 }
 
+/// Whether two lists of digests are of the same images, as far as both could be read.
+pub fn same_images(begun: &[String], found: &[String]) -> bool {
+    let agree = |(a, b): (&String, &String)| a.is_empty() || b.is_empty() || a == b;
+    begun.len() == found.len() && begun.iter().zip(found).all(agree)
+}
+
 /// One digest of all images, by the digest of each.
 pub fn digest_images<'a>(keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Vec<String> {
     let mut all = Sha256::new();
@@ -70,8 +76,7 @@ impl RunDir {
     /// [`Error::File`] if they are others, or config.toml can't be written.
     pub fn keep_images(&self, config: &mut RunConfig, images: Vec<String>, goes_on: bool) -> Result<()> {
         if goes_on && !config.images.is_empty() {
-            let others = |(a, b): (&String, &String)| !a.is_empty() && !b.is_empty() && a != b;
-            if images.len() != config.images.len() || config.images.iter().zip(&images).any(others) {
+            if !same_images(&config.images, &images) {
                 let problem = "began with other images than its data has now, or with the same in another order; \
                                put them back as they were, or start a new run";
                 return Err(Error::file(self.path(), problem));
