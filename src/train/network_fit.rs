@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 use web_time::Instant;
 
 use super::Interrupt;
-use super::data_parallel::{ParallelTrainer, Place, Share, Team, Trainers, Worker, Workers};
-use super::epoch_order::EpochOrder;
+use super::data_parallel::{ParallelTrainer, Place, Share, Stepper, Trainers, Worker, Workers};
 use super::epochs::{Epochs, Trained};
 use super::event::Event;
 use super::gradient_norms::Norms;
@@ -17,9 +16,8 @@ use super::metrics::{EpochResult, Evaluation, Totals};
 use super::network_checkpoint::{BestEpoch, Identity, NetworkCheckpoint};
 use super::network_settings::NetworkSettings;
 use super::network_shared::NetworkOptions;
-use super::network_step::StepResult;
 use super::network_trainer::NetworkTrainer;
-use super::read_failures::{ReadFailures, filled};
+use super::read_failures::ReadFailures;
 use super::recipe::Settings;
 use super::run_dir::{RunConfig, RunDir};
 use crate::data::{Dataset, Loader, Preprocess};
@@ -60,7 +58,7 @@ pub struct NetworkOutcome {
     pub failed: usize,
 }
 
-/// Batches that may wait to be trained on.
+/// Batches that may wait to be validated.
 const PREFETCH: usize = 2;
 /// What errors call it.
 const OP: &str = "training";
@@ -133,15 +131,12 @@ pub fn fit_network(
     events: &mut dyn FnMut(Event),
 ) -> Result<NetworkOutcome> {
     let (settings, network, lr, most) = required(config)?;
-    let (mut trainer, team) = match trainers.into() {
-        Trainers::One(trainer) => (*trainer, None),
-        Trainers::Several(several) => (several.trainer, Some(several.team)),
-    };
-    let workers = team.as_ref().map_or(1, Team::count);
-    events(Event::Planned(team.as_ref().map_or(trainer.memory(), |team| team.memory(&trainer))));
-    let identity = identity(settings, network, fit, workers)?;
+    let mut stepper = Stepper::new(trainers.into(), &fit.train, fit.preprocess, settings, network);
+    events(Event::Planned(stepper.memory()));
+    let identity = identity(settings, network, fit, stepper.count())?;
+    let trainer = &mut stepper.trainer;
     let checkpoint = match fit.resume {
-        true => NetworkCheckpoint::read(&run.checkpoint_path(), &trainer, &identity)?,
+        true => NetworkCheckpoint::read(&run.checkpoint_path(), trainer, &identity)?,
         false => None,
     };
     let now = match checkpoint {
@@ -152,16 +147,15 @@ pub fn fit_network(
         }
         None => {
             let start = NetworkCheckpoint { epoch: 0, state: block_on(trainer.state())?, best: None };
-            start.write(&run.checkpoint_path(), &trainer, &identity)?;
+            start.write(&run.checkpoint_path(), trainer, &identity)?;
             start
         }
     };
     let validated = fit.val.is_some();
     let patience = network.patience.filter(|_| validated);
     let epochs = Epochs { run: Some(run), most, patience, interrupt: fit.interrupt, validated, op: OP, lr };
-    let order = EpochOrder::new(settings, network, fit.train.len(), workers);
     let failures = ReadFailures::default();
-    let mut job = Job { fit, settings, network, lr, most, run, trainer, team, order, identity, now, failures };
+    let mut job = Job { fit, settings, network, lr, most, run, stepper, identity, now, failures };
     let (epochs, stopped_early) = block_on(epochs.train(&mut job, events))?;
     Ok(NetworkOutcome { epoch: job.finish()?, epochs, stopped_early, failed: job.failures.count() })
 }
@@ -175,10 +169,7 @@ struct Job<'a> {
     /// Epochs at most.
     most: u64,
     run: &'a RunDir,
-    trainer: NetworkTrainer,
-    /// The other adapters, if there are any.
-    team: Option<Team>,
-    order: EpochOrder,
+    stepper: Stepper,
     identity: Identity,
     now: NetworkCheckpoint,
     failures: ReadFailures,
@@ -199,7 +190,7 @@ impl Trained for Job<'_> {
 
     async fn train(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<EpochResult> {
         let train = &self.fit.train;
-        let skipped = self.trainer.loss_scale().map_or(0, |scale| scale.skipped);
+        let skipped = self.stepper.trainer.loss_scale().map_or(0, |scale| scale.skipped);
         let pass = self.steps(epoch, events)?;
         if pass.seen == 0 {
             let problem =
@@ -211,7 +202,7 @@ impl Trained for Job<'_> {
         let (grad_norm, block_gradients) = pass.norms.mean();
         Ok(EpochResult {
             epoch,
-            step: self.trainer.steps(),
+            step: self.stepper.trainer.steps(),
             train_loss: mean.loss,
             train_accuracy: mean.accuracy,
             val_loss: val.map(|v| v.loss),
@@ -220,21 +211,21 @@ impl Trained for Job<'_> {
             images_per_second: pass.seen as f64 / pass.seconds.max(1e-9),
             grad_norm,
             block_gradients,
-            loss_scale: self.trainer.loss_scale().map(|scale| scale.scale.into()),
-            skipped_steps: self.trainer.loss_scale().map(|scale| scale.skipped - skipped),
-            adapters: self.team.as_mut().map(Team::take_times).unwrap_or_default(),
+            loss_scale: self.stepper.trainer.loss_scale().map(|scale| scale.scale.into()),
+            skipped_steps: self.stepper.trainer.loss_scale().map(|scale| scale.skipped - skipped),
+            adapters: self.stepper.take_times(),
         })
     }
 
     async fn keep(&mut self, result: &EpochResult) -> Result<()> {
         let now = &mut self.now;
         now.epoch = result.epoch;
-        now.state = block_on(self.trainer.state())?;
+        now.state = block_on(self.stepper.trainer.state())?;
         if let Some(best) = better(now.best, result) {
             (self.fit.save)(&self.run.model_path(), now.state.model())?;
             now.best = Some(best);
         }
-        now.write(&self.run.checkpoint_path(), &self.trainer, &self.identity)
+        now.write(&self.run.checkpoint_path(), &self.stepper.trainer, &self.identity)
     }
 }
 
@@ -252,72 +243,31 @@ struct Steps {
 impl Job<'_> {
     /// The steps of epoch `epoch`.
     fn steps(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<Steps> {
-        let order = self.order.of(&*self.fit.train, epoch);
-        let workers = self.team.as_ref().map_or(1, Team::count);
-        let (examples, steps) = (order.len(), order.len().div_ceil(self.order.rows).div_ceil(workers));
-        let mut loader = match self.team {
-            Some(_) => None,
-            None => Some(self.loader(order, epoch)?),
-        };
+        let [examples, steps] = self.stepper.length(epoch);
         let started = Instant::now();
         let (totals, norms) = (Totals::default(), Norms::default());
         let mut pass = Steps { totals, norms, seen: 0, factor: 1.0, seconds: 0.0 };
         for step in 1..=steps {
             self.fit.interrupt.check()?;
-            let factor = self.network.schedule.factor(self.trainer.steps(), steps as u64, self.most);
-            let made = match &mut loader {
-                Some(loader) => self.own_step(loader, factor, events)?,
-                None => self.common_step([epoch, step as u64 - 1], factor, events)?,
-            };
+            let factor = self.network.schedule.factor(self.stepper.trainer.steps(), steps as u64, self.most);
+            let made = self.stepper.step(epoch, step - 1, factor)?;
+            let failures: Vec<_> = made.failures.into_iter().map(|(image, why)| (image, Error::Partial(why))).collect();
+            self.failures.note(&failures, false, events);
             // A batch without any image makes no step.
-            let Some((result, images)) = made else { continue };
+            let Some(result) = made.result else { continue };
             pass.factor = factor;
             if !result.summary[0].is_finite() {
                 return Err(self.not_finite(epoch, step));
             }
             pass.totals.add(result.summary);
             pass.norms.add(&result);
-            pass.seen += images;
+            pass.seen += made.images;
             let (steps, examples) = ([step, steps], [pass.seen, examples]);
             let progress = EpochProgress { epoch, steps, examples, train: pass.totals.mean() };
             events(Event::Progress { progress: &progress, sweep: false, epochs: self.most });
         }
         pass.seconds = started.elapsed().as_secs_f64();
         Ok(pass)
-    }
-
-    /// The images of an epoch in the order `order`.
-    fn loader(&self, order: Vec<usize>, epoch: u64) -> Result<Loader> {
-        let (train, preprocess) = (self.fit.train.clone(), self.fit.preprocess.clone());
-        let (rows, augment, seed) = (self.order.rows, self.network.augment, self.settings.seed);
-        Loader::augmented(train, order, rows, preprocess, PREFETCH, augment, seed, epoch)
-    }
-
-    /// A step of one adapter by the loader's next batch, with its number of images; none if none of them could be read.
-    fn own_step(
-        &mut self,
-        loader: &mut Loader,
-        factor: f64,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<Option<(StepResult, usize)>> {
-        let Some(batch) = loader.next() else { return Ok(None) };
-        self.failures.note(&batch.failures, false, events);
-        let Some((pixels, targets)) = filled(&batch, &*self.fit.train) else { return Ok(None) };
-        Ok(Some((block_on(self.trainer.step(&pixels, &targets, factor))?, targets.len())))
-    }
-
-    /// The same of all adapters, in a step (from 0) of an epoch.
-    fn common_step(
-        &mut self,
-        [epoch, step]: [u64; 2],
-        factor: f64,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<Option<(StepResult, usize)>> {
-        let Some(team) = &mut self.team else { return Ok(None) };
-        let made = team.step(&mut self.trainer, epoch, step as usize, factor)?;
-        let failures: Vec<_> = made.failures.into_iter().map(|(image, said)| (image, Error::Partial(said))).collect();
-        self.failures.note(&failures, false, events);
-        Ok(made.result.map(|result| (result, made.images)))
     }
 
     fn not_finite(&self, epoch: u64, step: usize) -> Error {
@@ -358,7 +308,7 @@ impl Job<'_> {
             self.failures.note(&batch.failures, true, events);
             if !batch.indices.is_empty() {
                 let targets: Vec<u32> = batch.indices.iter().map(|&i| val.label(i) as u32).collect();
-                totals.add(block_on(self.trainer.validate(rows, &batch.pixels, &targets))?);
+                totals.add(block_on(self.stepper.trainer.validate(rows, &batch.pixels, &targets))?);
             }
         }
         match totals.is_empty() {

@@ -62,6 +62,12 @@ impl Share {
         self.order.rows
     }
 
+    /// How many images and steps epoch `epoch` has.
+    pub fn length(&self, epoch: u64) -> [usize; 2] {
+        let images = self.order.of(self.data(), epoch).len();
+        [images, images.div_ceil(self.order.rows).div_ceil(self.place.count)]
+    }
+
     /// The batch of step `step` (from 0) of epoch `epoch`; none if the adapter has none in it.
     pub fn batch(&mut self, epoch: u64, step: usize) -> Result<Option<Batch>> {
         if self.next != (epoch, step) || self.loader.is_none() {

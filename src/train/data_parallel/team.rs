@@ -42,7 +42,7 @@ pub struct ParallelTrainer {
 pub(in crate::train) struct Team {
     plans: GradientPlans,
     update: UpdatePlan,
-    share: Share,
+    pub(super) share: Share,
     workers: Box<dyn Workers>,
     /// The trained parameters as they are now; empty before the first step.
     parameters: Vec<f32>,
@@ -51,6 +51,7 @@ pub(in crate::train) struct Team {
 }
 
 /// A step of all adapters.
+#[derive(Default)]
 pub(in crate::train) struct TeamStep {
     /// None if no adapter had an image that could be read.
     pub result: Option<StepResult>,
