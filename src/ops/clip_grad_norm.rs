@@ -35,7 +35,7 @@ pub fn grad_norms(
     max_norm: f64,
 ) -> Result<GradNorms> {
     if max_norm.is_nan() || max_norm <= 0.0 {
-        return Err(Error::shape(OP, format!("a largest norm of {max_norm} leaves nothing; use a number above zero")));
+        return Err(Error::shape(OP, format!("max_norm is {max_norm}; it must be above zero")));
     }
     let count_of = |elements: usize| elements.div_ceil(4).div_ceil(CHUNK).clamp(1, PARTIALS);
     let all: usize = groups.iter().flatten().map(|&(_, elements)| count_of(elements)).sum();

@@ -133,7 +133,7 @@ impl FeatureMap {
             return Ok(());
         }
         let names = [self.precision, precision].map(Precision::name);
-        Err(Error::shape(op, format!("{label}: maps of {} and of {} don't go together", names[0], names[1])))
+        Err(Error::shape(op, format!("{label}: feature maps of {} and of {} can't be combined", names[0], names[1])))
     }
 }
 

@@ -48,7 +48,10 @@ impl Schedule {
     /// [`Error::Usage`] for values that make no sense.
     pub fn check(&self) -> Result<()> {
         if !(self.gamma > 0.0 && self.gamma <= 1.0) {
-            return Err(Error::Usage(format!("a drop of the learning rate to {} of it must be in (0, 1]", self.gamma)));
+            return Err(Error::Usage(format!(
+                "gamma is {}; the learning rate can be multiplied by more than 0, up to 1",
+                self.gamma
+            )));
         }
         if !(0.0..=1e6).contains(&self.warmup_epochs) {
             return Err(Error::Usage(format!("{} epochs of warm-up must be 0 or more", self.warmup_epochs)));

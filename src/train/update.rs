@@ -38,7 +38,10 @@ pub(super) fn update(
             let tensors = SgdTensors { grad, schedule, cursor, param, momentum_buffer, loss_scale };
             sgd(recording, label, a, elements, tensors)
         }
-        _ => Err(Error::shape(optimizer.name(), format!("{} tensors of state are not what it keeps", moments.len()))),
+        _ => Err(Error::shape(
+            optimizer.name(),
+            format!("the saved state has {} tensors; it is of another optimizer", moments.len()),
+        )),
     }
 }
 

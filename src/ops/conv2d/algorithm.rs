@@ -131,9 +131,7 @@ impl Conv2dAlgorithm {
         match self {
             Self::Direct(_) => Ok(()),
             Self::Split(variant, parts) if variant.splits() && PARTS.contains(&parts) => Ok(()),
-            Self::Split(variant, parts) => {
-                Err(format!("{} does not cut its reduction into {parts} parts", variant.name()))
-            }
+            Self::Split(variant, parts) => Err(format!("{} can't split its sum into {parts} parts", variant.name())),
             Self::Winograd(tile, variant) => Winograd::new(*conv, tile, variant).map(drop),
             Self::SpaceToDepth(variant) => SpaceToDepth::new(*conv, variant).map(drop),
         }

@@ -137,7 +137,7 @@ impl ConvPlan {
     }
 
     fn of_another_pass(&self, label: &str) -> Error {
-        Error::shape(OP, format!("{label}: planned for the pass {}, and given operands of another", self.pass.name()))
+        Error::shape(OP, format!("{label}: the operands are not those of the planned pass, {}", self.pass.name()))
     }
 
     fn check_input(&self, label: &str, input: FeatureMap) -> Result<()> {

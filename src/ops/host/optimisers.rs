@@ -221,7 +221,7 @@ const LOSS_SCALE: &str = "loss_scale";
 fn scaling<'a>(gpu: &'a Arc<Gpu>, array: &Array, scale: f32) -> Result<(Session<'a>, TensorId, usize)> {
     array.check(LOSS_SCALE, "a gradient")?;
     if !scale.is_normal() || scale < 0.0 {
-        return Err(Error::shape(LOSS_SCALE, format!("a scale of {scale} leaves nothing; use a number above zero")));
+        return Err(Error::shape(LOSS_SCALE, format!("the loss scale is {scale}; it must be above zero")));
     }
     let count = array.data.len();
     let mut session = Session::new(gpu, LOSS_SCALE);
