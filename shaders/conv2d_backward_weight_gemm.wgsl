@@ -1,6 +1,4 @@
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with workgroup tiles, for hardware GPUs.
 //

@@ -8,8 +8,6 @@
 //#never HALF EMULATED TALL
 //#never HALF EMULATED TRANSPOSED
 //#never TALL EMULATED TRANSPOSED
-//#unchecked
-//#enable f16 if HALF
 //#if !EMULATED
 enable wgpu_cooperative_matrix;
 // Matrix operations need control flow that is uniform within a subgroup. naga requires uniformity within a workgroup, treats no function

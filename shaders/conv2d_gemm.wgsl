@@ -17,8 +17,6 @@
 //#never PAIRS TILE_128X128_16X8
 //#never SPLIT BLOCKS
 //#never SPLIT TRANSPOSED HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //

@@ -1,6 +1,5 @@
 //#name pack_weight | pack_weight_rows ROWS_FASTEST
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // Reorders a convolution's weight from the order of training to the order in which a kernel reads it.
 //

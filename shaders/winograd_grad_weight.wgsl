@@ -1,5 +1,4 @@
 //#name winograd2_grad_weight SIDE=4 OUTPUTS=2 | winograd4_grad_weight F4 SIDE=6 OUTPUTS=4
-//#unchecked
 //
 // The weight gradient of a Winograd convolution, from its points (shared/winograd.wgsl).
 //

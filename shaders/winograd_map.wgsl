@@ -2,8 +2,6 @@
 //#axis _input BORDER=2 | _grad_output GRAD_OUTPUT BORDER=0
 //#axis - | _wide WIDE
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // Transforms a map's tiles to points (shared/winograd.wgsl): the input of a Winograd convolution, or grad_output for its weight gradient.
 //

@@ -3,8 +3,6 @@
 //#axis - | _wide WIDE
 //#axis - | _f16 HALF
 //#never GRADIENT !HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The output of a Winograd convolution (shared/winograd.wgsl): transforms products at the points to m x m pixels.
 //

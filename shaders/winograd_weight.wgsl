@@ -1,5 +1,4 @@
 //#name winograd2_weight SIDE=4 OUTPUTS=2 | winograd4_weight F4 SIDE=6 OUTPUTS=4
-//#unchecked
 //
 // Transforms a 3x3 weight to points (shared/winograd.wgsl), in the order in which the 1x1 convolution with one group per point reads it.
 //

@@ -1,3 +1,4 @@
+//#unchecked
 // Bindings, geometry and epilogue that the convolution kernels share. They compute
 //
 //   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]

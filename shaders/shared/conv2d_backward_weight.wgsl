@@ -1,3 +1,4 @@
+//#unchecked
 // Bindings, geometry and stores that the kernels of the weight gradient share. NHWC, channels of each
 // group padded to a multiple of 4.
 //

@@ -1,3 +1,4 @@
+//#enable f16 if HALF
 // The type of activations and weights in memory: f32, or with the flag HALF f16. Sums are f32 either way. With HALF and GRADIENT, stored
 // values are gradients; those beyond f16 become infinite on every driver.
 //#if HALF GRADIENT

@@ -1,3 +1,4 @@
+//#unchecked
 // One-dimensional transforms of Winograd convolutions F(m x m, 3 x 3) (Lavin and Gray 2016, "Fast algorithms for convolutional
 // neural networks"): polynomials are multiplied through their values at t = m + 2 points, one of which is infinity.
 //

@@ -2,8 +2,6 @@
 //#axis - | _pointwise POINTWISE
 //#axis - | _f16 HALF
 //#never POINTWISE !WIDE
-//#unchecked
-//#enable f16 if HALF
 //
 // The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with gradients broadcast through
 // the subgroup.

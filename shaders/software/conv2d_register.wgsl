@@ -1,8 +1,6 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
 //#axis _register
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked; no workgroup memory, no barriers, no
 // subgroup operations.

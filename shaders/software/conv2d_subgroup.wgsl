@@ -4,8 +4,6 @@
 //#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS CHANNELS=8
 //#axis - | _f16 HALF
 //#never BLOCKS EIGHT_CHANNELS
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked with weights broadcast through the subgroup;
 // no workgroup memory, no barriers.
