@@ -20,15 +20,19 @@
 @group(0) @binding(2) var<storage, read_write> points: array<Float4>; // [tile][point][channel]
 
 // A row of a tile, and its points.
-alias Row = array<vec4f, {OUTPUTS + BORDER}>;
+//#if GRAD_OUTPUT
+alias Row = Outputs;
 
 fn row_points(row: Row) -> Line {
-//#if GRAD_OUTPUT
     return gradient_points(row);
-//#else
-    return input_points(row);
-//#endif
 }
+//#else
+alias Row = Line;
+
+fn row_points(row: Row) -> Line {
+    return input_points(row);
+}
+//#endif
 
 // Zero outside of the map. Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
 fn map_at(place: Place, row: u32, column: u32) -> vec4f {

@@ -17,7 +17,7 @@ use pollster::FutureExt as _;
 /// The largest workgroup and workgroup memory that every adapter has by default.
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
-/// The largest tile takes a little more, and is tried only where there is as much (`Conv2dVariant::supported`).
+/// The largest tile takes a little more, and is used only on adapters that offer it (`Conv2dVariant::supported`).
 const LARGEST_TILE: (&str, u32) = ("gemm_128x128", (16 << 10) + 128);
 
 fn each_entry_point(mut visit: impl FnMut(&Shader, &shaders::EntryPoint)) {
@@ -41,7 +41,7 @@ fn every_kernel_translates() {
     assert!(report.kernels.len() > entry_points, "specialisations are missing");
 }
 
-/// What is checked without a GPU is what plans ask for with one.
+/// Plans use no kernel that is not checked without a GPU.
 #[test]
 fn plans_ask_for_no_other_kernels() {
     let known: BTreeSet<String> = offline::specialisations().expect("specialisations").iter().map(spell).collect();
@@ -63,14 +63,14 @@ fn plans_ask_for_no_other_kernels() {
     }
 }
 
-/// A kernel in words; the order of its constants does not matter.
+/// A kernel's name with its constants in order.
 fn spell(spec: &KernelSpec) -> String {
     // The device gives this one.
     let constants: BTreeSet<_> = spec.constants.iter().filter(|(name, _)| *name != "LANES").collect();
     format!("{} {} {constants:?}", spec.shader_name(), spec.entry)
 }
 
-/// Each layer's gradient has its shader, and each way of running a convolution backward.
+/// Each layer's gradient has its shader, and so has each kernel of a convolution's gradients.
 #[test]
 fn every_backward_kernel_is_there() {
     for name in [
@@ -121,7 +121,7 @@ fn every_backward_kernel_is_there() {
     );
 }
 
-/// Functions of shaders fit on two screens, as they are written.
+/// Functions of shaders are short, as they are written.
 #[test]
 fn functions_are_short() {
     const MOST_LINES: usize = 120;
@@ -165,7 +165,7 @@ fn every_entry_point_keeps_to_the_common_limits() {
     });
 }
 
-/// The negative control: each tool that is installed refuses what is broken, and is shown what naga can't see.
+/// The negative control: each installed tool refuses a broken shader, also one that naga accepts.
 #[test]
 fn tools_refuse_broken_shaders() {
     let relu = shaders::find("relu").expect("relu").source.as_str();
@@ -181,7 +181,7 @@ fn tools_refuse_broken_shaders() {
     }
 }
 
-/// Chrome's compiler, where it is here, finds what naga lets pass, and goes on after it crashed or hung.
+/// Chrome's compiler, if it is installed, refuses what naga accepts.
 #[test]
 fn tint_refuses_what_naga_lets_pass() {
     let relu = shaders::find("relu").expect("relu").source.as_str();
@@ -205,7 +205,7 @@ fn tint_refuses_what_naga_lets_pass() {
     }
 }
 
-/// What a library does when its process exits can't hold the compiler up: here one whose destructor never returns.
+/// The compiler's process ends even if its library has a destructor that never returns.
 #[cfg(target_os = "linux")]
 #[test]
 fn dxc_leaves_without_the_librarys_destructors() {
@@ -252,7 +252,7 @@ fn dxc_leaves_without_the_librarys_destructors() {
     }
 }
 
-/// A Tint that crashes on one kernel and hangs on the next, and one that never ends: each is a result, and other kernels go on.
+/// If Tint crashes on one kernel and hangs on the next, each of the two is a result, and the other kernels are still checked.
 #[cfg(unix)]
 #[test]
 fn a_tint_that_crashes_is_a_result() {
@@ -278,7 +278,7 @@ fn a_tint_that_crashes_is_a_result() {
     assert!(found[3..].iter().all(|status| *status == "failed"), "{found:?}");
 }
 
-/// A compiler that hangs ends as a result, with whatever it started, and the others go on.
+/// A compiler that hangs is stopped with everything that it started. Its kernel gets a result, and the others are still checked.
 #[cfg(unix)]
 #[test]
 fn a_compiler_that_hangs_is_a_result() {
@@ -299,7 +299,7 @@ fn a_compiler_that_hangs_is_a_result() {
     }
 }
 
-/// Writes a shell script to `path`, whose text may name a file of its own.
+/// Writes a shell script to `path`; its text may name a log file beside it.
 #[cfg(unix)]
 fn script(path: &std::path::Path, text: impl Fn(String) -> String) -> std::path::PathBuf {
     // By another process: a file that this one had open for writing could not be run.
@@ -310,7 +310,7 @@ fn script(path: &std::path::Path, text: impl Fn(String) -> String) -> std::path:
     path.to_owned()
 }
 
-/// The program, about to check the kernels that `filter` names by the shader compilers of this machine.
+/// A command that checks the kernels that `filter` selects with the shader compilers of this machine.
 #[cfg(unix)]
 fn offline_command(timeout: &str, filter: &str) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));

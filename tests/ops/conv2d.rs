@@ -23,7 +23,7 @@ struct Case {
     relu: bool,
 }
 
-/// `channels` to `outputs`, a kernel of `kernel` and the same attribute on both axes.
+/// A convolution to `outputs` channels with a kernel of `kernel`, and the same stride and padding on both axes.
 fn case(input: [usize; 4], outputs: usize, kernel: [usize; 2], stride: usize, padding: usize) -> Case {
     let weight = [outputs, input[1], kernel[0], kernel[1]];
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
@@ -148,8 +148,8 @@ fn impossible_shapes_are_refused() {
     }
 }
 
-/// What lies in the padding of a map's channels never counts for those kernels with subgroups that read channels one by one or in
-/// pairs; those that read vec4s rely on zeros there, and so show that the test can fail.
+/// The values in the padding of a map's channels do not matter to the subgroup kernels that read channels one by one or in pairs. Kernels
+/// that read vec4s rely on zeros there, which shows that the test can fail.
 #[test]
 fn padding_of_channels_does_not_count() {
     for gpu in adapters().iter() {

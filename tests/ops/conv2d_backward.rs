@@ -10,7 +10,7 @@ use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, conv2d_variants, passes, refused, tensor};
 
-/// A convolution with PyTorch's shapes; `residual` is added to the gradient by the input, which with `relu` goes through one.
+/// A convolution with PyTorch's shapes; `residual` is added to the input gradient, which with `relu` goes through a ReLU.
 #[derive(Clone, Debug)]
 struct Case {
     input: [usize; 4],
@@ -20,7 +20,7 @@ struct Case {
     relu: bool,
 }
 
-/// `input` to `outputs` channels, a kernel of `kernel` and the same attribute on both axes.
+/// A convolution to `outputs` channels with a kernel of `kernel`, and the same stride and padding on both axes.
 fn case(input: [usize; 4], outputs: usize, kernel: [usize; 2], stride: usize, padding: usize) -> Case {
     let attributes = Conv2dAttributes { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     Case { input, weight: [outputs, input[1], kernel[0], kernel[1]], attributes, residual: false, relu: false }
@@ -99,7 +99,7 @@ fn wrong_attributes_are_caught() {
             let run = |case: &Case, inputs: &[Array; 4]| passing(case.run(gpu, variant, inputs).expect("a result"));
             assert_eq!(run(&right, &inputs), [true; 3]);
             for case in &wrong {
-                // Only the bias's gradient is the same.
+                // Only the bias gradient is the same.
                 assert_eq!(run(case, &inputs), [false, false, true], "{case:?} went unnoticed");
             }
             assert_eq!(run(&change(|c| c.residual = false), &inputs), [false, true, true]);

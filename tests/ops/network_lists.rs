@@ -1,4 +1,4 @@
-//! The dispatches of every built-in architecture on adapters that are not there ([`super::dispatch_lists`]).
+//! The dispatches of every built-in architecture on made-up adapters ([`super::dispatch_lists`]).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn pass(network: &TrainableNetwork, side: usize, precision: Precision, options: 
     list
 }
 
-/// The kinds of passes: the head alone, from the last stage, everything, by running statistics, with less memory.
+/// The kinds of passes: the head alone, the last stage and the head, everything, with running statistics, with less memory.
 fn passes(architecture: &Architecture) -> Vec<(&'static str, Option<PassOptions>)> {
     let stages = architecture.layers().stages.len();
     let all = PassOptions::default();
@@ -88,7 +88,7 @@ fn passes(architecture: &Architecture) -> Vec<(&'static str, Option<PassOptions>
     ]
 }
 
-/// Hands every list and its name to `write`.
+/// Calls `write` with every list and its name.
 pub fn write(write: &mut dyn FnMut(String, List)) {
     for (class, report) in adapters() {
         let options = DeviceOptions { as_adapter: Some(Box::new(report)), ..Default::default() };

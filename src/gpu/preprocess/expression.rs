@@ -171,7 +171,10 @@ mod tests {
     #[test]
     fn lists_repeat_what_they_hold() {
         let of = |line| substitute(line, &[("n", 2)]);
-        assert_eq!(of("f({i in 0..n + 1: a{i * n} + x[{i}]}, {n});").unwrap(), "f(a0 + x[0], a2 + x[1], a4 + x[2], 2);");
+        assert_eq!(
+            of("f({i in 0..n + 1: a{i * n} + x[{i}]}, {n});").unwrap(),
+            "f(a0 + x[0], a2 + x[1], a4 + x[2], 2);"
+        );
         assert_eq!(of("f({i in 1..3: g({j in i..3: {i}{j}})})").unwrap(), "f(g(11, 12), g(22))");
         assert!(of("struct A { at: u32 }").is_err());
         assert_eq!(substitute("g({i in 0..2: y{i}}) {}", &[]).unwrap(), "g(y0, y1) {}");

@@ -258,6 +258,9 @@ mod tests {
         // At the start, wherever the file that needs it is imported.
         let shader = expanded("a\n//#import shared/half.wgsl\nb", &["F"]).unwrap();
         assert_eq!(shader.text, "enable f16;\na\nx\nb\n");
-        assert_eq!([1, 2, 3].map(|line| shader.origin(line).unwrap()), ["shared/half.wgsl:1", "main.wgsl:1", "shared/half.wgsl:2"]);
+        assert_eq!(
+            [1, 2, 3].map(|line| shader.origin(line).unwrap()),
+            ["shared/half.wgsl:1", "main.wgsl:1", "shared/half.wgsl:2"]
+        );
     }
 }

@@ -101,7 +101,8 @@ impl<'a> Parser<'a> {
         let Some(ranges) = rest.split(", ").map(range).collect::<Option<Vec<_>>>() else {
             return Err((line, format!("//#for {rest} is not //#for NAME in FROM..TO, …")));
         };
-        let within = |body, &(name, from, to): &(&'a str, &'a str, &'a str)| vec![Node::For { line, name, from, to, body }];
+        let within =
+            |body, &(name, from, to): &(&'a str, &'a str, &'a str)| vec![Node::For { line, name, from, to, body }];
         match self.nodes()? {
             (body, Some((_, "endfor", _))) => Ok(ranges.iter().rev().fold(body, within).remove(0)),
             (_, Some((end, word, _))) => Err((end, format!("//#{word} in the //#for of line {line}"))),
