@@ -154,24 +154,24 @@ fn store_tile(fetched: Fetched, places: Places, invocation: u32) {
 }
 
 // The rows of weights that an invocation loads.
-struct WeightRows {
+struct Rows {
     row: u32,   // its first row within a tile
     lane: u32,  // index of the group's first row, at this invocation's four channels
     first: u32, // index of its first row in the first tile
     row4: u32,  // vec4s from one row to the next
 }
 
-fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> WeightRows {
+fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> Rows {
     let row4 = conv.channel_tiles * CHANNELS4;
     let row = invocation / CHANNELS4;
     let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
     let lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
-    return WeightRows(row, lane, lane + row * row4, row4);
+    return Rows(row, lane, lane + row * row4, row4);
 }
 
 // The places of all its rows: in the tile that starts with step `start4`, which may be partial or under several taps, or in a whole tile
 // under one tap, `tile` vec4s after the first tile.
-fn place_weights(places: ptr<function, Places>, phase: Phase, start4: u32, end4: u32, group_in4: u32, rows: WeightRows) {
+fn place_weights(places: ptr<function, Places>, phase: Phase, start4: u32, end4: u32, group_in4: u32, rows: Rows) {
     for (var i = 0u; i < WEIGHTS; i++) {
         let row = rows.row + i * WEIGHT_ROWS;
         let step4 = start4 + row / 4u;
@@ -184,7 +184,7 @@ fn place_weights(places: ptr<function, Places>, phase: Phase, start4: u32, end4:
     }
 }
 
-fn place_whole_weights(places: ptr<function, Places>, rows: WeightRows, tile: u32, live: bool) {
+fn place_whole_weights(places: ptr<function, Places>, rows: Rows, tile: u32, live: bool) {
     for (var i = 0u; i < WEIGHTS; i++) {
         (*places)[ACTIVATIONS + i] = place_of(rows.first + (tile + i * WEIGHT_ROWS * rows.row4), live);
     }
@@ -214,10 +214,7 @@ fn multiply(sums: ptr<function, Sums>, places: Places, own_quad: u32, own_channe
 fn make(tile: u32, invocation: u32) {
     let channel_tile = tile % conv.channel_tiles;
     let pixel_tile = (tile / conv.channel_tiles) % conv.pixel_tiles;
-    let phase = phase_of(pixel_tile / phase_tiles());
-    let first = (pixel_tile % phase_tiles()) * PIXELS;
-    let group_in4 = group_source4();
-    // The group, and with SPLIT part * groups + group; the steps to add. A phase with few taps may have none, or none for its last parts.
+    // The group, and with SPLIT part * groups + group.
     let slot = tile / (conv.pixel_tiles * conv.channel_tiles);
 //#if SPLIT
     let group = slot % conv.groups;
@@ -225,13 +222,20 @@ fn make(tile: u32, invocation: u32) {
     if part >= conv.parts {
         return;
     }
-    let begin4 = part * conv.part_steps4;
-    let end4 = min(tap_count(phase) * group_in4, begin4 + conv.part_steps4);
 //#else
     let group = slot;
     if group >= conv.groups {
         return;
     }
+//#endif
+    let phase = phase_of(pixel_tile / phase_tiles());
+    let first = (pixel_tile % phase_tiles()) * PIXELS;
+    let group_in4 = group_source4();
+    // The steps to add. A phase with few taps may have none, or none for its last parts.
+//#if SPLIT
+    let begin4 = part * conv.part_steps4;
+    let end4 = min(tap_count(phase) * group_in4, begin4 + conv.part_steps4);
+//#else
     let begin4 = 0u;
     let end4 = tap_count(phase) * group_in4;
 //#endif

@@ -1,10 +1,8 @@
         // The body of the loop over taps in conv2d_subgroup.wgsl: adds the products under one tap, over the source channels.
         var c = 0u;
         loop {
-            // In these orders of loads, selections and additions LLVM emits the fastest code. In others the loop takes a third to two
-            // fifths longer.
 //#if PAIRED_WEIGHTS
-            // Not both loads before both unpackings.
+            // In this order LLVM emits the fastest code. With both loads before both unpackings the loop takes a third longer.
 //#for h in 0..2
             let both{h} = weight[w_at + {8 * h}u];
             let even{h} = first4(both{h});
@@ -38,6 +36,8 @@
             let second = c + 1u < conv.group_source_channels;
             let held = unpack4(weight[w_at]);
             let next = unpack4(weight[w_at + 8u]);
+            // In this order of loads, selections and additions LLVM emits the fastest code. In others the loop takes up to two
+            // fifths longer.
 //#if HALF
             w_at += 16u;
             let x = array({p in 0..4: select(vec2f(), unpack2(input[at[{p}]]), vec2(live[{p}], live[{p}] && second))});

@@ -60,15 +60,15 @@ fn make(index: u32, lane: u32) {
 //#else
         // Pixels past the end of the slice are masked.
         let left = end - pixel;
-        let there = array(true, {p in 1..PIXELS: left > {p}u});
-        let ahead = array({p in 0..PIXELS: unpack4(grad_output[g_at + select(0u, {p}u * conv.out_pitch4, there[{p}])])});
+        let live = array(true, {p in 1..PIXELS: left > {p}u});
+        let next = array({p in 0..PIXELS: unpack4(grad_output[g_at + select(0u, {p}u * conv.out_pitch4, live[{p}])])});
 //#for p in 0..PIXELS
-        let x{p} = input_under(column, x_start, place, there[{p}]);
+        let x{p} = input_under(column, x_start, place, live[{p}]);
         place = after(place);
 //#endfor
-        let held0 = ahead[0];
+        let held0 = next[0];
 //#for p in 1..PIXELS
-        let held{p} = select(vec4f(), ahead[{p}], there[{p}]);
+        let held{p} = select(vec4f(), next[{p}], live[{p}]);
 //#endfor
 //#endif
 //#if TWO_PIXELS

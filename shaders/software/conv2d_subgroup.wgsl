@@ -106,7 +106,8 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
         let live = vec4({p in 0..4: inside(pixels[{p}], tap)});
-        var at = select(vec4u(), vec4u({p in 0..4: source_pixel(pixels[{p}], tap) * pixel_stride + group_offset}), live);
+        let starts = vec4u({p in 0..4: source_pixel(pixels[{p}], tap) * pixel_stride + group_offset});
+        var at = select(vec4u(), starts, live);
 //#import shared/conv2d_subgroup_channels.wgsl
         if i + 1u >= taps {
             break;

@@ -1,18 +1,14 @@
 //! How the convolutions of ResNet-50 are spread over the cores of made-up GPUs: what the policy chooses is recorded, and the workgroups of
 //! the recordings are counted. Nothing runs.
 
-use gpu_resnet::gpu::{AdapterReport, CoreSource, Cores, Recording};
+use gpu_resnet::gpu::{AdapterReport, Recording};
 use gpu_resnet::model::{Architecture, ConvBn, conv_op};
 use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
 use gpu_resnet::ops::{
     Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, MapShape, Precision, RecordMaps,
 };
 
-/// A GPU with so many cores.
-pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
-    let cores = Cores { count: cores, by: CoreSource::Name };
-    AdapterReport { vendor, cores, subgroup_size: [32, 64], ..AdapterReport::example() }
-}
+use crate::classes::adapter;
 
 const AMD: u32 = 0x1002;
 const NVIDIA: u32 = 0x10de;

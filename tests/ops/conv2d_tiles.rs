@@ -43,8 +43,11 @@ fn bits(gpu: &Arc<Gpu>, variant: Conv2dVariant, case: usize) -> [Vec<u32>; 2] {
 #[test]
 fn every_tile_gives_the_same_bits() {
     assert!(tiled().count() >= 8, "there are fewer tiles than there were");
+    let gpus: Vec<_> = adapters().all().collect();
     for gpu in adapters().iter() {
-        for (case, line) in CASES.iter().enumerate() {
+        // If there are several adapters, each has one of the cases: compiling the pipelines of both takes a software driver half a minute.
+        let number = gpus.iter().position(|other| Arc::ptr_eq(other, gpu)).expect("one of them");
+        for (case, line) in CASES.iter().enumerate().filter(|(case, _)| gpus.len() == 1 || case % 2 == number % 2) {
             let expected = bits(gpu, Conv2dVariant::GEMM, case);
             assert!(expected.iter().all(|bits| bits.iter().any(|&bits| bits << 1 != 0)), "{line:?}: all zeros");
             for variant in tiled().filter(|variant| variant.supported(gpu.report()).is_ok()) {
