@@ -127,14 +127,14 @@ impl Source {
         })
         .unwrap_or_else(|e| fail(root, &e));
         let (name, flags) = (&variant.name, Files::set(&variant.selectors));
-        let reflected = reflect(&self.path, name, &shader, preprocess::is_unchecked(&self.text), made);
+        let reflected = reflect(&self.path, name, &shader, made);
         format!("    Shader {{ name: {name:?}, file: ShaderFile({number}), flags: {flags}, {reflected} }},\n")
     }
 }
 
 /// The Rust text of a `Shader` value's fields that follow from its expanded text.
-fn reflect(path: &Path, name: &str, shader: &Expanded, is_unchecked: bool, made: &mut Made) -> String {
-    let text = &shader.text;
+fn reflect(path: &Path, name: &str, shader: &Expanded, made: &mut Made) -> String {
+    let Expanded { text, is_unchecked, .. } = shader;
     // naga counts lines of the expanded text.
     let wrong = |at: Option<SourceLocation>, what: String| -> ! {
         let origin = at.and_then(|at| shader.origin(at.line_number as usize)).unwrap_or_default();

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""A `dxc` for machines that have only its library: compiles one HLSL file, so that DX12's own compiler sees every shader.
+"""A `dxc` for machines that have only its library: compiles HLSL files, so that DX12's own compiler sees every shader.
 
     GPU_RESNET_DXCOMPILER=libdxcompiler.so scripts/dxc.py -T cs_6_2 -E main -Fo out.dxil kernel.hlsl
+    scripts/dxc.py -T cs_6_2 --list LIST.json RESULTS.jsonl
     scripts/dxc.py --version
+
+LIST.json is an array of {"file", "entry"}. RESULTS.jsonl gets a line for each kernel as soon as it is known: {"message": null} if the kernel
+compiles, else what the compiler says. In one process a kernel takes half the time, since Python and the library start only once.
 
 The library is Microsoft's DirectXShaderCompiler; scripts/setup.sh --all-drivers fetches it. Calls IDxcCompiler3::Compile
 (dxcapi.h) through its table of functions: there the library's COM objects have, on Linux, two destructors after IUnknown's three.
@@ -12,6 +16,7 @@ is not called main). So the process always ends with os._exit, once everything i
 """
 
 import ctypes
+import json
 import os
 import sys
 import traceback
@@ -19,6 +24,7 @@ import uuid
 
 UTF8 = 65001
 FIRST = 5  # IUnknown's three functions and two destructors
+MOST = 2000  # characters of a message
 
 
 class Failure(Exception):
@@ -84,29 +90,48 @@ def print_version():
     info = create(load(), "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "b04f5b50-2059-4f12-a8ff-a1e0cde1cc7e")
     numbers = [ctypes.c_uint(), ctypes.c_uint()]
     function(info, FIRST, ctypes.c_int, *[ctypes.c_void_p] * 2)(*map(ctypes.addressof, numbers))
-    print(f"dxcompiler {numbers[0].value}.{numbers[1].value}")
+    print(f"dxcompiler {numbers[0].value}.{numbers[1].value}, lists of kernels")
+
+
+def compile_list(compiler, options, path, results):
+    with open(path, encoding="utf-8") as file:
+        kernels = json.load(file)
+    for kernel in kernels:
+        accepted, _, messages = compile_file(compiler, kernel["file"], [*options, "-E", kernel["entry"]])
+        message = None if accepted else text_of(messages)[:MOST] or "it says nothing"
+        with open(results, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"message": message}) + "\n")
+
+
+def text_of(messages):
+    return messages.decode("utf-8", "replace").rstrip("\0\n ")
 
 
 def main():
     if sys.argv[1:] == ["--version"]:
         print_version()
         return 0
-    options, path, output = [], None, None
+    options, path, output, lists = [], None, None, None
     arguments = iter(sys.argv[1:])
     for argument in arguments:
         if argument == "-Fo":
             output = next(arguments, None)
+        elif argument == "--list":
+            lists = next(arguments, None), next(arguments, None)
         elif argument in ("-T", "-E", "-HV"):
             options += [argument, next(arguments, "")]
         elif argument.startswith("-"):
             options.append(argument)
         else:
             path = argument
-    if path is None:
+    if path is None and (lists is None or None in lists):
         raise Failure(f"no file is named.\n{__doc__}")
     compiler = create(load(), "73e22d93-e6ce-47f3-b5bf-f0664f39c1b0", "228B4687-5A6A-4730-900C-9702B2203F54")
+    if lists:
+        compile_list(compiler, options, *lists)
+        return 0
     accepted, code, messages = compile_file(compiler, path, options)
-    sys.stderr.write(messages.decode("utf-8", "replace").rstrip("\0\n ") + "\n")
+    sys.stderr.write(text_of(messages) + "\n")
     if not accepted:
         return 1
     if output:

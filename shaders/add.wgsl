@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF GRADIENT
-//#enable f16 if HALF
 //
 // add: output[i] = input[i] + other[i]
 //

@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // add_relu: output[i] = max(input[i] + other[i], 0)
 //

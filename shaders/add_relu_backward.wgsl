@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF GRADIENT
-//#enable f16 if HALF
 //
 // add_relu_backward: grad_input[i] = grad_other[i] = grad_output[i] where input[i] + other[i] > 0, else 0
 //

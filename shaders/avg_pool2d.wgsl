@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // avg_pool2d: output[n,p,q,c] = 1/|window| * sum over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //

@@ -1,7 +1,6 @@
 //#axis - | _f16 HALF
 //#form _wide WIDE
 //#never HALF WIDE
-//#enable f16 if HALF
 //
 // batch_norm: output[m,c] = relu((input[m,c] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c] + residual[m,c])
 //

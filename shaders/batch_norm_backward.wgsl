@@ -1,7 +1,6 @@
 //#axis - | _f16 HALF GRADIENT
 //#form _wide WIDE
 //#never HALF WIDE
-//#enable f16 if HALF
 //
 // batch_norm_backward, from g = d loss / d output (through the ReLU after it, if there is one), with
 // x^[m,c] = (input[m,c] - mean[c]) / sqrt(variance[c] + eps):

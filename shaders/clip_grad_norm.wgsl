@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // clip_grad_norm, as torch.nn.utils.clip_grad_norm_ computes it over several gradients g:
 //

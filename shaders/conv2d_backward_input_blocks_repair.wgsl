@@ -1,7 +1,5 @@
 //#axis - BLOCKS
 //#axis - | _f16 HALF GRADIENT
-//#unchecked
-//#enable f16 if HALF
 //
 // Recomputes the pixels of grad_input that a kernel for blocks of pixels (src/ops/conv2d/blocks.rs) made NaN, with their own taps only:
 // through the zero weights that pad a block's kernel, a NaN or an infinity of grad_output reaches pixels that never meet it. One pixel

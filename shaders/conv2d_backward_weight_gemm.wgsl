@@ -1,6 +1,4 @@
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with workgroup tiles, for hardware GPUs.
 //
@@ -10,7 +8,7 @@
 // accumulates 8 channels x 2 columns.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, column tiles fastest (they share grad_output), folded.
-//#import shared/fold.wgsl
+//#import shared/workgroup.wgsl
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/four.wgsl
 const INVOCATIONS: u32 = 64u;
@@ -84,13 +82,8 @@ fn counted(place: Place, value: vec4f) -> vec4f {
     return select(vec4f(), value, place.counts);
 }
 
-@compute @workgroup_size(INVOCATIONS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let tile = tile_at(unfold(workgroup, count));
+fn make(index: u32, invocation: u32) {
+    let tile = tile_at(index);
     if tile.slice >= conv.slices {
         return;
     }
@@ -98,9 +91,7 @@ fn main(
     let place = invocation % SIDE4;
     let line = invocation / SIDE4;
     let column = column_at(tile, tile.column * SIDE4 + place);
-    let group_out4 = group_out_vec4s();
-    // A group may end in the middle of the tile; the repeated channels are never stored.
-    let channel4 = tile.group * group_out4 + min(tile.row * SIDE4 + place, group_out4 - 1u);
+    let channel4 = grad_channel4(tile, tile.row * SIDE4 + place);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
     let stride = stride_of(STEPS);
@@ -120,10 +111,7 @@ fn main(
     // Computing: invocation i computes columns i%8 and i%8 + 8 of the four channels from 4*(i/8) on, and of those 32 further on.
     let own_column = invocation % HALF4;
     let own_channel4 = invocation / HALF4;
-    var sums00 = Four();
-    var sums01 = Four();
-    var sums10 = Four();
-    var sums11 = Four();
+    var sums: array<array<array<vec4f, 4>, 2>, 2>;
     for (var first = start; first < end; first += STEPS) {
         for (var i = 0u; i < FETCHES; i++) {
             grads[invocation + i * INVOCATIONS] = counted(grad_places[i], unpack4(next_grads[i]));
@@ -145,10 +133,10 @@ fn main(
                 let g = grads[at + own_channel4];
                 let y = inputs[at + own_column + HALF4];
                 let h = grads[at + own_channel4 + HALF4];
-                sums11 = add_products(sums11, h, y);
-                sums10 = add_products(sums10, h, x);
-                sums01 = add_products(sums01, g, y);
-                sums00 = add_products(sums00, g, x);
+                sums[1][1] = add_products(sums[1][1], h, y);
+                sums[1][0] = add_products(sums[1][0], h, x);
+                sums[0][1] = add_products(sums[0][1], g, y);
+                sums[0][0] = add_products(sums[0][0], g, x);
             }
         }
         workgroupBarrier();
@@ -156,15 +144,7 @@ fn main(
 
     let at = tile.column * SIDE4 + own_column;
     let channel = (tile.row * SIDE4 + own_channel4) * 4u;
-    store_four(tile, channel, at, sums00);
-    store_four(tile, channel, at + HALF4, sums01);
-    store_four(tile, channel + HALF4 * 4u, at, sums10);
-    store_four(tile, channel + HALF4 * 4u, at + HALF4, sums11);
-}
-
-fn store_four(tile: Tile, channel: u32, column: u32, sums: Four) {
-    store(tile, channel, column, sums.a);
-    store(tile, channel + 1u, column, sums.b);
-    store(tile, channel + 2u, column, sums.c);
-    store(tile, channel + 3u, column, sums.d);
+//#for k in 0..2, c in 0..2
+    store_four(tile, channel + {k}u * HALF4 * 4u, at + {c}u * HALF4, sums[{k}][{c}]);
+//#endfor
 }

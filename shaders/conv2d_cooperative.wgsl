@@ -1,15 +1,13 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED
 //#axis _cooperative
-//#axis - | _128x64 TALL
-//#axis - | _f16 HALF
-//#form _eight MATRICES_8X8 | _emulated EMULATED
+//#axis - PIXELS=64 | _128x64 TALL PIXELS=128
+//#axis - STEPS=16 SIDE=8 | _f16 HALF STEPS=32 SIDE=16
+//#form _eight MATRICES_8X8 SIDE=8 | _emulated EMULATED
 //#never MATRICES_8X8 !HALF
 //#with MATRICES_8X8 if !HALF
 //#never HALF EMULATED TALL
 //#never HALF EMULATED TRANSPOSED
 //#never TALL EMULATED TRANSPOSED
-//#unchecked
-//#enable f16 if HALF
 //#if !EMULATED
 enable wgpu_cooperative_matrix;
 // Matrix operations need control flow that is uniform within a subgroup. naga requires uniformity within a workgroup, treats no function
@@ -44,28 +42,14 @@ const LANES: u32 = 32u;
 override LANES: u32 = 32u;
 //#endif
 
-//#if TALL
-const PIXELS: u32 = 128u;
-const INVOCATIONS: u32 = 256u;
-//#else
-const PIXELS: u32 = 64u;
-const INVOCATIONS: u32 = 128u;
-//#endif
+const PIXELS: u32 = {PIXELS}u;
+const INVOCATIONS: u32 = 2u * PIXELS;
 const CHANNELS: u32 = 64u;
 const CHANNELS4: u32 = CHANNELS / 4u;
-//#if HALF
-const STEPS: u32 = 32u; // of the reduction, per tile
-const PAD4: u32 = 2u;
-//#else
-const STEPS: u32 = 16u;
-const PAD4: u32 = 1u;
-//#endif
+const STEPS: u32 = {STEPS}u; // of the reduction, per tile
 const STEPS4: u32 = STEPS / 4u;
-//#if MATRICES_8X8
-const SIDE: u32 = 8u; // of a matrix
-//#else
-const SIDE: u32 = 16u;
-//#endif
+const PAD4: u32 = STEPS / 16u; // 16 bytes
+const SIDE: u32 = {SIDE}u; // of a matrix
 
 // A part of the tile: ACROSS x ACROSS matrices. A subgroup computes one part, or two if subgroups have 64 invocations.
 const PART: u32 = 32u;
@@ -116,7 +100,7 @@ fn put_{activations,weights[o]}(at4: u32, v: Stored4) {
 fn staged_at(at4: u32) -> vec4f {
 //#if MATRICES_8X8
     let at = at4 * 4u;
-    return vec4f(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u]);
+    return vec4f({i in 0..4: staged[at + {i}u]});
 //#else
     return staged[at4];
 //#endif
@@ -154,15 +138,9 @@ fn multiply_add(left_at: u32, right_at: u32, lane: u32, sum: Sum) -> Sum {
     return result;
 }
 //#else
-//#if MATRICES_8X8
-alias Left = coop_mat8x8<Stored, A>;
-alias Right = coop_mat8x8<Stored, B>;
-alias Sum = coop_mat8x8<f32, C>;
-//#else
-alias Left = coop_mat16x16<Stored, A>;
-alias Right = coop_mat16x16<Stored, B>;
-alias Sum = coop_mat16x16<f32, C>;
-//#endif
+alias Left = coop_mat{SIDE}x{SIDE}<Stored, A>;
+alias Right = coop_mat{SIDE}x{SIDE}<Stored, B>;
+alias Sum = coop_mat{SIDE}x{SIDE}<f32, C>;
 //#endif
 
 // `count`, hidden from compilers, so that they do not unroll loops.

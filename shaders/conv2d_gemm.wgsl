@@ -9,16 +9,15 @@
 //#or _128x128 TILE_128X128 PIXELS=128 CHANNELS=128 ROWS=2 COLUMNS=2 STEPS=16
 //#or _128x128_16x8 TILE_128X128_16X8 PIXELS=128 CHANNELS=128 ROWS=4 COLUMNS=2 STEPS=8
 //#axis - | _split SPLIT
-//#axis - | _f16 HALF
+//#axis - WORDS=2 | _f16 HALF WORDS=1
 //#form _pairs PAIRS WIDE
 //#never PAIRS TRANSPOSED
 //#never PAIRS BLOCKS
 //#never PAIRS TILE_64X64_8X4
 //#never PAIRS TILE_128X128_16X8
+//#with FOURS if !SPLIT !BLOCKS
 //#never SPLIT BLOCKS
 //#never SPLIT TRANSPOSED HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl) as an implicit GEMM with workgroup tiles, for hardware GPUs.
 //
@@ -35,7 +34,7 @@
 // weight: [group][r][s][source channel padded to 4][destination channels padded to CHANNELS], zero in the padding.
 // SPLIT: a workgroup sums one part of the reduction; conv2d_sum_parts.wgsl adds the parts in order.
 // dispatch: pixel_tiles * channel_tiles * groups (* parts) workgroups, channel tiles fastest (they share activations), folded.
-//#import shared/fold.wgsl
+//#import shared/workgroup.wgsl
 //#import shared/conv2d.wgsl
 //#import shared/conv2d_end.wgsl
 //#import shared/conv2d_walk.wgsl
@@ -79,35 +78,19 @@ fn pixels_at(at: u32) -> vec4f {
     return vec4f(activations[at], activations[at + 1u], activations[at + 2u], activations[at + 3u]);
 }
 
-// The initial value of sums.
-fn first_of(group: u32, channel4: u32) -> vec4f {
-//#if BLOCKS
-    return vec4f();
-//#else
-    return bias_at(group, channel4);
-//#endif
-}
-
-// The sums of an invocation: `sums_P_C` are those of its P-th four pixels and C-th four channels.
-struct Sums {
-//#for p in 0..ROWS
-//#for c in 0..COLUMNS
-    sums_{p}_{c}: Four,
-//#endfor
-//#endfor
-}
+// The sums of an invocation: `sums[p][c]` are those of its p-th four pixels and c-th four channels.
+alias Sums = array<array<array<vec4f, 4>, {COLUMNS}>, {ROWS}>;
 
 fn first_sums(group: u32, out4: u32) -> Sums {
+//#if BLOCKS
+    return Sums();
+//#else
 //#for c in 0..COLUMNS
-    let first{c} = four_of(first_of(group, out4 + {c}u * ACROSS));
+    let first{c} = bias_at(group, out4 + {c}u * ACROSS);
 //#endfor
-    return Sums(
-//#for p in 0..ROWS
-//#for c in 0..COLUMNS
-        first{c},
-//#endfor
-//#endfor
-    );
+    let row = array({c in 0..COLUMNS: array({i in 0..4: first{c}})});
+    return Sums({p in 0..ROWS: row});
+//#endif
 }
 
 // Adds the products of one step. What is read last is used first: then there is one wait for all that a step reads.
@@ -120,47 +103,35 @@ fn add_step(sums: ptr<function, Sums>, four: u32, step: u32, own_quad: u32, own_
 //#for p in COLUMNS..ROWS
     let x{p} = pixels_at(at + {p}u * DOWN * 4u);
 //#endfor
-//#for c in 1..COLUMNS + 1
-//#for p in 1..ROWS + 1
-    (*sums).sums_{ROWS - p}_{COLUMNS - c} = add_products((*sums).sums_{ROWS - p}_{COLUMNS - c}, x{ROWS - p}, w{COLUMNS - c});
-//#endfor
+//#for c in 1..COLUMNS + 1, p in 1..ROWS + 1
+    sums[{ROWS - p}][{COLUMNS - c}] = add_products(sums[{ROWS - p}][{COLUMNS - c}], x{ROWS - p}, w{COLUMNS - c});
 //#endfor
 }
 
 // The loads for a tile: ACTIVATIONS vec4s of activations, then WEIGHTS vec4s of weights.
+alias Places = array<Place, LOADS>;
+alias Fetched = array<Stored4, LOADS>;
+
 //#if PAIRS
-// The loads that are due before a step.
-fn fetch(fetched: ptr<function, array<Stored4, LOADS>>, places: array<Place, LOADS>, step: u32) {
+// The loads that are due before a step. A vec4 has WORDS words of 64 bits, each loaded before a step of its own.
+fn fetch(fetched: ptr<function, Fetched>, places: Places, step: u32) {
     for (var i = 0u; i < LOADS; i++) {
         let at = places[i].at;
-        if i * STEPS / LOADS == step {
-//#if HALF
+//#for word in 0..WORDS
+        if ({WORDS}u * i + {word}u) * STEPS / ({WORDS}u * LOADS) == step {
             if i < ACTIVATIONS {
-                (*fetched)[i] = input[at];
+                (*fetched)[i]{,.x,.y[WORDS - 1 + word]} = input[at]{,.x,.y[WORDS - 1 + word]};
             } else {
-                (*fetched)[i] = weight[at];
-            }
-//#else
-            if i < ACTIVATIONS {
-                (*fetched)[i].x = input[at].x;
-            } else {
-                (*fetched)[i].x = weight[at].x;
+                (*fetched)[i]{,.x,.y[WORDS - 1 + word]} = weight[at]{,.x,.y[WORDS - 1 + word]};
             }
         }
-        if (2u * i + 1u) * STEPS / (2u * LOADS) == step {
-            if i < ACTIVATIONS {
-                (*fetched)[i].y = input[at].y;
-            } else {
-                (*fetched)[i].y = weight[at].y;
-            }
-//#endif
-        }
+//#endfor
     }
 }
 //#endif
 
-fn fetch_all(places: array<Place, LOADS>) -> array<Stored4, LOADS> {
-    var fetched: array<Stored4, LOADS>;
+fn fetch_all(places: Places) -> Fetched {
+    var fetched: Fetched;
     for (var i = 0u; i < ACTIVATIONS; i++) {
         fetched[i] = input[places[i].at];
     }
@@ -171,7 +142,7 @@ fn fetch_all(places: array<Place, LOADS>) -> array<Stored4, LOADS> {
 }
 
 // Stores loaded values into the tile; padding becomes zero.
-fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invocation: u32) {
+fn store_tile(fetched: Fetched, places: Places, invocation: u32) {
     let turned = invocation % STEPS4 * FOUR_ROWS + invocation / STEPS4;
     for (var i = 0u; i < ACTIVATIONS; i++) {
         turn(turned + i * LINES, counted(places[i], unpack4(fetched[i])));
@@ -183,62 +154,46 @@ fn store_tile(fetched: array<Stored4, LOADS>, places: array<Place, LOADS>, invoc
 }
 
 // The rows of weights that an invocation loads.
-struct WeightRows {
+struct Rows {
     row: u32,   // its first row within a tile
     lane: u32,  // index of the group's first row, at this invocation's four channels
     first: u32, // index of its first row in the first tile
     row4: u32,  // vec4s from one row to the next
 }
 
-fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> WeightRows {
+fn weight_rows(group: u32, group_in4: u32, channel_tile: u32, invocation: u32) -> Rows {
     let row4 = conv.channel_tiles * CHANNELS4;
     let row = invocation / CHANNELS4;
     let group_rows = group * conv.kernel.x * conv.kernel.y * group_in4 * 4u;
     let lane = group_rows * row4 + channel_tile * CHANNELS4 + invocation % CHANNELS4;
-    return WeightRows(row, lane, lane + row * row4, row4);
+    return Rows(row, lane, lane + row * row4, row4);
 }
 
-// A row of weights in the tile that starts with step `start4`, for tiles that may be partial or under several taps.
-fn weight_at(phase: Phase, start4: u32, end4: u32, group_in4: u32, row: u32, rows: WeightRows) -> Place {
-    let step4 = start4 + row / 4u;
-//#if TRANSPOSED
-    let at = rows_before(walk_from(phase, step4, group_in4), group_in4) + row % 4u;
-//#else
-    let at = step4 * 4u + row % 4u;
-//#endif
-    return place_of(rows.lane + at * rows.row4, step4 < end4);
-}
-
-// The places of all its rows: in a tile that may be partial or under several taps, or in a whole tile under one tap, `tile` vec4s after the
-// first tile.
-fn place_weights(
-    places: ptr<function, array<Place, LOADS>>,
-    phase: Phase,
-    start4: u32,
-    end4: u32,
-    group_in4: u32,
-    rows: WeightRows,
-) {
+// The places of all its rows: in the tile that starts with step `start4`, which may be partial or under several taps, or in a whole tile
+// under one tap, `tile` vec4s after the first tile.
+fn place_weights(places: ptr<function, Places>, phase: Phase, start4: u32, end4: u32, group_in4: u32, rows: Rows) {
     for (var i = 0u; i < WEIGHTS; i++) {
-        (*places)[ACTIVATIONS + i] = weight_at(phase, start4, end4, group_in4, rows.row + i * WEIGHT_ROWS, rows);
+        let row = rows.row + i * WEIGHT_ROWS;
+        let step4 = start4 + row / 4u;
+//#if TRANSPOSED
+        let at = rows_before(walk_from(phase, step4, group_in4), group_in4) + row % 4u;
+//#else
+        let at = step4 * 4u + row % 4u;
+//#endif
+        (*places)[ACTIVATIONS + i] = place_of(rows.lane + at * rows.row4, step4 < end4);
     }
 }
 
-fn place_whole_weights(places: ptr<function, array<Place, LOADS>>, rows: WeightRows, tile: u32, live: bool) {
+fn place_whole_weights(places: ptr<function, Places>, rows: Rows, tile: u32, live: bool) {
     for (var i = 0u; i < WEIGHTS; i++) {
         (*places)[ACTIVATIONS + i] = place_of(rows.first + (tile + i * WEIGHT_ROWS * rows.row4), live);
     }
 }
 
 // Adds the products of the tile in workgroup memory while the next tile is loaded.
-fn multiply(
-    sums: ptr<function, Sums>,
-    places: array<Place, LOADS>,
-    own_quad: u32,
-    own_channel4: u32,
-) -> array<Stored4, LOADS> {
+fn multiply(sums: ptr<function, Sums>, places: Places, own_quad: u32, own_channel4: u32) -> Fetched {
 //#if PAIRS
-    var fetched: array<Stored4, LOADS>;
+    var fetched: Fetched;
 //#for step in 0..STEPS
     fetch(&fetched, places, {step}u);
     add_step(sums, {step / 4}u, {step}u, own_quad, own_channel4);
@@ -256,13 +211,7 @@ fn multiply(
 //#endif
 }
 
-@compute @workgroup_size(INVOCATIONS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let tile = unfold(workgroup, count);
+fn make(tile: u32, invocation: u32) {
     let channel_tile = tile % conv.channel_tiles;
     let pixel_tile = (tile / conv.channel_tiles) % conv.pixel_tiles;
     // The group, and with SPLIT part * groups + group.
@@ -305,7 +254,7 @@ fn main(
     var walk = walk_from(phase, begin4 + select(step4, 0u, WHOLE), group_in4);
     var pixels: array<Pixel, ACTIVATIONS>;
     var starts: array<u32, ACTIVATIONS>;
-    var places: array<Place, LOADS>;
+    var places: Places;
     for (var i = 0u; i < ACTIVATIONS; i++) {
         pixels[i] = pixel_at(phase, first + line + i * LINES);
         starts[i] = start_of(pixels[i]) + lane4;
@@ -361,24 +310,11 @@ fn main(
         }
     }
 
-    store_sums(phase, first + own_quad * 4u, slot, out4, sums);
-}
-
-// The epilogue of all sums; `first` is the invocation's first pixel. Its groups of four pixels lie DOWN * 4 apart, so that neighbours read
-// neighbouring vec4s.
-fn store_sums(phase: Phase, first: u32, slot: u32, out4: u32, sums: Sums) {
+    // The epilogue. Groups of four pixels lie DOWN * 4 apart, so that neighbours read neighbouring vec4s.
 //#for p in 0..ROWS
-    let pixels{p} = four_pixels(phase, first + {p}u * DOWN * 4u);
+    let pixels{p} = array({i in 0..4: pixel_at(phase, first + own_quad * 4u + {p}u * DOWN * 4u + {i}u)});
 //#for c in 0..COLUMNS
-    end(pixels{p}, slot, out4 + {c}u * ACROSS, sums.sums_{p}_{c});
+    end(pixels{p}, slot, out4 + {c}u * ACROSS, sums[{p}][{c}]);
 //#endfor
 //#endfor
-}
-
-fn four_pixels(phase: Phase, first: u32) -> array<Pixel, 4> {
-    return array(
-//#for i in 0..4
-        pixel_at(phase, first + {i}u),
-//#endfor
-    );
 }

@@ -2,8 +2,6 @@
 //#axis _sum_parts
 //#axis - | _f16 HALF
 //#never TRANSPOSED HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The last step of a convolution, or of its input gradient, with a split reduction:
 //

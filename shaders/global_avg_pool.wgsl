@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // global_avg_pool: output[n,c] = 1/(H*W) * sum over h,w of input[n,h,w,c]
 //

@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF GRADIENT
-//#enable f16 if HALF
 //
 // global_avg_pool_backward: grad_input[n,h,w,c] = grad_output[n,c] / (H*W)
 //

@@ -1,6 +1,5 @@
 //#axis - | _indices INDICES
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // max_pool2d: output[n,p,q,c] = max over r,s of input[n, p*stride+r-padding, q*stride+s-padding, c]
 //

@@ -1,6 +1,5 @@
 //#name pack_weight | pack_weight_rows ROWS_FASTEST
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // Reorders a convolution's weight from the order of training to the order in which a kernel reads it.
 //
@@ -61,11 +60,7 @@ fn make(item: u32) {
         return;
     }
     let source = source_of(group, tap);
-    packed[item] = pack4(vec4f(
-//#for i in 0..4
-        element(source, row + {i}u, column),
-//#endfor
-    ));
+    packed[item] = pack4(vec4f({i in 0..4: element(source, row + {i}u, column)}));
 }
 //#else
 const RUN: u32 = 8u;
@@ -85,11 +80,7 @@ fn make(item: u32) {
     let column = ((tile % pack.tiles) * pack.side4 + column4) * 4u;
     let source = source_of(group, tap);
     for (var row = start; row < min(start + RUN, pack.rows); row++) {
-        let value = vec4f(
-//#for i in 0..4
-            element(source, row, column + {i}u),
-//#endfor
-        );
+        let value = vec4f({i in 0..4: element(source, row, column + {i}u)});
         packed[((tile * pack.taps + tap) * pack.rows + row) * pack.side4 + column4] = pack4(value);
     }
 }

@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // pack_weight_blocks: reorders a convolution's weight from KRSC for the input gradient with few channels, where the channels of a block's
 // pixels (a, b) are the columns:

@@ -1,6 +1,5 @@
 //#name avg_pool2d_backward | max_pool2d_backward MAX
 //#axis - | _f16 HALF GRADIENT
-//#enable f16 if HALF
 //
 // max_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] over the windows whose maximum is (h,w)
 // avg_pool2d_backward: grad_input[n,h,w,c] = sum of grad_output[n,p,q,c] / |window (p,q)| over the windows that hold (h,w)

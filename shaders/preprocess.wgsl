@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // preprocess: output[n,h,w,c] = (bytes[n,h,w,c] / 255 - mean[c]) / std[c], and 0 for the fourth channel
 //

@@ -1,7 +1,6 @@
 //#axis - | _f16 HALF GRADIENT
 //#form _wide WIDE
 //#never HALF WIDE
-//#enable f16 if HALF
 //
 // relu_backward: grad_input[i] = grad_output[i] where input[i] > 0, else 0
 //

@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // shortcut_pad: output[n,p,q,c] = input[n, p*stride, q*stride, c - before], and 0 for channels that the input lacks
 //

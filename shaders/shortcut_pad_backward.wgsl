@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF GRADIENT
-//#enable f16 if HALF
 //
 // shortcut_pad_backward: grad_input[n,h,w,c] = grad_output[n, h/stride, w/stride, before + c] + residual[n,h,w,c] where the
 // stride divides h and w, else residual[n,h,w,c]

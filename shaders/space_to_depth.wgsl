@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // space_to_depth: output[n,i,j,(a,b,c)] = input[n, i*stride+a-padding, j*stride+b-padding, c], and 0 outside of the input
 //

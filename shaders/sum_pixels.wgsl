@@ -1,5 +1,4 @@
 //#axis - | _f16 HALF
-//#enable f16 if HALF
 //
 // sum_pixels: partials[j,c] = sum over the j-th slice of pixels m of input[m,c]
 //

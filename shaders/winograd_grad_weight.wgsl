@@ -1,5 +1,4 @@
 //#name winograd2_grad_weight SIDE=4 OUTPUTS=2 | winograd4_grad_weight F4 SIDE=6 OUTPUTS=4
-//#unchecked
 //
 // The weight gradient of a Winograd convolution, from its points (shared/winograd.wgsl).
 //
@@ -27,17 +26,11 @@ fn make(at: u32) {
     let point = size.padded_outputs * size.inputs4;
     let step = SIDE * point;
     let to = output * 9u * size.inputs4 + at % size.inputs4;
-//#for i in 0..SIDE
-    let u{i} = taps_of(column_at(at + {i}u * point, step));
-//#endfor
+    let u = array({i in 0..SIDE: taps_of(column_at(at + {i}u * point, step))});
 //#for r in 0..3
-    let g{r} = taps_of(Line(
-//#for i in 0..SIDE
-        u{i}.v{r},
-//#endfor
-    ));
+    let g{r} = taps_of(Line({i in 0..SIDE: u[{i}][{r}]}));
 //#for s in 0..3
-    grad_weight[to + {3 * r + s}u * size.inputs4] = g{r}.v{s};
+    grad_weight[to + {3 * r + s}u * size.inputs4] = g{r}[{s}];
 //#endfor
 //#endfor
 }

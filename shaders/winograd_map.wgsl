@@ -2,8 +2,6 @@
 //#axis _input BORDER=2 | _grad_output GRAD_OUTPUT BORDER=0
 //#axis - | _wide WIDE
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // Transforms a map's tiles to points (shared/winograd.wgsl): the input of a Winograd convolution, or grad_output for its weight gradient.
 //
@@ -21,35 +19,30 @@
 @group(0) @binding(1) var<storage, read> map: array<Stored4>;
 @group(0) @binding(2) var<storage, read_write> points: array<Float4>; // [tile][point][channel]
 
-// A row of a tile.
+// A row of a tile, and its points.
 //#if GRAD_OUTPUT
 alias Row = Outputs;
+
+fn row_points(row: Row) -> Line {
+    return gradient_points(row);
+}
 //#else
 alias Row = Line;
-//#endif
 
-// A row at its points.
 fn row_points(row: Row) -> Line {
-//#if GRAD_OUTPUT
-    return gradient_points(row);
-//#else
     return input_points(row);
-//#endif
 }
+//#endif
 
 // Zero outside of the map. Rows and columns before the first wrap to large numbers, so that one comparison covers both edges.
-fn map_at(image: u32, row: u32, column: u32, channel4: u32) -> vec4f {
+fn map_at(place: Place, row: u32, column: u32) -> vec4f {
     let inside = row < tiles.height && column < tiles.width;
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + channel4;
+    let at = ((place.image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + place.channel4;
     return select(vec4f(), unpack4(map[select(0u, at, inside)]), inside);
 }
 
-fn line(image: u32, row: u32, column: u32, channel4: u32) -> Row {
-    return Row(
-//#for i in 0..OUTPUTS + BORDER
-        map_at(image, row, column + {i}u, channel4),
-//#endfor
-    );
+fn line(place: Place, row: u32) -> Row {
+    return Row({i in 0..OUTPUTS + BORDER: map_at(place, row, place.column + {i}u)});
 }
 
 // A column of the tile's points.
@@ -57,7 +50,7 @@ fn store(first: u32, column: u32, v: Line) {
     let at = first + column * tiles.channels4;
     let step = SIDE * tiles.channels4;
 //#for i in 0..SIDE
-    points[at + {i}u * step] = pack_floats(v.v{i});
+    points[at + {i}u * step] = pack_floats(v[{i}]);
 //#endfor
 }
 
@@ -66,18 +59,8 @@ fn make(item: u32) {
     if !place.there {
         return;
     }
-    let image = place.image;
-    let row = place.row;
-    let column = place.column;
-    let channel4 = place.channel4;
-//#for i in 0..OUTPUTS + BORDER
-    let d{i} = row_points(line(image, row + {i}u, column, channel4));
-//#endfor
+    let d = array({i in 0..OUTPUTS + BORDER: row_points(line(place, place.row + {i}u))});
 //#for i in 0..SIDE
-    store(place.at, {i}u, row_points(Row(
-//#for j in 0..OUTPUTS + BORDER
-        d{j}.v{i},
-//#endfor
-    )));
+    store(place.at, {i}u, row_points(Row({j in 0..OUTPUTS + BORDER: d[{j}][{i}]})));
 //#endfor
 }

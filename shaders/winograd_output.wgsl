@@ -3,8 +3,6 @@
 //#axis - | _wide WIDE
 //#axis - | _f16 HALF
 //#never GRADIENT !HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The output of a Winograd convolution (shared/winograd.wgsl): transforms products at the points to m x m pixels.
 //
@@ -23,14 +21,14 @@
 @group(0) @binding(4) var<storage, read> rectified: array<Stored4>;
 @group(0) @binding(5) var<storage, read_write> output: array<Stored4>;
 
-fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
+fn put(place: Place, row: u32, column: u32, sum: vec4f) {
     if row >= tiles.height || column >= tiles.width {
         return;
     }
-    let at = ((image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + channel4;
+    let at = ((place.image * tiles.height + row) * tiles.width + column) * tiles.pitch4 + place.channel4;
     var value = sum;
     if tiles.biased != 0u {
-        value += bias[channel4];
+        value += bias[place.channel4];
     }
     if tiles.residual != 0u {
         value += unpack4(residual[at]);
@@ -44,31 +42,17 @@ fn put(image: u32, row: u32, column: u32, channel4: u32, sum: vec4f) {
     output[at] = pack4(value);
 }
 
-fn store(image: u32, row: u32, column: u32, channel4: u32, v: Outputs) {
-//#for i in 0..OUTPUTS
-    put(image, row, column + {i}u, channel4, v.v{i});
-//#endfor
-}
-
 fn make(item: u32) {
     let place = place_of(item);
     if !place.there {
         return;
     }
-    let image = place.image;
-    let row = place.row;
-    let column = place.column;
-    let channel4 = place.channel4;
-    let at = place.at;
     let step = SIDE * tiles.channels4;
-//#for i in 0..SIDE
-    let m{i} = outputs_of(column_at(at + {i}u * tiles.channels4, step));
-//#endfor
+    let m = array({i in 0..SIDE: outputs_of(column_at(place.at + {i}u * tiles.channels4, step))});
 //#for r in 0..OUTPUTS
-    store(image, row + {r}u, column, channel4, outputs_of(Line(
-//#for i in 0..SIDE
-        m{i}.v{r},
+    let row{r} = outputs_of(Line({i in 0..SIDE: m[{i}][{r}]}));
+//#for i in 0..OUTPUTS
+    put(place, place.row + {r}u, place.column + {i}u, row{r}[{i}]);
 //#endfor
-    )));
 //#endfor
 }

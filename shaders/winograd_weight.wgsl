@@ -1,5 +1,4 @@
 //#name winograd2_weight SIDE=4 OUTPUTS=2 | winograd4_weight F4 SIDE=6 OUTPUTS=4
-//#unchecked
 //
 // Transforms a 3x3 weight to points (shared/winograd.wgsl), in the order in which the 1x1 convolution with one group per point reads it.
 //
@@ -35,12 +34,7 @@ fn element(at: u32, there: bool) -> f32 {
 
 fn taps_at(pick: Pick, tap: u32) -> vec4f {
     let at = pick.at + select(tap, 8u - tap, pack.transposed != 0u) * ((pack.inputs + 3u) / 4u * 4u);
-    return vec4f(
-        element(at, pick.there.x),
-        element(at + pick.step, pick.there.y),
-        element(at + 2u * pick.step, pick.there.z),
-        element(at + 3u * pick.step, pick.there.w),
-    );
+    return vec4f({i in 0..4: element(at + {i}u * pick.step, pick.there.{xyzw[i]})});
 }
 
 // A column of the points.
@@ -49,7 +43,7 @@ fn store(first: u32, column: u32, v: Line) {
     let at = first + column * point;
     let step = SIDE * point;
 //#for i in 0..SIDE
-    packed[at + {i}u * step] = v.v{i};
+    packed[at + {i}u * step] = v[{i}];
 //#endfor
 }
 
@@ -65,12 +59,10 @@ fn make(at: u32) {
     let transposed = pack.transposed != 0u;
     let most = select(vec2u(pack.inputs, pack.outputs), vec2u(pack.outputs, pack.inputs), transposed);
     let steps = select(vec2u(1u, kernel), vec2u(kernel, 1u), transposed);
-    let there = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(select(0u, most.y, row < most.x));
+    let there = vec4u({i in 0..4: column + {i}u}) < vec4u(select(0u, most.y, row < most.x));
     let pick = Pick(row * steps.x + column * steps.y, steps.y, there);
-//#for r in 0..3
-    let g{r} = weight_points(Taps(taps_at(pick, {3 * r}u), taps_at(pick, {3 * r + 1}u), taps_at(pick, {3 * r + 2}u)));
-//#endfor
+    let g = array({r in 0..3: weight_points(Taps({s in 0..3: taps_at(pick, {3 * r + s}u)}))});
 //#for i in 0..SIDE
-    store(at, {i}u, weight_points(Taps(g0.v{i}, g1.v{i}, g2.v{i})));
+    store(at, {i}u, weight_points(Taps({r in 0..3: g[{r}][{i}]})));
 //#endfor
 }

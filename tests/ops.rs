@@ -6,6 +6,8 @@
 
 #[path = "common/adapters.rs"]
 mod adapters;
+#[path = "common/classes.rs"]
+mod classes;
 
 #[path = "ops/adam.rs"]
 mod adam;

@@ -2,14 +2,19 @@
 //! HLSL and GLSL, and compiled by what tools are installed (`verify --offline-shaders`). A kernel that can't run on Metal or
 //! DX12 fails here, on a machine that has neither.
 
-#[path = "common/adapters.rs"]
-mod adapters;
+#[path = "common/classes.rs"]
+mod classes;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use gpu_resnet::gpu::KernelSpec;
+use classes::classes;
 use gpu_resnet::gpu::shaders::{self, Shader};
-use gpu_resnet::model::{Architecture, Forward, GradientPass, InputKind, Network, PassOptions, TrainableNetwork};
+use gpu_resnet::gpu::{AdapterChoice, DeviceOptions, Gpu, KernelSpec, Recording};
+use gpu_resnet::model::{
+    Architecture, Forward, GradientPass, InputKind, Network, PassOptions, StemKind, TrainableNetwork, record_pass,
+};
+use gpu_resnet::ops::{MapShape, Precision};
 use gpu_resnet::verify::offline::{self, Limits, Outcome, Tools};
 use gpu_resnet::weights;
 use pollster::FutureExt as _;
@@ -17,7 +22,7 @@ use pollster::FutureExt as _;
 /// The largest workgroup and workgroup memory that every adapter has by default.
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
-/// The largest tile takes a little more, and is tried only where there is as much (`Conv2dVariant::supported`).
+/// The largest tile takes a little more, and is used only on adapters that offer it (`Conv2dVariant::supported`).
 const LARGEST_TILE: (&str, u32) = ("gemm_128x128", (16 << 10) + 128);
 
 fn each_entry_point(mut visit: impl FnMut(&Shader, &shaders::EntryPoint)) {
@@ -41,36 +46,77 @@ fn every_kernel_translates() {
     assert!(report.kernels.len() > entry_points, "specialisations are missing");
 }
 
-/// What is checked without a GPU is what plans ask for with one.
+/// Plans use no kernel that is not checked without a GPU: those that are recorded for each class of adapters, and those that one compiles.
 #[test]
 fn plans_ask_for_no_other_kernels() {
     let known: BTreeSet<String> = offline::specialisations().expect("specialisations").iter().map(spell).collect();
-    for gpu in adapters::open_all() {
-        for name in ["resnet18", "resnet50", "resnext50_32x4d", "resnet20", "plain20"] {
-            let architecture = Architecture::named(name).expect("an architecture").with_classes(10);
-            let weights = weights::hash_weights(&architecture).expect("weights");
-            let network = Network::new(&gpu, &architecture, &weights).block_on().expect("a network");
-            Forward::new(&network, InputKind::Tensor, 1, [64, 64], false).expect("a plan");
-            let network = TrainableNetwork::new(&gpu, &architecture, &weights).expect("a network");
-            let options = PassOptions { bn_training: true, grad_input: true, ..Default::default() };
-            GradientPass::new(&network, [1, 3, 64, 64], &options).expect("a plan");
+    let mut asked = BTreeSet::new();
+    let networks = ["resnet18", "resnet50", "resnext50_32x4d", "resnet20", "plain20"].map(|name| {
+        let mut architecture = Architecture::named(name).expect("an architecture").with_classes(10);
+        // Every kind of block and stage once.
+        architecture.depths.fill(1);
+        let weights = weights::hash_weights(&architecture).expect("weights");
+        (architecture, weights)
+    });
+    for (_, report) in classes() {
+        let options = DeviceOptions { as_adapter: Some(Box::new(report)), ..Default::default() };
+        let gpu =
+            Gpu::open_with(&AdapterChoice::default(), &options).block_on().expect("an adapter; see scripts/setup.sh");
+        for (architecture, weights) in &networks {
+            for precision in Precision::ALL.into_iter().filter(|precision| precision.supported(gpu.report()).is_ok()) {
+                let recordings = recorded(&gpu, architecture, weights, precision);
+                let kernels = recordings.iter().flat_map(|recording| recording.dispatches());
+                asked.extend(kernels.map(|dispatch| spell(&dispatch.kernel)));
+            }
         }
-        let asked = gpu.compiled();
-        assert!(asked.len() >= 15, "only {} kernels were compiled", asked.len());
-        for spec in asked {
-            assert!(known.contains(&spell(&spec)), "{} is not checked offline; see ops::constant_values", spell(&spec));
-        }
+    }
+    assert!(asked.len() >= 100, "only {} kernels were recorded", asked.len());
+    let gpu = Gpu::open(&AdapterChoice::default()).block_on().expect("an adapter; see scripts/setup.sh");
+    let (architecture, weights) = networks.last().expect("a network");
+    let network = Network::new(&gpu, architecture, weights).block_on().expect("a network");
+    Forward::new(&network, InputKind::Tensor, 1, [32, 32], false).expect("a plan");
+    let network = TrainableNetwork::new(&gpu, architecture, weights).expect("a network");
+    GradientPass::new(&network, [1, 3, 32, 32], &PassOptions::default()).expect("a plan");
+    let compiled = gpu.compiled();
+    assert!(compiled.len() >= 10, "only {} kernels were compiled", compiled.len());
+    for spec in asked.into_iter().chain(compiled.iter().map(spell)) {
+        assert!(known.contains(&spec), "{spec} is not checked offline; see ops::constant_values");
     }
 }
 
-/// A kernel in words; the order of its constants does not matter.
+/// The network's forward pass, and a pass that gives every gradient.
+fn recorded(
+    gpu: &Arc<Gpu>,
+    architecture: &Architecture,
+    weights: &weights::Weights,
+    precision: Precision,
+) -> [Recording; 2] {
+    let side = if architecture.stem.kind == StemKind::Imagenet { 224 } else { 32 };
+    let input = |r: &mut Recording, images| {
+        let shape = MapShape::new([images, 3, side, side]).expect("a shape").stored(precision);
+        shape.at(r.temporary("input", 0))
+    };
+    let mut forward = Recording::new();
+    let network = Network::with_precision(gpu, architecture, weights, precision).block_on().expect("a network");
+    let map = input(&mut forward, 1);
+    network.record_sizes(&mut forward, map).expect("a forward pass");
+    let mut pass = Recording::new();
+    let network = TrainableNetwork::new(gpu, architecture, weights).expect("a network");
+    let (map, targets) = (input(&mut pass, 8), pass.temporary("targets", 0));
+    let loss_scale = (precision == Precision::F16).then(|| pass.temporary("loss scale", 0));
+    let options = PassOptions { grad_input: true, loss_scale, ..Default::default() };
+    record_pass(&network, &mut pass, map, targets, &options).map(drop).expect("a pass");
+    [forward, pass]
+}
+
+/// A kernel's name with its constants in order.
 fn spell(spec: &KernelSpec) -> String {
     // The device gives this one.
     let constants: BTreeSet<_> = spec.constants.iter().filter(|(name, _)| *name != "LANES").collect();
     format!("{} {} {constants:?}", spec.shader_name(), spec.entry)
 }
 
-/// Each layer's gradient has its shader, and each way of running a convolution backward.
+/// Each layer's gradient has its shader, and so has each kernel of a convolution's gradients.
 #[test]
 fn every_backward_kernel_is_there() {
     for name in [
@@ -121,7 +167,7 @@ fn every_backward_kernel_is_there() {
     );
 }
 
-/// Functions of shaders fit on two screens, as they are written.
+/// Functions of shaders are short, as they are written.
 #[test]
 fn functions_are_short() {
     const MOST_LINES: usize = 120;
@@ -165,7 +211,7 @@ fn every_entry_point_keeps_to_the_common_limits() {
     });
 }
 
-/// The negative control: each tool that is installed refuses what is broken, and is shown what naga can't see.
+/// The negative control: each installed tool refuses a broken shader, also one that naga accepts.
 #[test]
 fn tools_refuse_broken_shaders() {
     let relu = shaders::find("relu").expect("relu").source.as_str();
@@ -181,7 +227,7 @@ fn tools_refuse_broken_shaders() {
     }
 }
 
-/// Chrome's compiler, where it is here, finds what naga lets pass, and goes on after it crashed or hung.
+/// Chrome's compiler, if it is installed, refuses what naga accepts.
 #[test]
 fn tint_refuses_what_naga_lets_pass() {
     let relu = shaders::find("relu").expect("relu").source.as_str();
@@ -205,7 +251,7 @@ fn tint_refuses_what_naga_lets_pass() {
     }
 }
 
-/// What a library does when its process exits can't hold the compiler up: here one whose destructor never returns.
+/// The compiler's process ends even if its library has a destructor that never returns.
 #[cfg(target_os = "linux")]
 #[test]
 fn dxc_leaves_without_the_librarys_destructors() {
@@ -252,7 +298,7 @@ fn dxc_leaves_without_the_librarys_destructors() {
     }
 }
 
-/// A Tint that crashes on one kernel and hangs on the next, and one that never ends: each is a result, and other kernels go on.
+/// If Tint crashes on one kernel and hangs on the next, each of the two is a result, and the other kernels are still checked.
 #[cfg(unix)]
 #[test]
 fn a_tint_that_crashes_is_a_result() {
@@ -278,7 +324,30 @@ fn a_tint_that_crashes_is_a_result() {
     assert!(found[3..].iter().all(|status| *status == "failed"), "{found:?}");
 }
 
-/// A compiler that hangs ends as a result, with whatever it started, and the others go on.
+/// A DXC that takes lists compiles several kernels in one process, and each gets the outcome of its own line.
+#[cfg(unix)]
+#[test]
+fn dxc_compiles_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dxc");
+    let tool = script(&path, |log| {
+        format!(
+            "case $1 in --version) echo fake 1, lists of kernels; exit ;; esac
+            grep -o '\"entry\":\"main\"' \"$8\" | sed s/.*/run/ >> {log}
+            echo \"{{\\\"message\\\": null}}\" > \"$9\"
+            echo \"{{\\\"message\\\": \\\"no\\\"}}\" >> \"$9\""
+        )
+    });
+    let output = offline_command("60", "^(relu|add) main").env("GPU_RESNET_DXC", &tool).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Vec<_> = report["kernels"].as_array().unwrap().iter().map(|k| &k["targets"]["hlsl"]).collect();
+    assert_eq!((&found[0]["status"], &found[0]["tool"]), (&"compiled".into(), &"dxc".into()), "{found:?}");
+    assert_eq!((&found[1]["status"], &found[1]["message"]), (&"failed".into(), &"no".into()), "{found:?}");
+    assert_eq!(std::fs::read_to_string(path.with_extension("log")).unwrap().lines().count(), 2);
+}
+
+/// A compiler that hangs is stopped with everything that it started. Its kernel gets a result, and the others are still checked.
 #[cfg(unix)]
 #[test]
 fn a_compiler_that_hangs_is_a_result() {
@@ -299,7 +368,7 @@ fn a_compiler_that_hangs_is_a_result() {
     }
 }
 
-/// Writes a shell script to `path`, whose text may name a file of its own.
+/// Writes a shell script to `path`; its text may name a log file beside it.
 #[cfg(unix)]
 fn script(path: &std::path::Path, text: impl Fn(String) -> String) -> std::path::PathBuf {
     // By another process: a file that this one had open for writing could not be run.
@@ -310,7 +379,7 @@ fn script(path: &std::path::Path, text: impl Fn(String) -> String) -> std::path:
     path.to_owned()
 }
 
-/// The program, about to check the kernels that `filter` names by the shader compilers of this machine.
+/// A command that checks the kernels that `filter` selects with the shader compilers of this machine.
 #[cfg(unix)]
 fn offline_command(timeout: &str, filter: &str) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gpu-resnet"));

@@ -1,3 +1,4 @@
+//#unchecked
 // Bindings, geometry and epilogue that the convolution kernels share. They compute
 //
 //   conv2d:                 output[n,p,q,k] = relu(bias[k] + residual[n,p,q,k]
@@ -16,7 +17,7 @@
 // block of pixels of grad_input, each a vec4 of its channels, and the geometry is that of a convolution over grad_output that
 // makes them all; `own_…` is that of the convolution whose gradient it is. With the flag SPLIT a workgroup adds a part of the
 // reduction and stores bare sums; conv2d_sum_parts.wgsl adds the parts and does what a kernel does at its end. With the flag
-// TILED the end is that of conv2d_end.wgsl.
+// FOURS the end is that of conv2d_end.wgsl.
 //#import shared/relu.wgsl
 //#import shared/stored.wgsl
 //#if BLOCKS
@@ -281,34 +282,12 @@ fn store_two(p: Pixel, group: u32, channel4: u32, first_sum: vec4f, last_sum: ve
     }
     output[at] = pack8(first, last);
 }
-//#elif BLOCKS
-// grad_input = sum + residual, for pixel `channel4` of a block.
-fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    if p.at == NOWHERE || channel4 >= conv.group_channels4 {
-        return;
-    }
-    let corner = vec2u((p.at / conv.width) % conv.height, p.at % conv.width) * conv.block;
-    let at = corner + vec2u(channel4 / conv.block.y, channel4 % conv.block.y);
-    if any(at >= conv.map) {
-        return;
-    }
-    let i = (p.image * conv.map.x + at.x) * conv.map.y + at.y;
-    var value = sum;
-    if conv.residual != 0u {
-        value += unpack4(residual[i]);
-    }
-    output[i] = pack4(value);
-}
-
-fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
-    store(p, group, channel4, sum);
-}
-//#elif !TILED
+//#elif !FOURS
 // Four channels of one pixel. Forward: output = relu(sum + bias + residual); NaN stays NaN. TRANSPOSED: grad_input = sum + residual,
-// through the ReLU whose output the input is.
+// through the ReLU whose output the input is. BLOCKS: grad_input = sum + residual, for pixel `channel4` of a block.
 fn store(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     var value = sum;
-//#if !TRANSPOSED
+//#if !TRANSPOSED !BLOCKS
     if conv.biased != 0u && channel4 < conv.group_channels4 {
         value += bias[group * conv.group_channels4 + channel4];
     }
@@ -321,19 +300,30 @@ fn store_biased(p: Pixel, group: u32, channel4: u32, sum: vec4f) {
     if p.at == NOWHERE || channel4 >= conv.group_channels4 {
         return;
     }
+//#if BLOCKS
+    let corner = vec2u((p.at / conv.width) % conv.height, p.at % conv.width) * conv.block;
+    let pixel = corner + vec2u(channel4 / conv.block.y, channel4 % conv.block.y);
+    if any(pixel >= conv.map) {
+        return;
+    }
+    let at = (p.image * conv.map.x + pixel.x) * conv.map.y + pixel.y;
+//#else
     let channel = group * conv.group_channels4 + channel4;
     let at = p.at * conv.pitch4 + channel;
+//#endif
     var value = sum;
     if conv.residual != 0u {
         value += unpack4(residual[at]);
     }
-    if conv.relu != 0u {
 //#if TRANSPOSED
+    if conv.relu != 0u {
         value = rectify_backward(unpack4(rectified[at]), value);
-//#else
-        value = rectify(value);
-//#endif
     }
+//#elif !BLOCKS
+    if conv.relu != 0u {
+        value = rectify(value);
+    }
+//#endif
     output[at] = pack4(value);
 }
 //#endif

@@ -1,3 +1,4 @@
+//#unchecked
 // Bindings, geometry and stores that the kernels of the weight gradient share. NHWC, channels of each
 // group padded to a multiple of 4.
 //
@@ -31,11 +32,6 @@ struct BackwardWeight {
 
 @group(0) @binding(0) var<uniform> conv: BackwardWeight;
 
-// vec4s of one group of grad_output.
-fn group_out_vec4s() -> u32 {
-    return (conv.group_out_channels + 3u) / 4u;
-}
-
 @group(0) @binding(1) var<storage, read> input: array<Stored4>;
 @group(0) @binding(2) var<storage, read> grad_output: array<Stored4>;
 // [slice][group][output channel][column]
@@ -56,6 +52,13 @@ fn tile_at(index: u32) -> Tile {
     let row = a % conv.row_tiles;
     let b = a / conv.row_tiles;
     return Tile(column, row, b % conv.groups, b / conv.groups);
+}
+
+// The vec4 `channel4` of a group's output channels at a pixel. What is past the group's last one repeats that, and the products with it are
+// never stored.
+fn grad_channel4(tile: Tile, channel4: u32) -> u32 {
+    let group_out4 = (conv.group_out_channels + 3u) / 4u;
+    return tile.group * group_out4 + min(channel4, group_out4 - 1u);
 }
 
 // A column of the input: the offset of its tap from an output pixel, and its channels.
@@ -87,4 +90,11 @@ fn store(tile: Tile, channel: u32, column: u32, sum: vec4f) {
         let row = (tile.slice * conv.groups + tile.group) * conv.group_out_channels + channel;
         partials[row * conv.columns + column] = sum;
     }
+}
+
+// Stores one column of four output channels.
+fn store_four(tile: Tile, channel: u32, column: u32, sums: array<vec4f, 4>) {
+//#for i in 0..4
+    store(tile, channel + {i}u, column, sums[{i}]);
+//#endfor
 }

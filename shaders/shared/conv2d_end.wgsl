@@ -3,7 +3,7 @@
 
 //#import shared/four.wgsl
 
-//#if !SPLIT !BLOCKS
+//#if FOURS
 // The index at which four channels of a pixel are stored; NOWHERE for the surplus of a partial tile.
 fn stored_at(p: Pixel, channel: u32, there: bool) -> u32 {
     let at = p.at * conv.pitch4 + channel;
@@ -29,43 +29,31 @@ fn put(at: u32, value: vec4f) {
 
 // Forward: output = relu(sum + residual); the sum includes the bias, and NaN stays NaN. TRANSPOSED: grad_input = sum + residual, through
 // the ReLU whose output the input is.
-fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: Four) {
+fn end(pixels: array<Pixel, 4>, group: u32, channel4: u32, sums: array<vec4f, 4>) {
     let there = channel4 < conv.group_channels4;
     let channel = group * conv.group_channels4 + channel4;
-//#for i in 0..4
-    let {abcd[i]} = stored_at(pixels[{i}], channel, there);
-//#endfor
+    let at = array({i in 0..4: stored_at(pixels[{i}], channel, there)});
     var all = sums;
     if conv.residual != 0u {
-        let more = Four(residual_at(a), residual_at(b), residual_at(c), residual_at(d));
-        all = Four(all.a + more.a, all.b + more.b, all.c + more.c, all.d + more.d);
+        let more = array({i in 0..4: residual_at(at[{i}])});
+        all = array({i in 0..4: all[{i}] + more[{i}]});
     }
     if conv.relu != 0u {
 //#if TRANSPOSED
-        let through = Four(rectified_at(a), rectified_at(b), rectified_at(c), rectified_at(d));
-        all = rectify_four_backward(through, all);
+        let through = array({i in 0..4: rectified_at(at[{i}])});
+        all = array({i in 0..4: rectify_backward(through[{i}], all[{i}])});
 //#else
-        all = Four(rectify(all.a), rectify(all.b), rectify(all.c), rectify(all.d));
+        all = array({i in 0..4: rectify(all[{i}])});
 //#endif
     }
 //#for i in 0..4
-    put({abcd[i]}, all.{abcd[i]});
+    put(at[{i}], all[{i}]);
 //#endfor
 }
-
-//#if TRANSPOSED
-fn rectify_four_backward(x: Four, g: Four) -> Four {
-    return Four(
-//#for i in 0..4
-        rectify_backward(x.{abcd[i]}, g.{abcd[i]}),
-//#endfor
-    );
-}
-//#endif
 //#else
-fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: Four) {
+fn end(pixels: array<Pixel, 4>, slot: u32, channel4: u32, sums: array<vec4f, 4>) {
 //#for i in 0..4
-    store(pixels[{i}], slot, channel4, sums.{abcd[i]});
+    store(pixels[{i}], slot, channel4, sums[{i}]);
 //#endfor
 }
 //#endif

@@ -9,29 +9,17 @@
             let odd{h} = last4(both{h});
 //#endfor
 //#if PAIRED_MAPS
-//#for p in 0..4
-            let oct{p} = input[at{p}];
-//#endfor
-//#for p in 0..4
-            let x{p} = select(vec4f(), first4(oct{p}), inside{p});
-//#endfor
-//#for p in 0..4
-            let y{p} = select(vec4f(), last4(oct{p}), inside{p});
-//#endfor
+            let octs = array({p in 0..4: input[at[{p}]]});
+            let x = array({p in 0..4: select(vec4f(), first4(octs[{p}]), live[{p}])});
+            let y = array({p in 0..4: select(vec4f(), last4(octs[{p}]), live[{p}])});
 //#else
-//#for p in 0..4
-            let quad{p} = unpack4(input[at{p}]);
-//#endfor
-//#for p in 0..4
-            let x{p} = select(vec4f(), quad{p}, inside{p});
-//#endfor
+            let quads = array({p in 0..4: unpack4(input[at[{p}]])});
+            let x = array({p in 0..4: select(vec4f(), quads[{p}], live[{p}])});
             w_at += 16u;
-//#for p in 0..4
-            at{p}++;
-//#endfor
+            at += 1u;
 //#endif
-            add_two(&sums, even0, odd0, x0.xy, x1.xy, x2.xy, x3.xy);
-            add_two(&sums, even1, odd1, x0.zw, x1.zw, x2.zw, x3.zw);
+            add_two(&sums, even0, odd0, array({p in 0..4: x[{p}].xy}));
+            add_two(&sums, even1, odd1, array({p in 0..4: x[{p}].zw}));
 //#if PAIRED_MAPS
 //#for h in 2..4
             let both{h} = weight[w_at + {8 * h}u];
@@ -39,11 +27,9 @@
             let odd{h} = last4(both{h});
 //#endfor
             w_at += 32u;
-//#for p in 0..4
-            at{p}++;
-//#endfor
-            add_two(&sums, even2, odd2, y0.xy, y1.xy, y2.xy, y3.xy);
-            add_two(&sums, even3, odd3, y0.zw, y1.zw, y2.zw, y3.zw);
+            at += 1u;
+            add_two(&sums, even2, odd2, array({p in 0..4: y[{p}].xy}));
+            add_two(&sums, even3, odd3, array({p in 0..4: y[{p}].zw}));
 //#endif
 //#elif WIDE
             // If the number of channels is odd, the second of the last pair is padding.
@@ -54,44 +40,23 @@
             // fifths longer.
 //#if HALF
             w_at += 16u;
-//#for p in 0..4
-            let x{p} = select(vec2f(), unpack2(input[at{p}]), vec2(inside{p}, inside{p} && second));
-//#endfor
+            let x = array({p in 0..4: select(vec2f(), unpack2(input[at[{p}]]), vec2(live[{p}], live[{p}] && second))});
 //#else
-//#for p in 0..4
-            let pair{p} = unpack2(input[at{p}]);
-//#endfor
-//#for p in 0..4
-            let x{p} = select(vec2f(), pair{p}, vec2(inside{p}, inside{p} && second));
-//#endfor
+            let pairs = array({p in 0..4: unpack2(input[at[{p}]])});
+            let x = array({p in 0..4: select(vec2f(), pairs[{p}], vec2(live[{p}], live[{p}] && second))});
             w_at += 16u;
 //#endif
-//#for p in 0..4
-            at{p}++;
-//#endfor
-//#for i in 0..8
-            let w{i} = subgroupBroadcast(held, {i}u);
-//#for p in 0..4
-            sums[{p}][{i}] += w{i} * x{p}.x;
-//#endfor
-            let v{i} = subgroupBroadcast(next, {i}u);
-//#for p in 0..4
-            sums[{p}][{i}] += v{i} * x{p}.y;
-//#endfor
-//#endfor
+            at += 1u;
+            add_two(&sums, held, next, x);
 //#else
             let held = vec4f(weight[w_at]);
             w_at += 8u;
-//#for p in 0..4
-            let x{p} = select(0.0, f32(input[at{p}]), inside{p});
-//#endfor
-//#for p in 0..4
-            at{p}++;
-//#endfor
+            let x = array({p in 0..4: select(0.0, f32(input[at[{p}]]), live[{p}])});
+            at += 1u;
 //#for i in 0..8
             let w{i} = subgroupBroadcast(held, {i}u);
 //#for p in 0..4
-            sums[{p}][{i}] += w{i} * x{p};
+            sums[{p}][{i}] += w{i} * x[{p}];
 //#endfor
 //#endfor
 //#endif

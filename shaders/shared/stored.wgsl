@@ -1,3 +1,4 @@
+//#enable f16 if HALF
 // The type of activations and weights in memory: f32, or with the flag HALF f16. Sums are f32 either way. With HALF and GRADIENT, stored
 // values are gradients; those beyond f16 become infinite on every driver.
 //#if HALF GRADIENT
@@ -24,17 +25,15 @@ fn unpack4(v: Stored4) -> vec4f {
     return vec4f(unpack2(u32(v)), unpack2(u32(v >> 32u)));
 }
 
-//#if GRADIENT
 fn pack4(v: vec4f) -> Stored4 {
+//#if GRADIENT
     // Rounded first: pack2x16float may truncate.
     let halves = vec4f(half_gradient(v));
+//#else
+    let halves = v;
+//#endif
     return u64(pack2x16float(halves.xy)) | (u64(pack2x16float(halves.zw)) << 32u);
 }
-//#else
-fn pack4(v: vec4f) -> Stored4 {
-    return u64(pack2x16float(v.xy)) | (u64(pack2x16float(v.zw)) << 32u);
-}
-//#endif
 
 alias Stored8 = vec2<u64>;
 
@@ -87,13 +86,11 @@ fn unpack4(v: Stored4) -> vec4f {
     return vec4f(v);
 }
 
+fn pack4(v: vec4f) -> Stored4 {
 //#if HALF GRADIENT
-fn pack4(v: vec4f) -> Stored4 {
     return half_gradient(v);
-}
 //#else
-fn pack4(v: vec4f) -> Stored4 {
     return Stored4(v);
-}
 //#endif
+}
 //#endif

@@ -1,3 +1,4 @@
+//#unchecked
 // One-dimensional transforms of Winograd convolutions F(m x m, 3 x 3) (Lavin and Gray 2016, "Fast algorithms for convolutional
 // neural networks"): polynomials are multiplied through their values at t = m + 2 points, one of which is infinity.
 //
@@ -23,102 +24,89 @@ const NA: f32 = -0.5267489711934157;  // 1 / (2 A2 (A2 - B2))
 const NB: f32 = 0.13168724279835392;  // 1 / (2 B2 (B2 - A2))
 //#endif
 
-struct Line {
-//#for i in 0..SIDE
-    v{i}: vec4f,
-//#endfor
-}
-
-struct Outputs {
-//#for i in 0..OUTPUTS
-    v{i}: vec4f,
-//#endfor
-}
-
-struct Taps {
-    v0: vec4f,
-    v1: vec4f,
-    v2: vec4f,
-}
+// A row or column of points, of a tile's outputs, and of taps.
+alias Line = array<vec4f, SIDE>;
+alias Outputs = array<vec4f, OUTPUTS>;
+alias Taps = array<vec4f, 3>;
 
 //#if F4
 // B' d
 fn input_points(d: Line) -> Line {
-    let even_a = d.v4 - B2 * d.v2;
-    let even_b = d.v4 - A2 * d.v2;
-    let odd_a = A1 * (d.v3 - B2 * d.v1);
-    let odd_b = B1 * (d.v3 - A2 * d.v1);
+    let even_a = d[4] - B2 * d[2];
+    let even_b = d[4] - A2 * d[2];
+    let odd_a = A1 * (d[3] - B2 * d[1]);
+    let odd_b = B1 * (d[3] - A2 * d[1]);
     return Line(
-        PRODUCT2 * d.v0 - SUM2 * d.v2 + d.v4,
+        PRODUCT2 * d[0] - SUM2 * d[2] + d[4],
         even_a + odd_a,
         even_a - odd_a,
         even_b + odd_b,
         even_b - odd_b,
-        PRODUCT2 * d.v1 - SUM2 * d.v3 + d.v5,
+        PRODUCT2 * d[1] - SUM2 * d[3] + d[5],
     );
 }
 
 // A' m
 fn outputs_of(m: Line) -> Outputs {
-    let sum_a = m.v1 + m.v2;
-    let sum_b = m.v3 + m.v4;
-    let difference_a = m.v1 - m.v2;
-    let difference_b = m.v3 - m.v4;
+    let sum_a = m[1] + m[2];
+    let sum_b = m[3] + m[4];
+    let difference_a = m[1] - m[2];
+    let difference_b = m[3] - m[4];
     return Outputs(
-        m.v0 + sum_a + sum_b,
+        m[0] + sum_a + sum_b,
         A1 * difference_a + B1 * difference_b,
         A2 * sum_a + B2 * sum_b,
-        A3 * difference_a + B3 * difference_b + m.v5,
+        A3 * difference_a + B3 * difference_b + m[5],
     );
 }
 
 // A y
 fn gradient_points(y: Outputs) -> Line {
-    let even_a = y.v0 + A2 * y.v2;
-    let even_b = y.v0 + B2 * y.v2;
-    let odd_a = A1 * y.v1 + A3 * y.v3;
-    let odd_b = B1 * y.v1 + B3 * y.v3;
-    return Line(y.v0, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, y.v3);
+    let even_a = y[0] + A2 * y[2];
+    let even_b = y[0] + B2 * y[2];
+    let odd_a = A1 * y[1] + A3 * y[3];
+    let odd_b = B1 * y[1] + B3 * y[3];
+    return Line(y[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, y[3]);
 }
 
 // G g
 fn weight_points(g: Taps) -> Line {
-    let even_a = NA * (g.v0 + A2 * g.v2);
-    let even_b = NB * (g.v0 + B2 * g.v2);
-    let odd_a = NA * A1 * g.v1;
-    let odd_b = NB * B1 * g.v1;
-    return Line(N0 * g.v0, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g.v2);
+    let even_a = NA * (g[0] + A2 * g[2]);
+    let even_b = NB * (g[0] + B2 * g[2]);
+    let odd_a = NA * A1 * g[1];
+    let odd_b = NB * B1 * g[1];
+    return Line(N0 * g[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[2]);
 }
 
 // G' u
 fn taps_of(u: Line) -> Taps {
-    let sum_a = NA * (u.v1 + u.v2);
-    let sum_b = NB * (u.v3 + u.v4);
-    let difference_a = NA * (u.v1 - u.v2);
-    let difference_b = NB * (u.v3 - u.v4);
-    return Taps(N0 * u.v0 + sum_a + sum_b, A1 * difference_a + B1 * difference_b, A2 * sum_a + B2 * sum_b + u.v5);
+    let sum_a = NA * (u[1] + u[2]);
+    let sum_b = NB * (u[3] + u[4]);
+    let difference_a = NA * (u[1] - u[2]);
+    let difference_b = NB * (u[3] - u[4]);
+    return Taps(N0 * u[0] + sum_a + sum_b, A1 * difference_a + B1 * difference_b, A2 * sum_a + B2 * sum_b + u[5]);
 }
 //#else
 fn input_points(d: Line) -> Line {
-    return Line(d.v2 - d.v0, d.v2 + d.v1, d.v2 - d.v1, d.v3 - d.v1);
+    return Line(d[2] - d[0], d[2] + d[1], d[2] - d[1], d[3] - d[1]);
 }
 
 fn outputs_of(m: Line) -> Outputs {
-    return Outputs(m.v0 + m.v1 + m.v2, m.v1 - m.v2 + m.v3);
+    return Outputs(m[0] + m[1] + m[2], m[1] - m[2] + m[3]);
 }
 
 fn gradient_points(y: Outputs) -> Line {
-    return Line(y.v0, y.v0 + y.v1, y.v0 - y.v1, y.v1);
+    return Line(y[0], y[0] + y[1], y[0] - y[1], y[1]);
 }
 
 fn weight_points(g: Taps) -> Line {
-    let even = 0.5 * (g.v0 + g.v2);
-    let odd = 0.5 * g.v1;
-    return Line(-g.v0, even + odd, even - odd, g.v2);
+    let even = 0.5 * (g[0] + g[2]);
+    let odd = 0.5 * g[1];
+    return Line(-g[0], even + odd, even - odd, g[2]);
 }
 
 fn taps_of(u: Line) -> Taps {
-    let sum = 0.5 * (u.v1 + u.v2);
-    return Taps(sum - u.v0, 0.5 * (u.v1 - u.v2), sum + u.v3);
+    let sum = 0.5 * (u[1] + u[2]);
+    return Taps(sum - u[0], 0.5 * (u[1] - u[2]), sum + u[3]);
 }
 //#endif

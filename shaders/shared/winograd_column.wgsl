@@ -4,9 +4,5 @@
 
 // The column that begins at `at`, its points `step` apart.
 fn column_at(at: u32, step: u32) -> Line {
-    return Line(
-//#for i in 0..SIDE
-        unpack_floats(points[at + {i}u * step]),
-//#endfor
-    );
+    return Line({i in 0..SIDE: unpack_floats(points[at + {i}u * step])});
 }

@@ -1,6 +1,4 @@
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), register-blocked.
 //
@@ -16,31 +14,23 @@ fn make(item: u32) {
     if tile.slice >= conv.slices {
         return;
     }
-//#for x in 0..4
-    let column{x} = column_at(tile, tile.column * 4u + {x}u);
-//#endfor
-    let group_out4 = group_out_vec4s();
-    let own4 = tile.group * group_out4 + tile.row * 2u;
-    // A group may end in the middle of the tile; the repeated channels are never stored.
-    let next4 = min(own4 + 1u, (tile.group + 1u) * group_out4 - 1u);
+    let columns = array({x in 0..4: column_at(tile, tile.column * 4u + {x}u)});
+    let own4 = grad_channel4(tile, tile.row * 2u);
+    let next4 = grad_channel4(tile, tile.row * 2u + 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
     var q = start % conv.out_width;
     var p = (start / conv.out_width) % conv.out_height;
     var n = start / (conv.out_width * conv.out_height);
 
-//#for k in 0..8
-//#for x in 0..4
-    var sum{k}_{x} = vec4f();
-//#endfor
-//#endfor
+    var sums: array<array<vec4f, 4>, 8>;
     for (var pixel = start; pixel < end; pixel++) {
         let g0 = unpack4(grad_output[pixel * conv.out_pitch4 + own4]);
         let g1 = unpack4(grad_output[pixel * conv.out_pitch4 + next4]);
 //#for x in 0..4
-        let x{x} = input_at(column{x}, n, p, q);
+        let x{x} = input_at(columns[{x}], n, p, q);
 //#for k in 0..8
-        sum{k}_{x} += g{k / 4}.{xyzw[k % 4]} * x{x};
+        sums[{k}][{x}] += g{k / 4}.{xyzw[k % 4]} * x{x};
 //#endfor
 //#endfor
         q++;
@@ -55,9 +45,7 @@ fn make(item: u32) {
     }
     let first = tile.row * 8u;
     let at = tile.column * 4u;
-//#for k in 0..8
-//#for x in 0..4
-    store(tile, first + {k}u, at + {x}u, sum{k}_{x});
-//#endfor
+//#for k in 0..8, x in 0..4
+    store(tile, first + {k}u, at + {x}u, sums[{k}][{x}]);
 //#endfor
 }

@@ -1,9 +1,8 @@
-//#axis - PIXELS=1 | _wide TWO_PIXELS WIDE PIXELS=2 | _quad FOUR_PIXELS WIDE PIXELS=4
+//#axis - PIXELS=1 TOGETHER=1 | _wide TWO_PIXELS WIDE PIXELS=2 | _quad FOUR_PIXELS WIDE PIXELS=4 TOGETHER=2
 //#axis - | _pointwise POINTWISE
+//#axis - LANES
 //#axis - | _f16 HALF
 //#never POINTWISE !WIDE
-//#unchecked
-//#enable f16 if HALF
 //
 // The weight gradient of a convolution (formula: shared/conv2d_backward_weight.wgsl), with gradients broadcast through
 // the subgroup.
@@ -16,26 +15,20 @@
 // stride or padding, over a whole number of iterations. Pixels of grad_output and of the input are then the same, and none is masked.
 //
 // dispatch: column_tiles * row_tiles * groups * slices workgroups, folded.
-//#import shared/fold.wgsl
+//#import shared/workgroup.wgsl
 //#import shared/conv2d_backward_weight.wgsl
 //#import shared/window.wgsl
 
+const INVOCATIONS: u32 = 8u;
 const PIXELS = {PIXELS}u; // per iteration
 
-@compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let tile = tile_at(unfold(workgroup, count));
+fn make(index: u32, lane: u32) {
+    let tile = tile_at(index);
     if tile.slice >= conv.slices {
         return;
     }
     let column = column_at(tile, tile.column * 8u + lane);
-    let group_out4 = group_out_vec4s();
-    // Lanes past the group's last channel repeat it; the products with it are never stored.
-    let own4 = tile.group * group_out4 + min(tile.row * 8u + lane, group_out4 - 1u);
+    let own4 = grad_channel4(tile, tile.row * 8u + lane);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
 //#if POINTWISE
@@ -46,87 +39,52 @@ fn main(
 //#endif
     var g_at = start * conv.out_pitch4 + own4;
 
-//#for i in 0..32
-    var sum{i} = vec4f();
-//#endfor
+    var sums: array<vec4f, 32>;
     var pixel = start;
     loop {
-//#if FOUR_PIXELS
-//#if POINTWISE
-        let held0 = unpack4(grad_output[g_at]);
-        let held1 = unpack4(grad_output[g_at + conv.out_pitch4]);
-        let held2 = unpack4(grad_output[g_at + 2u * conv.out_pitch4]);
-        let held3 = unpack4(grad_output[g_at + 3u * conv.out_pitch4]);
-        let x0 = unpack4(input[x_at]);
-        let x1 = unpack4(input[x_at + conv.in_pitch4]);
-        let x2 = unpack4(input[x_at + 2u * conv.in_pitch4]);
-        let x3 = unpack4(input[x_at + 3u * conv.in_pitch4]);
+//#if POINTWISE TWO_PIXELS
+        // In this order LLVM emits the fastest code. In others the loop takes up to a fifth longer.
+//#for p in 0..2
+        let x{p} = unpack4(input[x_at + {p}u * conv.in_pitch4]);
+        let held{p} = unpack4(grad_output[g_at + {p}u * conv.out_pitch4]);
+//#endfor
+        x_at += PIXELS * conv.in_pitch4;
+//#elif POINTWISE
+//#for p in 0..PIXELS
+        let held{p} = unpack4(grad_output[g_at + {p}u * conv.out_pitch4]);
+//#endfor
+//#for p in 0..PIXELS
+        let x{p} = unpack4(input[x_at + {p}u * conv.in_pitch4]);
+//#endfor
         x_at += PIXELS * conv.in_pitch4;
 //#else
         // Pixels past the end of the slice are masked.
         let left = end - pixel;
-        let inside1 = left > 1u;
-        let inside2 = left > 2u;
-        let inside3 = left > 3u;
-        let held0 = unpack4(grad_output[g_at]);
-        let ahead1 = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, inside1)]);
-        let ahead2 = unpack4(grad_output[g_at + select(0u, 2u * conv.out_pitch4, inside2)]);
-        let ahead3 = unpack4(grad_output[g_at + select(0u, 3u * conv.out_pitch4, inside3)]);
-        let x0 = input_under(column, x_start, place, true);
-        place = after(place);
-//#for p in 1..4
-        let x{p} = input_under(column, x_start, place, inside{p});
+        let live = array(true, {p in 1..PIXELS: left > {p}u});
+        let next = array({p in 0..PIXELS: unpack4(grad_output[g_at + select(0u, {p}u * conv.out_pitch4, live[{p}])])});
+//#for p in 0..PIXELS
+        let x{p} = input_under(column, x_start, place, live[{p}]);
         place = after(place);
 //#endfor
-        let held1 = select(vec4f(), ahead1, inside1);
-        let held2 = select(vec4f(), ahead2, inside2);
-        let held3 = select(vec4f(), ahead3, inside3);
+        let held0 = next[0];
+//#for p in 1..PIXELS
+        let held{p} = select(vec4f(), next[{p}], live[{p}]);
+//#endfor
 //#endif
+//#if TWO_PIXELS
+//#for i in 0..8
+        let g{i} = subgroupBroadcast(held0, {i}u);
+        let h{i} = subgroupBroadcast(held1, {i}u);
+//#for c in 0..4
+        sums[{4 * i + c}] += g{i}.{xyzw[c]} * x0 + h{i}.{xyzw[c]} * x1;
+//#endfor
+//#endfor
+//#else
         // For each vec4 of channels the products of the first and second pixel, then those of the third and fourth.
-//#for two in 0..2
-//#for i in 0..8
-//#for p in 2 * two..2 * two + 2
-        let {g,h,a,b[p]}{i} = subgroupBroadcast(held{p}, {i}u);
+//#for t in 0..PIXELS / TOGETHER, i in 0..8, p in TOGETHER * t..TOGETHER * (t + 1)
+        let g{i}_{p} = subgroupBroadcast(held{p}, {i}u);
 //#for c in 0..4
-        sum{4 * i + c} += {g,h,a,b[p]}{i}.{xyzw[c]} * x{p};
-//#endfor
-//#endfor
-//#endfor
-//#endfor
-//#elif TWO_PIXELS
-        // In this order of loads and selections LLVM emits the fastest code. In others the loop takes up to a fifth longer.
-//#if POINTWISE
-        let x = unpack4(input[x_at]);
-        let held = unpack4(grad_output[g_at]);
-        let y = unpack4(input[x_at + conv.in_pitch4]);
-        let next = unpack4(grad_output[g_at + conv.out_pitch4]);
-        x_at += PIXELS * conv.in_pitch4;
-//#else
-        // If the number of pixels is odd, the last iteration has no second one.
-        let second = pixel + 1u < end;
-        let held = unpack4(grad_output[g_at]);
-        let ahead = unpack4(grad_output[g_at + select(0u, conv.out_pitch4, second)]);
-        let x = input_under(column, x_start, place, true);
-        place = after(place);
-        let y = input_under(column, x_start, place, second);
-        place = after(place);
-        let next = select(vec4f(), ahead, second);
-//#endif
-//#for i in 0..8
-        let g{i} = subgroupBroadcast(held, {i}u);
-        let h{i} = subgroupBroadcast(next, {i}u);
-//#for c in 0..4
-        sum{4 * i + c} += g{i}.{xyzw[c]} * x + h{i}.{xyzw[c]} * y;
-//#endfor
-//#endfor
-//#else
-        let held = unpack4(grad_output[g_at]);
-        let x = input_under(column, x_start, place, true);
-        place = after(place);
-//#for i in 0..8
-        let g{i} = subgroupBroadcast(held, {i}u);
-//#for c in 0..4
-        sum{4 * i + c} += g{i}.{xyzw[c]} * x;
+        sums[{4 * i + c}] += g{i}_{p}.{xyzw[c]} * x{p};
 //#endfor
 //#endfor
 //#endif
@@ -139,6 +97,6 @@ fn main(
     let first = tile.row * 32u;
     let at = tile.column * 8u + lane;
 //#for i in 0..32
-    store(tile, first + {i}u, at, sum{i});
+    store(tile, first + {i}u, at, sums[{i}]);
 //#endfor
 }

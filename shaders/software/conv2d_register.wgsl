@@ -1,8 +1,6 @@
 //#name conv2d | conv2d_backward_input TRANSPOSED GRADIENT | conv2d_backward_input_blocks BLOCKS GRADIENT
 //#axis _register
 //#axis - | _f16 HALF
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked; no workgroup memory, no barriers, no
 // subgroup operations.
@@ -26,51 +24,36 @@ fn make(tile: u32) {
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 8u;
     let taps = tap_count(phase);
-//#for p in 0..8
-    let pixel{p} = pixel_at(phase, first + {p}u);
-//#endfor
+    let pixels = array({p in 0..8: pixel_at(phase, first + {p}u)});
     let group_in4 = group_source4();
     let group_offset = group * group_in4;
     let tap_weights = group_in4 * 8u;
     let tile_weights = (group * conv.channel_tiles + channel_tile) * conv.kernel.x * conv.kernel.y * tap_weights;
 
-//#for p in 0..8
-    var sum{p}_0 = vec4f();
-    var sum{p}_1 = vec4f();
-//#endfor
+    var sums: array<array<vec4f, 2>, 8>;
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
+        let live = array({p in 0..8: inside(pixels[{p}], tap)});
 //#for p in 0..8
-        let inside{p} = inside(pixel{p}, tap);
-//#endfor
-//#for p in 0..8
-        var at{p} = select(0u, source_pixel(pixel{p}, tap) * conv.source_pitch4 + group_offset, inside{p});
+        var at{p} = select(0u, source_pixel(pixels[{p}], tap) * conv.source_pitch4 + group_offset, live[{p}]);
 //#endfor
         for (var c4 = 0u; c4 < group_in4; c4++) {
-//#for p in 0..8
-            let x{p} = select(vec4f(), vec4f(input[at{p}]), inside{p});
-//#endfor
+            let x = array({p in 0..8: select(vec4f(), vec4f(input[at{p}]), live[{p}])});
 //#for p in 0..8
             at{p}++;
 //#endfor
-            let w0 = vec4f(weight[w_at]);
-//#for p in 0..8
-            sum{p}_0 += w0 * x{p}.x;
-//#endfor
-//#for i in 1..8
+//#for i in 0..8
             let w{i} = vec4f(weight[w_at + {i}u]);
 //#for p in 0..8
-            sum{p}_{i % 2} += w{i} * x{p}.{xyzw[i / 2]};
+            sums[{p}][{i % 2}] += w{i} * x[{p}].{xyzw[i / 2]};
 //#endfor
 //#endfor
             w_at += 8u;
         }
         tap = next_tap(phase, tap);
     }
-    let channel4 = channel_tile * 2u;
-//#for p in 0..8
-    store(pixel{p}, group, channel4, sum{p}_0);
-    store(pixel{p}, group, channel4 + 1u, sum{p}_1);
+//#for p in 0..8, i in 0..2
+    store(pixels[{p}], group, channel_tile * 2u + {i}u, sums[{p}][{i}]);
 //#endfor
 }

@@ -2,10 +2,9 @@
 //#axis _subgroup CHANNELS=1 | _subgroup_wide TWO_CHANNELS WIDE CHANNELS=2
 //#or _subgroup_quad FOUR_CHANNELS WIDE PAIRED_WEIGHTS CHANNELS=4
 //#or _subgroup_oct EIGHT_CHANNELS WIDE PAIRED_WEIGHTS PAIRED_MAPS CHANNELS=8
+//#axis - LANES
 //#axis - | _f16 HALF
 //#never BLOCKS EIGHT_CHANNELS
-//#unchecked
-//#enable f16 if HALF
 //
 // conv2d and its input gradient (formulas: shared/conv2d.wgsl), register-blocked with weights broadcast through the subgroup;
 // no workgroup memory, no barriers.
@@ -24,7 +23,7 @@
 // channels are padded with zeros to a multiple of 2, 4 or 8 with these flags.
 // dispatch: pixel_tiles * (channel_tiles / workgroup_tiles, rounded up) * groups workgroups, channels fastest (they share
 // activations), folded.
-//#import shared/fold.wgsl
+//#import shared/workgroup.wgsl
 //#import shared/conv2d.wgsl
 //#if PAIRED_WEIGHTS
 @group(0) @binding(1) var<storage, read> input: array<Run>;
@@ -34,36 +33,35 @@
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 //#endif
 
+const INVOCATIONS: u32 = 8u;
 const SOURCE_CHANNELS: u32 = {CHANNELS}u; // per iteration
 
 // The sums of four pixels and eight vec4s of channels.
 alias Sums = array<array<vec4f, 8>, 4>;
 
+//#if WIDE
+// Adds the products of two source channels of four pixels. For each vec4 of channels the first one's products come before the second's.
 //#if PAIRED_WEIGHTS
-// Adds the products of two source channels of four pixels. `even` and `odd` hold the weights of the vec4s 0 2 4 6 and 1 3 5 7: the first
-// channel's in lanes 0 to 3, the second's in lanes 4 to 7. For each vec4 the first channel's products come before the second's.
-fn add_two(sums: ptr<function, Sums>, even: vec4f, odd: vec4f, x0: vec2f, x1: vec2f, x2: vec2f, x3: vec2f) {
-//#for i in 0..8
-    let w{i} = subgroupBroadcast({even,odd[i % 2]}, {i / 2}u);
+// `a` and `b` hold the weights of the vec4s 0 2 4 6 and 1 3 5 7: the first channel's in lanes 0 to 3, the second's in lanes 4 to 7.
+//#else
+// `a` holds the first channel's weights and `b` the second's.
+//#endif
+fn add_two(sums: ptr<function, Sums>, a: vec4f, b: vec4f, x: array<vec2f, 4>) {
+//#for i in 0..8, c in 0..2
+//#if PAIRED_WEIGHTS
+    let w{i}_{c} = subgroupBroadcast({ab[i % 2]}, {4 * c + i / 2}u);
+//#else
+    let w{i}_{c} = subgroupBroadcast({ab[c]}, {i}u);
+//#endif
 //#for p in 0..4
-    sums[{p}][{i}] += w{i} * x{p}.x;
-//#endfor
-    let v{i} = subgroupBroadcast({even,odd[i % 2]}, {4 + i / 2}u);
-//#for p in 0..4
-    sums[{p}][{i}] += v{i} * x{p}.y;
+    sums[{p}][{i}] += w{i}_{c} * x[{p}].{xy[c]};
 //#endfor
 //#endfor
 }
 //#endif
 
-@compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3u,
-    @builtin(num_workgroups) count: vec3u,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn make(run: u32, lane: u32) {
     let runs = (conv.channel_tiles + conv.workgroup_tiles - 1u) / conv.workgroup_tiles;
-    let run = unfold(workgroup, count);
     let pixel_tile = (run / runs) % conv.pixel_tiles;
     let group = run / (conv.pixel_tiles * runs);
     if group >= conv.groups {
@@ -71,12 +69,7 @@ fn main(
     }
     let phase = phase_of(pixel_tile / phase_tiles());
     let first = (pixel_tile % phase_tiles()) * 32u + lane;
-    let pixels = array(
-        pixel_at(phase, first),
-        pixel_at(phase, first + 8u),
-        pixel_at(phase, first + 16u),
-        pixel_at(phase, first + 24u),
-    );
+    let pixels = array({p in 0..4: pixel_at(phase, first + {8 * p}u)});
     var channel_tile = (run % runs) * conv.workgroup_tiles;
     let end = min(channel_tile + conv.workgroup_tiles, conv.channel_tiles);
     loop {
@@ -107,21 +100,14 @@ fn make_tile(phase: Phase, pixels: array<Pixel, 4>, group: u32, channel_tile: u3
     // Sums begin with the bias. Each lane loads an eighth of it, instead of all of it at the end.
     let channel4 = channel_tile * 8u;
     let own_bias = bias_at(group, channel4 + lane);
-    let biases = array(
-//#for i in 0..8
-        subgroupBroadcast(own_bias, {i}u),
-//#endfor
-    );
+    let biases = array({i in 0..8: subgroupBroadcast(own_bias, {i}u)});
     var sums = Sums(biases, biases, biases, biases);
     var tap = tap_of(phase, vec2u());
     for (var i = 0u; i < taps; i++) {
         var w_at = tile_weights + tap.index * tap_weights;
-//#for p in 0..4
-        let inside{p} = inside(pixels[{p}], tap);
-//#endfor
-//#for p in 0..4
-        var at{p} = select(0u, source_pixel(pixels[{p}], tap) * pixel_stride + group_offset, inside{p});
-//#endfor
+        let live = vec4({p in 0..4: inside(pixels[{p}], tap)});
+        let starts = vec4u({p in 0..4: source_pixel(pixels[{p}], tap) * pixel_stride + group_offset});
+        var at = select(vec4u(), starts, live);
 //#import shared/conv2d_subgroup_channels.wgsl
         if i + 1u >= taps {
             break;

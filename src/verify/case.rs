@@ -92,7 +92,7 @@ pub type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 pub struct Slope {
     /// In f64: the sum of the forward twin's outputs, weighted by the gradient from above.
     pub objective: fn(&Case, &[Tensor]) -> f64,
-    /// Output `.0` is the gradient by input `.1`.
+    /// Output `.0` is the gradient of input `.1`.
     pub gradients: &'static [(usize, usize)],
 }
 

@@ -2,8 +2,8 @@
 //! kernels that can't run on Metal or DX12 on a machine that has neither, without a GPU.
 
 mod gpus;
+mod lists;
 mod outcome;
-mod tint;
 mod tools;
 mod translate;
 pub mod vendors;
@@ -20,9 +20,11 @@ use crate::gpu::KernelSpec;
 use crate::gpu::shaders::{self, Shader};
 use crate::ops;
 pub use gpus::{Tree, VendorGpu};
+use lists::Job;
 pub use outcome::Outcome;
 pub use tools::{Limits, Tool, Tools};
 pub use translate::Target;
+use translate::Translation;
 use vendors::VendorReport;
 
 /// The results for all kernels.
@@ -92,57 +94,79 @@ pub fn chosen(wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<KernelSpec>>
 /// # Errors
 /// See [`specialisations`]; and [`Error::Interrupted`] if the tools' limits say stop.
 pub fn check(tools: &Tools, wanted: &(dyn Fn(&str) -> bool + Sync)) -> Result<OfflineReport> {
-    let kernels: Result<Vec<(&str, KernelResult)>> = chosen(wanted)?
+    let checked: Result<Vec<Checked>> = chosen(wanted)?
         .into_par_iter()
         .map(|spec| {
             if (tools.limits.stop)() {
                 return Err(Error::Interrupted);
             }
-            let source = spec.shader()?.source.as_str();
-            Ok((source, translated(tools, source, &spec)))
+            Ok(translated(tools, &spec.shader()?.source, &spec))
         })
         .collect();
-    let mut kernels = kernels?;
-    if let Some(tint) = tools.tint() {
-        let mut all: Vec<_> = kernels.iter_mut().map(|(source, result)| (*source, result)).collect();
-        tint::compile(tint, tools.limits, &mut all);
-    }
+    let kernels = compiled(tools, checked?);
     if (tools.limits.stop)() {
         return Err(Error::Interrupted);
     }
     let crate_version = env!("CARGO_PKG_VERSION").into();
-    let kernels = kernels.into_iter().map(|(_, result)| result).collect();
     Ok(OfflineReport { crate_version, tools: tools.list(), kernels, vendors: VendorReport::default() })
 }
 
 /// Translates and compiles one kernel of the shader text `source`.
 pub fn check_kernel(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
-    let mut result = translated(tools, source, spec);
-    if let Some(tint) = tools.tint() {
-        tint::compile(tint, tools.limits, &mut [(source, &mut result)]);
-    }
-    result
+    compiled(tools, vec![translated(tools, source, spec)]).remove(0)
 }
 
-/// The same, but for what takes many kernels at once.
-fn translated(tools: &Tools, source: &str, spec: &KernelSpec) -> KernelResult {
+/// Targets whose compilers may take lists of kernels, and how many they are given at once: DXC starts quickly enough for each core to have
+/// its own.
+const LISTS: [(Target, usize); 2] = [(Target::Hlsl, 8), (Target::Wgsl, usize::MAX)];
+
+/// A result, and what is left for compilers of [`LISTS`].
+struct Checked {
+    result: KernelResult,
+    left: BTreeMap<Target, Translation>,
+}
+
+impl Checked {
+    /// What a compiler of lists has to do for `target`.
+    fn job(&mut self, target: Target) -> Option<Job<'_>> {
+        let Translation { bytes, entry } = self.left.remove(&target)?;
+        let KernelResult { constants, targets, .. } = &mut self.result;
+        Some(Job { text: String::from_utf8(bytes).ok()?, entry, constants, outcome: targets.get_mut(target.name())? })
+    }
+}
+
+/// Translates one kernel, and compiles it with the tools that take one at a time.
+fn translated(tools: &Tools, source: &str, spec: &KernelSpec) -> Checked {
     let constants: BTreeMap<String, u32> =
         spec.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-    let outcome = |target: Target| {
+    let valid = translate::read(source, spec);
+    let mut left = BTreeMap::new();
+    let mut outcome = |target: Target| {
         if let Some(reason) = target.lacks(source) {
             return Outcome::Skipped { reason };
         }
-        match translate::translate(target, source, spec) {
+        match valid.as_ref().map_err(String::clone).and_then(|valid| valid.translate(target)) {
             Err(message) => Outcome::Failed { by: "naga".into(), message },
+            Ok(translation) if tools.of_lists(target).is_some() => {
+                left.insert(target, translation);
+                Outcome::Translated
+            }
             Ok(translation) => tools.compile(target, &translation, source),
         }
     };
-    KernelResult {
-        shader: spec.shader_name().into(),
-        entry: spec.entry.into(),
-        constants,
-        targets: Target::ALL.into_iter().map(|target| (target.name(), outcome(target))).collect(),
+    let targets = Target::ALL.into_iter().map(|target| (target.name(), outcome(target))).collect();
+    let result = KernelResult { shader: spec.shader_name().into(), entry: spec.entry.into(), constants, targets };
+    Checked { result, left }
+}
+
+/// The results, once the compilers of lists have seen what is left.
+fn compiled(tools: &Tools, mut all: Vec<Checked>) -> Vec<KernelResult> {
+    for (target, most) in LISTS {
+        let Some(tool) = tools.of_lists(target) else { continue };
+        let mut jobs: Vec<Job> = all.iter_mut().filter_map(|one| one.job(target)).collect();
+        jobs.par_chunks_mut(most).for_each(|jobs| lists::compile(tool, tools.limits, jobs));
     }
+    all.into_iter().map(|one| one.result).collect()
 }
 
 fn name(spec: &KernelSpec) -> String {

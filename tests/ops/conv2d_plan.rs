@@ -1,18 +1,14 @@
-//! How the convolutions of ResNet-50 are spread over the cores of GPUs that are not there: what the policy chooses for them is recorded,
-//! and the recordings are counted. Nothing runs.
+//! How the convolutions of ResNet-50 are spread over the cores of made-up GPUs: what the policy chooses is recorded, and the workgroups of
+//! the recordings are counted. Nothing runs.
 
-use gpu_resnet::gpu::{AdapterReport, CoreSource, Cores, Recording};
+use gpu_resnet::gpu::{AdapterReport, Recording};
 use gpu_resnet::model::{Architecture, ConvBn, conv_op};
 use gpu_resnet::ops::conv2d_policy::{Convolution, choose};
 use gpu_resnet::ops::{
     Conv2d, Conv2dAlgorithm, Conv2dPass, ConvOperands, ConvPlan, Epilogue, MapShape, Precision, RecordMaps,
 };
 
-/// A GPU with so many cores.
-pub fn adapter(vendor: u32, cores: u32) -> AdapterReport {
-    let cores = Cores { count: cores, by: CoreSource::Name };
-    AdapterReport { vendor, cores, subgroup_size: [32, 64], ..AdapterReport::example() }
-}
+use crate::classes::adapter;
 
 const AMD: u32 = 0x1002;
 const NVIDIA: u32 = 0x10de;
@@ -76,7 +72,7 @@ fn product(adapter: &AdapterReport, conv: Conv2d, side: usize, images: usize) ->
 ///
 /// A core is taken to do one workgroup after another, each at the core's full rate; a layer ends before the next begins; `work` is the number of
 /// multiply-adds of a workgroup. What a tile computes past the map's end counts as work, and so does not count as waste: the
-/// model is of cores that idle. Transforms of Winograd's way and the sums of parts are left out.
+/// model is of cores that idle. Winograd's transforms and the sums of parts are left out.
 fn slowdown(adapter: &AdapterReport, images: usize) -> f64 {
     let cores = u64::from(adapter.cores.count);
     let (mut time, mut work) = (0, 0);
@@ -101,7 +97,7 @@ fn few_cores_idle() {
     }
 }
 
-/// The negative control: one size of tile and no parts, as before there was a policy, is what the model calls slow.
+/// The negative control: the model calls one tile size without split reductions slow, as it was before there was a policy.
 #[test]
 fn one_size_of_tile_is_slow() {
     let cores = 60;
@@ -128,7 +124,7 @@ fn one_image_gives_every_core_of_a_large_gpu_something_to_do() {
     }
 }
 
-/// What an image's bits depend on is the same for every batch: the way, and the number of parts.
+/// An image's bits depend on the algorithm and on the number of parts. Both are the same for every batch.
 #[test]
 fn the_batch_changes_the_tile_alone() {
     let mut tiles = 0;
@@ -154,7 +150,7 @@ fn the_batch_changes_the_tile_alone() {
     assert!(tiles > 100, "the tile follows the batch: {tiles}");
 }
 
-/// Gradients by the weight: workgroups for every core of a large GPU, and partial results that are bounded.
+/// Weight gradients: workgroups for every core of a large GPU, and partial results that are bounded.
 #[test]
 fn weight_gradients_keep_large_gpus_busy_in_bounded_memory() {
     for images in [8, 32] {

@@ -1,4 +1,4 @@
-//! Reductions in parts, and sizes of tiles: what may change the bits of a result, and what may not.
+//! Split reductions and tile sizes: which of them may change the bits of a result.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use pollster::FutureExt as _;
 
 use crate::support::{adapters, array, refused, tensor};
 
-/// The kernels that take software drivers least to compile.
+/// The kernels that software drivers compile fastest.
 const TILES: [Conv2dVariant; 2] = [Conv2dVariant::GEMM_32X32, Conv2dVariant::GEMM_64X64];
 /// Images, channels, and outputs, on maps of 5x7: pixels of several images lie in one tile.
 const N: usize = 8;
@@ -54,7 +54,7 @@ fn forward(gpu: &Arc<Gpu>, precision: Precision, algorithm: Conv2dAlgorithm, one
     .block_on()
 }
 
-/// The gradient by the input, with what comes by another way, through a ReLU.
+/// The input gradient, with a residual gradient added, through a ReLU.
 fn by_input(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, one: bool) -> Result<Array> {
     let names = [("split.input", C), ("split.grad", K), ("split.residual", C)];
     let [input, grad, residual] = names.map(|(name, c)| array(name, &[N, c, 5, 7]));
@@ -66,7 +66,7 @@ fn by_input(gpu: &Arc<Gpu>, algorithm: Conv2dAlgorithm, one: bool) -> Result<Arr
     Ok(gradients.grad_input)
 }
 
-/// The bits are those of every other tile's, and of the image by itself; in parts they are the whole reduction's but for rounding.
+/// Every tile size gives the same bits, and so does an image by itself. A split reduction differs from the whole one by rounding only.
 fn check(gpu: &Gpu, what: &str, closer_than: f64, run: impl Fn(Conv2dAlgorithm, bool) -> Result<Array>) {
     let name = &gpu.report().name;
     let run = |variant, parts, one| {
@@ -86,14 +86,14 @@ fn check(gpu: &Gpu, what: &str, closer_than: f64, run: impl Fn(Conv2dAlgorithm, 
         assert!(apart.nmse <= closer_than, "{what} in {parts} parts on {name}: {apart:?}");
         seen.push(expected);
     }
-    assert_ne!(seen[0], seen[2], "{what} on {name}: nothing was cut into parts");
+    assert_ne!(seen[0], seen[2], "{what} on {name}: the reduction was not split");
 }
 
 #[test]
 fn neither_tiles_nor_batches_change_bits() {
     for gpu in adapters().iter() {
         check(gpu, "f32", 1e-12, |algorithm, one| forward(gpu, Precision::F32, algorithm, one));
-        check(gpu, "gradient by the input", 1e-12, |algorithm, one| by_input(gpu, algorithm, one));
+        check(gpu, "input gradient", 1e-12, |algorithm, one| by_input(gpu, algorithm, one));
         if gpu.features().f16 {
             // Sums that differ in their last bits may be rounded to either neighbour.
             check(gpu, "f16", 1e-7, |algorithm, one| forward(gpu, Precision::F16, algorithm, one));
@@ -123,7 +123,7 @@ fn parts_that_a_kernel_has_not_are_refused() {
     }
 }
 
-/// The classifier too gives a row the same bits whatever the others are.
+/// A row of the classifier has the same bits whatever the other rows are.
 #[test]
 fn rows_do_not_change_each_other() {
     let (input, weight) = (array("split.rows", &[9, 700]), array("split.classes", &[1000, 700]));

@@ -1,5 +1,5 @@
-//! The kernels for cooperative matrices: with plain arithmetic in the matrices' place on every adapter, which tries all of them but
-//! the matrices themselves, and for real where an adapter has some.
+//! The kernels for cooperative matrices. On every adapter they run with plain arithmetic in place of the matrices, which tests everything
+//! else; where an adapter has cooperative matrices, they run with them.
 
 use std::sync::Arc;
 
@@ -48,8 +48,7 @@ fn passed(gpu: &Arc<Gpu>, cases: &[Case]) -> usize {
     passed
 }
 
-/// Each piece of the shader once, by the forms that there are with plain arithmetic in the matrices' place; the rest of its variants differ
-/// in constants.
+/// Each piece of the shader once, by the forms that have plain arithmetic in place of the matrices. The other variants differ in constants.
 #[test]
 fn all_but_the_matrices_is_right() {
     let mut cases = small_cases(3e5);
@@ -63,7 +62,7 @@ fn all_but_the_matrices_is_right() {
     }
 }
 
-/// The negative control: what the emulation itself does is looked at.
+/// The negative control: a fault in the emulation is caught.
 #[test]
 fn a_wrong_sum_is_caught() {
     let mut cases = small_cases(1e6);
@@ -77,7 +76,7 @@ fn a_wrong_sum_is_caught() {
     }
 }
 
-/// Real matrices, and that a fault in their sums is caught; `make verify` tries every fault.
+/// Runs the kernels with cooperative matrices, and checks that a fault in their sums is caught; `make verify` tries every fault.
 fn real(operation: &str, variant: Conv2dVariant, fault: &str) {
     let mut cases = small_cases(1e6);
     cases.retain(|case| case.operation.name == operation && case.variant() == Some(variant));
@@ -106,7 +105,7 @@ fn matrices_of_tall_tiles_are_right() {
 }
 
 #[test]
-fn matrices_make_the_gradient_by_the_input() {
+fn matrices_compute_the_input_gradient() {
     real("conv2d_backward_input", Conv2dVariant::COOPERATIVE_64X64, "");
     real("conv2d_backward_input", Conv2dVariant::COOPERATIVE_128X64, "");
 }

@@ -1,8 +1,8 @@
-//! What plans dispatch, written down without running it: label, kernel with its constants, bytes of each tensor, workgroups, uniform
-//! block and cost. A change that only moves code leaves every list as it was.
+//! What plans dispatch, recorded without running it: label, kernel with its constants, bytes of each tensor, workgroups, uniform block and
+//! cost. A change that only moves code changes no list.
 //!
-//! The lists of single convolutions are held by a table of hashes, a line for each algorithm. The lists of whole networks follow the
-//! policy, which changes with every measurement, so they are only compared by hand, before and after a change:
+//! The lists of single convolutions are compared with a table of hashes, one line for each algorithm. The lists of whole networks follow the
+//! policy, which changes with every measurement, so they are compared by hand, before and after a change:
 //!
 //! ```sh
 //! LISTS=before.txt cargo test --release --test ops -- --ignored write_dispatch_lists
@@ -73,7 +73,7 @@ fn conv([c, k]: [usize; 2], kernel: [usize; 2], attributes: Conv2dAttributes, ma
     (Conv2d { attributes, in_channels: c, out_channels: k, kernel }, map)
 }
 
-/// Up to 32 channels, so that no list depends on the number of the processor's cores: plain, strided, dilated, grouped, by blocks.
+/// Up to 32 channels, so that no list depends on the processor's number of cores: plain, strided, dilated, grouped, by blocks.
 fn small() -> Vec<Sized> {
     let of = |stride, padding, dilation, groups| Conv2dAttributes { stride, padding, dilation, groups };
     vec![
@@ -91,7 +91,7 @@ fn small() -> Vec<Sized> {
     ]
 }
 
-/// Groups of channels that fill no vec4s, so that it shows how a map is padded.
+/// Groups whose channels do not fill vec4s, so that the list shows how a map is padded.
 fn unfilled() -> Sized {
     conv([18, 12], [3, 3], Conv2dAttributes { groups: 3, ..Default::default() }, [6, 6])
 }
@@ -206,7 +206,7 @@ fn refusals((conv, [h, w]): Sized, algorithm: Conv2dAlgorithm) -> Vec<(&'static 
         ("a residual of another shape", record(a, forward(input, Some(taller)))),
         ("a gradient of another shape", record(b, by_input(wider, None))),
         ("a rectified input of another shape", record(b, by_input(output, Some(map([n, conv.in_channels, h, w + 1]))))),
-        ("a gradient of another shape by the weight", record(c, by_weight(wider))),
+        ("a weight gradient of another shape", record(c, by_weight(wider))),
         ("maps of two types", record(c, by_weight(half(output)))),
         ("operands of the forward pass", record(c, forward(input, None))),
         ("operands of the weight gradient", record(b, by_weight(output))),
@@ -246,7 +246,7 @@ fn of(algorithm: Conv2dAlgorithm, sizes: &[Sized], images: &[usize]) -> List {
     list
 }
 
-/// The table of hashes; a change that means to change what is dispatched puts in what the test prints.
+/// The table of hashes. After an intended change of what is dispatched, paste the table that the test prints.
 const TABLE: &str = include_str!("dispatch_lists.txt");
 
 #[test]

@@ -1,4 +1,4 @@
-//! Backward kernels one after another, against differences of the forward ones: no twin takes part.
+//! A chain of backward kernels against finite differences of the forward kernels, without twins.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ struct Network {
     training: bool,
 }
 
-/// What the forward pass leaves for the backward one.
+/// What the backward pass needs of the forward pass.
 struct Activations {
     convolved: Array,
     normalised: Array,
@@ -97,7 +97,7 @@ fn dot(a: &Array, b: &Array) -> f64 {
     a.data.iter().zip(&b.data).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// The share by which the slope along `direction` differs from the one that `gradient` says.
+/// The relative difference between the slope along `gradient` and the slope that `gradient` predicts.
 fn slope_error(network: &Network, gpu: &Arc<Gpu>, upstream: &Array, which: usize, gradient: &Array) -> f64 {
     // Along the gradient the slope is largest, so that rounding and the kinks of max and ReLU matter least.
     let norm = dot(gradient, gradient).sqrt();

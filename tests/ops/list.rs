@@ -1,6 +1,6 @@
-//! The quick list of cases that `verify` runs, on every adapter: each operation forward and backward, by the kernels that the
-//! adapter uses by itself, and a case of every other kernel; ResNet's shapes and awkward ones (`src/verify/cases`). Every case of
-//! every kernel is `verify --suite kernels`, which runs in CI on the same adapters.
+//! `verify`'s quick list of cases, on every adapter: each operation forward and backward by the kernels that the adapter uses by default,
+//! and one case of every other kernel, with ResNet's shapes and awkward ones (`src/verify/cases`). `verify --suite kernels` runs every case
+//! of every kernel, in CI on the same adapters.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn every_case_ends_as_expected() {
     assert!(problems.is_empty(), "{} cases:\n{}", problems.len(), problems.join("\n"));
 }
 
-/// The cases that ended otherwise than expected.
+/// The cases with an unexpected result.
 fn problems_of(gpu: &Arc<Gpu>, cases: &[Case]) -> Vec<String> {
     let expectations = Expectations::load(None).expect("the shipped expectations");
     let (mut checker, mut passed, mut problems) = (Checker::default(), 0, Vec::new());

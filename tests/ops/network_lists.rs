@@ -1,10 +1,10 @@
-//! The dispatches of every built-in architecture on adapters that are not there ([`super::dispatch_lists`]).
+//! The dispatches of every built-in architecture on made-up adapters ([`super::dispatch_lists`]).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use gpu_resnet::Result;
-use gpu_resnet::gpu::{AdapterChoice, AdapterReport, DeviceOptions, Features, Gpu, Recording};
+use gpu_resnet::gpu::{AdapterChoice, DeviceOptions, Gpu, Recording};
 use gpu_resnet::model::{
     Architecture, Network, PassOptions, Recompute, StemKind, TensorSource, TrainableNetwork, record_evaluation,
     record_pass,
@@ -12,8 +12,8 @@ use gpu_resnet::model::{
 use gpu_resnet::ops::{MapShape, Precision};
 use pollster::FutureExt as _;
 
-use super::conv2d_plan::adapter;
 use super::dispatch_lists::List;
+use crate::classes::classes;
 
 /// Zeros for every tensor: no list depends on values.
 struct Zeros(Architecture);
@@ -23,27 +23,6 @@ impl TensorSource for Zeros {
         let spec = self.0.parameters().into_iter().find(|spec| spec.name == name).expect("a parameter");
         Ok(Cow::Owned(vec![0.0; spec.len()]))
     }
-}
-
-/// Classes of adapters.
-fn adapters() -> Vec<(&'static str, AdapterReport)> {
-    let plain = Features { subgroups: true, f16: true, ..Default::default() };
-    let of =
-        |vendor, cores, subgroup_size, features| AdapterReport { subgroup_size, features, ..adapter(vendor, cores) };
-    let software = |subgroup_size, features| AdapterReport { kind: "cpu".into(), ..of(0, 2, subgroup_size, features) };
-    let matrices = Features { matrices_f16: true, ..plain };
-    vec![
-        ("lavapipe", software([8, 8], Features { int64: true, ..plain })),
-        ("lavapipe without int64", software([8, 8], plain)),
-        ("swiftshader", software([4, 4], Features { f16: false, ..plain })),
-        ("amd", of(0x1002, 60, [32, 64], plain)),
-        ("gcn", of(0x1002, 60, [64, 64], plain)),
-        ("nvidia", of(0x10de, 132, [32, 32], plain)),
-        ("nvidia with matrices", of(0x10de, 132, [32, 32], matrices)),
-        ("intel", of(0x8086, 32, [8, 32], plain)),
-        ("apple", of(0x106b, 10, [32, 32], Features { matrices_f16_eight: true, matrices_f32: true, ..plain })),
-        ("adreno", of(0x5143, 3, [64, 128], plain)),
-    ]
 }
 
 /// Lists of `network`'s forward pass.
@@ -74,7 +53,7 @@ fn pass(network: &TrainableNetwork, side: usize, precision: Precision, options: 
     list
 }
 
-/// The kinds of passes: the head alone, from the last stage, everything, by running statistics, with less memory.
+/// The kinds of passes: the head alone, the last stage and the head, everything, with running statistics, with less memory.
 fn passes(architecture: &Architecture) -> Vec<(&'static str, Option<PassOptions>)> {
     let stages = architecture.layers().stages.len();
     let all = PassOptions::default();
@@ -88,9 +67,9 @@ fn passes(architecture: &Architecture) -> Vec<(&'static str, Option<PassOptions>
     ]
 }
 
-/// Hands every list and its name to `write`.
+/// Calls `write` with every list and its name.
 pub fn write(write: &mut dyn FnMut(String, List)) {
-    for (class, report) in adapters() {
+    for (class, report) in classes() {
         let options = DeviceOptions { as_adapter: Some(Box::new(report)), ..Default::default() };
         let gpu = Gpu::open_with(&AdapterChoice::default(), &options)
             .block_on()

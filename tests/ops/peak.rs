@@ -1,4 +1,4 @@
-//! The two kernels that measure a device's peaks must do the work that they are paid for.
+//! The two kernels that measure a device's peaks do all the work that they are timed for.
 
 use gpu_resnet::gpu::{Gpu, Plan, Recording, TensorId};
 use gpu_resnet::ops::peak::{ChainWidth, CopyWidth, copy, multiply_adds};
@@ -9,7 +9,7 @@ use crate::support::adapters;
 
 const GUARD: f32 = 12_345.0;
 
-/// Runs `recording`; the first `count` floats of `output`, after which guard words must still stand.
+/// Runs `recording` and returns the first `count` floats of `output`; the guard words behind them must be unchanged.
 fn run(gpu: &std::sync::Arc<Gpu>, recording: &mut Recording, output: TensorId, count: usize) -> Vec<f32> {
     let end = recording.guard(output, 256) as usize / 4;
     let mut plan = Plan::new(gpu, recording).unwrap();
@@ -20,7 +20,7 @@ fn run(gpu: &std::sync::Arc<Gpu>, recording: &mut Recording, output: TensorId, c
     found[..count].to_vec()
 }
 
-/// What an invocation's chains add up to after `rounds` rounds of eight steps.
+/// The sum of an invocation's chains after `rounds` rounds of eight steps.
 fn chains(invocation: usize, width: usize, rounds: usize) -> f64 {
     let start = (invocation % 64) as f64 / 64.0;
     // Each step of x = 0.75 x + 0.25 leaves three quarters of the distance to 1.

@@ -14,8 +14,8 @@ use crate::adapters::open_all;
 /// Largest normalised mean square error; convolutions typically have 1e-13.
 const LIMIT: f64 = 1e-9;
 
-/// Every usable adapter, opened once. A test has an adapter to itself, since errors that a driver reports late would reach another;
-/// others have the rest of them meanwhile: compiling, which takes longest, keeps one core busy.
+/// Every usable adapter, opened once. A test locks the adapter that it uses, because an error that a driver reports late would reach another
+/// test. Meanwhile other tests use the other adapters: compiling takes longest, and keeps only one core busy.
 pub struct Adapters(Vec<(Arc<Gpu>, Mutex<()>)>);
 
 pub fn adapters() -> &'static Adapters {
@@ -24,17 +24,17 @@ pub fn adapters() -> &'static Adapters {
 }
 
 impl Adapters {
-    /// All of them, each taken when its turn comes and given back at the next one's.
+    /// All of them; each is locked until the next one is requested.
     pub fn iter(&'static self) -> Turns {
         Turns { left: (0..self.0.len()).collect(), adapters: self, taken: None }
     }
 
-    /// All of them, not taken.
+    /// All of them, without locking.
     pub fn all(&'static self) -> impl Iterator<Item = &'static Arc<Gpu>> {
         self.0.iter().map(|(gpu, _)| gpu)
     }
 
-    /// Takes one of them for as long as `act` lasts.
+    /// Locks one of them while `act` runs.
     pub fn with<T>(&self, gpu: &Arc<Gpu>, act: impl FnOnce(&Arc<Gpu>) -> T) -> T {
         let (gpu, turn) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, gpu)).expect("one of the adapters");
         let _taken = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl Adapters {
     }
 }
 
-/// See [`Adapters::iter`]: first those that are free.
+/// See [`Adapters::iter`]; adapters that no test uses come first.
 pub struct Turns {
     left: Vec<usize>,
     adapters: &'static Adapters,
@@ -86,12 +86,12 @@ pub fn array_with(name: &str, shape: &[usize], f: impl Fn(usize, f32) -> f32) ->
     array
 }
 
-/// The array as the twins take it.
+/// The array in the form that the twins take.
 pub fn tensor(array: &Array) -> Tensor {
     Tensor::from_f32(&array.shape, &array.data)
 }
 
-/// Whether a result passes: the tests' comparison, which the negative controls use too.
+/// Whether a result passes. Tests and their negative controls use this comparison.
 pub fn passes(found: &[f32], expected: &[f64]) -> bool {
     compare(found, expected).nmse <= LIMIT
 }

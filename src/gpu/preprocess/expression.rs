@@ -1,9 +1,9 @@
-//! The values between braces: integer arithmetic over the numbers of axes and loop variables, and picks out of words.
+//! The values between braces: integer arithmetic over the numbers of axes and loop variables, and picks out of words; and lists.
 
 /// A number or loop variable and its value, innermost last.
 pub type Variables<'a> = [(&'a str, i64)];
 
-/// `line` with every `{…}` replaced by its value.
+/// `line` with every `{…}` replaced by its value, and every list `{NAME in FROM..TO: …}` by what it repeats, separated by commas.
 ///
 /// # Errors
 /// What is between braces and has no value.
@@ -11,20 +11,49 @@ pub fn substitute(line: &str, variables: &Variables) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = line;
     while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}').map(|at| open + at) else { break };
+        let Some(close) = closing(&rest[open..]).map(|at| open + at) else { break };
         let inside = &rest[open + 1..close];
         out.push_str(&rest[..open]);
-        // Braces around nothing or around statements are WGSL's own.
-        if inside.trim().is_empty() || inside.contains([';', '{', '=']) {
-            out.push_str(&rest[open..=open]);
-            rest = &rest[open + 1..];
-            continue;
-        }
-        out.push_str(&value(inside, variables).map_err(|e| format!("{{{inside}}}: {e}"))?);
+        let replaced = match list(inside, variables)? {
+            Some(items) => items,
+            // Braces around nothing or around statements are WGSL's own.
+            None if variables.is_empty() || inside.trim().is_empty() || inside.contains([';', '{', '=']) => {
+                out.push('{');
+                rest = &rest[open + 1..];
+                continue;
+            }
+            None => value(inside, variables).map_err(|e| format!("{{{inside}}}: {e}"))?,
+        };
+        out.push_str(&replaced);
         rest = &rest[close + 1..];
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Where the brace that `text` begins with is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    text.char_indices().find_map(|(at, c)| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        (depth == 0).then_some(at)
+    })
+}
+
+/// What `NAME in FROM..TO: TEXT` repeats, if `inside` is of that form.
+fn list(inside: &str, variables: &Variables) -> Result<Option<String>, String> {
+    let Some((head, body)) = inside.split_once(": ") else { return Ok(None) };
+    let Some((name, from, to)) = range(head) else { return Ok(None) };
+    let item = |value| substitute(body, &[variables, &[(name, value)]].concat());
+    let items: Result<Vec<_>, _> = (number(from, variables)?..number(to, variables)?).map(item).collect();
+    Ok(Some(items?.join(", ")))
+}
+
+/// The parts of `NAME in FROM..TO`.
+pub fn range(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, range) = text.split_once(" in ")?;
+    let (from, to) = range.split_once("..")?;
+    Some((name.trim(), from, to))
 }
 
 /// `xyzw[i]` is a letter of the word, `even,odd[i]` one of the words, anything else a number.
@@ -135,6 +164,22 @@ mod tests {
         assert_eq!(of("fn f() {}").unwrap(), "fn f() {}");
         assert_eq!(of("loop {").unwrap(), "loop {");
         for bad in ["{k}", "{xyz[3]}", "{a,b[2]}", "{i i}"] {
+            assert!(of(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn lists_repeat_what_they_hold() {
+        let of = |line| substitute(line, &[("n", 2)]);
+        assert_eq!(
+            of("f({i in 0..n + 1: a{i * n} + x[{i}]}, {n});").unwrap(),
+            "f(a0 + x[0], a2 + x[1], a4 + x[2], 2);"
+        );
+        assert_eq!(of("f({i in 1..3: g({j in i..3: {i}{j}})})").unwrap(), "f(g(11, 12), g(22))");
+        assert!(of("struct A { at: u32 }").is_err());
+        assert_eq!(substitute("g({i in 0..2: y{i}}) {}", &[]).unwrap(), "g(y0, y1) {}");
+        assert_eq!(substitute("struct A { at: u32 }", &[]).unwrap(), "struct A { at: u32 }");
+        for bad in ["{i in 0..k: {i}}", "{i in 0..2: {k}}"] {
             assert!(of(bad).is_err(), "{bad} was accepted");
         }
     }

@@ -9,13 +9,15 @@
 //! //#form PIECE FLAG … | …     an axis of none of these or one of these, which the device picks
 //! //#with FLAG if FLAG !FLAG … the first flag is set too where the condition holds
 //! //#never FLAG !FLAG …        no shader takes alternatives with such flags
-//! //#unchecked                 its kernels run without bounds checks: their tests surround every output with guard words
-//! //#enable EXTENSION if FLAG  WGSL's own enable, where the condition holds
+//! //#unchecked                 kernels with this text run without bounds checks: their tests surround every output with guard words
+//! //#enable EXTENSION if FLAG  WGSL's own enable, where the condition holds, at the shader's start
 //! //#import shared/FILE.wgsl   the text of that file, once per shader
 //! //#if FLAG [!FLAG …]         lines for variants that have the flags, and none of those after a !
 //! //#elif …, //#else, //#endif
-//! //#for I in FROM..TO         lines once for each number, {…} in them replaced: {I}, {4 * I + 1}, {xyzw[I]}, {even,odd[I]}
+//! //#for I in FROM..TO, …      lines once for each number, {…} in them replaced: {I}, {4 * I + 1}, {xyzw[I]}, {even,odd[I]};
+//!                              a second loop runs within the first
 //! //#endfor
+//! {I in FROM..TO: TEXT}        in a line: TEXT once for each number, separated by commas
 //! ```
 //!
 //! Used by the build script alone; the crate itself carries only the expanded, validated sources.
@@ -33,15 +35,12 @@ pub use axes::{Axes, Variant, axes};
 use expression::{Variables, number, substitute};
 use tree::{Condition, Node, parse};
 
-/// Whether the kernels of `source` run without bounds checks, and without tests of divisors for zero.
-pub fn is_unchecked(source: &str) -> bool {
-    source.lines().any(|line| line.trim() == "//#unchecked")
-}
-
 /// A shader's text, and the file and line that each of its lines comes from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expanded {
     pub text: String,
+    /// Whether its kernels run without bounds checks, and without tests of divisors for zero.
+    pub is_unchecked: bool,
     origins: Vec<(String, usize)>,
 }
 
@@ -50,6 +49,12 @@ impl Expanded {
     pub fn origin(&self, line: usize) -> Option<String> {
         let (file, number) = self.origins.get(line.checked_sub(1)?)?;
         Some(format!("{file}:{number}"))
+    }
+
+    fn line(&mut self, file: &str, line: usize, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+        self.origins.push((file.to_owned(), line));
     }
 }
 
@@ -70,15 +75,21 @@ pub fn expand(
     flags: &Flags,
     read: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Expanded, String> {
-    let mut expansion = Expansion { flags, read, imported: HashSet::new(), out: Expanded::default() };
+    let mut expansion =
+        Expansion { flags, read, imported: HashSet::new(), enabled: Expanded::default(), out: Expanded::default() };
     expansion.file(file, source)?;
-    Ok(expansion.out)
+    let Expansion { mut enabled, out, .. } = expansion;
+    enabled.text.push_str(&out.text);
+    enabled.origins.extend(out.origins);
+    Ok(Expanded { is_unchecked: out.is_unchecked, ..enabled })
 }
 
 struct Expansion<'a> {
     flags: &'a Flags<'a>,
     read: &'a mut dyn FnMut(&str) -> Result<String, String>,
     imported: HashSet<String>,
+    /// The extensions, which WGSL wants before everything else.
+    enabled: Expanded,
     out: Expanded,
 }
 
@@ -94,8 +105,8 @@ impl Expansion<'_> {
             let at = |line: usize, what: String| format!("{file}:{line}: {what}");
             match *node {
                 Node::Text(line, text) => {
-                    let text = if variables.is_empty() { Ok(text.to_owned()) } else { substitute(text, variables) };
-                    self.line(file, line, &text.map_err(|e| at(line, e))?);
+                    let text = substitute(text, variables).map_err(|e| at(line, e))?;
+                    self.out.line(file, line, &text);
                 }
                 Node::Import(line, name) => {
                     if self.imported.insert(name.to_owned()) {
@@ -103,9 +114,10 @@ impl Expansion<'_> {
                         self.file(name, &text)?;
                     }
                 }
+                Node::Unchecked => self.out.is_unchecked = true,
                 Node::Enable { line, extension, ref condition } => {
                     if self.holds(condition).map_err(|e| at(line, e))? {
-                        self.line(file, line, &format!("enable {extension};"));
+                        self.enabled.line(file, line, &format!("enable {extension};"));
                     }
                 }
                 Node::If(ref branches) => {
@@ -128,12 +140,6 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    fn line(&mut self, file: &str, line: usize, text: &str) {
-        self.out.text.push_str(text);
-        self.out.text.push('\n');
-        self.out.origins.push((file.to_owned(), line));
-    }
-
     fn holds(&self, condition: &Condition) -> Result<bool, String> {
         let plain = |flag: &str| flag.strip_prefix('!').unwrap_or(flag).to_owned();
         match condition.iter().map(|flag| plain(flag)).find(|flag| !self.flags.known.contains(flag)) {
@@ -153,6 +159,8 @@ mod tests {
         let numbers = [("SIDE".to_owned(), 3)].into();
         expand("main.wgsl", source, &Flags { set: &set, known: &known, numbers: &numbers }, &mut |name| match name {
             "shared/a.wgsl" => Ok("fn a() {}".into()),
+            "shared/unchecked.wgsl" => Ok("//#unchecked\nx".into()),
+            "shared/half.wgsl" => Ok("//#enable f16 if F\nx".into()),
             "shared/bad.wgsl" => Ok("x\n//#if F".into()),
             _ => Err(format!("no {name}")),
         })
@@ -183,6 +191,8 @@ mod tests {
     fn loops_repeat_lines() {
         let source = "//#for i in 0..2\n//#for j in i..2 * i + 1\nlet a{i}_{j} = {};\n//#endfor\n//#endfor\n}";
         assert_eq!(run(source, &[]).unwrap(), "let a0_0 = {};\nlet a1_1 = {};\nlet a1_2 = {};\n}\n");
+        let nested = "//#for i in 0..2, j in i..2 * i + 1\na{i}_{j}\n//#endfor";
+        assert_eq!(run(nested, &[]).unwrap(), "a0_0\na1_1\na1_2\n");
         assert_eq!(run("//#for i in 0..2\n//#if F\n{i}\n//#endif\n//#endfor", &["F"]).unwrap(), "0\n1\n");
     }
 
@@ -234,8 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn bounds_checks_are_off_where_the_file_says_so() {
-        assert!(is_unchecked("//#axis - | _a A\n//#unchecked\nx") && !is_unchecked("// unchecked\n//#unchecked_not"));
+    fn bounds_checks_are_off_where_a_file_says_so() {
+        let is_unchecked = |source| expanded(source, &[]).unwrap().is_unchecked;
+        assert!(is_unchecked("//#axis - | _a A\n//#unchecked\nx") && !is_unchecked("// unchecked\nx"));
+        assert!(is_unchecked("//#import shared/unchecked.wgsl") && !is_unchecked("//#import shared/a.wgsl"));
         assert_eq!(run("//#unchecked\nx", &[]).unwrap(), "x\n");
     }
 
@@ -243,5 +255,12 @@ mod tests {
     fn extensions_are_enabled_where_a_condition_holds() {
         assert_eq!(run("//#enable f16 if F !G\nx", &["F"]).unwrap(), "enable f16;\nx\n");
         assert_eq!(run("//#enable f16 if F !G\nx", &["F", "G"]).unwrap(), "x\n");
+        // At the start, wherever the file that needs it is imported.
+        let shader = expanded("a\n//#import shared/half.wgsl\nb", &["F"]).unwrap();
+        assert_eq!(shader.text, "enable f16;\na\nx\nb\n");
+        assert_eq!(
+            [1, 2, 3].map(|line| shader.origin(line).unwrap()),
+            ["shared/half.wgsl:1", "main.wgsl:1", "shared/half.wgsl:2"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! A shader's source as a tree of its directives.
 
+use super::expression::range;
+
 /// Flags, those that must not be set after a `!`; all must hold, and none always does.
 pub type Condition<'a> = Vec<&'a str>;
 
@@ -8,6 +10,7 @@ pub type Condition<'a> = Vec<&'a str>;
 pub enum Node<'a> {
     Text(usize, &'a str),
     Import(usize, &'a str),
+    Unchecked,
     Enable {
         line: usize,
         extension: &'a str,
@@ -60,7 +63,8 @@ impl<'a> Parser<'a> {
             let (word, rest) = directive.split_once(' ').map_or((directive, ""), |(word, rest)| (word, rest.trim()));
             match word {
                 // See `axes`.
-                "axis" | "or" | "name" | "form" | "with" | "never" | "unchecked" => {}
+                "axis" | "or" | "name" | "form" | "with" | "never" => {}
+                "unchecked" => nodes.push(Node::Unchecked),
                 "enable" => nodes.push(enabled(line, rest)?),
                 "import" => nodes.push(Node::Import(line, rest)),
                 "if" => nodes.push(self.branches(line, rest)?),
@@ -94,12 +98,13 @@ impl<'a> Parser<'a> {
     }
 
     fn repeated(&mut self, line: usize, rest: &'a str) -> Result<Node<'a>, Mistake> {
-        let parts = rest.split_once(" in ").and_then(|(name, range)| Some((name, range.split_once("..")?)));
-        let Some((name, (from, to))) = parts else {
-            return Err((line, format!("//#for {rest} is not //#for NAME in FROM..TO")));
+        let Some(ranges) = rest.split(", ").map(range).collect::<Option<Vec<_>>>() else {
+            return Err((line, format!("//#for {rest} is not //#for NAME in FROM..TO, …")));
         };
+        let within =
+            |body, &(name, from, to): &(&'a str, &'a str, &'a str)| vec![Node::For { line, name, from, to, body }];
         match self.nodes()? {
-            (body, Some((_, "endfor", _))) => Ok(Node::For { line, name: name.trim(), from, to, body }),
+            (body, Some((_, "endfor", _))) => Ok(ranges.iter().rev().fold(body, within).remove(0)),
             (_, Some((end, word, _))) => Err((end, format!("//#{word} in the //#for of line {line}"))),
             (_, None) => Err((line, "//#for without //#endfor".to_owned())),
         }

@@ -24,7 +24,7 @@ pub async fn batch_norm_backward<'a>(
     batch_norm_fused_backward(on, input, [weight, &bias, mean, variance], epilogue, grad_output, attributes).await
 }
 
-/// The same through a ReLU that [`super::batch_norm_fused`] ended with; the gradient by its residual, which is not given,
+/// The same through a ReLU that [`super::batch_norm_fused`] ended with; the gradient of its residual, which is not given,
 /// is that by the ReLU's input.
 pub async fn batch_norm_fused_backward<'a>(
     on: impl Into<On<'a>>,
@@ -66,7 +66,7 @@ pub async fn relu_backward<'a>(on: impl Into<On<'a>>, input: &Array, grad_output
     elementwise(on, OP, &inputs, |r, maps| ops::elementwise::relu_backward(r, OP, maps[0], maps[1])).await
 }
 
-/// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient by either.
+/// `add_relu_backward`: `grad_output` where `input + other` is above zero or NaN, else 0: the gradient of either.
 pub async fn add_relu_backward<'a>(
     on: impl Into<On<'a>>,
     input: &Array,

@@ -1,4 +1,4 @@
-//! `conv2d_backward_input`: the gradient by the input alone, for the kernels that make no other: cooperative matrices.
+//! `conv2d_backward_input`: the input gradient alone, for the kernels that compute no other gradient: cooperative matrices.
 
 use super::super::case::{Body, Expected, Kernel, Operation, Suite};
 use super::super::key::{Key, PRECISION, VARIANT};

@@ -47,21 +47,21 @@ pub(super) const OTHERS: &[Fault] = &[
         "conv2d n=1 c=64 h=6 w=7 k=5 kernel=3 padding=1 variant=gemm-64x64",
     ),
     (
-        "the gradient by the input passes a ReLU unchanged",
+        "the input gradient passes a ReLU unchanged",
         "conv2d_backward_input_gemm",
-        "rectify_backward(x.c, g.c),",
-        "rectify_backward(1.0 + abs(x.c), g.c),",
+        "rectify_backward(through[2], all[2])",
+        "rectify_backward(1.0 + abs(through[2]), all[2])",
         "conv2d_backward n=1 c=5 h=8 w=9 k=5 kernel=3 relu=true variant=gemm",
     ),
     (
-        "the gradient by the weight runs past an image's last row",
+        "the weight gradient runs past an image's last row",
         "conv2d_backward_weight_gemm",
         "select(row, row - conv.out_height, next_image),",
         "row,",
         "conv2d_backward n=2 c=5 h=8 w=9 k=5 kernel=3 padding=1 variant=gemm",
     ),
     (
-        "the gradient by the input takes the weights of the first channels",
+        "the input gradient takes the weights of the first channels",
         "conv2d_backward_input_gemm_128x64",
         "return (walk.tap.index * group_in4 + walk.channel4) * 4u;",
         "return walk.tap.index * group_in4 * 4u;",
@@ -98,8 +98,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the second of a pair of channels is the first",
         "conv2d_subgroup_wide",
-        "sums[0][0] += v0 * x0.y;",
-        "sums[0][0] += v0 * x0.x;",
+        "sums[0][0] += w0_1 * x[0].y;",
+        "sums[0][0] += w0_1 * x[0].x;",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-wide",
     ),
     (
@@ -112,22 +112,22 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the last of four channels is the first",
         "conv2d_subgroup_quad",
-        "add_two(&sums, even1, odd1, x0.zw,",
-        "add_two(&sums, even1, odd1, x0.zx,",
+        "add_two(&sums, even1, odd1, array(x[0].zw,",
+        "add_two(&sums, even1, odd1, array(x[0].zx,",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-quad",
     ),
     (
         "a channel takes the weights of the one before it",
         "conv2d_subgroup_quad",
-        "let v0 = subgroupBroadcast(even, 4u);",
-        "let v0 = subgroupBroadcast(even, 0u);",
+        "let w0_1 = subgroupBroadcast(a, 4u);",
+        "let w0_1 = subgroupBroadcast(a, 0u);",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=subgroup-quad",
     ),
     (
         "the second four of eight channels are the first",
         "conv2d_subgroup_oct",
-        "let y0 = select(vec4f(), last4(oct0), inside0);",
-        "let y0 = select(vec4f(), first4(oct0), inside0);",
+        "select(vec4f(), last4(octs[0]), live[0])",
+        "select(vec4f(), first4(octs[0]), live[0])",
         "conv2d n=1 c=5 h=6 w=7 k=13 kernel=3 variant=subgroup-oct",
     ),
     (
@@ -166,7 +166,7 @@ pub(super) const OTHERS: &[Fault] = &[
         "conv2d_backward n=1 c=5 h=8 w=9 k=13 kernel=3 relu=true variant=subgroup-oct",
     ),
     (
-        "the gradient by the input forgets the padding",
+        "the input gradient forgets the padding",
         "conv2d_backward_input_subgroup_oct",
         "let start = (vec2i(origin + conv.padding) -",
         "let start = (vec2i(origin) -",
@@ -175,8 +175,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the last of four pixels is left out at a slice's end",
         "conv2d_backward_weight_subgroup_quad",
-        "let inside3 = left > 3u;",
-        "let inside3 = left > 4u;",
+        "left > 3u)",
+        "left > 4u)",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 variant=subgroup-quad",
     ),
     (
@@ -210,8 +210,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "a pair of points is added instead of subtracted",
         "winograd4_output",
-        "let difference_b = m.v3 - m.v4;",
-        "let difference_b = m.v3 + m.v4;",
+        "let difference_b = m[3] - m[4];",
+        "let difference_b = m[3] + m[4];",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=4 variant=gemm",
     ),
     (
@@ -231,8 +231,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the second row of a tile's f16 map is the first",
         "winograd2_input_f16",
-        "line(image, row + 1u, column,",
-        "line(image, row, column,",
+        "line(place, place.row + 1u)",
+        "line(place, place.row)",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=2 precision=f16 variant=gemm",
     ),
     (
@@ -245,15 +245,15 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "a pair of points is added instead of subtracted",
         "winograd2_output",
-        "m.v1 - m.v2 + m.v3);",
-        "m.v1 + m.v2 + m.v3);",
+        "m[1] - m[2] + m[3]);",
+        "m[1] + m[2] + m[3]);",
         "conv2d n=1 c=3 h=8 w=9 k=5 kernel=3 winograd=2 variant=gemm",
     ),
     (
         "the middle tap is a sum of points instead of a difference",
         "winograd2_grad_weight",
-        "0.5 * (u.v1 - u.v2), sum + u.v3);",
-        "0.5 * (u.v1 + u.v2), sum + u.v3);",
+        "0.5 * (u[1] - u[2]), sum + u[3]);",
+        "0.5 * (u[1] + u[2]), sum + u[3]);",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=2 variant=gemm",
     ),
     (
@@ -287,8 +287,8 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "the second row of a tile's f16 gradients is the first",
         "winograd2_grad_output_f16",
-        "line(image, row + 1u, column,",
-        "line(image, row, column,",
+        "line(place, place.row + 1u)",
+        "line(place, place.row)",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=2 precision=f16 variant=gemm",
     ),
     (
@@ -320,7 +320,7 @@ pub(super) const OTHERS: &[Fault] = &[
         "conv2d_backward n=2 c=3 h=9 w=9 k=5 kernel=3 padding=1 grad_values=nan precision=f16 variant=gemm",
     ),
     (
-        "the taps are not turned for the gradient by the input",
+        "the taps are not rotated for the input gradient",
         "winograd2_weight",
         "select(tap, 8u - tap, pack.transposed != 0u)",
         "select(tap, tap, pack.transposed != 0u)",
@@ -329,22 +329,22 @@ pub(super) const OTHERS: &[Fault] = &[
     (
         "a tile's gradients are read a column too early",
         "winograd2_grad_output",
-        "map_at(image, row, column + 1u, channel4),",
-        "map_at(image, row, column, channel4),",
+        "map_at(place, row, place.column + 1u)",
+        "map_at(place, row, place.column)",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=2 variant=gemm",
     ),
     (
         "a pair of points has the other's factor",
         "winograd4_grad_weight",
-        "let sum_b = NB * (u.v3 + u.v4);",
-        "let sum_b = NA * (u.v3 + u.v4);",
+        "let sum_b = NB * (u[3] + u[4]);",
+        "let sum_b = NA * (u[3] + u[4]);",
         "conv2d_backward n=1 c=3 h=8 w=9 k=5 kernel=3 padding=1 winograd=4 variant=gemm",
     ),
     (
         "an accumulator starts with another's value",
         "conv2d_register",
-        "    store(pixel7, group, channel4, sum7_0);",
-        "    store(pixel7, group, channel4, sum6_0);",
+        "    store(pixels[7], group, channel_tile * 2u + 0u, sums[7][0]);",
+        "    store(pixels[7], group, channel_tile * 2u + 0u, sums[6][0]);",
         "conv2d n=1 c=5 h=6 w=7 k=5 kernel=3 variant=register",
     ),
 ];

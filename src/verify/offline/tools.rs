@@ -15,6 +15,9 @@ use super::translate::{Target, Translation};
 /// A compiler that did not end on this many kernels is not run on others, so that the whole check ends too.
 pub(super) const MOST_HANGS: usize = 3;
 
+/// wgpu's own arguments for DXC.
+const DXC: [&str; 6] = ["-T", "cs_6_2", "-HV", "2018", "-no-warnings", "-enable-16bit-types"];
+
 /// A compiler or validator.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tool {
@@ -44,7 +47,7 @@ enum Kind {
     Dxc,
     GlslangHlsl,
     GlslangGlsl,
-    /// On many kernels at once: see [`super::tint`].
+    /// On many kernels at once: see [`super::lists`].
     Tint,
     /// Runs the kernel's text, in tests.
     #[cfg(test)]
@@ -107,9 +110,10 @@ impl Tools {
         self.list.clone()
     }
 
-    /// The one that reads WGSL as browsers do, if it is here.
-    pub(super) fn tint(&self) -> Option<&Tool> {
-        self.list.iter().find(|tool| tool.kind == Kind::Tint && tool.version.is_some())
+    /// The one that compiles lists of kernels for `target`, if it is here.
+    pub(super) fn of_lists(&self, target: Target) -> Option<&Tool> {
+        let tool = self.list.iter().find(|tool| tool.version.is_some() && tool.kind.target() == target)?;
+        tool.takes_lists().then_some(tool)
     }
 
     /// Compiles with the first tool found that can take the kernel.
@@ -132,7 +136,45 @@ impl Tools {
     }
 }
 
+impl Kind {
+    fn target(self) -> Target {
+        match self {
+            Self::SpirvVal => Target::Spirv,
+            Self::Metal | Self::Xcrun => Target::Msl,
+            Self::Dxc | Self::GlslangHlsl => Target::Hlsl,
+            Self::GlslangGlsl => Target::Glsl,
+            Self::Tint => Target::Wgsl,
+            #[cfg(test)]
+            Self::Script => Target::Hlsl,
+        }
+    }
+}
+
 impl Tool {
+    /// Whether it compiles many kernels in one process: Tint, and a DXC that says so with its version, as `scripts/dxc.py` does.
+    fn takes_lists(&self) -> bool {
+        let says_so = || self.version.as_deref().is_some_and(|version| version.ends_with(", lists of kernels"));
+        self.kind == Kind::Tint || self.kind == Kind::Dxc && says_so()
+    }
+
+    /// The command for a list of kernels, to which the list's path and that of the results are added.
+    pub(super) fn list_command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if self.kind == Kind::Dxc {
+            command.args(DXC).arg("--list");
+        }
+        command
+    }
+
+    /// Whether it had to be stopped so often that it is not run any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.hangs.load(Ordering::Relaxed) >= MOST_HANGS
+    }
+
+    pub(super) fn was_stopped(&self) {
+        self.hangs.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether a spirv-val knows cooperative matrices: from v2023.4 on.
     fn knows_matrices(&self) -> bool {
         let version = self.version.as_deref().unwrap_or_default();
@@ -142,10 +184,6 @@ impl Tool {
         found.is_some_and(|found: (u32, u32)| found >= (2023, 4))
     }
 
-    pub(super) fn program(&self) -> &str {
-        &self.program
-    }
-
     /// What `command`, one of this tool's, says within the limits.
     pub(super) fn output(&self, command: &mut Command, limits: Limits) -> Result<process::Output, Stopped> {
         process::run(command, limits.timeout, limits.stop)
@@ -153,7 +191,7 @@ impl Tool {
 
     fn run(&self, translation: &Translation, limits: Limits) -> Outcome {
         let by = self.name.to_owned();
-        if self.hangs.load(Ordering::Relaxed) >= MOST_HANGS {
+        if self.is_given_up() {
             let message = format!("not run: it had to be stopped on {MOST_HANGS} kernels before this one");
             return Outcome::Timeout { by, message };
         }
@@ -162,7 +200,7 @@ impl Tool {
             Ok(Err(message)) => Outcome::Failed { by, message },
             Err(Stopped::NotStarted(error)) => Outcome::Failed { by, message: format!("could not be run: {error}") },
             Err(stopped) => {
-                self.hangs.fetch_add(1, Ordering::Relaxed);
+                self.was_stopped();
                 Outcome::Timeout { by, message: format!("it {}", why(&stopped, limits)) }
             }
         }
@@ -199,13 +237,7 @@ impl Tool {
             Kind::SpirvVal => command.args(["--target-env", "vulkan1.1"]),
             Kind::Metal => command.args(["-c", "-o", "kernel.air"]),
             Kind::Xcrun => command.args(["-sdk", "macosx", "metal", "-c", "-o", "kernel.air"]),
-            // wgpu's own arguments.
-            Kind::Dxc => command.args(["-T", "cs_6_2", "-HV", "2018", "-no-warnings", "-enable-16bit-types"]).args([
-                "-E",
-                entry,
-                "-Fo",
-                "kernel.dxil",
-            ]),
+            Kind::Dxc => command.args(DXC).args(["-E", entry, "-Fo", "kernel.dxil"]),
             Kind::GlslangHlsl => command.args(["-D", "-V", "-S", "comp", "-e", entry, "-o", "kernel.spv"]),
             Kind::GlslangGlsl => command.args(["-S", "comp"]),
             Kind::Tint => &mut command,

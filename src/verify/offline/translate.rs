@@ -7,6 +7,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
 use crate::gpu::KernelSpec;
+use crate::gpu::shaders::for_browsers;
 
 /// A language that backends compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +71,17 @@ pub(super) fn constants(source: &str) -> Result<Vec<String>, String> {
     Ok(module.overrides.iter().filter_map(|(_, constant)| constant.name.clone()).collect())
 }
 
-/// One kernel in one language.
-pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Result<Translation, String> {
+/// A kernel that naga accepts, with values in place of its constants.
+pub(super) struct Valid<'a> {
+    source: &'a str,
+    module: Module,
+    info: ModuleInfo,
+    entry: &'static str,
+    checks: BoundsCheckPolicies,
+}
+
+/// Reads the kernel `spec` of the shader text `source`.
+pub(super) fn read<'a>(source: &'a str, spec: &KernelSpec) -> Result<Valid<'a>, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
@@ -80,20 +90,27 @@ pub(super) fn translate(target: Target, source: &str, spec: &KernelSpec) -> Resu
         spec.constants.iter().map(|&(name, value)| (name.to_owned(), f64::from(value))).collect();
     let stage = (ShaderStage::Compute, spec.entry);
     let (module, info) = process_overrides(&module, &info, Some(stage), &constants).map_err(|e| e.to_string())?;
-    let (module, info) = (module.as_ref(), info.as_ref());
     // As at run time: checks are off if the shader's file says so, and workgroup memory is not initialised.
     let unchecked = spec.shader().is_ok_and(|shader| shader.is_unchecked);
     let policy = if unchecked { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
     let checks = BoundsCheckPolicies { index: policy, buffer: policy, ..Default::default() };
-    match target {
-        Target::Spirv => spirv(module, info, spec.entry, checks),
-        Target::Msl => metal(module, info, spec.entry, checks),
-        Target::Hlsl => direct_x(module, info, spec.entry),
-        Target::Glsl => gl(module, info, spec.entry, checks),
-        Target::Wgsl if module.entry_points.iter().any(|entry| entry.name == spec.entry) => {
-            Ok(Translation { bytes: source.into(), entry: spec.entry.into() })
+    Ok(Valid { source, module: module.into_owned(), info: info.into_owned(), entry: spec.entry, checks })
+}
+
+impl Valid<'_> {
+    /// The kernel in one language.
+    pub(super) fn translate(&self, target: Target) -> Result<Translation, String> {
+        let Self { source, ref module, ref info, entry, checks } = *self;
+        match target {
+            Target::Spirv => spirv(module, info, entry, checks),
+            Target::Msl => metal(module, info, entry, checks),
+            Target::Hlsl => direct_x(module, info, entry),
+            Target::Glsl => gl(module, info, entry, checks),
+            Target::Wgsl if module.entry_points.iter().any(|found| found.name == entry) => {
+                Ok(Translation { bytes: for_browsers(source).into(), entry: entry.into() })
+            }
+            Target::Wgsl => Err(format!("it has no entry point {entry}")),
         }
-        Target::Wgsl => Err(format!("it has no entry point {}", spec.entry)),
     }
 }
 
