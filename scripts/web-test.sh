@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the page in headless Chromium, with WebGPU on SwiftShader, against the program on SwiftShader through Vulkan: the verdict of every
-# case, probabilities of the photographs to 1e-4 (JPEGs, whose decoder has other code for AVX2, to 1e-3), a report that `verify --compare`
-# takes, and a head trained in the page that the program and PyTorch load. A run with controls that are left whole must show as invalid.
+# case, probabilities of the photographs to 1e-4, a report that `verify --compare` takes, and a head trained in the page that the program
+# and PyTorch load. A run with controls that are left whole must show as invalid.
 #
 #     scripts/web-test.sh
 #

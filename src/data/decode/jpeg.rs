@@ -3,6 +3,9 @@
 //! `zune-jpeg`, which `image` uses, is more than twice as fast, but decodes components that come in scans of their own,
 //! and sampling factors that are not powers of two, to garbage without an error, and mixes chroma from outside the picture
 //! into its last row and column. `jpeg-decoder` handles all of these correctly.
+//!
+//! The pixels are the same on every processor. `zune-jpeg`'s code for AVX2 and NEON computes what its portable code computes, and
+//! `jpeg-decoder` is built without its own vector code, which rounds more coarsely.
 
 use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
