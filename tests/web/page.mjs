@@ -118,7 +118,7 @@ async function withoutWebGpu(browser) {
   await page.send("Page.navigate", { url });
   await page.until(`!document.getElementById("trouble").hidden`, 30);
   const text = await page.eval(`document.getElementById("trouble").textContent`);
-  check(/Chrome.*Safari.*Firefox/.test(text), text);
+  check(/Chrome.* 113 .* 121 .* 144 .*Safari.* 26,.*Firefox.* 141 /.test(text), text);
   check(await page.eval(`document.getElementById("verify-start").disabled`), "the page offers what it can't do");
 }
 
