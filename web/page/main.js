@@ -1,6 +1,6 @@
 // Starts the page: looks for WebGPU, shows the adapter, and makes each part work.
 
-import { Child } from "./child.js";
+import { Child, NoAnswer } from "./child.js";
 import { $, element, row, show } from "./dom.js";
 import { photosView } from "./photos.js";
 import { trainingView } from "./training.js";
@@ -38,10 +38,16 @@ class Machine {
     return Child.start(this.module);
   }
 
-  /** A worker with the adapter opened. */
-  async opened() {
+  /** A worker with the adapter opened, which may take `seconds`. */
+  async opened(seconds = 60) {
     const child = await this.worker();
-    await child.ask("open", { browser: this.identity, intact: this.intact }, { seconds: 60 });
+    try {
+      await child.ask("open", { browser: this.identity, intact: this.intact }, { seconds });
+    } catch (problem) {
+      if (problem.kind !== "timeout") throw problem;
+      // No page can end a shader that runs on.
+      throw new NoAnswer("timeout", `it did not open within ${seconds} s. If a shader never ends, only a restart of the browser ends it`);
+    }
     return child;
   }
 }
