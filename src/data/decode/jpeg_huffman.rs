@@ -109,9 +109,28 @@ impl Bits {
         Ok(symbol)
     }
 
-    /// The length of the next code, and its symbol.
-    fn code(&self, table: &Table) -> Result<(u32, u32), Stop> {
+    /// The next symbol, and the number that as many bits as its lower four bits say make behind it: those that begin with 0 are negative.
+    /// Reads zeros after the end, as [`Bits::coefficient`] does.
+    #[inline(always)]
+    pub(super) fn value(&mut self, table: &Table) -> Result<(u32, i32), Stop> {
         let bits = self.peek();
+        let (length, symbol) = self.code_of(bits, table)?;
+        let size = symbol & 15;
+        let number = (bits << length >> 1 >> (63 - size)) as i32;
+        self.at += (length + size) as usize;
+        let negative = number < 1 << size >> 1;
+        Ok((symbol, if negative { number + 1 - (1 << size) } else { number }))
+    }
+
+    /// The length of the next code, and its symbol.
+    #[inline(always)]
+    fn code(&self, table: &Table) -> Result<(u32, u32), Stop> {
+        self.code_of(self.peek(), table)
+    }
+
+    /// The same, where the next bits are known.
+    #[inline(always)]
+    fn code_of(&self, bits: u64, table: &Table) -> Result<(u32, u32), Stop> {
         let (length, symbol) = match table.fast[(bits >> (64 - FAST)) as usize] {
             (0, _) => match table.slow(bits) {
                 Some(found) => found,
