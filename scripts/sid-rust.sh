@@ -3,16 +3,17 @@
 #
 #     RUSTC=$(scripts/sid-rust.sh)/rustc cargo build …
 #
-# It has the standard libraries of this machine and of wasm32, whose linker is wasm-ld in the same folder. Its programs run through sid's
-# own loader and C library. The C compiler, which links programs for this machine, is this machine's. 240 MB are fetched.
+# It has the standard libraries of this machine and of wasm32, whose linker is wasm-ld in the same folder, and the source of those of all
+# other targets. Its programs run through sid's own loader and C library. The C compiler, which links programs for this machine, is this
+# machine's. 290 MB are fetched.
 set -euo pipefail
 
 cache=${GPU_RESNET_TOOLS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gpu-resnet/tools}
 folder=$cache/rust-sid
 if [[ ! -f $folder/.complete ]]; then
-    echo "sid-rust: fetching Debian sid's Rust compiler (240 MB) into $folder" >&2
+    echo "sid-rust: fetching Debian sid's Rust compiler (290 MB) into $folder" >&2
     # rustc depends on a C compiler and its libraries.
-    bash "$(dirname "$0")/sid.sh" "$folder" rustc libstd-rust-dev-wasm32 lld '-^(gcc-1|gcc-x|gcc$|cpp|binutils|libgprofng|libctf|lib(a|l|t|ub|hwa)san)'
+    bash "$(dirname "$0")/sid.sh" "$folder" rustc libstd-rust-dev-wasm32 rust-src lld '-^(gcc-1|gcc-x|gcc$|cpp|binutils|libgprofng|libctf|lib(a|l|t|ub|hwa)san)'
 fi
 
 # A program of the folder, through its own loader.

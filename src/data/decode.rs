@@ -37,6 +37,9 @@ mod tiff_jpeg;
 mod tiff_page;
 mod webp;
 
+/// Raised whenever the pixels of some files change, so that nothing that was computed from other pixels is taken for current.
+pub const PIXELS_VERSION: u32 = 2;
+
 /// Encoded images of more bytes are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
