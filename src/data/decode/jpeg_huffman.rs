@@ -148,6 +148,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_that_begins_with_0_is_negative() {
+        // One code, 0, for a run of 2 before a number of 3 bits.
+        let mut counts = [0; 16];
+        counts[0] = 1;
+        let table = Table::new(&counts, &[0x23]).expect("a table");
+        let mut bits = Bits::new(&[0b0101_0010]);
+        assert_eq!(bits.value(&table), Ok((0x23, 5)));
+        assert_eq!(bits.value(&table), Ok((0x23, -5)));
+        assert_eq!(bits.skip(0), Ok(()));
+        assert!(bits.value(&table).is_ok());
+        assert_eq!(bits.skip(0), Err(Stop::Cut));
+    }
+
+    #[test]
     fn codes_of_every_length_are_resolved() {
         // One code of each length: 0, 10, 110, …
         let symbols: Vec<u8> = (101..=116).collect();
