@@ -17,34 +17,10 @@ folder=$cache/vendors
 say() { echo "vendor-gpus: $*" >&2; }
 die() { say "$@"; exit 1; }
 
-# Downloads the packages and their dependencies into a separate root, with separate package lists.
-fetch() {
-    command -v apt-get >/dev/null && [[ $(uname -m) == x86_64 ]] ||
-        die "the drivers come from Debian's packages for x86_64, and this machine has no apt-get or another processor."
-    local work mirror key options
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/\?$') ||
-        mirror=$(apt-cache policy base-files | grep -m 1 -oE 'https?://[^ ]+') || die "no Debian mirror is configured here."
-    key=$(compgen -G '/usr/share/keyrings/debian-archive-keyring.*' | head -n 1) || die "Debian's keys (debian-archive-keyring) are missing."
-    work=$(mktemp -d)
-    # shellcheck disable=SC2064
-    trap "rm -rf '$work'" EXIT
-    mkdir -p "$work"/{lists/partial,archives/partial,root}
-    : >"$work/status"
-    echo "deb [signed-by=$key] $mirror sid main" >"$work/sources.list"
-    options=(-qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$work/lists"
-        -o Dir::State::Status="$work/status" -o Dir::Cache::Archives="$work/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
-        -o Debug::NoLocking=1 -o APT::Sandbox::User=)
+if [[ ! -f $folder/.complete ]]; then
     say "fetching a current Mesa with device shims into $folder"
-    apt-get "${options[@]}" update >&2 || die "this machine's Debian mirror has no sid."
-    apt-get "${options[@]}" -y --no-install-recommends --download-only install libvulkan1 mesa-vulkan-drivers mesa-drm-shim >&2 ||
-        die "this machine's Debian mirror has no Mesa with device shims (mesa-drm-shim)."
-    for package in "$work"/archives/*.deb; do dpkg-deb -x "$package" "$work/root"; done
-    mkdir -p "$cache"
-    rm -rf "$folder" && mv "$work/root" "$folder"
-    touch "$folder/.complete"
-}
-
-[[ -f $folder/.complete ]] || fetch
+    bash "$(dirname "$0")/sid.sh" "$folder" libvulkan1 mesa-vulkan-drivers mesa-drm-shim || die "the drivers can't be had here."
+fi
 if [[ $# -lt 2 ]]; then
     sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit $(($# == 0 ? 0 : 2))

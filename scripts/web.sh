@@ -4,9 +4,10 @@
 #     scripts/web.sh                  # build
 #     target/release/gpu-resnet web   # serve it to this machine
 #
-# It needs Rust's standard library for wasm32, which rustup fetches, and wasm-bindgen of the version in web/Cargo.lock, which cargo
-# builds once into the user's cache from the registry that it uses. wasm-opt makes the page smaller where it is installed. Exit status 3:
-# the toolchain can't be had here, and a sentence has said why.
+# It needs Rust's standard library for wasm32, which rustup fetches; where it can't, or isn't installed, scripts/sid-rust.sh unpacks a
+# compiler with it (GPU_RESNET_RUST=sid takes that one in any case). It also needs wasm-bindgen of the version in web/Cargo.lock, which
+# cargo builds once into the user's cache from the registry that it uses. wasm-opt makes the page smaller where it is installed. Exit
+# status 3: the toolchain can't be had here, and a sentence has said why.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,14 +20,20 @@ out=$CARGO_TARGET_DIR/web
 say() { echo "web: $*" >&2; }
 skip() { say "skipped: $*"; exit 3; }
 
-# The standard library of the target.
+# The standard library of the target, by rustup.
 has_target() { [[ -d $(rustc --print sysroot)/lib/rustlib/$target ]]; }
-command -v cargo >/dev/null || skip "cargo is not installed; rustup installs it."
-if ! has_target; then
-    command -v rustup >/dev/null || skip "Rust's standard library for $target is not here, and neither is rustup, which fetches it."
+fetch_target() {
+    command -v rustup >/dev/null || { say "rustup, which fetches Rust's standard library for $target, is not here."; return 1; }
     say "fetching Rust's standard library for $target"
-    timeout 300 rustup target add "$target" >&2 || skip "rustup could not fetch Rust's standard library for $target."
-    has_target || skip "rustup fetched no standard library for the rustc that cargo runs."
+    timeout 300 rustup target add "$target" >&2 || { say "rustup could not fetch Rust's standard library for $target."; return 1; }
+    has_target || { say "rustup fetched no standard library for the rustc that cargo runs."; return 1; }
+}
+command -v cargo >/dev/null || skip "cargo is not installed; rustup installs it."
+compiler=()
+if [[ ${GPU_RESNET_RUST:-} == sid ]] || { ! has_target && ! fetch_target; }; then
+    folder=$(scripts/sid-rust.sh) || skip "Debian sid's Rust compiler, which has that library, can't be had either."
+    say "taking Debian sid's Rust compiler, $folder/rustc"
+    compiler=(env "RUSTC=$folder/rustc" "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$folder/wasm-ld")
 fi
 
 # wasm-bindgen's program must be of the version of its library.
@@ -42,7 +49,7 @@ if [[ ! -x $tools/bin/wasm-bindgen ]]; then
     rm -rf "$CARGO_TARGET_DIR/wasm-bindgen"
 fi
 
-cargo build --locked --profile page --target "$target" --manifest-path web/Cargo.toml
+"${compiler[@]}" cargo build --locked --profile page --target "$target" --manifest-path web/Cargo.toml
 part=$CARGO_TARGET_DIR/.web.part
 rm -rf "$part" && mkdir -p "$part/weights"
 "$tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$part" "$CARGO_TARGET_DIR/$target/page/gpu_resnet_web.wasm"

@@ -26,6 +26,8 @@ mod inputs;
 mod lists;
 #[path = "data/loader.rs"]
 mod loader;
+#[path = "data/processors.rs"]
+mod processors;
 #[path = "data/refused.rs"]
 mod refused;
 #[path = "common/server.rs"]

@@ -23,7 +23,11 @@ mod gif;
 mod jpeg;
 mod jpeg_header;
 mod jpeg_huffman;
+mod jpeg_idct;
+mod jpeg_planes;
+mod jpeg_progressive;
 mod jpeg_scans;
+mod jpeg_sequential;
 mod orientation;
 mod png;
 mod pnm;
@@ -32,6 +36,9 @@ mod tiff_directory;
 mod tiff_jpeg;
 mod tiff_page;
 mod webp;
+
+/// Raised whenever the pixels of some files change, so that nothing that was computed from other pixels is taken for current.
+pub const PIXELS_VERSION: u32 = 2;
 
 /// Encoded images of more bytes are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;

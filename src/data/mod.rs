@@ -45,7 +45,7 @@ pub use augment::{Adjust, Augment, Crop, Drawn, Jitter, View};
 pub use check::{Depth, check};
 pub(crate) use dataset::count;
 pub use dataset::{Dataset, require_classes};
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_bytes, decode_file};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, PIXELS_VERSION, decode_bytes, decode_file};
 pub use features::{FeatureOrigin, FeatureTable, feature_files, keys as feature_keys};
 pub use fetch::{FetchedData, fetch};
 pub use grid::{encode_png, grid, write_png};

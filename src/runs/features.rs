@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use web_time::Instant;
 
 use super::feature_values::FeatureValues;
-use crate::data::{Dataset, Loader};
+use crate::data::{Dataset, Loader, PIXELS_VERSION};
 use crate::error::{Error, Result};
 use crate::model::Predictor;
 use crate::ops::Precision;
@@ -52,7 +52,7 @@ pub struct Extractor<'a> {
 impl<'a> Extractor<'a> {
     pub fn new(runtime: &'a Runtime, model: &'a LoadedNetwork, batch: u32, interrupt: &'a Interrupt) -> Result<Self> {
         let key = format!(
-            "weights {}\narchitecture {}\npreprocess {}",
+            "weights {}\narchitecture {}\npixels {PIXELS_VERSION}\npreprocess {}",
             model.weights.sha256(),
             model.architecture.to_json()?,
             serde_json::to_string(&model.preprocess).map_err(|e| Error::file(model.weights.label(), e))?

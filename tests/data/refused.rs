@@ -42,25 +42,17 @@ fn camera_raws_in_tiffs_are_named() {
     assert_error(with(&[(50706, 1, 0x401)]), &["is a camera raw photograph (DNG)", "convert it"]);
 }
 
-/// A baseline JPEG whose frame header says another size: of one MCU, so that its data suffice.
+/// A CMYK JPEG whose frame header says another size: of one MCU, so that its data suffice.
 #[test]
-fn narrow_jpegs_with_subsampled_chroma_are_refused() {
-    let sized = |name: &str, width: u16, height: u16| {
-        let mut file = cases(name).swap_remove(0).file;
+fn narrow_cmyk_jpegs_with_subsampled_chroma_are_refused() {
+    let sized = |width: u16| {
+        let mut file = cases("jpeg/cmyk_420").swap_remove(0).file;
         let at = file.windows(2).position(|w| w == [0xff, 0xc0]).expect("a frame") + 5;
-        file[at..at + 4].copy_from_slice(&[height.to_be_bytes(), width.to_be_bytes()].concat());
+        file[at..at + 4].copy_from_slice(&[8u16.to_be_bytes(), width.to_be_bytes()].concat());
         decode(&file)
     };
-    for (name, width, height) in [("422", 3, 8), ("422", 4, 8), ("420", 1, 3), ("420", 2, 8), ("420", 4, 1)] {
-        let words = ["is a JPEG of at most 4 pixels' width", "save it as PNG"];
-        assert_error(sized(&format!("jpeg/{name}"), width, height), &words);
-    }
-    for (name, width, height) in
-        [("422", 2, 8), ("422", 5, 8), ("420", 2, 2), ("420", 5, 8), ("444", 3, 8), ("440", 3, 8)]
-    {
-        let image = sized(&format!("jpeg/{name}"), width, height).expect("a JPEG");
-        assert_eq!((image.width, image.height), (width.into(), height.into()));
-    }
+    assert_error(sized(2), &["is a CMYK JPEG of at most 4 pixels' width", "save it as PNG"]);
+    assert_eq!(sized(5).expect("a JPEG").width, 5);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 // Starts the page: looks for WebGPU, shows the adapter, and makes each part work.
 
-import { Child } from "./child.js";
+import { Child, NoAnswer } from "./child.js";
 import { $, element, row, show } from "./dom.js";
 import { photosView } from "./photos.js";
 import { trainingView } from "./training.js";
 import { verifyView } from "./verify-view.js";
 
+// The versions are those of MDN's browser-compat-data 8.1.9 (2026-11-12), api.GPU; docs/guide/browser.md has them too.
 const WITHOUT_WEBGPU =
-  "This browser has no WebGPU, or it is turned off. Chrome and Edge have it from version 113 (on Android from 121), Safari from 26, Firefox from 141 on Windows. " +
-  "On Linux, open chrome://flags/#enable-unsafe-webgpu in Chrome, choose Enabled, and start it again. In older Safari it is under Settings, Feature Flags.";
+  "This browser has no WebGPU, or it is turned off. Chrome and Edge have it from version 113 on Windows, macOS and ChromeOS, from 121 on Android, and from 144 on " +
+  "Linux with an Intel GPU of generation 12 or newer. Safari has it from 26, Firefox from 141 on Windows and from 145 on Macs with Apple silicon. " +
+  "On Linux with another GPU, open chrome://flags/#enable-unsafe-webgpu in Chrome, choose Enabled, and start it again.";
 const INSECURE = "A browser offers WebGPU only to pages from https:// or from this machine (http://localhost). Open the page through one of these.";
 const NO_ADAPTER =
   "This browser has WebGPU, but no GPU for it. Update the graphics driver, or open chrome://gpu and look for WebGPU under the problems that it lists.";
@@ -36,10 +38,16 @@ class Machine {
     return Child.start(this.module);
   }
 
-  /** A worker with the adapter opened. */
-  async opened() {
+  /** A worker with the adapter opened, which may take `seconds`. */
+  async opened(seconds = 60) {
     const child = await this.worker();
-    await child.ask("open", { browser: this.identity, intact: this.intact }, { seconds: 60 });
+    try {
+      await child.ask("open", { browser: this.identity, intact: this.intact }, { seconds });
+    } catch (problem) {
+      if (problem.kind !== "timeout") throw problem;
+      // No page can end a shader that runs on.
+      throw new NoAnswer("timeout", `it did not open within ${seconds} s. If a shader never ends, only a restart of the browser ends it`);
+    }
     return child;
   }
 }

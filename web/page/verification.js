@@ -9,9 +9,16 @@ const PATIENCE = 4;
 /** How often the adapter is opened before it counts as gone, and the pause between, in milliseconds: a browser restarts what crashed. */
 const OPENINGS = 4;
 const PAUSE = 1500;
+/** Opening the adapter may take as long as a case, but at least so many seconds. */
+const OPENING = 5;
 
-/** Thrown where the run can't continue: the visitor stops it, or the adapter is gone. */
-class Stopped extends Error {}
+/** Thrown where the run can't continue: the visitor stops it, or the adapter is gone. `result` is that of a case which was to run again. */
+class Stopped extends Error {
+  constructor(message, result = null) {
+    super(message);
+    this.result = result;
+  }
+}
 
 export class Verification {
   #child = null;
@@ -20,7 +27,7 @@ export class Verification {
   #ran = new Set();
 
   /**
-   * @param start   opens a new worker on the adapter
+   * @param start   opens a new worker on the adapter, in at most so many seconds
    * @param clerk   a worker without an adapter, for results of cases that gave no answer
    * @param options suite, filter, seconds (limit of a case), browser (its name)
    * @param watch   { plan, fingerprint, control, case }: called with what there is to do, and with each result
@@ -40,7 +47,7 @@ export class Verification {
     const { suite, filter, browser } = this.options;
     const started = performance.now();
     try {
-      this.#child = await this.start();
+      this.#child = await this.start(Math.max(OPENING, this.options.seconds));
       const [adapter, capabilities] = (await this.#ask("describe")).description;
       const plan = JSON.parse(await this.#child.ask("plan", { suite, filter }));
       this.watch.plan(plan);
@@ -51,6 +58,7 @@ export class Verification {
       } catch (problem) {
         if (!(problem instanceof Stopped)) throw problem;
         ended = problem.message;
+        if (problem.result) this.#add(collected, problem.result);
       }
       const seconds = (performance.now() - started) / 1000;
       Object.assign(collected, { left_out: plan.cases.length - collected.cases.length, seconds });
@@ -72,10 +80,13 @@ export class Verification {
       this.watch.control(name, result);
     }
     for (const { line } of plan.cases) {
-      const result = await this.#case(line);
-      collected.cases.push(result);
-      this.watch.case(result);
+      this.#add(collected, await this.#case(line));
     }
+  }
+
+  #add(collected, result) {
+    collected.cases.push(result);
+    this.watch.case(result);
   }
 
   /** Controls that did not run make a run invalid. */
@@ -102,9 +113,10 @@ export class Verification {
     for (let opening = 1; ; opening += 1) {
       if (this.#stopped) throw new Stopped("the run was stopped");
       try {
-        return await this.start();
+        return await this.start(Math.max(OPENING, this.options.seconds));
       } catch (problem) {
-        if (opening === OPENINGS) throw new Stopped(`the adapter can't be opened any more: ${problem.message}`);
+        // What does not answer at all will not do so later: its work never ends.
+        if (opening === OPENINGS || problem.kind === "timeout") throw new Stopped(`the adapter can't be opened any more: ${problem.message}`);
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }
     }
@@ -139,7 +151,9 @@ export class Verification {
     const fresh = !this.#child?.alive;
     const { result: first, alive } = await this.#attempt(line);
     if (alive || fresh) return first;
-    const { result: again } = await this.#attempt(line);
+    const { result: again } = await this.#attempt(line).catch((problem) => {
+      throw problem instanceof Stopped && !this.#stopped ? new Stopped(problem.message, first) : problem;
+    });
     if (again.status !== first.status) {
       const before = `after other cases it ended as ${first.status}: ${first.message}`;
       again.message = again.message ? `${again.message}; ${before}` : before;

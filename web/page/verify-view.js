@@ -130,7 +130,7 @@ export function verifyView(machine) {
     const options = { suite: $("suite").value, filter: $("filter").value.trim(), seconds: Number($("seconds").value) || 60, browser: machine.browser };
     try {
       const clerk = await machine.worker();
-      running = new Verification(() => machine.opened(), clerk, options, view);
+      running = new Verification((seconds) => machine.opened(seconds), clerk, options, view);
       forms = await running.run();
       view.report(forms);
       clerk.end();

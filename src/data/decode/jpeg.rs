@@ -1,15 +1,16 @@
-//! JPEG, as libjpeg decodes it for Pillow: ordinary files with the fast decoder, all others with the careful one.
+//! JPEG, with the pixels that libjpeg decodes for Pillow.
 //!
-//! `zune-jpeg`, which `image` uses, is more than twice as fast, but decodes components that come in scans of their own,
-//! and sampling factors that are not powers of two, to garbage without an error, and mixes chroma from outside the picture
-//! into its last row and column. `jpeg-decoder` handles all of these correctly.
+//! Grey and coloured files are decoded here, to the same bits as by libjpeg and on every processor. Crates that do so were not found:
+//! `zune-jpeg` mixes chroma from outside the picture into its last row and column, and rounds chroma twice; `jpeg-decoder` has vector
+//! code that rounds more coarsely than its portable code, and that is twice as slow as this. The latter, built without its vector code,
+//! decodes CMYK, and files that are not quite valid, of which it says what is wrong.
 
-use image::ImageFormat;
 use jpeg_decoder::{ColorTransform, Decoder};
 
 use super::decoded::{Decoded, MAX_ALLOC, check_size, cmyk_to_rgb, too_large};
 use super::jpeg_header::{Colors, Component, Frame, Header};
-use super::{codec, jpeg_scans};
+use super::jpeg_huffman::Stop;
+use super::{jpeg_progressive, jpeg_scans, jpeg_sequential};
 use crate::data::Rgb8;
 
 /// Decodes a JPEG whose header was read from the same bytes.
@@ -17,31 +18,34 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
     let frame = header.frame()?;
     check_size(frame.width.into(), frame.height.into())?;
     let colors = header.colors()?;
+    if memory(frame) > MAX_ALLOC {
+        return Err(too_large());
+    }
+    let pixels = match (colors, frame.progressive) {
+        (Colors::Cmyk | Colors::Ycck, _) => Err(Stop::Odd),
+        (_, false) => jpeg_sequential::decode(bytes, header, colors),
+        (_, true) => {
+            jpeg_scans::check(bytes, header)?;
+            jpeg_progressive::decode(bytes, header, colors)
+        }
+    };
+    match pixels {
+        Ok(pixels) => Ok(Rgb8 { width: frame.width.into(), height: frame.height.into(), pixels }),
+        Err(Stop::Cut) => Err(jpeg_scans::CUT.into()),
+        Err(Stop::Odd) => careful(bytes, header, colors),
+    }
+}
+
+/// Decodes what is CMYK or not quite valid.
+fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
+    let frame = header.frame()?;
     if frame.has_narrow_chroma() {
-        return Err("is a JPEG of at most 4 pixels' width whose chroma is subsampled, which is not read; \
+        return Err("is a CMYK JPEG of at most 4 pixels' width whose chroma is subsampled, which is not read; \
                     save it as PNG, or without subsampling"
             .into());
     }
     jpeg_scans::check(bytes, header)?;
-    // The fast decoder gives Adobe's marker, and the components' names, precedence over JFIF's.
-    let same_colors = match colors {
-        Colors::Grey => true,
-        Colors::YCbCr => !header.names_or_adobe_say_rgb(),
-        Colors::Rgb | Colors::Cmyk | Colors::Ycck => false,
-    };
-    if same_colors && header.is_plain() {
-        codec::decode(bytes, ImageFormat::Jpeg)
-    } else {
-        careful(bytes, header, colors)
-    }
-}
-
-fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
-    let frame = header.frame()?;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
-    if memory(frame) > MAX_ALLOC {
-        return Err(too_large());
-    }
     let mut decoder = Decoder::new(bytes);
     decoder.set_color_transform(match colors {
         Colors::Grey => ColorTransform::Grayscale,
@@ -59,7 +63,7 @@ fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
     Ok(Rgb8 { width, height, pixels })
 }
 
-/// The most bytes that the careful decoder takes: planes, the interleaved picture, and, for a progressive file, coefficients of two
+/// The most bytes that a decoder takes: planes, the interleaved picture, and, for a progressive file, coefficients of two
 /// bytes.
 fn memory(frame: &Frame) -> u64 {
     let most = |of: fn(&Component) -> u8| u64::from(frame.components.iter().map(of).max().unwrap_or(1));
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_largest_photographs_fit_into_memory() {
-        let component = |id, factor| Component { id, horizontal: factor, vertical: factor };
+        let component = |id, factor| Component { id, horizontal: factor, vertical: factor, quantiser: 0 };
         let components = vec![component(1, 2), component(2, 1), component(3, 1)];
         let frame = |progressive| Frame { width: 1000, height: 1000, progressive, components: components.clone() };
         assert_eq!(memory(&frame(false)), 4_500_000);

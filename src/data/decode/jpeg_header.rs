@@ -16,12 +16,13 @@ pub(super) enum Colors {
     Ycck,
 }
 
-/// One component of a frame: its name and its sampling factors.
+/// One component of a frame: its name, its sampling factors, and the number of its quantisation table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Component {
     pub id: u8,
     pub horizontal: u8,
     pub vertical: u8,
+    pub quantiser: u8,
 }
 
 /// A frame of the baseline, extended or progressive process, Huffman-coded, of 8 bits a sample.
@@ -34,7 +35,13 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// True if libjpeg repeats chroma where both decoders blend it: it doesn't blend components of half the width that
+    /// The largest sampling factors, across and down.
+    pub(super) fn most(&self) -> (usize, usize) {
+        let most = |of: fn(&Component) -> u8| usize::from(self.components.iter().map(of).max().unwrap_or(1));
+        (most(|c| c.horizontal), most(|c| c.vertical))
+    }
+
+    /// True if libjpeg repeats chroma where `jpeg-decoder` blends it: it doesn't blend components of half the width that
     /// are at most two samples wide, neither along rows nor, where they have half the height too, along columns.
     pub(super) fn has_narrow_chroma(&self) -> bool {
         let most = |of: fn(&Component) -> u8| self.components.iter().map(of).max().unwrap_or(1);
@@ -59,6 +66,8 @@ pub(super) struct Scan {
     pub components: Vec<u8>,
     /// For each component, where its DC and its AC table are, if it has them: see [`Header::table`].
     pub tables: Vec<[Option<usize>; 2]>,
+    /// For each component, where its quantisation table is: see [`Header::quantiser`].
+    pub quantisers: Vec<Option<usize>>,
     pub first_coefficient: u8,
     pub last_coefficient: u8,
     /// The lowest bit that was known before this scan of a progressive JPEG, 0 if none was, and the lowest known after it.
@@ -79,6 +88,9 @@ pub(super) struct Header<'a> {
     /// Every Huffman table, 16 counts and then the symbols, and the last one for each class and number.
     tables: Vec<&'a [u8]>,
     current_tables: [Option<usize>; 8],
+    /// Every quantisation table, and the last one for each number.
+    quantisers: Vec<[u16; 64]>,
+    current_quantisers: [Option<usize>; 4],
     restart_interval: u16,
     jfif: bool,
     adobe: Option<u8>,
@@ -128,6 +140,7 @@ impl<'a> Header<'a> {
     fn segment(&mut self, marker: u8, segment: &'a [u8], after: usize) -> Result<(), String> {
         match marker {
             0xc4 => self.huffman_tables(segment),
+            0xdb => self.quantisation_tables(segment),
             0xc8 | 0xcc => {}
             0xdd => self.restart_interval = segment.first_chunk().map_or(0, |&bytes| u16::from_be_bytes(bytes)),
             0xc0..=0xcf if self.frame.is_none() => self.frame = Some(frame(marker, segment)?),
@@ -164,6 +177,19 @@ impl<'a> Header<'a> {
         }
     }
 
+    fn quantisation_tables(&mut self, mut segment: &'a [u8]) {
+        while let Some((&place, rest)) = segment.split_first() {
+            let bytes = if place >> 4 == 0 { 1 } else { 2 };
+            let Some((values, rest)) = rest.split_at_checked(64 * bytes) else { return };
+            let value = |v: &[u8]| v.iter().fold(0, |value, &byte| value << 8 | u16::from(byte));
+            if let Some(current) = self.current_quantisers.get_mut(usize::from(place & 15)) {
+                *current = Some(self.quantisers.len());
+                self.quantisers.push(std::array::from_fn(|k| value(&values[k * bytes..][..bytes])));
+            }
+            segment = rest;
+        }
+    }
+
     /// A scan by its header, whose data begin at `start`; none if the header is too short.
     fn scan(&self, segment: &[u8], start: usize) -> Option<Scan> {
         let (&count, rest) = segment.split_first()?;
@@ -171,9 +197,14 @@ impl<'a> Header<'a> {
         let parts = parts.as_chunks::<2>().0;
         let &[first_coefficient, last_coefficient, bits] = rest.first_chunk()?;
         let table = |class: usize, number: u8| *self.current_tables[4 * class..][..4].get(usize::from(number))?;
+        let quantiser = |id: u8| {
+            let component = self.frame.as_ref()?.components.iter().find(|c| c.id == id)?;
+            *self.current_quantisers.get(usize::from(component.quantiser))?
+        };
         Some(Scan {
             components: parts.iter().map(|&[id, _]| id).collect(),
             tables: parts.iter().map(|&[_, numbers]| [table(0, numbers >> 4), table(1, numbers & 15)]).collect(),
+            quantisers: parts.iter().map(|&[id, _]| quantiser(id)).collect(),
             first_coefficient,
             last_coefficient,
             high_bit: bits >> 4,
@@ -192,6 +223,11 @@ impl<'a> Header<'a> {
     pub(super) fn table(&self, place: usize) -> Option<Table<'a>> {
         let (counts, symbols) = self.tables.get(place)?.split_first_chunk()?;
         Table::new(counts, symbols)
+    }
+
+    /// A quantisation table of a scan, in the order of the file.
+    pub(super) fn quantiser(&self, place: usize) -> Option<[u16; 64]> {
+        self.quantisers.get(place).copied()
     }
 
     /// The frame.
@@ -224,33 +260,6 @@ impl<'a> Header<'a> {
             (n, _) => return Err(format!("is a JPEG of {n} components, which is not read; convert it to RGB")),
         })
     }
-
-    /// True if the fast decoder decodes the file correctly: its components in one scan, or progressively with one scan of all DC
-    /// coefficients first; chroma of one block beside luma of a power of two in each direction, no part of which lies outside the
-    /// picture. (Samples there are the encoder's, or were cropped, and the fast decoder mixes them into the last row and column.)
-    pub(super) fn is_plain(&self) -> bool {
-        let Some(frame) = &self.frame else { return false };
-        let all: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
-        let together = |scan: &Scan| scan.first_coefficient > 0 || scan.components == all;
-        let scans = match &self.scans[..] {
-            [only] => only.components == all,
-            [first, ..] => frame.progressive && first.components == all && self.scans.iter().all(together),
-            [] => false,
-        };
-        let power = |factor: u8| matches!(factor, 1 | 2 | 4);
-        let one = |c: &Component| (c.horizontal, c.vertical) == (1, 1);
-        let (luma, chroma) = (&frame.components[0], &frame.components[1..]);
-        let whole = |length: u16, factor: u8| factor == 1 || length.is_multiple_of(8 * u16::from(factor));
-        let aligned = whole(frame.width, luma.horizontal) && whole(frame.height, luma.vertical);
-        let sampling = chroma.iter().all(one) && power(luma.horizontal) && power(luma.vertical);
-        scans && sampling && aligned && (!chroma.is_empty() || one(luma))
-    }
-
-    /// True if Adobe's marker or the components' names say that the components are not YCbCr.
-    pub(super) fn names_or_adobe_say_rgb(&self) -> bool {
-        let names = self.frame.iter().flat_map(|frame| &frame.components).map(|c| c.id);
-        self.adobe == Some(0) || names.eq(*b"RGB")
-    }
 }
 
 fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
@@ -267,7 +276,7 @@ fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
     if bits != 8 {
         return Err(refused(&format!("of {bits} bits a sample")));
     }
-    let component = |c: &[u8]| Component { id: c[0], horizontal: c[1] >> 4, vertical: c[1] & 15 };
+    let component = |c: &[u8]| Component { id: c[0], horizontal: c[1] >> 4, vertical: c[1] & 15, quantiser: c[2] };
     let components: Vec<_> = rest.chunks_exact(3).take(count.into()).map(component).collect();
     if components.is_empty() || components.len() != usize::from(count) {
         return Err(corrupt().into());
@@ -313,24 +322,6 @@ mod tests {
         }
         bytes.extend([0xff, 0xd9]);
         bytes
-    }
-
-    #[test]
-    fn plain_is_what_encoders_write() {
-        let plain = |marker, sampling: &[u8], scans: &[&[u8]]| {
-            Header::read(&markers(marker, 8, sampling, scans)).expect("markers").is_plain()
-        };
-        assert!(plain(0xc0, &[0x22, 0x11, 0x11], &[&[1, 2, 3]]));
-        assert!(plain(0xc0, &[0x41, 0x11, 0x11], &[&[1, 2, 3]]));
-        assert!(plain(0xc0, &[0x11], &[&[1]]));
-        assert!(!plain(0xc0, &[0x22, 0x11, 0x11], &[&[1], &[2], &[3]]));
-        assert!(!plain(0xc0, &[0x22, 0x11, 0x11], &[&[1, 2], &[3]]));
-        assert!(!plain(0xc2, &[0x22, 0x11, 0x11], &[&[1], &[2], &[3]]));
-        assert!(!plain(0xc0, &[0x31, 0x11, 0x11], &[&[1, 2, 3]]));
-        assert!(!plain(0xc0, &[0x22, 0x21, 0x11], &[&[1, 2, 3]]));
-        assert!(!plain(0xc0, &[0x22], &[&[1]]));
-        // Chroma of 16 x 4: half a block is outside of the picture.
-        assert!(!plain(0xc0, &[0x24, 0x11, 0x11], &[&[1, 2, 3]]));
     }
 
     #[test]

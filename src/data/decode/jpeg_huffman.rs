@@ -109,9 +109,28 @@ impl Bits {
         Ok(symbol)
     }
 
-    /// The length of the next code, and its symbol.
-    fn code(&self, table: &Table) -> Result<(u32, u32), Stop> {
+    /// The next symbol, and the number that as many bits as its lower four bits say make behind it: those that begin with 0 are negative.
+    /// Reads zeros after the end, as [`Bits::coefficient`] does.
+    #[inline(always)]
+    pub(super) fn value(&mut self, table: &Table) -> Result<(u32, i32), Stop> {
         let bits = self.peek();
+        let (length, symbol) = self.code_of(bits, table)?;
+        let size = symbol & 15;
+        let number = (bits << length >> 1 >> (63 - size)) as i32;
+        self.at += (length + size) as usize;
+        let negative = number < 1 << size >> 1;
+        Ok((symbol, if negative { number + 1 - (1 << size) } else { number }))
+    }
+
+    /// The length of the next code, and its symbol.
+    #[inline(always)]
+    fn code(&self, table: &Table) -> Result<(u32, u32), Stop> {
+        self.code_of(self.peek(), table)
+    }
+
+    /// The same, where the next bits are known.
+    #[inline(always)]
+    fn code_of(&self, bits: u64, table: &Table) -> Result<(u32, u32), Stop> {
         let (length, symbol) = match table.fast[(bits >> (64 - FAST)) as usize] {
             (0, _) => match table.slow(bits) {
                 Some(found) => found,
@@ -127,6 +146,20 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_begins_with_0_is_negative() {
+        // One code, 0, for a run of 2 before a number of 3 bits.
+        let mut counts = [0; 16];
+        counts[0] = 1;
+        let table = Table::new(&counts, &[0x23]).expect("a table");
+        let mut bits = Bits::new(&[0b0101_0010]);
+        assert_eq!(bits.value(&table), Ok((0x23, 5)));
+        assert_eq!(bits.value(&table), Ok((0x23, -5)));
+        assert_eq!(bits.skip(0), Ok(()));
+        assert!(bits.value(&table).is_ok());
+        assert_eq!(bits.skip(0), Err(Stop::Cut));
+    }
 
     #[test]
     fn codes_of_every_length_are_resolved() {

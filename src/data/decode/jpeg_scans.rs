@@ -1,14 +1,14 @@
 //! Whether a JPEG's scans hold the whole picture.
 //!
-//! If a file is truncated and closed by an end marker, the decoders silently fill the missing data with zeros. So this module counts
-//! the codes, without decoding coefficients or pixels.
+//! If a file is truncated and closed by an end marker, decoders silently fill the missing data with zeros. So this module counts the codes,
+//! without decoding coefficients or pixels. (`jpeg_sequential` finds this out by itself.)
 
 use std::collections::BTreeSet;
 
-use super::jpeg_header::{Component, Frame, Header, Scan};
+use super::jpeg_header::{Frame, Header, Scan};
 use super::jpeg_huffman::{Bits, Stop, Table};
 
-const CUT: &str = "is a truncated JPEG (its data end before the picture does); copy or download it again";
+pub(super) const CUT: &str = "is a truncated JPEG (its data end before the picture does); copy or download it again";
 const UNFINISHED: &str =
     "is a truncated progressive JPEG (scans that refine the picture are missing); copy or download it again";
 
@@ -53,13 +53,16 @@ pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), String> {
 }
 
 /// One component in a scan.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     /// Its place in the frame.
-    component: usize,
-    /// Its blocks in an MCU.
-    blocks: u32,
-    dc: Option<Table<'a>>,
-    ac: Option<Table<'a>>,
+    pub component: usize,
+    /// Its blocks in an MCU, across and down.
+    pub across: usize,
+    pub down: usize,
+    /// MCUs in a row.
+    pub row: usize,
+    pub dc: Option<Table<'a>>,
+    pub ac: Option<Table<'a>>,
 }
 
 struct Walk<'a> {
@@ -71,7 +74,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Walks over all MCUs of one scan.
     fn scan(&mut self, bytes: &[u8], header: &Header, scan: &Scan) -> Result<(), Stop> {
-        let (parts, mcus) = self.parts(header, scan)?;
+        let (parts, mcus) = parts(self.frame, header, scan)?;
         let spectral = self.frame.progressive && scan.first_coefficient > 0;
         if spectral {
             let nonzero = &mut self.nonzero[parts[0].component];
@@ -79,7 +82,7 @@ impl Walk<'_> {
         }
         let data = bytes.get(scan.start..scan.end).ok_or(Stop::Cut)?;
         let interval = if scan.restart_interval == 0 { mcus } else { scan.restart_interval.into() };
-        let mut intervals = Intervals { rest: Some(data) };
+        let mut intervals = Intervals::of(data);
         let mut done = 0;
         while done < mcus {
             let count = interval.min(mcus - done);
@@ -101,40 +104,44 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
 
-    /// The components of a scan, and the number of its MCUs.
-    fn parts<'b>(&self, header: &Header<'b>, scan: &Scan) -> Result<(Vec<Part<'b>>, usize), Stop> {
-        let most = |of: fn(&Component) -> u8| u32::from(self.frame.components.iter().map(of).max().unwrap_or(1));
-        let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
-        let (width, height) = (u32::from(self.frame.width), u32::from(self.frame.height));
-        let mut parts = Vec::new();
-        for (id, tables) in scan.components.iter().zip(&scan.tables) {
-            let component = self.frame.components.iter().position(|c| c.id == *id).ok_or(Stop::Odd)?;
-            let Component { horizontal, vertical, .. } = self.frame.components[component];
-            let blocks = u32::from(horizontal) * u32::from(vertical);
-            let [dc, ac] = tables.map(|table| header.table(table?));
-            parts.push(Part { component, blocks, dc, ac });
-        }
-        let spectral = scan.first_coefficient > 0 && self.frame.progressive;
-        let valid = scan.first_coefficient <= scan.last_coefficient && scan.last_coefficient < 64;
-        if parts.is_empty() || self.frame.progressive && !valid || spectral && parts.len() > 1 {
-            return Err(Stop::Odd);
-        }
-        let (mut across, mut down) = (width.div_ceil(8 * horizontal), height.div_ceil(8 * vertical));
-        // A component on its own has no padding to whole MCUs.
-        if let [only] = &mut parts[..] {
-            let component = &self.frame.components[only.component];
-            across = (width * u32::from(component.horizontal)).div_ceil(horizontal).div_ceil(8);
-            down = (height * u32::from(component.vertical)).div_ceil(vertical).div_ceil(8);
-            only.blocks = 1;
-        }
-        Ok((parts, across as usize * down as usize))
+/// The components of a scan, and the number of its MCUs.
+pub(super) fn parts<'a>(frame: &Frame, header: &Header<'a>, scan: &Scan) -> Result<(Vec<Part<'a>>, usize), Stop> {
+    let (horizontal, vertical) = frame.most();
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let (mut row, mut rows) = (width.div_ceil(8 * horizontal), height.div_ceil(8 * vertical));
+    let mut parts = Vec::new();
+    for (id, tables) in scan.components.iter().zip(&scan.tables) {
+        let component = frame.components.iter().position(|c| c.id == *id).ok_or(Stop::Odd)?;
+        let (across, down) =
+            (frame.components[component].horizontal.into(), frame.components[component].vertical.into());
+        let [dc, ac] = tables.map(|table| header.table(table?));
+        parts.push(Part { component, across, down, row, dc, ac });
     }
+    let spectral = scan.first_coefficient > 0 && frame.progressive;
+    let valid = scan.first_coefficient <= scan.last_coefficient && scan.last_coefficient < 64;
+    if parts.is_empty() || frame.progressive && !valid || spectral && parts.len() > 1 {
+        return Err(Stop::Odd);
+    }
+    // A component on its own has no padding to whole MCUs.
+    if let [only] = &mut parts[..] {
+        row = (width * only.across).div_ceil(horizontal).div_ceil(8);
+        rows = (height * only.down).div_ceil(vertical).div_ceil(8);
+        (only.across, only.down, only.row) = (1, 1, row);
+    }
+    Ok((parts, row * rows))
 }
 
 /// The data between restart markers.
-struct Intervals<'a> {
+pub(super) struct Intervals<'a> {
     rest: Option<&'a [u8]>,
+}
+
+impl<'a> Intervals<'a> {
+    pub(super) fn of(data: &'a [u8]) -> Self {
+        Intervals { rest: Some(data) }
+    }
 }
 
 impl<'a> Iterator for Intervals<'a> {
@@ -162,7 +169,7 @@ impl<'a> Iterator for Intervals<'a> {
 
 fn sequential(bits: &mut Bits, parts: &[Part], mcus: usize) -> Result<(), Stop> {
     let tables = |part| match part {
-        &Part { dc: Some(ref dc), ac: Some(ref ac), blocks, .. } => Ok((dc, ac, blocks)),
+        &Part { dc: Some(ref dc), ac: Some(ref ac), across, down, .. } => Ok((dc, ac, across * down)),
         _ => Err(Stop::Odd),
     };
     let parts = parts.iter().map(tables).collect::<Result<Vec<_>, Stop>>()?;
@@ -191,7 +198,7 @@ fn sequential(bits: &mut Bits, parts: &[Part], mcus: usize) -> Result<(), Stop> 
 fn dc(bits: &mut Bits, parts: &[Part], mcus: usize, high_bit: u8) -> Result<(), Stop> {
     for _ in 0..mcus {
         for part in parts {
-            for _ in 0..part.blocks {
+            for _ in 0..part.across * part.down {
                 let size = match high_bit {
                     0 => bits.symbol(part.dc.as_ref().ok_or(Stop::Odd)?)?,
                     _ => 1,
