@@ -34,7 +34,7 @@ check:
 	cargo fmt --check --manifest-path web/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
-	if command -v python3 >/dev/null; then python3 scripts/supply-chain.py; else echo "check: Python is not here, so licences are not checked." >&2; fi
+	scripts/deny.sh
 
 fuzz:
 	scripts/fuzz.sh
