@@ -1,5 +1,8 @@
 //! What the targets share: a bound on memory, a folder for files, and what an error must look like.
 
+pub mod repair;
+pub mod weights;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
