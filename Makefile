@@ -40,7 +40,7 @@ fuzz:
 	scripts/fuzz.sh
 
 campaigns:
-	cargo test --release --locked --test cli campaigns:: -- --ignored --nocapture --test-threads 1
+	scripts/campaigns.sh
 
 web:
 	scripts/web.sh

@@ -12,8 +12,11 @@ mod cli {
         mod faults;
         mod fetches;
         mod kills;
+        mod moment;
+        mod table;
         mod task;
         mod tries;
+        mod writers;
     }
     mod data_sets;
     mod device;

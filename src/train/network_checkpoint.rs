@@ -167,7 +167,9 @@ mod tests {
     }
 
     /// What is read of a checkpoint whose metadata and tensors `change` has changed.
-    fn read(change: impl Fn(&mut BTreeMap<String, String>, &mut Vec<NamedTensor>)) -> Result<Option<NetworkCheckpoint>> {
+    fn read(
+        change: impl Fn(&mut BTreeMap<String, String>, &mut Vec<NamedTensor>),
+    ) -> Result<Option<NetworkCheckpoint>> {
         let numbers = [
             ("version", "1"),
             ("epoch", "2"),

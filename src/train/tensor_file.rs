@@ -96,7 +96,9 @@ impl<'a> TensorFile<'a> {
         let val_accuracy: f64 = self.number("best.val_accuracy")?;
         match val_loss.is_finite() && (0.0..=1.0).contains(&val_accuracy) {
             true => Ok(Some((epoch, val_loss, val_accuracy))),
-            false => Err(self.damaged(format!("a best loss of {val_loss} at an accuracy of {val_accuracy} is invalid"))),
+            false => {
+                Err(self.damaged(format!("a best loss of {val_loss} at an accuracy of {val_accuracy} is invalid")))
+            }
         }
     }
 
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn only_numbers_that_a_run_can_count_on_from_are_read() {
-        let progress = |epoch, step| with(&[("epoch", epoch), ("step", step)], TensorFile::progress);
+        let progress = |epoch, step| with(&[("epoch", epoch), ("step", step)], |file| file.progress());
         assert_eq!(progress("3", "12").unwrap(), Progress { epoch: 3, step: 12 });
         assert_eq!(progress("0", "0").unwrap().epoch, 0);
         let most = u64::MAX.to_string();
@@ -151,9 +153,14 @@ mod tests {
         };
         assert_eq!(best("5", "0.5", "1").unwrap(), Some((5, 0.5, 1.0)));
         assert_eq!(with(&[], |file| file.best(5)).unwrap(), None);
-        for (epoch, loss, accuracy) in
-            [("6", "0.5", "1"), ("0", "0.5", "1"), ("5", "NaN", "1"), ("5", "inf", "1"), ("5", "0.5", "1.5"), ("5", "1", "NaN")]
-        {
+        for (epoch, loss, accuracy) in [
+            ("6", "0.5", "1"),
+            ("0", "0.5", "1"),
+            ("5", "NaN", "1"),
+            ("5", "inf", "1"),
+            ("5", "0.5", "1.5"),
+            ("5", "1", "NaN"),
+        ] {
             assert!(best(epoch, loss, accuracy).is_err(), "{epoch} {loss} {accuracy}");
         }
     }
