@@ -2,13 +2,14 @@
 # make test    every test, on every driver that this machine can have
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
-# make check   formatting and lints, the library without the program, and the licences and checksums of what is linked
+# make check   formatting and lints, the library without the program, and the licences and sources of what is linked
 # make web     the page that verifies and uses a GPU in a browser, into target/web
 # make fuzz    each fuzz target for a minute, with a nightly compiler
+# make miri    the unit tests of what reads bytes from outside, interpreted by Miri
 # make campaigns  every fault, kill and full disk that docs/internals/reliability.md counts
 # make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers other-systems web fuzz campaigns
+.PHONY: demo test verify check build drivers other-systems web fuzz miri campaigns
 
 build:
 	scripts/setup.sh
@@ -38,6 +39,9 @@ check:
 
 fuzz:
 	scripts/fuzz.sh
+
+miri:
+	scripts/miri.sh
 
 campaigns:
 	scripts/campaigns.sh

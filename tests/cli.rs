@@ -32,6 +32,7 @@ mod cli {
     mod library;
     mod looking;
     mod names;
+    mod nan_weights;
     mod networks;
     mod not_finite;
     mod one_output;

@@ -58,7 +58,8 @@ fn fetches_in_a_process_of_its_own() {
 /// That process, for the data set of `LONG` numbers or of those that `TEST_NUMBERS` says.
 pub fn process(here: &Sandbox) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "cli::campaigns::fetches::fetches_in_a_process_of_its_own"]);
+    let name = "cli::campaigns::fetches::fetches_in_a_process_of_its_own";
+    command.args(["--ignored", "--nocapture", "--exact", name]);
     command.current_dir(here.path("")).env("TEST_FOLDER", here.path("cache")).env("TEST_NUMBERS", LONG.to_string());
     command
 }

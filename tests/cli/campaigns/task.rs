@@ -144,10 +144,7 @@ pub const BENCH: Task = Task {
         "1",
         "--iterations",
         "1",
-        "--roofline",
-        "roof.svg",
     ],
-    varying: &[("roof.svg", "</svg>")],
     ..NOTHING
 };
 

@@ -72,8 +72,15 @@ pub const OP: Task = Task {
 pub const RESULTS: Task = Task {
     name: "results",
     arguments: &["results", "measured"],
-    varying: &[("measured/index.html", "</html>")],
+    varying: &[("measured/README.md", "")],
     ..task::NOTHING
+};
+
+pub const ROOFLINE: Task = Task {
+    name: "bench --roofline",
+    more: &["--roofline", "roof.svg"],
+    varying: &[("roof.svg", "</svg>")],
+    ..task::BENCH
 };
 
 pub const TENSORBOARD: Task = Task { name: "train --tensorboard", more: &["--tensorboard"], ..task::TRAIN };
