@@ -2,13 +2,14 @@
 # make test    every test, on every driver that this machine can have
 # make verify  every kernel and every negative control on every adapter, with the built program; the report is target/verify.json,
 #              and target/verify-lavapipe-26.json of the kernels for cooperative matrices
-# make check   formatting and lints, the library without the program, and the licences and checksums of what is linked
+# make check   formatting and lints, the library without the program, and the licences and sources of what is linked
 # make web     the page that verifies and uses a GPU in a browser, into target/web
 # make fuzz    each fuzz target for a minute, with a nightly compiler
+# make miri    the unit tests of what reads bytes from outside, interpreted by Miri
 # make campaigns  every fault, kill and full disk that docs/internals/reliability.md counts
 # make other-systems   type-check for Windows and macOS, if rustup can fetch their standard libraries
 
-.PHONY: demo test verify check build drivers other-systems web fuzz campaigns
+.PHONY: demo test verify check build drivers other-systems web fuzz miri campaigns
 
 build:
 	scripts/setup.sh
@@ -34,13 +35,16 @@ check:
 	cargo fmt --check --manifest-path web/Cargo.toml
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo check --release --locked --lib --no-default-features
-	if command -v python3 >/dev/null; then python3 scripts/supply-chain.py; else echo "check: Python is not here, so licences are not checked." >&2; fi
+	scripts/deny.sh
 
 fuzz:
 	scripts/fuzz.sh
 
+miri:
+	scripts/miri.sh
+
 campaigns:
-	cargo test --release --locked --test cli campaigns:: -- --ignored --nocapture --test-threads 1
+	scripts/campaigns.sh
 
 web:
 	scripts/web.sh

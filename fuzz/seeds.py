@@ -3,15 +3,18 @@
 
     fuzz/seeds.py FOLDER
 
-Only Python's own modules are needed. The first byte of the seeds of `data`, `texts` and `caches` says what is read (fuzz_targets/*.rs).
+Only Python's own modules are needed. The first byte of most seeds says what is read (fuzz_targets/*.rs).
 """
 import gzip
+import hashlib
 import io
 import json
+import math
 import pathlib
 import struct
 import sys
 import tarfile
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
@@ -73,6 +76,71 @@ def weights():
     yield safetensors([("fc.weight", "F32", [1, 2], bytes(8)), ("fc.bias", "F16", [1], bytes(2))], {"format": "pt"})
 
 
+def pickles():
+    for path in sorted((GOLDEN / "pth").iterdir()):
+        data = path.read_bytes()
+        if data[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                yield from (b"\0" + archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+        elif data[:1] == b"\x80":
+            yield b"\2" + data
+    # A state dict of one tensor, and one inside of another, by protocol 2.
+    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0%dX\3\0\0\0cpuK\x10tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\4K\4\x86K\4K\1\x86\x89ccollections\nOrderedDict\n)RtR"
+    for kind in (b"\0", b"\1"):
+        yield kind + b"\x80\2}X\x09\0\0\0fc.weight" + tensor % 0 + b"s."
+        yield kind + b"\x80\2}X\x0a\0\0\0state_dict}(X\x09\0\0\0fc.weight" + tensor % 0 + b"X\7\0\0\0fc.bias" + tensor % 1 + b"us."
+
+
+def networks():
+    preprocessor = '{"resize": 16, "crop": 16, "mean": [0, 0, 0], "std": [1, 1, 1]}'
+    transformers = {"model_type": "resnet", "depths": [1, 1], "hidden_sizes": [4, 8], "embedding_size": 4, "layer_type": "basic", "id2label": {"0": "a", "1": "b"}}
+    timm = {"architecture": "resnet18", "num_classes": 2, "pretrained_cfg": {"input_size": [3, 16, 16], "mean": [0, 0, 0], "crop_pct": 0.9}}
+    small = {"widths": [4, 8], "depths": [1, 1], "stem": {"kind": "cifar", "width": 4}, "classes": 2}
+    large = {"block": "bottleneck", "depths": [3, 4, 6, 3]}
+    for description in (
+        {"block": "basic", **small},
+        {"block": "bottleneck", "stride_in": "1x1", **small},
+        {"block": "plain", **small},
+        {"block": "preact-basic", **small},
+        {"block": "preact-bottleneck", "shortcut": "projection-all", **small},
+        {"block": "basic", "shortcut": "zero-pad", **small},
+        {"block": "bottleneck", "groups": 2, "width_per_group": 32, **small},
+        {"block": "basic", **small, "stem": {"kind": "imagenet", "width": 4, "pool": {"ceil_mode": True, "padding": 0}}},
+        large,
+    ):
+        for config, changes in ((transformers, ""), (timm, "bare\ntype fc.weight F16\n"), ({}, "drop fc.bias\nname fc.weight head.weight\nshape bn1.bias 5\nfill bn1.running_var 255\n")):
+            yield "\n---\n".join([json.dumps(description), json.dumps(config), preprocessor, changes]).encode()
+
+
+def checkpoints():
+    tensors = [("conv1.weight", [2, 3, 3, 3])]
+    tensors += [(f"{conv}.weight", [2, 2, 3, 3]) for conv in ("layer1.0.conv1", "layer1.0.conv2")]
+    norms = [(f"{bn}.{part}", [2]) for bn in ("bn1", "layer1.0.bn1", "layer1.0.bn2") for part in ("weight", "bias", "running_mean", "running_var")]
+    head = [("fc.weight", [2, 2]), ("fc.bias", [2])]
+    state = tensors + norms + head
+    moments = [(f"{moment}.{name}", shape) for name, shape in head for moment in ("exp_avg", "exp_avg_sq")]
+
+    def file(entries, metadata):
+        return safetensors([(name, "F32", shape, bytes(4 * math.prod(shape))) for name, shape in entries], metadata)
+
+    numbers = {"version": "1", "epoch": "1", "step": "2", "best.epoch": "1", "best.val_loss": "0.5", "best.val_accuracy": "1"}
+    yield b"\0" + file(state + moments, numbers)
+    scale = {"loss_scale": "1024", "loss_scale.good_steps": "1", "loss_scale.skipped": "1"}
+    yield b"\1" + file(state + [(f"ema.{name}", shape) for name, shape in state] + moments, {**numbers, **scale})
+    pair_of = lambda prefix: [(f"{prefix}weight", [2, 2]), (f"{prefix}bias", [2])]
+    identity = {"optimizer": "Adam(AdamAttributes { lr: 0.001, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false, maximize: false })", "lr": "0.0001", "batch_size": "32", "label_smoothing": "0", "seed": "0", "examples": "2", "labels": hashlib.sha256(struct.pack("<II", 0, 1)).hexdigest()}
+    entries = pair_of("") + pair_of("best.") + pair_of("exp_avg.") + pair_of("exp_avg_sq.") + [("scaler.mean", [2]), ("scaler.scale", [2])]
+    yield b"\2" + file(entries, {**numbers, **identity, "milestone.epoch": "1", "milestone.val_loss": "0.5"})
+    optimizer = '[training.optimizer]\nname = "adam"\nweight_decay = 0.0\nbetas = [0.9, 0.999]\neps = 1e-8\n'
+    training = '[training]\nrecipe = "auto"\nlr = 0.01\nepochs = 3\nbatch_size = 4\nlabel_smoothing = 0.0\nseed = 0\n' + optimizer
+    network = '[network]\nunfreeze = "all"\nbn = "train"\nbias_decay = true\nema = 0.9\npatience = 2\nlog_gradients = false\nrecompute = "none"\n[network.schedule]\ncurve = "step"\nmilestones = [1]\ngamma = 0.1\nwarmup_epochs = 0.0\n'
+    metrics = b'{"epoch":1,"step":3,"train_loss":1.0,"train_accuracy":0.5,"val_loss":null,"val_accuracy":null,"lr":0.1,"images_per_second":10.0}\n'
+    unreadable = b'{"train": [{"index": 1, "name": "a.png"}], "val": []}'
+    for config in (training, 'classes = ["a", "b"]\nimages = ["x"]\n[command]\ndata = "d"\n' + training, training + network):
+        yield b"\3" + pair(config.encode(), pair(metrics, unreadable))
+
+
 def images():
     for name, data in tensors(GOLDEN / "decode.safetensors"):
         if name.endswith(".file"):
@@ -116,10 +184,12 @@ def caches():
     yield b"\2" + bytes(64) + b"data"
     yield from (b"\3" + tar(names) for names in (["set/a.bin", "set/b.bin"], ["../a.bin"], ["set/a.bin", "set/a.bin", "/b.bin"]))
     yield b"\4" + gzip.compress(b"abcd", mtime=0)
+    yield b"\5" + safetensors([("features", "F32", [2, 2], bytes(16)), ("images", "U8", [2, 32], bytes(64))], metadata)
+    yield b"\6data"
 
 
 def main():
-    for kind in (weights, images, data, texts, caches):
+    for kind in (weights, pickles, networks, checkpoints, images, data, texts, caches):
         folder = pathlib.Path(sys.argv[1]) / kind.__name__
         folder.mkdir(parents=True, exist_ok=True)
         count = 0

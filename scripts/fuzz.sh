@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(weights images data texts caches)
+[[ ${#targets[@]} -gt 0 ]] || targets=(weights pickles networks checkpoints images data texts caches)
 if ! rustc +nightly --version >/dev/null 2>&1; then
     echo "fuzz: no nightly compiler is here (rustup toolchain install nightly), so nothing is fuzzed." >&2
     exit 0
@@ -31,7 +31,7 @@ for target in "${targets[@]}"; do
     new=$work/new/$target old=$work/old/$target program=$target_dir/$host/release/$target
     mkdir -p "$new" "$old"
     [[ ! -f fuzz/corpus/$target.tar.gz ]] || tar -xzf "fuzz/corpus/$target.tar.gz" -C "$old"
-    "$program" "$new" "$old" "$work/seeds/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
+    "$program" "$new" "$old" "$work/seeds/$target" -dict="fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
         -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
     grep -E '^stat::number_of_executed_units|^stat::peak_rss_mb|^SUMMARY|panicked|above the limit' "$work/$target.log" | sed "s/^/$target: /" || true
     if [[ -n ${FUZZ_KEEP:-} ]]; then

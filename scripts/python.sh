@@ -5,8 +5,8 @@
 #     scripts/python.sh               # build, install, test
 #     scripts/python.sh -k classify   # arguments go to pytest
 #
-# Packages come from wherever this machine's pip takes them. Where Python 3.10 or its packages can't be had, a sentence says so and
-# nothing is tested. GPU_RESNET_PYTHON names the interpreter; GPU_RESNET_RAY=off leaves Ray and its tests (a minute) out.
+# Packages come from wherever this machine's pip takes them, but only in the versions and with the SHA-256 of python/requirements. Where
+# Python 3.10 or its packages can't be had, a sentence says so and nothing is tested. GPU_RESNET_PYTHON names the interpreter; GPU_RESNET_RAY=off leaves Ray and its tests (a minute) out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,11 +33,12 @@ mkdir -p "$CARGO_TARGET_DIR"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if [[ ! -x $environment/bin/python ]]; then "$python" -m venv "$environment"; fi
-if ! "$environment/bin/python" -m pip install -q maturin pytest pillow pyarrow scikit-learn nbformat nbclient ipykernel >"$log" 2>&1; then
+pinned() { "$1" -m pip install -q --only-binary :all: --require-hashes -r "python/requirements/$2.txt" >"$log" 2>&1; }
+if ! pinned "$environment/bin/python" tests; then
     say "its packages can't be had here ($(tail -n 1 "$log")), so the package is not tested."
     exit 0
 fi
-if [[ ${GPU_RESNET_RAY:-on} == off ]] || ! "$environment/bin/python" -m pip install -q 'ray[data]' >"$log" 2>&1; then
+if [[ ${GPU_RESNET_RAY:-on} == off ]] || ! pinned "$environment/bin/python" ray; then
     say "Ray is not here, so gpu_resnet.ray is not tested."
 fi
 export VIRTUAL_ENV=$environment PATH=$environment/bin:$PATH
@@ -51,7 +52,8 @@ pip install -q --force-reinstall --no-deps "$wheel"
 if [[ $# -eq 0 ]]; then
     for other in $(pythons); do
         place=$(mktemp -d)
-        if "$other" -m venv "$place" && "$place/bin/pip" install -q "$wheel" >"$log" 2>&1; then
+        if "$other" -m venv "$place" && pinned "$place/bin/python" package &&
+            "$place/bin/pip" install -q --no-deps "$wheel" >"$log" 2>&1; then
             "$place/bin/python" -c 'import sys, gpu_resnet; print("python: the wheel works under", *sys.version_info[:2], "with", len(gpu_resnet.devices()), "adapters", file=sys.stderr)'
         else
             say "$other: numpy can't be had ($(tail -n 1 "$log"))."

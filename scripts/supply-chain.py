@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Checks what the program is made of, offline, from Cargo.lock and what cargo knows: that every crate comes from crates.io with a checksum,
-and that its licence is one of deny.toml's. With --sbom it also writes a software bill of materials (CycloneDX 1.5, JSON).
+"""Checks what the program, the Python package, the page and the fuzz targets are made of, offline, from their Cargo.lock and what cargo
+knows: that every crate comes from crates.io with a checksum, and that its licence is one of deny.toml's. With --sbom it also writes a
+software bill of materials of the program (CycloneDX 1.5, JSON).
 
     scripts/supply-chain.py [--sbom FILE]
 
-`cargo deny check` (if it is installed) does the same, and also asks for known vulnerabilities.
+`cargo deny` does the same, and also knows of vulnerabilities; scripts/deny.sh runs it where it is installed.
 """
 import argparse
 import json
@@ -21,11 +22,14 @@ except ImportError:
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
+# Folders with a Cargo.lock; the first is the program's.
+FOLDERS = (".", "python", "web", "fuzz")
 
 
-def metadata():
+def metadata(folder):
     """What cargo knows of all packages that any target or feature needs."""
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--all-features"]
+    manifest = str(ROOT / folder / "Cargo.toml")
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--all-features", "--manifest-path", manifest]
     return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
@@ -64,7 +68,8 @@ def allows(expression, allowed):
     return met
 
 
-def problems(packages, checksums, allowed):
+def problems(packages, checksums, licences):
+    exceptions = {exception["crate"]: exception["allow"] for exception in licences.get("exceptions", [])}
     for package in packages:
         name = f"{package['name']} {package['version']}"
         if package["source"] is None:
@@ -73,6 +78,7 @@ def problems(packages, checksums, allowed):
             yield f"{name} comes from {package['source']}"
         if not checksums.get((package["name"], package["version"])):
             yield f"{name} has no checksum in Cargo.lock"
+        allowed = {*licences["allow"], *exceptions.get(package["name"], [])}
         try:
             if not allows(package["license"] or "", allowed):
                 yield f"{name} has the licence {package['license']}, which deny.toml does not allow"
@@ -106,20 +112,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sbom", type=pathlib.Path, metavar="FILE", help="write a bill of materials")
     arguments = parser.parse_args()
-    known = metadata()
-    packages = known["packages"]
-    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
-    checksums = {(p["name"], p["version"]): p.get("checksum") for p in lock["package"]}
-    allowed = set(tomllib.loads((ROOT / "deny.toml").read_text())["licenses"]["allow"])
-    found = list(problems(packages, checksums, allowed))
-    for problem in found:
+    licences = tomllib.loads((ROOT / "deny.toml").read_text())["licenses"]
+    found, crates = [], set()
+    for folder in reversed(FOLDERS):
+        known = metadata(folder)
+        packages = known["packages"]
+        lock = tomllib.loads((ROOT / folder / "Cargo.lock").read_text())
+        checksums = {(p["name"], p["version"]): p.get("checksum") for p in lock["package"]}
+        found += problems(packages, checksums, licences)
+        crates.update((p["name"], p["version"]) for p in packages if p["source"])
+    for problem in sorted(set(found)):
         print(f"error: {problem}", file=sys.stderr)
     root = next(p for p in packages if p["id"] == known["resolve"]["root"])
     if arguments.sbom:
         arguments.sbom.write_text(json.dumps(bill(packages, checksums, root), indent=1) + "\n")
     if found:
         sys.exit(1)
-    print(f"{len(packages) - 1} crates, all from crates.io with checksums, all under licences of deny.toml")
+    print(f"{len(crates)} crates, all from crates.io with checksums, all under licences of deny.toml")
 
 
 if __name__ == "__main__":

@@ -62,16 +62,24 @@ pub(crate) fn in_one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) && text.len() <= MOST {
         return Cow::Borrowed(text);
     }
-    let mut line = String::new();
-    for c in text.trim().chars().take(MOST) {
+    let (mut line, mut shown, mut rest) = (String::new(), 0, text.trim().chars());
+    // What counts is what is shown: an escaped character is several.
+    while shown < MOST
+        && let Some(c) = rest.next()
+    {
         match c {
-            '\n' | '\r' | '\t' if line.ends_with(' ') => {}
+            '\n' | '\r' | '\t' if line.ends_with(' ') => continue,
             '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_control() => line.extend(c.escape_default()),
+            c if c.is_control() => {
+                let escaped = c.escape_default();
+                shown += escaped.len() - 1;
+                line.extend(escaped);
+            }
             c => line.push(c),
         }
+        shown += 1;
     }
-    if text.chars().count() > MOST {
+    if rest.next().is_some() {
         line.push('…');
     }
     Cow::Owned(line)
@@ -111,6 +119,10 @@ mod tests {
         assert_eq!(in_one_line("label `\u{1b}]0;owned\u{7}\u{9b}2J`"), "label `\\u{1b}]0;owned\\u{7}\\u{9b}2J`");
         let long = in_one_line(&"é".repeat(5000)).chars().count();
         assert_eq!(long, MOST + 1);
+        // An escaped character takes six and more.
+        let escaped = in_one_line(&"\u{0}".repeat(5000)).chars().count();
+        assert!((MOST..MOST + 12).contains(&escaped), "{escaped}");
+        assert_eq!(in_one_line(&format!("{}\n", "x".repeat(MOST))).chars().count(), MOST);
         for error in [
             Error::file("a\x1b[2Jb", "has the label `\x1b[2J`\nand more"),
             Error::Usage("\x1b".into()),

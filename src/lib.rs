@@ -156,6 +156,7 @@ mod files;
 pub mod fuzzing {
     pub use crate::data::unpack;
     pub use crate::gpu::read_pipelines;
+    pub use crate::train::{CheckpointLayout, NetworkCheckpoint};
 }
 #[allow(missing_docs)]
 pub mod gpu;

@@ -12,8 +12,11 @@ mod cli {
         mod faults;
         mod fetches;
         mod kills;
+        mod moment;
+        mod table;
         mod task;
         mod tries;
+        mod writers;
     }
     mod data_sets;
     mod device;
@@ -29,6 +32,7 @@ mod cli {
     mod library;
     mod looking;
     mod names;
+    mod nan_weights;
     mod networks;
     mod not_finite;
     mod one_output;

@@ -1,4 +1,5 @@
-//! The shape of the source tree: no files of `src` import each other in a circle, and files and functions stay short.
+//! The shape of the source tree: no files of `src` import each other in a circle, files and functions stay short, and the files with `unsafe`
+//! code are those that docs/internals/reliability.md lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -189,4 +190,40 @@ fn files_and_functions_are_short() {
             assert!(length <= LONGEST[1] || line.ends_with(['}', ';']), "{name}: {} has {length} lines", &found[2]);
         }
     }
+}
+
+/// The Rust files of `folder` and below it.
+fn sources(folder: &Path, found: &mut BTreeSet<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.insert(path);
+        }
+    }
+}
+
+#[test]
+fn the_list_of_unsafe_code_is_that_of_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = BTreeSet::from([root.join("build.rs")]);
+    ["src", "python/src", "web/src"].iter().for_each(|folder| sources(&root.join(folder), &mut all));
+    let (allowed, code) = (pattern(r"allow\(unsafe_code\)"), pattern(r"\bunsafe\s*(\{|fn\b|impl\b|extern\b)"));
+    let mut found = BTreeSet::new();
+    for path in all {
+        let name = path.strip_prefix(root).expect("a path below").display().to_string().replace('\\', "/");
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        let text = pattern(r"(?m)//.*$").replace_all(&text, "").into_owned();
+        // `deny(unsafe_code)` keeps the compiler to it; a file of a crate without that would be seen here.
+        assert!(allowed.is_match(&text) || !code.is_match(&text), "{name} has unsafe code without allow(unsafe_code)");
+        if allowed.is_match(&text) {
+            found.insert(name);
+        }
+    }
+    let page = std::fs::read_to_string(root.join("docs/internals/reliability.md")).expect("the page");
+    let table = page.split("`unsafe` code is denied").nth(1).expect("the list of unsafe code");
+    let rows = pattern(r"(?m)^\| `([^`]+\.rs)` \| \S");
+    let listed: BTreeSet<String> = rows.captures_iter(table).map(|row| row[1].to_owned()).collect();
+    assert_eq!(listed, found, "docs/internals/reliability.md lists the first, the code has the second");
 }

@@ -2,30 +2,13 @@
 //! inspected, described and read, as `weights inspect` and `infer` do.
 #![no_main]
 
-use gpu_resnet::weights::{Overrides, Weights, check, describe, inspect};
 use gpu_resnet_fuzz as fuzz;
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-/// Larger tensors are not read: the bytes of a small file can be many tensors' at once, and each is asked for by its network alone.
-const MOST_VALUES: usize = 1 << 20;
+fuzz_target!(|bytes: &[u8]| fuzz::weights::read(bytes.to_vec(), "some/weights"));
 
-fuzz_target!(|bytes: &[u8]| {
-    let label = "some/weights";
-    let opened = fuzz::bounded(fuzz::some(bytes.len()), || Weights::from_bytes(bytes.to_vec(), label));
-    let Some(weights) = fuzz::check(opened, label) else { return };
-    fuzz::bounded(fuzz::some(bytes.len()), || {
-        inspect(&weights, &Overrides::default());
-        fuzz::check(weights.labels(), label);
-        if let Some(description) = fuzz::check(describe(&weights, &Overrides::default()), label) {
-            fuzz::check(check(&weights, &description.architecture), label);
-        }
-    });
-    for name in weights.names().map(str::to_owned).collect::<Vec<_>>() {
-        let count = weights.shape(&name).expect("a listed tensor").iter().product::<usize>();
-        if count <= MOST_VALUES
-            && let Some(values) = fuzz::check(weights.tensor_f32(&name), label)
-        {
-            assert_eq!(values.len(), count, "{name:?}");
-        }
-    }
+// A longer or shorter header has its true length again in three of four mutations.
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let size = fuzzer_mutate(data, size, max_size);
+    if seed % 4 > 0 { fuzz::repair::safetensors(data, size) } else { size }
 });

@@ -1,7 +1,11 @@
 //! What the targets share: a bound on memory, a folder for files, and what an error must look like.
 
+pub mod repair;
+pub mod weights;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts what is allocated, and ends the process where that is more than it may be: before the machine is out of memory, and with a
@@ -65,17 +69,20 @@ pub fn some(bytes: usize) -> usize {
     (64 << 20) + 64 * bytes
 }
 
-/// A folder in memory, emptied for each input.
+/// A folder in memory, emptied after each input.
 pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
-        let base =
-            Some(Path::new("/dev/shm")).filter(|path| path.is_dir()).map_or(std::env::temp_dir(), Path::to_owned);
-        let path = base.join(format!("gpu-resnet-fuzz-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
+        static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
+            let base =
+                Some(Path::new("/dev/shm")).filter(|path| path.is_dir()).map_or(std::env::temp_dir(), Path::to_owned);
+            let path = base.join(format!("gpu-resnet-fuzz-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir_all(&path).expect("a folder");
+            path
+        });
+        Self(PATH.clone())
     }
 
     pub fn path(&self) -> &Path {
@@ -84,7 +91,9 @@ impl Folder {
 
     pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        if name.contains('/') {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        }
         std::fs::write(&path, bytes).expect("a file");
         path
     }
@@ -98,7 +107,11 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        // The folder itself stays: most of the time would go into making it.
+        for entry in std::fs::read_dir(&self.0).expect("the folder").flatten() {
+            let path = entry.path();
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::head::{Head, HeadShape};
 use super::options::HeadOptions;
 use super::scaler::Scaler;
 use super::state::{HeadState, Moment};
-use super::tensor_file::TensorFile;
+use super::tensor_file::{Progress, TensorFile};
 use crate::error::{Error, Result};
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
@@ -133,23 +133,17 @@ impl Checkpoint {
             let (weight, bias) = head(&format!("{name}."))?;
             Ok(Moment { weight, bias })
         });
-        let state =
-            HeadState { head: whole(head("")?)?, moments: moments.collect::<Result<_>>()?, step: file.number("step")? };
-        let best = if file.has("best.epoch") {
-            Some(Best {
-                epoch: file.number("best.epoch")?,
-                val_loss: file.number("best.val_loss")?,
-                val_accuracy: file.number("best.val_accuracy")?,
-                head: whole(head("best.")?)?,
-            })
-        } else {
-            None
+        let Progress { epoch, step } = file.progress()?;
+        let state = HeadState { head: whole(head("")?)?, moments: moments.collect::<Result<_>>()?, step };
+        let best = match file.best(epoch)? {
+            Some((epoch, val_loss, val_accuracy)) => {
+                Some(Best { epoch, val_loss, val_accuracy, head: whole(head("best.")?)? })
+            }
+            None => None,
         };
-        let milestone = if file.has("milestone.epoch") {
-            Some(Milestone { epoch: file.number("milestone.epoch")?, val_loss: file.number("milestone.val_loss")? })
-        } else {
-            None
-        };
+        // Runs of earlier versions noted a first loss that was not finite, which no later one is below.
+        let milestone = file.measured("milestone", epoch)?.filter(|(_, val_loss)| val_loss.is_finite());
+        let milestone = milestone.map(|(epoch, val_loss)| Milestone { epoch, val_loss });
         let scaler = if file.has_tensor("scaler.mean") {
             let columns = [shape.features];
             let scaler =
@@ -161,6 +155,6 @@ impl Checkpoint {
         } else {
             None
         };
-        Ok(Some(Self { epoch: file.number("epoch")?, state, best, milestone, scaler }))
+        Ok(Some(Self { epoch, state, best, milestone, scaler }))
     }
 }

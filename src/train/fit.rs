@@ -205,7 +205,7 @@ impl Trained for Job<'_> {
         {
             now.best = Some(Best { epoch: now.epoch, val_loss, val_accuracy, head: now.state.head.clone() });
         }
-        if let Some(val_loss) = result.val_loss
+        if let Some(val_loss) = result.val_loss.filter(|loss| loss.is_finite())
             && now.milestone.is_none_or(|milestone| val_loss < milestone.val_loss * (1.0 - WORTHWHILE))
         {
             now.milestone = Some(Milestone { epoch: now.epoch, val_loss });

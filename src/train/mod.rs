@@ -60,6 +60,8 @@ pub use initial::{Tensors, fresh, with_fresh_head};
 pub use interrupt::Interrupt;
 pub use loss_scale::LossScale;
 pub use metrics::{BlockGradient, EpochResult, Evaluation};
+#[cfg(fuzzing)]
+pub use network_checkpoint::{CheckpointLayout, NetworkCheckpoint};
 pub use network_fit::{NetworkFit, NetworkOutcome, SaveModel, fit_network};
 pub use network_settings::{BnMode, NetworkSettings, Unfreeze};
 pub use network_shared::NetworkOptions;

@@ -9,8 +9,9 @@ use super::files::read_limited;
 use super::initial::Tensors;
 use super::loss_scale::LossScale;
 use super::network_trainer::{NetworkState, NetworkTrainer};
-use super::tensor_file::TensorFile;
+use super::tensor_file::{Progress, TensorFile};
 use crate::error::Result;
+use crate::model::ParameterSpec;
 use crate::weights::{NamedTensor, RawTensor, write_safetensors};
 
 /// The best epoch so far, whose weights are in model.safetensors.
@@ -29,6 +30,38 @@ pub struct NetworkCheckpoint {
     pub epoch: u64,
     pub state: NetworkState,
     pub best: Option<BestEpoch>,
+}
+
+/// The tensors that a run's checkpoint has.
+#[derive(Clone, Debug)]
+pub struct CheckpointLayout {
+    /// The state dict.
+    pub parameters: Vec<ParameterSpec>,
+    /// The optimiser's, by name.
+    pub moments: Vec<(String, Vec<usize>)>,
+    /// Whether there is a moving average, which is a second state dict.
+    pub average: bool,
+    /// Whether the loss is scaled.
+    pub loss_scale: bool,
+}
+
+impl CheckpointLayout {
+    fn of(trainer: &NetworkTrainer) -> Result<Self> {
+        Ok(Self {
+            parameters: trainer.architecture().parameters(),
+            moments: trainer.moment_shapes()?,
+            average: trainer.options().network.ema.is_some(),
+            loss_scale: trainer.loss_scale().is_some(),
+        })
+    }
+
+    /// The largest file that such a checkpoint can be: its values, and a header.
+    fn most_bytes(&self) -> u64 {
+        let values = |shape: &[usize]| shape.iter().map(|&extent| extent as u64).product::<u64>();
+        let parameters: u64 = self.parameters.iter().map(|spec| values(&spec.shape)).sum();
+        let moments: u64 = self.moments.iter().map(|(_, shape)| values(shape)).sum();
+        4 * (2 * parameters + moments) + (16 << 20)
+    }
 }
 
 /// What a checkpoint must agree on with the run that resumes it: a word for the user, and the value.
@@ -76,50 +109,39 @@ impl NetworkCheckpoint {
     /// # Errors
     /// [`crate::Error::File`] if it is damaged, or belongs to a run with other settings, images or another network.
     pub fn read(path: &Path, trainer: &NetworkTrainer, identity: &Identity) -> Result<Option<Self>> {
-        let specs = trainer.architecture().parameters();
-        let moments = trainer.moment_shapes()?;
-        let floats = |shapes: &mut dyn Iterator<Item = &Vec<usize>>| -> u64 {
-            shapes.map(|shape| shape.iter().map(|&extent| extent as u64).product::<u64>()).sum()
-        };
-        // Two copies of the state dict and the optimiser's tensors at most, and a header.
-        let most = 2 * floats(&mut specs.iter().map(|spec| &spec.shape)) + floats(&mut moments.iter().map(|(_, s)| s));
-        let Some(bytes) = read_limited(path, most * 4 + (16 << 20))? else {
+        Self::read_as(path, &CheckpointLayout::of(trainer)?, identity)
+    }
+
+    /// The same for a run whose checkpoint has this layout.
+    pub fn read_as(path: &Path, layout: &CheckpointLayout, identity: &Identity) -> Result<Option<Self>> {
+        let Some(bytes) = read_limited(path, layout.most_bytes())? else {
             return Ok(None);
         };
         let file = TensorFile::parse(path, &bytes)?;
         file.check_identity(identity)?;
         let state_dict = |prefix: &str| -> Result<Tensors> {
-            let read = specs.iter().map(|spec| {
+            let read = layout.parameters.iter().map(|spec| {
                 let data = file.tensor(&format!("{prefix}{}", spec.name), &spec.shape)?;
                 Ok((spec.name.clone(), data))
             });
             Ok(Tensors(read.collect::<Result<_>>()?))
         };
-        let average = trainer.options().network.ema.is_some().then(|| state_dict(AVERAGE)).transpose()?;
-        let read = moments.into_iter().map(|(name, shape)| {
-            let data = file.tensor(&name, &shape)?;
-            Ok((name, data))
-        });
+        let average = layout.average.then(|| state_dict(AVERAGE)).transpose()?;
+        let moments = layout.moments.iter().map(|(name, shape)| Ok((name.clone(), file.tensor(name, shape)?)));
+        let Progress { epoch, step } = file.progress()?;
         let state = NetworkState {
             tensors: state_dict("")?,
             average,
-            moments: read.collect::<Result<_>>()?,
-            step: file.number("step")?,
-            loss_scale: trainer.loss_scale().map(|_| loss_scale(&file)).transpose()?,
+            moments: moments.collect::<Result<_>>()?,
+            step,
+            loss_scale: layout.loss_scale.then(|| loss_scale(&file)).transpose()?,
         };
-        if state.loss_scale.is_some_and(|scale| scale.skipped > state.step) {
+        if state.loss_scale.is_some_and(|scale| scale.skipped > step) {
             return Err(file.damaged("more steps were skipped than there were"));
         }
-        let best = if file.has("best.epoch") {
-            Some(BestEpoch {
-                epoch: file.number("best.epoch")?,
-                val_loss: file.number("best.val_loss")?,
-                val_accuracy: file.number("best.val_accuracy")?,
-            })
-        } else {
-            None
-        };
-        Ok(Some(Self { epoch: file.number("epoch")?, state, best }))
+        let best = file.best(epoch)?;
+        let best = best.map(|(epoch, val_loss, val_accuracy)| BestEpoch { epoch, val_loss, val_accuracy });
+        Ok(Some(Self { epoch, state, best }))
     }
 }
 
@@ -131,4 +153,68 @@ fn loss_scale(file: &TensorFile) -> Result<LossScale> {
     };
     scale.check().map_err(|problem| file.damaged(problem))?;
     Ok(scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ParameterKind;
+
+    fn layout() -> CheckpointLayout {
+        let weight = ParameterSpec { name: "fc.weight".into(), shape: vec![1, 2], kind: ParameterKind::LinearWeight };
+        let moments = vec![("exp_avg.fc.weight".to_owned(), vec![1, 2])];
+        CheckpointLayout { parameters: vec![weight], moments, average: true, loss_scale: true }
+    }
+
+    /// What is read of a checkpoint whose metadata and tensors `change` has changed.
+    fn read(
+        change: impl Fn(&mut BTreeMap<String, String>, &mut Vec<NamedTensor>),
+    ) -> Result<Option<NetworkCheckpoint>> {
+        let numbers = [
+            ("version", "1"),
+            ("epoch", "2"),
+            ("step", "6"),
+            ("loss_scale", "1024"),
+            ("loss_scale.good_steps", "3"),
+            ("loss_scale.skipped", "1"),
+        ];
+        let mut metadata = numbers.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let names = ["fc.weight", "ema.fc.weight", "exp_avg.fc.weight"];
+        let mut tensors: Vec<NamedTensor> =
+            names.iter().map(|name| NamedTensor::new(*name, &[1, 2], vec![0.5, 1.0])).collect();
+        change(&mut metadata, &mut tensors);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let raw: Vec<RawTensor> = tensors.iter().map(RawTensor::from).collect();
+        write_safetensors(&path, &raw, &metadata).unwrap();
+        NetworkCheckpoint::read_as(&path, &layout(), &vec![("version", "1".to_owned())])
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_refused_and_named() {
+        let whole = read(|_, _| ()).unwrap().unwrap();
+        assert_eq!((whole.epoch, whole.state.step, whole.best), (2, 6, None));
+        assert_eq!(whole.state.loss_scale, Some(LossScale { scale: 1024.0, good_steps: 3, skipped: 1 }));
+        let number = |key: &'static str, value: &'static str| {
+            read(move |metadata, _| drop(metadata.insert(key.into(), value.into())))
+        };
+        for (key, value) in [
+            ("version", "2"),
+            ("epoch", "7"),
+            ("step", "18446744073709551615"),
+            ("loss_scale", "0.1"),
+            ("loss_scale.skipped", "7"),
+            ("best.epoch", "3"),
+        ] {
+            let said = number(key, value).unwrap_err().to_string();
+            assert!(said.contains("checkpoint.safetensors: is not a checkpoint that fits"), "{key}: {said}");
+        }
+        for bad in [
+            read(|_, tensors| drop(tensors.pop())),
+            read(|_, tensors| tensors[1] = NamedTensor::new("ema.fc.weight", &[2], vec![0.5, 1.0])),
+            read(|_, tensors| tensors[0] = NamedTensor::new("fc.weight", &[1, 2], vec![f32::NAN, 1.0])),
+        ] {
+            assert!(bad.unwrap_err().to_string().contains("checkpoint.safetensors"));
+        }
+    }
 }

@@ -272,10 +272,14 @@ impl Job<'_> {
 
     fn not_finite(&self, epoch: u64, step: usize) -> Error {
         let lr = self.lr;
-        let beyond = if self.network.precision == Precision::F16 { ", or use --precision f32" } else { "" };
+        // What f16 can't hold, no learning rate mends.
+        let first = if self.network.precision == Precision::F16 {
+            "use --precision f32, since f16 ends at 65504, or"
+        } else {
+            "use"
+        };
         let problem = format!(
-            "the loss is no longer finite in step {step} of epoch {epoch}; use a smaller --lr than {lr}, or clip the \
-             gradients{beyond}"
+            "the loss is no longer finite in step {step} of epoch {epoch}; {first} a smaller --lr than {lr}, or clip the gradients"
         );
         Error::shape(OP, problem)
     }

@@ -64,7 +64,8 @@ impl Schedule {
 
     /// The factor of the learning rate at `step` (from 0) of a run of `epochs` epochs of `steps_per_epoch` steps.
     pub fn factor(&self, step: u64, steps_per_epoch: u64, epochs: u64) -> f64 {
-        let total = (steps_per_epoch * epochs).max(1) as f64;
+        // In f64: a run may be asked for more epochs than u64 counts steps.
+        let total = (steps_per_epoch as f64 * epochs as f64).max(1.0);
         let warmup = (self.warmup_epochs * steps_per_epoch as f64).round();
         let at = step as f64;
         if at < warmup {
@@ -74,7 +75,7 @@ impl Schedule {
             Curve::Constant => 1.0,
             Curve::Step => {
                 let epoch = step / steps_per_epoch.max(1);
-                let default = [epochs / 2, epochs * 3 / 4];
+                let default = [epochs / 2, epochs - epochs.div_ceil(4)];
                 let milestones = if self.milestones.is_empty() { &default[..] } else { &self.milestones };
                 let passed = milestones.iter().filter(|&&milestone| milestone <= epoch).count();
                 self.gamma.powi(passed as i32)
@@ -104,6 +105,21 @@ mod tests {
 
     fn factors(schedule: &Schedule, steps_per_epoch: u64, epochs: u64) -> Vec<f64> {
         (0..steps_per_epoch * epochs).map(|step| schedule.factor(step, steps_per_epoch, epochs)).collect()
+    }
+
+    #[test]
+    fn any_number_of_epochs_has_a_schedule() {
+        for curve in [Curve::Constant, Curve::Step, Curve::Cosine, Curve::OneCycle] {
+            let schedule = Schedule { curve, ..Schedule::default() };
+            let first = schedule.factor(0, u64::MAX, u64::MAX);
+            assert!(first > 0.0 && first <= 1.0, "{curve:?}: {first}");
+        }
+        // The second milestone is three quarters of the run, rounded down.
+        let step = Schedule { curve: Curve::Step, ..Schedule::default() };
+        for epochs in 1..40u64 {
+            let drops = (0..epochs).filter(|&epoch| step.factor(epoch, 1, epochs) < 0.05).count() as u64;
+            assert_eq!(drops, epochs - epochs * 3 / 4, "{epochs}");
+        }
     }
 
     fn close(found: &[f64], expected: &[f64]) {

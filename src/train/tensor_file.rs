@@ -6,6 +6,18 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
 
+/// The most epochs and steps of a run. More are damage, and a number near the end of its type could not be counted on from.
+const MOST_STEPS: u64 = 1 << 48;
+
+/// How far a run had come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Progress {
+    /// Epochs that are done.
+    pub epoch: u64,
+    /// Steps so far.
+    pub step: u64,
+}
+
 /// A parsed file; its errors name it.
 pub(super) struct TensorFile<'a> {
     path: &'a Path,
@@ -56,6 +68,40 @@ impl<'a> TensorFile<'a> {
         number.ok_or_else(|| self.damaged(format!("its {key} is not a number")))
     }
 
+    /// How far the run had come.
+    pub fn progress(&self) -> Result<Progress> {
+        let progress = Progress { epoch: self.number("epoch")?, step: self.number("step")? };
+        match progress.epoch <= progress.step && progress.step <= MOST_STEPS {
+            true => Ok(progress),
+            false => Err(self.damaged(format!("{} epochs of {} steps are no run's", progress.epoch, progress.step))),
+        }
+    }
+
+    /// The epoch that `KEY.epoch` names, one of the first `done`, and its validation loss; none if there is no such key.
+    pub fn measured(&self, key: &str, done: u64) -> Result<Option<(u64, f64)>> {
+        let name = format!("{key}.epoch");
+        if !self.has(&name) {
+            return Ok(None);
+        }
+        let epoch: u64 = self.number(&name)?;
+        match (1..=done).contains(&epoch) {
+            true => Ok(Some((epoch, self.number(&format!("{key}.val_loss"))?))),
+            false => Err(self.damaged(format!("its {name} is {epoch}, and {done} epochs are done"))),
+        }
+    }
+
+    /// [`Self::measured`] of the best epoch, with its validation accuracy.
+    pub fn best(&self, done: u64) -> Result<Option<(u64, f64, f64)>> {
+        let Some((epoch, val_loss)) = self.measured("best", done)? else { return Ok(None) };
+        let val_accuracy: f64 = self.number("best.val_accuracy")?;
+        match val_loss.is_finite() && (0.0..=1.0).contains(&val_accuracy) {
+            true => Ok(Some((epoch, val_loss, val_accuracy))),
+            false => {
+                Err(self.damaged(format!("a best loss of {val_loss} at an accuracy of {val_accuracy} is invalid")))
+            }
+        }
+    }
+
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let tensor = self.tensors.tensor(name).map_err(|_| self.damaged(format!("it has no tensor {name}")))?;
         if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
@@ -69,5 +115,53 @@ impl<'a> TensorFile<'a> {
             return Err(self.damaged(format!("{name} has a value that is not finite")));
         }
         Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::weights::to_bytes;
+
+    /// What `read` says about a file with these numbers.
+    fn with<T>(numbers: &[(&str, &str)], read: impl Fn(&TensorFile) -> Result<T>) -> Result<T> {
+        let metadata: BTreeMap<String, String> =
+            numbers.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let bytes = to_bytes(Path::new("checkpoint.safetensors"), &[], &metadata).unwrap();
+        read(&TensorFile::parse(Path::new("checkpoint.safetensors"), &bytes).unwrap())
+    }
+
+    #[test]
+    fn only_numbers_that_a_run_can_count_on_from_are_read() {
+        let progress = |epoch, step| with(&[("epoch", epoch), ("step", step)], |file| file.progress());
+        assert_eq!(progress("3", "12").unwrap(), Progress { epoch: 3, step: 12 });
+        assert_eq!(progress("0", "0").unwrap().epoch, 0);
+        let most = u64::MAX.to_string();
+        for (epoch, step) in [("4", "3"), ("1", &most), (&most, &most), ("-1", "3"), ("1", "NaN"), ("1.5", "3")] {
+            let said = progress(epoch, step).unwrap_err().to_string();
+            assert!(said.contains("checkpoint.safetensors") && said.contains("start the run again"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_best_epoch_is_one_that_is_done_with_a_finite_loss() {
+        let best = |epoch, loss, accuracy| {
+            let numbers = [("best.epoch", epoch), ("best.val_loss", loss), ("best.val_accuracy", accuracy)];
+            with(&numbers, |file| file.best(5))
+        };
+        assert_eq!(best("5", "0.5", "1").unwrap(), Some((5, 0.5, 1.0)));
+        assert_eq!(with(&[], |file| file.best(5)).unwrap(), None);
+        for (epoch, loss, accuracy) in [
+            ("6", "0.5", "1"),
+            ("0", "0.5", "1"),
+            ("5", "NaN", "1"),
+            ("5", "inf", "1"),
+            ("5", "0.5", "1.5"),
+            ("5", "1", "NaN"),
+        ] {
+            assert!(best(epoch, loss, accuracy).is_err(), "{epoch} {loss} {accuracy}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use super::table::row;
 use super::task::{self, Bits, Task, check_error, said, sandbox};
 use super::tries::Tries;
 use crate::cli::support::Sandbox;
@@ -114,6 +115,7 @@ fn every_task_survives_every_fault() {
             sums = [sums[0] + found[0], sums[1] + found[1]];
         }
     }
-    println!("{} faults, {} recovered from", sums[0], sums[1]);
+    let counts = format!("{}: {} recovered from, the others refused in a sentence", sums[0], sums[1]);
+    row("faults of the driver: oom, lost, shader, hang", counts);
     tries.end();
 }

@@ -8,15 +8,34 @@ use crate::cli::support::Sandbox;
 use crate::cli::tiny;
 
 /// A command line of the program on a network that takes a moment.
+#[derive(Clone, Copy)]
 pub struct Task {
     pub name: &'static str,
     pub arguments: &'static [&'static str],
     pub more: &'static [&'static str],
     /// The files that it writes, whose bits do not depend on what happened before.
     pub outputs: &'static [&'static str],
+    /// The files whose bits vary, and how each ends if it is whole.
+    pub varying: &'static [(&'static str, &'static str)],
     /// How a run is continued, where it has a folder `run`.
     pub resumed: Option<&'static str>,
+    /// The program.
+    pub program: fn(&Sandbox) -> Command,
+    /// The server that it fetches from.
+    pub mirror: Option<&'static str>,
 }
+
+/// A task that writes nothing.
+pub const NOTHING: Task = Task {
+    name: "",
+    arguments: &[],
+    more: &[],
+    outputs: &[],
+    varying: &[],
+    resumed: None,
+    program: Sandbox::command,
+    mirror: None,
+};
 
 const MODEL: &[&str] = &["run/model.safetensors"];
 
@@ -24,8 +43,14 @@ const FINETUNE: &[&str] =
     &["finetune", "data", "--weights", "net.safetensors", "--val-split", "0.3", "--batch-size", "4", "-o", "run"];
 
 /// The head of a network, by the default recipe with its sweep.
-pub const HEAD: Task =
-    Task { name: "finetune", arguments: FINETUNE, more: &["--epochs", "3"], outputs: MODEL, resumed: Some("finetune") };
+pub const HEAD: Task = Task {
+    name: "finetune",
+    arguments: FINETUNE,
+    more: &["--epochs", "3"],
+    outputs: MODEL,
+    resumed: Some("finetune"),
+    ..NOTHING
+};
 
 pub const UNFROZEN: Task =
     Task { name: "finetune --unfreeze all", more: &["--unfreeze", "all", "--epochs", "2"], ..HEAD };
@@ -54,9 +79,9 @@ pub const TRAIN: Task = Task {
         "-o",
         "run",
     ],
-    more: &[],
     outputs: MODEL,
     resumed: Some("train"),
+    ..NOTHING
 };
 
 pub const INFER: Task = Task {
@@ -75,9 +100,8 @@ pub const INFER: Task = Task {
         "--save-features",
         "f.parquet",
     ],
-    more: &[],
     outputs: &["p.jsonl", "l.safetensors", "f.parquet"],
-    resumed: None,
+    ..NOTHING
 };
 
 pub const VERIFY: Task = Task {
@@ -93,18 +117,19 @@ pub const VERIFY: Task = Task {
         "20",
         "--report",
         "r.json",
+        "--html",
+        "r.html",
+        "--markdown",
+        "r.md",
     ],
-    more: &[],
-    outputs: &[],
-    resumed: None,
+    varying: &[("r.json", "}"), ("r.html", "</html>"), ("r.md", "")],
+    ..NOTHING
 };
 
 pub const TUNE: Task = Task {
     name: "tune",
     arguments: &["tune", "--weights", "net.safetensors", "--image-size", "16", "--batch-size", "1", "--limit", "1"],
-    more: &[],
-    outputs: &[],
-    resumed: None,
+    ..NOTHING
 };
 
 pub const BENCH: Task = Task {
@@ -120,9 +145,7 @@ pub const BENCH: Task = Task {
         "--iterations",
         "1",
     ],
-    more: &[],
-    outputs: &[],
-    resumed: None,
+    ..NOTHING
 };
 
 /// What a task that was left in peace wrote.
@@ -142,18 +165,34 @@ pub fn said(output: &Output) -> String {
 
 impl Task {
     pub fn command(&self, here: &Sandbox) -> Command {
-        let mut command = here.command();
+        let mut command = (self.program)(here);
         command.args(self.arguments).args(self.more);
+        if let Some(mirror) = self.mirror {
+            command.env("GPU_RESNET_MIRROR", mirror);
+        }
         command
+    }
+
+    /// What goes on with it: the same command, or the one that resumes where there is something to resume from.
+    pub fn next(&self, here: &Sandbox) -> Command {
+        let begun = here.path("run/config.toml").exists() && here.path("run/checkpoint.safetensors").exists();
+        match self.resumed.filter(|_| begun) {
+            Some(name) => {
+                let mut command = here.command();
+                command.args([name, "--resume", "run"]);
+                command
+            }
+            None => self.command(here),
+        }
     }
 
     /// Removes what it writes, and the caches.
     pub fn clear(&self, here: &Sandbox) {
-        for name in ["run", "cache", "r.json"] {
+        let varying = self.varying.iter().map(|(name, _)| *name);
+        for name in ["run", "cache"].into_iter().chain(varying).chain(self.outputs.iter().copied()) {
             let path = here.path(name);
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
-        self.outputs.iter().for_each(|name| drop(std::fs::remove_file(here.path(name))));
     }
 
     /// What it writes if nothing happens.
@@ -180,8 +219,9 @@ impl Task {
             let is_of_fewer_epochs = self.resumed.is_some() && safetensors::SafeTensors::deserialize(&found).is_ok();
             assert!(found == *bytes || is_of_fewer_epochs, "{}: {what}: {name} has other bits", self.name);
         }
-        if let Ok(report) = std::fs::read_to_string(here.path("r.json")) {
-            assert!(serde_json::from_str::<serde_json::Value>(&report).is_ok(), "{}: {what}: half a report", self.name);
+        for (name, end) in self.varying {
+            let Ok(text) = std::fs::read_to_string(here.path(name)) else { continue };
+            assert!(!text.is_empty() && text.trim_end().ends_with(end), "{}: {what}: half of {name}", self.name);
         }
     }
 
@@ -192,18 +232,12 @@ impl Task {
 
     /// Continues it, or starts it again where nothing was begun, and checks that it ends as it should.
     pub fn check_goes_on(&self, here: &Sandbox, expected: &Bits, what: &str) {
-        let begun = here.path("run/config.toml").exists() && here.path("run/checkpoint.safetensors").exists();
-        let mut command = match self.resumed {
-            Some(name) if begun => {
-                let mut command = here.command();
-                command.args([name, "--resume", "run"]);
-                command
-            }
-            _ => self.command(here),
-        };
-        let output = command.output().unwrap();
+        let output = self.next(here).output().unwrap();
         assert!(output.status.success(), "{}: after {what}: {}", self.name, said(&output));
         assert!(self.bits(here) == *expected, "{}: after {what}: other bits", self.name);
+        for (name, _) in self.varying {
+            assert!(here.path(name).exists(), "{}: after {what}: there is no {name}", self.name);
+        }
         let left = parts(&here.path(""));
         assert!(left.is_empty(), "{}: after {what}: {left:?} are left", self.name);
     }

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the unit tests of what reads bytes from outside, and of the arithmetic of packing and plans, under Miri: an interpreter that finds
+# undefined behaviour, in the crate and in the crates below it. Without Miri it says so and does nothing.
+#
+#     scripts/miri.sh [TEST …]     # parts of tests' names
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if ! cargo +nightly miri --version >/dev/null 2>&1; then
+    echo "miri: Miri is not here (rustup +nightly component add miri rust-src), so nothing is interpreted." >&2
+    exit 0
+fi
+# Not among them: what maps a file, starts a thread pool, or takes minutes when interpreted (resizing, whole networks).
+tests=("$@")
+[[ ${#tests[@]} -gt 0 ]] || tests=(error:: weights::pickle weights::text)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/miri
+# Temporary files and the clock; unions of pointers and integers in dependencies are theirs to mend.
+export MIRIFLAGS="-Zmiri-disable-isolation ${MIRIFLAGS:-}"
+cargo +nightly miri test --locked --lib --no-default-features -- "${tests[@]}"
