@@ -54,11 +54,15 @@ fn tile_at(index: u32) -> Tile {
     return Tile(column, row, b % conv.groups, b / conv.groups);
 }
 
+// vec4s of one group of grad_output.
+fn group_out_vec4s() -> u32 {
+    return (conv.group_out_channels + 3u) / 4u;
+}
+
 // The vec4 `channel4` of a group's output channels at a pixel. What is past the group's last one repeats that, and the products with it are
 // never stored.
 fn grad_channel4(tile: Tile, channel4: u32) -> u32 {
-    let group_out4 = (conv.group_out_channels + 3u) / 4u;
-    return tile.group * group_out4 + min(channel4, group_out4 - 1u);
+    return tile.group * group_out_vec4s() + min(channel4, group_out_vec4s() - 1u);
 }
 
 // A column of the input: the offset of its tap from an output pixel, and its channels.

@@ -15,8 +15,10 @@ fn make(item: u32) {
         return;
     }
     let columns = array({x in 0..4: column_at(tile, tile.column * 4u + {x}u)});
-    let own4 = grad_channel4(tile, tile.row * 2u);
-    let next4 = grad_channel4(tile, tile.row * 2u + 1u);
+    let group_out4 = group_out_vec4s();
+    let own4 = tile.group * group_out4 + tile.row * 2u;
+    // A group may end in the middle of the tile; the repeated channels are never stored.
+    let next4 = min(own4 + 1u, (tile.group + 1u) * group_out4 - 1u);
     let start = tile.slice * conv.slice;
     let end = min(start + conv.slice, conv.pixels);
     var q = start % conv.out_width;
