@@ -17,7 +17,16 @@ use crate::data::Rgb8;
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
     let frame = header.frame()?;
     check_size(frame.width.into(), frame.height.into())?;
-    let colors = header.colors()?;
+    let pixels = rgb(bytes, header, header.colors()?)?;
+    Ok(Rgb8 { width: frame.width.into(), height: frame.height.into(), pixels })
+}
+
+/// The RGB pixels of a JPEG whose components are `colors`.
+///
+/// # Errors
+/// The end of a sentence that begins with the file's name.
+pub(super) fn rgb(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, String> {
+    let frame = header.frame()?;
     if memory(frame) > MAX_ALLOC {
         return Err(too_large());
     }
@@ -29,23 +38,20 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Decoded {
             jpeg_progressive::decode(bytes, header, colors)
         }
     };
-    match pixels {
-        Ok(pixels) => Ok(Rgb8 { width: frame.width.into(), height: frame.height.into(), pixels }),
-        Err(Stop::Cut) => Err(jpeg_scans::CUT.into()),
-        Err(Stop::Odd) => careful(bytes, header, colors),
-    }
+    pixels.or_else(|stop| match stop {
+        Stop::Cut => Err(jpeg_scans::CUT.into()),
+        Stop::Odd => careful(bytes, header, colors),
+    })
 }
 
 /// Decodes what is CMYK or not quite valid.
-fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
-    let frame = header.frame()?;
-    if frame.has_narrow_chroma() {
-        return Err("is a CMYK JPEG of at most 4 pixels' width whose chroma is subsampled, which is not read; \
+fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, String> {
+    if header.frame()?.has_narrow_chroma() {
+        return Err("is a JPEG of at most 4 pixels' width with subsampled chroma that is CMYK or not quite valid, which is not read; \
                     save it as PNG, or without subsampling"
             .into());
     }
     jpeg_scans::check(bytes, header)?;
-    let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let mut decoder = Decoder::new(bytes);
     decoder.set_color_transform(match colors {
         Colors::Grey => ColorTransform::Grayscale,
@@ -55,12 +61,11 @@ fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Decoded {
         Colors::Ycck => ColorTransform::YCCK,
     });
     let samples = decoder.decode().map_err(explain)?;
-    let pixels = match colors {
+    Ok(match colors {
         Colors::Grey => samples.iter().flat_map(|&v| [v; 3]).collect(),
         Colors::YCbCr | Colors::Rgb => samples,
         Colors::Cmyk | Colors::Ycck => samples.as_chunks().0.iter().flat_map(cmyk_to_rgb).collect(),
-    };
-    Ok(Rgb8 { width, height, pixels })
+    })
 }
 
 /// The most bytes that a decoder takes: planes, the interleaved picture, and, for a progressive file, coefficients of two

@@ -1,15 +1,14 @@
 //! TIFF pages whose strips or tiles are JPEGs.
 
-use jpeg_decoder::{ColorTransform, Decoder};
 use tiff::tags::Tag;
 
 use super::decoded::check_size;
-use super::jpeg_header::Header;
+use super::jpeg;
+use super::jpeg_header::{Colors, Header};
 use super::tiff_page::{Page, explain};
 
-/// `PhotometricInterpretation` of each kind that is read, and how its JPEGs' samples become colours.
-const KINDS: [(u16, usize, ColorTransform); 3] =
-    [(1, 1, ColorTransform::Grayscale), (2, 3, ColorTransform::RGB), (6, 3, ColorTransform::YCbCr)];
+/// `PhotometricInterpretation` of each kind that is read, and what its JPEGs' components are.
+const KINDS: [(u16, usize, Colors); 3] = [(1, 1, Colors::Grey), (2, 3, Colors::Rgb), (6, 3, Colors::YCbCr)];
 
 /// The RGB pixels of a page of JPEGs, of `bytes`.
 ///
@@ -19,7 +18,7 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
     let refused = |what: &str| format!("is a TIFF image {what}, which is not read; save it with LZW or Deflate");
     let (width, height) = page.dimensions().map_err(explain)?;
     let photometric = page.get_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(explain)?;
-    let Some((_, channels, transform)) = KINDS.into_iter().find(|(kind, ..)| *kind == photometric) else {
+    let Some((_, channels, colors)) = KINDS.into_iter().find(|(kind, ..)| *kind == photometric) else {
         return Err(refused("of JPEGs in CMYK or another rare kind of colours"));
     };
     if page.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(explain)?.is_some_and(|planar| planar != 1) {
@@ -58,7 +57,7 @@ pub(super) fn decode(bytes: &[u8], page: &mut Page) -> Result<Vec<u8>, String> {
         let end = offsets[chunk].saturating_add(lengths[chunk]);
         let data = usize::try_from(offsets[chunk]).ok().zip(usize::try_from(end).ok());
         let data = data.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| corrupt("a JPEG lies outside"))?;
-        image.put(&decode_tile(&join(&tables, data), &place, tile, channels, transform)?, &place, channels);
+        image.put(&decode_tile(&join(&tables, data), &place, tile, channels, colors)?, &place);
     }
     Ok(image.pixels)
 }
@@ -83,9 +82,9 @@ struct Place {
     height: usize,
 }
 
-/// The samples of one JPEG, which covers `place` and is no larger than a `tile`, row by row.
+/// The RGB pixels of one JPEG, which covers `place` and is no larger than a `tile`, row by row.
 struct Tile {
-    samples: Vec<u8>,
+    pixels: Vec<u8>,
     width: usize,
 }
 
@@ -94,7 +93,7 @@ fn decode_tile(
     place: &Place,
     tile: (usize, usize),
     channels: usize,
-    transform: ColorTransform,
+    colors: Colors,
 ) -> Result<Tile, String> {
     let header = Header::read(jpeg)?;
     let frame = header.frame()?;
@@ -104,10 +103,7 @@ fn decode_tile(
         return Err(corrupt("a JPEG is not of its tile's size"));
     }
     check_size(frame.width.into(), frame.height.into())?;
-    super::jpeg_scans::check(jpeg, &header)?;
-    let mut decoder = Decoder::new(jpeg);
-    decoder.set_color_transform(transform);
-    Ok(Tile { samples: decoder.decode().map_err(|e| corrupt(&e.to_string()))?, width })
+    Ok(Tile { pixels: jpeg::rgb(jpeg, &header, colors)?, width })
 }
 
 /// The page, of three bytes a pixel.
@@ -117,15 +113,11 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn put(&mut self, tile: &Tile, place: &Place, channels: usize) {
+    fn put(&mut self, tile: &Tile, place: &Place) {
         for y in 0..place.height {
-            let row = &tile.samples[y * tile.width * channels..][..place.width * channels];
             let start = ((place.top + y) * self.width + place.left) * 3;
-            let target = &mut self.pixels[start..start + place.width * 3];
-            match channels {
-                1 => target.as_chunks_mut().0.iter_mut().zip(row).for_each(|(pixel, &v)| *pixel = [v; 3]),
-                _ => target.copy_from_slice(row),
-            }
+            let row = &tile.pixels[y * tile.width * 3..][..place.width * 3];
+            self.pixels[start..start + row.len()].copy_from_slice(row);
         }
     }
 }
