@@ -29,14 +29,15 @@ enum Target {
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
-            Target::Renamed { file, .. } => file.write(bytes),
+            // Straight to the file: its errors do not tell the temporary name.
+            Target::Renamed { file, .. } => file.as_file_mut().write(bytes),
             Target::Direct(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
-            Target::Renamed { file, .. } => file.flush(),
+            Target::Renamed { file, .. } => file.as_file_mut().flush(),
             Target::Direct(file) => file.flush(),
         }
     }

@@ -91,8 +91,8 @@ fn a_full_disk_is_one_sentence() {
     let Some(shim) = Shim::new() else { return };
     let here = sandbox();
     let expected = task::INFER.undisturbed(&here);
-    // Nothing can be created at all, as in a folder that is read-only; and the disk fills up later.
-    for (nth, error) in [(1, EROFS), (8, ENOSPC)] {
+    // Nothing can be created at all, as in a folder that is read-only; and the disk fills up later, at last in the Parquet file.
+    for (nth, error) in [(1, EROFS), (8, ENOSPC), (14, ENOSPC)] {
         assert_eq!(shim.strike(&here, &task::INFER, &expected, nth, error, true), Some(true), "{error}");
     }
 }

@@ -70,8 +70,6 @@ pub const TRAIN: Task = Task {
         "resnet20",
         "--image-size",
         "8",
-        "--epochs",
-        "3",
         "--val-split",
         "0.3",
         "--batch-size",
@@ -79,6 +77,7 @@ pub const TRAIN: Task = Task {
         "-o",
         "run",
     ],
+    more: &["--epochs", "3"],
     outputs: MODEL,
     resumed: Some("train"),
     ..NOTHING
