@@ -54,7 +54,7 @@ fn pairs_give_the_bits_of_vectors() {
         assert!(found == vectors, "{shader}: other bits");
         // Proves that the form ran: without one of its products the bits differ.
         let broken = pairs.source.replace("sums[0][0] = add_products(sums[0][0], x0, w0);", "");
-        assert_ne!(broken, pairs.source, "{shader}: the product is not in its text");
+        assert_ne!(broken, pairs.source.to_string(), "{shader}: the product is not in its text");
         gpu.substitute(shader, Some(broken));
         assert!(bits(cases[0]) != vectors[0], "{shader}: the form did not run");
     }
