@@ -75,7 +75,7 @@ impl Plane {
             (1, 1) => return near,
             (2, 1) if !narrow => blend_rows(near, row),
             (1, 2) => {
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 row.clear();
                 let pairs = near.iter().zip(self.other(y));
                 row.extend(pairs.map(|(&a, &b)| ((3 * u16::from(a) + u16::from(b) + bias) >> 2) as u8));
@@ -92,7 +92,7 @@ impl Plane {
     /// The row that is blended into row `y` of the picture, where each row is two of them; at the edges the nearest itself.
     fn other(&self, y: usize) -> &[u8] {
         let near = y / 2;
-        self.row(if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(self.height - 1) })
+        self.row(if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(self.height - 1) })
     }
 }
 

@@ -20,8 +20,8 @@ pub(in crate::train) struct Stepper {
 }
 
 enum Adapters {
-    One(Share),
-    Several(Team),
+    One(Box<Share>),
+    Several(Box<Team>),
 }
 
 impl Stepper {
@@ -36,9 +36,11 @@ impl Stepper {
         match trainers {
             Trainers::One(trainer) => {
                 let share = Share::new(data, preprocess, settings, network, Place { index: 0, count: 1 });
-                Self { trainer: *trainer, adapters: Adapters::One(share) }
+                Self { trainer: *trainer, adapters: Adapters::One(Box::new(share)) }
             }
-            Trainers::Several(several) => Self { trainer: several.trainer, adapters: Adapters::Several(several.team) },
+            Trainers::Several(several) => {
+                Self { trainer: several.trainer, adapters: Adapters::Several(Box::new(several.team)) }
+            }
         }
     }
 

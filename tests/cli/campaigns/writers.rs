@@ -83,7 +83,8 @@ pub const ROOFLINE: Task = Task {
     ..task::BENCH
 };
 
-pub const TENSORBOARD: Task = Task { name: "train --tensorboard", more: &["--epochs", "3", "--tensorboard"], ..task::TRAIN };
+pub const TENSORBOARD: Task =
+    Task { name: "train --tensorboard", more: &["--epochs", "3", "--tensorboard"], ..task::TRAIN };
 
 /// Bytes of what is fetched here.
 const FETCHED: u32 = 100_000;
