@@ -1,9 +1,11 @@
 // A headless Chromium, driven through its own pipe (the DevTools protocol on file descriptors 3 and 4), so that no driver is needed.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** WebGPU on SwiftShader, the software driver that comes with Chromium. */
 const FLAGS = [
@@ -55,7 +57,19 @@ export class Browser {
     await this.send("Browser.close").catch(() => {});
     await ended;
     clearTimeout(timer);
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    await this.#removeProfile();
+  }
+
+  /** Processes of the browser outlive its first one for a moment, and still write into the profile. */
+  async #removeProfile() {
+    for (let left = 100; ; left--) {
+      try {
+        return await rm(this.profile, { recursive: true, force: true });
+      } catch (error) {
+        if (left === 0) return console.error(`${this.profile} stays: ${error.message}`);
+        await sleep(100);
+      }
+    }
   }
 
   #receive(text) {
