@@ -10,7 +10,7 @@ mkdir -p "$(dirname "$log")"
 filters=("$@")
 [[ ${#filters[@]} -gt 0 ]] || filters=(campaigns::)
 started=$SECONDS status=0
-cargo test --release --locked --test cli "${filters[@]}" -- --ignored --nocapture --test-threads 2 2>&1 | tee "$log" || status=$?
+cargo test --release --locked --test cli -- "${filters[@]}" --ignored --nocapture --test-threads 2 2>&1 | tee "$log" || status=$?
 echo
 echo "| what | how many | command |"
 echo "|---|---|---|"

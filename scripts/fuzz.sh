@@ -31,8 +31,8 @@ for target in "${targets[@]}"; do
     new=$work/new/$target old=$work/old/$target program=$target_dir/$host/release/$target
     mkdir -p "$new" "$old"
     [[ ! -f fuzz/corpus/$target.tar.gz ]] || tar -xzf "fuzz/corpus/$target.tar.gz" -C "$old"
-    "$program" "$new" "$old" "$work/seeds/$target" -dict="fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
-        -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
+    "$program" "$new" "$old" "$work/seeds/$target" -dict="fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -timeout=20 \
+        -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
     grep -E '^stat::number_of_executed_units|^stat::peak_rss_mb|^SUMMARY|panicked|above the limit' "$work/$target.log" | sed "s/^/$target: /" || true
     if [[ -n ${FUZZ_KEEP:-} ]]; then
         mkdir -p "$work/small/$target"

@@ -10,11 +10,14 @@ if ! cargo +nightly miri --version >/dev/null 2>&1; then
     exit 0
 fi
 # Not among them: what maps a file, starts a thread pool, or takes minutes when interpreted (resizing, whole networks).
-tests=("$@")
-[[ ${#tests[@]} -gt 0 ]] || tests=(error:: weights::pickle weights::text weights::labels weights::naming weights::head weights::overrides weights::config data::csv
-    data::names data::cifar data::clutter data::matching data::image_names data::part_names data::decode train::tensor_file train::schedule
-    train::loss_scale ops::precision model::fold)
+all=(error::
+    weights::{pickle,text,labels,naming,head,overrides,config}
+    data::{csv,names,cifar,clutter,matching,image_names,part_names,decode}
+    train::{tensor_file,schedule,loss_scale}
+    ops::precision
+    model::fold)
+tests=("${@:-${all[@]}}")
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/miri
-# Temporary files and the clock; unions of pointers and integers in dependencies are theirs to mend.
+# Tests use temporary files and the clock.
 export MIRIFLAGS="-Zmiri-disable-isolation ${MIRIFLAGS:-}"
 cargo +nightly miri test --locked --lib --no-default-features -- "${tests[@]}"

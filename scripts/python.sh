@@ -6,7 +6,8 @@
 #     scripts/python.sh -k classify   # arguments go to pytest
 #
 # Packages come from wherever this machine's pip takes them, but only in the versions and with the SHA-256 of python/requirements. Where
-# Python 3.10 or its packages can't be had, a sentence says so and nothing is tested. GPU_RESNET_PYTHON names the interpreter; GPU_RESNET_RAY=off leaves Ray and its tests (a minute) out.
+# Python 3.10 or its packages can't be had, a sentence says so and nothing is tested. GPU_RESNET_PYTHON names the interpreter;
+# GPU_RESNET_RAY=off leaves Ray and its tests (a minute) out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,7 +55,8 @@ if [[ $# -eq 0 ]]; then
         place=$(mktemp -d)
         if "$other" -m venv "$place" && pinned "$place/bin/python" package &&
             "$place/bin/pip" install -q --no-deps "$wheel" >"$log" 2>&1; then
-            "$place/bin/python" -c 'import sys, gpu_resnet; print("python: the wheel works under", *sys.version_info[:2], "with", len(gpu_resnet.devices()), "adapters", file=sys.stderr)'
+            "$place/bin/python" -c 'import sys, gpu_resnet
+print("python: the wheel works under", *sys.version_info[:2], "with", len(gpu_resnet.devices()), "adapters", file=sys.stderr)'
         else
             say "$other: numpy can't be had ($(tail -n 1 "$log"))."
         fi

@@ -9,11 +9,11 @@ use crate::data::{Dataset, balanced_indices, shuffled_indices};
 pub(super) struct EpochOrder {
     /// Images of a batch on one adapter.
     pub rows: usize,
+    /// Images of an epoch.
+    pub images: usize,
     /// Drawn with [`Settings::seed`].
     seed: u64,
     balance: bool,
-    /// Whether a batch of a single image can't be normalised.
-    by_batch: bool,
 }
 
 impl EpochOrder {
@@ -21,11 +21,13 @@ impl EpochOrder {
     /// have none.
     pub fn new(settings: &Settings, network: &NetworkSettings, examples: usize, workers: usize) -> Self {
         let rows = settings.batch_size.min(examples.div_ceil(workers)).max(1);
+        // A batch of one image has no variance to normalise by where a feature map is a single pixel.
+        let lonely = network.bn == BnMode::Train && rows > 1 && examples % rows == 1;
         let Settings { seed, balance, .. } = *settings;
-        Self { rows, seed, balance, by_batch: network.bn == BnMode::Train }
+        Self { rows, images: examples - usize::from(lonely), seed, balance }
     }
 
-    /// The images of `data` in the order of epoch `epoch`.
+    /// The images of `data`, as many as there were examples, in the order of epoch `epoch`.
     pub fn of(&self, data: &dyn Dataset, epoch: u64) -> Vec<usize> {
         let mut order = match self.balance {
             false => shuffled_indices(data.len(), self.seed, epoch),
@@ -34,10 +36,7 @@ impl EpochOrder {
                 balanced_indices(&labels, self.seed, epoch)
             }
         };
-        if order.len() % self.rows == 1 && self.rows > 1 && self.by_batch {
-            // A batch of one image has no variance to normalise by where a feature map is a single pixel.
-            order.pop();
-        }
+        order.truncate(self.images);
         order
     }
 }

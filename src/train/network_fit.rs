@@ -243,7 +243,7 @@ struct Steps {
 impl Job<'_> {
     /// The steps of epoch `epoch`.
     fn steps(&mut self, epoch: u64, events: &mut dyn FnMut(Event)) -> Result<Steps> {
-        let [examples, steps] = self.stepper.length(epoch);
+        let [examples, steps] = self.stepper.length();
         let started = Instant::now();
         let (totals, norms) = (Totals::default(), Norms::default());
         let mut pass = Steps { totals, norms, seen: 0, factor: 1.0, seconds: 0.0 };

@@ -33,15 +33,20 @@ pub(super) fn rgb(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u
     let pixels = match (colors, frame.progressive) {
         (Colors::Cmyk | Colors::Ycck, _) => Err(Stop::Odd),
         (_, false) => jpeg_sequential::decode(bytes, header, colors),
-        (_, true) => {
-            jpeg_scans::check(bytes, header)?;
-            jpeg_progressive::decode(bytes, header, colors)
-        }
+        (_, true) => jpeg_progressive::decode(bytes, header, colors),
     };
     pixels.or_else(|stop| match stop {
-        Stop::Cut => Err(jpeg_scans::CUT.into()),
         Stop::Odd => careful(bytes, header, colors),
+        stop => Err(truncated(stop)),
     })
+}
+
+fn truncated(stop: Stop) -> String {
+    let (kind, why) = match stop {
+        Stop::Unfinished => ("progressive ", "scans that refine the picture are missing"),
+        Stop::Cut | Stop::Odd => ("", "its data end before the picture does"),
+    };
+    format!("is a truncated {kind}JPEG ({why}); copy or download it again")
 }
 
 /// Decodes what is CMYK or not quite valid.
@@ -51,7 +56,7 @@ fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, Str
                     save it as PNG, or without subsampling"
             .into());
     }
-    jpeg_scans::check(bytes, header)?;
+    jpeg_scans::check(bytes, header).map_err(truncated)?;
     let mut decoder = Decoder::new(bytes);
     decoder.set_color_transform(match colors {
         Colors::Grey => ColorTransform::Grayscale,

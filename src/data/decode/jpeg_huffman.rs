@@ -50,6 +50,8 @@ impl<'a> Table<'a> {
 pub(super) enum Stop {
     /// The data end before the picture does.
     Cut,
+    /// Scans that refine the picture are missing.
+    Unfinished,
     /// The data are invalid, which the decoder will report.
     Odd,
 }

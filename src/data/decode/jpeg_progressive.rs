@@ -3,7 +3,7 @@
 use super::jpeg_header::{Colors, Header, Scan};
 use super::jpeg_huffman::{Bits, Stop};
 use super::jpeg_planes::{Plane, rgb};
-use super::jpeg_scans::{Intervals, Part, parts};
+use super::jpeg_scans::{Intervals, Missing, Part, parts};
 use super::jpeg_sequential::ZIGZAG;
 
 /// The coefficients of a component: those of each block row by row, and its quantisation table in the same order.
@@ -14,10 +14,10 @@ struct Coefficients {
     quantiser: Option<[u16; 64]>,
 }
 
-/// The RGB pixels of a JPEG that has one or three components, of which [`super::jpeg_scans::check`] says that all are there.
+/// The RGB pixels of a JPEG that has one or three components.
 ///
 /// # Errors
-/// [`Stop::Cut`] if data are missing, and [`Stop::Odd`] for what only another decoder may read.
+/// [`Stop::Cut`] and [`Stop::Unfinished`] if data are missing, and [`Stop::Odd`] for what only another decoder may read.
 pub(super) fn decode(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, Stop> {
     let frame = header.frame().map_err(|_| Stop::Odd)?;
     let mut planes = Plane::all(frame).ok_or(Stop::Odd)?;
@@ -26,6 +26,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, colors: Colors) -> Result<Ve
         Coefficients { blocks: vec![[0; 64]; row * rows], row, quantiser: None }
     };
     let mut all: Vec<_> = planes.iter().map(zeros).collect();
+    let mut missing = Missing::all(frame);
     for scan in header.scans() {
         let (parts, mcus) = parts(frame, header, scan)?;
         for (part, place) in parts.iter().zip(&scan.quantisers) {
@@ -33,7 +34,9 @@ pub(super) fn decode(bytes: &[u8], header: &Header, colors: Colors) -> Result<Ve
             *quantiser = quantiser.or_else(|| place.and_then(|place| header.quantiser(place)));
         }
         one_scan(bytes, scan, &parts, mcus, &mut all)?;
+        parts.iter().for_each(|part| missing.scanned(frame, scan, part.component));
     }
+    missing.check(frame)?;
     for (plane, coefficients) in planes.iter_mut().zip(all) {
         let quantiser = coefficients.quantiser.ok_or(Stop::Odd)?;
         let mut factors = [0; 64];

@@ -1,55 +1,70 @@
 //! Whether a JPEG's scans hold the whole picture.
 //!
-//! If a file is truncated and closed by an end marker, decoders silently fill the missing data with zeros. So this module counts the codes,
-//! without decoding coefficients or pixels. (`jpeg_sequential` finds this out by itself.)
+//! If a file is truncated and closed by an end marker, decoders silently fill the missing data with zeros. `jpeg_sequential` and
+//! `jpeg_progressive` find this out by themselves. For the other decoder this module counts the codes, without decoding coefficients or pixels.
 
 use std::collections::BTreeSet;
 
 use super::jpeg_header::{Frame, Header, Scan};
 use super::jpeg_huffman::{Bits, Stop, Table};
 
-pub(super) const CUT: &str = "is a truncated JPEG (its data end before the picture does); copy or download it again";
-const UNFINISHED: &str =
-    "is a truncated progressive JPEG (scans that refine the picture are missing); copy or download it again";
-
 /// libjpeg smooths blocks, and shows another picture than is stored, unless these are known exactly.
 const LOW_FREQUENCIES: usize = 10;
 
-/// Refuses a JPEG of `bytes` if a part of its picture is missing. Other errors are left to its decoder.
+/// For each component and coefficient: how many low bits are still to come.
+pub(super) struct Missing(Vec<[u8; 64]>);
+
+impl Missing {
+    /// Before the first scan of a JPEG.
+    pub(super) fn all(frame: &Frame) -> Self {
+        Missing(vec![[u8::MAX; 64]; frame.components.len()])
+    }
+
+    /// A scan of the component was read.
+    pub(super) fn scanned(&mut self, frame: &Frame, scan: &Scan, component: usize) {
+        let range = match frame.progressive {
+            true => usize::from(scan.first_coefficient)..usize::from(scan.last_coefficient) + 1,
+            false => 0..64,
+        };
+        if let Some(levels) = self.0[component].get_mut(range) {
+            levels.fill(if frame.progressive { scan.low_bit } else { 0 });
+        }
+    }
+
+    /// After the last scan.
+    pub(super) fn check(&self, frame: &Frame) -> Result<(), Stop> {
+        match self.0.iter().all(|levels| levels[..LOW_FREQUENCIES].iter().all(|&bits| bits == 0)) {
+            true => Ok(()),
+            false if frame.progressive => Err(Stop::Unfinished),
+            false => Err(Stop::Cut),
+        }
+    }
+}
+
+/// Refuses a JPEG of `bytes` if a part of its picture is missing.
 ///
 /// # Errors
-/// The end of a sentence that begins with the file's name.
-pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), String> {
-    let frame = header.frame()?;
+/// [`Stop::Cut`] and [`Stop::Unfinished`]; what else is wrong is left to its decoder.
+pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), Stop> {
+    let Ok(frame) = header.frame() else { return Ok(()) };
     let names: BTreeSet<u8> = frame.components.iter().map(|c| c.id).collect();
     if names.len() < frame.components.len() {
         return Ok(());
     }
     let mut walk = Walk { frame, nonzero: vec![Vec::new(); frame.components.len()] };
-    // For each component and coefficient: how many low bits are still to come.
-    let mut missing = vec![[u8::MAX; 64]; frame.components.len()];
+    let mut missing = Missing::all(frame);
     for scan in header.scans() {
         match walk.scan(bytes, header, scan) {
-            Err(Stop::Cut) => return Err(CUT.into()),
             Err(Stop::Odd) => return Ok(()),
-            Ok(()) => {}
+            stopped => stopped?,
         }
-        let range = match frame.progressive {
-            true => usize::from(scan.first_coefficient)..usize::from(scan.last_coefficient) + 1,
-            false => 0..64,
-        };
         for id in &scan.components {
-            let at = frame.components.iter().position(|c| c.id == *id);
-            if let Some(levels) = at.and_then(|i| missing[i].get_mut(range.clone())) {
-                levels.fill(if frame.progressive { scan.low_bit } else { 0 });
+            if let Some(component) = frame.components.iter().position(|c| c.id == *id) {
+                missing.scanned(frame, scan, component);
             }
         }
     }
-    match missing.iter().all(|levels| levels[..LOW_FREQUENCIES].iter().all(|&bits| bits == 0)) {
-        true => Ok(()),
-        false if frame.progressive => Err(UNFINISHED.into()),
-        false => Err(CUT.into()),
-    }
+    missing.check(frame)
 }
 
 /// One component in a scan.

@@ -62,10 +62,10 @@ impl Share {
         self.order.rows
     }
 
-    /// How many images and steps epoch `epoch` has.
-    pub fn length(&self, epoch: u64) -> [usize; 2] {
-        let images = self.order.of(self.data(), epoch).len();
-        [images, images.div_ceil(self.order.rows).div_ceil(self.place.count)]
+    /// How many images and steps an epoch has.
+    pub fn length(&self) -> [usize; 2] {
+        let EpochOrder { images, rows, .. } = self.order;
+        [images, images.div_ceil(rows).div_ceil(self.place.count)]
     }
 
     /// The batch of step `step` (from 0) of epoch `epoch`; none if the adapter has none in it.

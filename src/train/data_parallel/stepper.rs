@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::part::AdapterTime;
 use super::share::{Place, Share};
-use super::team::{Team, TeamStep, Trainers};
+use super::team::{Step, Team, Trainers};
 use crate::data::{Dataset, Preprocess};
 use crate::error::Result;
 use crate::gpu::block_on;
@@ -68,24 +68,24 @@ impl Stepper {
         }
     }
 
-    /// How many images and steps epoch `epoch` has.
-    pub fn length(&self, epoch: u64) -> [usize; 2] {
+    /// How many images and steps an epoch has.
+    pub fn length(&self) -> [usize; 2] {
         match &self.adapters {
-            Adapters::One(share) => share.length(epoch),
-            Adapters::Several(team) => team.share.length(epoch),
+            Adapters::One(share) => share.length(),
+            Adapters::Several(team) => team.share.length(),
         }
     }
 
     /// Step `step` (from 0) of epoch `epoch`; `lr_factor` is the schedule's.
     ///
     /// # Errors
-    /// What the devices report; images that can't be read are in [`TeamStep::failures`].
-    pub fn step(&mut self, epoch: u64, step: usize, lr_factor: f64) -> Result<TeamStep> {
+    /// What the devices report; images that can't be read are in [`Step::failures`].
+    pub fn step(&mut self, epoch: u64, step: usize, lr_factor: f64) -> Result<Step> {
         let share = match &mut self.adapters {
             Adapters::Several(team) => return team.step(&mut self.trainer, epoch, step, lr_factor),
             Adapters::One(share) => share,
         };
-        let mut made = TeamStep::default();
+        let mut made = Step::default();
         let Some(batch) = share.batch(epoch, step)? else { return Ok(made) };
         made.failures = batch.failures.iter().map(|(image, error)| (*image, error.to_string())).collect();
         if let Some((pixels, targets)) = filled(&batch, share.data()) {

@@ -52,7 +52,7 @@ pub(in crate::train) struct Team {
 
 /// A step of all adapters.
 #[derive(Default)]
-pub(in crate::train) struct TeamStep {
+pub(in crate::train) struct Step {
     /// None if no adapter had an image that could be read.
     pub result: Option<StepResult>,
     /// Images of all adapters.
@@ -93,7 +93,7 @@ impl Team {
     }
 
     /// Step `step` (from 0) of epoch `epoch`; `lr_factor` is the schedule's.
-    pub fn step(&mut self, trainer: &mut NetworkTrainer, epoch: u64, step: usize, lr_factor: f64) -> Result<TeamStep> {
+    pub fn step(&mut self, trainer: &mut NetworkTrainer, epoch: u64, step: usize, lr_factor: f64) -> Result<Step> {
         if self.parameters.is_empty() {
             self.parameters = read_parameters(trainer, self.plans.layout())?;
         }
@@ -112,7 +112,7 @@ impl Team {
         let combined = Combined::of(&parts)?;
         let images = combined.images;
         if combined.summary[2] == 0.0 {
-            return Ok(TeamStep { result: None, images, failures });
+            return Ok(Step { result: None, images, failures });
         }
         let weighted: Vec<(&[f32], f64)> = parts
             .iter()
@@ -124,7 +124,7 @@ impl Team {
         let overflow = combined.overflow;
         let norm = self.update.run(&trainer.shared, &self.mean, overflow, &mut self.parameters)?;
         trainer.update_loss_scale(overflow)?;
-        Ok(TeamStep { result: Some(combined.result(norm)), images, failures })
+        Ok(Step { result: Some(combined.result(norm)), images, failures })
     }
 
     fn note_times(&mut self, parts: &[Part], seconds: f64) {
