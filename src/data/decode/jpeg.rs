@@ -51,12 +51,12 @@ fn truncated(stop: Stop) -> String {
 
 /// Decodes what is CMYK or not quite valid.
 fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, String> {
+    jpeg_scans::check(bytes, header).map_err(truncated)?;
     if header.frame()?.has_narrow_chroma() {
         return Err("is a JPEG of at most 4 pixels' width with subsampled chroma that is CMYK or not quite valid, which is not read; \
                     save it as PNG, or without subsampling"
             .into());
     }
-    jpeg_scans::check(bytes, header).map_err(truncated)?;
     let mut decoder = Decoder::new(bytes);
     decoder.set_color_transform(match colors {
         Colors::Grey => ColorTransform::Grayscale,
