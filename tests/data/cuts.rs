@@ -36,6 +36,49 @@ fn a_cut_jpeg_is_refused_though_it_has_an_end() {
 }
 
 #[test]
+fn a_cut_jpeg_is_refused_whatever_fills_the_gap() {
+    for case in cases("jpeg/") {
+        let first = places(&case.file, 0xda)[0] + 14;
+        let cut = case.file[..first + (case.file.len() - first) / 2].to_vec();
+        for fill in [&[0xff; 9][..], &[0xff, 0xff, 0xff, 0xff, 0xd7], &[0xff, 0x01], &[0xff, 0xd0, 0xff, 0xd1]] {
+            refused(&closed(&[&cut[..], fill].concat(), cut.len() + fill.len()), &["some/picture", "JPEG"]);
+        }
+    }
+}
+
+#[test]
+fn fill_bytes_before_a_marker_change_nothing() {
+    for case in cases("jpeg/") {
+        let pixels = |bytes: &[u8]| decode_bytes(bytes, Path::new("picture")).expect("a picture").pixels;
+        let mut filled = case.file.clone();
+        let first = places(&filled, 0xda)[0];
+        let markers = [0xc4, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd9, 0xda];
+        let mut at: Vec<usize> = markers.iter().flat_map(|&marker| places(&filled, marker)).collect();
+        at.retain(|&place| place >= first);
+        at.sort_unstable();
+        for &place in at.iter().rev() {
+            filled.splice(place..place, [0xff; 3]);
+        }
+        assert!(pixels(&filled) == pixels(&case.file), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_coefficient_past_the_end_of_its_block_is_refused() {
+    let mut seen = 0;
+    for case in cases("jpeg/") {
+        let first = places(&case.file, 0xda)[0] + 14;
+        for at in (first..case.file.len() - 2).step_by(7) {
+            let mut bytes = case.file.clone();
+            bytes[at] ^= 0x55;
+            let Err(error) = decode_bytes(&bytes, Path::new("some/picture")) else { continue };
+            seen += usize::from(error.to_string().contains("do not fit its header and its tables"));
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
 fn a_jpeg_whose_last_scans_are_missing_is_refused() {
     let mut several = 0;
     for case in cases("jpeg/") {

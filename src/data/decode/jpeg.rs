@@ -37,21 +37,22 @@ pub(super) fn rgb(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u
     };
     pixels.or_else(|stop| match stop {
         Stop::Odd => careful(bytes, header, colors),
-        stop => Err(truncated(stop)),
+        stop => Err(stopped(stop)),
     })
 }
 
-fn truncated(stop: Stop) -> String {
-    let (kind, why) = match stop {
-        Stop::Unfinished => ("progressive ", "scans that refine the picture are missing"),
-        Stop::Cut | Stop::Odd => ("", "its data end before the picture does"),
+fn stopped(stop: Stop) -> String {
+    let what = match stop {
+        Stop::Unfinished => "truncated progressive JPEG (scans that refine the picture are missing)",
+        Stop::Cut => "truncated JPEG (its data end before the picture does)",
+        Stop::Odd => "corrupt JPEG (the data of its scans do not fit its header and its tables)",
     };
-    format!("is a truncated {kind}JPEG ({why}); copy or download it again")
+    format!("is a {what}; copy or download it again")
 }
 
 /// Decodes what is CMYK or not quite valid.
 fn careful(bytes: &[u8], header: &Header, colors: Colors) -> Result<Vec<u8>, String> {
-    jpeg_scans::check(bytes, header).map_err(truncated)?;
+    jpeg_scans::check(bytes, header).map_err(stopped)?;
     if header.frame()?.has_narrow_chroma() {
         return Err("is a JPEG of at most 4 pixels' width with subsampled chroma that is CMYK or not quite valid, which is not read; \
                     save it as PNG, or without subsampling"

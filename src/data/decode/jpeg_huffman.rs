@@ -52,7 +52,7 @@ pub(super) enum Stop {
     Cut,
     /// Scans that refine the picture are missing.
     Unfinished,
-    /// The data are invalid, which the decoder will report.
+    /// The data are invalid.
     Odd,
 }
 
@@ -64,13 +64,19 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// Reads `data` in which each 0xff is followed by a stuffed zero.
+    /// Reads `data` up to a marker, in which each 0xff is followed by a stuffed zero, and may be preceded by fill bytes of 0xff.
     pub(super) fn new(data: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(data.len() + 8);
         let mut rest = data;
         while let Some(i) = rest.iter().position(|&b| b == 0xff) {
-            bytes.extend(&rest[..=i]);
-            rest = rest.get(i + 2..).unwrap_or_default();
+            bytes.extend(&rest[..i]);
+            let fill = rest[i..].iter().take_while(|&&b| b == 0xff).count();
+            let (&0, behind) = rest[i + fill..].split_first().unwrap_or((&0xff, &[])) else {
+                rest = &[];
+                break;
+            };
+            bytes.push(0xff);
+            rest = behind;
         }
         bytes.extend(rest);
         let end = 8 * bytes.len();

@@ -41,10 +41,10 @@ impl Missing {
     }
 }
 
-/// Refuses a JPEG of `bytes` if a part of its picture is missing.
+/// Refuses a JPEG of `bytes` if a part of its picture is missing, or can't be told from what its scans hold.
 ///
 /// # Errors
-/// [`Stop::Cut`] and [`Stop::Unfinished`]; what else is wrong is left to its decoder.
+/// See [`Stop`].
 pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), Stop> {
     let Ok(frame) = header.frame() else { return Ok(()) };
     let names: BTreeSet<u8> = frame.components.iter().map(|c| c.id).collect();
@@ -54,10 +54,7 @@ pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), Stop> {
     let mut walk = Walk { frame, nonzero: vec![Vec::new(); frame.components.len()] };
     let mut missing = Missing::all(frame);
     for scan in header.scans() {
-        match walk.scan(bytes, header, scan) {
-            Err(Stop::Odd) => return Ok(()),
-            stopped => stopped?,
-        }
+        walk.scan(bytes, header, scan)?;
         for id in &scan.components {
             if let Some(component) = frame.components.iter().position(|c| c.id == *id) {
                 missing.scanned(frame, scan, component);
@@ -192,6 +189,9 @@ fn sequential(bits: &mut Bits, parts: &[Part], mcus: usize) -> Result<(), Stop> 
         for &(dc, ac, blocks) in &parts {
             for _ in 0..blocks {
                 let size = bits.symbol(dc)?;
+                if size > 15 {
+                    return Err(Stop::Odd);
+                }
                 bits.skip(size)?;
                 let mut k = 1;
                 while k < 64 {
@@ -200,7 +200,11 @@ fn sequential(bits: &mut Bits, parts: &[Part], mcus: usize) -> Result<(), Stop> 
                     if size == 0 && run < 15 {
                         break;
                     }
-                    k += run + 1;
+                    k += run;
+                    if size > 0 && k > 63 {
+                        return Err(Stop::Odd);
+                    }
+                    k += 1;
                 }
                 bits.skip(0)?;
             }
