@@ -176,7 +176,9 @@ enum Outcome {
     Cut(String),
 }
 
+/// The message names the file that is wanted, not the part of it.
 fn full(path: &Path, error: &std::io::Error) -> Error {
+    let path = if path.extension().is_some_and(|end| end == "part") { &path.with_extension("") } else { path };
     Error::file(path, format!("could not be written: {error}; check the folder and its space"))
 }
 

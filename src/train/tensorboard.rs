@@ -25,7 +25,9 @@ impl EventFile {
     pub fn create(folder: &Path) -> Result<Self> {
         let seconds = now() as u64;
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.gpu-resnet.{}", std::process::id()));
-        let file = File::create(&path).map_err(|e| Error::file(&path, format!("could not be written: {e}")))?;
+        let file = File::create(&path).map_err(|e| {
+            Error::file(&path, format!("could not be written: {e}; check the folder, or do without TensorBoard's file"))
+        })?;
         let mut events = Self { path, file };
         let mut first = Message::default();
         first.double(1, now());
