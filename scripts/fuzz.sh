@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes everything that is read from outside: each target of fuzz/ for so many seconds (60), one after the other.
-# Without a nightly compiler it says so and does nothing. What is found lies in fuzz/findings. With FUZZ_KEEP=1 new inputs that reach new code are
-# added to the corpus.
+# Fuzzes everything that is read from outside: each target of fuzz/ for so many seconds (60), one on each core. What is found lies in
+# fuzz/findings. With FUZZ_KEEP=1 new inputs that reach new code are added to the corpus. Without a nightly compiler, or one for C++, of which
+# libFuzzer is, the script says so and does nothing.
 #
 #     scripts/fuzz.sh [SECONDS [TARGET …]]
 set -euo pipefail
@@ -12,6 +12,10 @@ targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || targets=(weights pickles networks checkpoints images data texts caches)
 if ! rustc +nightly --version >/dev/null 2>&1; then
     echo "fuzz: no nightly compiler is here (rustup toolchain install nightly), so nothing is fuzzed." >&2
+    exit 0
+fi
+if ! command -v c++ >/dev/null || ! command -v python3 >/dev/null; then
+    echo "fuzz: a C++ compiler or Python is missing here (apt-get install g++ python3), so nothing is fuzzed." >&2
     exit 0
 fi
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
@@ -25,23 +29,27 @@ unset RUSTFLAGS
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 fuzz/seeds.py "$work/seeds" >&2
-mkdir -p fuzz/findings
-status=0
-for target in "${targets[@]}"; do
-    new=$work/new/$target old=$work/old/$target program=$target_dir/$host/release/$target
-    mkdir -p "$new" "$old"
+mkdir -p fuzz/findings fuzz/corpus
+
+# Fuzzes one target.
+fuzz_one() {
+    local target=$1 status=0
+    local new=$work/new/$target old=$work/old/$target small=$work/small/$target program=$programs/$target
+    mkdir -p "$new" "$old" "$small"
     [[ ! -f fuzz/corpus/$target.tar.gz ]] || tar -xzf "fuzz/corpus/$target.tar.gz" -C "$old"
-    "$program" "$new" "$old" "$work/seeds/$target" -dict="fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -timeout=20 \
-        -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=$?
+    "$program" "$new" "$old" "$work/seeds/$target" -dict="fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -timeout=60 \
+        -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="fuzz/findings/$target-" -print_final_stats=1 2>"$work/$target.log" || status=1
     grep -E '^stat::number_of_executed_units|^stat::peak_rss_mb|^SUMMARY|panicked|above the limit' "$work/$target.log" | sed "s/^/$target: /" || true
     if [[ -n ${FUZZ_KEEP:-} ]]; then
-        mkdir -p "$work/small/$target"
-        "$program" -merge=1 -max_len=4096 "$work/small/$target" "$old" "$new" 2>/dev/null
-        mkdir -p fuzz/corpus
-        tar --sort=name --mtime=@0 --owner=0 --group=0 -C "$work/small/$target" -c . | gzip -9n >"fuzz/corpus/$target.tar.gz"
+        "$program" -merge=1 -max_len=4096 "$small" "$old" "$new" 2>/dev/null
+        tar --sort=name --mtime=@0 --owner=0 --group=0 -C "$small" -c . | gzip -9n >"fuzz/corpus/$target.tar.gz"
     fi
-done
-if [[ $status -ne 0 ]]; then
-    echo "fuzz: something was found; the inputs lie in fuzz/findings, and fuzz/target/…/release/TARGET FILE repeats each." >&2
+    return "$status"
+}
+
+export -f fuzz_one
+export work seconds programs=$target_dir/$host/release
+if ! printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'fuzz_one {}'; then
+    echo "fuzz: something was found; the inputs lie in fuzz/findings, and $programs/TARGET FILE repeats each." >&2
+    exit 1
 fi
-exit $status
