@@ -334,8 +334,9 @@ mod tests {
         }
         // A list that holds itself, and tuples nested as deep as the pickle is long: neither recurses.
         Pickle::read(b"]q\x00h\x00a.").unwrap();
-        let deep: Vec<u8> = [b")".as_slice(), &[0x85; 1_000_000], b"."].concat();
-        assert_eq!(Pickle::read(&deep).unwrap().values.len(), 1_000_004);
+        let depth = if cfg!(miri) { 1_000 } else { 1_000_000 };
+        let deep: Vec<u8> = [b")".as_slice(), &vec![0x85; depth], b"."].concat();
+        assert_eq!(Pickle::read(&deep).unwrap().values.len(), depth + 4);
     }
 
     #[test]
