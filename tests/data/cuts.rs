@@ -97,6 +97,56 @@ fn a_jpeg_without_some_of_its_restart_intervals_is_refused() {
         let restarts: Vec<usize> = (0xd0..=0xd7).flat_map(|marker| places(&case.file, marker)).collect();
         let [from, to] = [restarts.iter().min(), restarts.iter().max()].map(|at| *at.expect("a restart marker"));
         assert!(from < to, "{}", case.name);
-        refused(&[&case.file[..from], &case.file[to..]].concat(), &["is a truncated JPEG (its data end before"]);
+        refused(&[&case.file[..from], &case.file[to..]].concat(), &["is a corrupt JPEG", "copy or download it again"]);
     }
+}
+
+/// Changes bytes of every JPEG in turn, each of which must be refused; how many were tried.
+fn all_refused(change: impl Fn(&[u8]) -> Vec<(usize, u8)>, words: &str) -> usize {
+    let mut tried = 0;
+    for case in cases("jpeg/") {
+        for (at, byte) in change(&case.file) {
+            let mut bytes = case.file.clone();
+            assert_ne!(bytes[at], byte, "{}: nothing is changed", case.name);
+            bytes[at] = byte;
+            refused(&bytes, &["some/picture", words, "copy or download it again"]);
+            tried += 1;
+        }
+    }
+    tried
+}
+
+#[test]
+fn restart_markers_out_of_order_are_refused() {
+    let swapped = |file: &[u8]| places(file, 0xd1).into_iter().map(|at| (at + 1, 0xd5)).collect();
+    assert!(all_refused(swapped, "is a corrupt JPEG") > 4);
+}
+
+#[test]
+fn a_table_whose_marker_is_damaged_is_missed() {
+    let damaged = |file: &[u8]| places(file, 0xc4).into_iter().map(|at| (at + 1, 0x21)).collect();
+    assert!(all_refused(damaged, "is a corrupt JPEG (it has a marker 0x21)") > 50);
+}
+
+#[test]
+fn tables_and_frames_of_other_lengths_are_refused() {
+    let longer = |file: &[u8]| {
+        let of = |marker| places(file, marker).into_iter().map(|at| (at + 3, file[at + 3].wrapping_add(1)));
+        [0xc0, 0xc2, 0xc4, 0xda, 0xdb, 0xdd].into_iter().flat_map(of).collect()
+    };
+    assert!(all_refused(longer, "JPEG") > 100);
+}
+
+#[test]
+fn scans_that_do_not_go_on_where_the_last_one_ended_are_refused() {
+    let bits = |file: &[u8]| {
+        if places(file, 0xc2).is_empty() {
+            return Vec::new();
+        }
+        // The last byte of a scan's header: the lowest bit known before, and after.
+        let end = |at: usize| at + 1 + usize::from(file[at + 3]);
+        let scans = places(file, 0xda).into_iter().map(end);
+        scans.flat_map(|at| [(at, file[at] ^ 0x11), (at, file[at] ^ 0x10), (at, file[at] ^ 0xe0)]).collect()
+    };
+    assert!(all_refused(bits, "JPEG") > 100);
 }

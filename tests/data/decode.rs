@@ -3,12 +3,23 @@
 use std::path::Path;
 
 use gpu_resnet::data::{Rgb8, decode_bytes, decode_file};
-use image::ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
+use image::ImageFormat::{self, Bmp, Gif, Jpeg, Png, WebP};
 
+use crate::formats::cases;
 use crate::{assert_error, encode, put, source};
 
 fn decode(bytes: &[u8]) -> gpu_resnet::Result<Rgb8> {
     decode_bytes(bytes, Path::new("some/picture"))
+}
+
+/// A JPEG, as libjpeg writes it.
+fn jpeg() -> Vec<u8> {
+    cases("jpeg/420_large").remove(0).file
+}
+
+/// `picture` in `format`, or another JPEG.
+fn file(picture: &Rgb8, format: ImageFormat) -> Vec<u8> {
+    if format == Jpeg { jpeg() } else { encode(picture, format) }
 }
 
 #[test]
@@ -19,8 +30,8 @@ fn the_format_is_told_by_content_not_by_name() {
         let path = put(folder.path().join(name), encode(&picture, format));
         assert_eq!(decode_file(&path).expect(name), picture);
     }
-    let lossy = decode(&encode(&picture, Jpeg)).expect("a JPEG");
-    assert_eq!((lossy.width, lossy.height), (19, 11));
+    let path = put(folder.path().join("d.bmp"), jpeg());
+    assert!(decode_file(&path).expect("a JPEG").width > 1);
     assert!(decode(&encode(&picture, Gif)).is_ok());
 }
 
@@ -47,7 +58,7 @@ fn sixteen_bits_keep_the_high_byte() {
 fn a_truncated_file_is_an_error_wherever_it_is_cut() {
     let picture = source("noise", 40, 33);
     for format in [Jpeg, Png, WebP, Bmp, Gif] {
-        let whole = encode(&picture, format);
+        let whole = file(&picture, format);
         assert!(decode(&whole).is_ok(), "{format:?}");
         // Up to here there can be no complete picture: a PNG may lose its end chunk (12 bytes) and the check sum before it,
         // a GIF its trailer and the block's end.
@@ -58,14 +69,14 @@ fn a_truncated_file_is_an_error_wherever_it_is_cut() {
             assert_error(result, &["some/picture"]);
         }
     }
-    assert_error(decode(&encode(&picture, Jpeg)[..900]), &["truncated JPEG"]);
+    assert_error(decode(&jpeg()[..1000]), &["truncated JPEG"]);
 }
 
 #[test]
 fn damaged_bytes_never_panic() {
     let picture = source("noise", 24, 17);
     for format in [Jpeg, Png, WebP, Bmp, Gif] {
-        let whole = encode(&picture, format);
+        let whole = file(&picture, format);
         for round in 0..150u64 {
             let mut damaged = whole.clone();
             for hit in 0..1 + round % 4 {
@@ -130,7 +141,7 @@ fn a_header_that_lies_about_the_size_allocates_nothing() {
     let mut gif = encode(&source("smooth", 8, 8), Gif);
     gif[6..10].copy_from_slice(&[0xff; 4]);
     assert_error(decode(&gif), &["65535 x 65535 pixels"]);
-    let mut jpeg = encode(&source("smooth", 8, 8), Jpeg);
+    let mut jpeg = jpeg();
     let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).expect("a baseline frame");
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
     assert_error(decode(&jpeg), &["65535 x 65535 pixels"]);

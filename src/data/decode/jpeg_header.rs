@@ -116,15 +116,19 @@ impl<'a> Header<'a> {
             }
             let marker = *bytes.get(at).ok_or(TRUNCATED)?;
             if let Some(scan) = header.scans.last_mut().filter(|scan| scan.end == 0)
-                && !matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8)
+                && !matches!(marker, 0x00 | 0x01 | 0xd0..=0xd7)
             {
                 scan.end = at - 1;
             }
             match marker {
                 0xd9 => return Ok(header),
-                // A stuffed zero, TEM, RST0 to RST7 and SOI have no length; every other marker starts a segment, which
+                // A stuffed zero, TEM, and RST0 to RST7 have no length; every other marker starts a segment, which
                 // is jumped over because it may hold a thumbnail with an end marker of its own.
-                0x00 | 0x01 | 0xd0..=0xd8 => at += 1,
+                0x00 | 0x01 | 0xd0..=0xd7 => at += 1,
+                // What a damaged marker was is not known: a table, for example.
+                0x02..=0xbf | 0xd8 | 0xde | 0xdf | 0xf0..=0xfd => {
+                    return Err(corrupt(&format!("it has a marker {marker:#04x}")));
+                }
                 marker => {
                     let length = bytes.get(at + 1..at + 3).ok_or(TRUNCATED)?;
                     let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
@@ -139,20 +143,25 @@ impl<'a> Header<'a> {
     /// Reads one segment; the file continues at `after`.
     fn segment(&mut self, marker: u8, segment: &'a [u8], after: usize) -> Result<(), String> {
         match marker {
-            0xc4 => self.huffman_tables(segment),
-            0xdb => self.quantisation_tables(segment),
+            0xc4 => self.huffman_tables(segment).ok_or_else(|| corrupt("a Huffman table is invalid"))?,
+            0xdb => self.quantisation_tables(segment).ok_or_else(|| corrupt("a quantisation table is invalid"))?,
             0xc8 | 0xcc => {}
-            0xdd => self.restart_interval = segment.first_chunk().map_or(0, |&bytes| u16::from_be_bytes(bytes)),
-            0xc0..=0xcf if self.frame.is_none() => self.frame = Some(frame(marker, segment)?),
+            0xdd => {
+                let interval = segment.try_into().map_err(|_| corrupt("its restart interval is invalid"))?;
+                self.restart_interval = u16::from_be_bytes(interval);
+            }
+            0xc0..=0xcf if self.frame.is_some() => return Err(corrupt("it has two frame headers")),
+            0xc0..=0xcf => self.frame = Some(frame(marker, segment)?),
             0xda => {
                 if self.scans.len() == MAX_SCANS {
                     return Err(format!("is a JPEG of more than {MAX_SCANS} scans, which is not read; save it again"));
                 }
-                self.scans.extend(self.scan(segment, after));
+                let scan = self.scan(segment, after).ok_or_else(|| corrupt("a scan's header is invalid"))?;
+                self.scans.push(scan);
             }
             // Colours and metadata are those in front of the first scan.
             _ if !self.scans.is_empty() => {}
-            0xe0 if segment.starts_with(b"JFIF\0") && segment.len() >= 12 => self.jfif = true,
+            0xe0 if segment.starts_with(b"JFIF\0") && segment.len() >= 14 => self.jfif = true,
             0xee if segment.starts_with(b"Adobe") && segment.len() >= 12 => self.adobe = Some(segment[11]),
             // EXIF data too long for one segment continues in the next.
             0xe1 if segment.starts_with(b"Exif\0\0") => match &mut self.exif {
@@ -165,37 +174,38 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
-    fn huffman_tables(&mut self, mut segment: &'a [u8]) {
-        while let Some((&[place, ref counts @ ..], _)) = segment.split_first_chunk::<17>() {
+    /// Reads the tables that fill `segment`; none if something is wrong with it.
+    fn huffman_tables(&mut self, mut segment: &'a [u8]) -> Option<()> {
+        while !segment.is_empty() {
+            let &[place, ref counts @ ..] = segment.first_chunk::<17>()?;
             let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
-            let Some(table) = segment.get(1..17 + symbols) else { return };
-            if place & 0xef < 4 {
-                self.current_tables[usize::from(place >> 4) * 4 + usize::from(place & 3)] = Some(self.tables.len());
-                self.tables.push(table);
-            }
+            let table = segment.get(1..17 + symbols).filter(|_| symbols <= 256 && place & 0xef < 4)?;
+            self.current_tables[usize::from(place >> 4) * 4 + usize::from(place & 3)] = Some(self.tables.len());
+            self.tables.push(table);
             segment = &segment[17 + symbols..];
         }
+        Some(())
     }
 
-    fn quantisation_tables(&mut self, mut segment: &'a [u8]) {
+    /// Reads the tables that fill `segment`; none if something is wrong with it.
+    fn quantisation_tables(&mut self, mut segment: &'a [u8]) -> Option<()> {
         while let Some((&place, rest)) = segment.split_first() {
             let bytes = if place >> 4 == 0 { 1 } else { 2 };
-            let Some((values, rest)) = rest.split_at_checked(64 * bytes) else { return };
+            let (values, rest) = rest.split_at_checked(64 * bytes)?;
             let value = |v: &[u8]| v.iter().fold(0, |value, &byte| value << 8 | u16::from(byte));
-            if let Some(current) = self.current_quantisers.get_mut(usize::from(place & 15)) {
-                *current = Some(self.quantisers.len());
-                self.quantisers.push(std::array::from_fn(|k| value(&values[k * bytes..][..bytes])));
-            }
+            *self.current_quantisers.get_mut(usize::from(place & 15))? = Some(self.quantisers.len());
+            self.quantisers.push(std::array::from_fn(|k| value(&values[k * bytes..][..bytes])));
             segment = rest;
         }
+        Some(())
     }
 
-    /// A scan by its header, whose data begin at `start`; none if the header is too short.
+    /// A scan by its header, whose data begin at `start`; none if the header has another length.
     fn scan(&self, segment: &[u8], start: usize) -> Option<Scan> {
         let (&count, rest) = segment.split_first()?;
         let (parts, rest) = rest.split_at_checked(2 * usize::from(count))?;
         let parts = parts.as_chunks::<2>().0;
-        let &[first_coefficient, last_coefficient, bits] = rest.first_chunk()?;
+        let &[first_coefficient, last_coefficient, bits] = rest.try_into().ok()?;
         let table = |class: usize, number: u8| *self.current_tables[4 * class..][..4].get(usize::from(number))?;
         let quantiser = |id: u8| {
             let component = self.frame.as_ref()?.components.iter().find(|c| c.id == id)?;
@@ -262,6 +272,10 @@ impl<'a> Header<'a> {
     }
 }
 
+fn corrupt(what: &str) -> String {
+    format!("is a corrupt JPEG ({what}); copy or download it again")
+}
+
 fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
     let refused =
         |what: &str| format!("is a JPEG {what}, which is not read; save it as a baseline or progressive JPEG");
@@ -271,18 +285,18 @@ fn frame(marker: u8, segment: &[u8]) -> Result<Frame, String> {
         0xc9 | 0xca => return Err(refused("with arithmetic coding")),
         _ => return Err(refused("of a rare coding process (hierarchical or lossless)")),
     }
-    let corrupt = || "is a truncated or corrupt JPEG (its frame header is too short); copy or download it again";
-    let (&[bits, h1, h0, w1, w0, count], rest) = segment.split_first_chunk::<6>().ok_or_else(corrupt)?;
+    let invalid = || corrupt("its frame header is invalid");
+    let (&[bits, h1, h0, w1, w0, count], rest) = segment.split_first_chunk::<6>().ok_or_else(invalid)?;
     if bits != 8 {
         return Err(refused(&format!("of {bits} bits a sample")));
     }
     let component = |c: &[u8]| Component { id: c[0], horizontal: c[1] >> 4, vertical: c[1] & 15, quantiser: c[2] };
-    let components: Vec<_> = rest.chunks_exact(3).take(count.into()).map(component).collect();
-    if components.is_empty() || components.len() != usize::from(count) {
-        return Err(corrupt().into());
+    let components: Vec<_> = rest.chunks_exact(3).map(component).collect();
+    if components.is_empty() || rest.len() != 3 * usize::from(count) {
+        return Err(invalid());
     }
     if components.iter().any(|c| !(1..=4).contains(&c.horizontal) || !(1..=4).contains(&c.vertical)) {
-        return Err("is a corrupt JPEG (its sampling factors are impossible); copy or download it again".into());
+        return Err(corrupt("its sampling factors are impossible"));
     }
     let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
     if height == 0 {

@@ -13,12 +13,15 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// A table of 16 counts of codes, one for each length, and of as many symbols; none if there are too few.
+    /// A table of 16 counts of codes, one for each length, and of as many symbols; none if there are too few, or too many codes.
     pub(super) fn new(counts: &[u8; 16], symbols: &'a [u8]) -> Option<Self> {
         let mut table = Table { fast: Box::new([(0, 0); 1 << FAST]), lengths: [(0, 0, 0); 16], symbols };
         let (mut code, mut place) = (0u32, 0u32);
         for (length, &count) in (1u32..).zip(counts) {
             let count = u32::from(count);
+            if code + count > 1 << length {
+                return None;
+            }
             table.lengths[length as usize - 1] = (code, count, place);
             for i in 0..count {
                 let symbol = *symbols.get((place + i) as usize)?;

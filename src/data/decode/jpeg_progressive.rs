@@ -33,8 +33,8 @@ pub(super) fn decode(bytes: &[u8], header: &Header, colors: Colors) -> Result<Ve
             let quantiser = &mut all[part.component].quantiser;
             *quantiser = quantiser.or_else(|| place.and_then(|place| header.quantiser(place)));
         }
+        parts.iter().try_for_each(|part| missing.begin(frame, scan, part.component))?;
         one_scan(bytes, scan, &parts, mcus, &mut all)?;
-        parts.iter().for_each(|part| missing.scanned(frame, scan, part.component));
     }
     missing.check(frame)?;
     for (plane, coefficients) in planes.iter_mut().zip(all) {
@@ -76,9 +76,6 @@ fn one_scan(bytes: &[u8], scan: &Scan, parts: &[Part], mcus: usize, all: &mut [C
         new: scan.high_bit == 0,
         finished: 0,
     };
-    if pass.low > 13 || pass.first == 0 && pass.last > 0 {
-        return Err(Stop::Odd);
-    }
     let data = bytes.get(scan.start..scan.end).ok_or(Stop::Cut)?;
     let interval = if scan.restart_interval == 0 { mcus } else { scan.restart_interval.into() };
     let mut intervals = Intervals::of(data);
@@ -86,7 +83,7 @@ fn one_scan(bytes: &[u8], scan: &Scan, parts: &[Part], mcus: usize, all: &mut [C
     let mut last = [0i16; 4];
     for mcu in 0..mcus {
         if mcu % interval == 0 {
-            bits = Bits::new(intervals.next().ok_or(Stop::Cut)?);
+            bits = Bits::new(intervals.next()?);
             (last, pass.finished) = ([0; 4], 0);
         }
         for (part, last) in parts.iter().zip(&mut last) {
@@ -135,7 +132,10 @@ impl Pass {
             }
             k += run as usize;
             if size > 0 {
-                block[usize::from(*ZIGZAG.get(k).ok_or(Stop::Odd)?)] = (value as i16) << self.low;
+                if k > self.last {
+                    return Err(Stop::Odd);
+                }
+                block[usize::from(ZIGZAG[k])] = (value as i16) << self.low;
             }
             k += 1;
         }
@@ -154,15 +154,17 @@ impl Pass {
                 break;
             }
             let bit = 1i16 << self.low;
-            let new = if size == 0 {
-                0
-            } else if bits.number(1)? == 1 {
-                bit
-            } else {
-                -bit
+            let new = match size {
+                0 => 0,
+                1 if bits.number(1)? == 1 => bit,
+                1 => -bit,
+                _ => return Err(Stop::Odd),
             };
             k = self.more(bits, block, k, Some(run))?;
-            if new != 0 && k <= self.last {
+            if new != 0 {
+                if k > self.last {
+                    return Err(Stop::Odd);
+                }
                 block[usize::from(ZIGZAG[k])] = new;
             }
             k += 1;

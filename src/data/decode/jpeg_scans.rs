@@ -20,15 +20,18 @@ impl Missing {
         Missing(vec![[u8::MAX; 64]; frame.components.len()])
     }
 
-    /// A scan of the component was read.
-    pub(super) fn scanned(&mut self, frame: &Frame, scan: &Scan, component: usize) {
-        let range = match frame.progressive {
-            true => usize::from(scan.first_coefficient)..usize::from(scan.last_coefficient) + 1,
-            false => 0..64,
-        };
-        if let Some(levels) = self.0[component].get_mut(range) {
-            levels.fill(if frame.progressive { scan.low_bit } else { 0 });
+    /// A scan of the component begins. One of a progressive JPEG goes on where the last one of the same coefficients ended.
+    pub(super) fn begin(&mut self, frame: &Frame, scan: &Scan, component: usize) -> Result<(), Stop> {
+        let levels = &mut self.0[component];
+        if !frame.progressive {
+            levels.fill(0);
+            return Ok(());
         }
+        let range = usize::from(scan.first_coefficient)..usize::from(scan.last_coefficient) + 1;
+        let before = if scan.high_bit == 0 { u8::MAX } else { scan.high_bit };
+        let levels = levels.get_mut(range).filter(|levels| levels.iter().all(|level| *level == before));
+        levels.ok_or(Stop::Odd)?.fill(scan.low_bit);
+        Ok(())
     }
 
     /// After the last scan.
@@ -54,12 +57,7 @@ pub(super) fn check(bytes: &[u8], header: &Header) -> Result<(), Stop> {
     let mut walk = Walk { frame, nonzero: vec![Vec::new(); frame.components.len()] };
     let mut missing = Missing::all(frame);
     for scan in header.scans() {
-        walk.scan(bytes, header, scan)?;
-        for id in &scan.components {
-            if let Some(component) = frame.components.iter().position(|c| c.id == *id) {
-                missing.scanned(frame, scan, component);
-            }
-        }
+        walk.scan(bytes, header, scan, &mut missing)?;
     }
     missing.check(frame)
 }
@@ -85,8 +83,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Walks over all MCUs of one scan.
-    fn scan(&mut self, bytes: &[u8], header: &Header, scan: &Scan) -> Result<(), Stop> {
+    fn scan(&mut self, bytes: &[u8], header: &Header, scan: &Scan, missing: &mut Missing) -> Result<(), Stop> {
         let (parts, mcus) = parts(self.frame, header, scan)?;
+        parts.iter().try_for_each(|part| missing.begin(self.frame, scan, part.component))?;
         let spectral = self.frame.progressive && scan.first_coefficient > 0;
         if spectral {
             let nonzero = &mut self.nonzero[parts[0].component];
@@ -98,7 +97,7 @@ impl Walk<'_> {
         let mut done = 0;
         while done < mcus {
             let count = interval.min(mcus - done);
-            let mut bits = Bits::new(intervals.next().ok_or(Stop::Cut)?);
+            let mut bits = Bits::new(intervals.next()?);
             match (self.frame.progressive, spectral) {
                 (false, _) => sequential(&mut bits, &parts, count)?,
                 (true, false) => dc(&mut bits, &parts, count, scan.high_bit)?,
@@ -132,7 +131,9 @@ pub(super) fn parts<'a>(frame: &Frame, header: &Header<'a>, scan: &Scan) -> Resu
         parts.push(Part { component, across, down, row, dc, ac });
     }
     let spectral = scan.first_coefficient > 0 && frame.progressive;
-    let valid = scan.first_coefficient <= scan.last_coefficient && scan.last_coefficient < 64;
+    let range = if spectral { scan.first_coefficient..=63 } else { 0..=0 };
+    let bits = scan.low_bit <= 13 && (scan.high_bit == 0 || scan.low_bit + 1 == scan.high_bit);
+    let valid = range.contains(&scan.last_coefficient) && bits;
     if parts.is_empty() || frame.progressive && !valid || spectral && parts.len() > 1 {
         return Err(Stop::Odd);
     }
@@ -145,29 +146,33 @@ pub(super) fn parts<'a>(frame: &Frame, header: &Header<'a>, scan: &Scan) -> Resu
     Ok((parts, row * rows))
 }
 
-/// The data between restart markers.
+/// The data between restart markers, which are numbered from 0 to 7, again and again.
 pub(super) struct Intervals<'a> {
-    rest: Option<&'a [u8]>,
+    /// What follows the last marker, and its number; none after the last interval.
+    rest: Option<(&'a [u8], u8)>,
+    /// The marker's number if none is missing.
+    expected: u8,
 }
 
 impl<'a> Intervals<'a> {
     pub(super) fn of(data: &'a [u8]) -> Self {
-        Intervals { rest: Some(data) }
+        Intervals { rest: Some((data, 7)), expected: 7 }
     }
-}
 
-impl<'a> Iterator for Intervals<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let data = self.rest.take()?;
+    /// The next interval.
+    pub(super) fn next(&mut self) -> Result<&'a [u8], Stop> {
+        let (data, number) = self.rest.take().ok_or(Stop::Cut)?;
+        if number != self.expected {
+            return Err(Stop::Odd);
+        }
+        self.expected = (number + 1) % 8;
         let mut at = 0;
         while let Some(i) = data[at..].iter().position(|&b| b == 0xff) {
             at += i;
             match data.get(at + 1) {
-                Some(0xd0..=0xd7) => {
-                    self.rest = Some(&data[at + 2..]);
-                    return Some(&data[..at]);
+                Some(marker @ 0xd0..=0xd7) => {
+                    self.rest = Some((&data[at + 2..], marker - 0xd0));
+                    return Ok(&data[..at]);
                 }
                 // 0xff before a marker is a fill byte, before anything else it is data.
                 Some(0xff) => at += 1,
@@ -175,7 +180,7 @@ impl<'a> Iterator for Intervals<'a> {
                 None => break,
             }
         }
-        Some(data)
+        Ok(data)
     }
 }
 
@@ -249,7 +254,10 @@ fn ac_first(bits: &mut Bits, table: &Table, masks: &mut [u64], (first, last): (u
             }
             k += run;
             if size > 0 {
-                masks[i] |= 1u64.checked_shl(k).ok_or(Stop::Odd)?;
+                if k > last {
+                    return Err(Stop::Odd);
+                }
+                masks[i] |= 1 << k;
                 bits.skip(size)?;
             }
             k += 1;
@@ -271,7 +279,10 @@ fn ac_refine(bits: &mut Bits, table: &Table, masks: &mut [u64], (first, last): (
                 skipped = end_of_blocks(bits, run)?;
                 break;
             }
-            bits.skip(size.min(1))?;
+            if size > 1 {
+                return Err(Stop::Odd);
+            }
+            bits.skip(size)?;
             while k <= last {
                 if *mask >> k & 1 == 1 {
                     bits.skip(1)?;
@@ -282,7 +293,10 @@ fn ac_refine(bits: &mut Bits, table: &Table, masks: &mut [u64], (first, last): (
                 }
                 k += 1;
             }
-            if size > 0 && k <= last {
+            if size > 0 {
+                if k > last {
+                    return Err(Stop::Odd);
+                }
                 *mask |= 1 << k;
             }
             k += 1;

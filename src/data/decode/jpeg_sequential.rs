@@ -100,7 +100,7 @@ fn all_blocks(bytes: &[u8], scan: &Scan, parts: &mut [Decoded], mcus: usize, pla
     let mut bits = Bits::new(&[]);
     for mcu in 0..mcus {
         if mcu % interval == 0 {
-            bits = Bits::new(intervals.next().ok_or(Stop::Cut)?);
+            bits = Bits::new(intervals.next()?);
             parts.iter_mut().for_each(|part| part.last = 0);
         }
         for part in &mut *parts {
