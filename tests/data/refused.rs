@@ -63,3 +63,26 @@ fn a_pnm_whose_header_does_not_end_is_refused() {
     assert_eq!(decode(b"P6 1 1 255\n123").expect("a PPM").pixels, *b"123");
     assert_error(decode(b"P6 1 1 255"), &["truncated PNM"]);
 }
+
+/// A little-endian TIFF of indices of a palette, with `from` (the beginning of a directory's entry) replaced.
+fn changed_tiff(from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut file = cases("tiff/palette_raw").remove(0).file;
+    let at = file.windows(from.len()).position(|part| part == from).expect("the entry");
+    file[at..at + to.len()].copy_from_slice(to);
+    file
+}
+
+#[test]
+fn a_palette_that_a_tiff_does_not_use_is_ignored() {
+    // Black is zero instead of a palette.
+    let grey = decode(&changed_tiff(&[6, 1, 3, 0, 1, 0, 0, 0, 3], &[6, 1, 3, 0, 1, 0, 0, 0, 1])).expect("a picture");
+    assert!(grey.pixels.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b));
+}
+
+#[test]
+fn damaged_directories_of_tiffs_are_refused() {
+    // The height's entry became another width, and the samples have 7 bits.
+    assert_error(decode(&changed_tiff(&[1, 1, 4, 0], &[0, 1])), &["is a corrupt TIFF image (a tag stands twice"]);
+    let bits = changed_tiff(&[2, 1, 3, 0, 1, 0, 0, 0, 8], &[2, 1, 3, 0, 1, 0, 0, 0, 7]);
+    assert_error(decode(&bits), &["is a corrupt TIFF image (its samples are not those of its pixels)"]);
+}

@@ -40,7 +40,11 @@ const SHORT: u64 = 3;
 /// # Errors
 /// The end of a sentence that begins with the file's name.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
+    if Reader::new(bytes).is_some_and(|reader| reader.repeats()) {
+        return Err(corrupt("a tag stands twice in its directory"));
+    }
     refuse_raws(bytes)?;
+    let has_palette = is_palette(bytes);
     let bytes = &*declared_plainly(bytes);
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
@@ -53,7 +57,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
     let pixels = if page.find_tag_unsigned(Tag::Compression).map_err(explain)? == Some(JPEG) {
         tiff_jpeg::decode(bytes, &mut page)?
     } else {
-        samples(&mut page)?.into_rgb(&mut page)?
+        samples(&mut page)?.into_rgb(&mut page, has_palette)?
     };
     Ok((Rgb8 { width, height, pixels }, orientation))
 }
@@ -75,6 +79,13 @@ fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
         Some(1..=MAX_PIXELS) => Ok(()),
         _ => Err(format!("is a TIFF image of tiles of {tile_width} x {tile_height} pixels, too large to be decoded")),
     }
+}
+
+/// Whether the samples are indices of a palette. There may be one that is not used.
+fn is_palette(bytes: &[u8]) -> bool {
+    let reader = Reader::new(bytes);
+    let number = reader.and_then(|reader| reader.number(&reader.find(PHOTOMETRIC)?));
+    number == Some(f64::from(PALETTE))
 }
 
 /// The file, changed so that the decoder reads it correctly. The decoder knows no palettes, undoes a predictor even if the compression
@@ -109,6 +120,10 @@ fn refuse_raws(bytes: &[u8]) -> Result<(), String> {
         return Err(format!("is a camera raw photograph ({kind}), which is not read; convert it to JPEG, PNG or TIFF"));
     }
     Ok(())
+}
+
+fn corrupt(what: &str) -> String {
+    format!("is a corrupt TIFF image ({what}); copy or download it again")
 }
 
 fn refused(what: &str) -> String {
@@ -158,10 +173,11 @@ fn samples(page: &mut Page) -> Result<Samples, String> {
         (DecodingResult::U16(data), _) => data.iter().map(|v| (v >> 8) as u8).collect(),
         _ => return Err(refused("of more than 16 bits a sample")),
     };
-    if layout.planes > 1 {
-        return Ok(Samples { plane: Some(data.len() / layout.planes), channels: layout.planes, data, color });
+    let channels = data.len() / pixels;
+    if channels == 0 || data.len() != channels * pixels {
+        return Err(corrupt("its samples are not those of its pixels"));
     }
-    Ok(Samples { plane: None, channels: data.len() / pixels, data, color })
+    Ok(Samples { plane: (layout.planes > 1).then_some(pixels), channels, data, color })
 }
 
 /// Values of fewer than 8 bits, as they are; each row begins with a new byte.
@@ -180,11 +196,12 @@ impl Samples {
         })
     }
 
-    fn into_rgb(self, page: &mut Page) -> Result<Vec<u8>, String> {
+    fn into_rgb(self, page: &mut Page, has_palette: bool) -> Result<Vec<u8>, String> {
         let pixels = 0..self.data.len() / self.channels;
         let alpha = page.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(explain)?.unwrap_or_default();
         let associated = alpha.first() == Some(&ASSOCIATED_ALPHA);
-        if let Some(colors) = page.find_tag(Tag::ColorMap).map_err(explain)? {
+        if has_palette {
+            let colors = page.get_tag(Tag::ColorMap).map_err(explain)?;
             let colors = colors.into_u16_vec().map_err(explain)?;
             return look_up(&colors, pixels.map(|i| self.pixel::<1>(i)[0]));
         }
@@ -211,7 +228,7 @@ fn look_up(colors: &[u16], indices: impl Iterator<Item = u8>) -> Result<Vec<u8>,
     let mut pixels = Vec::with_capacity(3 * indices.size_hint().0);
     for index in indices.map(usize::from) {
         if index >= count {
-            return Err("is a corrupt TIFF image (a colour is not in its palette); copy or download it again".into());
+            return Err(corrupt("a colour is not in its palette"));
         }
         pixels.extend((0..3).map(|c| (colors[c * count + index] >> 8) as u8));
     }

@@ -1,5 +1,7 @@
 //! The first directory of a TIFF structure, which is also what EXIF data is.
 
+use std::collections::BTreeSet;
+
 /// Reads entries of a TIFF's or BigTIFF's first directory, of either byte order.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -31,14 +33,10 @@ impl<'a> Reader<'a> {
     /// The first entry of `tag`; `None` if the directory is truncated before it. As in Pillow, an entry of an unknown type, without
     /// values, or with more than the file could hold is skipped, and one whose values lie outside the file ends the search.
     pub(super) fn find(&self, tag: u16) -> Option<Entry> {
-        // (where the directory's offset is, an offset's length, the count's length, an entry's length)
-        let (at, word, count, length) = if self.big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
-        let start = usize::try_from(self.whole(at, word)?).ok()?;
-        let entries = self.whole(start, count)?;
+        let word = self.word();
         let mut outside = 0u64;
-        for i in 0..entries {
-            let at = usize::try_from(i).ok()?.checked_mul(length)?.checked_add(start.checked_add(count)?)?;
-            self.bytes.get(at..at + length)?;
+        for at in self.entries()? {
+            let at = at?;
             let (kind, values) = (self.whole(at + 2, 2)?, self.whole(at + 4, word)?);
             let Some(size) = size_of(kind) else { continue };
             let size = values.saturating_mul(size);
@@ -56,6 +54,30 @@ impl<'a> Reader<'a> {
             }
         }
         None
+    }
+
+    /// Where the directory's entries begin; `None` for the first that is not in the file.
+    fn entries(&self) -> Option<impl Iterator<Item = Option<usize>>> {
+        // (where the directory's offset is, the count's length, an entry's length)
+        let (at, count, length) = if self.big_tiff { (8, 8, 20) } else { (4, 2, 12) };
+        let start = usize::try_from(self.whole(at, self.word())?).ok()?;
+        let (entries, first) = (self.whole(start, count)?, start.checked_add(count)?);
+        Some((0..entries).map(move |i| {
+            let at = usize::try_from(i).ok()?.checked_mul(length)?.checked_add(first)?;
+            self.bytes.get(at..at.checked_add(length)?).map(|_| at)
+        }))
+    }
+
+    /// Bytes of an offset.
+    fn word(&self) -> usize {
+        if self.big_tiff { 8 } else { 4 }
+    }
+
+    /// Whether a tag stands twice in the directory: one of them is damaged.
+    pub(super) fn repeats(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        let tags = self.entries().into_iter().flatten().map_while(|at| self.whole(at?, 2));
+        !tags.into_iter().all(|tag| seen.insert(tag))
     }
 
     /// An entry's first value, if its type is numeric; Pillow does not count bytes, text and undefined data.
