@@ -59,11 +59,13 @@ fn other_zip(entries: &BTreeMap<String, Range<usize>>) -> String {
     format!("is {what}, which is not read; copy its arrays into a torchvision ResNet, and save model.state_dict()")
 }
 
-/// Every entry of a zip archive by its name. Entries are ranges of the file; nothing is ever unpacked.
+/// Every entry of a zip archive by its name. Entries are ranges of the file; nothing is ever unpacked. Their checksums are compared,
+/// except those that are 0, which torch.save writes where it is told to compute none.
 fn zip_entries(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
     let damaged = |error: rawzip::Error| format!("is a damaged zip archive ({error}); copy or download it again");
     let archive = rawzip::ZipArchive::from_slice(bytes).map_err(damaged)?;
     let mut found = BTreeMap::new();
+    let mut length = 0usize;
     let mut entries = archive.entries();
     while let Some(header) = entries.next_entry().map_err(damaged)? {
         let name = String::from_utf8_lossy(header.file_path().as_bytes()).into_owned();
@@ -82,6 +84,18 @@ fn zip_entries(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
         let (Ok(start), Ok(end)) = (usize::try_from(start), usize::try_from(end)) else {
             return refuse("larger than this machine's memory");
         };
+        let Some(data) = bytes.get(start..end) else {
+            return refuse("which is longer than the file; copy or download it again");
+        };
+        length = length.saturating_add(data.len());
+        if length > bytes.len() {
+            return refuse("which overlaps another; don't trust the file");
+        }
+        let mut checksum = flate2::Crc::new();
+        checksum.update(data);
+        if ![0, checksum.sum()].contains(&header.crc32()) && !cfg!(fuzzing) {
+            return refuse("which is damaged: its checksum is another; copy or download the file again");
+        }
         if found.len() == MOST_ENTRIES {
             return refuse("one of more than 100000; no network here has as many tensors");
         }
