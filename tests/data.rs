@@ -6,6 +6,8 @@ mod augment;
 mod check;
 #[path = "data/cuts.rs"]
 mod cuts;
+#[path = "data/damaged.rs"]
+mod damaged;
 #[path = "data/datasets.rs"]
 mod datasets;
 #[path = "data/decode.rs"]

@@ -79,6 +79,10 @@ fn decode(bytes: &[u8]) -> Decoded {
             let (image, orientation) = tiff::decode(bytes)?;
             Ok(orientation::upright(image, orientation))
         }
+        // Some programs leave out where the pixels begin.
+        Format::Bmp if bytes.get(10..14) == Some(&[0; 4]) => {
+            codec::decode(&dib::to_bmp(&bytes[14..]), ImageFormat::Bmp)
+        }
         Format::Bmp => codec::decode(bytes, ImageFormat::Bmp),
         Format::Dib => codec::decode(&dib::to_bmp(bytes), ImageFormat::Bmp),
         Format::Gif => gif::decode(bytes),

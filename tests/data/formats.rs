@@ -103,6 +103,14 @@ fn bmps_and_dibs_are_pillows() {
     compare("bmp/", 8, |name| if name.starts_with("bmp/rgb_5") { (1, 0.5) } else { EXACT });
 }
 
+#[test]
+fn a_bmp_need_not_say_where_its_pixels_begin() {
+    let mut case = cases("bmp/fields").remove(0);
+    assert!(case.file.starts_with(b"BM") && case.file[10] > 0);
+    case.file[10..14].fill(0);
+    assert!(decode(&case.file).expect("a picture") == case.expected);
+}
+
 /// What Pillow clips at 255.
 #[test]
 fn deep_grey_keeps_its_high_byte() {
