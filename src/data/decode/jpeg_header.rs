@@ -313,7 +313,8 @@ mod tests {
     fn a_jpeg_with_a_thumbnail_is_complete_only_with_its_own_end() {
         let thumbnail_end = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 1, 2];
         assert!(Header::read(&thumbnail_end).is_err());
-        let whole = [&thumbnail_end[..], &[0xff, 0xda, 0, 3, 9, 7, 0xff, 0, 0xff, 0xd3, 5, 0xff, 0xff, 0xd9]].concat();
+        let scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 7, 0xff, 0, 0xff, 0xd3, 5, 0xff, 0xff, 0xd9];
+        let whole = [&thumbnail_end[..], &scan].concat();
         assert!(Header::read(&whole).is_ok());
         for cut in 0..whole.len() {
             let error = Header::read(&whole[..cut]).expect_err("cut");
