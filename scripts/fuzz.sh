@@ -49,7 +49,7 @@ fuzz_one() {
 
 export -f fuzz_one
 export work seconds programs=$target_dir/$host/release
-if ! printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'fuzz_one {}'; then
+if ! printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'set -euo pipefail; fuzz_one {}'; then
     echo "fuzz: something was found; the inputs lie in fuzz/findings, and $programs/TARGET FILE repeats each." >&2
     exit 1
 fi

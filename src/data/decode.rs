@@ -28,6 +28,7 @@ mod jpeg_planes;
 mod jpeg_progressive;
 mod jpeg_scans;
 mod jpeg_sequential;
+mod jpeg_standard;
 mod orientation;
 mod png;
 mod pnm;
@@ -80,9 +81,10 @@ fn decode(bytes: &[u8]) -> Decoded {
             Ok(orientation::upright(image, orientation))
         }
         // Some programs leave out where the pixels begin.
-        Format::Bmp if bytes.get(10..14) == Some(&[0; 4]) => {
-            codec::decode(&dib::to_bmp(&bytes[14..]), ImageFormat::Bmp)
-        }
+        Format::Bmp if bytes.get(10..14) == Some(&[0; 4]) => match dib::is_dib(&bytes[14..]) {
+            true => codec::decode(&dib::to_bmp(&bytes[14..]), ImageFormat::Bmp),
+            false => Err("is a BMP that does not say where its pixels begin; save it again".into()),
+        },
         Format::Bmp => codec::decode(bytes, ImageFormat::Bmp),
         Format::Dib => codec::decode(&dib::to_bmp(bytes), ImageFormat::Bmp),
         Format::Gif => gif::decode(bytes),

@@ -69,7 +69,7 @@ impl<'a> Narrator<'a> {
             Event::Epoch(e) => {
                 // A full disk ends TensorBoard's file, not the run.
                 if let Some(Err(error)) = self.events.as_mut().map(|events| events.epoch(e)) {
-                    self.note(format!("{error}; the run goes on without it"));
+                    self.bar.pause(&mut || self.runtime.complain(format!("{error}; the run goes on without it")));
                     self.events = None;
                 }
                 let val = match (e.val_loss, e.val_accuracy) {

@@ -128,6 +128,30 @@ fn a_table_whose_marker_is_damaged_is_missed() {
     assert!(all_refused(damaged, "is a corrupt JPEG (it has a marker 0x21)") > 50);
 }
 
+/// Frames of Motion JPEG leave out the tables that most encoders write.
+#[test]
+fn a_jpeg_without_tables_has_the_standard_ones() {
+    let mut tried = 0;
+    for case in cases("jpeg/") {
+        let mut bytes = case.file.clone();
+        let tables = places(&bytes, 0xc4);
+        let length = |bytes: &[u8], at: usize| usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+        // A table of DC and one of AC, or two of each, of as many codes as the standard's.
+        let total: usize = tables.iter().map(|&at| length(&bytes, at) - 2).sum();
+        let standard = [29 + 179, 2 * (29 + 179)].contains(&total);
+        if standard && !places(&bytes, 0xc0).is_empty() && !case.name.starts_with("jpeg/cmyk") {
+            for &at in tables.iter().rev() {
+                let end = at + 2 + length(&bytes, at);
+                bytes.drain(at..end);
+            }
+            let found = decode_bytes(&bytes, Path::new("picture")).expect("a picture");
+            assert!(found == case.expected, "{}", case.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 5, "{tried}");
+}
+
 #[test]
 fn tables_and_frames_of_other_lengths_are_refused() {
     let longer = |file: &[u8]| {

@@ -83,6 +83,16 @@ fn a_palette_that_a_tiff_does_not_use_is_ignored() {
 fn damaged_directories_of_tiffs_are_refused() {
     // The height's entry became another width, and the samples have 7 bits.
     assert_error(decode(&changed_tiff(&[1, 1, 4, 0], &[0, 1])), &["is a corrupt TIFF image (a tag stands twice"]);
+    // A description may stand twice.
+    let mut twice = cases("tiff/palette_raw").remove(0).file;
+    let entries = u16::from_le_bytes([twice[8], twice[9]]);
+    let kept = twice[10..10 + 12 * usize::from(entries)].to_vec();
+    let description = [14, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    twice.resize(twice.len().next_multiple_of(2), 0);
+    let at = twice.len() as u32;
+    twice[4..8].copy_from_slice(&at.to_le_bytes());
+    twice.extend([&(entries + 2).to_le_bytes()[..], &kept, &description, &description, &[0; 4]].concat());
+    assert!(decode(&twice).is_ok());
     let bits = changed_tiff(&[2, 1, 3, 0, 1, 0, 0, 0, 8], &[2, 1, 3, 0, 1, 0, 0, 0, 7]);
     assert_error(decode(&bits), &["is a corrupt TIFF image (its samples are not those of its pixels)"]);
 }

@@ -1,6 +1,7 @@
 //! What a JPEG's markers say: its frame, its scans, its colours, its metadata, and whether its end is there.
 
 use super::jpeg_huffman::Table;
+use super::jpeg_standard;
 use super::orientation::Metadata;
 
 /// More scans than any encoder writes. Each may cover every pixel in a few bytes.
@@ -155,6 +156,10 @@ impl<'a> Header<'a> {
             0xda => {
                 if self.scans.len() == MAX_SCANS {
                     return Err(format!("is a JPEG of more than {MAX_SCANS} scans, which is not read; save it again"));
+                }
+                if self.tables.is_empty() && self.frame.as_ref().is_some_and(|frame| !frame.progressive) {
+                    self.tables.extend(jpeg_standard::TABLES);
+                    self.current_tables = [Some(0), Some(1), None, None, Some(2), Some(3), None, None];
                 }
                 let scan = self.scan(segment, after).ok_or_else(|| corrupt("a scan's header is invalid"))?;
                 self.scans.push(scan);

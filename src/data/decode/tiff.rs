@@ -32,6 +32,9 @@ const NO_PREDICTOR: u16 = 1;
 const EXTRA_SAMPLES: u16 = 338;
 const ASSOCIATED_ALPHA: u16 = 1;
 const UNASSOCIATED_ALPHA: u16 = 2;
+/// The tags that pixels follow from. Others, such as descriptions, may stand twice.
+const OF_PIXELS: [u16; 23] =
+    [256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347];
 /// The type of 16-bit numbers.
 const SHORT: u64 = 3;
 
@@ -40,7 +43,7 @@ const SHORT: u64 = 3;
 /// # Errors
 /// The end of a sentence that begins with the file's name.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
-    if Reader::new(bytes).is_some_and(|reader| reader.repeats()) {
+    if Reader::new(bytes).is_some_and(|reader| reader.repeats(&OF_PIXELS)) {
         return Err(corrupt("a tag stands twice in its directory"));
     }
     refuse_raws(bytes)?;

@@ -73,11 +73,11 @@ impl<'a> Reader<'a> {
         if self.big_tiff { 8 } else { 4 }
     }
 
-    /// Whether a tag stands twice in the directory: one of them is damaged.
-    pub(super) fn repeats(&self) -> bool {
+    /// Whether one of `tags` stands twice in the directory: one of the entries is damaged.
+    pub(super) fn repeats(&self, tags: &[u16]) -> bool {
         let mut seen = BTreeSet::new();
-        let tags = self.entries().into_iter().flatten().map_while(|at| self.whole(at?, 2));
-        !tags.into_iter().all(|tag| seen.insert(tag))
+        let found = self.entries().into_iter().flatten().map_while(|at| self.whole(at?, 2));
+        found.filter(|&tag| tags.iter().any(|&known| u64::from(known) == tag)).any(|tag| !seen.insert(tag))
     }
 
     /// An entry's first value, if its type is numeric; Pillow does not count bytes, text and undefined data.

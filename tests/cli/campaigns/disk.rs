@@ -72,7 +72,7 @@ impl Shim {
         if refused {
             let told = said(&output);
             check_error(&Task { name: "a disk", ..*task }, &output, &format!("{}: {what}", task.name));
-            let error = told.lines().find(|line| line.starts_with("error:")).unwrap();
+            let error = told.lines().rfind(|line| line.starts_with("error:")).unwrap();
             assert!(error.contains("could not be") || error.contains("os error"), "{}: {what}: {told}", task.name);
             assert!(!error.contains(".part"), "{}: {what}: {told}", task.name);
         } else {
