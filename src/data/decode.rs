@@ -39,7 +39,7 @@ mod tiff_page;
 mod webp;
 
 /// Raised whenever the pixels of some files change, so that nothing that was computed from other pixels is taken for current.
-pub const PIXELS_VERSION: u32 = 2;
+pub const PIXELS_VERSION: u32 = 3;
 
 /// Encoded images of more bytes are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
