@@ -74,7 +74,7 @@ impl Bits {
         while let Some(i) = rest.iter().position(|&b| b == 0xff) {
             bytes.extend(&rest[..i]);
             let fill = rest[i..].iter().take_while(|&&b| b == 0xff).count();
-            let (&0, behind) = rest[i + fill..].split_first().unwrap_or((&0xff, &[])) else {
+            let Some((0, behind)) = rest[i + fill..].split_first() else {
                 rest = &[];
                 break;
             };

@@ -47,7 +47,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
         return Err(corrupt("a tag stands twice in its directory"));
     }
     refuse_raws(bytes)?;
-    let has_palette = is_palette(bytes);
+    // A palette may be there without being used.
+    let has_palette = Reader::new(bytes).is_some_and(|reader| reader.is(PHOTOMETRIC, &[PALETTE]));
     let bytes = &*declared_plainly(bytes);
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
@@ -84,24 +85,15 @@ fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
     }
 }
 
-/// Whether the samples are indices of a palette. There may be one that is not used.
-fn is_palette(bytes: &[u8]) -> bool {
-    let reader = Reader::new(bytes);
-    let number = reader.and_then(|reader| reader.number(&reader.find(PHOTOMETRIC)?));
-    number == Some(f64::from(PALETTE))
-}
-
 /// The file, changed so that the decoder reads it correctly. The decoder knows no palettes, undoes a predictor even if the compression
 /// has none, and mixes up channels if a predictor covers more channels than it returns. So a palette's indices are declared as grey, a
 /// predictor without effect as none, and a fourth channel of unknown meaning as alpha.
 fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
     let Some(reader) = Reader::new(bytes) else { return Cow::Borrowed(bytes) };
-    let value = |tag: u16| reader.find(tag).and_then(|entry| reader.number(&entry));
-    let is = |tag: u16, values: &[u16]| value(tag).is_some_and(|v| values.iter().any(|&known| f64::from(known) == v));
     let changes = [
-        (PHOTOMETRIC, GREY, is(PHOTOMETRIC, &[PALETTE])),
-        (PREDICTOR, NO_PREDICTOR, !is(COMPRESSION, &WITH_PREDICTOR)),
-        (EXTRA_SAMPLES, UNASSOCIATED_ALPHA, is(EXTRA_SAMPLES, &[0]) && is(PHOTOMETRIC, &[RGB])),
+        (PHOTOMETRIC, GREY, reader.is(PHOTOMETRIC, &[PALETTE])),
+        (PREDICTOR, NO_PREDICTOR, !reader.is(COMPRESSION, &WITH_PREDICTOR)),
+        (EXTRA_SAMPLES, UNASSOCIATED_ALPHA, reader.is(EXTRA_SAMPLES, &[0]) && reader.is(PHOTOMETRIC, &[RGB])),
     ];
     let mut plain = Cow::Borrowed(bytes);
     for (tag, value, _) in changes.iter().filter(|(_, _, wanted)| *wanted) {

@@ -80,6 +80,12 @@ impl<'a> Reader<'a> {
         found.filter(|&tag| tags.iter().any(|&known| u64::from(known) == tag)).any(|tag| !seen.insert(tag))
     }
 
+    /// Whether the first value of `tag` is one of `values`.
+    pub(super) fn is(&self, tag: u16, values: &[u16]) -> bool {
+        let value = self.find(tag).and_then(|entry| self.number(&entry));
+        value.is_some_and(|found| values.iter().any(|&known| f64::from(known) == found))
+    }
+
     /// An entry's first value, if its type is numeric; Pillow does not count bytes, text and undefined data.
     pub(super) fn number(&self, entry: &Entry) -> Option<f64> {
         let at = entry.at;
