@@ -41,7 +41,7 @@ pub fn fetch(set: &NamedData, options: &FetchOptions) -> Result<FetchedData> {
         }
         files::create_folder(&base)?;
         let file = archive.url.rsplit('/').next().unwrap_or("archive");
-        let part = Part::open(base.join(format!("{file}.part")), &set.name, options)?;
+        let part = Part::open(base.join(file), &set.name, options)?;
         // Another process may have done it meanwhile.
         if is_whole(archive, &path)? {
             continue;

@@ -21,30 +21,35 @@ const TRIES: u32 = 4;
 /// The file, locked. When dropped, it stays for the next call to continue from, unless it is empty.
 pub(crate) struct Part {
     path: PathBuf,
+    /// What it becomes, which errors name.
+    wanted: PathBuf,
     file: File,
 }
 
 impl Part {
-    /// Opens or creates `path` for the file called `name`, and waits while another process holds it. Check afterwards whether there
+    /// Opens or creates the part of `wanted`, the file called `name`, and waits while another process holds it. Check afterwards whether there
     /// is still something to fetch.
-    pub fn open(path: PathBuf, name: &str, options: &FetchOptions) -> Result<Self> {
+    pub fn open(wanted: PathBuf, name: &str, options: &FetchOptions) -> Result<Self> {
+        let mut path = wanted.clone().into_os_string();
+        path.push(".part");
+        let path = PathBuf::from(path);
         loop {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let file = file.map_err(|error| full(&path, &error))?;
+            let file = file.map_err(|error| full(&wanted, &error))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     if let Some(notice) = options.notice {
                         notice(&format!("{name}: another process is fetching it; waiting for that one"));
                     }
-                    file.lock().map_err(|error| full(&path, &error))?;
+                    file.lock().map_err(|error| full(&wanted, &error))?;
                 }
                 // A file system without locks.
-                Err(TryLockError::Error(_)) => return Ok(Part { path, file }),
+                Err(TryLockError::Error(_)) => return Ok(Part { path, wanted, file }),
             }
             // The process that held it may have renamed or removed it.
             if is_same(&path, &file) {
-                return Ok(Part { path, file });
+                return Ok(Part { path, wanted, file });
             }
         }
     }
@@ -82,9 +87,9 @@ impl Part {
     }
 
     /// Gives the file its own name.
-    pub fn commit(self, path: &Path) -> Result<()> {
-        self.file.sync_all().map_err(|error| full(&self.path, &error))?;
-        std::fs::rename(&self.path, path).map_err(|error| full(path, &error))
+    pub fn commit(self) -> Result<()> {
+        self.file.sync_all().map_err(|error| full(&self.wanted, &error))?;
+        std::fs::rename(&self.path, &self.wanted).map_err(|error| full(&self.wanted, &error))
     }
 
     /// Removes the file.
@@ -113,9 +118,9 @@ impl Part {
 
     fn attempt(&self, client: &Client, remote: &Remote, options: &FetchOptions) -> Result<Outcome> {
         let mut file = &self.file;
-        file.rewind().map_err(|error| full(&self.path, &error))?;
-        let mut hasher = hash(file).map_err(|error| full(&self.path, &error))?;
-        let mut have = file.stream_position().map_err(|error| full(&self.path, &error))?;
+        file.rewind().map_err(|error| full(&self.wanted, &error))?;
+        let mut hasher = hash(file).map_err(|error| full(&self.wanted, &error))?;
+        let mut have = file.stream_position().map_err(|error| full(&self.wanted, &error))?;
         let mut reply = match client.get(have)? {
             Reply::Body(body) => body,
             // The file is already complete.
@@ -126,7 +131,7 @@ impl Part {
         if reply.start == 0 && have > 0 {
             hasher = Sha256::new();
             have = 0;
-            file.set_len(0).and_then(|()| file.rewind()).map_err(|error| full(&self.path, &error))?;
+            file.set_len(0).and_then(|()| file.rewind()).map_err(|error| full(&self.wanted, &error))?;
         }
         let total = reply.length.map(|length| length.saturating_add(have));
         let mut buffer = vec![0; 1 << 16];
@@ -148,7 +153,7 @@ impl Part {
                 return Err(client.failed(&format!("sends more than the {} bytes that the file can have", remote.most)));
             }
             hasher.update(bytes);
-            file.write_all(bytes).map_err(|error| full(&self.path, &error))?;
+            file.write_all(bytes).map_err(|error| full(&self.wanted, &error))?;
             if let Some(progress) = options.progress {
                 progress(have, total);
             }
@@ -176,9 +181,7 @@ enum Outcome {
     Cut(String),
 }
 
-/// The message names the file that is wanted, not the part of it.
 fn full(path: &Path, error: &std::io::Error) -> Error {
-    let path = if path.extension().is_some_and(|end| end == "part") { &path.with_extension("") } else { path };
     Error::file(path, format!("could not be written: {error}; check the folder and its space"))
 }
 

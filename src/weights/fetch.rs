@@ -38,7 +38,7 @@ pub fn fetch(entry: &Pretrained, options: &FetchOptions, recheck: bool) -> Resul
         return Err(offline(&entry.name, &folder, INSTEAD));
     }
     files::create_folder(&folder)?;
-    let part = Part::open(folder.join(format!("{}.part", entry.file_name())), &entry.name, options)?;
+    let part = Part::open(path.clone(), &entry.name, options)?;
     // Another process may have fetched it meanwhile.
     if let Some(there) = present(entry, &path, options, recheck)? {
         return Ok(there);
@@ -46,7 +46,7 @@ pub fn fetch(entry: &Pretrained, options: &FetchOptions, recheck: bool) -> Resul
     let url = entry.url(options.mirror.as_deref());
     let remote = Remote { name: &entry.name, url: &url, sha256: entry.sha256.as_deref(), most: MOST, instead: INSTEAD };
     let found = part.fill(&remote, options)?;
-    part.commit(&path)?;
+    part.commit()?;
     Ok(Fetched { path, cached: false, sha256: Some(found) })
 }
 
