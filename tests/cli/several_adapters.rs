@@ -1,6 +1,6 @@
 //! Training on several adapters: `--adapter 0,0` is a driver's device twice.
 
-use super::support::{Sandbox, json_lines};
+use super::support::{Sandbox, json_lines, listing};
 use super::tiny;
 
 const TRAIN: [&str; 14] = [
@@ -49,8 +49,9 @@ fn a_network_is_trained_on_two_adapters_and_goes_on_after_a_kill() {
     killed.wait().unwrap();
     let done = std::fs::read_to_string(&metrics).unwrap().lines().count() as u64 + 1;
     let epochs = done.to_string();
-    // The killed process left its lock, which whoever comes next removes.
+    // The killed process left its lock and perhaps a file that it was writing, which whoever comes next removes.
     std::fs::remove_file(here.path("killed/.lock")).unwrap();
+    here.write("killed/.gpu-resnet-0123456789abcdef.part", b"a checkpoint's beginn");
     here.bad(
         2,
         "killed is a run on 2 adapters, not on 1 adapter, and a step has a batch for each; name as many by --adapter, as in \
@@ -58,6 +59,7 @@ fn a_network_is_trained_on_two_adapters_and_goes_on_after_a_kill() {
         &["train", "--resume", "killed", "--epochs", &epochs],
     );
     here.good(&["train", "--resume", "killed", "--epochs", &epochs, "--adapter", "0,0"]);
+    assert!(listing(&here.path("killed")).iter().all(|path| path.extension().is_none_or(|end| end != "part")));
     here.good(&[&["train", "data", "-o", "straight", "--epochs", &epochs], &TRAIN[..]].concat());
     let model = |run: &str| std::fs::read(here.path(run).join("model.safetensors")).unwrap();
     assert!(model("killed") == model("straight"), "the run differs after it was killed");
