@@ -80,14 +80,25 @@ fn decode(bytes: &[u8]) -> Decoded {
             let (image, orientation) = tiff::decode(bytes)?;
             Ok(orientation::upright(image, orientation))
         }
-        // Some programs leave out where the pixels begin.
-        Format::Bmp if bytes.get(10..14) == Some(&[0; 4]) => match dib::is_dib(&bytes[14..]) {
-            true => codec::decode(&dib::to_bmp(&bytes[14..]), ImageFormat::Bmp),
-            false => Err("is a BMP that does not say where its pixels begin; save it again".into()),
-        },
-        Format::Bmp => codec::decode(bytes, ImageFormat::Bmp),
-        Format::Dib => codec::decode(&dib::to_bmp(bytes), ImageFormat::Bmp),
+        Format::Bmp => bmp(bytes),
+        Format::Dib => codec::decode(&dib::to_bmp(bytes, None)?, ImageFormat::Bmp),
         Format::Gif => gif::decode(bytes),
         Format::Pnm => pnm::decode(bytes),
+    }
+}
+
+fn bmp(bytes: &[u8]) -> Decoded {
+    let Some((header, dib)) = bytes.split_at_checked(dib::FILE_HEADER as usize) else {
+        return codec::decode(bytes, ImageFormat::Bmp);
+    };
+    let pixels = header.last_chunk().map_or(0, |at| u32::from_le_bytes(*at));
+    match pixels.checked_sub(dib::FILE_HEADER) {
+        // Some programs leave out where the pixels begin.
+        None if pixels == 0 && !dib::is_dib(dib) => {
+            Err("is a BMP that does not say where its pixels begin; save it again".into())
+        }
+        None if pixels == 0 => codec::decode(&dib::to_bmp(dib, None)?, ImageFormat::Bmp),
+        Some(at) if dib::is_os2(dib) => codec::decode(&dib::to_bmp(dib, Some(at))?, ImageFormat::Bmp),
+        _ => codec::decode(bytes, ImageFormat::Bmp),
     }
 }

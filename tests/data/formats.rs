@@ -89,7 +89,7 @@ fn a_webp_may_promise_chunks_that_are_not_there() {
 
 #[test]
 fn tiffs_are_pillows() {
-    compare("tiff/", 61, |_| EXACT);
+    compare("tiff/", 62, |_| EXACT);
 }
 
 #[test]
@@ -100,7 +100,17 @@ fn pnms_are_pillows() {
 /// Five and six bits become eight by rounding, where Pillow cuts off.
 #[test]
 fn bmps_and_dibs_are_pillows() {
-    compare("bmp/", 8, |name| if name.starts_with("bmp/rgb_5") { (1, 0.5) } else { EXACT });
+    compare("bmp/", 11, |name| if name.starts_with("bmp/rgb_5") { (1, 0.5) } else { EXACT });
+}
+
+#[test]
+fn compressions_of_os2_are_named() {
+    let mut case = cases("bmp/os2").remove(0);
+    for kind in [3, 4] {
+        case.file[14 + 16] = kind;
+        assert_error(decode(&case.file), &["is a BMP with a compression of OS/2", "save it as PNG"]);
+    }
+    assert_error(decode(&case.file[..70]), &["is a truncated BMP"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::ColorType;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
 use super::decoded::{MAX_ALLOC, MAX_PIXELS, check_size, cmyk_to_rgb, too_large};
@@ -32,6 +32,8 @@ const NO_PREDICTOR: u16 = 1;
 const EXTRA_SAMPLES: u16 = 338;
 const ASSOCIATED_ALPHA: u16 = 1;
 const UNASSOCIATED_ALPHA: u16 = 2;
+/// The value of `PlanarConfiguration` where each channel has strips or tiles of its own.
+const PLANAR: u16 = 2;
 /// The tags that pixels follow from. Others, such as descriptions, may stand twice.
 const OF_PIXELS: [u16; 23] =
     [256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347];
@@ -155,6 +157,11 @@ fn samples(page: &mut Page) -> Result<Samples, String> {
     let color = page.colortype().map_err(explain)?;
     let (width, height) = page.dimensions().map_err(explain)?;
     let pixels = width as usize * height as usize;
+    let planar = page.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(explain)? == Some(PLANAR);
+    if planar && page.get_chunk_type() == ChunkType::Tile && color.bit_depth() >= 8 {
+        let (data, channels) = tiled_planes(page)?;
+        return Ok(Samples { plane: Some(pixels), channels, data, color });
+    }
     let mut result = DecodingResult::U8(Vec::new());
     let layout = page.read_image_to_buffer(&mut result).map_err(explain)?;
     if result.as_buffer(0).as_bytes().len() < layout.complete_len {
@@ -164,15 +171,49 @@ fn samples(page: &mut Page) -> Result<Samples, String> {
         (DecodingResult::U8(data), ColorType::Gray(bits @ (1 | 2 | 4))) => {
             unpack(&data, bits, width as usize, data.len() / height as usize)
         }
-        (DecodingResult::U8(data), _) => data,
-        (DecodingResult::U16(data), _) => data.iter().map(|v| (v >> 8) as u8).collect(),
-        _ => return Err(refused("of more than 16 bits a sample")),
+        (result, _) => high_bytes(result)?,
     };
     let channels = data.len() / pixels;
     if channels == 0 || data.len() != channels * pixels {
         return Err(corrupt("its samples are not those of its pixels"));
     }
     Ok(Samples { plane: (layout.planes > 1).then_some(pixels), channels, data, color })
+}
+
+/// The channels of tiles that have one channel each, and their number. (The decoder trims tiles at the lower edge in the first channel
+/// only, and panics at the others if it reads the whole page.)
+fn tiled_planes(page: &mut Page) -> Result<(Vec<u8>, usize), String> {
+    let (width, height) = page.dimensions().map_err(explain)?;
+    let (tile_width, tile_height) = page.chunk_dimensions();
+    let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
+    let channels = page.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(explain)?.unwrap_or(1);
+    let (width, height) = (width as usize, height as usize);
+    let plane = width * height;
+    if (plane as u64).saturating_mul(channels.into()) > MAX_ALLOC {
+        return Err(too_large());
+    }
+    let mut data = vec![0; plane * usize::from(channels)];
+    for (channel, plane) in (0..).zip(data.chunks_exact_mut(plane)) {
+        for tile in 0..across * down {
+            let (left, top) = ((tile % across * tile_width) as usize, (tile / across * tile_height) as usize);
+            let chunk = channel * across * down + tile;
+            let row = page.chunk_data_dimensions(chunk).0 as usize;
+            let samples = high_bytes(page.read_chunk(chunk).map_err(explain)?)?;
+            for (y, samples) in (top..height).zip(samples.chunks_exact(row)) {
+                plane[y * width + left..][..row].copy_from_slice(samples);
+            }
+        }
+    }
+    Ok((data, channels.into()))
+}
+
+/// Samples of 8 bits; of 16, the high byte.
+fn high_bytes(samples: DecodingResult) -> Result<Vec<u8>, String> {
+    match samples {
+        DecodingResult::U8(data) => Ok(data),
+        DecodingResult::U16(data) => Ok(data.iter().map(|v| (v >> 8) as u8).collect()),
+        _ => Err(refused("of more than 16 bits a sample")),
+    }
 }
 
 /// Values of fewer than 8 bits, as they are; each row begins with a new byte.

@@ -20,6 +20,12 @@ def deep(image, masks, bits=16):
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(data), 0, 0, 14 + len(header)) + header + data
 
 
+def os2(bmp):
+    """A BMP with OS/2's second header, which is longer."""
+    offset, = struct.unpack_from("<I", bmp, 10)
+    return bmp[:10] + struct.pack("<II", offset + 24, 64) + bmp[18:54] + bytes(range(24)) + bmp[54:]
+
+
 def images():
     image = picture(31, 17)
     fields = deep(image, (0xFF0000, 0xFF00, 0xFF), 32)
@@ -33,4 +39,7 @@ def images():
         "dib_bits": encode(image.convert("1"), "DIB"),
         "dib_fields": fields[14:],
         "fields": fields,
+        "os2": os2(encode(image, "BMP")),
+        "os2_palette": os2(encode(few, "BMP")),
+        "dib_os2": os2(encode(image, "BMP"))[14:],
     }

@@ -36,7 +36,8 @@ def by_hand(order, tags, *chunks, tiles=False):
 def tile(image, side):
     """Square tiles of a picture, padded with noise where they reach over its edges."""
     height, width = image.shape[:2]
-    padded = np.random.default_rng(1).integers(0, 256, (-(-height // side) * side, -(-width // side) * side, 3)).astype(np.uint8)
+    size = (-(-height // side) * side, -(-width // side) * side, *image.shape[2:])
+    padded = np.random.default_rng(1).integers(0, 256, size).astype(np.uint8)
     padded[:height, :width] = image
     return [padded[y : y + side, x : x + side] for y in range(0, height, side) for x in range(0, width, side)]
 
@@ -117,6 +118,8 @@ def images():
     files["rgb_planar"] = by_hand("<", tags(array, 2, [8] * 3, t284=("H", [2])), *planes)
     tiled = tags(array, 2, [8] * 3, t322=("H", [16]), t323=("H", [16]))
     files["rgb_tiles"] = by_hand("<", tiled, *(t.tobytes() for t in tile(array, 16)), tiles=True)
+    planes = [t.tobytes() for c in range(3) for t in tile(array[..., c], 16)]
+    files["rgb_planar_tiles"] = by_hand("<", {**tiled, 284: ("H", [2])}, *planes, tiles=True)
     jpegs = [encode(Image.fromarray(t), "JPEG", quality=95, subsampling=2) for t in tile(array, 16)]
     jpeg_tags = {**tiled, 259: ("H", [7]), 262: ("H", [6]), 530: ("H", [2, 2])}
     files["jpeg_tiles"] = by_hand(">", jpeg_tags, *jpegs, tiles=True)
