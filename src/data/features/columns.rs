@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use parquet::basic::Type;
 use parquet::column::reader::ColumnReader;
@@ -17,6 +20,9 @@ use crate::error::{Error, Result};
 const VALUES: usize = 1 << 18;
 /// The most bytes of an id or a label.
 const MAX_TEXT: usize = 1 << 16;
+/// The longest that the file's description or [`VALUES`] values may take. The parquet crate counts through lists of values without
+/// bytes, of which six bytes may declare two billion.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// An opened file.
 pub struct Columns {
@@ -35,7 +41,7 @@ impl Columns {
     /// Opens `path`, whose rows must have `width` features.
     pub fn open(path: &Path, width: usize) -> Result<Self> {
         let file = super::super::bytes::open_regular(path)?;
-        let reader = guarded(path, || SerializedFileReader::new(file))?;
+        let reader = guarded(path, move || SerializedFileReader::new(file))?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let find = |names: &[&str], what: &str, repeated: bool| {
             let is_it = |c: &usize| names.contains(&schema.column(*c).path().parts()[0].as_str());
@@ -111,33 +117,10 @@ impl Columns {
         let most = self.reader.metadata().file_metadata().schema_descr().column(column).max_def_level();
         let mut reader = self.column(group, column)?;
         loop {
-            let (mut levels, mut texts) = (Vec::new(), Vec::new());
-            let records = guarded(&self.path, || match &mut reader {
-                ColumnReader::ByteArrayColumnReader(reader) => {
-                    let mut values: Vec<ByteArray> = Vec::new();
-                    let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-                    for value in &values {
-                        let text = value.as_utf8()?;
-                        if text.len() > MAX_TEXT {
-                            return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
-                        }
-                        texts.push(text.to_owned());
-                    }
-                    Ok(records)
-                }
-                ColumnReader::Int32ColumnReader(reader) => {
-                    let mut values = Vec::new();
-                    let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-                    texts.extend(values.iter().map(i32::to_string));
-                    Ok(records)
-                }
-                ColumnReader::Int64ColumnReader(reader) => {
-                    let mut values = Vec::new();
-                    let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-                    texts.extend(values.iter().map(i64::to_string));
-                    Ok(records)
-                }
-                _ => Ok(0),
+            let (records, levels, texts);
+            (reader, (records, levels, texts)) = guarded(&self.path, move || {
+                let next = next_texts(&mut reader)?;
+                Ok((reader, next))
             })?;
             if records == 0 {
                 return Ok(all);
@@ -152,12 +135,20 @@ impl Columns {
 
     /// Hands `each` the features of every row, in order, and its number in the file; none of a row that has none.
     pub fn features(&self, mut each: impl FnMut(usize, &[f32]) -> Result<()>) -> Result<()> {
-        let rows_at_once = (VALUES / self.width.max(1)).max(1);
+        let rows = Rows {
+            at_once: (VALUES / self.width.max(1)).max(1),
+            width: self.width,
+            most: self.reader.metadata().file_metadata().schema_descr().column(self.features).max_def_level(),
+        };
         let mut row = 0;
         for group in 0..self.reader.num_row_groups() {
             let mut reader = self.column(group, self.features)?;
             loop {
-                let (values, has_some) = guarded(&self.path, || self.rows(&mut reader, rows_at_once))?;
+                let (values, has_some);
+                (reader, (values, has_some)) = guarded(&self.path, move || {
+                    let next = rows.next(&mut reader)?;
+                    Ok((reader, next))
+                })?;
                 if has_some.is_empty() {
                     break;
                 }
@@ -172,25 +163,44 @@ impl Columns {
         Ok(())
     }
 
-    /// The features of the next rows, at most `count`, and for each row whether it has some.
-    fn rows(&self, reader: &mut ColumnReader, count: usize) -> Result<(Vec<f32>, Vec<bool>), ParquetError> {
+    fn column(&self, group: usize, column: usize) -> Result<ColumnReader> {
+        caught(|| self.reader.get_row_group(group)?.get_column_reader(column))
+            .map_err(|error| explain(&self.path, error))
+    }
+
+    fn broken(&self, what: String) -> Error {
+        Error::file(&self.path, format!("has {what}; write its features again"))
+    }
+}
+
+/// How rows of features are read.
+#[derive(Clone, Copy)]
+struct Rows {
+    at_once: usize,
+    width: usize,
+    /// The definition level of a value that is there.
+    most: i16,
+}
+
+impl Rows {
+    /// The features of the next rows, and for each row whether it has some.
+    fn next(&self, reader: &mut ColumnReader) -> Result<(Vec<f32>, Vec<bool>), ParquetError> {
         let (mut definition, mut repetition) = (Vec::new(), Vec::new());
         let (mut floats, mut doubles) = (Vec::new(), Vec::new());
         match reader {
             ColumnReader::FloatColumnReader(reader) => {
-                reader.read_records(count, Some(&mut definition), Some(&mut repetition), &mut floats)?;
+                reader.read_records(self.at_once, Some(&mut definition), Some(&mut repetition), &mut floats)?;
             }
             ColumnReader::DoubleColumnReader(reader) => {
-                reader.read_records(count, Some(&mut definition), Some(&mut repetition), &mut doubles)?;
+                reader.read_records(self.at_once, Some(&mut definition), Some(&mut repetition), &mut doubles)?;
                 floats.extend(doubles.iter().map(|&value: &f64| value as f32));
             }
             _ => {}
         }
-        let most = self.reader.metadata().file_metadata().schema_descr().column(self.features).max_def_level();
         let (mut has_some, mut at) = (Vec::new(), 0);
         while at < repetition.len() {
             let length = 1 + repetition[at + 1..].iter().take_while(|&&level| level != 0).count();
-            let values = definition[at..at + length].iter().filter(|&&level| level == most).count();
+            let values = definition[at..at + length].iter().filter(|&&level| level == self.most).count();
             // A row that has none is an entry without a value.
             match (length, values) {
                 (1, 0) => has_some.push(false),
@@ -206,21 +216,77 @@ impl Columns {
         }
         Ok((floats, has_some))
     }
+}
 
-    fn column(&self, group: usize, column: usize) -> Result<ColumnReader> {
-        guarded(&self.path, || self.reader.get_row_group(group)?.get_column_reader(column))
-    }
+/// The number of the next values of a column, their definition levels if some may be missing, and the texts of those that are there.
+fn next_texts(reader: &mut ColumnReader) -> Result<(usize, Vec<i16>, Vec<String>), ParquetError> {
+    let (mut levels, mut texts) = (Vec::new(), Vec::new());
+    let records = match reader {
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            let mut values: Vec<ByteArray> = Vec::new();
+            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
+            for value in &values {
+                let text = value.as_utf8()?;
+                if text.len() > MAX_TEXT {
+                    return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
+                }
+                texts.push(text.to_owned());
+            }
+            records
+        }
+        ColumnReader::Int32ColumnReader(reader) => {
+            let mut values = Vec::new();
+            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
+            texts.extend(values.iter().map(i32::to_string));
+            records
+        }
+        ColumnReader::Int64ColumnReader(reader) => {
+            let mut values = Vec::new();
+            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
+            texts.extend(values.iter().map(i64::to_string));
+            records
+        }
+        _ => 0,
+    };
+    Ok((records, levels, texts))
+}
 
-    fn broken(&self, what: String) -> Error {
-        Error::file(&self.path, format!("has {what}; write its features again"))
+/// Does what may fail on a broken file. A reader that panics on a hostile one must not take the run with it, nor may one that does
+/// not come to an end: its thread is left behind.
+fn guarded<T: Send + 'static>(
+    path: &Path,
+    act: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
+) -> Result<T> {
+    within(LONGEST, path, act)
+}
+
+fn within<T: Send + 'static>(
+    longest: Duration,
+    path: &Path,
+    act: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
+) -> Result<T> {
+    let (result, received) = channel();
+    thread::spawn(move || result.send(caught(act)));
+    match received.recv_timeout(longest) {
+        Ok(result) => result.map_err(|error| explain(path, error)),
+        Err(RecvTimeoutError::Timeout) => {
+            let problem = format!("has a part that takes over {} s to read", longest.as_secs());
+            Err(Error::file(path, format!("{problem}; write its features again, or copy it to a faster disk")))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(explain(path, corrupt())),
     }
 }
 
-/// Does what may fail on a broken file. A reader that panics on a hostile one must not take the run with it.
-fn guarded<T>(path: &Path, act: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
-    let result = catch_unwind(AssertUnwindSafe(act));
-    let result = result.unwrap_or_else(|_| Err(ParquetError::General("it is corrupt".into())));
-    result.map_err(|error| match error {
+fn caught<T>(act: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(corrupt()))
+}
+
+fn corrupt() -> ParquetError {
+    ParquetError::General("it is corrupt".into())
+}
+
+fn explain(path: &Path, error: ParquetError) -> Error {
+    match error {
         ParquetError::NYI(what) => {
             Error::file(path, format!("can't be read ({what}); write it uncompressed or with snappy"))
         }
@@ -228,5 +294,25 @@ fn guarded<T>(path: &Path, act: impl FnOnce() -> Result<T, ParquetError>) -> Res
             let what = error.to_string();
             Error::file(path, format!("is no Parquet file that can be read ({what}); write its features again"))
         }
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_does_not_end_is_left_behind() {
+        let path = Path::new("endless.parquet");
+        let endless = || loop {
+            thread::sleep(Duration::from_millis(50));
+        };
+        let error = within::<()>(Duration::from_millis(10), path, endless).unwrap_err().to_string();
+        assert!(error.starts_with("endless.parquet: has a part that takes over 0 s to read; "), "{error}");
+        let slow = || {
+            thread::sleep(Duration::from_millis(10));
+            Ok(7)
+        };
+        assert_eq!(within(LONGEST, path, slow).unwrap(), 7);
+    }
 }
