@@ -174,6 +174,38 @@ fn what_is_no_such_table_is_refused_in_a_sentence() {
     here.bad(1, "is no Parquet file that can be read", &[&tune(&["cut.parquet"])[..], &NETWORK].concat());
 }
 
+/// A text of a dictionary stands in a file once, however many rows have it.
+#[test]
+#[cfg(target_os = "linux")]
+fn rows_of_one_long_id_take_no_memory() {
+    const ROWS: usize = 50_000;
+    let here = Sandbox::new();
+    let path = here.path("long.parquet");
+    let schema = "message schema { required binary id (STRING); required binary label (STRING);
+        required group features (LIST) { repeated group list { required float element; } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(std::fs::File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for text in [vec![b'x'; 60_000], vec![b'0']] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&vec![ByteArray::from(text); ROWS], None, None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    let one_each = (vec![0.5; ROWS], vec![1; ROWS], vec![0; ROWS]);
+    column.typed::<FloatType>().write_batch(&one_each.0, Some(&one_each.1), Some(&one_each.2)).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 200_000);
+    let error = gpu_resnet::data::FeatureTable::open(&[path], 1).unwrap_err().to_string();
+    assert!(error.contains("…") && error.contains("a second time; every image may be there once"), "{error}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kib < 2 << 20, "{kib} KiB for {ROWS} rows");
+}
+
 #[test]
 fn broken_bytes_are_an_error_and_never_a_panic() {
     let here = with_features();

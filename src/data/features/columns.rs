@@ -87,50 +87,42 @@ impl Columns {
     }
 
     /// Hands `each` the id, the label and whether there is an error of every row, in order. A row with an error may have no label.
-    pub fn names(&self, mut each: impl FnMut(String, Option<String>, bool) -> Result<()>) -> Result<()> {
+    pub fn names(&self, mut each: impl FnMut(&str, Option<&str>, bool) -> Result<()>) -> Result<()> {
         for group in 0..self.reader.num_row_groups() {
-            let ids = self.texts(group, self.id)?;
-            let labels = self.texts(group, self.label)?;
-            let errors = self.error.map(|error| self.texts(group, error)).transpose()?;
-            let errors = errors.unwrap_or_else(|| vec![None; ids.len()]);
-            if ids.len() != labels.len() || ids.len() != errors.len() {
-                return Err(self.broken("columns of different lengths in a row group".into()));
-            }
-            for ((id, label), error) in ids.into_iter().zip(labels).zip(errors) {
-                match (id, error.is_some()) {
-                    (None, _) => return Err(self.broken("a row without `id`".into())),
-                    (_, false) if label.is_none() => {
+            let (mut ids, mut labels) = (self.texts(group, self.id)?, self.texts(group, self.label)?);
+            let mut errors = self.error.map(|error| self.texts(group, error)).transpose()?;
+            loop {
+                let (ids, labels) = (ids.next(&self.path)?, labels.next(&self.path)?);
+                let errors = match &mut errors {
+                    Some(errors) => errors.next(&self.path)?,
+                    None => vec![None; ids.len()],
+                };
+                if ids.len() != labels.len() || ids.len() != errors.len() {
+                    return Err(self.broken("columns of different lengths in a row group".into()));
+                }
+                if ids.is_empty() {
+                    break;
+                }
+                for ((id, label), error) in ids.iter().zip(&labels).zip(errors) {
+                    let Some(id) = id.as_ref().map(text) else {
+                        return Err(self.broken("a row without `id`".into()));
+                    };
+                    if error.is_none() && label.is_none() {
                         let problem = "has a row without `label`; every row needs one (infer writes the class folder of an \
                                        image as its label)";
                         return Err(Error::file(&self.path, problem));
                     }
-                    (Some(id), failed) => each(id, label, failed)?,
+                    each(id, label.as_ref().map(text), error.is_some())?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The values of a column as text, numbers by their digits; none where there is none.
-    fn texts(&self, group: usize, column: usize) -> Result<Vec<Option<String>>> {
-        let mut all = Vec::new();
+    /// A column of text in a row group.
+    fn texts(&self, group: usize, column: usize) -> Result<Texts> {
         let most = self.reader.metadata().file_metadata().schema_descr().column(column).max_def_level();
-        let mut reader = self.column(group, column)?;
-        loop {
-            let (records, levels, texts);
-            (reader, (records, levels, texts)) = guarded(&self.path, move || {
-                let next = next_texts(&mut reader)?;
-                Ok((reader, next))
-            })?;
-            if records == 0 {
-                return Ok(all);
-            }
-            let mut texts = texts.into_iter();
-            match most {
-                0 => all.extend(texts.map(Some)),
-                most => all.extend(levels.iter().map(|&level| if level == most { texts.next() } else { None })),
-            }
-        }
+        Ok(Texts { reader: Some(self.column(group, column)?), most })
     }
 
     /// Hands `each` the features of every row, in order, and its number in the file; none of a row that has none.
@@ -218,37 +210,68 @@ impl Rows {
     }
 }
 
-/// The number of the next values of a column, their definition levels if some may be missing, and the texts of those that are there.
-fn next_texts(reader: &mut ColumnReader) -> Result<(usize, Vec<i16>, Vec<String>), ParquetError> {
+/// A column of text, or of numbers as their digits.
+struct Texts {
+    /// None after an error.
+    reader: Option<ColumnReader>,
+    /// The definition level of a value that is there.
+    most: i16,
+}
+
+impl Texts {
+    /// The next values, at most [`VALUES`]; none where there is none. Equal values of a dictionary share their memory: a small file may
+    /// have a long text a million times.
+    fn next(&mut self, path: &Path) -> Result<Vec<Option<ByteArray>>> {
+        let Some(mut reader) = self.reader.take() else { return Ok(Vec::new()) };
+        let (records, levels, texts);
+        (reader, (records, levels, texts)) = guarded(path, move || {
+            let next = next_texts(&mut reader)?;
+            Ok((reader, next))
+        })?;
+        self.reader = Some(reader);
+        let mut texts = texts.into_iter();
+        Ok(match self.most {
+            0 => texts.take(records).map(Some).collect(),
+            most => levels.iter().map(|&level| if level == most { texts.next() } else { None }).collect(),
+        })
+    }
+}
+
+/// The number of the next values of a column, their definition levels if some may be missing, and those that are there: UTF-8 of at
+/// most [`MAX_TEXT`] bytes.
+fn next_texts(reader: &mut ColumnReader) -> Result<(usize, Vec<i16>, Vec<ByteArray>), ParquetError> {
     let (mut levels, mut texts) = (Vec::new(), Vec::new());
+    let digits = |number: String| ByteArray::from(number.into_bytes());
     let records = match reader {
         ColumnReader::ByteArrayColumnReader(reader) => {
-            let mut values: Vec<ByteArray> = Vec::new();
-            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-            for value in &values {
-                let text = value.as_utf8()?;
-                if text.len() > MAX_TEXT {
-                    return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
-                }
-                texts.push(text.to_owned());
-            }
-            records
+            reader.read_records(VALUES, Some(&mut levels), None, &mut texts)?.0
         }
         ColumnReader::Int32ColumnReader(reader) => {
             let mut values = Vec::new();
             let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-            texts.extend(values.iter().map(i32::to_string));
+            texts.extend(values.iter().map(i32::to_string).map(digits));
             records
         }
         ColumnReader::Int64ColumnReader(reader) => {
             let mut values = Vec::new();
             let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
-            texts.extend(values.iter().map(i64::to_string));
+            texts.extend(values.iter().map(i64::to_string).map(digits));
             records
         }
         _ => 0,
     };
+    for text in &texts {
+        text.as_utf8()?;
+        if text.len() > MAX_TEXT {
+            return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
+        }
+    }
     Ok((records, levels, texts))
+}
+
+/// A text that [`next_texts`] gave, which is UTF-8.
+fn text(bytes: &ByteArray) -> &str {
+    bytes.as_utf8().unwrap_or_default()
 }
 
 /// Does what may fail on a broken file. A reader that panics on a hostile one must not take the run with it, nor may one that does

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::columns::Columns;
 use super::{FeatureOrigin, by_folder};
@@ -26,7 +27,7 @@ pub struct FeatureTable {
 
 #[derive(Debug)]
 struct Row {
-    id: Box<str>,
+    id: Arc<str>,
     class: u32,
     file: u32,
     /// Its number in the file.
@@ -43,8 +44,9 @@ impl FeatureTable {
     pub fn open(files: &[PathBuf], columns: usize) -> Result<Self> {
         let mut labels: HashMap<String, u32> = HashMap::new();
         let mut rows = Vec::new();
+        let mut ids: HashSet<Arc<str>> = HashSet::new();
         let mut origin: Option<FeatureOrigin> = None;
-        let mut bytes = 0;
+        let (mut all_rows, mut bytes) = (0, 0);
         for (file, path) in files.iter().enumerate() {
             let table = Columns::open(path, columns)?;
             let found = table.origin();
@@ -57,25 +59,31 @@ impl FeatureTable {
             let mut number = 0;
             table.names(|id, label, has_failed| {
                 number += 1;
+                all_rows += 1;
+                if all_rows > MAX_ROWS || bytes + id.len() > MAX_IDS {
+                    let problem = format!("makes more than {MAX_ROWS} rows, or {MAX_IDS} bytes of ids");
+                    return Err(Error::file(path, problem));
+                }
                 // An image that could not be read, of no class.
                 let Some(label) = label else { return Ok(()) };
-                let next = labels.len() as u32;
-                let class = *labels.entry(label).or_insert(next);
-                bytes += id.len();
-                if rows.len() >= MAX_ROWS || bytes > MAX_IDS {
-                    return Err(Error::file(
-                        path,
-                        format!("makes more than {MAX_ROWS} rows, or {MAX_IDS} bytes of ids"),
-                    ));
+                // At once, since a small file may hold one id a billion times.
+                let id: Arc<str> = id.into();
+                if !ids.insert(id.clone()) {
+                    let problem = format!("holds the id {} a second time; every image may be there once", shown(&id));
+                    return Err(Error::file(path, problem));
                 }
-                rows.push(Row { id: id.into(), class, file: file as u32, number: number - 1, has_failed });
+                let class = match labels.get(label) {
+                    Some(&class) => class,
+                    None => {
+                        let next = labels.len() as u32;
+                        labels.insert(label.to_owned(), next);
+                        next
+                    }
+                };
+                bytes += id.len();
+                rows.push(Row { id, class, file: file as u32, number: number - 1, has_failed });
                 Ok(())
             })?;
-        }
-        let mut ids = HashSet::with_capacity(rows.len());
-        if let Some(twice) = rows.iter().find(|row| !ids.insert(&*row.id)) {
-            let problem = format!("holds the id {:?} a second time; every image may be there once", twice.id);
-            return Err(Error::file(&files[twice.file as usize], problem));
         }
         let order = ClassOrder::of(labels.keys().map(String::as_str));
         let mut place = vec![0; labels.len()];
@@ -132,12 +140,14 @@ impl FeatureTable {
                     return Ok(());
                 };
                 if features.is_empty() {
-                    let problem = format!("has no features of {:?}", self.rows[wanted[place as usize]].id);
+                    let problem = format!("has no features of {}", shown(&self.rows[wanted[place as usize]].id));
                     return Err(Error::file(path, format!("{problem}; leave the row out, or compute them")));
                 }
                 if features.iter().any(|value| !value.is_finite()) {
-                    let problem =
-                        format!("holds features of {:?} that are not finite", self.rows[wanted[place as usize]].id);
+                    let problem = format!(
+                        "holds features of {} that are not finite",
+                        shown(&self.rows[wanted[place as usize]].id)
+                    );
                     return Err(Error::file(path, format!("{problem}; leave the row out, or compute them again")));
                 }
                 each(place as usize, features)
@@ -147,5 +157,13 @@ impl FeatureTable {
             }
         }
         Ok(())
+    }
+}
+
+/// An id in a message, which goes on behind it.
+fn shown(id: &str) -> String {
+    match id.char_indices().nth(200) {
+        Some((end, _)) => format!("{:?}…", &id[..end]),
+        None => format!("{id:?}"),
     }
 }
