@@ -92,13 +92,13 @@ fn bmp(bytes: &[u8]) -> Decoded {
         return codec::decode(bytes, ImageFormat::Bmp);
     };
     let pixels = header.last_chunk().map_or(0, |at| u32::from_le_bytes(*at));
-    match pixels.checked_sub(dib::FILE_HEADER) {
+    match pixels {
         // Some programs leave out where the pixels begin.
-        None if pixels == 0 && !dib::is_dib(dib) => {
-            Err("is a BMP that does not say where its pixels begin; save it again".into())
+        0 if !dib::is_dib(dib) => Err("is a BMP that does not say where its pixels begin; save it again".into()),
+        0 => codec::decode(&dib::to_bmp(dib, None)?, ImageFormat::Bmp),
+        dib::FILE_HEADER.. if dib::is_os2(dib) => {
+            codec::decode(&dib::to_bmp(dib, Some(pixels - dib::FILE_HEADER))?, ImageFormat::Bmp)
         }
-        None if pixels == 0 => codec::decode(&dib::to_bmp(dib, None)?, ImageFormat::Bmp),
-        Some(at) if dib::is_os2(dib) => codec::decode(&dib::to_bmp(dib, Some(at))?, ImageFormat::Bmp),
         _ => codec::decode(bytes, ImageFormat::Bmp),
     }
 }

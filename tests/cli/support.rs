@@ -59,10 +59,9 @@ impl Sandbox {
         assert!(error.contains(words), "{arguments:?}: {words:?} is not in {said:?}");
         assert!(!said.contains("internal error") && !said.contains("backtrace"), "{said}");
         let after = listing(self.0.path());
-        let gone = before.iter().filter(|path| !after.contains(path));
-        let changed: Vec<_> = after.iter().filter(|path| !before.contains(path)).chain(gone).collect();
-        let swept = |path: &Path| path.extension().is_some_and(|end| end == "part") && !path.exists();
-        assert!(changed.iter().all(|path| swept(path)), "{arguments:?} left or removed {changed:?}");
+        let is_part = |path: &PathBuf| path.extension().is_some_and(|end| end == "part");
+        let kept: Vec<_> = before.into_iter().filter(|path| after.contains(path) || !is_part(path)).collect();
+        assert_eq!(kept, after, "{arguments:?} left or removed something");
     }
 
     /// Six images of each of `digits`, as class folders.

@@ -139,15 +139,13 @@ impl FeatureTable {
                 let Some(&(_, _, place)) = next.next_if(|&&(_, number, _)| number as usize == row) else {
                     return Ok(());
                 };
+                let id = &self.rows[wanted[place as usize]].id;
                 if features.is_empty() {
-                    let problem = format!("has no features of {}", shown(&self.rows[wanted[place as usize]].id));
+                    let problem = format!("has no features of {}", shown(id));
                     return Err(Error::file(path, format!("{problem}; leave the row out, or compute them")));
                 }
                 if features.iter().any(|value| !value.is_finite()) {
-                    let problem = format!(
-                        "holds features of {} that are not finite",
-                        shown(&self.rows[wanted[place as usize]].id)
-                    );
+                    let problem = format!("holds features of {} that are not finite", shown(id));
                     return Err(Error::file(path, format!("{problem}; leave the row out, or compute them again")));
                 }
                 each(place as usize, features)
