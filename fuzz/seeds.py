@@ -16,6 +16,8 @@ import sys
 import tarfile
 import zipfile
 
+import parquet_files
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
 # Larger ones are mutated slowly and find no more.
@@ -161,6 +163,7 @@ def data():
     yield b"\5cat\ndog\n7\n007\n\xc3\xa9\ntrain\nval\n.git"
     yield b"\6" + safetensors([("images", "U8", [1, 2, 2, 3], bytes(12)), ("labels", "I64", [1], bytes(8))])
     yield b"\6" + safetensors([("images", "F32", [1, 3, 1, 1], bytes(12)), ("labels", "I32", [1], bytes(4))], {"labels": '["a"]'})
+    yield from (b"\7" + file for file in parquet_files.files())
 
 
 def texts():

@@ -28,6 +28,9 @@ mod inputs;
 mod lists;
 #[path = "data/loader.rs"]
 mod loader;
+#[cfg(feature = "parquet")]
+#[path = "data/parquet.rs"]
+mod parquet;
 #[path = "data/processors.rs"]
 mod processors;
 #[path = "data/refused.rs"]

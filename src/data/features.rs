@@ -3,8 +3,6 @@
 //! demand, a file after the other.
 
 #[cfg(feature = "parquet")]
-mod columns;
-#[cfg(feature = "parquet")]
 mod table;
 #[cfg(not(feature = "parquet"))]
 #[path = "features/no_table.rs"]

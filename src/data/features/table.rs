@@ -1,10 +1,16 @@
 //! The rows of several files, in an order that does not depend on how they are spread over files.
 
+mod columns;
+mod footer;
+mod pages;
+mod thrift;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::columns::Columns;
+use columns::Columns;
+
 use super::{FeatureOrigin, by_folder};
 use crate::data::names::ClassOrder;
 use crate::error::{Error, Result};
@@ -50,7 +56,7 @@ impl FeatureTable {
         for (file, path) in files.iter().enumerate() {
             let table = Columns::open(path, columns)?;
             let found = table.origin();
-            if origin.get_or_insert_with(|| found.clone()) != &found {
+            if origin.get_or_insert_with(|| found.clone()) != found {
                 let first = files[0].display();
                 let problem =
                     format!("was computed by another network, or from images prepared another way, than {first}");

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -11,86 +12,83 @@ use parquet::basic::Type;
 use parquet::column::reader::ColumnReader;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::{FeatureOrigin, keys};
+use super::footer::{self, Chunk, Footer, Leaf, Values};
+use super::pages::column_reader;
+use crate::data::features::{FeatureOrigin, keys};
 use crate::error::{Error, Result};
 
-/// Values that are read at once.
+/// Features that are read at once.
 const VALUES: usize = 1 << 18;
+/// Texts that are read at once.
+const TEXTS: usize = 1 << 10;
 /// The most bytes of an id or a label.
 const MAX_TEXT: usize = 1 << 16;
-/// The longest that the file's description or [`VALUES`] values may take. The parquet crate counts through lists of values without
-/// bytes, of which six bytes may declare two billion.
+/// The longest that the parquet crate may take at once: it counts through lists of values without bytes, of which six bytes may declare
+/// two billion.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// An opened file.
 pub struct Columns {
     path: PathBuf,
-    reader: SerializedFileReader<File>,
-    id: usize,
-    label: usize,
-    features: usize,
+    file: Arc<File>,
+    id: Column,
+    label: Column,
+    features: Column,
     /// The column `error`, of files that have one.
-    error: Option<usize>,
+    error: Option<Column>,
     /// Features of a row.
     width: usize,
+    row_groups: usize,
+    origin: FeatureOrigin,
+}
+
+/// A column of a file.
+struct Column {
+    values: Values,
+    /// Where it lies, for each row group.
+    chunks: Vec<Chunk>,
 }
 
 impl Columns {
     /// Opens `path`, whose rows must have `width` features.
     pub fn open(path: &Path, width: usize) -> Result<Self> {
-        let file = super::super::bytes::open_regular(path)?;
-        let reader = guarded(path, move || SerializedFileReader::new(file))?;
-        let schema = reader.metadata().file_metadata().schema_descr_ptr();
-        let find = |names: &[&str], what: &str, repeated: bool| {
-            let is_it = |c: &usize| names.contains(&schema.column(*c).path().parts()[0].as_str());
-            let found: Vec<usize> = (0..schema.num_columns()).filter(is_it).collect();
-            let problem = || {
-                let have = schema.root_schema().get_fields().iter().take(8).map(|field| format!("`{}`", field.name()));
-                let have = have.collect::<Vec<_>>().join(", ");
-                format!("has no {what} (only {have}); a table of features has `id`, `label` and `features`")
-            };
-            match found[..] {
-                [one] if (schema.column(one).max_rep_level() > 0) == repeated => Ok(one),
-                _ => Err(Error::file(path, problem())),
-            }
-        };
-        let id = find(&["id", "input"], "column `id` of text", false)?;
-        let label = find(&["label"], "column `label` of text or whole numbers", false)?;
-        let features = find(&["features"], "column `features` of lists of floats", true)?;
-        let is_error = |c: &usize| schema.column(*c).path().parts() == ["error"];
-        let error = (0..schema.num_columns()).find(is_error);
-        let kinds = [(id, "id", &[Type::BYTE_ARRAY][..])];
-        let more = [
-            (label, "label", &[Type::BYTE_ARRAY, Type::INT32, Type::INT64][..]),
-            (features, "features", &[Type::FLOAT, Type::DOUBLE][..]),
-        ];
-        for (column, name, allowed) in kinds.into_iter().chain(more) {
-            let kind = schema.column(column).physical_type();
-            if !allowed.contains(&kind) {
-                return Err(Error::file(path, format!("has `{name}` as {kind}; it must be {allowed:?}")));
-            }
-        }
-        Ok(Self { path: path.to_owned(), reader, id, label, features, error, width })
+        let file = crate::data::bytes::open_regular(path)?;
+        let (bytes, length) = footer::read(&file).map_err(|error| explain(path, error))?;
+        let footer = Footer::parse(&bytes).map_err(|error| explain(path, error))?;
+        let [id, label, features] = find_columns(&footer).map_err(|problem| Error::file(path, problem))?;
+        let is_error = |leaf: &Leaf| leaf.is_outermost && leaf.name == "error" && leaf.values.repetition == 0;
+        let error = footer.leaves.iter().position(is_error);
+        let wanted: Vec<usize> = [id, label, features].into_iter().chain(error).collect();
+        let groups = footer.chunks(&wanted, length).map_err(|error| explain(path, error))?;
+        let mut columns = wanted.iter().enumerate().map(|(i, &column)| Column {
+            values: footer.leaves[column].values,
+            chunks: groups.iter().map(|chunks| chunks[i]).collect(),
+        });
+        let mut next = || columns.next().ok_or_else(|| explain(path, corrupt()));
+        Ok(Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            id: next()?,
+            label: next()?,
+            features: next()?,
+            error: next().ok(),
+            width,
+            row_groups: groups.len(),
+            origin: origin(&footer),
+        })
     }
 
     /// How its features were computed, as far as it says so.
-    pub fn origin(&self) -> FeatureOrigin {
-        let pairs = self.reader.metadata().file_metadata().key_value_metadata();
-        let get = |key: &str| pairs?.iter().find(|pair| pair.key == key)?.value.clone();
-        FeatureOrigin {
-            weights_sha256: get(keys::WEIGHTS),
-            preprocess: get(keys::PREPROCESS),
-            precision: get(keys::PRECISION),
-        }
+    pub fn origin(&self) -> &FeatureOrigin {
+        &self.origin
     }
 
     /// Hands `each` the id, the label and whether there is an error of every row, in order. A row with an error may have no label.
     pub fn names(&self, mut each: impl FnMut(&str, Option<&str>, bool) -> Result<()>) -> Result<()> {
-        for group in 0..self.reader.num_row_groups() {
-            let (mut ids, mut labels) = (self.texts(group, self.id)?, self.texts(group, self.label)?);
-            let mut errors = self.error.map(|error| self.texts(group, error)).transpose()?;
+        for group in 0..self.row_groups {
+            let (mut ids, mut labels) = (self.texts(group, &self.id)?, self.texts(group, &self.label)?);
+            let mut errors = self.error.as_ref().map(|error| self.texts(group, error)).transpose()?;
             loop {
                 let (ids, labels) = (ids.next(&self.path)?, labels.next(&self.path)?);
                 let errors = match &mut errors {
@@ -120,9 +118,8 @@ impl Columns {
     }
 
     /// A column of text in a row group.
-    fn texts(&self, group: usize, column: usize) -> Result<Texts> {
-        let most = self.reader.metadata().file_metadata().schema_descr().column(column).max_def_level();
-        Ok(Texts { reader: Some(self.column(group, column)?), most })
+    fn texts(&self, group: usize, column: &Column) -> Result<Texts> {
+        Ok(Texts { reader: Some(self.reader(group, column)?), most: column.values.definition })
     }
 
     /// Hands `each` the features of every row, in order, and its number in the file; none of a row that has none.
@@ -130,11 +127,11 @@ impl Columns {
         let rows = Rows {
             at_once: (VALUES / self.width.max(1)).max(1),
             width: self.width,
-            most: self.reader.metadata().file_metadata().schema_descr().column(self.features).max_def_level(),
+            most: self.features.values.definition,
         };
         let mut row = 0;
-        for group in 0..self.reader.num_row_groups() {
-            let mut reader = self.column(group, self.features)?;
+        for group in 0..self.row_groups {
+            let mut reader = self.reader(group, &self.features)?;
             loop {
                 let (values, has_some);
                 (reader, (values, has_some)) = guarded(&self.path, move || {
@@ -155,13 +152,52 @@ impl Columns {
         Ok(())
     }
 
-    fn column(&self, group: usize, column: usize) -> Result<ColumnReader> {
-        caught(|| self.reader.get_row_group(group)?.get_column_reader(column))
+    fn reader(&self, group: usize, column: &Column) -> Result<ColumnReader> {
+        column_reader(&self.file, column.values, column.chunks[group], self.width)
             .map_err(|error| explain(&self.path, error))
     }
 
     fn broken(&self, what: String) -> Error {
         Error::file(&self.path, format!("has {what}; write its features again"))
+    }
+}
+
+/// Where the columns of ids, labels and features are, or what is wrong with them.
+fn find_columns(footer: &Footer) -> std::result::Result<[usize; 3], String> {
+    let find = |names: &[&str], what: &str, repetition: i16| {
+        let mut found = (0..footer.leaves.len()).filter(|&i| names.contains(&footer.leaves[i].name));
+        match (found.next(), found.next()) {
+            (Some(one), None) if footer.leaves[one].values.repetition == repetition => Ok(one),
+            _ => {
+                let have: Vec<String> = footer.names.iter().take(8).map(|name| format!("`{name}`")).collect();
+                let have = have.join(", ");
+                Err(format!("has no {what} (only {have}); a table of features has `id`, `label` and `features`"))
+            }
+        }
+    };
+    let id = find(&["id", "input"], "column `id` of text", 0)?;
+    let label = find(&["label"], "column `label` of text or whole numbers", 0)?;
+    let features = find(&["features"], "column `features` of lists of floats", 1)?;
+    for (column, name, allowed) in [
+        (id, "id", &[Type::BYTE_ARRAY][..]),
+        (label, "label", &[Type::BYTE_ARRAY, Type::INT32, Type::INT64]),
+        (features, "features", &[Type::FLOAT, Type::DOUBLE]),
+    ] {
+        let kind = footer.leaves[column].values.kind;
+        if !allowed.contains(&kind) {
+            return Err(format!("has `{name}` as {kind}; it must be {allowed:?}"));
+        }
+    }
+    Ok([id, label, features])
+}
+
+/// How the features were computed, as far as a footer says so.
+fn origin(footer: &Footer) -> FeatureOrigin {
+    let get = |key: &str| footer.pairs.iter().find(|pair| pair.0 == key)?.1.map(str::to_owned);
+    FeatureOrigin {
+        weights_sha256: get(keys::WEIGHTS),
+        preprocess: get(keys::PREPROCESS),
+        precision: get(keys::PRECISION),
     }
 }
 
@@ -219,7 +255,7 @@ struct Texts {
 }
 
 impl Texts {
-    /// The next values, at most [`VALUES`]; none where there is none. Equal values of a dictionary share their memory: a small file may
+    /// The next values, at most [`TEXTS`]; none where there is none. Equal values of a dictionary share their memory: a small file may
     /// have a long text a million times.
     fn next(&mut self, path: &Path) -> Result<Vec<Option<ByteArray>>> {
         let Some(mut reader) = self.reader.take() else { return Ok(Vec::new()) };
@@ -243,18 +279,26 @@ fn next_texts(reader: &mut ColumnReader) -> Result<(usize, Vec<i16>, Vec<ByteArr
     let (mut levels, mut texts) = (Vec::new(), Vec::new());
     let digits = |number: String| ByteArray::from(number.into_bytes());
     let records = match reader {
+        // One at a time: a text may be the one before with more to it, so that a thousand long ones take some bytes.
         ColumnReader::ByteArrayColumnReader(reader) => {
-            reader.read_records(VALUES, Some(&mut levels), None, &mut texts)?.0
+            let mut records = 0;
+            while records < TEXTS && reader.read_records(1, Some(&mut levels), None, &mut texts)?.0 > 0 {
+                records += 1;
+                if let Some(text) = texts.last().filter(|text| text.len() > MAX_TEXT) {
+                    return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
+                }
+            }
+            records
         }
         ColumnReader::Int32ColumnReader(reader) => {
             let mut values = Vec::new();
-            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
+            let (records, ..) = reader.read_records(TEXTS, Some(&mut levels), None, &mut values)?;
             texts.extend(values.iter().map(i32::to_string).map(digits));
             records
         }
         ColumnReader::Int64ColumnReader(reader) => {
             let mut values = Vec::new();
-            let (records, ..) = reader.read_records(VALUES, Some(&mut levels), None, &mut values)?;
+            let (records, ..) = reader.read_records(TEXTS, Some(&mut levels), None, &mut values)?;
             texts.extend(values.iter().map(i64::to_string).map(digits));
             records
         }
@@ -262,9 +306,6 @@ fn next_texts(reader: &mut ColumnReader) -> Result<(usize, Vec<i16>, Vec<ByteArr
     };
     for text in &texts {
         text.as_utf8()?;
-        if text.len() > MAX_TEXT {
-            return Err(ParquetError::General(format!("a text of {} bytes", text.len())));
-        }
     }
     Ok((records, levels, texts))
 }
@@ -311,7 +352,7 @@ fn corrupt() -> ParquetError {
 fn explain(path: &Path, error: ParquetError) -> Error {
     match error {
         ParquetError::NYI(what) => {
-            Error::file(path, format!("can't be read ({what}); write it uncompressed or with snappy"))
+            Error::file(path, format!("can't be read ({what}); write it as one file, uncompressed or with snappy"))
         }
         error => {
             let what = error.to_string();

@@ -1,0 +1,345 @@
+//! Parquet files of features as writers make them, and such that mean harm.
+
+use std::sync::Arc;
+
+use gpu_resnet::data::FeatureTable;
+use parquet::basic::{Compression, Encoding};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+
+use super::{assert_error, put};
+
+const ROWS: usize = 3_000;
+const WIDTH: usize = 5;
+
+fn feature(row: usize, column: usize) -> f32 {
+    if column == 0 { 0.5 } else { (row * WIDTH + column) as f32 * 0.25 }
+}
+
+/// Writes the next column of a group.
+fn column<T: DataType>(group: &mut SerializedRowGroupWriter<Vec<u8>>, values: &[T::T], levels: [Option<&[i16]>; 2]) {
+    let mut writer = group.next_column().unwrap().unwrap();
+    writer.typed::<T>().write_batch(values, levels[0], levels[1]).unwrap();
+    writer.close().unwrap();
+}
+
+/// A table of [`ROWS`] rows in two groups. Labels are texts or numbers; what is optional has every value.
+fn table(optional: bool, label: &str, number: &str, properties: WriterPropertiesBuilder) -> Vec<u8> {
+    let kind = if optional { "optional" } else { "required" };
+    let schema = format!(
+        "message schema {{ {kind} binary id (STRING); {kind} {label}; {kind} group features (LIST) {{
+         repeated group list {{ {kind} {number} element; }} }} required int64 other; }}"
+    );
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build())).unwrap();
+    for rows in [0..ROWS / 3, ROWS / 3..ROWS] {
+        let mut group = writer.next_row_group().unwrap();
+        let there = vec![1; rows.len()];
+        let there = [optional.then_some(&there[..]), None];
+        let ids: Vec<ByteArray> = rows.clone().map(|row| format!("folder/image {row:05}").as_str().into()).collect();
+        column::<ByteArrayType>(&mut group, &ids, there);
+        let labels: Vec<i32> = rows.clone().map(|row| row as i32 % 7).collect();
+        let texts: Vec<ByteArray> = labels.iter().map(|label| label.to_string().as_str().into()).collect();
+        match label.split(' ').next().unwrap() {
+            "int32" => column::<Int32Type>(&mut group, &labels, there),
+            "int64" => column::<Int64Type>(&mut group, &labels.iter().map(|&n| n.into()).collect::<Vec<_>>(), there),
+            _ => column::<ByteArrayType>(&mut group, &texts, there),
+        }
+        let values: Vec<f32> = rows.clone().flat_map(|row| (0..WIDTH).map(move |i| feature(row, i))).collect();
+        let begins: Vec<i16> = rows.clone().flat_map(|_| (0..WIDTH).map(|i| i16::from(i > 0))).collect();
+        let levels = vec![if optional { 3 } else { 1 }; begins.len()];
+        let levels = [Some(&levels[..]), Some(&begins[..])];
+        match number {
+            "double" => column::<DoubleType>(&mut group, &values.iter().map(|&v| v.into()).collect::<Vec<_>>(), levels),
+            _ => column::<FloatType>(&mut group, &values, levels),
+        }
+        column::<Int64Type>(&mut group, &vec![7; rows.len()], [None; 2]);
+        group.close().unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+/// What a table holds: for each row its id, its class and its features.
+fn read(bytes: &[u8], width: usize) -> gpu_resnet::Result<Vec<(String, usize, Vec<f32>)>> {
+    let folder = tempfile::tempdir().unwrap();
+    let table = FeatureTable::open(&[put(folder.path().join("f.parquet"), bytes)], width)?;
+    let mut rows: Vec<_> = (0..table.rows()).map(|i| (table.id(i).to_owned(), table.class(i), Vec::new())).collect();
+    table.read(&(0..table.rows()).collect::<Vec<_>>(), |i, features| {
+        rows[i].2 = features.to_vec();
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+#[test]
+fn every_encoding_that_writers_use_gives_the_same_rows() {
+    let plain = || WriterProperties::builder().set_dictionary_enabled(false);
+    let expected = {
+        let mut rows: Vec<_> = (0..ROWS)
+            .map(|row| (format!("folder/image {row:05}"), row % 7, (0..WIDTH).map(|i| feature(row, i)).collect()))
+            .collect::<Vec<(String, usize, Vec<f32>)>>();
+        rows.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        rows
+    };
+    let of = |path: &str| path.into();
+    let features = || of("features.list.element");
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+            for (name, properties) in [
+                ("dictionary", WriterProperties::builder()),
+                (
+                    "small pages",
+                    WriterProperties::builder().set_data_page_row_count_limit(100).set_write_batch_size(64),
+                ),
+                ("plain", plain().set_encoding(Encoding::PLAIN)),
+                ("lengths", plain().set_column_encoding(of("id"), Encoding::DELTA_LENGTH_BYTE_ARRAY)),
+                ("prefixes", plain().set_column_encoding(of("id"), Encoding::DELTA_BYTE_ARRAY)),
+                ("split bytes", plain().set_column_encoding(features(), Encoding::BYTE_STREAM_SPLIT)),
+            ] {
+                for (optional, label, number) in [
+                    (false, "binary label (STRING)", "float"),
+                    (true, "int32 label", "double"),
+                    (true, "int64 label", "float"),
+                ] {
+                    let properties = properties.clone().set_writer_version(version).set_compression(compression);
+                    let properties = match label {
+                        "binary label (STRING)" => properties,
+                        _ if name == "dictionary" => properties,
+                        _ => properties.set_column_encoding(of("label"), Encoding::DELTA_BINARY_PACKED),
+                    };
+                    let rows = read(&table(optional, label, number, properties), WIDTH).unwrap();
+                    assert!(rows == expected, "{version:?} {compression} {name} {label} {number}");
+                }
+            }
+        }
+    }
+    let bytes = table(true, "int32 label", "float", plain());
+    assert_error(read(&bytes, WIDTH - 1), &["a row of 5 features, where the network has 4"]);
+    assert_error(read(&bytes, WIDTH + 1), &["a row of 5 features, where the network has 6"]);
+}
+
+/// A structure of Thrift's compact protocol, field by field; a field's number is that of the one before and `more`.
+#[derive(Default)]
+struct Fields(Vec<u8>);
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+impl Fields {
+    fn with(mut self, head: u8, bytes: &[u8]) -> Self {
+        self.0.push(head);
+        self.0.extend(bytes);
+        self
+    }
+
+    fn i32(self, more: u8, number: i64) -> Self {
+        self.with(more << 4 | 5, &varint((number << 1) as u64))
+    }
+
+    fn i64(self, more: u8, number: i64) -> Self {
+        self.with(more << 4 | 6, &varint((number << 1) as u64))
+    }
+
+    fn text(self, more: u8, text: &str) -> Self {
+        self.with(more << 4 | 8, &[varint(text.len() as u64), text.as_bytes().to_vec()].concat())
+    }
+
+    fn fields(self, more: u8, fields: Self) -> Self {
+        self.with(more << 4 | 12, &fields.end())
+    }
+
+    fn list(self, more: u8, all: Vec<Self>) -> Self {
+        let bytes: Vec<u8> = all.iter().flat_map(|fields| fields.end()).collect();
+        let length = varint(all.len() as u64);
+        self.with(more << 4 | 9, &[vec![0xfc], length, bytes].concat())
+    }
+
+    fn end(&self) -> Vec<u8> {
+        [&self.0[..], &[0]].concat()
+    }
+}
+
+/// A page as it lies in a file: its kind, its values, their encoding, how many bytes it has when decompressed, and its bytes.
+fn page(kind: i64, values: i64, encoding: i64, whole: i64, bytes: &[u8]) -> Vec<u8> {
+    let head = Fields::default().i32(1, kind).i32(1, whole).i32(1, bytes.len() as i64);
+    let of = Fields::default().i32(1, values).i32(1, encoding);
+    let head = match kind {
+        DATA => head.fields(2, of.i32(1, 3).i32(1, 3)),
+        _ => head.fields(4, of),
+    };
+    [&head.end()[..], bytes].concat()
+}
+
+/// Whole numbers as their differences, in blocks of 128 of one width.
+fn differences(numbers: &[i64]) -> Vec<u8> {
+    let zigzag = |number: i64| varint((number << 1 ^ number >> 63) as u64);
+    let mut bytes = [vec![0x80, 1, 1], varint(numbers.len() as u64), zigzag(numbers[0])].concat();
+    let all: Vec<i64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for block in all.chunks(128) {
+        let least = *block.iter().min().unwrap();
+        let width = 64 - block.iter().map(|number| number - least).max().unwrap().leading_zeros();
+        bytes.extend([zigzag(least), vec![width as u8]].concat());
+        let mut bits = vec![0u8; 16 * width as usize];
+        for (at, number) in block.iter().enumerate() {
+            for bit in (0..width as usize).filter(|bit| (number - least) >> bit & 1 == 1) {
+                let place = at * width as usize + bit;
+                bits[place / 8] |= 1 << (place % 8);
+            }
+        }
+        bytes.extend(bits);
+    }
+    bytes
+}
+
+const DATA: i64 = 0;
+const DICTIONARY: i64 = 2;
+const PLAIN: i64 = 0;
+const RLE_DICTIONARY: i64 = 8;
+const DELTA_LENGTHS: i64 = 6;
+const DELTA_PREFIXES: i64 = 7;
+
+/// A column or a group of a schema.
+fn element(name: &str, kind: Option<i64>, repetition: i64, children: i64) -> Fields {
+    let first = kind.map_or(Fields::default(), |kind| Fields::default().i32(1, kind));
+    let named = first.i32(if kind.is_some() { 2 } else { 3 }, repetition).text(1, name);
+    if children > 0 { named.i32(1, children) } else { named }
+}
+
+fn schema() -> Vec<Fields> {
+    vec![
+        element("schema", None, 0, 3),
+        element("id", Some(6), 0, 0),
+        element("label", Some(6), 0, 0),
+        element("features", Some(4), 2, 0),
+    ]
+}
+
+/// A file with `schema` and a row group of these columns' pages, compressed by `codec` (0 none, 1 snappy).
+fn file(schema: Vec<Fields>, pages: &[Vec<u8>], codec: i64) -> Vec<u8> {
+    let mut bytes = b"PAR1".to_vec();
+    let mut columns = Vec::new();
+    for pages in pages {
+        let (size, at) = (pages.len() as i64, bytes.len() as i64);
+        // What readers need not look at is there: the type, encodings, the path, the file's own offset.
+        let place =
+            Fields::default().i32(1, if columns.len() == 2 { 4 } else { 6 }).with(0x19, &[0x05]).with(0x19, &[0x08]);
+        let place = place.i32(1, codec).i64(1, 1).i64(1, size).i64(1, size).i64(2, at);
+        columns.push(Fields::default().i64(2, at).fields(1, place));
+        bytes.extend(pages);
+    }
+    let group = Fields::default().list(1, columns).i64(1, 100).i64(1, 1);
+    let footer = Fields::default().i32(1, 1).list(1, schema).i64(1, 1).list(1, vec![group]).end();
+    [&bytes[..], &footer, &(footer.len() as u32).to_le_bytes(), b"PAR1"].concat()
+}
+
+/// The id `a`, the label `b` and the feature 1, each with levels where it has some.
+fn columns() -> [Vec<u8>; 3] {
+    let text = |text: &[u8]| page(DATA, 1, PLAIN, 5, &[&[1, 0, 0, 0], text].concat());
+    // A run of one 0 as repetition, and of one 1 as definition.
+    let feature = [&[2, 0, 0, 0, 2, 0, 2, 0, 0, 0, 2, 1][..], &1f32.to_le_bytes()].concat();
+    [text(b"a"), text(b"b"), page(DATA, 1, PLAIN, feature.len() as i64, &feature)]
+}
+
+#[test]
+fn what_a_file_declares_takes_no_memory() {
+    let good = file(schema(), &columns(), 0);
+    assert_eq!(read(&good, 1).unwrap(), [("a".to_owned(), 0, vec![1.0])]);
+    let with = |place: usize, pages: Vec<u8>, codec: i64| {
+        let mut all = columns();
+        all[place] = pages;
+        file(schema(), &all, codec)
+    };
+    let most = i64::from(i32::MAX);
+    let dictionary = [page(DICTIONARY, most, PLAIN, 5, b"\x01\0\0\0a"), page(DATA, 1, RLE_DICTIONARY, 3, &[1, 2, 0])];
+    assert_error(
+        read(&with(0, dictionary.concat(), 0), 1),
+        &["f.parquet: ", "a dictionary of 2147483647 values has 5 bytes"],
+    );
+    // Two billion values by a run of repetition levels; definition levels and values that are not there.
+    let run = [varint(0xffff_fffe), vec![1]].concat();
+    let row = [&(run.len() as u32).to_le_bytes()[..], &run, &[2, 0, 0, 0, 2, 1]].concat();
+    let row = page(DATA, most, PLAIN, row.len() as i64, &row);
+    assert_error(read(&with(2, row, 0), 1), &["a row of 2147483647 features, where the network has 1"]);
+    // Blocks of 128 numbers by 4, 2^31 - 1 numbers, the first is 1.
+    let numbers = [&[0x80, 1, 4][..], &varint(most as u64), &[2]].concat();
+    for encoding in [DELTA_LENGTHS, DELTA_PREFIXES] {
+        let texts = page(DATA, most, encoding, numbers.len() as i64, &numbers);
+        assert_error(read(&with(0, texts, 0), 1), &["2147483647 numbers in blocks of 128 by 4, where 4194304 may be"]);
+    }
+    let numbers = [vec![0x80, 1, 4], varint(1 << 60), vec![2]].concat();
+    let texts = page(DATA, 1, DELTA_LENGTHS, numbers.len() as i64, &numbers);
+    assert_error(read(&with(0, texts, 0), 1), &["1152921504606846976 numbers in blocks"]);
+    // Snappy's own length, and the page's.
+    let packed = [varint(u64::from(u32::MAX)), vec![0, b'a']].concat();
+    let texts = page(DATA, 1, PLAIN, most, &packed);
+    assert_error(read(&with(0, texts, 1), 1), &["a page of 7 bytes declares 4294967295"]);
+    // A text of 70,000 bytes a hundred thousand times, each by the one before.
+    let again = 100_000;
+    let lengths: Vec<i64> = [0].into_iter().chain(std::iter::repeat_n(70_000, again)).collect();
+    let more: Vec<i64> = [70_000].into_iter().chain(std::iter::repeat_n(0, again)).collect();
+    let texts = [differences(&lengths), differences(&more), vec![b'a'; 70_000]].concat();
+    let texts = page(DATA, lengths.len() as i64, DELTA_PREFIXES, texts.len() as i64, &texts);
+    assert_error(read(&with(0, texts, 0), 1), &["a text of 70000 bytes"]);
+}
+
+#[test]
+fn schemas_that_overflow_the_stack_or_reserve_memory_are_refused() {
+    let deep = |depth: usize| {
+        let mut all = schema();
+        all[0] = element("schema", None, 0, 4);
+        all.extend((0..depth).map(|_| element("group", None, 0, 1)));
+        all.push(element("leaf", Some(1), 0, 0));
+        let pages = [&columns()[..], &columns()[..1]].concat();
+        file(all, &pages, 0)
+    };
+    assert_eq!(read(&deep(30), 1).unwrap().len(), 1);
+    assert_error(read(&deep(200_000), 1), &["its schema is more than 32 groups deep"]);
+    let with = |place: usize, changed: Fields| {
+        let mut all = schema();
+        all[place] = changed;
+        read(&file(all, &columns(), 0), 1)
+    };
+    assert_error(with(0, element("schema", None, 0, i64::from(i32::MAX))), &["fewer columns than it says"]);
+    assert_error(with(0, element("schema", None, 0, 2)), &["more columns than it says"]);
+    assert_error(with(3, element("features", Some(4), 3, 0)), &["repeats in an unknown way"]);
+    assert_error(with(3, element("features", Some(9), 2, 0)), &["of no known type"]);
+    assert_error(with(3, element("features", Some(4), 1, 0)), &["has no column `features` of lists of floats"]);
+    assert_error(with(1, element("id", Some(4), 0, 0)), &["has `id` as FLOAT; it must be [BYTE_ARRAY]"]);
+}
+
+#[test]
+fn other_files_are_refused_by_what_they_are() {
+    let good = file(schema(), &columns(), 0);
+    let end = good.len();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut changed = good.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        read(&changed, 1)
+    };
+    assert_error(with(end - 4, b"PARE"), &["it is encrypted"]);
+    assert_error(with(end - 4, b"CSV\n"), &["it does not end as one"]);
+    assert_error(with(end - 8, &[0xff; 4]), &["its description is cut"]);
+    assert_error(read(&good[..11], 1), &["it is too short"]);
+    assert_error(
+        read(&file(schema(), &columns(), 6), 1),
+        &["it is compressed by Zstandard", "uncompressed or with snappy"],
+    );
+    assert_error(read(&file(schema(), &columns(), 99), 1), &["it is compressed by an unknown method"]);
+    assert_error(read(&file(schema(), &columns()[..2], 0), 1), &["a row group has fewer columns than the file"]);
+    // The last column begins a byte later than the file ends.
+    let mut outside = columns();
+    outside[2] = vec![0; 1 << 20];
+    let mut bytes = file(schema(), &outside, 0);
+    let from = bytes.len() - (1 << 20) - 1;
+    bytes.drain(4..from.min(1 << 20));
+    assert_error(read(&bytes, 1), &["a column lies outside of it"]);
+}
