@@ -166,6 +166,7 @@ pub mod isa;
 pub mod model;
 #[allow(missing_docs)]
 pub mod ops;
+mod panics;
 pub mod predict;
 pub mod reference;
 pub mod runs;

@@ -31,6 +31,9 @@ mod loader;
 #[cfg(feature = "parquet")]
 #[path = "data/parquet.rs"]
 mod parquet;
+#[cfg(feature = "parquet")]
+#[path = "common/parquet_file.rs"]
+mod parquet_file;
 #[path = "data/processors.rs"]
 mod processors;
 #[path = "data/refused.rs"]

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::signals::Ignored;
 use crate::error::{Error, Result};
+use crate::panics::is_caught;
 use crate::train::Interrupt;
 
 /// The error text of a write to a closed pipe.
@@ -31,6 +33,19 @@ pub fn say(text: impl Display) {
     let text = text.to_string().replace(|c: char| c.is_control() && c != '\n' && c != '\t', "?");
     // Whole lines, so that lines of several threads do not mix.
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Says that the program has a bug, which a panic is: in one line, without a backtrace. Of a reader that gives up on a broken file
+/// its error is said instead.
+pub fn report_panic(panic: &PanicHookInfo) {
+    if is_caught() {
+        return;
+    }
+    let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let cause = text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause");
+    say(format_args!("error: internal error{place}: {cause}"));
 }
 
 /// How much is printed.

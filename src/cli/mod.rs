@@ -35,7 +35,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::error::Result;
 use crate::gpu::faults_struck;
 use crate::runtime::{Switches, Tuning};
-pub use console::{Console, say};
+pub use console::{Console, report_panic, say};
 pub use context::{Context, Global};
 use resume::NamedOptions;
 

@@ -4,13 +4,13 @@
 //! of more than 8 bits are scaled (Pillow clips these too), 5 and 6 bits of a BMP are rounded to 8 (Pillow truncates), and a
 //! JPEG must be complete.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::ImageFormat;
 
 use super::{Rgb8, bytes};
 use crate::error::{Error, Result};
+use crate::panics::caught;
 use decoded::Decoded;
 pub use decoded::MAX_PIXELS;
 use format::Format;
@@ -55,9 +55,8 @@ pub fn decode_file(path: &Path) -> Result<Rgb8> {
 
 /// Decodes an image from memory; `name` is what errors call it. See [`decode_file`].
 pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Rgb8> {
-    // A decoder that panics on a hostile file must not take the run with it.
-    catch_unwind(AssertUnwindSafe(|| decode(bytes)))
-        .unwrap_or_else(|_| Err("is so corrupt that its decoder gave up; remove or replace the file".into()))
+    caught(|| decode(bytes))
+        .unwrap_or_else(|| Err("is so corrupt that its decoder gave up; remove or replace the file".into()))
         .map_err(|reason| Error::file(name, reason))
 }
 

@@ -9,6 +9,8 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, Write
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
+use super::parquet_file::{DATA, DELTA_LENGTHS, DELTA_PREFIXES, DICTIONARY, PLAIN, RLE_DICTIONARY};
+use super::parquet_file::{Fields, columns, differences, element, file, page, schema, varint};
 use super::{assert_error, put};
 
 const ROWS: usize = 3_000;
@@ -118,135 +120,6 @@ fn every_encoding_that_writers_use_gives_the_same_rows() {
     let bytes = table(true, "int32 label", "float", plain());
     assert_error(read(&bytes, WIDTH - 1), &["a row of 5 features, where the network has 4"]);
     assert_error(read(&bytes, WIDTH + 1), &["a row of 5 features, where the network has 6"]);
-}
-
-/// A structure of Thrift's compact protocol, field by field; a field's number is that of the one before and `more`.
-#[derive(Default)]
-struct Fields(Vec<u8>);
-
-fn varint(mut number: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
-impl Fields {
-    fn with(mut self, head: u8, bytes: &[u8]) -> Self {
-        self.0.push(head);
-        self.0.extend(bytes);
-        self
-    }
-
-    fn i32(self, more: u8, number: i64) -> Self {
-        self.with(more << 4 | 5, &varint((number << 1) as u64))
-    }
-
-    fn i64(self, more: u8, number: i64) -> Self {
-        self.with(more << 4 | 6, &varint((number << 1) as u64))
-    }
-
-    fn text(self, more: u8, text: &str) -> Self {
-        self.with(more << 4 | 8, &[varint(text.len() as u64), text.as_bytes().to_vec()].concat())
-    }
-
-    fn fields(self, more: u8, fields: Self) -> Self {
-        self.with(more << 4 | 12, &fields.end())
-    }
-
-    fn list(self, more: u8, all: Vec<Self>) -> Self {
-        let bytes: Vec<u8> = all.iter().flat_map(|fields| fields.end()).collect();
-        let length = varint(all.len() as u64);
-        self.with(more << 4 | 9, &[vec![0xfc], length, bytes].concat())
-    }
-
-    fn end(&self) -> Vec<u8> {
-        [&self.0[..], &[0]].concat()
-    }
-}
-
-/// A page as it lies in a file: its kind, its values, their encoding, how many bytes it has when decompressed, and its bytes.
-fn page(kind: i64, values: i64, encoding: i64, whole: i64, bytes: &[u8]) -> Vec<u8> {
-    let head = Fields::default().i32(1, kind).i32(1, whole).i32(1, bytes.len() as i64);
-    let of = Fields::default().i32(1, values).i32(1, encoding);
-    let head = match kind {
-        DATA => head.fields(2, of.i32(1, 3).i32(1, 3)),
-        _ => head.fields(4, of),
-    };
-    [&head.end()[..], bytes].concat()
-}
-
-/// Whole numbers as their differences, in blocks of 128 of one width.
-fn differences(numbers: &[i64]) -> Vec<u8> {
-    let zigzag = |number: i64| varint((number << 1 ^ number >> 63) as u64);
-    let mut bytes = [vec![0x80, 1, 1], varint(numbers.len() as u64), zigzag(numbers[0])].concat();
-    let all: Vec<i64> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for block in all.chunks(128) {
-        let least = *block.iter().min().unwrap();
-        let width = 64 - block.iter().map(|number| number - least).max().unwrap().leading_zeros();
-        bytes.extend([zigzag(least), vec![width as u8]].concat());
-        let mut bits = vec![0u8; 16 * width as usize];
-        for (at, number) in block.iter().enumerate() {
-            for bit in (0..width as usize).filter(|bit| (number - least) >> bit & 1 == 1) {
-                let place = at * width as usize + bit;
-                bits[place / 8] |= 1 << (place % 8);
-            }
-        }
-        bytes.extend(bits);
-    }
-    bytes
-}
-
-const DATA: i64 = 0;
-const DICTIONARY: i64 = 2;
-const PLAIN: i64 = 0;
-const RLE_DICTIONARY: i64 = 8;
-const DELTA_LENGTHS: i64 = 6;
-const DELTA_PREFIXES: i64 = 7;
-
-/// A column or a group of a schema.
-fn element(name: &str, kind: Option<i64>, repetition: i64, children: i64) -> Fields {
-    let first = kind.map_or(Fields::default(), |kind| Fields::default().i32(1, kind));
-    let named = first.i32(if kind.is_some() { 2 } else { 3 }, repetition).text(1, name);
-    if children > 0 { named.i32(1, children) } else { named }
-}
-
-fn schema() -> Vec<Fields> {
-    vec![
-        element("schema", None, 0, 3),
-        element("id", Some(6), 0, 0),
-        element("label", Some(6), 0, 0),
-        element("features", Some(4), 2, 0),
-    ]
-}
-
-/// A file with `schema` and a row group of these columns' pages, compressed by `codec` (0 none, 1 snappy).
-fn file(schema: Vec<Fields>, pages: &[Vec<u8>], codec: i64) -> Vec<u8> {
-    let mut bytes = b"PAR1".to_vec();
-    let mut columns = Vec::new();
-    for pages in pages {
-        let (size, at) = (pages.len() as i64, bytes.len() as i64);
-        // What readers need not look at is there: the type, encodings, the path, the file's own offset.
-        let place =
-            Fields::default().i32(1, if columns.len() == 2 { 4 } else { 6 }).with(0x19, &[0x05]).with(0x19, &[0x08]);
-        let place = place.i32(1, codec).i64(1, 1).i64(1, size).i64(1, size).i64(2, at);
-        columns.push(Fields::default().i64(2, at).fields(1, place));
-        bytes.extend(pages);
-    }
-    let group = Fields::default().list(1, columns).i64(1, 100).i64(1, 1);
-    let footer = Fields::default().i32(1, 1).list(1, schema).i64(1, 1).list(1, vec![group]).end();
-    [&bytes[..], &footer, &(footer.len() as u32).to_le_bytes(), b"PAR1"].concat()
-}
-
-/// The id `a`, the label `b` and the feature 1, each with levels where it has some.
-fn columns() -> [Vec<u8>; 3] {
-    let text = |text: &[u8]| page(DATA, 1, PLAIN, 5, &[&[1, 0, 0, 0], text].concat());
-    // A run of one 0 as repetition, and of one 1 as definition.
-    let feature = [&[2, 0, 0, 0, 2, 0, 2, 0, 0, 0, 2, 1][..], &1f32.to_le_bytes()].concat();
-    [text(b"a"), text(b"b"), page(DATA, 1, PLAIN, feature.len() as i64, &feature)]
 }
 
 #[test]

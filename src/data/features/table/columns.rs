@@ -1,7 +1,6 @@
 //! Columns of a Parquet file of features: where they are, and their values.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -17,6 +16,7 @@ use super::footer::{self, Chunk, Footer, Leaf, Values};
 use super::pages::column_reader;
 use crate::data::features::{FeatureOrigin, keys};
 use crate::error::{Error, Result};
+use crate::panics::caught;
 
 /// Features that are read at once.
 const VALUES: usize = 1 << 18;
@@ -330,7 +330,7 @@ fn within<T: Send + 'static>(
     act: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
 ) -> Result<T> {
     let (result, received) = channel();
-    thread::spawn(move || result.send(caught(act)));
+    thread::spawn(move || result.send(caught(act).unwrap_or_else(|| Err(corrupt()))));
     match received.recv_timeout(longest) {
         Ok(result) => result.map_err(|error| explain(path, error)),
         Err(RecvTimeoutError::Timeout) => {
@@ -339,10 +339,6 @@ fn within<T: Send + 'static>(
         }
         Err(RecvTimeoutError::Disconnected) => Err(explain(path, corrupt())),
     }
-}
-
-fn caught<T>(act: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(corrupt()))
 }
 
 fn corrupt() -> ParquetError {
