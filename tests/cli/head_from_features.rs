@@ -150,8 +150,8 @@ fn what_is_no_such_table_is_refused_in_a_sentence() {
     refused("that are not finite", 1, &|rows| rows[9].2[5] = f32::NAN);
     refused("a row of 63 features, where the network has 64", 1, &|rows| rows[9].2.truncate(63));
     refused("a row of 8 features", 1, &|rows| rows.iter_mut().for_each(|row| row.2.truncate(8)));
-    // As many values as there should be, in rows of other lengths.
-    refused("a row of 63 features", 1, &|rows| {
+    // As many values as there should be, in rows of other lengths; too long ones are found first.
+    refused("a row of 65 features", 1, &|rows| {
         let moved = rows[1].2.pop().unwrap();
         rows[2].2.push(moved);
     });
