@@ -348,7 +348,7 @@ fn corrupt() -> ParquetError {
 fn explain(path: &Path, error: ParquetError) -> Error {
     match error {
         ParquetError::NYI(what) => {
-            Error::file(path, format!("can't be read ({what}); write it as one file, uncompressed or with snappy"))
+            Error::file(path, format!("can't be read ({what}); write it uncompressed or with snappy"))
         }
         error => {
             let what = error.to_string();

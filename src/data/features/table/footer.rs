@@ -21,7 +21,7 @@ pub fn read(mut file: impl Read + Seek) -> Result<(Vec<u8>, u64)> {
     file.read_exact(&mut end)?;
     match &end[4..] {
         b"PAR1" => {}
-        b"PARE" => return Err(ParquetError::NYI("it is encrypted".into())),
+        b"PARE" => return Err(broken("it is encrypted")),
         _ => return Err(broken("it does not end as one")),
     }
     let size = u64::from(u32::from_le_bytes([end[0], end[1], end[2], end[3]]));
@@ -255,7 +255,7 @@ fn chunk(input: &mut Input, length: u64) -> Result<Chunk> {
         Ok(())
     })?;
     if is_elsewhere {
-        return Err(ParquetError::NYI("its columns are in other files".into()));
+        return Err(broken("its columns are in other files"));
     }
     let codec = match codec {
         0 => Codec::None,
