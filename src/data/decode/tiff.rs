@@ -45,13 +45,20 @@ const SHORT: u64 = 3;
 /// # Errors
 /// The end of a sentence that begins with the file's name.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Rgb8, u8), String> {
-    if Reader::new(bytes).is_some_and(|reader| reader.repeats(&OF_PIXELS)) {
-        return Err(corrupt("a tag stands twice in its directory"));
-    }
-    refuse_raws(bytes)?;
-    // A palette may be there without being used.
-    let has_palette = Reader::new(bytes).is_some_and(|reader| reader.is(PHOTOMETRIC, &[PALETTE]));
-    let bytes = &*declared_plainly(bytes);
+    // What is no directory the decoder has the words for.
+    let reader = Reader::new(bytes);
+    let has_palette = match &reader {
+        Some(reader) => {
+            if reader.repeats(&OF_PIXELS) {
+                return Err(corrupt("a tag stands twice in its directory"));
+            }
+            refuse_raws(reader)?;
+            // A palette may be there without being used.
+            reader.is(PHOTOMETRIC, &[PALETTE])
+        }
+        None => false,
+    };
+    let bytes = &*reader.map_or(Cow::Borrowed(bytes), |reader| declared_plainly(bytes, &reader));
     let mut page = Decoder::new(Cursor::new(bytes)).map_err(explain)?.with_limits(limits());
     let (width, height) = page.dimensions().map_err(explain)?;
     check_size(width, height)?;
@@ -90,8 +97,7 @@ fn check_tiles(page: &Page, width: u32, height: u32) -> Result<(), String> {
 /// The file, changed so that the decoder reads it correctly. The decoder knows no palettes, undoes a predictor even if the compression
 /// has none, and mixes up channels if a predictor covers more channels than it returns. So a palette's indices are declared as grey, a
 /// predictor without effect as none, and a fourth channel of unknown meaning as alpha.
-fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let Some(reader) = Reader::new(bytes) else { return Cow::Borrowed(bytes) };
+fn declared_plainly<'a>(bytes: &'a [u8], reader: &Reader) -> Cow<'a, [u8]> {
     let changes = [
         (PHOTOMETRIC, GREY, reader.is(PHOTOMETRIC, &[PALETTE])),
         (PREDICTOR, NO_PREDICTOR, !reader.is(COMPRESSION, &WITH_PREDICTOR)),
@@ -107,8 +113,7 @@ fn declared_plainly(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Refuses camera raws, of which the first page is a thumbnail, and the photograph is in a directory below it.
-fn refuse_raws(bytes: &[u8]) -> Result<(), String> {
-    let Some(reader) = Reader::new(bytes) else { return Ok(()) };
+fn refuse_raws(reader: &Reader) -> Result<(), String> {
     let dng = reader.find(DNG_VERSION).is_some();
     let page_kind = reader.find(PAGE_KIND).and_then(|entry| reader.number(&entry)).unwrap_or(0.0);
     let reduced = page_kind as u32 & REDUCED == REDUCED && reader.find(SUB_DIRECTORIES).is_some();
