@@ -208,6 +208,22 @@ fn other_files_are_refused_by_what_they_are() {
     );
     assert_error(read(&file(schema(), &columns(), 99), 1), &["it is compressed by an unknown method"]);
     assert_error(read(&file(schema(), &columns()[..2], 0), 1), &["a row group has fewer columns than the file"]);
+    let with = |place: usize, pages: Vec<u8>| {
+        let mut all = columns();
+        all[place] = pages;
+        read(&file(schema(), &all, 0), 1)
+    };
+    let two = [&[2, 0, 0, 0, 4, 0, 2, 0, 0, 0, 4, 1][..], &[0; 8]].concat();
+    assert_error(with(2, page(DATA, 2, PLAIN, 20, &two)), &["2 lists of features in a row group of 1 rows"]);
+    assert_error(with(2, Vec::new()), &["0 lists of features in a row group of 1 rows"]);
+    assert_error(
+        with(0, page(DATA, 2, PLAIN, 10, &[1, 0, 0, 0, b'a', 1, 0, 0, 0, b'b'])),
+        &["columns of different lengths"],
+    );
+    let mut all = columns();
+    all[0] = page(DATA, 2, PLAIN, 10, &[1, 0, 0, 0, b'a', 1, 0, 0, 0, b'b']);
+    all[1] = all[0].clone();
+    assert_error(read(&file(schema(), &all, 0), 1), &["2 ids in a row group of 1 rows"]);
     // The last column begins a byte later than the file ends.
     let mut outside = columns();
     outside[2] = vec![0; 1 << 20];

@@ -12,7 +12,7 @@ use parquet::column::reader::ColumnReader;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 
-use super::footer::{self, Chunk, Footer, Leaf, Values};
+use super::footer::{self, Footer, Leaf, RowGroup, Values};
 use super::pages::column_reader;
 use crate::data::features::{FeatureOrigin, keys};
 use crate::error::{Error, Result};
@@ -28,26 +28,22 @@ const MAX_TEXT: usize = 1 << 16;
 /// two billion.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The places of the columns among those that are read; the last, `error`, not every file has.
+const ID: usize = 0;
+const LABEL: usize = 1;
+const FEATURES: usize = 2;
+const ERROR: usize = 3;
+
 /// An opened file.
 pub struct Columns {
     path: PathBuf,
     file: Arc<File>,
-    id: Column,
-    label: Column,
-    features: Column,
-    /// The column `error`, of files that have one.
-    error: Option<Column>,
+    /// What the columns hold.
+    values: Vec<Values>,
+    groups: Vec<RowGroup>,
     /// Features of a row.
     width: usize,
-    row_groups: usize,
     origin: FeatureOrigin,
-}
-
-/// A column of a file.
-struct Column {
-    values: Values,
-    /// Where it lies, for each row group.
-    chunks: Vec<Chunk>,
 }
 
 impl Columns {
@@ -56,27 +52,10 @@ impl Columns {
         let file = crate::data::bytes::open_regular(path)?;
         let (bytes, length) = footer::read(&file).map_err(|error| explain(path, error))?;
         let footer = Footer::parse(&bytes).map_err(|error| explain(path, error))?;
-        let [id, label, features] = find_columns(&footer).map_err(|problem| Error::file(path, problem))?;
-        let is_error = |leaf: &Leaf| leaf.is_outermost && leaf.name == "error" && leaf.values.repetition == 0;
-        let error = footer.leaves.iter().position(is_error);
-        let wanted: Vec<usize> = [id, label, features].into_iter().chain(error).collect();
-        let groups = footer.chunks(&wanted, length).map_err(|error| explain(path, error))?;
-        let mut columns = wanted.iter().enumerate().map(|(i, &column)| Column {
-            values: footer.leaves[column].values,
-            chunks: groups.iter().map(|chunks| chunks[i]).collect(),
-        });
-        let mut next = || columns.next().ok_or_else(|| explain(path, corrupt()));
-        Ok(Self {
-            path: path.to_owned(),
-            file: Arc::new(file),
-            id: next()?,
-            label: next()?,
-            features: next()?,
-            error: next().ok(),
-            width,
-            row_groups: groups.len(),
-            origin: origin(&footer),
-        })
+        let columns = find_columns(&footer).map_err(|problem| Error::file(path, problem))?;
+        let groups = footer.row_groups(&columns, length).map_err(|error| explain(path, error))?;
+        let values = columns.iter().map(|&column| footer.leaves[column].values).collect();
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), values, groups, width, origin: origin(&footer) })
     }
 
     /// How its features were computed, as far as it says so.
@@ -86,9 +65,10 @@ impl Columns {
 
     /// Hands `each` the id, the label and whether there is an error of every row, in order. A row with an error may have no label.
     pub fn names(&self, mut each: impl FnMut(&str, Option<&str>, bool) -> Result<()>) -> Result<()> {
-        for group in 0..self.row_groups {
-            let (mut ids, mut labels) = (self.texts(group, &self.id)?, self.texts(group, &self.label)?);
-            let mut errors = self.error.as_ref().map(|error| self.texts(group, error)).transpose()?;
+        for group in &self.groups {
+            let (mut ids, mut labels) = (self.texts(group, ID)?, self.texts(group, LABEL)?);
+            let mut errors = if self.values.len() > ERROR { Some(self.texts(group, ERROR)?) } else { None };
+            let mut count = 0;
             loop {
                 let (ids, labels) = (ids.next(&self.path)?, labels.next(&self.path)?);
                 let errors = match &mut errors {
@@ -98,6 +78,8 @@ impl Columns {
                 if ids.len() != labels.len() || ids.len() != errors.len() {
                     return Err(self.broken("columns of different lengths in a row group".into()));
                 }
+                count += ids.len();
+                self.check_count("ids", count, group, ids.is_empty())?;
                 if ids.is_empty() {
                     break;
                 }
@@ -118,8 +100,8 @@ impl Columns {
     }
 
     /// A column of text in a row group.
-    fn texts(&self, group: usize, column: &Column) -> Result<Texts> {
-        Ok(Texts { reader: Some(self.reader(group, column)?), most: column.values.definition })
+    fn texts(&self, group: &RowGroup, column: usize) -> Result<Texts> {
+        Ok(Texts { reader: Some(self.reader(group, column)?), most: self.values[column].definition })
     }
 
     /// Hands `each` the features of every row, in order, and its number in the file; none of a row that has none.
@@ -127,17 +109,20 @@ impl Columns {
         let rows = Rows {
             at_once: (VALUES / self.width.max(1)).max(1),
             width: self.width,
-            most: self.features.values.definition,
+            most: self.values[FEATURES].definition,
         };
         let mut row = 0;
-        for group in 0..self.row_groups {
-            let mut reader = self.reader(group, &self.features)?;
+        for group in &self.groups {
+            let mut reader = self.reader(group, FEATURES)?;
+            let mut count = 0;
             loop {
                 let (values, has_some);
                 (reader, (values, has_some)) = guarded(&self.path, move || {
                     let next = rows.next(&mut reader)?;
                     Ok((reader, next))
                 })?;
+                count += has_some.len();
+                self.check_count("lists of features", count, group, has_some.is_empty())?;
                 if has_some.is_empty() {
                     break;
                 }
@@ -152,9 +137,19 @@ impl Columns {
         Ok(())
     }
 
-    fn reader(&self, group: usize, column: &Column) -> Result<ColumnReader> {
-        column_reader(&self.file, column.values, column.chunks[group], self.width)
+    fn reader(&self, group: &RowGroup, column: usize) -> Result<ColumnReader> {
+        column_reader(&self.file, self.values[column], group.chunks[column], self.width)
             .map_err(|error| explain(&self.path, error))
+    }
+
+    /// Checks that a column has as many entries as its row group has rows, of which `count` were read: others would be of other rows,
+    /// and a file may declare them without end.
+    fn check_count(&self, what: &str, count: usize, group: &RowGroup, is_end: bool) -> Result<()> {
+        let rows = group.rows;
+        match count > rows || (is_end && count < rows) {
+            true => Err(self.broken(format!("{count} {what} in a row group of {rows} rows"))),
+            false => Ok(()),
+        }
     }
 
     fn broken(&self, what: String) -> Error {
@@ -162,8 +157,8 @@ impl Columns {
     }
 }
 
-/// Where the columns of ids, labels and features are, or what is wrong with them.
-fn find_columns(footer: &Footer) -> std::result::Result<[usize; 3], String> {
+/// Where the columns of ids, labels, features and perhaps errors are, or what is wrong with them.
+fn find_columns(footer: &Footer) -> std::result::Result<Vec<usize>, String> {
     let find = |names: &[&str], what: &str, repetition: i16| {
         let mut found = (0..footer.leaves.len()).filter(|&i| names.contains(&footer.leaves[i].name));
         match (found.next(), found.next()) {
@@ -188,7 +183,9 @@ fn find_columns(footer: &Footer) -> std::result::Result<[usize; 3], String> {
             return Err(format!("has `{name}` as {kind}; it must be {allowed:?}"));
         }
     }
-    Ok([id, label, features])
+    let is_error = |leaf: &Leaf| leaf.is_outermost && leaf.name == "error" && leaf.values.repetition == 0;
+    let error = footer.leaves.iter().position(is_error);
+    Ok([id, label, features].into_iter().chain(error).collect())
 }
 
 /// How the features were computed, as far as a footer says so.

@@ -71,6 +71,13 @@ pub struct Chunk {
     pub length: u64,
 }
 
+/// A part of a file: so many rows, and where each of some columns lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowGroup {
+    pub rows: usize,
+    pub chunks: Vec<Chunk>,
+}
+
 /// How pages are compressed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Codec {
@@ -105,26 +112,31 @@ impl<'a> Footer<'a> {
         Ok(Self { names, leaves, pairs, groups })
     }
 
-    /// Where the columns `wanted` lie, for each row group, in a file of `length` bytes.
-    pub fn chunks(&self, wanted: &[usize], length: u64) -> Result<Vec<Vec<Chunk>>> {
+    /// The row groups of a file of `length` bytes, with the columns `wanted`.
+    pub fn row_groups(&self, wanted: &[usize], length: u64) -> Result<Vec<RowGroup>> {
         let (count, mut input) = self.groups;
         let mut groups = Vec::new();
         for _ in 0..count {
-            let mut chunks: Vec<Option<Chunk>> = vec![None; wanted.len()];
+            let (mut rows, mut chunks) = (None, vec![None; wanted.len()]);
             input.fields(|input, number, kind| {
-                if number != 1 {
-                    return input.skip(kind);
-                }
-                for column in 0..input.structures(kind)? {
-                    match wanted.iter().position(|&is| is == column) {
-                        Some(place) => chunks[place] = Some(chunk(input, length)?),
-                        None => input.skip(Kind::STRUCT)?,
+                match number {
+                    1 => {
+                        for column in 0..input.structures(kind)? {
+                            match wanted.iter().position(|&is| is == column) {
+                                Some(place) => chunks[place] = Some(chunk(input, length)?),
+                                None => input.skip(Kind::STRUCT)?,
+                            }
+                        }
                     }
+                    3 => rows = usize::try_from(input.int(kind)?).ok(),
+                    _ => input.skip(kind)?,
                 }
                 Ok(())
             })?;
+            let rows = rows.ok_or_else(|| broken("a row group does not say how many rows it has"))?;
             let chunks = chunks.into_iter().collect::<Option<Vec<_>>>();
-            groups.push(chunks.ok_or_else(|| broken("a row group has fewer columns than the file"))?);
+            let chunks = chunks.ok_or_else(|| broken("a row group has fewer columns than the file"))?;
+            groups.push(RowGroup { rows, chunks });
         }
         Ok(groups)
     }
