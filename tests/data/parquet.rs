@@ -1,5 +1,7 @@
 //! Parquet files of features as writers make them, and such that mean harm.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use gpu_resnet::data::FeatureTable;
@@ -19,6 +21,9 @@ const WIDTH: usize = 5;
 fn feature(row: usize, column: usize) -> f32 {
     if column == 0 { 0.5 } else { (row * WIDTH + column) as f32 * 0.25 }
 }
+
+/// What a table holds: for each row its id, its class' name and its features.
+type Rows = Vec<(String, String, Vec<f32>)>;
 
 /// Writes the next column of a group.
 fn column<T: DataType>(group: &mut SerializedRowGroupWriter<Vec<u8>>, values: &[T::T], levels: [Option<&[i16]>; 2]) {
@@ -63,12 +68,14 @@ fn table(optional: bool, label: &str, number: &str, properties: WriterProperties
     writer.into_inner().unwrap()
 }
 
-/// What a table holds: for each row its id, its class and its features.
-fn read(bytes: &[u8], width: usize) -> gpu_resnet::Result<Vec<(String, usize, Vec<f32>)>> {
+/// Reads all rows that have no error.
+fn read(bytes: &[u8], width: usize) -> gpu_resnet::Result<Rows> {
     let folder = tempfile::tempdir().unwrap();
     let table = FeatureTable::open(&[put(folder.path().join("f.parquet"), bytes)], width)?;
-    let mut rows: Vec<_> = (0..table.rows()).map(|i| (table.id(i).to_owned(), table.class(i), Vec::new())).collect();
-    table.read(&(0..table.rows()).collect::<Vec<_>>(), |i, features| {
+    let all: Vec<usize> = (0..table.rows()).filter(|&i| !table.has_failed(i)).collect();
+    let name = |&i: &usize| (table.id(i).to_owned(), table.class_names()[table.class(i)].clone(), Vec::new());
+    let mut rows: Rows = all.iter().map(name).collect();
+    table.read(&all, |i, features| {
         rows[i].2 = features.to_vec();
         Ok(())
     })?;
@@ -79,10 +86,10 @@ fn read(bytes: &[u8], width: usize) -> gpu_resnet::Result<Vec<(String, usize, Ve
 fn every_encoding_that_writers_use_gives_the_same_rows() {
     let plain = || WriterProperties::builder().set_dictionary_enabled(false);
     let expected = {
-        let mut rows: Vec<_> = (0..ROWS)
-            .map(|row| (format!("folder/image {row:05}"), row % 7, (0..WIDTH).map(|i| feature(row, i)).collect()))
-            .collect::<Vec<(String, usize, Vec<f32>)>>();
-        rows.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        let features = |row| (0..WIDTH).map(|i| feature(row, i)).collect();
+        let row = |row: usize| (format!("folder/image {row:05}"), (row % 7).to_string(), features(row));
+        let mut rows: Rows = (0..ROWS).map(row).collect();
+        rows.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
         rows
     };
     let of = |path: &str| path.into();
@@ -122,10 +129,41 @@ fn every_encoding_that_writers_use_gives_the_same_rows() {
     assert_error(read(&bytes, WIDTH + 1), &["a row of 5 features, where the network has 6"]);
 }
 
+/// `tests/golden/parquet.py` has the table.
+#[test]
+fn files_of_other_programs_hold_what_they_wrote() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet");
+    let mut programs = BTreeMap::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        *programs.entry(name.split('-').next().unwrap().to_owned()).or_insert(0) += 1;
+        let found = read(&std::fs::read(&path).unwrap(), 4);
+        if name.starts_with("refused") {
+            assert_error(found, &["it is compressed by", "write it uncompressed or with snappy"]);
+            continue;
+        }
+        let mut found = found.unwrap();
+        found.sort_by_key(|row| row.2[0] as usize);
+        let rows = if name == "pyarrow-error" { 6 } else { 7 };
+        let expected: Rows = (0..rows)
+            .map(|row| {
+                let kind = ["cat", "dog"][row % 2];
+                let is_number = matches!(&*name, "pyarrow-second" | "pyarrow-delta-numbers");
+                let label = if is_number { (row % 2).to_string() } else { kind.into() };
+                let features = (0..4).map(|k| (row * 4 + k) as f32 / 8.0).collect();
+                (format!("photos/{kind}/ü {row}.jpg"), label, features)
+            })
+            .collect();
+        assert!(found == expected, "{name}: {found:?}");
+    }
+    let expected = [("duckdb", 2), ("polars", 2), ("pyarrow", 11), ("refused", 2)];
+    assert_eq!(programs, expected.map(|(name, count)| (name.to_owned(), count)).into());
+}
+
 #[test]
 fn what_a_file_declares_takes_no_memory() {
     let good = file(schema(), &columns(), 0);
-    assert_eq!(read(&good, 1).unwrap(), [("a".to_owned(), 0, vec![1.0])]);
+    assert_eq!(read(&good, 1).unwrap(), [("a".to_owned(), "b".to_owned(), vec![1.0])]);
     let with = |place: usize, pages: Vec<u8>, codec: i64| {
         let mut all = columns();
         all[place] = pages;
