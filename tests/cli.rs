@@ -1,8 +1,5 @@
 //! The built program as a user runs it: what it prints, its exit status, and that bad input leaves nothing behind.
 
-#[path = "common/parquet_file.rs"]
-#[allow(dead_code)]
-mod parquet_file;
 #[path = "common/server.rs"]
 #[allow(dead_code)] // Each test binary uses a part of it.
 mod server;

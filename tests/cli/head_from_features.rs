@@ -174,17 +174,6 @@ fn what_is_no_such_table_is_refused_in_a_sentence() {
     here.bad(1, "is no Parquet file that can be read", &[&tune(&["cut.parquet"])[..], &NETWORK].concat());
 }
 
-/// The parquet crate panics at a page of a dictionary that is not there.
-#[test]
-fn a_reader_that_gives_up_is_one_sentence() {
-    use crate::parquet_file::{DATA, RLE_DICTIONARY, columns, file, page, schema};
-    let here = Sandbox::new();
-    let mut pages = columns();
-    pages[0] = page(DATA, 1, RLE_DICTIONARY, 3, &[1, 2, 0]);
-    here.write("f.parquet", &file(schema(), &pages, 0));
-    here.bad(1, "f.parquet: is no Parquet file that can be read", &["finetune", "--features", "f.parquet"]);
-}
-
 /// A text of a dictionary stands in a file once, however many rows have it.
 #[test]
 #[cfg(target_os = "linux")]

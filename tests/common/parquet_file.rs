@@ -48,15 +48,28 @@ impl Fields {
     }
 }
 
+/// Pages of a column, and how many values they have.
+#[derive(Clone, Default)]
+pub struct Pages {
+    pub values: i64,
+    pub bytes: Vec<u8>,
+}
+
+impl Pages {
+    pub fn and(self, next: Self) -> Self {
+        Self { values: self.values + next.values, bytes: [self.bytes, next.bytes].concat() }
+    }
+}
+
 /// A page as it lies in a file: its kind, its values, their encoding, how many bytes it has when decompressed, and its bytes.
-pub fn page(kind: i64, values: i64, encoding: i64, whole: i64, bytes: &[u8]) -> Vec<u8> {
+pub fn page(kind: i64, values: i64, encoding: i64, whole: i64, bytes: &[u8]) -> Pages {
     let head = Fields::default().i32(1, kind).i32(1, whole).i32(1, bytes.len() as i64);
     let of = Fields::default().i32(1, values).i32(1, encoding);
     let head = match kind {
         DATA => head.fields(2, of.i32(1, 3).i32(1, 3)),
         _ => head.fields(4, of),
     };
-    [&head.end()[..], bytes].concat()
+    Pages { values: if kind == DATA { values } else { 0 }, bytes: [&head.end()[..], bytes].concat() }
 }
 
 /// Whole numbers as their differences, in blocks of 128 of one width.
@@ -81,9 +94,11 @@ pub fn differences(numbers: &[i64]) -> Vec<u8> {
 }
 
 pub const DATA: i64 = 0;
+pub const INDEX: i64 = 1;
 pub const DICTIONARY: i64 = 2;
 pub const PLAIN: i64 = 0;
 pub const RLE_DICTIONARY: i64 = 8;
+pub const SPLIT_BYTES: i64 = 9;
 pub const DELTA_LENGTHS: i64 = 6;
 pub const DELTA_PREFIXES: i64 = 7;
 
@@ -103,26 +118,49 @@ pub fn schema() -> Vec<Fields> {
     ]
 }
 
-/// A file with `schema` and a row group of these columns' pages, compressed by `codec` (0 none, 1 snappy).
-pub fn file(schema: Vec<Fields>, pages: &[Vec<u8>], codec: i64) -> Vec<u8> {
+/// A file with `schema` and a row group of one row with these columns, compressed by `codec` (0 none, 1 snappy).
+pub fn file(schema: Vec<Fields>, pages: &[Pages], codec: i64) -> Vec<u8> {
+    file_of_rows(1, schema, &[6, 6, 4, 6].map(|kind| (kind, codec)), pages)
+}
+
+/// A file whose row group has so many rows, and whose columns have these types and codecs.
+pub fn file_of_rows(rows: i64, schema: Vec<Fields>, kinds: &[(i64, i64)], pages: &[Pages]) -> Vec<u8> {
     let mut bytes = b"PAR1".to_vec();
     let mut columns = Vec::new();
-    for pages in pages {
-        let (size, at) = (pages.len() as i64, bytes.len() as i64);
-        // What readers need not look at is there: the type, encodings, the path, the file's own offset.
-        let place =
-            Fields::default().i32(1, if columns.len() == 2 { 4 } else { 6 }).with(0x19, &[0x05]).with(0x19, &[0x08]);
-        let place = place.i32(1, codec).i64(1, 1).i64(1, size).i64(1, size).i64(2, at);
-        columns.push(Fields::default().i64(2, at).fields(1, place));
-        bytes.extend(pages);
+    for (pages, &kind) in pages.iter().zip(kinds) {
+        columns.push(place(kind, pages, bytes.len() as i64));
+        bytes.extend(&pages.bytes);
     }
-    let group = Fields::default().list(1, columns).i64(1, 100).i64(1, 1);
-    let footer = Fields::default().i32(1, 1).list(1, schema).i64(1, 1).list(1, vec![group]).end();
+    ended(bytes, rows, schema, columns)
+}
+
+/// A file whose id and label are the same bytes.
+pub fn overlapping() -> Vec<u8> {
+    let [id, _, features] = columns();
+    let bytes = [b"PAR1", &id.bytes[..], &features.bytes].concat();
+    let at = 4 + id.bytes.len() as i64;
+    let columns = vec![place((6, 0), &id, 4), place((6, 0), &id, 4), place((4, 0), &features, at)];
+    ended(bytes, 1, schema(), columns)
+}
+
+/// What a file says of a column of a type and codec whose pages lie at a place.
+fn place((kind, codec): (i64, i64), pages: &Pages, at: i64) -> Fields {
+    let size = pages.bytes.len() as i64;
+    // What readers need not look at is there: encodings, the path, the file's own offset.
+    let place = Fields::default().i32(1, kind).with(0x19, &[0x05]).with(0x19, &[0x08]).i32(1, codec);
+    let place = place.i64(1, pages.values).i64(1, size).i64(1, size).i64(2, at);
+    Fields::default().i64(2, at).fields(1, place)
+}
+
+/// A file with its end.
+fn ended(bytes: Vec<u8>, rows: i64, schema: Vec<Fields>, columns: Vec<Fields>) -> Vec<u8> {
+    let group = Fields::default().list(1, columns).i64(1, 100).i64(1, rows);
+    let footer = Fields::default().i32(1, 1).list(1, schema).i64(1, rows).list(1, vec![group]).end();
     [&bytes[..], &footer, &(footer.len() as u32).to_le_bytes(), b"PAR1"].concat()
 }
 
 /// The id `a`, the label `b` and the feature 1, each with levels where it has some.
-pub fn columns() -> [Vec<u8>; 3] {
+pub fn columns() -> [Pages; 3] {
     let text = |text: &[u8]| page(DATA, 1, PLAIN, 5, &[&[1, 0, 0, 0], text].concat());
     // A run of one 0 as repetition, and of one 1 as definition.
     let feature = [&[2, 0, 0, 0, 2, 0, 2, 0, 0, 0, 2, 1][..], &1f32.to_le_bytes()].concat();

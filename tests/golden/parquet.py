@@ -49,6 +49,7 @@ def main():
     write("pyarrow-delta", use_dictionary=False, column_encoding=encodings)
     encodings = {"id": "DELTA_LENGTH_BYTE_ARRAY", "label": "DELTA_BINARY_PACKED"}
     write("pyarrow-delta-numbers", table(numbers), use_dictionary=False, column_encoding=encodings)
+    write("pyarrow-checksums", write_page_checksum=True)
     labels = KINDS[:-1] + [None]
     features = pa.array([*FEATURES[:-1], None])
     write("pyarrow-error", table(labels, features, error=pa.array([None] * (ROWS - 1) + ["cut"])))

@@ -1,8 +1,13 @@
 //! The rows of several files, in an order that does not depend on how they are spread over files.
 
 mod columns;
+mod differences;
 mod footer;
+mod lists;
 mod pages;
+mod problem;
+mod runs;
+mod texts;
 mod thrift;
 
 use std::collections::{HashMap, HashSet};
@@ -17,8 +22,9 @@ use crate::error::{Error, Result};
 
 /// The most rows.
 const MAX_ROWS: usize = 200_000_000;
-/// The most bytes of all ids together.
-const MAX_IDS: usize = 8 << 30;
+/// The most bytes of all ids and classes: so many, and so many for each of the files. Compressed, long ones may take hardly any there.
+const SOME_TEXTS: usize = 32 << 20;
+const TEXTS_A_BYTE: usize = 32;
 
 /// Rows of features in Parquet files, with an id and a class each: by class and then by id, as a folder of class folders has
 /// its images.
@@ -52,7 +58,7 @@ impl FeatureTable {
         let mut rows = Vec::new();
         let mut ids: HashSet<Arc<str>> = HashSet::new();
         let mut origin: Option<FeatureOrigin> = None;
-        let (mut all_rows, mut bytes) = (0, 0);
+        let (mut all_rows, mut bytes, mut most) = (0, 0, SOME_TEXTS);
         for (file, path) in files.iter().enumerate() {
             let table = Columns::open(path, columns)?;
             let found = table.origin();
@@ -62,31 +68,33 @@ impl FeatureTable {
                     format!("was computed by another network, or from images prepared another way, than {first}");
                 return Err(Error::file(path, format!("{problem}; name files of one network")));
             }
+            most = table.size().saturating_mul(TEXTS_A_BYTE).saturating_add(most);
             let mut number = 0;
             table.names(|id, label, has_failed| {
                 number += 1;
                 all_rows += 1;
-                if all_rows > MAX_ROWS || bytes + id.len() > MAX_IDS {
-                    let problem = format!("makes more than {MAX_ROWS} rows, or {MAX_IDS} bytes of ids");
+                bytes += id.len();
+                if all_rows > MAX_ROWS || bytes > most {
+                    let problem = format!("makes more than {MAX_ROWS} rows, or {most} bytes of ids and labels");
                     return Err(Error::file(path, problem));
                 }
-                // An image that could not be read, of no class.
-                let Some(label) = label else { return Ok(()) };
                 // At once, since a small file may hold one id a billion times.
                 let id: Arc<str> = id.into();
                 if !ids.insert(id.clone()) {
                     let problem = format!("holds the id {} a second time; every image may be there once", shown(&id));
                     return Err(Error::file(path, problem));
                 }
+                // An image that could not be read may be of no class.
+                let Some(label) = label else { return Ok(()) };
                 let class = match labels.get(label) {
                     Some(&class) => class,
                     None => {
+                        bytes += label.len();
                         let next = labels.len() as u32;
                         labels.insert(label.to_owned(), next);
                         next
                     }
                 };
-                bytes += id.len();
                 rows.push(Row { id, class, file: file as u32, number: number - 1, has_failed });
                 Ok(())
             })?;

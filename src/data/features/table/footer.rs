@@ -1,35 +1,11 @@
 //! What the end of a Parquet file says of its columns and where they lie
-//! (<https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>). The parquet crate reads it too; but a schema of
-//! some kilobytes makes it overflow the stack, and a number in it reserve gigabytes.
+//! (<https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>).
 
-use std::io::{Read, Seek, SeekFrom};
-
-use parquet::basic::Type;
-use parquet::errors::{ParquetError, Result};
-
-use super::thrift::{Input, Kind, broken};
+use super::problem::{Problem, Result, broken};
+use super::thrift::{Input, Kind};
 
 /// How deep groups of a schema may stand in one another.
 const MAX_DEPTH: usize = 32;
-
-/// The last bytes of a file but for their length and its mark; and the length of the file.
-pub fn read(mut file: impl Read + Seek) -> Result<(Vec<u8>, u64)> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut end = [0; 8];
-    let at = length.checked_sub(12).ok_or_else(|| broken("it is too short"))?;
-    file.seek(SeekFrom::Start(at + 4))?;
-    file.read_exact(&mut end)?;
-    match &end[4..] {
-        b"PAR1" => {}
-        b"PARE" => return Err(broken("it is encrypted")),
-        _ => return Err(broken("it does not end as one")),
-    }
-    let size = u64::from(u32::from_le_bytes([end[0], end[1], end[2], end[3]]));
-    file.seek(SeekFrom::Start((at + 4).checked_sub(size).ok_or_else(|| broken("its description is cut"))?))?;
-    let mut bytes = Vec::new();
-    file.take(size).read_to_end(&mut bytes)?;
-    Ok((bytes, length))
-}
 
 /// What a file says of itself.
 pub struct Footer<'a> {
@@ -39,6 +15,7 @@ pub struct Footer<'a> {
     pub leaves: Vec<Leaf<'a>>,
     /// Keys and values that a writer added.
     pub pairs: Vec<(&'a str, Option<&'a str>)>,
+    rows: usize,
     /// How many row groups there are, and their descriptions.
     groups: (usize, Input<'a>),
 }
@@ -57,18 +34,45 @@ pub struct Leaf<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Values {
     pub kind: Type,
+    pub meaning: Meaning,
     /// The definition level of a value that is there.
-    pub definition: i16,
+    pub definition: u8,
     /// The most lists of lists.
-    pub repetition: i16,
+    pub repetition: u8,
+}
+
+/// How values are stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    Bool,
+    Int32,
+    Int64,
+    Int96,
+    Float,
+    Double,
+    Bytes,
+    FixedBytes,
+}
+
+/// What stored values stand for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Meaning {
+    /// Themselves.
+    Plain,
+    /// Whole numbers without a sign.
+    Unsigned,
+    /// Decimals, dates, times and others.
+    Other,
 }
 
 /// Where the pages of a column lie in a row group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Chunk {
     pub codec: Codec,
-    pub start: u64,
-    pub length: u64,
+    pub start: usize,
+    pub end: usize,
+    /// Entries: values, and those that are missing.
+    pub entries: usize,
 }
 
 /// A part of a file: so many rows, and where each of some columns lies.
@@ -86,18 +90,34 @@ pub enum Codec {
 }
 
 impl<'a> Footer<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+    /// Reads the end of a file.
+    pub fn of(file: &'a [u8]) -> Result<Self> {
+        let (rest, mark) = file.split_last_chunk().ok_or_else(|| broken("it is too short"))?;
+        match mark {
+            b"PAR1" => {}
+            b"PARE" => return Err(broken("it is encrypted")),
+            _ => return Err(broken("it does not end as one")),
+        }
+        let (rest, size) = rest.split_last_chunk().ok_or_else(|| broken("it is too short"))?;
+        let size = u32::from_le_bytes(*size) as usize;
+        let bytes = rest.len().checked_sub(size).and_then(|from| rest.get(from..));
+        Self::parse(bytes.ok_or_else(|| broken("its description is cut"))?)
+    }
+
+    fn parse(bytes: &'a [u8]) -> Result<Self> {
         let (mut names, mut leaves, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut groups = (0, Input::new(&[]));
-        Input::new(bytes).fields(|input, number, kind| {
+        let (mut rows, mut groups) = (None, None);
+        let mut input = Input::new(bytes);
+        input.fields(|input, number, kind| {
             match number {
                 2 => {
                     let count = input.structures(kind)?;
                     (names, leaves) = schema(input, count)?;
                 }
+                3 => rows = Some(input.count(kind)?),
                 4 => {
                     let mut list = *input;
-                    groups = (list.structures(kind)?, list);
+                    groups = Some((list.structures(kind)?, list));
                     input.skip(kind)?;
                 }
                 5 => {
@@ -109,11 +129,14 @@ impl<'a> Footer<'a> {
             }
             Ok(())
         })?;
-        Ok(Self { names, leaves, pairs, groups })
+        match (rows, groups, input.left()) {
+            (Some(rows), Some(groups), 0) => Ok(Self { names, leaves, pairs, rows, groups }),
+            _ => Err(broken("its description is not whole")),
+        }
     }
 
-    /// The row groups of a file of `length` bytes, with the columns `wanted`.
-    pub fn row_groups(&self, wanted: &[usize], length: u64) -> Result<Vec<RowGroup>> {
+    /// The row groups with the columns `wanted`, in a file of `length` bytes.
+    pub fn row_groups(&self, wanted: &[usize], length: usize) -> Result<Vec<RowGroup>> {
         let (count, mut input) = self.groups;
         let mut groups = Vec::new();
         for _ in 0..count {
@@ -123,12 +146,15 @@ impl<'a> Footer<'a> {
                     1 => {
                         for column in 0..input.structures(kind)? {
                             match wanted.iter().position(|&is| is == column) {
-                                Some(place) => chunks[place] = Some(chunk(input, length)?),
+                                Some(place) => {
+                                    let kind = self.leaves[column].values.kind;
+                                    chunks[place] = Some(chunk(input, kind, length)?);
+                                }
                                 None => input.skip(Kind::STRUCT)?,
                             }
                         }
                     }
-                    3 => rows = usize::try_from(input.int(kind)?).ok(),
+                    3 => rows = Some(input.count(kind)?),
                     _ => input.skip(kind)?,
                 }
                 Ok(())
@@ -138,7 +164,23 @@ impl<'a> Footer<'a> {
             let chunks = chunks.ok_or_else(|| broken("a row group has fewer columns than the file"))?;
             groups.push(RowGroup { rows, chunks });
         }
+        check_places(&groups)?;
+        let rows = groups.iter().fold(0, |rows: usize, group| rows.saturating_add(group.rows));
+        if rows != self.rows {
+            return Err(broken(format!("row groups of {rows} rows make a file of {}", self.rows)));
+        }
         Ok(groups)
+    }
+}
+
+/// No column may lie in another: a small file would hold any number of them.
+fn check_places(groups: &[RowGroup]) -> Result<()> {
+    let all = groups.iter().flat_map(|group| &group.chunks);
+    let mut places: Vec<_> = all.map(|chunk| (chunk.start, chunk.end)).filter(|(start, end)| start < end).collect();
+    places.sort_unstable();
+    match places.windows(2).all(|pair| pair[0].1 <= pair[1].0) {
+        true => Ok(()),
+        false => Err(broken("columns lie in one another")),
     }
 }
 
@@ -157,22 +199,30 @@ fn pair<'a>(input: &mut Input<'a>) -> Result<(&'a str, Option<&'a str>)> {
 }
 
 /// An element of a schema: a column or a group.
-#[derive(Default)]
 struct Element<'a> {
     name: &'a str,
     kind: Option<i64>,
+    meaning: Meaning,
     repetition: i64,
     children: i64,
 }
 
 fn element<'a>(input: &mut Input<'a>) -> Result<Element<'a>> {
-    let mut found = Element::default();
+    let mut found = Element { name: "", kind: None, meaning: Meaning::Plain, repetition: 0, children: 0 };
     input.fields(|input, number, kind| {
         match number {
             1 => found.kind = Some(input.int(kind)?),
             3 => found.repetition = input.int(kind)?,
             4 => found.name = input.text(kind)?,
             5 => found.children = input.int(kind)?,
+            // The older and the newer way to say it.
+            6 => match input.int(kind)? {
+                // UTF8, ENUM, INT_8 to INT_64, JSON.
+                0 | 4 | 15..=18 | 19 => {}
+                11..=14 => found.meaning = Meaning::Unsigned,
+                _ => found.meaning = Meaning::Other,
+            },
+            10 if kind == Kind::STRUCT => logical_type(input, &mut found.meaning)?,
             _ => input.skip(kind)?,
         }
         Ok(())
@@ -180,13 +230,34 @@ fn element<'a>(input: &mut Input<'a>) -> Result<Element<'a>> {
     Ok(found)
 }
 
+/// What values are, as newer writers say it.
+fn logical_type(input: &mut Input, meaning: &mut Meaning) -> Result<()> {
+    input.fields(|input, number, kind| {
+        match number {
+            // STRING, ENUM, JSON.
+            1 | 4 | 12 => {}
+            10 if kind == Kind::STRUCT => {
+                return input.fields(|input, number, kind| match number {
+                    2 if !input.is_true(kind)? => {
+                        *meaning = Meaning::Unsigned;
+                        Ok(())
+                    }
+                    _ => input.skip(kind),
+                });
+            }
+            _ => *meaning = Meaning::Other,
+        }
+        input.skip(kind)
+    })
+}
+
 /// A group of a schema whose elements are being read.
 struct Group<'a> {
     /// Its elements that are still to come.
     left: i64,
     name: &'a str,
-    definition: i16,
-    repetition: i16,
+    definition: u8,
+    repetition: u8,
 }
 
 /// The outermost names of a schema, and its columns. Its elements stand in a row, each group before what is in it.
@@ -194,7 +265,7 @@ fn schema<'a>(input: &mut Input<'a>, count: usize) -> Result<(Vec<&'a str>, Vec<
     let (mut names, mut leaves) = (Vec::new(), Vec::new());
     let mut open: Vec<Group> = Vec::new();
     for i in 0..count {
-        let Element { name, kind, repetition, children } = element(input)?;
+        let Element { name, kind, meaning, repetition, children } = element(input)?;
         if i == 0 {
             open.push(Group { left: children, name: "", definition: 0, repetition: 0 });
             continue;
@@ -223,7 +294,8 @@ fn schema<'a>(input: &mut Input<'a>, count: usize) -> Result<(Vec<&'a str>, Vec<
             }
             open.push(Group { left: children, name, definition, repetition });
         } else {
-            leaves.push(Leaf { name, is_outermost, values: Values { kind: type_of(kind)?, definition, repetition } });
+            let values = Values { kind: type_of(kind)?, meaning, definition, repetition };
+            leaves.push(Leaf { name, is_outermost, values });
         }
     }
     if open.iter().any(|group| group.left > 0) {
@@ -233,31 +305,27 @@ fn schema<'a>(input: &mut Input<'a>, count: usize) -> Result<(Vec<&'a str>, Vec<
 }
 
 fn type_of(number: Option<i64>) -> Result<Type> {
-    Ok(match number {
-        Some(0) => Type::BOOLEAN,
-        Some(1) => Type::INT32,
-        Some(2) => Type::INT64,
-        Some(3) => Type::INT96,
-        Some(4) => Type::FLOAT,
-        Some(5) => Type::DOUBLE,
-        Some(6) => Type::BYTE_ARRAY,
-        Some(7) => Type::FIXED_LEN_BYTE_ARRAY,
-        _ => return Err(broken("a column is of no known type")),
-    })
+    const ALL: [Type; 8] =
+        [Type::Bool, Type::Int32, Type::Int64, Type::Int96, Type::Float, Type::Double, Type::Bytes, Type::FixedBytes];
+    let found = number.and_then(|number| ALL.get(usize::try_from(number).ok()?));
+    found.copied().ok_or_else(|| broken("a column is of no known type"))
 }
 
-/// A column of a row group.
-fn chunk(input: &mut Input, length: u64) -> Result<Chunk> {
-    let (mut codec, mut size, mut data, mut dictionary, mut is_elsewhere) = (0, None, None, None, false);
+/// A column of a row group, whose values must be of the type `stated`.
+fn chunk(input: &mut Input, stated: Type, length: usize) -> Result<Chunk> {
+    let (mut codec, mut is_elsewhere, mut found) = (0, false, None);
+    let (mut entries, mut size, mut data, mut dictionary) = (None, None, None, None);
     input.fields(|input, number, kind| {
         match number {
             1 => is_elsewhere = !input.text(kind)?.is_empty(),
             3 if kind == Kind::STRUCT => input.fields(|input, number, kind| {
                 match number {
+                    1 => found = Some(input.int(kind)?),
                     4 => codec = input.int(kind)?,
-                    7 => size = Some(input.int(kind)?),
-                    9 => data = Some(input.int(kind)?),
-                    11 => dictionary = Some(input.int(kind)?),
+                    5 => entries = Some(input.count(kind)?),
+                    7 => size = Some(input.count(kind)?),
+                    9 => data = Some(input.count(kind)?),
+                    11 => dictionary = Some(input.count(kind)?),
                     _ => input.skip(kind)?,
                 }
                 Ok(())
@@ -269,22 +337,24 @@ fn chunk(input: &mut Input, length: u64) -> Result<Chunk> {
     if is_elsewhere {
         return Err(broken("its columns are in other files"));
     }
+    if type_of(found)? != stated {
+        return Err(broken("a column is of two types"));
+    }
     let codec = match codec {
         0 => Codec::None,
         1 => Codec::Snappy,
         other => {
             let names = ["gzip", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"];
-            let name = usize::try_from(other - 2).ok().and_then(|i| names.get(i)).unwrap_or(&"an unknown method");
-            return Err(ParquetError::NYI(format!("it is compressed by {name}")));
+            let name =
+                usize::try_from(other).ok().and_then(|i| names.get(i.checked_sub(2)?)).unwrap_or(&"an unknown method");
+            return Err(Problem::Unread(format!("it is compressed by {name}")));
         }
     };
-    // Some writers give 0 where there is none.
-    let start = dictionary.filter(|&at| at > 0).or(data).and_then(|at| u64::try_from(at).ok());
-    let size = size.and_then(|size| u64::try_from(size).ok());
-    match (start, size) {
-        (Some(start), Some(size)) if start.checked_add(size).is_some_and(|end| end <= length) => {
-            Ok(Chunk { codec, start, length: size })
-        }
+    // Some writers give 0 where there is no dictionary.
+    let start = dictionary.filter(|&at| at > 0).or(data);
+    let end = start.zip(size).and_then(|(start, size)| start.checked_add(size)).filter(|&end| end <= length);
+    match (start, end, entries) {
+        (Some(start), Some(end), Some(entries)) => Ok(Chunk { codec, start, end, entries }),
         _ => Err(broken("a column lies outside of it")),
     }
 }

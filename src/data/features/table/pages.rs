@@ -1,234 +1,235 @@
-//! Pages of a column, checked before the parquet crate decodes them: it reserves memory by what a page declares.
+//! The pages of a column as they lie in a file: their headers, checksums and compression.
 
-use std::fs::File;
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use parquet::basic::{Encoding, Repetition, Type};
-use parquet::column::page::{Page, PageMetadata, PageReader};
-use parquet::column::reader::{ColumnReader, get_column_reader};
-use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
-use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, ColumnPath, Type as SchemaType};
+use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::footer::{Chunk, Codec, Values};
-use super::thrift::{Input, broken};
+use super::problem::{Result, broken};
+use super::runs::Runs;
+use super::thrift::{Input, Kind};
 
 /// The most that snappy makes of a byte: its longest copy is 64 bytes in three.
 const MOST_OF_SNAPPY: usize = 22;
-/// The longest block of whole numbers that are written as differences; writers make 128 or 256.
-const MOST_IN_BLOCK: u64 = 1 << 16;
-/// The most texts of a page whose lengths are written so: they are kept, and equal ones take no bytes in a file.
-const MOST_LENGTHS: u32 = 1 << 22;
+/// The checksum of a page.
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// A reader of the `values` that lie in `chunk`. Rows of lists may have `width` values at most.
-pub fn column_reader(file: &Arc<File>, values: Values, chunk: Chunk, width: usize) -> Result<ColumnReader> {
-    let kind =
-        SchemaType::primitive_type_builder("column", values.kind).with_repetition(Repetition::REQUIRED).build()?;
-    let path = ColumnPath::from("column");
-    let column: ColumnDescPtr =
-        Arc::new(ColumnDescriptor::new(Arc::new(kind), values.definition, values.repetition, path));
-    // Not compressed, so that pages come as they are.
-    let place = ColumnChunkMetaData::builder(column.clone())
-        .set_data_page_offset(chunk.start as i64)
-        .set_total_compressed_size(chunk.length as i64)
-        .build()?;
-    let inner = SerializedPageReader::new(file.clone(), &place, 0, None)?;
-    let pages = Pages { inner, codec: chunk.codec, column: column.clone(), width: width.max(1), row: 0 };
-    Ok(get_column_reader(column, Box::new(pages)))
+/// A page of values.
+pub struct Page<'a> {
+    /// How many values it has, with those that are missing.
+    pub entries: usize,
+    pub encoding: i64,
+    /// Bytes of the repetition and of the definition levels, from `bytes` on.
+    levels: [std::ops::Range<usize>; 2],
+    bytes: Cow<'a, [u8]>,
 }
 
-/// The pages of a column.
-struct Pages {
-    inner: SerializedPageReader<File>,
+impl Page<'_> {
+    /// The repetition and the definition levels of its entries.
+    pub fn levels(&self, of: Values) -> Result<[Runs<'_>; 2]> {
+        let [repetition, definition] = self.levels.clone();
+        Ok([
+            Runs::levels(&self.bytes[repetition], of.repetition)?,
+            Runs::levels(&self.bytes[definition], of.definition)?,
+        ])
+    }
+
+    /// The bytes of its values.
+    pub fn values(&self) -> &[u8] {
+        &self.bytes[self.levels[1].end..]
+    }
+}
+
+/// A column of a row group, page by page.
+pub struct Pages<'a> {
+    input: Input<'a>,
     codec: Codec,
-    column: ColumnDescPtr,
-    /// The most values of a row.
-    width: usize,
-    /// The values so far of the row that a page ended in.
-    row: usize,
+    of: Values,
+    /// Entries that are still to come.
+    left: usize,
 }
 
-impl PageReader for Pages {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let Some(mut page) = self.inner.get_next_page()? else { return Ok(None) };
-        if self.codec == Codec::Snappy {
-            unpack(&mut page)?;
+/// What a page's header says.
+#[derive(Default)]
+struct Header {
+    kind: Option<i64>,
+    whole: usize,
+    stored: usize,
+    checksum: Option<u32>,
+    entries: Option<usize>,
+    encoding: i64,
+    /// The encodings of the levels, in pages of the first kind.
+    level_encodings: [i64; 2],
+    /// The bytes of the levels, in pages of the second kind.
+    level_bytes: [usize; 2],
+    is_plain: bool,
+}
+
+const DATA: i64 = 0;
+const INDEX: i64 = 1;
+const DICTIONARY: i64 = 2;
+const DATA_2: i64 = 3;
+const RLE: i64 = 3;
+
+impl<'a> Pages<'a> {
+    /// The pages of `chunk` of the file `bytes`, whose values are `of`.
+    pub fn new(bytes: &'a [u8], chunk: Chunk, of: Values) -> Self {
+        let input = Input::new(&bytes[chunk.start..chunk.end]);
+        Self { input, codec: chunk.codec, of, left: chunk.entries }
+    }
+
+    /// The values of a dictionary and their number, where the first page is one.
+    pub fn dictionary(&mut self) -> Result<Option<(Cow<'a, [u8]>, usize)>> {
+        let mut ahead = self.input;
+        if ahead.left() == 0 {
+            return Ok(None);
         }
-        self.check(&page)?;
-        Ok(Some(page))
+        let header = Header::read(&mut ahead)?;
+        if header.kind != Some(DICTIONARY) {
+            return Ok(None);
+        }
+        let count = header.entries.ok_or_else(|| broken("a page does not say how many values it has"))?;
+        // Both mean plain.
+        if !matches!(header.encoding, 0 | 2) {
+            return Err(broken(format!("a dictionary has the encoding {}", header.encoding)));
+        }
+        let values = self.unpacked(header.stored_at(&mut ahead)?, header.whole, 0)?;
+        self.input = ahead;
+        Ok(Some((values, count)))
     }
 
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.inner.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        self.inner.skip_next_page()
-    }
-
-    fn at_record_boundary(&mut self) -> Result<bool> {
-        self.inner.at_record_boundary()
-    }
-}
-
-impl Iterator for Pages {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl Pages {
-    fn check(&mut self, page: &Page) -> Result<()> {
-        let mut input = Input::new(page.buffer());
-        let count = page.num_values();
-        let repetition = match *page {
-            Page::DictionaryPage { .. } => return self.check_dictionary(input.left(), count),
-            Page::DataPage { rep_level_encoding, def_level_encoding, .. } => {
-                let mut levels = |most: i16, encoding| match (most, encoding) {
-                    (0, _) => Ok(&[][..]),
-                    (_, Encoding::RLE) => {
-                        let length = input.bytes(4)?;
-                        input.bytes(u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
-                    }
-                    _ => Err(broken("levels are written as no writer does any more")),
-                };
-                let repetition = levels(self.column.max_rep_level(), rep_level_encoding)?;
-                levels(self.column.max_def_level(), def_level_encoding)?;
-                repetition
+    /// The next page of values.
+    pub fn next(&mut self) -> Result<Option<Page<'a>>> {
+        while self.input.left() > 0 {
+            let header = Header::read(&mut self.input)?;
+            let stored = header.stored_at(&mut self.input)?;
+            match header.kind {
+                Some(DATA | DATA_2) => return self.page(&header, stored).map(Some),
+                Some(INDEX) => {}
+                Some(DICTIONARY) => return Err(broken("a dictionary is not the first page")),
+                _ => return Err(broken("a page is of no known kind")),
             }
-            Page::DataPageV2 { rep_levels_byte_len, def_levels_byte_len, .. } => {
-                let repetition = input.bytes(rep_levels_byte_len as usize)?;
-                input.bytes(def_levels_byte_len as usize)?;
-                repetition
-            }
+        }
+        match self.left {
+            0 => Ok(None),
+            left => Err(broken(format!("a column has {left} values fewer than it says"))),
+        }
+    }
+
+    fn page(&mut self, header: &Header, stored: &'a [u8]) -> Result<Page<'a>> {
+        let entries = header.entries.ok_or_else(|| broken("a page does not say how many values it has"))?;
+        self.left = self.left.checked_sub(entries).ok_or_else(|| broken("a column has more values than it says"))?;
+        let is_second = header.kind == Some(DATA_2);
+        let [repetition, definition] = header.level_bytes;
+        let plain = if is_second { repetition.saturating_add(definition) } else { 0 };
+        let plain = if is_second && header.is_plain { stored.len() } else { plain };
+        let bytes = self.unpacked(stored, header.whole, plain)?;
+        let levels = if is_second {
+            let end = repetition.checked_add(definition).filter(|&end| end <= bytes.len());
+            let end = end.ok_or_else(|| broken("the levels of a page are cut"))?;
+            [0..repetition, repetition..end]
+        } else {
+            self.counted_levels(&bytes, header.level_encodings)?
         };
-        if self.column.max_rep_level() > 0 {
-            self.check_rows(repetition, count)?;
-        }
-        match page.encoding() {
-            Encoding::DELTA_BINARY_PACKED => pass_differences(&mut input, count),
-            Encoding::DELTA_LENGTH_BYTE_ARRAY => pass_differences(&mut input, count.min(MOST_LENGTHS)),
-            Encoding::DELTA_BYTE_ARRAY => {
-                pass_differences(&mut input, count.min(MOST_LENGTHS))?;
-                pass_differences(&mut input, count.min(MOST_LENGTHS))
-            }
-            _ => Ok(()),
-        }
+        Ok(Page { entries, encoding: header.encoding, levels, bytes })
     }
 
-    /// `count` values of a dictionary must have their bytes.
-    fn check_dictionary(&self, bytes: usize, count: u32) -> Result<()> {
-        let least = match self.column.physical_type() {
-            Type::INT64 | Type::DOUBLE => 8,
-            // Of a text its length.
-            _ => 4,
+    /// Where the levels of a page of the first kind lie, each behind its length.
+    fn counted_levels(&self, bytes: &[u8], encodings: [i64; 2]) -> Result<[std::ops::Range<usize>; 2]> {
+        let mut input = Input::new(bytes);
+        let mut next = |most: u8, encoding: i64| {
+            if most == 0 {
+                let at = bytes.len() - input.left();
+                return Ok(at..at);
+            }
+            if encoding != RLE {
+                return Err(broken("levels are written as no writer does any more"));
+            }
+            let length = input.counted()?.len();
+            let end = bytes.len() - input.left();
+            Ok(end - length..end)
         };
-        match bytes / least < count as usize {
-            true => Err(broken(format!("a dictionary of {count} values has {bytes} bytes"))),
-            false => Ok(()),
+        Ok([next(self.of.repetition, encodings[0])?, next(self.of.definition, encodings[1])?])
+    }
+
+    /// A page of `whole` bytes, of which the first `plain` are not compressed.
+    fn unpacked(&self, stored: &'a [u8], whole: usize, plain: usize) -> Result<Cow<'a, [u8]>> {
+        let (levels, packed) = stored.split_at_checked(plain).ok_or_else(|| broken("the levels of a page are cut"))?;
+        // Without values there may be nothing at all.
+        if self.codec == Codec::None || packed.is_empty() {
+            return match stored.len() == whole {
+                true => Ok(stored.into()),
+                false => Err(broken(format!("a page of {} bytes says that it has {whole}", stored.len()))),
+            };
         }
-    }
-
-    /// Checks the lengths of the rows of a page, whose repetition levels (0 begins a row) stand in runs and in groups of eight bits.
-    fn check_rows(&mut self, levels: &[u8], count: u32) -> Result<()> {
-        let mut input = Input::new(levels);
-        let mut left = u64::from(count);
-        while left > 0 {
-            let head = input.varint()?;
-            if head & 1 == 0 {
-                let run = left.min(head >> 1);
-                match (input.byte()?, run) {
-                    (_, 0) => {}
-                    (0, _) => self.begin_row()?,
-                    _ => self.row = self.row.saturating_add(run as usize),
-                }
-                left -= run;
-                continue;
-            }
-            for _ in 0..head >> 1 {
-                if left == 0 {
-                    break;
-                }
-                let bits = input.byte()?;
-                let group = left.min(8);
-                for bit in 0..group {
-                    if bits >> bit & 1 == 0 {
-                        self.begin_row()?;
-                    } else {
-                        self.row += 1;
-                    }
-                }
-                left -= group;
-            }
+        let cut = |error: snap::Error| broken(format!("a page can't be decompressed: {error}"));
+        let length = snap::raw::decompress_len(packed).map_err(cut)?;
+        if length / MOST_OF_SNAPPY > packed.len() || Some(length) != whole.checked_sub(plain) {
+            return Err(broken(format!("a page of {} bytes says that it has {whole}, or {length}", stored.len())));
         }
-        self.check_row()
-    }
-
-    fn begin_row(&mut self) -> Result<()> {
-        self.check_row()?;
-        self.row = 1;
-        Ok(())
-    }
-
-    fn check_row(&self) -> Result<()> {
-        let (row, width) = (self.row, self.width);
-        match row > width {
-            true => Err(broken(format!("a row of {row} features, where the network has {width}"))),
-            false => Ok(()),
+        let mut bytes = vec![0; whole];
+        bytes[..plain].copy_from_slice(levels);
+        let got = snap::raw::Decoder::new().decompress(packed, &mut bytes[plain..]).map_err(cut)?;
+        match got == length {
+            true => Ok(bytes.into()),
+            false => Err(broken("a page is cut")),
         }
     }
 }
 
-/// Decompresses a page.
-fn unpack(page: &mut Page) -> Result<()> {
-    let (buf, plain) = match page {
-        Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => (buf, 0),
-        Page::DataPageV2 { is_compressed: false, .. } => return Ok(()),
-        // The levels stand before it as they are.
-        Page::DataPageV2 { buf, rep_levels_byte_len, def_levels_byte_len, .. } => {
-            (buf, *rep_levels_byte_len as usize + *def_levels_byte_len as usize)
-        }
-    };
-    let (levels, packed) = buf.split_at_checked(plain).ok_or_else(|| broken("a page is cut"))?;
-    // A page without values may have none at all.
-    if packed.is_empty() {
-        return Ok(());
-    }
-    let cut = |error: snap::Error| ParquetError::External(Box::new(error));
-    let length = snap::raw::decompress_len(packed).map_err(cut)?;
-    if length / MOST_OF_SNAPPY > packed.len() {
-        return Err(broken(format!("a page of {} bytes declares {length}", packed.len())));
-    }
-    let mut whole = vec![0; plain + length];
-    whole[..plain].copy_from_slice(levels);
-    let got = snap::raw::Decoder::new().decompress(packed, &mut whole[plain..]).map_err(cut)?;
-    whole.truncate(plain + got);
-    *buf = whole.into();
-    Ok(())
-}
-
-/// Passes over whole numbers that are written as differences, of which there may be `most`.
-fn pass_differences(input: &mut Input, most: u32) -> Result<()> {
-    let (block, parts, count) = (input.varint()?, input.varint()?, input.varint()?);
-    input.zigzag()?;
-    if block > MOST_IN_BLOCK || parts == 0 || parts > block || count > u64::from(most) {
-        return Err(broken(format!("{count} numbers in blocks of {block} by {parts}, where {most} may be")));
-    }
-    let each = block / parts;
-    let mut left = count.saturating_sub(1);
-    while left > 0 {
-        input.zigzag()?;
-        let widths = input.bytes(parts as usize)?;
-        for &bits in widths {
-            // Behind the last number there are widths, and no bits.
-            if left > 0 {
-                input.bytes(usize::from(bits) * each as usize / 8)?;
-                left = left.saturating_sub(each);
+impl Header {
+    fn read(input: &mut Input) -> Result<Self> {
+        let mut header = Self::default();
+        input.fields(|input, number, kind| {
+            match number {
+                1 => header.kind = Some(input.int(kind)?),
+                2 => header.whole = input.count(kind)?,
+                3 => header.stored = input.count(kind)?,
+                4 => header.checksum = Some(input.int(kind)? as u32),
+                5 if kind == Kind::STRUCT => header.first(input)?,
+                7 if kind == Kind::STRUCT => header.first(input)?,
+                8 if kind == Kind::STRUCT => header.second(input)?,
+                _ => input.skip(kind)?,
             }
+            Ok(())
+        })?;
+        Ok(header)
+    }
+
+    /// What the header of a page of the first kind says, and that of a dictionary, which has its first two fields.
+    fn first(&mut self, input: &mut Input) -> Result<()> {
+        input.fields(|input, number, kind| {
+            match number {
+                1 => self.entries = Some(input.count(kind)?),
+                2 => self.encoding = input.int(kind)?,
+                3 if kind == Kind::I32 => self.level_encodings[1] = input.int(kind)?,
+                4 if kind == Kind::I32 => self.level_encodings[0] = input.int(kind)?,
+                _ => input.skip(kind)?,
+            }
+            Ok(())
+        })
+    }
+
+    fn second(&mut self, input: &mut Input) -> Result<()> {
+        input.fields(|input, number, kind| {
+            match number {
+                1 => self.entries = Some(input.count(kind)?),
+                4 => self.encoding = input.int(kind)?,
+                5 => self.level_bytes[1] = input.count(kind)?,
+                6 => self.level_bytes[0] = input.count(kind)?,
+                7 => self.is_plain = !input.is_true(kind)?,
+                _ => input.skip(kind)?,
+            }
+            Ok(())
+        })
+    }
+
+    /// The bytes of the page behind its header.
+    fn stored_at<'a>(&self, input: &mut Input<'a>) -> Result<&'a [u8]> {
+        let stored = input.bytes(self.stored)?;
+        match self.checksum.is_none_or(|checksum| checksum == CRC.checksum(stored)) {
+            true => Ok(stored),
+            false => Err(broken("a page differs from its checksum")),
         }
     }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>). No length that a file declares allocates anything,
 //! and a field is read only if it was declared as what it must be.
 
-use parquet::errors::{ParquetError, Result};
+use super::problem::{Result, broken};
 
 /// How many structures and lists may stand in one another where they are skipped.
 const MAX_DEPTH: usize = 32;
@@ -12,6 +12,7 @@ const MAX_DEPTH: usize = 32;
 pub struct Kind(u8);
 
 impl Kind {
+    pub const I8: Self = Self(3);
     pub const I16: Self = Self(4);
     pub const I32: Self = Self(5);
     pub const I64: Self = Self(6);
@@ -42,6 +43,19 @@ impl<'a> Input<'a> {
 
     pub fn byte(&mut self) -> Result<u8> {
         Ok(self.bytes(1)?[0])
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or_else(|| broken("a part ends early"))?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    /// The bytes behind a length of four bytes.
+    pub fn counted(&mut self) -> Result<&'a [u8]> {
+        let length = u32::from_le_bytes(self.array()?);
+        self.bytes(length as usize)
     }
 
     /// A whole number in groups of seven bits, the lowest first.
@@ -81,8 +95,24 @@ impl<'a> Input<'a> {
 
     pub fn int(&mut self, kind: Kind) -> Result<i64> {
         match kind {
+            Kind::I8 => Ok(i64::from(self.byte()? as i8)),
             Kind::I16 | Kind::I32 | Kind::I64 => self.zigzag(),
             _ => Err(broken("a field is no whole number")),
+        }
+    }
+
+    /// A number of bytes, values or the like.
+    pub fn count(&mut self, kind: Kind) -> Result<usize> {
+        let number = self.int(kind)?;
+        usize::try_from(number).map_err(|_| broken(format!("there are {number} of something")))
+    }
+
+    /// Whether a field is true, which its kind says.
+    pub fn is_true(&self, kind: Kind) -> Result<bool> {
+        match kind.0 {
+            1 => Ok(true),
+            2 => Ok(false),
+            _ => Err(broken("a field is neither true nor false")),
         }
     }
 
@@ -162,10 +192,6 @@ impl<'a> Input<'a> {
     }
 }
 
-pub fn broken(what: impl Into<String>) -> ParquetError {
-    ParquetError::General(what.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +239,7 @@ mod tests {
         }
         let deep = |depth: usize| [vec![0x1c; depth], vec![0; depth + 1]].concat();
         assert!(ints(&deep(31)).unwrap().is_empty());
-        let error = ints(&deep(100_000)).unwrap_err().to_string();
+        let error = format!("{:?}", ints(&deep(100_000)).unwrap_err());
         assert!(error.contains("too deep"), "{error}");
     }
 }

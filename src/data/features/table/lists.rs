@@ -1,0 +1,161 @@
+//! A column of lists of floats, list by list.
+
+use super::footer::{Type, Values};
+use super::pages::{Page, Pages};
+use super::problem::{Problem, Result, broken};
+use super::runs::Runs;
+use super::texts::{PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, SPLIT_BYTES};
+use super::thrift::Input;
+
+/// The longest list whose length is still counted for a message.
+const MOST: usize = 1 << 20;
+
+/// Hands `each` every list of `pages`, which has `width` values; none where it is missing or empty.
+///
+/// # Errors
+/// What `each` gives, and lists of other lengths.
+pub fn lists(
+    mut pages: Pages,
+    of: Values,
+    width: usize,
+    mut each: impl FnMut(Option<&[f32]>) -> Result<()>,
+) -> Result<()> {
+    let dictionary = match pages.dictionary()? {
+        Some((bytes, count)) if bytes.len() == count.saturating_mul(size(of.kind)) => Some(bytes),
+        Some((bytes, count)) => {
+            return Err(broken(format!("a dictionary of {count} values has {} bytes", bytes.len())));
+        }
+        None => None,
+    };
+    let mut list = List { width, values: Vec::with_capacity(width), entries: 0, missing: 0 };
+    while let Some(page) = pages.next()? {
+        let [mut repetition, mut definition] = page.levels(of)?;
+        let mut values = Floats::new(&page, of.kind, dictionary.as_deref())?;
+        for _ in 0..page.entries {
+            if !repetition.next_is(1)? {
+                list.end(&mut each)?;
+            } else if list.entries == 0 {
+                return Err(broken("a list goes on that did not begin"));
+            }
+            list.entries += 1;
+            if list.entries > MOST {
+                return Err(broken(format!("a row of over {MOST} features, where the network has {width}")));
+            }
+            if !definition.next_is(of.definition)? {
+                list.missing += 1;
+                continue;
+            }
+            let value = values.next()?;
+            if list.values.len() < width {
+                list.values.push(value);
+            }
+        }
+        values.check_end()?;
+    }
+    list.end(&mut each)
+}
+
+/// The list that is being read.
+struct List {
+    width: usize,
+    /// Its first values.
+    values: Vec<f32>,
+    /// Its values and those that are missing. A list without any has one that is.
+    entries: usize,
+    missing: usize,
+}
+
+impl List {
+    /// Ends a list, if one was begun.
+    fn end(&mut self, each: &mut impl FnMut(Option<&[f32]>) -> Result<()>) -> Result<()> {
+        let width = self.width;
+        match (self.entries, self.missing) {
+            (0, _) => return Ok(()),
+            (1, 1) => each(None)?,
+            (entries, 0) if entries == width => each(Some(&self.values))?,
+            (entries, 0) => {
+                return Err(broken(format!("a row of {entries} features, where the network has {width}")));
+            }
+            (entries, missing) => {
+                return Err(broken(format!("a row of {entries} features of which {missing} are missing")));
+            }
+        }
+        self.values.clear();
+        (self.entries, self.missing) = (0, 0);
+        Ok(())
+    }
+}
+
+/// Bytes of a value.
+fn size(kind: Type) -> usize {
+    if kind == Type::Double { 8 } else { 4 }
+}
+
+/// The values of a page.
+struct Floats<'a> {
+    size: usize,
+    encoded: Encoded<'a>,
+}
+
+enum Encoded<'a> {
+    Plain(Input<'a>),
+    /// Places in a dictionary.
+    Places(Runs<'a>, &'a [u8]),
+    /// The first bytes of all values, then the second ones, and the value that is next.
+    Split(&'a [u8], usize),
+}
+
+impl<'a> Floats<'a> {
+    fn new(page: &'a Page, kind: Type, dictionary: Option<&'a [u8]>) -> Result<Self> {
+        let bytes = page.values();
+        let mut input = Input::new(bytes);
+        let size = size(kind);
+        let encoded = match page.encoding {
+            _ if bytes.is_empty() => Encoded::Plain(input),
+            PLAIN => Encoded::Plain(input),
+            PLAIN_DICTIONARY | RLE_DICTIONARY => {
+                let bits = input.byte()?;
+                let dictionary = dictionary.ok_or_else(|| broken("a dictionary is missing"))?;
+                Encoded::Places(Runs::new(input.bytes(input.left())?, bits)?, dictionary)
+            }
+            SPLIT_BYTES if bytes.len().is_multiple_of(size) => Encoded::Split(bytes, 0),
+            SPLIT_BYTES => return Err(broken("the bytes of a page are no whole values")),
+            other => return Err(Problem::Unread(format!("a page of floats has the encoding {other}"))),
+        };
+        Ok(Self { size, encoded })
+    }
+
+    fn next(&mut self) -> Result<f32> {
+        let mut value = [0; 8];
+        match &mut self.encoded {
+            Encoded::Plain(input) => value[..self.size].copy_from_slice(input.bytes(self.size)?),
+            Encoded::Places(places, dictionary) => {
+                let start = places.next()? as usize * self.size;
+                let bytes = dictionary.get(start..start + self.size);
+                value[..self.size].copy_from_slice(bytes.ok_or_else(|| broken("a value is not in its dictionary"))?);
+            }
+            Encoded::Split(bytes, at) => {
+                let count = bytes.len() / self.size;
+                if *at == count {
+                    return Err(broken("a page has fewer values than it says"));
+                }
+                (0..self.size).for_each(|byte| value[byte] = bytes[byte * count + *at]);
+                *at += 1;
+            }
+        }
+        Ok(match self.size {
+            4 => f32::from_bits(u64::from_le_bytes(value) as u32),
+            _ => f64::from_le_bytes(value) as f32,
+        })
+    }
+
+    /// Checks that a page ends with its last value: what is left over would be of other values than were read.
+    fn check_end(&self) -> Result<()> {
+        let is_at_end = match &self.encoded {
+            Encoded::Plain(input) => input.left() == 0,
+            Encoded::Places(places, _) => places.is_at_end(),
+            Encoded::Split(bytes, at) => at * self.size == bytes.len(),
+        };
+        if is_at_end { Ok(()) } else { Err(broken("a page has more values than it says")) }
+    }
+}
