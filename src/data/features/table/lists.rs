@@ -31,23 +31,31 @@ pub fn lists(
     while let Some(page) = pages.next()? {
         let [mut repetition, mut definition] = page.levels(of)?;
         let mut values = Floats::new(&page, of.kind, dictionary.as_deref())?;
-        for _ in 0..page.entries {
-            if !repetition.next_is(1)? {
-                list.end(&mut each)?;
-            } else if list.entries == 0 {
+        let mut left = page.entries;
+        while left > 0 {
+            let mut more = repetition.pass(1, left)?;
+            if more > 0 && list.entries == 0 {
                 return Err(broken("a list goes on that did not begin"));
             }
-            list.entries += 1;
+            if more == 0 {
+                repetition.next_is(0)?;
+                list.end(&mut each)?;
+                more = 1;
+            }
+            left -= more;
+            list.entries = list.entries.saturating_add(more);
             if list.entries > MOST {
                 return Err(broken(format!("a row of over {MOST} features, where the network has {width}")));
             }
-            if !definition.next_is(of.definition)? {
-                list.missing += 1;
-                continue;
-            }
-            let value = values.next()?;
-            if list.values.len() < width {
-                list.values.push(value);
+            while more > 0 {
+                let there = definition.pass(of.definition, more)?;
+                values.read(there, &mut list.values, width)?;
+                more -= there;
+                if more > 0 {
+                    definition.next_is(of.definition)?;
+                    list.missing += 1;
+                    more -= 1;
+                }
             }
         }
         values.check_end()?;
@@ -91,6 +99,14 @@ fn size(kind: Type) -> usize {
     if kind == Type::Double { 8 } else { 4 }
 }
 
+/// The value of four or eight bytes.
+fn value(bytes: &[u8]) -> f32 {
+    match bytes.first_chunk() {
+        Some(double) => f64::from_le_bytes(*double) as f32,
+        None => bytes.first_chunk().map_or(0.0, |single| f32::from_le_bytes(*single)),
+    }
+}
+
 /// The values of a page.
 struct Floats<'a> {
     size: usize,
@@ -125,28 +141,39 @@ impl<'a> Floats<'a> {
         Ok(Self { size, encoded })
     }
 
-    fn next(&mut self) -> Result<f32> {
-        let mut value = [0; 8];
+    /// Reads `count` values, of which `all` takes in what it has room for.
+    fn read(&mut self, count: usize, all: &mut Vec<f32>, room: usize) -> Result<()> {
+        let room = room.saturating_sub(all.len());
+        let size = self.size;
         match &mut self.encoded {
-            Encoded::Plain(input) => value[..self.size].copy_from_slice(input.bytes(self.size)?),
+            Encoded::Plain(input) => {
+                let bytes = input.bytes(count.saturating_mul(size))?;
+                all.extend(bytes.chunks_exact(size).take(room).map(value));
+            }
             Encoded::Places(places, dictionary) => {
-                let start = places.next()? as usize * self.size;
-                let bytes = dictionary.get(start..start + self.size);
-                value[..self.size].copy_from_slice(bytes.ok_or_else(|| broken("a value is not in its dictionary"))?);
+                for i in 0..count {
+                    let start = places.next()? as usize * size;
+                    let bytes = dictionary.get(start..start + size);
+                    let bytes = bytes.ok_or_else(|| broken("a value is not in its dictionary"))?;
+                    if i < room {
+                        all.push(value(bytes));
+                    }
+                }
             }
             Encoded::Split(bytes, at) => {
-                let count = bytes.len() / self.size;
-                if *at == count {
+                let whole = bytes.len() / size;
+                if count > whole - *at {
                     return Err(broken("a page has fewer values than it says"));
                 }
-                (0..self.size).for_each(|byte| value[byte] = bytes[byte * count + *at]);
-                *at += 1;
+                all.extend((*at..*at + count.min(room)).map(|at| {
+                    let mut bytes_of_one = [0; 8];
+                    (0..size).for_each(|byte| bytes_of_one[byte] = bytes[byte * whole + at]);
+                    value(&bytes_of_one[..size])
+                }));
+                *at += count;
             }
         }
-        Ok(match self.size {
-            4 => f32::from_bits(u64::from_le_bytes(value) as u32),
-            _ => f64::from_le_bytes(value) as f32,
-        })
+        Ok(())
     }
 
     /// Checks that a page ends with its last value: what is left over would be of other values than were read.

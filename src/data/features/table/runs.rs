@@ -55,6 +55,33 @@ impl<'a> Runs<'a> {
         }
     }
 
+    /// Passes over those of the next `most` levels that are `level`, up to the first that is not; how many they are.
+    pub fn pass(&mut self, level: u8, most: usize) -> Result<usize> {
+        let (level, mut passed) = (u32::from(level), 0);
+        while passed < most {
+            if self.run > 0 {
+                if self.value != level {
+                    break;
+                }
+                let count = self.run.min((most - passed) as u64);
+                self.run -= count;
+                passed += count as usize;
+            } else if self.at < 8 * self.groups.len() {
+                let at = self.at;
+                if self.packed() != level {
+                    self.at = at;
+                    break;
+                }
+                passed += 1;
+            } else if self.input.left() == 0 {
+                break;
+            } else {
+                self.begin()?;
+            }
+        }
+        Ok(passed)
+    }
+
     /// Begins a run or some groups.
     fn begin(&mut self) -> Result<()> {
         let head = self.input.varint()?;
@@ -128,6 +155,18 @@ mod tests {
         assert!(Runs::new(&[], 33).is_err());
         assert_eq!(numbers(&[3, 1, 2, 3, 4], 4, 8).unwrap().0, [1, 0, 2, 0, 3, 0, 4, 0]);
         assert_eq!(numbers(&[3, 0xff, 0xff, 0xff, 0xff].repeat(8)[..33], 32, 8).unwrap().0.len(), 8);
+    }
+
+    #[test]
+    fn equal_levels_are_passed_over_together() {
+        // Three ones in a run, eight bits of which the first four are ones, and two zeros in a run.
+        let mut runs = Runs::levels(&[6, 1, 3, 0b1000_1111, 4, 0], 1).unwrap();
+        assert_eq!([2, 9, 9].map(|most| runs.pass(1, most).unwrap()), [2, 5, 0]);
+        assert_eq!([9, 9].map(|most| runs.pass(0, most).unwrap()), [3, 0]);
+        assert!(runs.next_is(1).unwrap());
+        assert_eq!([9, 9].map(|most| runs.pass(0, most).unwrap()), [2, 0]);
+        assert!(runs.next_is(1).is_err() && runs.is_at_end());
+        assert_eq!(Runs::levels(&[], 0).unwrap().pass(0, 7).unwrap(), 7);
     }
 
     #[test]
