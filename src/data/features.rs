@@ -64,11 +64,23 @@ pub fn feature_files(names: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What the places of ids are compared by: the folder, then the name, as the files of a class folder are ordered.
+/// The order of ids: by folder, then by name, as the files of a class folder are ordered.
 #[cfg(feature = "parquet")]
-fn by_folder(id: &str) -> (&std::path::Path, &std::ffi::OsStr) {
-    let path = std::path::Path::new(id);
-    (path.parent().unwrap_or(std::path::Path::new("")), path.file_name().unwrap_or_default())
+fn by_folder(a: &str, b: &str) -> std::cmp::Ordering {
+    let split = |id: &'_ str| id.rfind(std::path::is_separator).map_or((0, 0), |at| (at, at + 1));
+    let (a_split, b_split) = (split(a), split(b));
+    let folders = by_parts(&a[..a_split.0], &b[..b_split.0]);
+    folders.then_with(|| a[a_split.1..].cmp(&b[b_split.1..])).then_with(|| a.cmp(b))
+}
+
+/// The order of paths, part by part: a separator is before all else.
+#[cfg(feature = "parquet")]
+fn by_parts(a: &str, b: &str) -> std::cmp::Ordering {
+    let part = |byte: u8| if std::path::is_separator(byte.into()) { None } else { Some(byte) };
+    match a.bytes().zip(b.bytes()).find(|(a, b)| a != b) {
+        Some((a, b)) => part(a).cmp(&part(b)),
+        None => a.len().cmp(&b.len()),
+    }
 }
 
 /// Rows as a data set: they have names and classes, and no images.
@@ -95,5 +107,34 @@ impl Dataset for Arc<FeatureTable> {
 
     fn content_key(&self, i: usize) -> Result<[u8; 32]> {
         Err(Error::file(self.id(i), "is a row of features, without its image"))
+    }
+}
+
+#[cfg(all(test, feature = "parquet"))]
+mod tests {
+    use std::path::Path;
+
+    use super::by_folder;
+
+    #[test]
+    fn ids_are_ordered_as_the_files_of_a_folder() {
+        let sorted = ["a", "b", "a b/c", "a/b", "a/c", "a/b/c", "a/b/d", "a-b/a", "é/b"];
+        let by_path = |a: &&str, b: &&str| {
+            let parts = |id: &&str| {
+                (Path::new(*id).parent().map(Path::to_owned), Path::new(*id).file_name().map(|n| n.to_owned()))
+            };
+            parts(a).cmp(&parts(b))
+        };
+        let (mut paths, mut ids) = (sorted.to_vec(), sorted.to_vec());
+        paths.sort_by(by_path);
+        ids.sort_by(|a, b| by_folder(a, b));
+        assert_eq!(ids, paths);
+        // Of one path there may be several ids; each has its place.
+        let mut same = ["a//b", "a/./b", "a/b"];
+        same.sort_by(|a, b| by_folder(b, a));
+        let first = same;
+        same.reverse();
+        same.sort_by(|a, b| by_folder(b, a));
+        assert_eq!(same, first);
     }
 }

@@ -150,8 +150,8 @@ fn what_is_no_such_table_is_refused_in_a_sentence() {
     refused("that are not finite", 1, &|rows| rows[9].2[5] = f32::NAN);
     refused("a row of 63 features, where the network has 64", 1, &|rows| rows[9].2.truncate(63));
     refused("a row of 8 features", 1, &|rows| rows.iter_mut().for_each(|row| row.2.truncate(8)));
-    // As many values as there should be, in rows of other lengths; too long ones are found first.
-    refused("a row of 65 features", 1, &|rows| {
+    // As many values as there should be, in rows of other lengths.
+    refused("a row of 63 features", 1, &|rows| {
         let moved = rows[1].2.pop().unwrap();
         rows[2].2.push(moved);
     });
@@ -178,7 +178,7 @@ fn what_is_no_such_table_is_refused_in_a_sentence() {
 #[test]
 #[cfg(target_os = "linux")]
 fn rows_of_one_long_id_take_no_memory() {
-    const ROWS: usize = 50_000;
+    const ROWS: usize = 1_000_000;
     let here = Sandbox::new();
     let path = here.path("long.parquet");
     let schema = "message schema { required binary id (STRING); required binary label (STRING);
@@ -186,7 +186,7 @@ fn rows_of_one_long_id_take_no_memory() {
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let mut writer = SerializedFileWriter::new(std::fs::File::create(&path).unwrap(), schema, Arc::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    for text in [vec![b'x'; 60_000], vec![b'0']] {
+    for text in [vec![b'x'; 4_000], vec![b'0']] {
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<ByteArrayType>().write_batch(&vec![ByteArray::from(text); ROWS], None, None).unwrap();
         column.close().unwrap();

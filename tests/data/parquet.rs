@@ -219,15 +219,15 @@ fn with_long_texts(column: usize, count: usize, length: i64) -> Vec<u8> {
 
 #[test]
 fn texts_are_bounded_by_the_size_of_the_file() {
-    for column in [0, 1] {
+    for (column, most) in [(0, 4_096), (1, 1_024)] {
         let folder = tempfile::tempdir().unwrap();
         let open = |name: &str, bytes: Vec<u8>| FeatureTable::open(&[put(folder.path().join(name), bytes)], 1);
-        assert_eq!(open("some", with_long_texts(column, 5_000, 4_000)).unwrap().rows(), 5_000);
+        assert_eq!(open("some", with_long_texts(column, 5_000, most)).unwrap().rows(), 5_000);
         assert_error(
-            open("many", with_long_texts(column, 20_000, 4_000)),
+            open("many", with_long_texts(column, 65_000, most)),
             &["many: makes more than", "bytes of ids and labels"],
         );
-        assert_error(open("long", with_long_texts(column, 2, 4_097)), &["a text of 4097 bytes"]);
+        assert_error(open("long", with_long_texts(column, 2, most + 1)), &[&format!("a text of {} bytes", most + 1)]);
     }
 }
 
@@ -249,12 +249,14 @@ fn what_does_not_fit_together_is_refused() {
     assert_error(with(2, feature(&[0, 0, 2, 0], &[2, 1], &one, PLAIN)), &["a run of no numbers"]);
     assert_error(with(2, feature(&[2, 1], &[2, 1], &one, PLAIN)), &["a list goes on that did not begin"]);
     assert_error(with(2, feature(&[2, 0], &[2, 2], &one, PLAIN)), &["a level of 2, where 1 is the most"]);
+    assert_error(with(2, feature(&[4, 0], &[2, 1], &one, PLAIN)), &["a page has more levels than values"]);
+    assert_error(with(2, feature(&[2, 0], &[2, 1, 2, 1], &one, PLAIN)), &["a page has more levels than values"]);
     assert_error(with(2, feature(&[2, 0], &[2, 1], &[0; 8], PLAIN)), &["a page has more values than it says"]);
     assert_error(with(2, feature(&[2, 0], &[2, 1], &[0; 8], SPLIT_BYTES)), &["a page has more values than it says"]);
     assert_error(with(2, feature(&[2, 0], &[2, 1], &[0; 6], SPLIT_BYTES)), &["no whole values"]);
     assert_error(with(2, feature(&[2, 0], &[2, 1], &[1, 2, 0], RLE_DICTIONARY)), &["a dictionary is missing"]);
     assert_error(with(2, feature(&[2, 0], &[2, 1], &[33, 2, 0], RLE_DICTIONARY)), &["a dictionary is missing"]);
-    assert_error(with(2, feature(&[2, 0], &[2, 1], &one, 10)), &["a page of floats has the encoding 10"]);
+    assert_error(with(2, feature(&[2, 0], &[2, 1], &one, 10)), &["a page has the encoding 10"]);
     assert_error(with(0, page(DATA, 1, PLAIN, 6, &[1, 0, 0, 0, b'a', 0])), &["a page has more values than it says"]);
     assert_error(with(0, page(DATA, 1, PLAIN, 5, &[1, 0, 0, 0, 0xff])), &["a text is not UTF-8"]);
     assert_error(with(0, page(DATA, 1, PLAIN, 6, &[1, 0, 0, 0, b'a'])), &["a page of 5 bytes says that it has 6"]);
@@ -279,6 +281,29 @@ fn what_does_not_fit_together_is_refused() {
     optional[1] = element("id", Some(6), 1, 0);
     assert_error(read(&file(optional, &columns(), 0), 1), &["a part ends early"]);
     assert_error(read(&overlapping(), 1), &["columns lie in one another"]);
+}
+
+/// Rows that have an error are left out, so an `error` that is damaged must not be taken for none.
+#[test]
+fn errors_are_text_or_no_errors() {
+    let with = |kind: i64, repetition: i64, stored: i64, pages: Pages| {
+        let mut all = schema();
+        all[0] = element("schema", None, 0, 4);
+        all.push(element("error", Some(kind), repetition, 0));
+        let columns = [&columns()[..], &[pages]].concat();
+        read(&file_of_rows(1, all, &[(6, 0), (6, 0), (4, 0), (stored, 0)], &columns), 1).map(|rows| rows.len())
+    };
+    let text = |levels: &[u8], text: &[u8]| {
+        let length: &[u8] = if text.is_empty() { &[] } else { &[3, 0, 0, 0] };
+        page(DATA, 1, PLAIN, (levels.len() + length.len() + text.len()) as i64, &[levels, length, text].concat())
+    };
+    assert_eq!(with(6, 1, 6, text(&[2, 0, 0, 0, 2, 1], b"cut")).unwrap(), 0);
+    assert_eq!(with(6, 1, 6, text(&[2, 0, 0, 0, 2, 0], b"")).unwrap(), 1);
+    assert_eq!(with(6, 0, 6, page(DATA, 1, PLAIN, 4, &[0; 4])).unwrap(), 1);
+    // One number for each row is something else.
+    assert_eq!(with(4, 0, 4, page(DATA, 1, PLAIN, 4, &[0; 4])).unwrap(), 1);
+    assert_error(with(4, 0, 6, page(DATA, 1, PLAIN, 4, &[0; 4])), &["a column is of two types"]);
+    assert_error(with(6, 2, 6, text(&[], b"cut")), &["has a column `error` that is no text"]);
 }
 
 /// No bit of a file with checksums may change what is read without a word.
@@ -307,7 +332,7 @@ fn schemas_that_overflow_the_stack_or_reserve_memory_are_refused() {
         let mut all = schema();
         all[0] = element("schema", None, 0, 4);
         all.extend((0..depth).map(|_| element("group", None, 0, 1)));
-        all.push(element("leaf", Some(1), 0, 0));
+        all.push(element("leaf", Some(6), 0, 0));
         let pages = [&columns()[..], &columns()[..1]].concat();
         file(all, &pages, 0)
     };
@@ -345,7 +370,7 @@ fn other_files_are_refused_by_what_they_are() {
         &["it is compressed by Zstandard", "uncompressed or with snappy"],
     );
     assert_error(read(&file(schema(), &columns(), 99), 1), &["it is compressed by an unknown method"]);
-    assert_error(read(&file(schema(), &columns()[..2], 0), 1), &["a row group has fewer columns than the file"]);
+    assert_error(read(&file(schema(), &columns()[..2], 0), 1), &["a row group has other columns than the file"]);
     let with = |place: usize, pages: Pages| {
         let mut all = columns();
         all[place] = pages;

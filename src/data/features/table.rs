@@ -25,6 +25,8 @@ const MAX_ROWS: usize = 200_000_000;
 /// The most bytes of all ids and classes: so many, and so many for each of the files. Compressed, long ones may take hardly any there.
 const SOME_TEXTS: usize = 32 << 20;
 const TEXTS_A_BYTE: usize = 32;
+/// Bytes that a class takes beside its name.
+const OF_CLASS: usize = 400;
 
 /// Rows of features in Parquet files, with an id and a class each: by class and then by id, as a folder of class folders has
 /// its images.
@@ -89,7 +91,7 @@ impl FeatureTable {
                 let class = match labels.get(label) {
                     Some(&class) => class,
                     None => {
-                        bytes += label.len();
+                        bytes += label.len() + OF_CLASS;
                         let next = labels.len() as u32;
                         labels.insert(label.to_owned(), next);
                         next
@@ -103,7 +105,7 @@ impl FeatureTable {
         let mut place = vec![0; labels.len()];
         labels.iter().for_each(|(label, &class)| place[class as usize] = order.place(label) as u32);
         rows.iter_mut().for_each(|row| row.class = place[row.class as usize]);
-        rows.sort_by(|a, b| (a.class, by_folder(&a.id)).cmp(&(b.class, by_folder(&b.id))));
+        rows.sort_by(|a, b| a.class.cmp(&b.class).then_with(|| by_folder(&a.id, &b.id)));
         Ok(Self { files: files.to_vec(), rows, classes: order.classes, columns, origin: origin.unwrap_or_default() })
     }
 

@@ -18,6 +18,10 @@ const LABEL: usize = 1;
 const FEATURES: usize = 2;
 const ERROR: usize = 3;
 
+/// The most bytes of an id, which is a path or the like, and of a label.
+const MAX_ID: usize = 4096;
+const MAX_LABEL: usize = 1024;
+
 /// An opened file.
 pub struct Columns {
     path: PathBuf,
@@ -73,11 +77,12 @@ impl Columns {
                 None => Row::Missing,
             };
             let label = match labels.next()?.ok_or_else(|| fewer("labels", group))? {
-                Row::Text(label) => Some(label),
+                Row::Text(label) => Some(text(label, MAX_LABEL)?),
                 Row::Missing => None,
             };
-            let Row::Text(id) = ids.next()?.ok_or_else(|| fewer("ids", group))? else {
-                return Err(broken("a row has no `id`"));
+            let id = match ids.next()?.ok_or_else(|| fewer("ids", group))? {
+                Row::Text(id) => text(id, MAX_ID)?,
+                Row::Missing => return Err(broken("a row has no `id`")),
             };
             let has_error = matches!(error, Row::Text(text) if !text.is_empty());
             if !has_error && label.is_none() {
@@ -117,6 +122,14 @@ impl Columns {
     }
 }
 
+/// The text of an id or a label.
+fn text(bytes: &[u8], most: usize) -> Read<&str> {
+    match bytes.len() > most {
+        true => Err(broken(format!("a text of {} bytes", bytes.len()))),
+        false => std::str::from_utf8(bytes).map_err(|_| broken("a text is not UTF-8")),
+    }
+}
+
 /// Where a column has fewer entries than its row group has rows: all that follow would be of other rows.
 fn fewer(what: &str, group: &RowGroup) -> Problem {
     broken(format!("a row group of {} rows has fewer {what}", group.rows))
@@ -145,7 +158,13 @@ fn find_columns(footer: &Footer) -> Result<Vec<usize>, String> {
     let label = find("label", "`label` of text or whole numbers", &is_label)?;
     let is_list = |leaf: &Leaf| leaf.values.repetition == 1 && matches!(leaf.values.kind, Type::Float | Type::Double);
     let features = find("features", "`features` of lists of floats of 32 or 64 bits", &is_list)?;
-    let error = named("error").into_iter().find(|&i| is_plain(&footer.leaves[i]) && is_text(&footer.leaves[i]));
+    // Another number may be called so, but no text that is not read: its rows would count.
+    let error = match named("error")[..] {
+        [] => None,
+        [one] if is_plain(&footer.leaves[one]) && is_text(&footer.leaves[one]) => Some(one),
+        [one] if is_plain(&footer.leaves[one]) && footer.leaves[one].values.kind != Type::Bytes => None,
+        _ => return Err("has a column `error` that is no text; write it as text, or under another name".into()),
+    };
     Ok([id, label, features].into_iter().chain(error).collect())
 }
 

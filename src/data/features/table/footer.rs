@@ -144,13 +144,14 @@ impl<'a> Footer<'a> {
             input.fields(|input, number, kind| {
                 match number {
                     1 => {
-                        for column in 0..input.structures(kind)? {
-                            match wanted.iter().position(|&is| is == column) {
-                                Some(place) => {
-                                    let kind = self.leaves[column].values.kind;
-                                    chunks[place] = Some(chunk(input, kind, length)?);
-                                }
-                                None => input.skip(Kind::STRUCT)?,
+                        if input.structures(kind)? != self.leaves.len() {
+                            return Err(broken("a row group has other columns than the file"));
+                        }
+                        for (column, leaf) in self.leaves.iter().enumerate() {
+                            let place = wanted.iter().position(|&is| is == column);
+                            let found = stored(input, leaf.values.kind)?;
+                            if let Some(place) = place {
+                                chunks[place] = Some(found.chunk(length)?);
                             }
                         }
                     }
@@ -161,7 +162,7 @@ impl<'a> Footer<'a> {
             })?;
             let rows = rows.ok_or_else(|| broken("a row group does not say how many rows it has"))?;
             let chunks = chunks.into_iter().collect::<Option<Vec<_>>>();
-            let chunks = chunks.ok_or_else(|| broken("a row group has fewer columns than the file"))?;
+            let chunks = chunks.ok_or_else(|| broken("a row group has other columns than the file"))?;
             groups.push(RowGroup { rows, chunks });
         }
         check_places(&groups)?;
@@ -200,7 +201,7 @@ fn pair<'a>(input: &mut Input<'a>) -> Result<(&'a str, Option<&'a str>)> {
 
 /// An element of a schema: a column or a group.
 struct Element<'a> {
-    name: &'a str,
+    name: Option<&'a str>,
     kind: Option<i64>,
     meaning: Meaning,
     repetition: i64,
@@ -208,12 +209,12 @@ struct Element<'a> {
 }
 
 fn element<'a>(input: &mut Input<'a>) -> Result<Element<'a>> {
-    let mut found = Element { name: "", kind: None, meaning: Meaning::Plain, repetition: 0, children: 0 };
+    let mut found = Element { name: None, kind: None, meaning: Meaning::Plain, repetition: 0, children: 0 };
     input.fields(|input, number, kind| {
         match number {
             1 => found.kind = Some(input.int(kind)?),
             3 => found.repetition = input.int(kind)?,
-            4 => found.name = input.text(kind)?,
+            4 => found.name = Some(input.text(kind)?),
             5 => found.children = input.int(kind)?,
             // The older and the newer way to say it.
             6 => match input.int(kind)? {
@@ -284,6 +285,7 @@ fn schema<'a>(input: &mut Input<'a>, count: usize) -> Result<(Vec<&'a str>, Vec<
         };
         let (definition, repetition) = (group.definition + more_definition, group.repetition + more_repetition);
         let is_outermost = depth == 1;
+        let name = name.ok_or_else(|| broken("a column has no name"))?;
         let name = if is_outermost { name } else { group.name };
         if is_outermost {
             names.push(name);
@@ -311,21 +313,32 @@ fn type_of(number: Option<i64>) -> Result<Type> {
     found.copied().ok_or_else(|| broken("a column is of no known type"))
 }
 
-/// A column of a row group, whose values must be of the type `stated`.
-fn chunk(input: &mut Input, stated: Type, length: usize) -> Result<Chunk> {
-    let (mut codec, mut is_elsewhere, mut found) = (0, false, None);
-    let (mut entries, mut size, mut data, mut dictionary) = (None, None, None, None);
+/// What a row group says of a column.
+#[derive(Default)]
+struct Stored {
+    is_elsewhere: bool,
+    kind: Option<i64>,
+    codec: i64,
+    entries: Option<usize>,
+    size: Option<usize>,
+    data: Option<usize>,
+    dictionary: Option<usize>,
+}
+
+/// Reads what a row group says of a column, whose values must be of the type `kind`.
+fn stored(input: &mut Input, kind: Type) -> Result<Stored> {
+    let mut found = Stored::default();
     input.fields(|input, number, kind| {
         match number {
-            1 => is_elsewhere = !input.text(kind)?.is_empty(),
+            1 => found.is_elsewhere = !input.text(kind)?.is_empty(),
             3 if kind == Kind::STRUCT => input.fields(|input, number, kind| {
                 match number {
-                    1 => found = Some(input.int(kind)?),
-                    4 => codec = input.int(kind)?,
-                    5 => entries = Some(input.count(kind)?),
-                    7 => size = Some(input.count(kind)?),
-                    9 => data = Some(input.count(kind)?),
-                    11 => dictionary = Some(input.count(kind)?),
+                    1 => found.kind = Some(input.int(kind)?),
+                    4 => found.codec = input.int(kind)?,
+                    5 => found.entries = Some(input.count(kind)?),
+                    7 => found.size = Some(input.count(kind)?),
+                    9 => found.data = Some(input.count(kind)?),
+                    11 => found.dictionary = Some(input.count(kind)?),
                     _ => input.skip(kind)?,
                 }
                 Ok(())
@@ -334,27 +347,34 @@ fn chunk(input: &mut Input, stated: Type, length: usize) -> Result<Chunk> {
         }
         Ok(())
     })?;
-    if is_elsewhere {
-        return Err(broken("its columns are in other files"));
-    }
-    if type_of(found)? != stated {
+    if type_of(found.kind)? != kind {
         return Err(broken("a column is of two types"));
     }
-    let codec = match codec {
-        0 => Codec::None,
-        1 => Codec::Snappy,
-        other => {
-            let names = ["gzip", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"];
-            let name =
-                usize::try_from(other).ok().and_then(|i| names.get(i.checked_sub(2)?)).unwrap_or(&"an unknown method");
-            return Err(Problem::Unread(format!("it is compressed by {name}")));
+    Ok(found)
+}
+
+impl Stored {
+    /// Where the column lies in a file of `length` bytes.
+    fn chunk(&self, length: usize) -> Result<Chunk> {
+        if self.is_elsewhere {
+            return Err(broken("its columns are in other files"));
         }
-    };
-    // Some writers give 0 where there is no dictionary.
-    let start = dictionary.filter(|&at| at > 0).or(data);
-    let end = start.zip(size).and_then(|(start, size)| start.checked_add(size)).filter(|&end| end <= length);
-    match (start, end, entries) {
-        (Some(start), Some(end), Some(entries)) => Ok(Chunk { codec, start, end, entries }),
-        _ => Err(broken("a column lies outside of it")),
+        let codec = match self.codec {
+            0 => Codec::None,
+            1 => Codec::Snappy,
+            other => {
+                let names = ["gzip", "LZO", "Brotli", "LZ4", "Zstandard", "LZ4"];
+                let name = usize::try_from(other).ok().and_then(|i| names.get(i.checked_sub(2)?));
+                let what = format!("it is compressed by {}", name.unwrap_or(&"an unknown method"));
+                return Err(Problem::Unread(what, "uncompressed or with snappy"));
+            }
+        };
+        // Some writers give 0 where there is no dictionary.
+        let start = self.dictionary.filter(|&at| at > 0).or(self.data);
+        let end = start.zip(self.size).and_then(|(start, size)| start.checked_add(size)).filter(|&end| end <= length);
+        match (start, end, self.entries) {
+            (Some(start), Some(end), Some(entries)) => Ok(Chunk { codec, start, end, entries }),
+            _ => Err(broken("a column lies outside of it")),
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::footer::{Type, Values};
 use super::pages::{Page, Pages};
-use super::problem::{Problem, Result, broken};
+use super::problem::{Result, broken};
 use super::runs::Runs;
-use super::texts::{PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, SPLIT_BYTES};
+use super::texts::{PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, SPLIT_BYTES, unread};
 use super::thrift::Input;
 
 /// The longest list whose length is still counted for a message.
@@ -59,6 +59,8 @@ pub fn lists(
             }
         }
         values.check_end()?;
+        repetition.check_end()?;
+        definition.check_end()?;
     }
     list.end(&mut each)
 }
@@ -136,7 +138,7 @@ impl<'a> Floats<'a> {
             }
             SPLIT_BYTES if bytes.len().is_multiple_of(size) => Encoded::Split(bytes, 0),
             SPLIT_BYTES => return Err(broken("the bytes of a page are no whole values")),
-            other => return Err(Problem::Unread(format!("a page of floats has the encoding {other}"))),
+            other => return Err(unread(other)),
         };
         Ok(Self { size, encoded })
     }

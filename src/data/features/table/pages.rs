@@ -53,8 +53,8 @@ pub struct Pages<'a> {
 #[derive(Default)]
 struct Header {
     kind: Option<i64>,
-    whole: usize,
-    stored: usize,
+    whole: Option<usize>,
+    stored: Option<usize>,
     checksum: Option<u32>,
     entries: Option<usize>,
     encoding: i64,
@@ -153,7 +153,8 @@ impl<'a> Pages<'a> {
     }
 
     /// A page of `whole` bytes, of which the first `plain` are not compressed.
-    fn unpacked(&self, stored: &'a [u8], whole: usize, plain: usize) -> Result<Cow<'a, [u8]>> {
+    fn unpacked(&self, stored: &'a [u8], whole: Option<usize>, plain: usize) -> Result<Cow<'a, [u8]>> {
+        let whole = whole.ok_or_else(|| broken("a page does not say how long it is"))?;
         let (levels, packed) = stored.split_at_checked(plain).ok_or_else(|| broken("the levels of a page are cut"))?;
         // Without values there may be nothing at all.
         if self.codec == Codec::None || packed.is_empty() {
@@ -183,12 +184,12 @@ impl Header {
         input.fields(|input, number, kind| {
             match number {
                 1 => header.kind = Some(input.int(kind)?),
-                2 => header.whole = input.count(kind)?,
-                3 => header.stored = input.count(kind)?,
+                2 => header.whole = Some(input.count(kind)?),
+                3 => header.stored = Some(input.count(kind)?),
                 4 => header.checksum = Some(input.int(kind)? as u32),
-                5 if kind == Kind::STRUCT => header.first(input)?,
-                7 if kind == Kind::STRUCT => header.first(input)?,
-                8 if kind == Kind::STRUCT => header.second(input)?,
+                5 if kind == Kind::STRUCT && header.kind == Some(DATA) => header.first(input)?,
+                7 if kind == Kind::STRUCT && header.kind == Some(DICTIONARY) => header.first(input)?,
+                8 if kind == Kind::STRUCT && header.kind == Some(DATA_2) => header.second(input)?,
                 _ => input.skip(kind)?,
             }
             Ok(())
@@ -226,7 +227,8 @@ impl Header {
 
     /// The bytes of the page behind its header.
     fn stored_at<'a>(&self, input: &mut Input<'a>) -> Result<&'a [u8]> {
-        let stored = input.bytes(self.stored)?;
+        let size = self.stored.ok_or_else(|| broken("a page does not say how long it is"))?;
+        let stored = input.bytes(size)?;
         match self.checksum.is_none_or(|checksum| checksum == CRC.checksum(stored)) {
             true => Ok(stored),
             false => Err(broken("a page differs from its checksum")),

@@ -11,8 +11,8 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 pub enum Problem {
     /// It does not say what it should.
     Broken(String),
-    /// It is written in a way that is not read.
-    Unread(String),
+    /// It is written in a way that is not read; and which is.
+    Unread(String, &'static str),
     /// What its rows were told to failed.
     Passed(Error),
 }
@@ -28,7 +28,7 @@ impl Problem {
     pub fn of(self, path: &Path) -> Error {
         let problem = match self {
             Self::Broken(what) => format!("is no Parquet file that can be read ({what}); write its features again"),
-            Self::Unread(what) => format!("can't be read ({what}); write it uncompressed or with snappy"),
+            Self::Unread(what, instead) => format!("can't be read ({what}); write it {instead}"),
             Self::Passed(error) => return error,
         };
         Error::file(path, problem)

@@ -29,7 +29,11 @@ impl<'a> Runs<'a> {
     pub fn levels(bytes: &'a [u8], most: u8) -> Result<Self> {
         let bits = u8::BITS - most.leading_zeros();
         let runs = Self::new(bytes, bits as u8)?;
-        Ok(if most == 0 { Self { run: u64::MAX, ..runs } } else { runs })
+        match (most, bytes.is_empty()) {
+            (0, true) => Ok(Self { run: u64::MAX, ..runs }),
+            (0, false) => Err(broken("there are levels where none can be")),
+            _ => Ok(runs),
+        }
     }
 
     pub fn next(&mut self) -> Result<u32> {
@@ -117,6 +121,11 @@ impl<'a> Runs<'a> {
     pub fn is_at_end(&self) -> bool {
         let left = 8 * self.groups.len() - self.at;
         self.input.left() == 0 && left < 256 * self.bits.max(1) && (self.run == 0 || self.bits == 0)
+    }
+
+    /// Checks that levels end with those that were read: others would be of other values.
+    pub fn check_end(&self) -> Result<()> {
+        if self.is_at_end() { Ok(()) } else { Err(broken("a page has more levels than values")) }
     }
 }
 

@@ -9,8 +9,8 @@ use super::problem::{Problem, Result, broken};
 use super::runs::Runs;
 use super::thrift::Input;
 
-/// The most bytes of a text: what a path may have.
-pub const MAX_TEXT: usize = 4096;
+/// The most bytes of a text that begins as the one before: what a path may have.
+const MAX_TEXT: usize = 4096;
 
 /// Encodings of a page.
 pub const PLAIN: i64 = 0;
@@ -86,14 +86,14 @@ pub struct Rows<'a> {
     of: &'a Texts<'a>,
     pages: std::slice::Iter<'a, Page<'a>>,
     page: Option<Cursor<'a>>,
-    /// The last value.
+    /// A text that lies nowhere in one piece.
     text: Vec<u8>,
 }
 
 /// A row: whether it has a text.
 pub enum Row<'a> {
     Missing,
-    Text(&'a str),
+    Text(&'a [u8]),
 }
 
 /// What is still to come of a page.
@@ -114,25 +114,26 @@ enum Encoded<'a> {
 impl Rows<'_> {
     /// The next row; none at the end.
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
+        let of = self.of.of;
         while self.page.as_ref().is_none_or(|page| page.left == 0) {
             if let Some(page) = &self.page {
                 page.values.check_end()?;
+                page.definition.check_end()?;
             }
             let Some(page) = self.pages.next() else { return Ok(None) };
-            let [_, definition] = page.levels(self.of.of)?;
-            let values = Encoded::of(page, self.of.of.kind)?;
+            let [repetition, definition] = page.levels(of)?;
+            repetition.check_end()?;
+            let values = Encoded::of(page, of.kind)?;
             // A text begins as another one of its page.
             self.text.clear();
             self.page = Some(Cursor { left: page.entries, definition, values });
         }
         let Some(page) = &mut self.page else { return Ok(None) };
         page.left -= 1;
-        if !page.definition.next_is(self.of.of.definition)? {
+        if !page.definition.next_is(of.definition)? {
             return Ok(Some(Row::Missing));
         }
-        page.values.next(&mut self.text, self.of.of, self.of.dictionary.as_ref())?;
-        let text = std::str::from_utf8(&self.text).map_err(|_| broken("a text is not UTF-8"))?;
-        Ok(Some(Row::Text(text)))
+        page.values.next(&mut self.text, of, self.of.dictionary.as_ref()).map(|text| Some(Row::Text(text)))
     }
 }
 
@@ -153,12 +154,17 @@ impl<'a> Encoded<'a> {
                 let prefixes = Differences::new(&mut input)?;
                 Self::Prefixes(prefixes, Differences::new(&mut input)?, input)
             }
-            (other, _) => return Err(Problem::Unread(format!("a page has the encoding {other}"))),
+            (other, _) => return Err(unread(other)),
         })
     }
 
-    /// Reads the next value.
-    fn next(&mut self, text: &mut Vec<u8>, of: Values, dictionary: Option<&Dictionary>) -> Result<()> {
+    /// The next value, in `text` if it lies nowhere in one piece.
+    fn next<'b>(
+        &'b mut self,
+        text: &'b mut Vec<u8>,
+        of: Values,
+        dictionary: Option<&'b Dictionary>,
+    ) -> Result<&'b [u8]> {
         match self {
             Self::Plain(input) => plain(text, input, of),
             Self::Places(places) => {
@@ -168,14 +174,17 @@ impl<'a> Encoded<'a> {
                 plain(text, &mut Input::new(&dictionary.bytes[*start as usize..]), of)
             }
             Self::Numbers(numbers, _) => digits(text, numbers.next()?, of),
-            Self::Lengths(lengths, input) => {
-                text.clear();
-                add(text, next_bytes(lengths, input)?)
-            }
+            Self::Lengths(lengths, input) => next_bytes(lengths, input),
             Self::Prefixes(prefixes, lengths, input) => {
                 let prefix = usize::try_from(prefixes.next()?).ok().filter(|&prefix| prefix <= text.len());
                 text.truncate(prefix.ok_or_else(|| broken("a text begins as none before it"))?);
-                add(text, next_bytes(lengths, input)?)
+                let more = next_bytes(lengths, input)?;
+                let length = text.len() + more.len();
+                if length > MAX_TEXT {
+                    return Err(broken(format!("a text of {length} bytes")));
+                }
+                text.extend(more);
+                Ok(text)
             }
         }
     }
@@ -194,20 +203,22 @@ impl<'a> Encoded<'a> {
     }
 }
 
+/// What is said of a page in an encoding that is not read.
+pub fn unread(encoding: i64) -> Problem {
+    Problem::Unread(format!("a page has the encoding {encoding}"), "in the encodings that its writer uses by itself")
+}
+
 /// Reads a plain value.
-fn plain(text: &mut Vec<u8>, input: &mut Input, of: Values) -> Result<()> {
+fn plain<'b, 'a: 'b>(text: &'b mut Vec<u8>, input: &mut Input<'a>, of: Values) -> Result<&'b [u8]> {
     match of.kind {
         Type::Int32 => digits(text, i32::from_le_bytes(input.array()?).into(), of),
         Type::Int64 => digits(text, i64::from_le_bytes(input.array()?), of),
-        _ => {
-            text.clear();
-            add(text, input.counted()?)
-        }
+        _ => input.counted(),
     }
 }
 
 /// The digits of a number. Differences of 32 bits wrap around.
-fn digits(text: &mut Vec<u8>, number: i64, of: Values) -> Result<()> {
+fn digits(text: &mut Vec<u8>, number: i64, of: Values) -> Result<&[u8]> {
     text.clear();
     let digits = match (of.kind, of.meaning) {
         (Type::Int32, Meaning::Unsigned) => (number as u32).to_string(),
@@ -215,20 +226,12 @@ fn digits(text: &mut Vec<u8>, number: i64, of: Values) -> Result<()> {
         (_, Meaning::Unsigned) => (number as u64).to_string(),
         _ => number.to_string(),
     };
-    add(text, digits.as_bytes())
+    text.extend(digits.as_bytes());
+    Ok(text)
 }
 
 /// The next bytes, whose length is the next number.
 fn next_bytes<'a>(lengths: &mut Differences, input: &mut Input<'a>) -> Result<&'a [u8]> {
     let length = usize::try_from(lengths.next()?);
     input.bytes(length.map_err(|_| broken("a text has less than no bytes"))?)
-}
-
-fn add(text: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
-    let length = text.len() + bytes.len();
-    if length > MAX_TEXT {
-        return Err(broken(format!("a text of {length} bytes")));
-    }
-    text.extend(bytes);
-    Ok(())
 }

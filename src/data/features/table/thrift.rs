@@ -89,6 +89,9 @@ impl<'a> Input<'a> {
                 0 => self.zigzag()?,
                 more => number + more,
             };
+            if i16::try_from(number).is_err() {
+                return Err(broken(format!("a field has the number {number}")));
+            }
             each(self, number, Kind(head & 15))?;
         }
     }
@@ -237,6 +240,10 @@ mod tests {
         ] {
             assert!(ints(bytes).is_err());
         }
+        // A field of the greatest number, and the one behind it.
+        let last =
+            [&[0x05][..], &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], &[2, 0x15, 2, 0]].concat();
+        assert!(ints(&last).is_err());
         let deep = |depth: usize| [vec![0x1c; depth], vec![0; depth + 1]].concat();
         assert!(ints(&deep(31)).unwrap().is_empty());
         let error = format!("{:?}", ints(&deep(100_000)).unwrap_err());
