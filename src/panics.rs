@@ -16,7 +16,7 @@ pub(crate) fn caught<T>(read: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Whether a panic of this thread would be [`caught`].
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", test))]
 pub(crate) fn is_caught() -> bool {
     IS_CAUGHT.get()
 }
