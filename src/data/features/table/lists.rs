@@ -1,10 +1,9 @@
 //! A column of lists of floats, list by list.
 
 use super::footer::{Type, Values};
-use super::pages::{Page, Pages};
+use super::pages::{PLAIN, PLAIN_DICTIONARY, Page, Pages, RLE_DICTIONARY, SPLIT_BYTES, unread};
 use super::problem::{Result, broken};
 use super::runs::Runs;
-use super::texts::{PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, SPLIT_BYTES, unread};
 use super::thrift::Input;
 
 /// The longest list whose length is still counted for a message.

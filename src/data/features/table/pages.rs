@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::footer::{Chunk, Codec, Values};
-use super::problem::{Result, broken};
+use super::problem::{Problem, Result, broken};
 use super::runs::Runs;
 use super::thrift::{Input, Kind};
 
@@ -13,6 +13,15 @@ use super::thrift::{Input, Kind};
 const MOST_OF_SNAPPY: usize = 22;
 /// The checksum of a page.
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Encodings of values.
+pub const PLAIN: i64 = 0;
+pub const PLAIN_DICTIONARY: i64 = 2;
+pub const DIFFERENCES: i64 = 5;
+pub const LENGTHS: i64 = 6;
+pub const PREFIXES: i64 = 7;
+pub const RLE_DICTIONARY: i64 = 8;
+pub const SPLIT_BYTES: i64 = 9;
 
 /// A page of values.
 pub struct Page<'a> {
@@ -38,6 +47,11 @@ impl Page<'_> {
     pub fn values(&self) -> &[u8] {
         &self.bytes[self.levels[1].end..]
     }
+}
+
+/// What is said of a page in an encoding that is not read.
+pub fn unread(encoding: i64) -> Problem {
+    Problem::Unread(format!("a page has the encoding {encoding}"), "in the encodings that its writer uses by itself")
 }
 
 /// A column of a row group, page by page.
@@ -90,7 +104,7 @@ impl<'a> Pages<'a> {
         }
         let count = header.entries.ok_or_else(|| broken("a page does not say how many values it has"))?;
         // Both mean plain.
-        if !matches!(header.encoding, 0 | 2) {
+        if !matches!(header.encoding, PLAIN | PLAIN_DICTIONARY) {
             return Err(broken(format!("a dictionary has the encoding {}", header.encoding)));
         }
         let values = self.unpacked(header.stored_at(&mut ahead)?, header.whole, 0)?;

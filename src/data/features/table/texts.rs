@@ -4,22 +4,13 @@ use std::borrow::Cow;
 
 use super::differences::Differences;
 use super::footer::{Meaning, Type, Values};
-use super::pages::{Page, Pages};
-use super::problem::{Problem, Result, broken};
+use super::pages::{DIFFERENCES, LENGTHS, PLAIN, PLAIN_DICTIONARY, PREFIXES, Page, Pages, RLE_DICTIONARY, unread};
+use super::problem::{Result, broken};
 use super::runs::Runs;
 use super::thrift::Input;
 
 /// The most bytes of a text that begins as the one before: what a path may have.
 const MAX_TEXT: usize = 4096;
-
-/// Encodings of a page.
-pub const PLAIN: i64 = 0;
-pub const PLAIN_DICTIONARY: i64 = 2;
-pub const DIFFERENCES: i64 = 5;
-pub const LENGTHS: i64 = 6;
-pub const PREFIXES: i64 = 7;
-pub const RLE_DICTIONARY: i64 = 8;
-pub const SPLIT_BYTES: i64 = 9;
 
 /// A column of a row group. All of its pages are in memory, decompressed.
 pub struct Texts<'a> {
@@ -49,7 +40,7 @@ impl<'a> Texts<'a> {
     }
 
     pub fn rows(&self) -> Rows<'_> {
-        Rows { of: self, pages: self.pages.iter(), page: None, text: Vec::new() }
+        Rows { texts: self, pages: self.pages.iter(), page: None, text: Vec::new() }
     }
 }
 
@@ -83,7 +74,7 @@ fn pass(input: &mut Input, kind: Type) -> Result<()> {
 
 /// The rows of a column.
 pub struct Rows<'a> {
-    of: &'a Texts<'a>,
+    texts: &'a Texts<'a>,
     pages: std::slice::Iter<'a, Page<'a>>,
     page: Option<Cursor<'a>>,
     /// A text that lies nowhere in one piece.
@@ -114,7 +105,7 @@ enum Encoded<'a> {
 impl Rows<'_> {
     /// The next row; none at the end.
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
-        let of = self.of.of;
+        let of = self.texts.of;
         while self.page.as_ref().is_none_or(|page| page.left == 0) {
             if let Some(page) = &self.page {
                 page.values.check_end()?;
@@ -133,7 +124,7 @@ impl Rows<'_> {
         if !page.definition.next_is(of.definition)? {
             return Ok(Some(Row::Missing));
         }
-        page.values.next(&mut self.text, of, self.of.dictionary.as_ref()).map(|text| Some(Row::Text(text)))
+        page.values.next(&mut self.text, of, self.texts.dictionary.as_ref()).map(|text| Some(Row::Text(text)))
     }
 }
 
@@ -201,11 +192,6 @@ impl<'a> Encoded<'a> {
         };
         if is_at_end { Ok(()) } else { Err(broken("a page has more values than it says")) }
     }
-}
-
-/// What is said of a page in an encoding that is not read.
-pub fn unread(encoding: i64) -> Problem {
-    Problem::Unread(format!("a page has the encoding {encoding}"), "in the encodings that its writer uses by itself")
 }
 
 /// Reads a plain value.
