@@ -152,13 +152,14 @@ impl<'a> Floats<'a> {
                 all.extend(bytes.chunks_exact(size).take(room).map(value));
             }
             Encoded::Places(places, dictionary) => {
-                for i in 0..count {
-                    let start = places.next()? as usize * size;
+                let (mut left, end) = (count, all.len() + count.min(room));
+                while left > 0 {
+                    let (place, times) = places.next_run(left)?;
+                    let start = place as usize * size;
                     let bytes = dictionary.get(start..start + size);
                     let bytes = bytes.ok_or_else(|| broken("a value is not in its dictionary"))?;
-                    if i < room {
-                        all.push(value(bytes));
-                    }
+                    all.resize(end.min(all.len() + times), value(bytes));
+                    left -= times;
                 }
             }
             Encoded::Split(bytes, at) => {

@@ -49,6 +49,14 @@ impl<'a> Runs<'a> {
         }
     }
 
+    /// The next number, and how often it stands there in a run: once at least, `most` times at most.
+    pub fn next_run(&mut self, most: usize) -> Result<(u32, usize)> {
+        let number = self.next()?;
+        let more = self.run.min(most.saturating_sub(1) as u64);
+        self.run -= more;
+        Ok((number, 1 + more as usize))
+    }
+
     /// Whether the next level is `most`, the highest.
     pub fn next_is(&mut self, most: u8) -> Result<bool> {
         let (level, most) = (self.next()?, u32::from(most));
@@ -164,6 +172,15 @@ mod tests {
         assert!(Runs::new(&[], 33).is_err());
         assert_eq!(numbers(&[3, 1, 2, 3, 4], 4, 8).unwrap().0, [1, 0, 2, 0, 3, 0, 4, 0]);
         assert_eq!(numbers(&[3, 0xff, 0xff, 0xff, 0xff].repeat(8)[..33], 32, 8).unwrap().0.len(), 8);
+    }
+
+    #[test]
+    fn runs_are_read_at_once() {
+        // Three 300s, and a group that begins with 511 twice.
+        let bytes = [&[6, 0x2c, 1, 3][..], &[0xff, 0xff, 0x03], &[0; 6]].concat();
+        let mut runs = Runs::new(&bytes, 9).unwrap();
+        let found = [2, 9, 9, 1, 9].map(|most| runs.next_run(most).unwrap());
+        assert_eq!(found, [(300, 2), (300, 1), (511, 1), (511, 1), (0, 1)]);
     }
 
     #[test]
