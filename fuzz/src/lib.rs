@@ -5,7 +5,7 @@ pub mod weights;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Once};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts what is allocated, and ends the process where that is more than it may be: before the machine is out of memory, and with a
@@ -62,21 +62,6 @@ pub fn bounded<T>(bytes: usize, act: impl FnOnce() -> T) -> T {
     let result = act();
     LIMIT.store(usize::MAX, Ordering::Relaxed);
     result
-}
-
-/// A panic of another crate's reader is caught, which is what the program does too; libFuzzer's hook would end the process before.
-pub fn let_crates_panic() {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let file = panic.location().map_or("", |at| at.file());
-            if !file.contains("/registry/src/") && !file.contains("/rustc/") {
-                LIMIT.store(usize::MAX, Ordering::Relaxed);
-                eprintln!("{panic}");
-                std::process::abort();
-            }
-        }));
-    });
 }
 
 /// Bytes that reading an input of `bytes` may take, beside what its own limits allow.

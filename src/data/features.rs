@@ -67,10 +67,9 @@ pub fn feature_files(names: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// The order of ids: by folder, then by name, as the files of a class folder are ordered.
 #[cfg(feature = "parquet")]
 fn by_folder(a: &str, b: &str) -> std::cmp::Ordering {
-    let split = |id: &'_ str| id.rfind(std::path::is_separator).map_or((0, 0), |at| (at, at + 1));
-    let (a_split, b_split) = (split(a), split(b));
-    let folders = by_parts(&a[..a_split.0], &b[..b_split.0]);
-    folders.then_with(|| a[a_split.1..].cmp(&b[b_split.1..])).then_with(|| a.cmp(b))
+    let split = |id| str::rsplit_once(id, std::path::is_separator).unwrap_or(("", id));
+    let ((a_folder, a_name), (b_folder, b_name)) = (split(a), split(b));
+    by_parts(a_folder, b_folder).then_with(|| a_name.cmp(b_name)).then_with(|| a.cmp(b))
 }
 
 /// The order of paths, part by part: a separator is before all else.

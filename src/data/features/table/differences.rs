@@ -7,6 +7,7 @@ use super::thrift::Input;
 /// The longest block of numbers; writers make 128 or 256.
 const MOST_IN_BLOCK: u64 = 1 << 16;
 
+#[derive(Clone)]
 pub struct Differences<'a> {
     /// Behind what was read.
     input: Input<'a>,
@@ -35,9 +36,8 @@ impl<'a> Differences<'a> {
             return Err(broken(format!("numbers are in blocks of {block} by {parts}")));
         }
         let last = input.zigzag()?;
-        let start = *input;
-        let mut all = Self {
-            input: start,
+        let all = Self {
+            input: *input,
             parts: parts as usize,
             each: block / parts,
             left,
@@ -50,17 +50,17 @@ impl<'a> Differences<'a> {
             in_part: 0,
             at: 0,
         };
-        let mut behind = left.saturating_sub(1);
+        let (mut ahead, mut behind) = (all.clone(), left.saturating_sub(1));
         while behind > 0 {
-            all.begin_block()?;
+            ahead.begin_block()?;
             // Behind the last number there are widths, and no bits.
-            while behind > 0 && !all.widths.is_empty() {
-                all.begin_part()?;
-                behind = behind.saturating_sub(all.each);
+            while behind > 0 && !ahead.widths.is_empty() {
+                ahead.begin_part()?;
+                behind = behind.saturating_sub(ahead.each);
             }
         }
-        *input = all.input;
-        Ok(Self { input: start, widths: &[], part: &[], bits: 0, in_part: 0, least: 0, ..all })
+        *input = ahead.input;
+        Ok(all)
     }
 
     /// How many numbers are still to come.
@@ -101,7 +101,7 @@ impl<'a> Differences<'a> {
         Ok(self.last)
     }
 
-    /// The next number of a part.
+    /// The next number of a part. Those of [`Runs`](super::runs::Runs) are of 32 bits, for which half as wide a word is faster.
     fn packed(&mut self) -> u64 {
         let (from, shift) = (self.at / 8, self.at % 8);
         let mut word = [0; 16];

@@ -135,8 +135,11 @@ impl<'a> Pages<'a> {
         self.left = self.left.checked_sub(entries).ok_or_else(|| broken("a column has more values than it says"))?;
         let is_second = header.kind == Some(DATA_2);
         let [repetition, definition] = header.level_bytes;
-        let plain = if is_second { repetition.saturating_add(definition) } else { 0 };
-        let plain = if is_second && header.is_plain { stored.len() } else { plain };
+        let plain = match is_second {
+            true if header.is_plain => stored.len(),
+            true => repetition.saturating_add(definition),
+            false => 0,
+        };
         let bytes = self.unpacked(stored, header.whole, plain)?;
         let levels = if is_second {
             let end = repetition.checked_add(definition).filter(|&end| end <= bytes.len());

@@ -19,7 +19,7 @@ pub struct Texts<'a> {
     dictionary: Option<Dictionary<'a>>,
 }
 
-/// The texts of a dictionary, or the digits of its numbers.
+/// The plain values of a dictionary.
 struct Dictionary<'a> {
     bytes: Cow<'a, [u8]>,
     /// Where each begins.
