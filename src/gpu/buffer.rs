@@ -1,9 +1,11 @@
 //! Memory on the device.
 
+use super::turns::Turned;
+
 /// A GPU buffer of 4-byte elements, padded to 16 bytes.
 #[derive(Debug)]
 pub struct Buffer {
-    pub(super) raw: wgpu::Buffer,
+    pub(super) raw: Turned<wgpu::Buffer>,
     pub(super) bytes: u64,
 }
 

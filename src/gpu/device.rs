@@ -9,6 +9,7 @@ use super::buffer::{Buffer, pad16};
 use super::cores::{CoreSource, Cores};
 use super::features::{FeatureName, Features, MATRICES};
 use super::injected::{Fault, FaultKind, Injected};
+use super::turns::{Turned, Turns};
 use crate::error::{Error, Result};
 
 /// What the driver reported outside of a call: the first error, and whether the device is gone.
@@ -80,6 +81,7 @@ pub(super) struct Device {
     pub report: AdapterReport,
     pub options: DeviceOptions,
     pub injected: Injected,
+    pub turns: Turns,
     errors: Arc<DeviceErrors>,
 }
 
@@ -136,13 +138,14 @@ impl Device {
             found.report.kind = "discrete".into();
             found.report.cores = Cores { count, by: CoreSource::Guess };
         }
+        let turns = Turns::new(found.report.backend);
         if let Some(report) = &options.as_adapter {
             found.report = AdapterReport::clone(report);
         }
         let errors = Arc::new(DeviceErrors::default());
         Self::note_errors(&device, &errors);
         let (options, injected) = (options.clone(), Injected::new(options.fault));
-        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options, injected, errors })
+        Ok(Self { raw: device, queue, adapter: found.adapter, report: found.report, options, injected, turns, errors })
     }
 
     /// Has wgpu write what goes wrong outside of a call into `errors`.
@@ -201,14 +204,14 @@ impl Device {
     }
 
     /// A buffer that is copied into and then mapped.
-    pub fn staging(&self, bytes: u64) -> Result<wgpu::Buffer> {
+    pub fn staging(&self, bytes: u64) -> Result<Turned<wgpu::Buffer>> {
         self.raw_buffer("read-back", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    fn raw_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+    fn raw_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Turned<wgpu::Buffer>> {
         let size = self.size_to_ask_for(bytes);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        let raw = self.raw.create_buffer(&descriptor);
+        let raw = self.turns.make(|| self.raw.create_buffer(&descriptor));
         self.check()?;
         Ok(raw)
     }
@@ -246,6 +249,7 @@ impl Device {
         if bytes.len() as u64 > buffer.bytes {
             return Err(Error::Gpu(format!("a write of {} bytes into a buffer of {}", bytes.len(), buffer.bytes)));
         }
+        let _turn = self.turns.take();
         if bytes.len().is_multiple_of(4) {
             self.queue.write_buffer(&buffer.raw, 0, bytes);
         } else {

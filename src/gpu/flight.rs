@@ -8,6 +8,7 @@ use super::buffer::{Buffer, pad16};
 use super::device::Device;
 use super::opened::Gpu;
 use super::scheduler::Ticket;
+use super::turns::Turned;
 use super::waiting::{map, mapped_bytes};
 use crate::error::{Error, Result};
 
@@ -21,7 +22,7 @@ pub struct Flight {
 
 /// A copy of several tensors' first elements, mapped when the flight ends.
 pub(super) struct ReadBack {
-    staging: wgpu::Buffer,
+    staging: Turned<wgpu::Buffer>,
     /// Offset and size in bytes of each tensor.
     parts: Vec<(u64, usize)>,
 }

@@ -8,11 +8,12 @@ use super::device::Device;
 use super::pipeline_cache::PipelineCache;
 use super::shaders::{BindingKind, Shader, flags, for_browsers};
 use super::spec::KernelSpec;
+use super::turns::Turned;
 use crate::error::{Error, Result};
 
 /// A pipeline that can be dispatched.
 pub struct Kernel {
-    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) pipeline: Turned<wgpu::ComputePipeline>,
     pub(super) layout: wgpu::BindGroupLayout,
     pub(super) bindings: &'static [(u32, BindingKind)],
     /// Name of the shader that it was made of: the spec's, or a form of it.
@@ -151,7 +152,7 @@ impl Kernel {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = device.raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let wanted = wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
@@ -161,7 +162,8 @@ impl Kernel {
                 zero_initialize_workgroup_memory: false,
             },
             cache: pipelines.map(|pipelines| &pipelines.raw),
-        });
+        };
+        let pipeline = device.turns.make(|| device.raw.create_compute_pipeline(&wanted));
         device.check().map_err(|error| match error {
             Error::Gpu(why) => Error::Gpu(format!(
                 "a kernel could not be compiled: {why}; update the driver, or take another --adapter or --backend (`gpu-resnet verify` \

@@ -23,6 +23,7 @@ mod recording;
 mod scheduler;
 pub mod shaders;
 mod spec;
+mod turns;
 mod waiting;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, Capabilities, list_adapters};

@@ -38,6 +38,8 @@ pub struct Plan {
     gpu: Arc<Gpu>,
     steps: Vec<Step>,
     buffers: Vec<Arc<Buffer>>,
+    /// What `steps` bind beside them.
+    _params: Buffer,
     summary: PlanSummary,
     submits: usize,
     /// The first run compiles shaders in some drivers, so its time says nothing about throughput.
@@ -124,7 +126,7 @@ impl Plan {
         }
         gpu.check()?;
         let summary = summarise(recording, &buffers, &lives);
-        Ok(Self { gpu: gpu.clone(), steps, buffers, summary, submits: 0, warm: false })
+        Ok(Self { gpu: gpu.clone(), steps, buffers, _params: params.buffer, summary, submits: 0, warm: false })
     }
 
     /// Dispatches, operations and memory of the plan.
@@ -211,11 +213,8 @@ impl Plan {
     }
 
     async fn time_by_timestamps(&self, step: &Step) -> Result<f64> {
-        let queries = self.gpu.device.raw.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("timestamps"),
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        });
+        let wanted = wgpu::QuerySetDescriptor { label: Some("timestamps"), ty: wgpu::QueryType::Timestamp, count: 2 };
+        let queries = self.gpu.device.turns.make(|| self.gpu.device.raw.create_query_set(&wanted));
         let resolved = self.gpu.device.buffer_for("timestamps", 16, wgpu::BufferUsages::QUERY_RESOLVE)?;
         let mut encoder = self.gpu.device.raw.create_command_encoder(&Default::default());
         {

@@ -38,11 +38,10 @@ pub(super) fn mapped_bytes(device: &Device, buffer: &wgpu::Buffer, mapped: bool)
 
 #[cfg(not(target_arch = "wasm32"))]
 mod kind {
-    use std::sync::{LockResult, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    use std::sync::RwLock;
     use std::time::{Duration, Instant};
 
     use super::{Device, Error, Future, Result};
-    use crate::gpu::adapter::BackendName;
 
     pub fn block_on<F: Future>(future: F) -> F::Output {
         pollster::block_on(future)
@@ -60,25 +59,17 @@ mod kind {
         polling: RwLock<()>,
     }
 
-    /// Held during a wait.
-    #[allow(dead_code, reason = "it is held, not read")]
-    enum Polling<'a> {
-        Shared(LockResult<RwLockReadGuard<'a, ()>>),
-        Alone(LockResult<RwLockWriteGuard<'a, ()>>),
-    }
-
     impl Waiting {
         pub fn submit(&self, device: &Device, commands: wgpu::CommandBuffer) -> Submission {
-            let _polling = self.polling.read();
+            let (_turn, _polling) = (device.turns.take(), self.polling.read());
             Submission(device.queue.submit([commands]))
         }
 
         /// Also false while another thread waits, since finding out would mean waiting for it.
         pub fn is_done(&self, device: &Device, submission: &Submission) -> bool {
-            let alone = self.polling.try_write();
+            let (Some(_turn), Ok(_alone)) = (device.turns.try_take(), self.polling.try_write()) else { return false };
             let submission_index = Some(submission.0.clone());
-            let poll = || device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(Duration::ZERO) });
-            alone.is_ok() && poll().is_ok()
+            device.raw.poll(wgpu::PollType::Wait { submission_index, timeout: Some(Duration::ZERO) }).is_ok()
         }
 
         pub async fn wait_for(&self, device: &Device, submission: &Submission) -> Result<()> {
@@ -93,12 +84,7 @@ mod kind {
         /// Waits for a submit, or for all, as long as a driver may take. A device that takes longer is given up: nothing is asked of it
         /// any more, and it stays open until the process ends, since closing it would wait as well.
         fn poll(&self, device: &Device, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-            // GL has one context, which a wait holds for up to two seconds. Waits of several threads would time out in turn, and other
-            // calls would give up the context after six seconds, which wgpu takes for a deadlock.
-            let _polling = match device.report.backend {
-                BackendName::Gl => Polling::Alone(self.polling.write()),
-                _ => Polling::Shared(self.polling.read()),
-            };
+            let (_turn, _polling) = (device.turns.take(), self.polling.read());
             device.check()?;
             let (limit, hangs) = device.injected.wait();
             let started = Instant::now();
