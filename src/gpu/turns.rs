@@ -26,6 +26,7 @@ impl Turns {
     }
 
     /// A turn, unless another thread has one.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))] // a browser is never polled
     pub fn try_take(&self) -> Option<Turn<'_>> {
         match self.0.as_ref().map(|turns| turns.try_lock()) {
             None => Some(Turn(None)),

@@ -65,7 +65,7 @@ mod kind {
             Submission(device.queue.submit([commands]))
         }
 
-        /// Also false while another thread waits, since finding out would mean waiting for it.
+        /// Also false while another thread waits or has the turn, since finding out would mean waiting for it.
         pub fn is_done(&self, device: &Device, submission: &Submission) -> bool {
             let (Some(_turn), Ok(_alone)) = (device.turns.try_take(), self.polling.try_write()) else { return false };
             let submission_index = Some(submission.0.clone());
