@@ -38,7 +38,7 @@ pub struct Plan {
     gpu: Arc<Gpu>,
     steps: Vec<Step>,
     buffers: Vec<Arc<Buffer>>,
-    /// What `steps` bind beside them.
+    /// What `steps` bind beside them, kept so that it is given back in a turn and not with the last of them.
     _params: Buffer,
     summary: PlanSummary,
     submits: usize,

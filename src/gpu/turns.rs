@@ -8,7 +8,7 @@ use super::adapter::BackendName;
 /// The turns at one device. All calls of GL go through one context, for which wgpu waits six seconds and then panics, since it takes that for a
 /// deadlock. Drivers take longer to compile what a submit runs for the first time, so threads wait for their turn here, without an end.
 /// Devices of other backends need no turns.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Turns(Option<Arc<Mutex<()>>>);
 
 /// A turn, which ends when this is dropped. A thread that has one must not take another.

@@ -7,7 +7,7 @@ use super::footer::{Footer, Leaf, Meaning, RowGroup, Type, Values};
 use super::lists::lists;
 use super::pages::Pages;
 use super::problem::{Problem, Result as Read, broken};
-use super::texts::{Row, Texts};
+use super::texts::{MAX_TEXT, Row, Texts};
 use crate::data::bytes::Mapped;
 use crate::data::features::{FeatureOrigin, keys};
 use crate::error::{Error, Result};
@@ -18,8 +18,7 @@ const LABEL: usize = 1;
 const FEATURES: usize = 2;
 const ERROR: usize = 3;
 
-/// The most bytes of an id, which is a path or the like, and of a label.
-const MAX_ID: usize = 4096;
+/// The most bytes of a label. An id, which is a path or the like, may have those of any text.
 const MAX_LABEL: usize = 1024;
 
 /// An opened file.
@@ -81,7 +80,7 @@ impl Columns {
                 Row::Missing => None,
             };
             let id = match ids.next()?.ok_or_else(|| fewer("ids", group))? {
-                Row::Text(id) => text(id, MAX_ID)?,
+                Row::Text(id) => text(id, MAX_TEXT)?,
                 Row::Missing => return Err(broken("a row has no `id`")),
             };
             let has_error = matches!(error, Row::Text(text) if !text.is_empty());

@@ -131,9 +131,8 @@ impl<'a> Floats<'a> {
             _ if bytes.is_empty() => Encoded::Plain(input),
             PLAIN => Encoded::Plain(input),
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
-                let bits = input.byte()?;
                 let dictionary = dictionary.ok_or_else(|| broken("a dictionary is missing"))?;
-                Encoded::Places(Runs::new(input.bytes(input.left())?, bits)?, dictionary)
+                Encoded::Places(Runs::places(&mut input)?, dictionary)
             }
             SPLIT_BYTES if bytes.len().is_multiple_of(size) => Encoded::Split(bytes, 0),
             SPLIT_BYTES => return Err(broken("the bytes of a page are no whole values")),

@@ -25,6 +25,12 @@ impl<'a> Runs<'a> {
         }
     }
 
+    /// The rest of `input`, which begins with the bits of a number: places in a dictionary.
+    pub fn places(input: &mut Input<'a>) -> Result<Self> {
+        let bits = input.byte()?;
+        Self::new(input.bytes(input.left())?, bits)
+    }
+
     /// Levels of 0 to `most`; where that is 0 they are not written.
     pub fn levels(bytes: &'a [u8], most: u8) -> Result<Self> {
         let bits = u8::BITS - most.leading_zeros();

@@ -9,8 +9,8 @@ use super::problem::{Result, broken};
 use super::runs::Runs;
 use super::thrift::Input;
 
-/// The most bytes of a text that begins as the one before: what a path may have.
-const MAX_TEXT: usize = 4096;
+/// The most bytes of a text: what a path may have.
+pub const MAX_TEXT: usize = 4096;
 
 /// A column of a row group. All of its pages are in memory, decompressed.
 pub struct Texts<'a> {
@@ -28,10 +28,8 @@ struct Dictionary<'a> {
 
 impl<'a> Texts<'a> {
     pub fn new(mut pages: Pages<'a>, of: Values) -> Result<Self> {
-        let dictionary = match pages.dictionary()? {
-            Some((bytes, count)) => Some(Dictionary::new(bytes, count, of.kind)?),
-            None => None,
-        };
+        let dictionary =
+            pages.dictionary()?.map(|(bytes, count)| Dictionary::new(bytes, count, of.kind)).transpose()?;
         let mut all = Vec::new();
         while let Some(page) = pages.next()? {
             all.push(page);
@@ -135,10 +133,7 @@ impl<'a> Encoded<'a> {
             // A page whose values are all missing may have no bytes.
             _ if input.left() == 0 => Self::Plain(input),
             (PLAIN, _) => Self::Plain(input),
-            (PLAIN_DICTIONARY | RLE_DICTIONARY, _) => {
-                let bits = input.byte()?;
-                Self::Places(Runs::new(input.bytes(input.left())?, bits)?)
-            }
+            (PLAIN_DICTIONARY | RLE_DICTIONARY, _) => Self::Places(Runs::places(&mut input)?),
             (DIFFERENCES, Type::Int32 | Type::Int64) => Self::Numbers(Differences::new(&mut input)?, input),
             (LENGTHS, Type::Bytes) => Self::Lengths(Differences::new(&mut input)?, input),
             (PREFIXES, Type::Bytes) => {
